@@ -1,0 +1,180 @@
+/**
+ * The interfaces between the parts of ovltun. Nothing here runs: whoever decides imports this file,
+ * `sys/` implements it, tests stand in for it with fakes. Addresses, prefixes and endpoints cross these
+ * interfaces as canonical text ("10.42.7.0", "10.42.7.0/24", "[fd00::1]:8473"; see wire/address.ts).
+ */
+
+/** Time as an argument. `now` is monotonic, in milliseconds; `wall` is Unix time in milliseconds, for people. */
+export interface Clock {
+  now(): number;
+  wall(): number;
+}
+
+/** Randomness as an argument. */
+export interface Random {
+  /** `length` unpredictable bytes. */
+  bytes(length: number): Uint8Array;
+  /** A uniform integer in [0, limit). */
+  below(limit: number): number;
+}
+
+// ---------------------------------------------------------------------------------------------- the host
+
+/** A network interface as rtnetlink shows it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** IFLA_INFO_KIND: "veth", "bridge", "vxlan", "tun", …; null for plain hardware. */
+  readonly kind: string | null;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly loopback: boolean;
+  /** "02:42:…" or null where the link has no Ethernet address. */
+  readonly mac: string | null;
+  /** Index of the bridge it belongs to, or null. */
+  readonly master: number | null;
+}
+
+/** An address on a link. */
+export interface LinkAddress {
+  readonly link: number;
+  readonly address: string;
+  /** 0..32 for IPv4, 0..128 for IPv6. */
+  readonly prefixLength: number;
+  /** rt_scope: 0 universe, 253 link, 254 host. */
+  readonly scope: number;
+}
+
+export type RouteType =
+  | "unicast"
+  | "local"
+  | "broadcast"
+  | "multicast"
+  | "blackhole"
+  | "unreachable"
+  | "prohibit"
+  | "other";
+
+/** A route of any table. */
+export interface Route {
+  /** "10.42.0.0/16"; "0.0.0.0/0" or "::/0" is the default route. */
+  readonly destination: string;
+  readonly type: RouteType;
+  readonly gateway: string | null;
+  readonly link: number | null;
+  readonly metric: number;
+  /** rtm_protocol: who installed it. */
+  readonly protocol: number;
+  readonly table: number;
+  /** RTA_PREFSRC, or null. */
+  readonly source: string | null;
+  readonly onlink: boolean;
+  /** rt_scope: 0 universe, 253 link. */
+  readonly scope: number;
+}
+
+/** The answer of `ip route get`. */
+export interface RouteLookup {
+  readonly type: RouteType;
+  readonly gateway: string | null;
+  readonly link: number;
+  readonly source: string | null;
+}
+
+/**
+ * What we read and change on a host, over rtnetlink. Every method throws SysError with the kernel's
+ * own sentence (extended ack). Adding what exists and deleting what is gone are errors the caller sees.
+ */
+export interface HostNetwork {
+  links(): Link[];
+  addresses(): LinkAddress[];
+  /** All tables, IPv4 and IPv6. */
+  routes(): Route[];
+  /** Null where the host has no route to it. */
+  routeTo(address: string): RouteLookup | null;
+  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
+  deleteLink(index: number): void;
+  addAddress(address: LinkAddress): void;
+  deleteAddress(address: LinkAddress): void;
+  addRoute(route: Route): void;
+  deleteRoute(route: Route): void;
+  /** True when links, addresses or routes changed since the last call. Never blocks. */
+  changed(): boolean;
+  close(): void;
+}
+
+// ---------------------------------------------------------------------------------- control → data plane
+
+/** How packets to one peer leave. */
+export type Encapsulation = "data" | "vxlan" | "flannel";
+
+/** Everything the data plane needs to carry packets to and from one peer. */
+export interface Tunnel {
+  readonly encapsulation: Encapsulation;
+  /** Where outer datagrams go, "192.168.1.11:8473". */
+  readonly endpoint: string;
+  /** Largest inner packet, bytes. */
+  readonly mtu: number;
+  /** `data`: the receiver index the peer gave us. Others: 0. */
+  readonly sendIndex: number;
+  /** `data`: the receiver index we gave the peer. Others: 0. */
+  readonly receiveIndex: number;
+  /** `vxlan`: the VNI; `data`: 0, the hosts' own network. */
+  readonly vni: number;
+  /** `vxlan`: the peer's VTEP MAC; others "". */
+  readonly mac: string;
+}
+
+/** What the data plane knows of its own node. */
+export interface OwnNetwork {
+  /** The overlay network, "10.42.0.0/16". */
+  readonly network: string;
+  /** Our leases; inner sources of what we send must lie in one, inner destinations of what we accept too. */
+  readonly subnets: readonly string[];
+  /** Source of the ICMP errors we send, and the address of the device. */
+  readonly address: string;
+  /** Our VTEP MAC. */
+  readonly mac: string;
+  /** MTU of the device. */
+  readonly mtu: number;
+}
+
+/** Which kind of datagrams a socket carries. */
+export type SocketRole = "own" | "vxlan" | "flannel";
+
+/**
+ * What the control plane tells the data plane, in order, through the mailbox. A slot (0 ≤ slot < MAX_PEERS)
+ * names a peer between the two; the control plane gives slots out and re-uses none before its `dropPeer`.
+ */
+export type DataplaneMessage =
+  | { readonly kind: "attachSocket"; readonly role: SocketRole; readonly fd: number; readonly family: 4 | 6 }
+  | { readonly kind: "attachTun"; readonly fd: number }
+  | { readonly kind: "detachTun" }
+  | { readonly kind: "setOwn"; readonly own: OwnNetwork }
+  | { readonly kind: "setPeer"; readonly slot: number; readonly tunnel: Tunnel }
+  | { readonly kind: "dropPeer"; readonly slot: number }
+  | { readonly kind: "addRoute"; readonly prefix: string; readonly slot: number }
+  | { readonly kind: "dropRoute"; readonly prefix: string }
+  | { readonly kind: "stop" };
+
+/** What the data plane hands up (rate-limited, over postMessage). */
+export type DataplaneEvent =
+  | { readonly kind: "ready" }
+  /** A datagram of ours that is not data: handshake, hello, gossip, an answered probe. */
+  | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
+  /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
+  | { readonly kind: "unknownIndex"; readonly from: string }
+  /** The Worker cannot go on; the process must end. */
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "stopped" };
+
+/** Ordered delivery of messages to the Worker; see dataplane/mailbox.ts. */
+export interface Mailbox {
+  /** Queues a message; never blocks, never drops. Returns its epoch. */
+  post(message: DataplaneMessage): number;
+  /** The epoch the Worker has applied. */
+  appliedEpoch(): number;
+}
+
+/** Peers a node can hold at once. */
+export const MAX_PEERS = 4096;
