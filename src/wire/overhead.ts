@@ -1,0 +1,51 @@
+// Every number of bytes that an encapsulation adds, in one place: device MTUs, path MTUs and the sizes of ICMP
+// answers are all derived from here, and nowhere else is a header length subtracted. The sizes are those of
+// RFC 791, RFC 8200, RFC 768, RFC 7348 §5 and docs/ (data header).
+
+import { DATA_LEN } from "./data_header.ts";
+import { ETHERNET_LEN } from "./ethernet.ts";
+import { IPV4_MIN_LEN } from "./ipv4.ts";
+import { IPV6_LEN } from "./ipv6.ts";
+import { UDP_LEN } from "./udp.ts";
+import { VXLAN_LEN } from "./vxlan.ts";
+
+/** AES-GCM, ChaCha20-Poly1305 and XSalsa20-Poly1305 all append 16 bytes. */
+export const AEAD_TAG_LEN = 16;
+
+/** The smallest MTU that IPv6 allows on a link (RFC 8200 §5), and our floor for a sealed path. */
+export const MIN_PATH_MTU = 1280;
+
+/** How a packet crosses the underlay: our header in the clear or sealed, VXLAN, or flannel's bare UDP. */
+export type Encapsulation = "data-plain" | "data-sealed" | "vxlan" | "flannel";
+
+/** The version of IP that carries the tunnel. */
+export type Underlay = 4 | 6;
+
+/** Bytes between the UDP payload's start and the inner IP packet, plus what follows the packet. */
+export function payloadOverhead(encapsulation: Encapsulation): number {
+  switch (encapsulation) {
+    case "data-plain":
+      return DATA_LEN;
+    case "data-sealed":
+      return DATA_LEN + AEAD_TAG_LEN;
+    case "vxlan":
+      return VXLAN_LEN + ETHERNET_LEN;
+    case "flannel":
+      return 0;
+  }
+}
+
+/** Bytes of IP and UDP around each tunnel datagram: 28 over IPv4, 48 over IPv6. */
+export function outerOverhead(underlay: Underlay): number {
+  return (underlay === 4 ? IPV4_MIN_LEN : IPV6_LEN) + UDP_LEN;
+}
+
+/** Bytes that the tunnel adds to one inner packet: over IPv4 44, 60, 50, 28; over IPv6 20 more. */
+export function overhead(encapsulation: Encapsulation, underlay: Underlay): number {
+  return outerOverhead(underlay) + payloadOverhead(encapsulation);
+}
+
+/** The largest inner packet that crosses an underlay of `underlayMtu` bytes in one datagram; never below 0. */
+export function overlayMtu(underlayMtu: number, encapsulation: Encapsulation, underlay: Underlay): number {
+  return Math.max(0, underlayMtu - overhead(encapsulation, underlay));
+}
