@@ -1,0 +1,93 @@
+// What the control plane knows, as plain read-only data: the source of `status`, `peers`, `leases`, `why` and
+// of reconcile.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
+
+import type { MeshConfig } from "./events.ts";
+
+/**
+ * `joining` waits for a member; `probation` has claimed and waits for the others; `confirmed` uses its subnet;
+ * `yielding` lost a conflict and claims anew; `exhausted` finds nothing free.
+ */
+export type LeaseState = "joining" | "probation" | "confirmed" | "yielding" | "exhausted";
+
+export type PeerState = "alive" | "suspect" | "dead";
+
+/** Somebody we need an answer from before we can go on. */
+export interface WaitingFor {
+  /** The user's own words for it: "host-b" or "192.168.1.10:8473". */
+  readonly peer: string;
+  /** What it resolves to; empty when the name does not resolve. */
+  readonly endpoints: readonly string[];
+  readonly since: number;
+  /** A whole sentence: "waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)". */
+  readonly message: string;
+}
+
+export interface OwnView {
+  readonly id: string;
+  readonly name: string;
+  /** Of the network's name; hex, 32 digits. */
+  readonly networkId: string;
+  readonly leaseState: LeaseState;
+  /** Our claim; it is in use only while `leaseState` is "confirmed". */
+  readonly subnet: string | null;
+  /** Address of the device: the subnet's .0, or the claim itself when subnetLen is 32. */
+  readonly address: string | null;
+  readonly vtepMac: string;
+  readonly mesh: MeshConfig | null;
+  readonly endpoints: readonly string[];
+  readonly waitingFor: readonly WaitingFor[];
+  /** Sentences about what a person should look at: a cloned identity, a refused mesh. */
+  readonly warnings: readonly string[];
+  readonly startedAt: number;
+}
+
+/** An endpoint we tried for a peer, for `why`. */
+export interface TriedEndpoint {
+  readonly endpoint: string;
+  readonly lastTriedAt: number | null;
+  /** What came of it: "no answer", "refused: another network name", "answered". */
+  readonly outcome: string;
+}
+
+export interface PeerView {
+  readonly id: string;
+  readonly name: string;
+  /** What it holds by the total order; null when it has no lease (yet). */
+  readonly subnet: string | null;
+  readonly state: PeerState;
+  /** Since when it is in this state. */
+  readonly since: number;
+  /** The endpoint validated by return-routability, while there is a link. */
+  readonly endpoint: string | null;
+  /** The indices of the link: what the peer gave us and what we gave it. */
+  readonly link: { readonly sendIndex: number; readonly receiveIndex: number } | null;
+  readonly lastHelloAt: number | null;
+  readonly rttMs: number | null;
+  readonly vtepMac: string;
+  /** What its record advertises. */
+  readonly endpoints: readonly string[];
+  readonly tried: readonly TriedEndpoint[];
+  /** Version of its program. */
+  readonly version: string;
+}
+
+export interface LeaseView {
+  readonly subnet: string;
+  /** Null for a static peer. */
+  readonly nodeId: string | null;
+  readonly name: string;
+  /** Ours: the lease state. Others: the state of its holder. `conflict`: claimed, but another holds it. */
+  readonly state: LeaseState | PeerState | "conflict" | "static";
+  /** By a static peer (and later by reservation). */
+  readonly reserved: boolean;
+  readonly endpoint: string | null;
+  readonly vtepMac: string | null;
+}
+
+export interface NodeView {
+  readonly own: OwnView;
+  /** Everyone known but ourselves, in order of id. */
+  readonly peers: readonly PeerView[];
+  /** Own lease included, in order of subnet. */
+  readonly leases: readonly LeaseView[];
+}
