@@ -1,0 +1,169 @@
+/**
+ * What the control socket carries: one JSON object a line, requests `{"id":1,"method":"status","params":{}}`,
+ * answers `{"id":1,"result":…}` or `{"id":1,"error":"…"}`. The shapes of status, peers and leases are the
+ * contract of the command line (`--json` prints them as they are): fields are added, never renamed.
+ */
+
+export type LeaseState = "joining" | "probation" | "confirmed" | "yielding" | "exhausted";
+export type PeerState = "alive" | "suspect" | "dead";
+export type PathKind = "direct-route" | "tunnel" | "relay" | "kernel-vxlan" | "none";
+export type PathSecurity = "sealed" | "plain" | "clear";
+
+/** Somebody the node cannot go on without, for people: `waiting for 192.168.1.10:8473, 8 s without an answer`. */
+export interface Waiting {
+  /** "192.168.1.10:8473" or a name that does not resolve. */
+  readonly endpoint: string;
+  readonly sinceSeconds: number;
+  /** What to check, or what went wrong last. */
+  readonly hint: string;
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly runtime: string;
+  readonly pid: number;
+  readonly subnet: string | null;
+  readonly subnet6: string | null;
+  readonly address: string | null;
+  readonly device: string;
+  readonly mtu: number;
+  readonly backend: string;
+  readonly security: "sealed" | "plain";
+  readonly cipher: string;
+  /** Our own endpoints, "192.168.1.10:8473". */
+  readonly underlay: readonly string[];
+  readonly leaseState: LeaseState;
+  readonly uptimeSeconds: number;
+  readonly waitingFor: readonly Waiting[];
+}
+
+export interface NetworkStatus {
+  readonly id: string;
+  readonly name: string;
+  /** Null while joining: the mesh has not told yet. */
+  readonly cidr: string | null;
+  readonly subnetLen: number | null;
+}
+
+export interface PeerStatus {
+  readonly id: string;
+  readonly name: string;
+  readonly subnet: string | null;
+  readonly endpoint: string | null;
+  readonly state: PeerState;
+  readonly path: PathKind;
+  readonly security: PathSecurity;
+  /** Why the path is not a better one. */
+  readonly why: string;
+  readonly rttMs: number | null;
+  readonly mtu: number;
+  readonly txBytes: number;
+  readonly rxBytes: number;
+  /** Since the last handshake or hello; null: never. */
+  readonly lastHandshakeSeconds: number | null;
+}
+
+export interface Status {
+  readonly node: NodeStatus;
+  readonly network: NetworkStatus;
+  readonly peers: readonly PeerStatus[];
+  /** Dropped packets by reason: "no-route", "spoofed", … */
+  readonly drops: Readonly<Record<string, number>>;
+  /** Sentences for people: what is wrong and what to do. */
+  readonly warnings: readonly string[];
+}
+
+export interface LeaseEntry {
+  readonly subnet: string;
+  readonly nodeId: string;
+  readonly name: string;
+  readonly state: LeaseState | PeerState;
+  readonly reserved: boolean;
+  readonly endpoint: string | null;
+  readonly vtepMac: string | null;
+}
+
+export interface RouteEntry {
+  /** "10.42.9.0/24" */
+  readonly destination: string;
+  /** `host`: a route of the kernel that we own; `tunnel`: an entry of the data plane's table. */
+  readonly where: "host" | "tunnel";
+  /** "unicast", "unreachable", … */
+  readonly type: string;
+  readonly device: string | null;
+  /** Next hop of the kernel, or null. */
+  readonly gateway: string | null;
+  readonly metric: number | null;
+  /** Name of the node it leads to; null for the network and our own subnet. */
+  readonly node: string | null;
+  readonly path: PathKind | null;
+}
+
+/** One path that was considered on the way to a node, best first. */
+export interface PathAttempt {
+  readonly path: PathKind;
+  readonly ok: boolean;
+  /** What was tried and what happened. */
+  readonly result: string;
+  /** The command or the firewall port that would help, or null. */
+  readonly fix: string | null;
+}
+
+export interface Why {
+  readonly node: string;
+  readonly id: string;
+  readonly subnet: string | null;
+  readonly state: PeerState | "self";
+  readonly path: PathKind;
+  /** One sentence that sums up. */
+  readonly summary: string;
+  readonly attempts: readonly PathAttempt[];
+}
+
+/** Where to ping for a node. */
+export interface Resolved {
+  readonly id: string;
+  readonly name: string;
+  readonly subnet: string | null;
+  /** The overlay address to use: the one asked for, or the node's own. */
+  readonly address: string;
+  readonly endpoint: string | null;
+  readonly path: PathKind;
+  readonly self: boolean;
+}
+
+export interface DaemonVersion {
+  readonly version: string;
+  readonly runtime: string;
+  readonly pid: number;
+}
+
+/** Parameters and result of every method. */
+export interface ApiMethods {
+  status: { params: Record<never, never>; result: Status };
+  peers: { params: Record<never, never>; result: readonly PeerStatus[] };
+  leases: { params: Record<never, never>; result: readonly LeaseEntry[] };
+  routes: { params: Record<never, never>; result: readonly RouteEntry[] };
+  /** `node`: name, id prefix, or an address inside a lease. Fails when unknown or ambiguous. */
+  why: { params: { readonly node: string }; result: Why };
+  resolve: { params: { readonly node: string }; result: Resolved };
+  /** Answers before the daemon begins to stop; the socket disappears when it has stopped. */
+  stop: { params: { readonly purge: boolean }; result: { readonly pid: number } };
+  version: { params: Record<never, never>; result: DaemonVersion };
+}
+
+export type ApiMethod = keyof ApiMethods;
+
+/** What a daemon gives to `serveApi`: one function a method. Parameters come from strangers: check them. */
+export type ApiHandlers = {
+  readonly [M in ApiMethod]?: (
+    params: Readonly<Record<string, unknown>>,
+  ) => ApiMethods[M]["result"] | Promise<ApiMethods[M]["result"]>;
+};
+
+/** Bytes a request line may have. */
+export const MAX_REQUEST_BYTES = 64 * 1024;
+/** Name of the socket in the run directory. */
+export const SOCKET_NAME = "control.sock";

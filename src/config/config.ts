@@ -1,0 +1,91 @@
+/**
+ * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags,
+ * environment and files; everybody else only reads it. Null means "not given": the mesh that is joined, the
+ * stored state or the default of the moment decides. Prefixes and addresses are canonical text (wire/address.ts).
+ */
+
+export type Backend = "udp" | "vxlan" | "host-gw";
+export type Cipher = "auto" | "aes-256-gcm" | "chacha20-poly1305" | "xsalsa20-poly1305" | "none";
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogFormat = "text" | "json";
+
+export const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
+export const CIPHERS: readonly Cipher[] = [
+  "auto",
+  "aes-256-gcm",
+  "chacha20-poly1305",
+  "xsalsa20-poly1305",
+  "none",
+];
+export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
+
+/** What a founder uses for what nobody gave. */
+export const DEFAULT_BACKEND: Backend = "udp";
+export const DEFAULT_NETWORK_NAME = "ovltun";
+export const DEFAULT_SUBNET_LEN = 24;
+export const DEFAULT_VNI = 1;
+export const DEFAULT_PORT = 8473;
+export const DEFAULT_VXLAN_PORT = 8472;
+/** flannel's udp backend, for static peers that speak it. */
+export const DEFAULT_FLANNEL_PORT = 8285;
+export const DEFAULT_DEVICE = "ovl0";
+export const DEFAULT_STATE_DIR = "/var/lib/ovltun";
+export const DEFAULT_RUN_DIR = "/run/ovltun";
+
+/** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
+export interface StaticPeer {
+  /** "10.42.3.0/24" */
+  readonly subnet: string;
+  /** Underlay address, "192.168.1.30". */
+  readonly address: string;
+  /** Null: the VXLAN port of the mesh, or 8285 for `udp`. */
+  readonly port: number | null;
+  /** `vxlan`: RFC 7348. `udp`: flannel's bare IP packets. */
+  readonly backend: "vxlan" | "udp";
+  /** MAC of its VTEP, lower case; always given for `vxlan`. */
+  readonly mac: string | null;
+  /** Null: the VNI of the mesh. */
+  readonly vni: number | null;
+}
+
+export interface Config {
+  /** "HOST" or "HOST:PORT" as given, names not resolved. */
+  readonly peers: readonly string[];
+  readonly found: boolean;
+  readonly plain: boolean;
+  readonly network: string | null;
+  readonly networkName: string;
+  readonly subnetLen: number | null;
+  readonly subnetMin: string | null;
+  readonly subnetMax: string | null;
+  /** A wish; the mesh may have given it to somebody else. */
+  readonly subnet: string | null;
+  /** 1 to 63 characters. */
+  readonly name: string;
+  readonly backend: Backend | null;
+  readonly directRouting: boolean;
+  readonly allowPlainDirect: boolean;
+  readonly vni: number | null;
+  readonly port: number;
+  readonly vxlanPort: number | null;
+  readonly secretFile: string | null;
+  readonly cipher: Cipher;
+  readonly iface: string | null;
+  /** "HOST" or "HOST:PORT" as given. */
+  readonly advertise: readonly string[];
+  /** At most 15 characters. */
+  readonly device: string;
+  /** Of the device, bytes; null: from the underlay. */
+  readonly mtu: number | null;
+  readonly ipMasq: boolean;
+  readonly staticPeers: readonly StaticPeer[];
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly subnetFile: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly workers: number;
+  /** A program to run when the own lease changes. */
+  readonly onLeaseChange: string | null;
+}
