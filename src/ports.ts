@@ -178,3 +178,57 @@ export interface Mailbox {
 
 /** Peers a node can hold at once. */
 export const MAX_PEERS = 4096;
+
+// --------------------------------------------------------------------------------- the data plane's devices
+
+/**
+ * Packet memory: one fixed ArrayBuffer cut into slots, so that native code knows where it lies and nothing
+ * is allocated per packet. A packet enters a slot at HEADROOM; headers are prepended into the headroom.
+ * Positions (`at`) are offsets into `bytes`.
+ */
+export interface PacketPool {
+  readonly memory: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly slots: number;
+}
+
+/** Free bytes before the packet in a slot: vnet header or the largest encapsulation, rounded up. */
+export const HEADROOM = 128;
+/** Longest packet or datagram a slot takes: 64 KiB. */
+export const SLOT_CAPACITY = 65536;
+/** Distance between slots, whole pages. */
+export const SLOT_LENGTH = 17 * 4096;
+/** Bytes of the virtio_net_hdr in front of every packet of the TUN device (linux/virtio_net.h). */
+export const VNET_LEN = 10;
+/** Packets moved per batch in one direction. */
+export const BATCH = 64;
+
+/** The TUN queue. */
+export interface TunDevice {
+  /** Reads the next packet into `slot` at HEADROOM, its vnet header before it. Bytes of the packet; 0 when none waits. */
+  read(slot: number): number;
+  /** Writes vnet header and packet, at − VNET_LEN to at + length. Returns 0, or the errno of the refusal. */
+  write(at: number, length: number): number;
+}
+
+/** A UDP socket seen by the data plane: batches in, batches out. */
+export interface DatagramSocket {
+  /** Remembers where datagrams for peer `slot` go. */
+  setDestination(slot: number, endpoint: string): void;
+  /** Queues bytes of the pool for peer `slot`; they must stay untouched until `flush`. False when the queue is full. */
+  enqueue(at: number, length: number, slot: number): boolean;
+  /** Sends what is queued. Returns how many datagrams the kernel refused. */
+  flush(): number;
+  /** Receives up to BATCH datagrams into this socket's slots of the pool. Returns how many. */
+  receive(): number;
+  /** Where datagram `i` of the last receive begins. */
+  position(i: number): number;
+  /** Its length in bytes. */
+  length(i: number): number;
+  /** True when datagram `i` came from the address (and, if asked, the port) of peer `slot`. */
+  isFrom(i: number, slot: number, withPort: boolean): boolean;
+  /** The source of datagram `i` as text, for what is handed up. */
+  source(i: number): string;
+  /** Datagrams the kernel discarded because the receive buffer was full, since the start. */
+  overflows(): number;
+}

@@ -1,0 +1,85 @@
+/**
+ * epoll(7) and eventfd(2): how the data-plane Worker sleeps, and how any thread wakes it.
+ * struct epoll_event is packed on x86-64 only: 12 bytes there, 16 elsewhere.
+ */
+import { arch } from "node:process";
+import { putU32le, u32le } from "../wire/bytes.ts";
+import { libc } from "./libc.ts";
+import { check, EINTR, SysError } from "./sys_error.ts";
+
+const EPOLLIN = 1;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CLOEXEC = 0x80000;
+const EFD_CLOEXEC = 0x80000;
+const EFD_NONBLOCK = 0x800;
+const EVENT_LEN = arch === "x64" ? 12 : 16;
+const DATA_AT = arch === "x64" ? 4 : 8;
+const MAX_EVENTS = 8;
+
+/** A level-triggered set of descriptors waited on for reading. */
+export class Epoll {
+  readonly #libc = libc();
+  readonly #fd = check("Cannot create an epoll set", libc().epoll_create1(EPOLL_CLOEXEC));
+  readonly #events = new Uint8Array(new ArrayBuffer(MAX_EVENTS * EVENT_LEN));
+
+  add(fd: number): void {
+    this.#control(EPOLL_CTL_ADD, fd);
+  }
+
+  remove(fd: number): void {
+    this.#control(EPOLL_CTL_DEL, fd);
+  }
+
+  #control(operation: number, fd: number): void {
+    const event = new Uint8Array(new ArrayBuffer(EVENT_LEN));
+    putU32le(event, 0, EPOLLIN);
+    putU32le(event, DATA_AT, fd);
+    check(`Cannot watch descriptor ${fd}`, this.#libc.epoll_ctl(this.#fd, operation, fd, event));
+  }
+
+  /** Waits until something is readable or `timeoutMs` passed (−1: for ever). Returns how many are ready. */
+  wait(timeoutMs: number): number {
+    const count = this.#libc.epoll_wait(this.#fd, this.#events, MAX_EVENTS, timeoutMs);
+    if (count >= 0) return count;
+    const errno = this.#libc.errno();
+    if (errno === EINTR) return 0;
+    throw new SysError("Cannot wait for packets", errno);
+  }
+
+  /** The descriptor of ready event `i`. */
+  ready(i: number): number {
+    return u32le(this.#events, i * EVENT_LEN + DATA_AT);
+  }
+
+  close(): void {
+    this.#libc.close(this.#fd);
+  }
+}
+
+/** A counter in the kernel that one thread raises and another waits for. */
+export class EventFd {
+  readonly fd: number;
+  readonly #word = new Uint8Array(new ArrayBuffer(8));
+
+  /** Without a descriptor a new one is made; with one, another thread's is shared. */
+  constructor(fd = check("Cannot create an eventfd", libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
+    this.fd = fd;
+  }
+
+  /** Wakes whoever waits. A full counter wakes too, so EAGAIN is no failure. */
+  signal(): void {
+    this.#word.fill(0);
+    this.#word[0] = 1;
+    libc().write(this.fd, this.#word, 8);
+  }
+
+  /** Takes the signal back, so that the descriptor is not readable until the next one. */
+  clear(): void {
+    libc().read(this.fd, this.#word, 8);
+  }
+
+  close(): void {
+    libc().close(this.fd);
+  }
+}
