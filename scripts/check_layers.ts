@@ -1,0 +1,203 @@
+/**
+ * The architecture's "who may import whom" as data, and its check: fails on an import a layer may not make
+ * (type-only imports count), on a package or clock a layer may not use, and on any circle of imports.
+ * A layer is a folder of src/, or a file beside them (`ports.ts`, `main.ts`).
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import process from "node:process";
+
+/** What each layer may import besides itself; "x:types" allows type-only imports. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  wire: [],
+  ports: ["wire:types"],
+  crypto: ["wire", "ports"],
+  dataplane: ["wire", "crypto", "ports"],
+  control: ["wire", "crypto", "ports"],
+  sys: ["wire", "ports"],
+  host: ["wire", "ports"],
+  api: ["ports", "control:types"],
+  config: ["wire"],
+  lab: ["api", "config", "sys"],
+  daemon: ["wire", "ports", "crypto", "dataplane", "control", "sys", "host", "api", "config"],
+  cli: ["api", "config", "crypto", "daemon", "lab"],
+  main: ["cli"],
+};
+
+/** Which layers may use a package; a prefix ending in ":" stands for all of that scheme. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "node:": ["crypto", "sys", "host", "api", "config", "lab", "daemon", "cli", "main"],
+  "bun:": ["sys"],
+  "msgpackr": ["wire", "dataplane", "control"],
+  "lru-cache": ["dataplane"],
+  "valibot": ["config", "api"],
+  "@logtape/logtape": ["daemon", "cli"],
+  "commander": ["cli", "config"],
+};
+
+/** Time and randomness are arguments (Clock, Random) everywhere else. */
+const CLOCK_LAYERS = ["sys", "daemon", "cli", "lab"];
+const CLOCKS = /\b(?:Date\.now|Math\.random|performance\.now)\b/g;
+
+interface Import {
+  readonly specifier: string;
+  readonly typesOnly: boolean;
+  readonly line: number;
+}
+
+/** Comments gone, line breaks and string literals kept. */
+function withoutComments(source: string): string {
+  const token = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\/[^\n]*|\/\*[^]*?\*\//g;
+  return source.replace(token, (text) => text.startsWith("/") ? text.replace(/[^\n]/g, " ") : text);
+}
+
+function importsOf(code: string): Import[] {
+  const statement =
+    /^[ \t]*(?:import|export)\b(?<clause>[^;"'`()=]*?)\bfrom\s*["'](?<from>[^"'\n]+)["']|^[ \t]*import\s*["'](?<bare>[^"'\n]+)["']|\bimport\(\s*["'](?<dynamic>[^"'\n]+)["']/gm;
+  const found: Import[] = [];
+  for (const match of code.matchAll(statement)) {
+    const { clause, from, bare, dynamic } = match.groups as Record<string, string | undefined>;
+    const before = code.slice(0, match.index + match[0].length);
+    found.push({
+      specifier: from ?? bare ?? dynamic!,
+      typesOnly: clause !== undefined && clauseIsTypes(clause),
+      line: before.split("\n").length,
+    });
+  }
+  return found;
+}
+
+/** `type { A }`, or braces in which every name is marked as a type. */
+function clauseIsTypes(clause: string): boolean {
+  if (/^\s*type\b(?!\s*,)/.test(clause)) return true;
+  const names = /^\s*\{([^}]*)\}\s*$/.exec(clause)?.[1]?.split(",").map((name) => name.trim()).filter(
+    Boolean,
+  );
+  return names !== undefined && names.length > 0 && names.every((name) => name.startsWith("type "));
+}
+
+function layerOf(path: string): string {
+  const first = path.split(sep)[1] ?? "";
+  return first.replace(/\.ts$/, "");
+}
+
+function mayImport(layer: string, target: string, typesOnly: boolean): boolean {
+  if (layer === target) return true;
+  const allowed = LAYERS[layer] ?? [];
+  return allowed.includes(target) || (typesOnly && allowed.includes(`${target}:types`));
+}
+
+function mayUse(layer: string, specifier: string): boolean {
+  for (const [name, layers] of Object.entries(PACKAGES)) {
+    const matches = name.endsWith(":")
+      ? specifier.startsWith(name)
+      : specifier === name || specifier.startsWith(`${name}/`);
+    if (matches) return layers.includes(layer);
+  }
+  return false;
+}
+
+/** Every file an import stands for: one, or one a runtime for a "#name" of package.json. */
+function targetsOf(
+  root: string,
+  file: string,
+  specifier: string,
+  aliases: Record<string, string[]>,
+): string[] | null {
+  if (specifier.startsWith(".")) return [relative(root, resolve(root, dirname(file), specifier))];
+  return aliases[specifier]?.map((target) => relative(root, resolve(root, target))) ?? null;
+}
+
+function aliasesOf(root: string): Record<string, string[]> {
+  const manifest = join(root, "package.json");
+  if (!existsSync(manifest)) return {};
+  const imports = JSON.parse(readFileSync(manifest, "utf8")).imports ?? {};
+  const aliases: Record<string, string[]> = {};
+  for (const [name, target] of Object.entries(imports)) {
+    aliases[name] = typeof target === "string" ? [target] : Object.values(target as Record<string, string>);
+  }
+  return aliases;
+}
+
+function filesOf(root: string): string[] {
+  const all = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
+  return all.filter((path) => path.endsWith(".ts")).map((path) => join("src", path)).sort();
+}
+
+/** The shortest way from `start` back to itself, or null. */
+function circleThrough(start: string, edges: ReadonlyMap<string, readonly string[]>): string[] | null {
+  const cameFrom = new Map<string, string>();
+  const queue = [start];
+  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+    for (const next of edges.get(at) ?? []) {
+      if (next === start) {
+        const way = [start];
+        for (let step = at; step !== start; step = cameFrom.get(step)!) way.unshift(step);
+        return [start, ...way];
+      }
+      if (!cameFrom.has(next)) {
+        cameFrom.set(next, at);
+        queue.push(next);
+      }
+    }
+  }
+  return null;
+}
+
+function circles(edges: ReadonlyMap<string, readonly string[]>): string[] {
+  const told = new Set<string>();
+  const problems: string[] = [];
+  for (const file of edges.keys()) {
+    if (told.has(file)) continue;
+    const circle = circleThrough(file, edges);
+    if (circle === null) continue;
+    for (const member of circle) told.add(member);
+    problems.push(`${file}: circle of imports: ${circle.join(" → ")}`);
+  }
+  return problems;
+}
+
+/** Everything in `root`/src that the architecture forbids, one sentence each; empty when all is well. */
+export function checkLayers(root: string): string[] {
+  const problems: string[] = [];
+  const edges = new Map<string, string[]>();
+  const aliases = aliasesOf(root);
+  for (const file of filesOf(root)) {
+    const layer = layerOf(file);
+    const targets: string[] = [];
+    edges.set(file, targets);
+    if (LAYERS[layer] === undefined) problems.push(`${file}: "${layer}" is no layer of the architecture`);
+    const code = withoutComments(readFileSync(join(root, file), "utf8"));
+    for (const { specifier, typesOnly, line } of importsOf(code)) {
+      const at = `${file}:${line}`;
+      const resolved = targetsOf(root, file, specifier, aliases);
+      if (resolved === null) {
+        if (!mayUse(layer, specifier)) problems.push(`${at}: ${layer} may not use "${specifier}"`);
+        continue;
+      }
+      for (const target of resolved) {
+        if (!existsSync(join(root, target))) problems.push(`${at}: "${specifier}" does not exist`);
+        else if (!target.startsWith("src" + sep)) problems.push(`${at}: "${specifier}" leaves src/`);
+        else {
+          targets.push(target);
+          if (!mayImport(layer, layerOf(target), typesOnly)) {
+            problems.push(`${at}: ${layer} may not import ${layerOf(target)} ("${specifier}")`);
+          }
+        }
+      }
+    }
+    if (CLOCK_LAYERS.includes(layer)) continue;
+    for (const match of code.matchAll(CLOCKS)) {
+      const line = code.slice(0, match.index).split("\n").length;
+      problems.push(`${file}:${line}: ${match[0]} in ${layer} (time and randomness are arguments there)`);
+    }
+  }
+  return [...problems, ...circles(edges)];
+}
+
+if (import.meta.main) {
+  const problems = checkLayers(resolve(import.meta.dirname!, ".."));
+  for (const problem of problems) console.error(problem);
+  console.log(problems.length === 0 ? "All imports follow the architecture" : `${problems.length} problems`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}
