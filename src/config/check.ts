@@ -1,0 +1,234 @@
+/**
+ * Values that are right one by one and wrong together. Each refusal names both sides and where they were given. What
+ * can be judged only against the mesh (a joiner's network, its subnet length) is left to the moment of joining.
+ */
+import { contains, formatPrefix, overlaps, parseAddress, parsePrefix, type Prefix } from "../wire/address.ts";
+import {
+  type Config,
+  DEFAULT_FLANNEL_PORT,
+  DEFAULT_SUBNET_LEN,
+  DEFAULT_VXLAN_PORT,
+  type StaticPeer,
+} from "./config.ts";
+import { ConfigError } from "./config_error.ts";
+import { describe, type GivenSettings, type SettingName } from "./settings.ts";
+
+const IPV4_BITS_AT = 96;
+const NOT_BUILT_YET = "Encryption is not built yet, start with --plain on a network you trust";
+/** Networks in which no overlay can lie: this-network, loopback, link-local, multicast and reserved. */
+const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map((text) =>
+  parsePrefix(text)!
+);
+
+/** How a setting was given, or how its default reads: "--subnet-len 25", "the default --port 8473". */
+type Words = (name: SettingName) => string;
+
+/** Throws ConfigError on the first contradiction. */
+export function checkConfig(config: Config, settings: GivenSettings): void {
+  const words: Words = (name) => {
+    const given = settings.get(name);
+    return given === undefined ? `the default --${name}` : describe(given);
+  };
+  checkNetwork(config, words);
+  checkRange(config, words);
+  checkSubnet(config, words);
+  checkPorts(config, words);
+  checkStaticPeers(config, words);
+  if (config.iface !== null && config.iface === config.device) {
+    throw new ConfigError("iface", `${words("iface")} and ${words("device")} name the same interface`);
+  }
+}
+
+/** The subnet length that is certain now: as given, or the default where this node founds. */
+function certainSubnetLen(config: Config): number | null {
+  return config.subnetLen ?? (config.peers.length === 0 ? DEFAULT_SUBNET_LEN : null);
+}
+
+function subnetLenWords(config: Config, words: Words): string {
+  return config.subnetLen === null ? `the default --subnet-len ${DEFAULT_SUBNET_LEN}` : words("subnet-len");
+}
+
+function checkNetwork(config: Config, words: Words): void {
+  if (config.network === null) return;
+  const network = parsePrefix(config.network)!;
+  if (UNUSABLE.some((range) => overlaps(range, network))) {
+    throw new ConfigError("network", `${words("network")} is not usable for hosts (10.42.0.0/16 would be)`);
+  }
+  const subnetLen = certainSubnetLen(config);
+  const length = network.length - IPV4_BITS_AT;
+  if (subnetLen !== null && subnetLen < length) {
+    throw new ConfigError(
+      "subnet-len",
+      `${subnetLenWords(config, words)} is shorter than ${
+        words("network")
+      }: no subnet of it fits into that network`,
+    );
+  }
+}
+
+function checkRange(config: Config, words: Words): void {
+  const subnetLen = certainSubnetLen(config);
+  for (const [name, text] of [["subnet-min", config.subnetMin], ["subnet-max", config.subnetMax]] as const) {
+    if (text === null) continue;
+    mustLieInNetwork(config, name, { address: parseAddress(text)!, length: 128 }, words);
+    if (subnetLen !== null && parsePrefix(`${text}/${subnetLen}`) === null) {
+      throw new ConfigError(
+        name,
+        `${words(name)} is not the start of a subnet of ${subnetLenWords(config, words)}`,
+      );
+    }
+  }
+  if (
+    config.subnetMin !== null && config.subnetMax !== null && ipv4(config.subnetMin) > ipv4(config.subnetMax)
+  ) {
+    throw new ConfigError("subnet-min", `${words("subnet-min")} is greater than ${words("subnet-max")}`);
+  }
+}
+
+function checkSubnet(config: Config, words: Words): void {
+  if (config.subnet === null) return;
+  const subnet = parsePrefix(config.subnet)!;
+  mustLieInNetwork(config, "subnet", subnet, words);
+  const subnetLen = certainSubnetLen(config);
+  if (subnetLen !== null && subnet.length - IPV4_BITS_AT !== subnetLen) {
+    throw new ConfigError(
+      "subnet",
+      `${words("subnet")} does not have the length of ${subnetLenWords(config, words)}`,
+    );
+  }
+  const first = ipv4(config.subnet.split("/")[0]!);
+  if (config.subnetMin !== null && first < ipv4(config.subnetMin)) {
+    throw new ConfigError("subnet", `${words("subnet")} lies before ${words("subnet-min")}`);
+  }
+  if (config.subnetMax !== null && first > ipv4(config.subnetMax)) {
+    throw new ConfigError("subnet", `${words("subnet")} lies after ${words("subnet-max")}`);
+  }
+}
+
+function mustLieInNetwork(config: Config, name: SettingName, prefix: Prefix, words: Words): void {
+  if (config.network === null) return;
+  const network = parsePrefix(config.network)!;
+  if (prefix.length < network.length || !contains(network, prefix.address)) {
+    throw new ConfigError(name, `${words(name)} does not lie in ${words("network")}`);
+  }
+}
+
+/** An IPv4 address as a number, for comparisons. */
+function ipv4(text: string): number {
+  return text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+}
+
+function checkPorts(config: Config, words: Words): void {
+  const ours = `${words("port")}${words("port").startsWith("the default") ? ` ${config.port}` : ""}`;
+  const vxlanPeers = config.staticPeers.some((peer) => peer.backend === "vxlan");
+  const mayUseVxlan = config.backend === "vxlan" || vxlanPeers ||
+    (config.backend === null && config.peers.length > 0);
+  if (config.vxlanPort === config.port) {
+    throw new ConfigError(
+      "vxlan-port",
+      `${words("vxlan-port")} and ${ours} are the same; each needs one of its own`,
+    );
+  }
+  if (config.vxlanPort === null && config.port === DEFAULT_VXLAN_PORT && mayUseVxlan) {
+    throw new ConfigError("port", `${ours} is VXLAN's; give another --port or another --vxlan-port`);
+  }
+  if (!config.staticPeers.some((peer) => peer.backend === "udp")) return;
+  if (config.port === DEFAULT_FLANNEL_PORT || config.vxlanPort === DEFAULT_FLANNEL_PORT) {
+    const name = config.port === DEFAULT_FLANNEL_PORT ? "port" : "vxlan-port";
+    throw new ConfigError(
+      name,
+      `${words(name)} is needed for the flannel node of --static-peer; give another`,
+    );
+  }
+}
+
+function checkStaticPeers(config: Config, words: Words): void {
+  const seen: { peer: StaticPeer; subnet: Prefix }[] = [];
+  for (const peer of config.staticPeers) {
+    const subnet = parsePrefix(peer.subnet)!;
+    const title = `--static-peer ${peer.subnet}=${peer.address}`;
+    if (config.network !== null) {
+      const network = parsePrefix(config.network)!;
+      if (subnet.length < network.length || !contains(network, subnet.address)) {
+        throw new ConfigError("static-peer", `${title}: the subnet does not lie in ${words("network")}`);
+      }
+      if (contains(network, parseAddress(peer.address)!)) {
+        throw new ConfigError(
+          "static-peer",
+          `${title}: the host's own address must not lie in ${words("network")}`,
+        );
+      }
+    }
+    if (config.subnet !== null && overlaps(subnet, parsePrefix(config.subnet)!)) {
+      throw new ConfigError("static-peer", `${title} overlaps ${words("subnet")}`);
+    }
+    const other = seen.find((one) => overlaps(one.subnet, subnet));
+    if (other !== undefined) {
+      throw new ConfigError(
+        "static-peer",
+        `--static-peer ${other.peer.subnet}=${other.peer.address} and ${
+          formatPrefix(subnet)
+        }=${peer.address} overlap`,
+      );
+    }
+    seen.push({ peer, subnet });
+  }
+}
+
+/** Refuses what later versions bring, and contradictions around `--plain`, last: other mistakes are told first. */
+export function checkSupported(
+  config: Config,
+  settings: GivenSettings,
+  environment: Readonly<Record<string, string | undefined>>,
+  warnings: string[],
+): void {
+  const given = (name: SettingName) => {
+    const one = settings.get(name);
+    return one === undefined ? `--${name}` : describe(one);
+  };
+  for (const name of ["subnet", "subnet-min", "subnet-max"] as const) {
+    // No refusal: a stored mesh, which only the daemon sees, may supply the network.
+    if (settings.has(name) && config.network === null && config.peers.length === 0) {
+      warnings.push(
+        `${given(name)} without --network: a new mesh takes a random network, where it may not lie`,
+      );
+    }
+  }
+  if (config.ipMasq) {
+    throw new ConfigError(
+      "ip-masq",
+      "--ip-masq is not built yet: start without it (masquerade by your own rules)",
+    );
+  }
+  if (config.workers !== 1) {
+    throw new ConfigError(
+      "workers",
+      `${given("workers")}: one worker is what this version has; give 1 or nothing`,
+    );
+  }
+  if (config.plain) {
+    if (config.secretFile !== null) {
+      throw new ConfigError(
+        "secret-file",
+        `${given("secret-file")} contradicts --plain: a plain mesh has no secret`,
+      );
+    }
+    if ((environment["OVLTUN_SECRET"] ?? "") !== "") {
+      throw new ConfigError("secret-file", "OVLTUN_SECRET contradicts --plain: a plain mesh has no secret");
+    }
+    if (config.cipher !== "none") {
+      throw new ConfigError("cipher", `${given("cipher")} contradicts --plain: a plain mesh has no cipher`);
+    }
+    if (config.allowPlainDirect) {
+      warnings.push("--allow-plain-direct has no effect with --plain, where every path is in the clear");
+    }
+    return;
+  }
+  if (config.cipher === "none") {
+    throw new ConfigError(
+      "cipher",
+      `${given("cipher")} needs --plain, which turns encryption off for the whole mesh`,
+    );
+  }
+  throw new ConfigError("plain", NOT_BUILT_YET);
+}

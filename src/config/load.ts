@@ -1,0 +1,170 @@
+/**
+ * From flags, environment and files to the one Config: collect what was given (sources.ts), read each value
+ * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
+ */
+import { formatPrefix, parseAddress } from "../wire/address.ts";
+import { checkConfig, checkSupported } from "./check.ts";
+import {
+  BACKENDS,
+  CIPHERS,
+  type Config,
+  DEFAULT_DEVICE,
+  DEFAULT_NETWORK_NAME,
+  DEFAULT_PORT,
+  DEFAULT_RUN_DIR,
+  DEFAULT_STATE_DIR,
+  LOG_FORMATS,
+  LOG_LEVELS,
+} from "./config.ts";
+import { ConfigError } from "./config_error.ts";
+import { describeLabel, type GivenSettings } from "./settings.ts";
+import { collectSettings, type Sources } from "./sources.ts";
+import { MAX_VNI, parseStaticPeers } from "./static_peer.ts";
+import {
+  addressOf,
+  choiceOf,
+  hostsOf,
+  integerOf,
+  matchingOf,
+  MAX_PORT,
+  prefixOf,
+  switchOf,
+  textOf,
+} from "./values.ts";
+
+export interface LoadInput extends Sources {
+  /** The machine's host name, for the default of `--name`. */
+  readonly hostName: string;
+}
+
+export interface Loaded {
+  readonly config: Config;
+  /** Sentences for people: ignored keys, flags without effect. */
+  readonly warnings: readonly string[];
+}
+
+/** sockaddr_un holds 108 bytes, the terminating zero included. */
+const MAX_SOCKET_PATH = 107;
+const MAX_WORKERS = 256;
+const MIN_MTU = 576; // RFC 791: what every host must take
+const MAX_MTU = 65455; // 65535 less the largest overhead, sealed over IPv6
+const LINK_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,15}$/;
+const LINK_WORDS = "1 to 15 letters, digits, dots, dashes or underscores";
+const NODE_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
+
+/** The configuration of `up`. Throws ConfigError. */
+export function loadConfig(input: LoadInput): Loaded {
+  const warnings: string[] = [];
+  const settings = collectSettings(input, (sentence) => warnings.push(sentence));
+  const config = readConfig(settings, input.hostName);
+  checkConfig(config, settings);
+  checkSupported(config, settings, input.environment, warnings);
+  return { config, warnings };
+}
+
+function readConfig(settings: GivenSettings, hostName: string): Config {
+  const prefix = (name: "network" | "subnet") => {
+    const given = prefixOf(settings, name);
+    return given === null ? null : formatPrefix(given);
+  };
+  const plain = switchOf(settings, "plain");
+  const staticPeers = settings.get("static-peer");
+  return {
+    peers: hostsOf(settings, "peers"),
+    found: switchOf(settings, "found"),
+    plain,
+    network: prefix("network"),
+    networkName:
+      matchingOf(settings, "network-name", /^[\x21-\x7e]{1,64}$/, "1 to 64 characters, no blanks") ??
+        DEFAULT_NETWORK_NAME,
+    subnetLen: integerOf(settings, "subnet-len", 1, 32),
+    subnetMin: addressOf(settings, "subnet-min"),
+    subnetMax: addressOf(settings, "subnet-max"),
+    subnet: prefix("subnet"),
+    name: readName(settings, hostName),
+    backend: choiceOf(settings, "backend", BACKENDS),
+    directRouting: switchOf(settings, "direct-routing"),
+    allowPlainDirect: switchOf(settings, "allow-plain-direct"),
+    vni: integerOf(settings, "vni", 1, MAX_VNI),
+    port: integerOf(settings, "port", 1, MAX_PORT) ?? DEFAULT_PORT,
+    vxlanPort: integerOf(settings, "vxlan-port", 1, MAX_PORT),
+    secretFile: textOf(settings, "secret-file"),
+    cipher: choiceOf(settings, "cipher", CIPHERS) ?? (plain ? "none" : "auto"),
+    iface: matchingOf(settings, "iface", LINK_NAME, LINK_WORDS),
+    advertise: hostsOf(settings, "advertise"),
+    device: readDevice(settings),
+    mtu: integerOf(settings, "mtu", MIN_MTU, MAX_MTU),
+    ipMasq: switchOf(settings, "ip-masq"),
+    staticPeers: staticPeers === undefined
+      ? []
+      : parseStaticPeers(staticPeers.values, describeLabel(staticPeers)),
+    ...readPaths(settings),
+    logLevel: choiceOf(settings, "log-level", LOG_LEVELS) ?? "info",
+    logFormat: choiceOf(settings, "log-format", LOG_FORMATS) ?? "text",
+    workers: integerOf(settings, "workers", 1, MAX_WORKERS) ?? 1,
+    onLeaseChange: textOf(settings, "on-lease-change"),
+  };
+}
+
+/** Where a daemon's things are; what the commands besides `up` need to know. */
+export type Places = Pick<Config, "stateDir" | "runDir" | "subnetFile" | "device">;
+
+/** The places alone, from the same sources. Throws ConfigError. */
+export function loadPlaces(sources: Sources): Places {
+  const settings = collectSettings(sources, () => {});
+  return { ...readPaths(settings), device: readDevice(settings) };
+}
+
+function readDevice(settings: GivenSettings): string {
+  return matchingOf(settings, "device", LINK_NAME, LINK_WORDS) ?? DEFAULT_DEVICE;
+}
+
+function readPaths(settings: GivenSettings): Pick<Config, "stateDir" | "runDir" | "subnetFile"> {
+  const runDir = readDirectory(settings, "run-dir", DEFAULT_RUN_DIR);
+  const socket = `${runDir}/control.sock`;
+  if (new TextEncoder().encode(socket).length > MAX_SOCKET_PATH) {
+    throw new ConfigError(
+      "run-dir",
+      `${label(settings, "run-dir")} ${
+        JSON.stringify(runDir)
+      } is too long: the path of the control socket in it ` +
+        `may have ${MAX_SOCKET_PATH} bytes at most`,
+    );
+  }
+  return {
+    stateDir: readDirectory(settings, "state-dir", DEFAULT_STATE_DIR),
+    runDir,
+    subnetFile: textOf(settings, "subnet-file") ?? `${runDir}/subnet.env`,
+  };
+}
+
+/** A directory without trailing slashes. */
+function readDirectory(settings: GivenSettings, name: "run-dir" | "state-dir", fallback: string): string {
+  const path = (textOf(settings, name) ?? fallback).replace(/(?<=.)\/+$/, "");
+  if (path === "/" || path.includes("\0")) {
+    throw new ConfigError(
+      name,
+      `${label(settings, name)} ${JSON.stringify(path)} cannot be a directory of ours`,
+    );
+  }
+  return path;
+}
+
+function label(settings: GivenSettings, name: "run-dir" | "state-dir"): string {
+  const given = settings.get(name);
+  return given === undefined ? `--${name}` : describeLabel(given);
+}
+
+/** The name that was given, or the host name cut and cleaned into one. */
+function readName(settings: GivenSettings, hostName: string): string {
+  const wanted = "1 to 63 letters, digits, dots, dashes or underscores, with a letter or digit at both ends";
+  const given = matchingOf(settings, "name", NODE_NAME, wanted);
+  if (given === null) {
+    const cleaned = hostName.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 63).replace(/^[._-]+|[._-]+$/g, "");
+    return cleaned === "" ? "node" : cleaned;
+  }
+  if (parseAddress(given) !== null) {
+    throw new ConfigError("name", `--name ${given} would be taken for an address; give the node a word`);
+  }
+  return given;
+}
