@@ -1,0 +1,245 @@
+// The host's links, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it LinkMaker,
+// the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
+// belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
+
+import type { HostNetwork, Link, LinkAddress, Route, RouteLookup } from "../ports.ts";
+import { type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL } from "../wire/netlink.ts";
+import * as rt from "../wire/rtnetlink.ts";
+import * as rtr from "../wire/rtnetlink_route.ts";
+import {
+  GROUP_IPV4_ADDRESS,
+  GROUP_IPV4_ROUTE,
+  GROUP_IPV6_ADDRESS,
+  GROUP_IPV6_ROUTE,
+  GROUP_LINK,
+  NetlinkConnection,
+  NetlinkEvents,
+  type NetlinkRequest,
+} from "./netlink.ts";
+import {
+  decoded,
+  fromAddress,
+  fromNeighbour,
+  fromRoute,
+  type Neighbour,
+  routeText,
+  textAddress,
+  textMac,
+  toAddress,
+  toLink,
+  toNeighbour,
+  toRoute,
+} from "./rtnetlink_text.ts";
+import {
+  EACCES,
+  EAFNOSUPPORT,
+  EHOSTUNREACH,
+  EINVAL,
+  ENETUNREACH,
+  ENODEV,
+  ENOTSUP,
+  SysError,
+} from "./sys_error.ts";
+
+const FAMILIES = [rt.AF_INET, rt.AF_INET6] as const;
+const CREATE = NLM_F_CREATE | NLM_F_EXCL;
+const SCOPE_NOWHERE = 255; // in a deletion: whatever its scope is
+const GROUPS = [GROUP_LINK, GROUP_IPV4_ADDRESS, GROUP_IPV4_ROUTE, GROUP_IPV6_ADDRESS, GROUP_IPV6_ROUTE];
+
+export type { Neighbour } from "./rtnetlink_text.ts";
+
+/** Making and joining links: what the lab and live tests do to a host, the daemon never. Throws SysError. */
+export interface LinkMaker {
+  /** Makes a bridge, down, and returns its index. */
+  addBridge(name: string): number;
+  /** Makes a pair of links, both down, the peer in the namespace of that descriptor; returns our end's index. */
+  addVeth(name: string, peer: { readonly name: string; readonly namespaceFd: number }): number;
+  /** Puts a link on a bridge, or takes it off. */
+  setMaster(index: number, bridge: number | null): void;
+  /** Sets an Ethernet address, "02:42:…". */
+  setAddress(index: number, mac: string): void;
+  /** Sets the largest superframe the link is handed, bytes and segments. */
+  setSegmentation(index: number, maxSize: number, maxSegments: number): void;
+  addNeighbour(neighbour: Neighbour): void;
+  deleteNeighbour(neighbour: Neighbour): void;
+  /** Of both address families, or with `bridge` the forwarding databases. */
+  neighbours(bridge?: boolean): Neighbour[];
+}
+
+/** Opens the network of the namespace that the calling thread is in. Throws SysError. */
+export function openHostNetwork(): HostNetwork & LinkMaker {
+  return new KernelNetwork();
+}
+
+class KernelNetwork implements HostNetwork, LinkMaker {
+  readonly #connection = new NetlinkConnection();
+  readonly #events = new NetlinkEvents(GROUPS);
+
+  links(): Link[] {
+    const request = { op: "Cannot list the links", type: rt.RTM_GETLINK, payload: rt.encodeLinkDump() };
+    return decoded(this.#connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toLink);
+  }
+
+  addresses(): LinkAddress[] {
+    const found: LinkAddress[] = [];
+    for (const family of FAMILIES) {
+      const payload = rt.encodeAddressDump(family);
+      const answers = this.#dumpFamily({ op: "Cannot list the addresses", type: rt.RTM_GETADDR, payload });
+      for (const m of decoded(answers, rt.RTM_NEWADDR, rt.decodeAddress)) {
+        if (rt.familyOf(m.address) !== family) continue;
+        found.push(toAddress(m));
+      }
+    }
+    return found;
+  }
+
+  /** Leaves out cached path MTUs and routes for ::ffff:0:0/96, whose text would be that of an IPv4 route. */
+  routes(): Route[] {
+    const found: Route[] = [];
+    for (const family of FAMILIES) {
+      const payload = rtr.encodeRouteDump(family);
+      const answers = this.#dumpFamily({ op: "Cannot list the routes", type: rtr.RTM_GETROUTE, payload });
+      for (const m of decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute)) {
+        if (m.family !== family || (m.flags & rtr.RTM_F_CLONED) !== 0) continue;
+        if (rt.familyOf(m.destination.address) === family) found.push(toRoute(m));
+      }
+    }
+    return found;
+  }
+
+  routeTo(address: string): RouteLookup | null {
+    const op = `Cannot look up the route to ${address}`;
+    const payload = rtr.encodeRouteLookup(textAddress(address));
+    try {
+      const answers = this.#connection.request({ op, type: rtr.RTM_GETROUTE, payload });
+      const [m] = decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute);
+      if (m === undefined || m.link === null) return null;
+      const route = toRoute(m);
+      return { type: route.type, gateway: route.gateway, link: m.link, source: route.source };
+    } catch (error) {
+      // No route, and routes of type unreachable, prohibit and blackhole, in this order.
+      if (isErrno(error, ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL)) return null;
+      throw error;
+    }
+  }
+
+  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+    this.#changeLink(`Cannot change link ${index}`, { index, ...change });
+  }
+
+  deleteLink(index: number): void {
+    const payload = rt.encodeLink({ index });
+    this.#connection.request({ op: `Cannot delete link ${index}`, type: rt.RTM_DELLINK, payload });
+  }
+
+  addAddress(a: LinkAddress): void {
+    const payload = rt.encodeAddress(fromAddress(a));
+    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.link}`;
+    this.#connection.request({ op, type: rt.RTM_NEWADDR, flags: CREATE, payload });
+  }
+
+  deleteAddress(a: LinkAddress): void {
+    const payload = rt.encodeAddress(fromAddress(a));
+    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.link}`;
+    this.#connection.request({ op, type: rt.RTM_DELADDR, payload });
+  }
+
+  addRoute(route: Route): void {
+    const payload = rtr.encodeRoute(fromRoute(route));
+    const op = `Cannot add route ${routeText(route)}`;
+    this.#connection.request({ op, type: rtr.RTM_NEWROUTE, flags: CREATE, payload });
+  }
+
+  deleteRoute(route: Route): void {
+    const payload = rtr.encodeRoute(fromRoute({ ...route, scope: SCOPE_NOWHERE }));
+    const op = `Cannot delete route ${routeText(route)}`;
+    this.#connection.request({ op, type: rtr.RTM_DELROUTE, payload });
+  }
+
+  changed(): boolean {
+    return this.#events.drain();
+  }
+
+  close(): void {
+    this.#connection.close();
+    this.#events.close();
+  }
+
+  addBridge(name: string): number {
+    this.#createLink(name, { name, kind: "bridge" });
+    return this.#indexOf(name);
+  }
+
+  addVeth(name: string, peer: { readonly name: string; readonly namespaceFd: number }): number {
+    this.#createLink(name, { name, kind: "veth", peer });
+    return this.#indexOf(name);
+  }
+
+  setMaster(index: number, bridge: number | null): void {
+    this.#changeLink(`Cannot put link ${index} on a bridge`, { index, master: bridge ?? 0 });
+  }
+
+  setAddress(index: number, mac: string): void {
+    this.#changeLink(`Cannot set the address of link ${index}`, { index, mac: textMac(mac) });
+  }
+
+  setSegmentation(index: number, maxSize: number, maxSegments: number): void {
+    const change = { index, gsoMaxSize: maxSize, gsoMaxSegments: maxSegments };
+    this.#changeLink(`Cannot set the segmentation of link ${index}`, change);
+  }
+
+  addNeighbour(n: Neighbour): void {
+    const op = `Cannot add neighbour ${n.address ?? n.mac} to link ${n.link}`;
+    this.#connection.request({
+      op,
+      type: rtr.RTM_NEWNEIGH,
+      flags: CREATE,
+      payload: rtr.encodeNeighbour(fromNeighbour(n)),
+    });
+  }
+
+  deleteNeighbour(n: Neighbour): void {
+    const op = `Cannot delete neighbour ${n.address ?? n.mac} from link ${n.link}`;
+    this.#connection.request({ op, type: rtr.RTM_DELNEIGH, payload: rtr.encodeNeighbour(fromNeighbour(n)) });
+  }
+
+  neighbours(bridge = false): Neighbour[] {
+    const families = bridge ? [rt.AF_BRIDGE] : FAMILIES;
+    return families.flatMap((family) => {
+      const payload = rtr.encodeNeighbourDump(family);
+      const answers = this.#dumpFamily({ op: "Cannot list the neighbours", type: rtr.RTM_GETNEIGH, payload });
+      return decoded(answers, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour).map(toNeighbour);
+    });
+  }
+
+  #changeLink(op: string, change: rt.LinkChange): void {
+    this.#connection.request({ op, type: rt.RTM_NEWLINK, payload: rt.encodeLink(change) });
+  }
+
+  #createLink(name: string, change: rt.LinkChange): void {
+    const op = `Cannot make link "${name}"`;
+    this.#connection.request({ op, type: rt.RTM_NEWLINK, flags: CREATE, payload: rt.encodeLink(change) });
+  }
+
+  #indexOf(name: string): number {
+    const op = `Cannot find link "${name}"`;
+    const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload: rt.encodeLink({ name }) });
+    const [link] = decoded(answers, rt.RTM_NEWLINK, rt.decodeLink);
+    if (link === undefined) throw new SysError(op, ENODEV);
+    return link.index;
+  }
+
+  // A kernel without IPv6 refuses its dumps: that family is empty then.
+  #dumpFamily(request: NetlinkRequest): NetlinkMessage[] {
+    try {
+      return this.#connection.dump(request);
+    } catch (error) {
+      if (isErrno(error, EAFNOSUPPORT, ENOTSUP)) return [];
+      throw error;
+    }
+  }
+}
+
+function isErrno(error: unknown, ...errnos: number[]): boolean {
+  return error instanceof SysError && errnos.includes(error.errno);
+}

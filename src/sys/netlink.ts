@@ -1,0 +1,241 @@
+// NETLINK_ROUTE sockets (netlink(7), rtnetlink(7)): requests that wait for their acknowledgement, dumps, and a
+// second kind of socket that hears of changes. Both belong to the network namespace of the thread that opened
+// them and stay there. Everything is synchronous: the kernel answers within the call, so a wait is a fault,
+// and ends in an error after two seconds. What the kernel says of a refused request is in the SysError.
+
+import {
+  type Acknowledgement,
+  decodeAcknowledgement,
+  decodeMessages,
+  encodeMessage,
+  type NetlinkMessage,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+} from "../wire/netlink.ts";
+import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
+import { libc } from "./libc.ts";
+import { check, EAGAIN, EINTR, EIO, EMSGSIZE, ENOBUFS, EPERM, SysError } from "./sys_error.ts";
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0x80000;
+const SOCK_NONBLOCK = 0x800;
+const NETLINK_ROUTE = 0;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12; // a dump answers exactly what was asked; since Linux 4.20
+const MSG_TRUNC = 0x20;
+const ETIMEDOUT = 110;
+const SOCKADDR_NL_LEN = 12; // | family u16 | pad u16 | port u32 | groups u32 |
+
+const RECEIVE_LEN = 65536; // the kernel fills at most 32 KiB of a dump at once; one link may need more
+const TIMEOUT_SECONDS = 2;
+const DUMP_TRIES = 10;
+const EVENT_BUFFER_LEN = 1 << 20;
+
+/** rtnetlink multicast groups (RTNLGRP_…). */
+export const GROUP_LINK = 1;
+export const GROUP_IPV4_ADDRESS = 5;
+export const GROUP_IPV4_ROUTE = 7;
+export const GROUP_IPV6_ADDRESS = 9;
+export const GROUP_IPV6_ROUTE = 11;
+
+/** What to ask. `op` begins the message of the error: `Cannot add …`. */
+export interface NetlinkRequest {
+  readonly op: string;
+  readonly type: number;
+  readonly flags?: number;
+  readonly payload: Uint8Array;
+}
+
+/** A socket with its receive buffer; both ends of the story share it. */
+class NetlinkSocket {
+  readonly fd: number;
+  readonly #buffer = new Uint8Array(new ArrayBuffer(RECEIVE_LEN));
+  readonly #from = new Uint8Array(new ArrayBuffer(SOCKADDR_NL_LEN));
+  readonly #fromLength = new Uint8Array(new ArrayBuffer(4));
+
+  constructor(flags: number) {
+    this.fd = check(
+      "Cannot open a netlink socket",
+      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE),
+    );
+  }
+
+  /** setsockopt(2) with an int; false when the kernel refuses. */
+  set(level: number, name: number, value: number): boolean {
+    const b = new Uint8Array(new ArrayBuffer(4));
+    putU32le(b, 0, value);
+    return libc().setsockopt(this.fd, level, name, b, 4) === 0;
+  }
+
+  /**
+   * The messages of the next datagram from the kernel (a copy), or the errno. A process can send to our
+   * port too: what does not come from the kernel, port 0, is skipped.
+   */
+  receive(): NetlinkMessage[] | number {
+    for (;;) {
+      putU32le(this.#fromLength, 0, SOCKADDR_NL_LEN);
+      const length = libc().recvfrom(
+        this.fd,
+        this.#buffer,
+        RECEIVE_LEN,
+        MSG_TRUNC,
+        this.#from,
+        this.#fromLength,
+      );
+      if (length < 0) {
+        const errno = libc().errno();
+        if (errno === EINTR) continue;
+        return errno;
+      }
+      if (u32le(this.#from, 4) !== 0) continue;
+      if (length > RECEIVE_LEN) return EMSGSIZE;
+      return decodeMessages(this.#buffer.slice(0, length)) ?? EIO;
+    }
+  }
+
+  close(): void {
+    libc().close(this.fd);
+  }
+}
+
+/** A connection for requests and dumps. Throws SysError when the socket cannot be opened. */
+export class NetlinkConnection {
+  readonly #socket = new NetlinkSocket(0);
+  #sequence = 0;
+  #closed = false;
+
+  constructor() {
+    const timeout = new Uint8Array(new ArrayBuffer(16)); // struct timeval
+    putU64le(timeout, 0, TIMEOUT_SECONDS);
+    libc().setsockopt(this.#socket.fd, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);
+    // Older kernels lack some of these and then answer less precisely, which every reader of ours bears.
+    for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) {
+      this.#socket.set(SOL_NETLINK, option, 1);
+    }
+  }
+
+  /** Sends a request and waits for its acknowledgement; the messages that came before it. Throws SysError. */
+  request(request: NetlinkRequest): NetlinkMessage[] {
+    const sequence = this.#send(request, NLM_F_ACK);
+    const { messages, end } = this.#collect(sequence, request.op);
+    if (end.errno !== 0) throw refusal(request.op, end);
+    return messages;
+  }
+
+  /**
+   * All answers to a dump. A dump during which the tables changed is begun again; after ten times the last
+   * answer counts, which may then lack an entry or hold one twice. Throws SysError.
+   */
+  dump(request: NetlinkRequest): NetlinkMessage[] {
+    for (let tries = 1;; tries++) {
+      const sequence = this.#send(request, NLM_F_DUMP);
+      const { messages, end, interrupted } = this.#collect(sequence, request.op);
+      const again = interrupted || end.errno === ENOBUFS || end.errno === EINTR;
+      if (again && tries < DUMP_TRIES) continue;
+      if (end.errno !== 0) throw refusal(request.op, end);
+      return messages;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  #send(request: NetlinkRequest, flags: number): number {
+    if (this.#closed) throw new TypeError("This netlink connection is closed");
+    this.#sequence = (this.#sequence + 1) >>> 0 || 1;
+    const b = encodeMessage(
+      request.type,
+      NLM_F_REQUEST | flags | (request.flags ?? 0),
+      this.#sequence,
+      request.payload,
+    );
+    check(request.op, libc().sendto(this.#socket.fd, b, b.length, 0, null, 0));
+    return this.#sequence;
+  }
+
+  // Answers to earlier requests that ran into their timeout are passed over by their sequence number.
+  #collect(
+    sequence: number,
+    op: string,
+  ): { messages: NetlinkMessage[]; end: Acknowledgement; interrupted: boolean } {
+    const messages: NetlinkMessage[] = [];
+    let interrupted = false;
+    for (;;) {
+      const received = this.#socket.receive();
+      if (received === EAGAIN) throw new SysError(op, ETIMEDOUT, "the kernel gave no answer");
+      if (received === ENOBUFS) return { messages, end: { errno: ENOBUFS, text: null }, interrupted };
+      if (typeof received === "number") throw new SysError(op, received);
+      for (const message of received) {
+        if (message.sequence !== sequence) continue;
+        interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
+        const end = decodeAcknowledgement(message);
+        if (end !== null) return { messages, end, interrupted };
+        if (message.type > NLMSG_DONE) messages.push(message);
+      }
+    }
+  }
+}
+
+function refusal(op: string, end: Acknowledgement): SysError {
+  const hint = end.errno === EPERM ? "run as root or grant CAP_NET_ADMIN" : "";
+  return new SysError(op, end.errno, end.text ?? undefined, hint);
+}
+
+/** A socket that hears of changes. It never blocks. Throws SysError when it cannot be opened. */
+export class NetlinkEvents {
+  readonly #socket = new NetlinkSocket(SOCK_NONBLOCK);
+  #closed = false;
+
+  constructor(groups: readonly number[]) {
+    // Unbound, the socket has port 0, which the kernel takes for the originator and leaves out.
+    const address = new Uint8Array(new ArrayBuffer(SOCKADDR_NL_LEN));
+    putU16le(address, 0, AF_NETLINK);
+    check("Cannot bind a netlink socket", libc().bind(this.#socket.fd, address, SOCKADDR_NL_LEN));
+    this.#socket.set(SOL_SOCKET, SO_RCVBUFFORCE, EVENT_BUFFER_LEN);
+    for (const group of groups) {
+      if (this.#socket.set(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) continue;
+      const errno = libc().errno();
+      this.close();
+      throw new SysError(`Cannot join netlink group ${group}`, errno);
+    }
+  }
+
+  /** For poll(2): readable when something changed. */
+  get fd(): number {
+    return this.#socket.fd;
+  }
+
+  /** Reads all that is waiting; true when there was something, or when the kernel dropped some of it. */
+  drain(): boolean {
+    let heard = false;
+    for (;;) {
+      const received = this.#closed ? EAGAIN : this.#socket.receive();
+      if (received === EAGAIN) return heard;
+      heard = true;
+      // Lost or unreadable events are changes too: the reader looks at the tables, not at the events.
+      if (typeof received !== "number" || received === ENOBUFS || received === EMSGSIZE || received === EIO) {
+        continue;
+      }
+      throw new SysError("Cannot read netlink events", received);
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+  }
+}

@@ -1,0 +1,149 @@
+// Between the two languages of host_network.ts: ports.ts speaks of addresses, prefixes and route types as text,
+// wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
+
+import type { Link, LinkAddress, Route, RouteType } from "../ports.ts";
+import { type Address, formatAddress, formatMac, formatPrefix } from "../wire/address.ts";
+import { parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
+import type { NetlinkMessage } from "../wire/netlink.ts";
+import { type AddressMessage, familyOf, IFF_UP, type LinkMessage } from "../wire/rtnetlink.ts";
+import { type NeighbourMessage, type RouteMessage, RTNH_F_ONLINK } from "../wire/rtnetlink_route.ts";
+
+// rtm_type by its number; the rest is "other".
+const ROUTE_TYPES = new Map<number, RouteType>([
+  [1, "unicast"],
+  [2, "local"],
+  [3, "broadcast"],
+  [5, "multicast"],
+  [6, "blackhole"],
+  [7, "unreachable"],
+  [8, "prohibit"],
+]);
+const REJECTING: readonly RouteType[] = ["blackhole", "unreachable", "prohibit"];
+
+/** An entry of a neighbour table or, with `bridge`, of a link's forwarding database. */
+export interface Neighbour {
+  readonly link: number;
+  /** The neighbour's address; in a forwarding database that of the remote VTEP, or null. */
+  readonly address: string | null;
+  readonly mac: string | null;
+  /** NUD_…: 128 permanent, 2 reachable, 4 stale, … */
+  readonly state: number;
+  readonly bridge: boolean;
+}
+
+/**
+ * The entries in the answers of that type. What the kernel says is well-formed; should it not be, the entry is
+ * left out rather than the host refused.
+ */
+export function decoded<T>(
+  answers: NetlinkMessage[],
+  type: number,
+  decode: (payload: Uint8Array) => T | null,
+): T[] {
+  return answers.filter((m) => m.type === type).map((m) => decode(m.payload)).filter((entry) =>
+    entry !== null
+  );
+}
+
+export function toLink(m: LinkMessage): Link {
+  return {
+    index: m.index,
+    name: m.name,
+    kind: m.kind,
+    mtu: m.mtu,
+    up: (m.flags & IFF_UP) !== 0,
+    loopback: m.loopback,
+    mac: m.mac === null ? null : formatMac(m.mac),
+    master: m.master,
+  };
+}
+
+export function toAddress(m: AddressMessage): LinkAddress {
+  return { link: m.link, address: formatAddress(m.address), prefixLength: m.prefixLength, scope: m.scope };
+}
+
+export function fromAddress(a: LinkAddress): AddressMessage {
+  return { link: a.link, address: textAddress(a.address), prefixLength: a.prefixLength, scope: a.scope };
+}
+
+/** A rejecting IPv6 route is shown by the kernel on `lo`; that link means nothing and is left out. */
+export function toRoute(m: RouteMessage): Route {
+  const type = ROUTE_TYPES.get(m.type) ?? "other";
+  return {
+    destination: formatPrefix(m.destination),
+    type,
+    gateway: m.gateway === null ? null : formatAddress(m.gateway),
+    link: REJECTING.includes(type) ? null : m.link,
+    metric: m.metric,
+    protocol: m.protocol,
+    table: m.table,
+    source: m.source === null ? null : formatAddress(m.source),
+    onlink: (m.flags & RTNH_F_ONLINK) !== 0,
+    scope: m.scope,
+  };
+}
+
+/** Throws TypeError for a route of type "other" and for text that is no address. */
+export function fromRoute(r: Route): RouteMessage {
+  const destination = parsePrefix(r.destination);
+  if (destination === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
+  const type = [...ROUTE_TYPES].find(([, name]) => name === r.type)?.[0];
+  if (type === undefined) throw new TypeError(`Cannot express a route of type "${r.type}"`);
+  return {
+    family: familyOf(destination.address),
+    destination,
+    type,
+    scope: r.scope,
+    protocol: r.protocol,
+    table: r.table,
+    flags: r.onlink ? RTNH_F_ONLINK : 0,
+    gateway: r.gateway === null ? null : textAddress(r.gateway),
+    link: r.link,
+    metric: r.metric,
+    source: r.source === null ? null : textAddress(r.source),
+    mtu: null,
+  };
+}
+
+export function toNeighbour(m: NeighbourMessage): Neighbour {
+  return {
+    link: m.link,
+    address: m.address === null ? null : formatAddress(m.address),
+    mac: m.mac === null ? null : formatMac(m.mac),
+    state: m.state,
+    bridge: m.bridge,
+  };
+}
+
+export function fromNeighbour(n: Neighbour): NeighbourMessage {
+  return {
+    link: n.link,
+    address: n.address === null ? null : textAddress(n.address),
+    mac: n.mac === null ? null : textMac(n.mac),
+    state: n.state,
+    bridge: n.bridge,
+  };
+}
+
+/** `unreachable 10.42.7.0/24 metric 5`, `10.42.9.0/24 via 192.168.1.11 link 2`. */
+export function routeText(r: Route): string {
+  const type = r.type === "unicast" ? "" : `${r.type} `;
+  const via = r.gateway === null ? "" : ` via ${r.gateway}`;
+  const link = r.link === null ? "" : ` link ${r.link}`;
+  const metric = r.metric === 0 ? "" : ` metric ${r.metric}`;
+  return `${type}${r.destination}${via}${link}${metric}`;
+}
+
+/** The bytes of an address that ovltun itself wrote; TypeError when it is none. */
+export function textAddress(text: string): Address {
+  const address = parseAddress(text);
+  if (address === null) throw new TypeError(`Not an address: "${text}"`);
+  return address;
+}
+
+/** The bytes of an Ethernet address that ovltun itself wrote; TypeError when it is none. */
+export function textMac(text: string): Uint8Array {
+  const mac = parseMac(text);
+  if (mac === null) throw new TypeError(`Not an Ethernet address: "${text}"`);
+  return mac;
+}

@@ -1,0 +1,219 @@
+// Links and addresses in rtnetlink (rtnetlink(7), linux/if_link.h, linux/if_addr.h): payloads of messages of
+// wire/netlink.ts. Routes and neighbours are in wire/rtnetlink_route.ts. Encoders return the whole payload,
+// fixed header and attributes; decoders return null when malformed and copy what they keep.
+
+import { type Address, addressFromU32, isIpv4 } from "./address.ts";
+import { putU32le, u16le, u32, u32le } from "./bytes.ts";
+import {
+  attribute,
+  type Attributes,
+  attributeText,
+  attributeU32,
+  decodeAttributes,
+  join,
+  nest,
+  readNested,
+  readText,
+  readU32,
+} from "./netlink.ts";
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+
+export const AF_UNSPEC = 0;
+export const AF_INET = 2;
+export const AF_BRIDGE = 7;
+export const AF_INET6 = 10;
+
+export const IFF_UP = 1;
+export const IFF_LOOPBACK = 8;
+
+// struct ifinfomsg: | family u8 | pad u8 | type u16 | index i32 | flags u32 | change u32 |
+const IFINFOMSG_LEN = 16;
+const LINK_TYPE_AT = 2;
+const LINK_INDEX_AT = 4;
+const LINK_FLAGS_AT = 8;
+const LINK_CHANGE_AT = 12;
+const ARPHRD_ETHER = 1;
+const ARPHRD_LOOPBACK = 772;
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_TXQLEN = 13;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
+const IFLA_GSO_MAX_SEGS = 40;
+const IFLA_GSO_MAX_SIZE = 41;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const RTEXT_FILTER_SKIP_STATS = 8;
+
+// struct ifaddrmsg: | family u8 | prefixlen u8 | flags u8 | scope u8 | index u32 |
+const IFADDRMSG_LEN = 8;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_F_NODAD = 2;
+
+/** A link as RTM_NEWLINK shows it. */
+export interface LinkMessage {
+  readonly index: number;
+  readonly flags: number;
+  readonly name: string;
+  readonly mtu: number;
+  /** IFLA_INFO_KIND. */
+  readonly kind: string | null;
+  /** Six bytes where the link is Ethernet, else null. */
+  readonly mac: Uint8Array | null;
+  readonly loopback: boolean;
+  readonly master: number | null;
+}
+
+/** What to set on a link, or how to make one. What is left out stays as it is. */
+export interface LinkChange {
+  readonly index?: number;
+  readonly name?: string;
+  readonly up?: boolean;
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
+  readonly mac?: Uint8Array;
+  /** Index of the bridge; 0 takes it out. */
+  readonly master?: number;
+  /** Where the link is to live. */
+  readonly namespaceFd?: number;
+  readonly gsoMaxSize?: number;
+  readonly gsoMaxSegments?: number;
+  /** For a new link: "bridge", "veth", … */
+  readonly kind?: string;
+  /** The other end of a new veth. */
+  readonly peer?: LinkChange;
+}
+
+/** An address as RTM_NEWADDR shows it. `prefixLength` counts within its family. */
+export interface AddressMessage {
+  readonly link: number;
+  readonly address: Address;
+  readonly prefixLength: number;
+  readonly scope: number;
+}
+
+/** Payload of RTM_NEWLINK, RTM_DELLINK, or RTM_GETLINK by index or name. */
+export function encodeLink(change: LinkChange): Uint8Array {
+  const header = new Uint8Array(IFINFOMSG_LEN);
+  putU32le(header, LINK_INDEX_AT, change.index ?? 0);
+  if (change.up !== undefined) {
+    putU32le(header, LINK_FLAGS_AT, change.up ? IFF_UP : 0);
+    putU32le(header, LINK_CHANGE_AT, IFF_UP);
+  }
+  const parts: Uint8Array[] = [header];
+  const number = (type: number, value: number | undefined) => {
+    if (value !== undefined) parts.push(attributeU32(type, value));
+  };
+  if (change.name !== undefined) parts.push(attributeText(IFLA_IFNAME, change.name));
+  if (change.mac !== undefined) parts.push(attribute(IFLA_ADDRESS, change.mac));
+  number(IFLA_MTU, change.mtu);
+  number(IFLA_TXQLEN, change.txQueueLength);
+  number(IFLA_MASTER, change.master);
+  number(IFLA_NET_NS_FD, change.namespaceFd);
+  number(IFLA_GSO_MAX_SIZE, change.gsoMaxSize);
+  number(IFLA_GSO_MAX_SEGS, change.gsoMaxSegments);
+  if (change.kind !== undefined) parts.push(linkInfo(change.kind, change.peer));
+  return join(parts);
+}
+
+function linkInfo(kind: string, peer: LinkChange | undefined): Uint8Array {
+  const parts = [attributeText(IFLA_INFO_KIND, kind)];
+  if (peer !== undefined) parts.push(nest(IFLA_INFO_DATA, [nest(VETH_INFO_PEER, [encodeLink(peer)])]));
+  return nest(IFLA_LINKINFO, parts);
+}
+
+/** Payload of a dump of all links, without their counters. */
+export function encodeLinkDump(): Uint8Array {
+  return join([new Uint8Array(IFINFOMSG_LEN), attributeU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)]);
+}
+
+/** The payload of an RTM_NEWLINK or RTM_DELLINK; null when malformed. */
+export function decodeLink(b: Uint8Array): LinkMessage | null {
+  const attributes = b.length < IFINFOMSG_LEN ? null : decodeAttributes(b, IFINFOMSG_LEN);
+  if (attributes === null) return null;
+  const name = readText(attributes, IFLA_IFNAME);
+  if (name === null) return null;
+  const info = readNested(attributes, IFLA_LINKINFO);
+  const hardware = u16le(b, LINK_TYPE_AT);
+  const mac = attributes.get(IFLA_ADDRESS);
+  return {
+    index: u32le(b, LINK_INDEX_AT),
+    flags: u32le(b, LINK_FLAGS_AT),
+    name,
+    mtu: readU32(attributes, IFLA_MTU) ?? 0,
+    kind: info === null ? null : readText(info, IFLA_INFO_KIND),
+    mac: hardware === ARPHRD_ETHER && mac?.length === 6 ? mac.slice() : null,
+    loopback: hardware === ARPHRD_LOOPBACK,
+    master: readU32(attributes, IFLA_MASTER),
+  };
+}
+
+/** Payload of RTM_NEWADDR or RTM_DELADDR. IPv6 addresses are added without duplicate detection. */
+export function encodeAddress(a: AddressMessage): Uint8Array {
+  const header = new Uint8Array(IFADDRMSG_LEN);
+  const family = familyOf(a.address);
+  header[0] = family;
+  header[1] = a.prefixLength;
+  header[2] = family === AF_INET6 ? IFA_F_NODAD : 0;
+  header[3] = a.scope;
+  putU32le(header, 4, a.link);
+  const bytes = addressBytes(a.address, family);
+  return join([header, attribute(IFA_LOCAL, bytes), attribute(IFA_ADDRESS, bytes)]);
+}
+
+/** Payload of a dump of all addresses of one family. */
+export function encodeAddressDump(family: number): Uint8Array {
+  const header = new Uint8Array(IFADDRMSG_LEN);
+  header[0] = family;
+  return header;
+}
+
+/** The payload of an RTM_NEWADDR or RTM_DELADDR; null when malformed or of another family. */
+export function decodeAddress(b: Uint8Array): AddressMessage | null {
+  const attributes = b.length < IFADDRMSG_LEN ? null : decodeAttributes(b, IFADDRMSG_LEN);
+  if (attributes === null) return null;
+  // IFA_ADDRESS is the other end of a point-to-point link; ours is IFA_LOCAL where that is given.
+  const type = attributes.has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS;
+  const address = readAddress(attributes, type, b[0]!);
+  if (address === null || b[1]! > bitsOf(b[0]!)) return null;
+  return { link: u32le(b, 4), address, prefixLength: b[1]!, scope: b[3]! };
+}
+
+/** AF_INET for a mapped address, else AF_INET6. */
+export function familyOf(a: Address): number {
+  return isIpv4(a) ? AF_INET : AF_INET6;
+}
+
+/** 32 or 128. */
+export function bitsOf(family: number): number {
+  return family === AF_INET ? 32 : 128;
+}
+
+/** The address as an attribute carries it: 4 or 16 bytes. */
+export function addressBytes(a: Address, family: number): Uint8Array {
+  return family === AF_INET ? a.slice(12) : a;
+}
+
+/** An address attribute of `family`; null when it is absent or of another size. */
+export function readAddress(attributes: Attributes, type: number, family: number): Address | null {
+  const value = attributes.get(type);
+  return value === undefined ? null : addressOfFamily(value, family);
+}
+
+/** 4 bytes of AF_INET or 16 bytes of AF_INET6 as an address; null for anything else. */
+export function addressOfFamily(value: Uint8Array, family: number): Address | null {
+  if (family === AF_INET && value.length === 4) return addressFromU32(u32(value, 0));
+  return family === AF_INET6 && value.length === 16 ? value.slice() : null;
+}

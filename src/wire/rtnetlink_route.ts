@@ -1,0 +1,223 @@
+// Routes and neighbours in rtnetlink (rtnetlink(7), linux/rtnetlink.h, linux/neighbour.h): payloads of messages
+// of wire/netlink.ts. Of a route with several next hops the first one is shown: we install none, and whoever
+// reads them asks only what a destination is taken by. Forwarding database entries are neighbours of AF_BRIDGE.
+
+import { type Address, addressFromU32, type Prefix } from "./address.ts";
+import { putU16le, putU32le, u16le, u32le } from "./bytes.ts";
+import {
+  attribute,
+  type Attributes,
+  attributeU32,
+  decodeAttributes,
+  join,
+  nest,
+  readNested,
+  readU32,
+} from "./netlink.ts";
+import {
+  addressBytes,
+  addressOfFamily,
+  AF_BRIDGE,
+  AF_INET,
+  AF_INET6,
+  bitsOf,
+  familyOf,
+  readAddress,
+} from "./rtnetlink.ts";
+
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
+export const RTM_GETNEIGH = 30;
+
+export const RTNH_F_ONLINK = 4;
+export const RTM_F_CLONED = 0x200; // a cached exception (a path MTU), not a route
+export const NUD_PERMANENT = 0x80;
+export const NTF_SELF = 2;
+
+// struct rtmsg: | family | dst_len | src_len | tos | table | protocol | scope | type | flags u32 |
+const RTMSG_LEN = 12;
+const TABLE_AT = 4;
+const PROTOCOL_AT = 5;
+const SCOPE_AT = 6;
+const TYPE_AT = 7;
+const FLAGS_AT = 8;
+
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_PREFSRC = 7;
+const RTA_METRICS = 8;
+const RTA_MULTIPATH = 9;
+const RTA_TABLE = 15;
+const RTA_VIA = 18;
+const RTAX_MTU = 2;
+const RTNEXTHOP_LEN = 8; // | len u16 | flags u8 | hops u8 | ifindex i32 |, then attributes
+
+// struct ndmsg: | family u8 | pad 3 | ifindex i32 | state u16 | flags u8 | type u8 |
+const NDMSG_LEN = 12;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+
+/** A route as RTM_NEWROUTE shows it, and as we ask for one. */
+export interface RouteMessage {
+  /** AF_INET or AF_INET6; when encoding, that of the destination counts. */
+  readonly family: number;
+  readonly destination: Prefix;
+  /** rtm_type: 1 unicast, 2 local, 7 unreachable, … */
+  readonly type: number;
+  readonly scope: number;
+  readonly protocol: number;
+  readonly table: number;
+  /** RTNH_F_… and RTM_F_… */
+  readonly flags: number;
+  readonly gateway: Address | null;
+  readonly link: number | null;
+  readonly metric: number;
+  readonly source: Address | null;
+  /** RTAX_MTU, or null where the link's MTU counts. */
+  readonly mtu: number | null;
+}
+
+/** A neighbour, or with `bridge` an entry of a forwarding database (where `address` is the remote VTEP). */
+export interface NeighbourMessage {
+  readonly link: number;
+  readonly address: Address | null;
+  readonly mac: Uint8Array | null;
+  /** NUD_…: 0x80 permanent, 2 reachable, … */
+  readonly state: number;
+  readonly bridge: boolean;
+}
+
+/** Payload of RTM_NEWROUTE or RTM_DELROUTE. */
+export function encodeRoute(r: RouteMessage): Uint8Array {
+  const family = familyOf(r.destination.address);
+  const header = new Uint8Array(RTMSG_LEN);
+  header[0] = family;
+  header[1] = r.destination.length - 128 + bitsOf(family);
+  header[TABLE_AT] = r.table > 255 ? 0 : r.table;
+  header[PROTOCOL_AT] = r.protocol;
+  header[SCOPE_AT] = r.scope;
+  header[TYPE_AT] = r.type;
+  putU32le(header, FLAGS_AT, r.flags);
+  const parts: Uint8Array[] = [header, attributeU32(RTA_TABLE, r.table)];
+  if (header[1]! > 0) parts.push(attribute(RTA_DST, addressBytes(r.destination.address, family)));
+  if (r.gateway !== null) parts.push(attribute(RTA_GATEWAY, addressBytes(r.gateway, family)));
+  if (r.link !== null) parts.push(attributeU32(RTA_OIF, r.link));
+  if (r.metric !== 0) parts.push(attributeU32(RTA_PRIORITY, r.metric));
+  if (r.source !== null) parts.push(attribute(RTA_PREFSRC, addressBytes(r.source, family)));
+  if (r.mtu !== null) parts.push(nest(RTA_METRICS, [attributeU32(RTAX_MTU, r.mtu)]));
+  return join(parts);
+}
+
+/** Payload of a dump of all routes of one family. */
+export function encodeRouteDump(family: number): Uint8Array {
+  const header = new Uint8Array(RTMSG_LEN);
+  header[0] = family;
+  return header;
+}
+
+/** Payload of an RTM_GETROUTE for one destination: which way would a packet take. */
+export function encodeRouteLookup(to: Address): Uint8Array {
+  const family = familyOf(to);
+  const header = encodeRouteDump(family);
+  header[1] = bitsOf(family);
+  return join([header, attribute(RTA_DST, addressBytes(to, family))]);
+}
+
+/** The payload of an RTM_NEWROUTE or RTM_DELROUTE; null when malformed or of another family. */
+export function decodeRoute(b: Uint8Array): RouteMessage | null {
+  const attributes = b.length < RTMSG_LEN ? null : decodeAttributes(b, RTMSG_LEN);
+  const family = b[0];
+  if (attributes === null || (family !== AF_INET && family !== AF_INET6)) return null;
+  const destination = readDestination(attributes, family, b[1]!);
+  const hop = readHop(attributes, family);
+  if (destination === null || hop === null) return null;
+  const metrics = readNested(attributes, RTA_METRICS);
+  return {
+    family,
+    destination,
+    type: b[TYPE_AT]!,
+    scope: b[SCOPE_AT]!,
+    protocol: b[PROTOCOL_AT]!,
+    table: readU32(attributes, RTA_TABLE) ?? b[TABLE_AT]!,
+    flags: (u32le(b, FLAGS_AT) | hop.flags) >>> 0,
+    gateway: hop.gateway,
+    link: hop.link,
+    metric: readU32(attributes, RTA_PRIORITY) ?? 0,
+    source: readAddress(attributes, RTA_PREFSRC, family),
+    mtu: metrics === null ? null : readU32(metrics, RTAX_MTU),
+  };
+}
+
+function readDestination(attributes: Attributes, family: number, bits: number): Prefix | null {
+  const length = bits + 128 - bitsOf(family);
+  if (length > 128) return null;
+  if (attributes.has(RTA_DST)) {
+    const address = readAddress(attributes, RTA_DST, family);
+    return address === null ? null : { address, length };
+  }
+  return { address: family === AF_INET ? addressFromU32(0) : new Uint8Array(16), length };
+}
+
+interface Hop {
+  readonly gateway: Address | null;
+  readonly link: number | null;
+  readonly flags: number;
+}
+
+function readHop(attributes: Attributes, family: number): Hop | null {
+  const several = attributes.get(RTA_MULTIPATH);
+  if (several === undefined) {
+    return { gateway: readGateway(attributes, family), link: readU32(attributes, RTA_OIF), flags: 0 };
+  }
+  const length = several.length < RTNEXTHOP_LEN ? 0 : u16le(several, 0);
+  if (length < RTNEXTHOP_LEN || length > several.length) return null;
+  const own = decodeAttributes(several.subarray(0, length), RTNEXTHOP_LEN);
+  if (own === null) return null;
+  return { gateway: readGateway(own, family), link: u32le(several, 4), flags: several[2]! };
+}
+
+// RTA_VIA is a gateway of another family: struct rtvia, | family u16 | address |.
+function readGateway(attributes: Attributes, family: number): Address | null {
+  const via = attributes.get(RTA_VIA);
+  if (via !== undefined && via.length > 2) return addressOfFamily(via.subarray(2), u16le(via, 0));
+  return readAddress(attributes, RTA_GATEWAY, family);
+}
+
+/** Payload of RTM_NEWNEIGH or RTM_DELNEIGH. */
+export function encodeNeighbour(n: NeighbourMessage): Uint8Array {
+  const header = encodeNeighbourDump(n.bridge ? AF_BRIDGE : n.address === null ? 0 : familyOf(n.address));
+  putU32le(header, 4, n.link);
+  putU16le(header, 8, n.state);
+  header[10] = n.bridge ? NTF_SELF : 0;
+  const parts: Uint8Array[] = [header];
+  if (n.address !== null) parts.push(attribute(NDA_DST, addressBytes(n.address, familyOf(n.address))));
+  if (n.mac !== null) parts.push(attribute(NDA_LLADDR, n.mac));
+  return join(parts);
+}
+
+/** Payload of a dump of the neighbours of one family, AF_BRIDGE for the forwarding databases. */
+export function encodeNeighbourDump(family: number): Uint8Array {
+  const header = new Uint8Array(NDMSG_LEN);
+  header[0] = family;
+  return header;
+}
+
+/** The payload of an RTM_NEWNEIGH or RTM_DELNEIGH; null when malformed. */
+export function decodeNeighbour(b: Uint8Array): NeighbourMessage | null {
+  const attributes = b.length < NDMSG_LEN ? null : decodeAttributes(b, NDMSG_LEN);
+  if (attributes === null) return null;
+  const to = attributes.get(NDA_DST);
+  const mac = attributes.get(NDA_LLADDR);
+  return {
+    link: u32le(b, 4),
+    address: to === undefined ? null : addressOfFamily(to, to.length === 4 ? AF_INET : AF_INET6),
+    mac: mac?.length === 6 ? mac.slice() : null,
+    state: u16le(b, 8),
+    bridge: b[0] === AF_BRIDGE,
+  };
+}
