@@ -1,0 +1,74 @@
+/**
+ * The data-plane Worker: blocks in epoll over TUN, its sockets and the mailbox's eventfd, and never waits for
+ * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
+ */
+import type { DataplaneEvent } from "../ports.ts";
+import { Counters } from "../dataplane/counters.ts";
+import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
+import { MailboxReader } from "../dataplane/mailbox.ts";
+import { Epoll, EventFd } from "../sys/epoll.ts";
+import { systemClock } from "../sys/system.ts";
+import { TunQueue } from "../sys/tun.ts";
+import { UdpBatches } from "../sys/udp_socket.ts";
+import type { WorkerStart } from "./worker_start.ts";
+
+/** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
+interface WorkerScope {
+  onmessage: ((event: { data: WorkerStart }) => void) | null;
+  postMessage(event: DataplaneEvent): void;
+}
+const scope = globalThis as unknown as WorkerScope;
+
+scope.onmessage = (event) => {
+  try {
+    run(event.data);
+    scope.postMessage({ kind: "stopped" });
+  } catch (error) {
+    scope.postMessage({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+function run(start: WorkerStart): void {
+  const epoll = new Epoll();
+  const wake = new EventFd(start.wakeFd);
+  const mailbox = new MailboxReader(start.mailbox);
+  /** BOUNDED: TUN and three sockets. */
+  const sources = new Map<number, Source>();
+  const dataPlane = new DataPlane(
+    new Counters(start.counters),
+    devices(epoll, sources),
+    scope.postMessage.bind(scope),
+  );
+  const apply = dataPlane.apply.bind(dataPlane);
+  epoll.add(start.wakeFd);
+  mailbox.drain(apply);
+  scope.postMessage({ kind: "ready" });
+  while (!dataPlane.stopped) {
+    const ready = epoll.wait(-1);
+    for (let i = 0; i < ready; i++) {
+      const fd = epoll.ready(i);
+      const source = sources.get(fd);
+      if (source !== undefined) dataPlane.pump(source, systemClock.now());
+      else if (fd === start.wakeFd) {
+        wake.clear();
+        mailbox.drain(apply);
+      }
+    }
+  }
+  epoll.close();
+}
+
+function devices(epoll: Epoll, sources: Map<number, Source>): Devices {
+  return {
+    tun: (fd, pool) => new TunQueue(fd, pool),
+    socket: (fd, family, pool, firstSlot) => new UdpBatches({ fd, family }, pool, firstSlot),
+    watch: (fd, source) => {
+      sources.set(fd, source);
+      epoll.add(fd);
+    },
+    unwatch: (fd) => {
+      sources.delete(fd);
+      epoll.remove(fd);
+    },
+  };
+}

@@ -1,0 +1,6 @@
+/** What the main thread hands the data-plane Worker when it starts: shared memory and the eventfd that wakes it. */
+export interface WorkerStart {
+  readonly mailbox: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly wakeFd: number;
+}

@@ -1,0 +1,121 @@
+/**
+ * The data plane: owns the tables and devices of plane.ts, applies what the mailbox brings between batches,
+ * and moves batches when told that something is readable. It knows no descriptors and no epoll: devices come
+ * through `Devices`, which the Worker (daemon/worker.ts) implements over sys/ and tests over memory.
+ */
+import type {
+  DatagramSocket,
+  DataplaneEvent,
+  DataplaneMessage,
+  OwnNetwork,
+  PacketPool,
+  SocketRole,
+  TunDevice,
+} from "../ports.ts";
+import { addressToU32, parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
+import type { Counters } from "./counters.ts";
+import { inboundBatch } from "./inbound.ts";
+import { outboundBatch } from "./outbound.ts";
+import { createPlane, type Plane } from "./plane.ts";
+import { socketSlots } from "./pool.ts";
+import { OWN_SLOT } from "./route_table.ts";
+
+/** Makes devices out of what the control plane opened and handed over. */
+export interface Devices {
+  tun(fd: number, pool: PacketPool): TunDevice;
+  socket(fd: number, family: 4 | 6, pool: PacketPool, firstSlot: number): DatagramSocket;
+  /** Called when a descriptor is to be waited on, or no longer. */
+  watch(fd: number, source: Source): void;
+  unwatch(fd: number): void;
+}
+
+/** What became readable. */
+export type Source = SocketRole | "tun";
+
+export class DataPlane {
+  readonly plane: Plane;
+  readonly #devices: Devices;
+  /** BOUNDED: one per slot. The endpoints of the peers, for sockets that are attached later. */
+  readonly #endpoints = new Map<number, string>();
+  #tunFd = -1;
+  #own: readonly string[] = [];
+  #stopped = false;
+
+  constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void) {
+    this.plane = createPlane(counters, handUp);
+    this.#devices = devices;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
+  pump(source: Source, now: number): number {
+    this.plane.now = now;
+    return source === "tun" ? outboundBatch(this.plane) : inboundBatch(this.plane, source);
+  }
+
+  /** Applies one message of the control plane. */
+  apply(message: DataplaneMessage): void {
+    switch (message.kind) {
+      case "attachSocket":
+        return this.#attachSocket(message.role, message.fd, message.family);
+      case "attachTun":
+        this.#tunFd = message.fd;
+        this.plane.tun = this.#devices.tun(message.fd, this.plane.pool);
+        return this.#devices.watch(message.fd, "tun");
+      case "detachTun":
+        if (this.#tunFd >= 0) this.#devices.unwatch(this.#tunFd);
+        this.#tunFd = -1;
+        this.plane.tun = null;
+        return;
+      case "setOwn":
+        return this.#setOwn(message.own);
+      case "setPeer":
+        this.plane.peers.set(message.slot, message.tunnel);
+        this.#endpoints.set(message.slot, message.tunnel.endpoint);
+        return this.#setDestination(message.slot, message.tunnel.endpoint);
+      case "dropPeer":
+        this.plane.peers.drop(message.slot);
+        this.#endpoints.delete(message.slot);
+        return;
+      case "addRoute":
+        return this.#addRoute(message.prefix, message.slot);
+      case "dropRoute":
+        return this.plane.routes.delete(message.prefix);
+      case "stop":
+        this.#stopped = true;
+    }
+  }
+
+  #attachSocket(role: SocketRole, fd: number, family: 4 | 6): void {
+    const socket = this.#devices.socket(fd, family, this.plane.pool, socketSlots(role));
+    for (const [slot, endpoint] of this.#endpoints) socket.setDestination(slot, endpoint);
+    this.plane.sockets[role] = socket;
+    this.#devices.watch(fd, role);
+  }
+
+  #setDestination(slot: number, endpoint: string): void {
+    const { own, vxlan, flannel } = this.plane.sockets;
+    own?.setDestination(slot, endpoint);
+    vxlan?.setDestination(slot, endpoint);
+    flannel?.setDestination(slot, endpoint);
+  }
+
+  #addRoute(text: string, slot: number): void {
+    const prefix = parsePrefix(text);
+    if (prefix === null) throw new TypeError(`Not a prefix: "${text}"`);
+    this.plane.routes.set(text, prefix, slot);
+  }
+
+  #setOwn(own: OwnNetwork): void {
+    for (const subnet of this.#own) if (!own.subnets.includes(subnet)) this.plane.routes.delete(subnet);
+    for (const subnet of own.subnets) this.#addRoute(subnet, OWN_SLOT);
+    this.#own = own.subnets;
+    const address = parseAddress(own.address);
+    this.plane.ownAddress = address === null ? 0 : addressToU32(address);
+    this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
+    this.plane.mtu = own.mtu;
+  }
+}

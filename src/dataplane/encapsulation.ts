@@ -1,0 +1,62 @@
+/**
+ * The last steps of a packet's way out: the peer's header in front of it, and the batch to the kernel.
+ * Headers grow into the headroom of the slot; the packet stays there until `flushSockets`.
+ */
+import type { DatagramSocket } from "../ports.ts";
+import { putU16 } from "../wire/bytes.ts";
+import { DATA_LEN, DATA_PLAIN, encodeData } from "../wire/data_header.ts";
+import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
+import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
+import { NO_PATH, SEND_FAILED, SENT, type Verdict } from "./counters.ts";
+import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
+import type { Plane } from "./plane.ts";
+
+/** Stamps the peer's header in front of the packet and queues the datagram. */
+export function encapsulate(plane: Plane, slot: number, at: number, length: number): Verdict {
+  const b = plane.b;
+  const peers = plane.peers;
+  let socket: DatagramSocket | null;
+  let header: number;
+  switch (peers.encapsulation[slot]) {
+    case BY_DATA:
+      socket = plane.sockets.own;
+      header = DATA_LEN;
+      encodeData(b, at - DATA_LEN, DATA_PLAIN, 0, peers.sendIndex[slot]!, peers.nextCounter(slot));
+      break;
+    case BY_VXLAN:
+      socket = plane.sockets.vxlan;
+      header = VXLAN_LEN + ETHERNET_LEN;
+      encodeVxlan(b, at - header, peers.vni[slot]!);
+      peers.copyMac(slot, b, at - ETHERNET_LEN);
+      putMac(b, at - ETHERNET_LEN + MAC_LEN, plane.ownMac);
+      putU16(b, at - 2, b[at]! >>> 4 === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+      break;
+    case BY_FLANNEL:
+      socket = plane.sockets.flannel;
+      header = 0;
+      break;
+    default:
+      return NO_PATH;
+  }
+  if (socket === null) return NO_PATH;
+  queue(plane, socket, at - header, length + header, slot);
+  plane.counters.sentTo(slot, length);
+  return SENT;
+}
+
+function queue(plane: Plane, socket: DatagramSocket, at: number, length: number, slot: number): void {
+  if (socket.enqueue(at, length, slot)) return;
+  flushSockets(plane);
+  socket.enqueue(at, length, slot);
+}
+
+/** Sends what waits on every socket; the slots of the batch are free afterwards. */
+export function flushSockets(plane: Plane): void {
+  const { own, vxlan, flannel } = plane.sockets;
+  let refused = 0;
+  if (own !== null) refused += own.flush();
+  if (vxlan !== null) refused += vxlan.flush();
+  if (flannel !== null) refused += flannel.flush();
+  if (refused > 0) plane.counters.add(SEND_FAILED, refused);
+  plane.fragments = 0;
+}

@@ -1,0 +1,69 @@
+/**
+ * What the packet path knows of each peer, as arrays indexed by slot: one cache line's worth of numbers a
+ * packet, no objects. The control plane gives slots out; the Worker that owns this table is its only writer.
+ */
+import { type Encapsulation, MAX_PEERS, type Tunnel } from "../ports.ts";
+import { parseMac } from "../wire/address.ts";
+import { MAC_LEN } from "../wire/ethernet.ts";
+
+/** How packets to a peer leave; 0 where the slot has no tunnel. */
+export const NO_TUNNEL = 0;
+export const BY_DATA = 1;
+export const BY_VXLAN = 2;
+export const BY_FLANNEL = 3;
+const CODES: Record<Encapsulation, number> = { data: BY_DATA, vxlan: BY_VXLAN, flannel: BY_FLANNEL };
+
+/** The low byte of a receiver index is the lane. */
+const LANE_BITS = 8;
+
+export class PeerTable {
+  readonly encapsulation = new Uint8Array(MAX_PEERS);
+  readonly mtu = new Int32Array(MAX_PEERS);
+  readonly vni = new Int32Array(MAX_PEERS);
+  readonly sendIndex = new Uint32Array(MAX_PEERS);
+  readonly #receiveIndex = new Uint32Array(MAX_PEERS);
+  readonly #counter = new Float64Array(MAX_PEERS);
+  readonly #macs = new Uint8Array(MAX_PEERS * MAC_LEN);
+  /** BOUNDED: one per peer, ≤ MAX_PEERS. Receiver index without its lane → slot. */
+  readonly #byIndex = new Map<number, number>();
+
+  /** Adds or replaces the tunnel of a slot. */
+  set(slot: number, tunnel: Tunnel): void {
+    if (this.sendIndex[slot] !== tunnel.sendIndex) this.#counter[slot] = 0;
+    this.#forgetIndex(slot);
+    this.encapsulation[slot] = CODES[tunnel.encapsulation];
+    this.mtu[slot] = tunnel.mtu;
+    this.vni[slot] = tunnel.vni;
+    this.sendIndex[slot] = tunnel.sendIndex;
+    this.#receiveIndex[slot] = tunnel.receiveIndex;
+    this.#macs.set(parseMac(tunnel.mac) ?? new Uint8Array(MAC_LEN), slot * MAC_LEN);
+    if (tunnel.encapsulation === "data") this.#byIndex.set(tunnel.receiveIndex >>> LANE_BITS, slot);
+  }
+
+  drop(slot: number): void {
+    this.#forgetIndex(slot);
+    this.encapsulation[slot] = NO_TUNNEL;
+  }
+
+  #forgetIndex(slot: number): void {
+    if (this.encapsulation[slot] !== BY_DATA) return;
+    const index = this.#receiveIndex[slot]! >>> LANE_BITS;
+    if (this.#byIndex.get(index) === slot) this.#byIndex.delete(index);
+  }
+
+  /** The peer that was given this receiver index (lane in the low byte), or −1. */
+  byIndex(index: number): number {
+    return this.#byIndex.get(index >>> LANE_BITS) ?? -1;
+  }
+
+  /** The next counter of data sent to the peer. */
+  nextCounter(slot: number): number {
+    return this.#counter[slot]!++;
+  }
+
+  /** Writes the VTEP MAC of the peer at `at`. */
+  copyMac(slot: number, b: Uint8Array, at: number): void {
+    const from = slot * MAC_LEN;
+    for (let i = 0; i < MAC_LEN; i++) b[at + i] = this.#macs[from + i]!;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
+ * what the control plane says; outbound.ts and inbound.ts read it for every packet.
+ */
+import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import { Counters } from "./counters.ts";
+import { PeerTable } from "./peer_table.ts";
+import { createPool } from "./pool.ts";
+import { RateLimit } from "./rate_limit.ts";
+import { RouteTable } from "./route_table.ts";
+
+/** ICMP errors a second that a node sends to its own side. */
+const ICMP_RATE = 200;
+/** Datagrams a second that the control plane is asked to look at. */
+const CONTROL_RATE = 4000;
+const CONTROL_BURST = 1000;
+/** Unknown receiver indices a second that are reported. */
+const UNKNOWN_RATE = 20;
+
+export interface Plane {
+  readonly pool: PacketPool;
+  readonly b: Uint8Array;
+  readonly counters: Counters;
+  readonly peers: PeerTable;
+  readonly routes: RouteTable;
+  readonly icmpLimit: RateLimit;
+  readonly controlLimit: RateLimit;
+  readonly unknownLimit: RateLimit;
+  /** Hands something up to the control plane. */
+  readonly handUp: (event: DataplaneEvent) => void;
+  tun: TunDevice | null;
+  readonly sockets: Record<SocketRole, DatagramSocket | null>;
+  /** Our overlay address, u32: the source of ICMP errors. 0 before there is a lease. */
+  ownAddress: number;
+  /** Our VTEP MAC. */
+  ownMac: Uint8Array;
+  /** MTU of the TUN device. */
+  mtu: number;
+  /** Fragments that wait in FRAGMENT_SLOTS for the batch to be sent. */
+  fragments: number;
+  /** Time of the batch, milliseconds, monotonic. */
+  now: number;
+}
+
+export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) => void): Plane {
+  const pool = createPool();
+  return {
+    pool,
+    b: pool.bytes,
+    counters,
+    peers: new PeerTable(),
+    routes: new RouteTable(),
+    icmpLimit: new RateLimit(ICMP_RATE, ICMP_RATE),
+    controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
+    unknownLimit: new RateLimit(UNKNOWN_RATE, UNKNOWN_RATE),
+    handUp,
+    tun: null,
+    sockets: { own: null, vxlan: null, flannel: null },
+    ownAddress: 0,
+    ownMac: new Uint8Array(6),
+    mtu: 1500,
+    fragments: 0,
+    now: 0,
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * Packet memory and who uses which slots. Both directions share one ArrayBuffer: a probe or an ARP request is
+ * answered where it was received. Slots never touched cost no memory.
+ */
+import { BATCH, HEADROOM, type PacketPool, SLOT_LENGTH, type SocketRole } from "../ports.ts";
+
+/** Packets read from TUN, until the batch is sent. */
+export const TUN_SLOTS = 0;
+/** Fragments cut from packets too big for their path, until the batch is sent. */
+export const FRAGMENT_SLOTS = TUN_SLOTS + BATCH;
+/** One slot for the ICMP error being written. */
+export const ICMP_SLOT = FRAGMENT_SLOTS + BATCH;
+/** Datagrams received, BATCH slots a socket. */
+const SOCKET_SLOTS: Record<SocketRole, number> = {
+  own: ICMP_SLOT + 1,
+  vxlan: ICMP_SLOT + 1 + BATCH,
+  flannel: ICMP_SLOT + 1 + 2 * BATCH,
+};
+const SLOTS = ICMP_SLOT + 1 + 3 * BATCH;
+
+/** The first of the BATCH slots that a socket receives into. */
+export function socketSlots(role: SocketRole): number {
+  return SOCKET_SLOTS[role];
+}
+
+/** Where a packet begins in a slot. */
+export function packetAt(slot: number): number {
+  return slot * SLOT_LENGTH + HEADROOM;
+}
+
+export function createPool(): PacketPool {
+  const memory = new ArrayBuffer(SLOTS * SLOT_LENGTH);
+  return { memory, bytes: new Uint8Array(memory), slots: SLOTS };
+}
