@@ -24,6 +24,8 @@ const SYMBOLS = {
   ioctl: { args: ["i32", "u64", "buffer"], result: "i32" },
   // int fcntl(int fd, int cmd, int arg)
   fcntl: { args: ["i32", "i32", "i32"], result: "i32" },
+  // int flock(int fd, int operation)
+  flock: { args: ["i32", "i32"], result: "i32" },
   // int socket(int domain, int type, int protocol)
   socket: { args: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int fd, const struct sockaddr *addr, socklen_t len)

@@ -1,0 +1,168 @@
+/**
+ * The daemon's end of the control socket. The socket is made in a directory only we can enter, gets mode 0600 there,
+ * and is then linked to its public name: at no moment can a stranger connect. A dead daemon's socket is replaced, a
+ * live one's never. Requests come from strangers with the right to open the socket: bounded in size, number and
+ * time, answered with an error when malformed.
+ */
+import { Buffer } from "node:buffer";
+import { chmodSync, linkSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { basename, dirname, join } from "node:path";
+import process from "node:process";
+import { callApi, NoDaemonError } from "./client.ts";
+import { type ApiHandlers, MAX_REQUEST_BYTES } from "./schema.ts";
+
+const MAX_CONNECTIONS = 32;
+const IDLE_MS = 60_000;
+const PROBE_MS = 2000;
+/** Time the last answers have to leave when the daemon stops. */
+const LINGER_MS = 200;
+
+export interface ApiServer {
+  /** Hangs up on everybody and removes the socket. */
+  close(): Promise<void>;
+}
+
+/** Serves `handlers` at socket `path`; makes its directory when missing. Throws when another daemon is there. */
+export async function serveApi(path: string, handlers: ApiHandlers): Promise<ApiServer> {
+  const directory = dirname(path);
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  await removeStale(path);
+  const sockets = new Set<Socket>(); // BOUNDED: ≤ MAX_CONNECTIONS
+  const server = createServer((socket) => {
+    if (sockets.size >= MAX_CONNECTIONS) {
+      socket.on("error", () => {});
+      socket.end(answer(null, { error: "Too many connections; try again" }));
+      return;
+    }
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    serveConnection(socket, handlers);
+  });
+  const inode = await publish(server, path);
+  return { close: () => closeServer(server, sockets, path, inode) };
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  const quoted = JSON.stringify(path);
+  if (!found.isSocket()) {
+    throw new Error(`${quoted} exists and is no socket; remove it or choose another --run-dir`);
+  }
+  try {
+    const { pid } = await callApi(path, "version", {}, { timeoutMs: PROBE_MS });
+    throw new AnotherDaemon(path, String(pid));
+  } catch (error) {
+    if (error instanceof NoDaemonError) return rmSync(path, { force: true });
+    if (error instanceof AnotherDaemon) throw error;
+    throw new AnotherDaemon(path, "unknown"); // somebody holds it, even if the answer is strange or late
+  }
+}
+
+class AnotherDaemon extends Error {
+  constructor(path: string, pid: string) {
+    super(
+      `Another ovltun daemon (pid ${pid}) serves ${JSON.stringify(path)}; ` +
+        "stop it with ovltun down or use another --run-dir",
+    );
+    this.name = "AnotherDaemon";
+  }
+}
+
+/** Listens at `path`, which must be free, without a moment in which others may connect. Gives its inode. */
+async function publish(server: Server, path: string): Promise<number> {
+  // No longer than the public path, whose length was checked against sockaddr_un.
+  const hidden = join(dirname(path), `.${process.pid.toString(36)}`);
+  const socketPath = join(hidden, "s");
+  rmSync(hidden, { recursive: true, force: true });
+  mkdirSync(hidden, { mode: 0o700 });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(socketPath, () => resolve());
+    });
+    chmodSync(socketPath, 0o600);
+    linkSync(socketPath, path);
+    return lstatSync(path).ino;
+  } catch (cause) {
+    server.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `Cannot serve ${JSON.stringify(basename(path))} in ${JSON.stringify(dirname(path))}: ${reason}`,
+      {
+        cause,
+      },
+    );
+  } finally {
+    rmSync(hidden, { recursive: true, force: true });
+  }
+}
+
+async function closeServer(server: Server, sockets: Set<Socket>, path: string, inode: number): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.ino === inode) rmSync(path, { force: true }); // not one that somebody else put there since
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of sockets) socket.end();
+  const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LINGER_MS);
+  await Promise.race([closed, new Promise<void>((resolve) => setTimeout(resolve, 2 * LINGER_MS))]);
+  clearTimeout(timer);
+}
+
+/** Reads requests line by line and answers them in order; never throws. */
+async function serveConnection(socket: Socket, handlers: ApiHandlers): Promise<void> {
+  socket.on("error", () => socket.destroy());
+  socket.setTimeout(IDLE_MS, () => socket.destroy());
+  let pending: Buffer = Buffer.alloc(0);
+  try {
+    for await (const chunk of socket) {
+      pending = pending.length === 0 ? chunk as Buffer : Buffer.concat([pending, chunk as Buffer]);
+      for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
+        if (end > MAX_REQUEST_BYTES) break;
+        const line = pending.subarray(0, end).toString("utf8");
+        pending = pending.subarray(end + 1);
+        socket.write(await handleLine(line, handlers));
+      }
+      if (pending.length > MAX_REQUEST_BYTES) {
+        socket.end(answer(null, { error: `A request may have ${MAX_REQUEST_BYTES} bytes at most` }));
+        return;
+      }
+    }
+    socket.end();
+  } catch {
+    socket.destroy();
+  }
+}
+
+async function handleLine(line: string, handlers: ApiHandlers): Promise<string> {
+  let request: unknown;
+  try {
+    request = JSON.parse(line);
+  } catch {
+    return answer(null, { error: "The request is not JSON" });
+  }
+  if (typeof request !== "object" || request === null) {
+    return answer(null, { error: "The request is no object" });
+  }
+  const { id, method, params } = request as { id?: unknown; method?: unknown; params?: unknown };
+  const name = typeof method === "string" ? method : "";
+  const handler = Object.hasOwn(handlers, name) ? handlers[name as keyof ApiHandlers] : undefined;
+  if (handler === undefined) {
+    return answer(id, {
+      error: `Unknown method ${JSON.stringify(method)?.slice(0, 64)} (is the daemon older?)`,
+    });
+  }
+  if (params !== undefined && (typeof params !== "object" || params === null || Array.isArray(params))) {
+    return answer(id, { error: "params must be an object" });
+  }
+  try {
+    return answer(id, { result: await handler((params ?? {}) as Record<string, unknown>) ?? null });
+  } catch (error) {
+    return answer(id, { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function answer(id: unknown, body: { result: unknown } | { error: string }): string {
+  const echoed = typeof id === "number" || typeof id === "string" ? id : null;
+  return `${JSON.stringify({ id: echoed, ...body })}\n`;
+}
