@@ -1,0 +1,19 @@
+// Routes in the words of `ip route`, for messages to people: links by their names.
+
+import type { Link, Route } from "../ports.ts";
+
+/** "10.42.0.0/16 dev cni0", "unreachable 10.42.7.0/24", "default via 10.0.0.1 dev eth0 metric 100". */
+export function describeRoute(route: Route, links: readonly Link[]): string {
+  const words: string[] = [];
+  if (route.type !== "unicast") words.push(route.type);
+  words.push(/^(0\.0\.0\.0|::)\/0$/.test(route.destination) ? "default" : route.destination);
+  if (route.gateway !== null) words.push("via", route.gateway);
+  if (route.link !== null) words.push("dev", linkName(route.link, links));
+  if (route.metric !== 0) words.push("metric", `${route.metric}`);
+  return words.join(" ");
+}
+
+/** The name of a link, or its number where it is gone. */
+export function linkName(index: number, links: readonly Link[]): string {
+  return links.find((link) => link.index === index)?.name ?? `#${index}`;
+}

@@ -1,0 +1,114 @@
+// What we own on a host, and how it is told from what we do not: every route we install carries
+// ROUTE_PROTOCOL and leads into the overlay network, so that two instances with different networks leave each
+// other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
+// changed by reconcile_host.ts and cleanup.ts. (design: "What we do to the host")
+
+import type { Route } from "../ports.ts";
+import { contains, parsePrefix } from "../wire/address.ts";
+
+/**
+ * rtm_protocol of our routes. Numbers from 4 up are free for routing daemons (rtnetlink(7)); 84 is in no list of
+ * linux/rtnetlink.h or iproute2's rt_protos, where 42 is babel, 99 openr and 186 bgp.
+ */
+export const ROUTE_PROTOCOL = 84;
+/** Loses to whatever an administrator or a bridge installs for our subnet; it only stops a loop through TUN. */
+export const UNREACHABLE_METRIC = 0xff002000;
+
+const TABLE_MAIN = 254;
+const SCOPE_LINK = 253;
+const IPV6_METRIC = 1024; // what the kernel makes of 0 there
+
+/** A peer on our own link, reached without encapsulation. */
+export interface DirectRoute {
+  /** The peer's subnet. */
+  readonly destination: string;
+  /** Its underlay address. */
+  readonly gateway: string;
+  /** The link both are on. */
+  readonly link: number;
+}
+
+/** The host as it should be. */
+export interface HostState {
+  /** Null without a tunnel (host-gw). The address is held as a /32 (IPv6: /128). */
+  readonly device: { readonly link: number; readonly address: string; readonly mtu: number } | null;
+  /** The overlay network, "10.42.0.0/16". */
+  readonly network: string;
+  /** Our lease, "10.42.7.0/24". */
+  readonly subnet: string;
+  readonly directRoutes: readonly DirectRoute[];
+}
+
+/**
+ * The routes a state wants: the network by the device, nothing by default for our own subnet, and one route by
+ * its gateway for each direct peer. All carry the device's address as their source, so that a connection
+ * outlives a change between tunnel and direct route.
+ */
+export function wantedRoutes(state: HostState): Route[] {
+  const source = state.device?.address ?? null;
+  const routes: Route[] = [];
+  if (state.device !== null) {
+    const scope = isIpv6(state.network) ? 0 : SCOPE_LINK;
+    routes.push({ ...blank(state.network), link: state.device.link, source, scope });
+  }
+  routes.push({ ...blank(state.subnet), type: "unreachable", metric: UNREACHABLE_METRIC });
+  for (const { destination, gateway, link } of state.directRoutes) {
+    routes.push({ ...blank(destination), gateway, link, source });
+  }
+  return routes;
+}
+
+function blank(destination: string): Route {
+  return {
+    destination,
+    type: "unicast",
+    gateway: null,
+    link: null,
+    metric: isIpv6(destination) ? IPV6_METRIC : 0,
+    protocol: ROUTE_PROTOCOL,
+    table: TABLE_MAIN,
+    source: null,
+    onlink: false,
+    scope: 0,
+  };
+}
+
+/** Whether a route is marked ours; with a network, whether it also leads into it. */
+export function isOwned(route: Route, network: string | null): boolean {
+  if (route.protocol !== ROUTE_PROTOCOL || route.table !== TABLE_MAIN) return false;
+  return network === null || isInside(route.destination, network);
+}
+
+/** Whether one prefix lies in another (or is it). False for text that is no prefix. */
+export function isInside(inner: string, outer: string): boolean {
+  const a = parsePrefix(inner), b = parsePrefix(outer);
+  return a !== null && b !== null && a.length >= b.length && contains(b, a.address);
+}
+
+function isIpv6(prefix: string): boolean {
+  return prefix.includes(":");
+}
+
+/** Whether two routes take the same place in the kernel's table: only one of them can be there. */
+export function samePlace(a: Route, b: Route): boolean {
+  return a.destination === b.destination && a.metric === b.metric && a.table === b.table;
+}
+
+// The scope is left out: for IPv6 the kernel reports its own.
+function sameRoute(a: Route, b: Route): boolean {
+  return samePlace(a, b) && a.type === b.type && a.gateway === b.gateway && a.link === b.link &&
+    a.protocol === b.protocol && a.source === b.source && a.onlink === b.onlink;
+}
+
+/** What to add and what to remove. Routes that are not ours are never in it, identical ones are left in place. */
+export function diffRoutes(
+  wanted: readonly Route[],
+  current: readonly Route[],
+  own: { readonly network: string },
+): { add: Route[]; remove: Route[] } {
+  const owned = current.filter((route) => isOwned(route, own.network));
+  return {
+    add: wanted.filter((route) => !owned.some((there) => sameRoute(there, route))),
+    remove: owned.filter((there) => !wanted.some((route) => sameRoute(there, route))),
+  };
+}
