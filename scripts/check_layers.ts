@@ -177,6 +177,7 @@ export function checkLayers(root: string): string[] {
       }
       for (const target of resolved) {
         if (!existsSync(join(root, target))) problems.push(`${at}: "${specifier}" does not exist`);
+        else if (target === "package.json") continue; // data: name and version
         else if (!target.startsWith("src" + sep)) problems.push(`${at}: "${specifier}" leaves src/`);
         else {
           targets.push(target);

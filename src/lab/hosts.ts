@@ -1,0 +1,143 @@
+/**
+ * The lab's daemons: this very program once in each namespace, `up --plain`, each with state and run
+ * directories of its own. Every daemon holds one end of a pipe as its stdin and exits when it ends, so that
+ * none outlives the lab, also when that is killed.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { callApi } from "../api/client.ts";
+import { SOCKET_NAME, type Status } from "../api/schema.ts";
+import { selfCommand } from "../sys/self_command.ts";
+import type { LabHost } from "./topology.ts";
+
+const NETWORK = "10.42.0.0/16";
+const POLL_MS = 40;
+const STOP_MS = 4000;
+/** What is kept of a daemon's log for a failed start. */
+const LOG_LINES = 20;
+
+export interface LabDaemon {
+  readonly host: LabHost;
+  readonly runDir: string;
+  readonly pid: number;
+  /** Its last log lines. */
+  readonly log: () => string;
+  /** Null while it runs; else how it ended. */
+  readonly ended: () => string | null;
+  stop(): Promise<void>;
+}
+
+/** A host that did not come up, or not in time: the message holds its last log lines. */
+export class LabError extends Error {
+  constructor(message: string, daemon?: LabDaemon) {
+    const log = daemon?.log() ?? "";
+    super(log === "" ? message : `${message}\n${log.replace(/^/gm, `  ${daemon!.host.name}: `)}`);
+    this.name = "LabError";
+  }
+}
+
+/** Starts the daemon of a host; the one without peers founds the mesh. */
+export function startDaemon(
+  host: LabHost,
+  peers: readonly string[],
+  backend: string,
+  folder: string,
+): LabDaemon {
+  const runDir = join(folder, host.name, "run");
+  const [program, ...leading] = selfCommand();
+  const args = [...leading, "up", "--plain", "--name", host.name, "--backend", backend];
+  args.push(...peers.length > 0 ? ["--peers", peers.join(",")] : ["--network", NETWORK]);
+  args.push("--run-dir", runDir, "--state-dir", join(folder, host.name, "state"));
+  const child = host.inside(() =>
+    spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], env: daemonEnvironment(), cwd: folder })
+  );
+  const lines: string[] = [];
+  let ended: string | null = null;
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    lines.push(...text.split("\n").filter(Boolean));
+    lines.splice(0, lines.length - LOG_LINES);
+  });
+  child.on("error", (error) => ended ??= error.message);
+  child.on("exit", (code, signal) => ended ??= signal === null ? `exit code ${code}` : `signal ${signal}`);
+  child.stdin!.on("error", () => {});
+  return {
+    host,
+    runDir,
+    pid: child.pid ?? 0,
+    log: () => lines.join("\n"),
+    ended: () => ended,
+    stop: () => stopChild(child, () => ended !== null),
+  };
+}
+
+/** The lab's hosts take nothing from the settings of whoever runs it. */
+function daemonEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = { OVLTUN_EXIT_WITH_STDIN: "1" };
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && !name.startsWith("OVLTUN_") && name !== "NOTIFY_SOCKET") {
+      environment[name] = value;
+    }
+  }
+  return environment;
+}
+
+async function stopChild(child: ChildProcess, gone: () => boolean): Promise<void> {
+  child.stdin?.end();
+  child.kill("SIGTERM");
+  for (let waited = 0; waited < STOP_MS && !gone(); waited += POLL_MS) await sleep(POLL_MS);
+  if (!gone()) child.kill("SIGKILL");
+}
+
+/** The status of a daemon, or null while it does not answer yet. */
+async function statusOf(daemon: LabDaemon): Promise<Status | null> {
+  try {
+    return await callApi(join(daemon.runDir, SOCKET_NAME), "status", {});
+  } catch {
+    return null;
+  }
+}
+
+function isReady(status: Status | null, others: number): status is Status {
+  return status !== null && status.node.leaseState === "confirmed" &&
+    status.peers.filter((peer) => peer.state === "alive" && peer.path !== "none").length >= others;
+}
+
+/**
+ * Waits until every daemon holds a confirmed lease and has a path to every other one. Throws LabError when one
+ * ends, or with the slowest one's log when `timeoutMs` have passed.
+ */
+export async function awaitMesh(
+  daemons: readonly LabDaemon[],
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<Status[]> {
+  const end = performance.now() + timeoutMs;
+  const ready: Status[] = [];
+  for (const daemon of daemons) {
+    for (;;) {
+      const status = await statusOf(daemon);
+      if (isReady(status, daemons.length - 1)) {
+        ready.push(status);
+        break;
+      }
+      stop.throwIfAborted();
+      throwIfEnded(daemons);
+      if (performance.now() > end) {
+        throw new LabError(`"${daemon.host.name}" is not in the mesh after ${timeoutMs / 1000} s`, daemon);
+      }
+      await sleep(POLL_MS);
+    }
+  }
+  return ready;
+}
+
+/** Throws LabError when a daemon is gone. */
+export function throwIfEnded(daemons: readonly LabDaemon[]): void {
+  for (const daemon of daemons) {
+    if (daemon.ended() !== null) {
+      throw new LabError(`The daemon of "${daemon.host.name}" ended (${daemon.ended()})`, daemon);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * `ovltun lab`: a mesh of N hosts on this machine, with real TUN and real UDP. Wires, daemons, every pair
+ * pinged, throughput between the first two, a table, and everything gone again, however it ends.
+ */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import type { Status } from "../api/schema.ts";
+import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
+import { pingPairs } from "./pairs.ts";
+import { formatReport, type LabReport } from "./report.ts";
+import { buildTopology, type LabHost, MAX_HOSTS, type Topology } from "./topology.ts";
+import { measureTraffic } from "./traffic.ts";
+
+export interface LabOptions {
+  readonly hosts: number;
+  readonly backend: "udp" | "vxlan" | "host-gw";
+  /** Length of the throughput measurement; 0 leaves it out. */
+  readonly seconds: number;
+  /** Leave the mesh running after the report, until a signal. */
+  readonly keep: boolean;
+  readonly json: boolean;
+}
+
+const MESH_TIMEOUT_MS = 20_000;
+const FOLDER = "ovltun-lab-";
+
+/** Runs the lab and returns the exit code: 0, or 1 when a pair fails, a host does not start or a signal came. */
+export async function runLab(options: LabOptions): Promise<number> {
+  if (!(options.hosts >= 2 && options.hosts <= MAX_HOSTS)) {
+    say(`--hosts must be 2 to ${MAX_HOSTS}, not ${options.hosts}`);
+    return 2;
+  }
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new LabError("Interrupted: cleaning up"));
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  try {
+    return await runMesh(options, stop.signal);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return 1;
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+}
+
+async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> {
+  const began = performance.now();
+  removeLeftovers();
+  const daemons: LabDaemon[] = [];
+  let topology: Topology | null = null;
+  const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
+  try {
+    say(`Starting ${options.hosts} hosts, backend ${options.backend} …`);
+    topology = buildTopology(options.hosts);
+    const founder = topology.hosts[0]!.underlay;
+    for (const [i, host] of topology.hosts.entries()) {
+      daemons.push(startDaemon(host, i === 0 ? [] : [founder], options.backend, folder));
+    }
+    const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS, stop);
+    say(`One mesh after ${seconds(began)} s`);
+    const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
+    throwIfEnded(daemons);
+    process.stdout.write(
+      options.json ? JSON.stringify(report) + "\n" : formatReport(report, options.backend),
+    );
+    if (options.keep) await keepRunning(daemons, statuses, stop);
+    return report.ok ? 0 : 1;
+  } finally {
+    await Promise.all(daemons.map((daemon) => daemon.stop()));
+    topology?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Mesh {
+  readonly hosts: readonly LabHost[];
+  /** In the order of `hosts`. */
+  readonly statuses: readonly Status[];
+  readonly began: number;
+}
+
+async function measure(options: LabOptions, mesh: Mesh, stop: AbortSignal): Promise<LabReport> {
+  const { hosts, statuses } = mesh;
+  say(`Pinging ${hosts.length * (hosts.length - 1)} pairs …`);
+  const pairs = await pingPairs(hosts, statuses, stop);
+  let throughputMbps: number | null = null;
+  let ok = pairs.every((pair) => pair.lossPercent === 0);
+  const [from, to] = hosts;
+  if (options.seconds > 0) {
+    say(`Measuring TCP ${from!.name} → ${to!.name} for ${options.seconds} s …`);
+    try {
+      const ends = { from: from!.inside, to: to!.inside, address: statuses[1]!.node.address! };
+      throughputMbps = Math.round(await measureTraffic(ends, options.seconds, stop));
+    } catch (error) {
+      stop.throwIfAborted();
+      say(error instanceof Error ? error.message : String(error));
+      ok = false;
+    }
+  }
+  return {
+    ok,
+    hosts: hosts.map((host, i) => ({
+      name: host.name,
+      subnet: statuses[i]!.node.subnet!,
+      underlay: host.underlay,
+    })),
+    pairs,
+    throughputMbps,
+    seconds: Number(seconds(mesh.began)),
+  };
+}
+
+/** Tells how to enter the hosts, and waits for a signal. */
+async function keepRunning(
+  daemons: readonly LabDaemon[],
+  statuses: readonly Status[],
+  stop: AbortSignal,
+): Promise<void> {
+  say("\nThe mesh keeps running until Ctrl-C. Enter a host, or ask its daemon:");
+  for (const [i, daemon] of daemons.entries()) {
+    say(`  ${daemon.host.name} (${statuses[i]!.node.address}): nsenter --net=/proc/${daemon.pid}/ns/net`);
+    say(`    ovltun status --run-dir ${daemon.runDir}`);
+  }
+  // A timer keeps the process alive, and notices a daemon that ended.
+  await new Promise<void>((resolve, reject) => {
+    const timer = setInterval(() => {
+      try {
+        throwIfEnded(daemons);
+      } catch (error) {
+        clearInterval(timer);
+        reject(error);
+      }
+    }, 500);
+    stop.addEventListener("abort", () => {
+      clearInterval(timer);
+      resolve();
+    });
+    if (stop.aborted) stop.dispatchEvent(new Event("abort"));
+  });
+}
+
+/** Directories of labs that were killed. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(FOLDER) ? Number(name.slice(FOLDER.length).split("-")[0]) : 0;
+    if (pid > 0 && !isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
+  }
+}
+
+function seconds(began: number): string {
+  return ((performance.now() - began) / 1000).toFixed(1);
+}
+
+function say(line: string): void {
+  process.stderr.write(line + "\n");
+}

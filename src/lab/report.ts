@@ -1,0 +1,58 @@
+/** What the lab found, as `lab --json` prints it, and as tables for people. */
+import type { PairResult } from "./pairs.ts";
+
+export interface LabReport {
+  /** Every pair answered every ping, and the traffic flowed. */
+  readonly ok: boolean;
+  readonly hosts: readonly { readonly name: string; readonly subnet: string; readonly underlay: string }[];
+  readonly pairs: readonly PairResult[];
+  /** TCP payload between the first two hosts; null when it was not measured. */
+  readonly throughputMbps: number | null;
+  /** From the start of the command to the last measurement. */
+  readonly seconds: number;
+}
+
+/** The tables of `lab`, ready to print. */
+export function formatReport(report: LabReport, backend: string): string {
+  const hosts = table(
+    ["HOST", "SUBNET", "UNDERLAY"],
+    report.hosts.map((h) => [h.name, h.subnet, h.underlay]),
+  );
+  const pairs = table(
+    ["FROM", "TO", "LOSS", "RTT MIN", "AVG", "MAX ms", "PATH"],
+    report.pairs.map((pair) => [
+      pair.from,
+      pair.to,
+      `${pair.lossPercent} %`,
+      ...pair.rttMs === null
+        ? ["-", "-", "-"]
+        : [pair.rttMs.min, pair.rttMs.avg, pair.rttMs.max].map((ms) => ms.toFixed(3)),
+      pair.path,
+    ]),
+  );
+  const failed = report.pairs.filter((pair) => pair.lossPercent > 0).length;
+  const sums = [
+    failed === 0
+      ? `All ${report.pairs.length} pairs answer`
+      : `${failed} of ${report.pairs.length} pairs lose packets`,
+  ];
+  if (report.throughputMbps !== null) {
+    const [from, to] = report.hosts;
+    sums.push(`TCP ${from!.name} → ${to!.name}: ${formatRate(report.throughputMbps)}`);
+  }
+  sums.push(`backend ${backend}`, `${report.seconds.toFixed(1)} s`);
+  return `${hosts}\n\n${pairs}\n\n${sums.join(" · ")}\n`;
+}
+
+/** "6.52 Gbit/s", "873 Mbit/s". */
+export function formatRate(mbps: number): string {
+  return mbps >= 1000 ? `${(mbps / 1000).toFixed(2)} Gbit/s` : `${mbps.toFixed(0)} Mbit/s`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  return all
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd())
+    .join("\n");
+}

@@ -1,0 +1,85 @@
+/**
+ * The lab's wires: a network namespace for each host and one for a bridge between them, so that nothing of the
+ * machine itself is touched. Namespaces and links live by file descriptors alone; when the last one closes,
+ * also by a killed process, the kernel takes everything down.
+ */
+import { openHostNetwork } from "../sys/host_network.ts";
+import { createNamespace, inNamespace, type Namespace } from "../sys/namespaces.ts";
+
+const GREEK = ["alpha", "beta", "gamma", "delta", "epsilon"];
+/** The underlay is 10.99.0.0/24. */
+export const MAX_HOSTS = 250;
+const SCOPE_UNIVERSE = 0;
+
+export interface LabHost {
+  readonly name: string;
+  /** "10.99.0.1", on eth0. */
+  readonly underlay: string;
+  /** Runs `start` inside the host's network namespace. Children that it starts stay there. */
+  inside<T>(start: () => T): T;
+  /** Plugs or unplugs the host's cable at the bridge. */
+  setCable(plugged: boolean): void;
+}
+
+export interface Topology {
+  readonly hosts: readonly LabHost[];
+  close(): void;
+}
+
+/** Names of the first `count` hosts: alpha … epsilon, host6, host7, … */
+export function hostNames(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => GREEK[i] ?? `host${i + 1}`);
+}
+
+/** Makes the bridge and `count` hosts on it, up and addressed. Throws SysError, with nothing left behind. */
+export function buildTopology(count: number): Topology {
+  const opened: { close(): void }[] = [];
+  const close = () => opened.splice(0).reverse().forEach((part) => part.close());
+  try {
+    const hub = createNamespace();
+    opened.push(hub);
+    const network = inNamespace(hub, openHostNetwork);
+    opened.push(network);
+    network.addBridge("br0");
+    const bridge = linkIndex(network, "br0");
+    network.setLink(bridge, { up: true });
+    const hosts = hostNames(count).map((name, i) => {
+      const namespace = createNamespace();
+      opened.push(namespace);
+      const port = `to-${name}`;
+      network.addVeth(port, { name: "eth0", namespaceFd: namespace.fd });
+      const index = linkIndex(network, port);
+      network.setMaster(index, bridge);
+      network.setLink(index, { up: true });
+      const underlay = `10.99.0.${i + 1}`;
+      configureHost(namespace, underlay);
+      return {
+        name,
+        underlay,
+        inside: <T>(start: () => T) => inNamespace(namespace, start),
+        setCable: (plugged: boolean) => network.setLink(index, { up: plugged }),
+      };
+    });
+    return { hosts, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function configureHost(namespace: Namespace, underlay: string): void {
+  const network = inNamespace(namespace, openHostNetwork);
+  try {
+    const ethernet = linkIndex(network, "eth0");
+    network.addAddress({ link: ethernet, address: underlay, prefixLength: 24, scope: SCOPE_UNIVERSE });
+    network.setLink(ethernet, { up: true });
+  } finally {
+    network.close();
+  }
+}
+
+function linkIndex(network: ReturnType<typeof openHostNetwork>, name: string): number {
+  const link = network.links().find((candidate) => candidate.name === name);
+  if (link === undefined) throw new Error(`The kernel did not make the link "${name}"`);
+  return link.index;
+}

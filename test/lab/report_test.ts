@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatRate, formatReport, type LabReport } from "../../src/lab/report.ts";
+
+const REPORT: LabReport = {
+  ok: false,
+  hosts: [
+    { name: "alpha", subnet: "10.42.7.0/24", underlay: "10.99.0.1" },
+    { name: "beta", subnet: "10.42.112.0/24", underlay: "10.99.0.2" },
+  ],
+  pairs: [
+    { from: "alpha", to: "beta", lossPercent: 0, rttMs: { min: 0.1, avg: 0.25, max: 1.5 }, path: "tunnel" },
+    { from: "beta", to: "alpha", lossPercent: 100, rttMs: null, path: "none" },
+  ],
+  throughputMbps: 6512,
+  seconds: 4.2,
+};
+
+test("formatReport() aligns hosts and pairs and sums up", () => {
+  assert.equal(
+    formatReport(REPORT, "udp"),
+    `HOST   SUBNET          UNDERLAY
+alpha  10.42.7.0/24    10.99.0.1
+beta   10.42.112.0/24  10.99.0.2
+
+FROM   TO     LOSS   RTT MIN  AVG    MAX ms  PATH
+alpha  beta   0 %    0.100    0.250  1.500   tunnel
+beta   alpha  100 %  -        -      -       none
+
+1 of 2 pairs lose packets · TCP alpha → beta: 6.51 Gbit/s · backend udp · 4.2 s
+`,
+  );
+});
+
+test("formatReport() leaves out a throughput that was not measured", () => {
+  const text = formatReport({ ...REPORT, pairs: REPORT.pairs.slice(0, 1), throughputMbps: null }, "vxlan");
+  assert.match(text, /\nAll 1 pairs answer · backend vxlan · 4\.2 s\n$/);
+});
+
+test("formatRate() changes the unit at 1 Gbit/s", () => {
+  assert.equal(formatRate(999), "999 Mbit/s");
+  assert.equal(formatRate(1000), "1.00 Gbit/s");
+});

@@ -1,0 +1,73 @@
+// Nothing of ours stays: not after a stop, not after `down --purge`, not after kill -9 and `down --purge`.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { type Host, type Kind, liveTest, NETWORK, tracesOf, withHosts } from "./mesh.ts";
+
+function filesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+const FLAGS = ["--network", NETWORK, "--backend", "vxlan", "--direct-routing"];
+
+for (const kind of ["compiled", "deno"] as Kind[]) {
+  liveTest(`down --purge leaves no device, route, rule, socket or file (${kind})`, async () => {
+    await withHosts(2, async ([host]) => {
+      const before = await tracesOf(host!);
+      const daemon = host!.up(kind, FLAGS);
+      await daemon.ready(0);
+      assert.notEqual(await tracesOf(host!), before);
+      const down = await host!.ovltun(["down", "--purge"]);
+      assert.equal(down.code, 0, down.stderr);
+      assert.equal((await daemon.finished).code, 0, daemon.tail());
+      assert.equal(await tracesOf(host!), before);
+      assert.deepEqual([...filesIn(host!.runDir), ...filesIn(host!.stateDir)], []);
+    });
+  });
+
+  liveTest(`kill -9 and down --purge leave no device, route, rule, socket or file (${kind})`, async () => {
+    await withHosts(2, async ([host]) => {
+      const before = await tracesOf(host!);
+      const daemon = host!.up(kind, FLAGS);
+      await daemon.ready(0);
+      await daemon.kill("SIGKILL");
+      const down = await host!.ovltun(["down", "--purge"]);
+      assert.equal(down.code, 0, down.stderr);
+      assert.equal(await tracesOf(host!), before);
+      assert.deepEqual([...filesIn(host!.runDir), ...filesIn(host!.stateDir)], []);
+      const again = await host!.ovltun(["down", "--purge"]);
+      assert.equal(again.code, 0, again.stderr);
+    });
+  });
+}
+
+liveTest("SIGTERM and down stop cleanly and keep the lease", async () => {
+  await withHosts(2, async (hosts) => {
+    const [alpha, beta] = hosts as [Host, Host];
+    const before = await Promise.all(hosts.map(tracesOf));
+    for (const host of hosts) host.up("compiled", ["--network", NETWORK]);
+    const subnet = (await alpha.daemon.ready(0)).node.subnet;
+    await beta.daemon.ready(0);
+    assert.equal((await alpha.daemon.kill("SIGTERM")).code, 0, alpha.daemon.tail());
+    assert.equal((await beta.ovltun(["down"])).code, 0);
+    assert.equal((await beta.daemon.finished).code, 0, beta.daemon.tail());
+    assert.deepEqual(await Promise.all(hosts.map(tracesOf)), before);
+    for (const host of hosts) assert.deepEqual(filesIn(host.runDir), []);
+    alpha.up("compiled", []);
+    assert.equal((await alpha.daemon.ready(0)).node.subnet, subnet);
+  });
+});
+
+liveTest("a daemon started after a kill -9 repairs what it finds", async () => {
+  await withHosts(2, async (hosts) => {
+    const [alpha, beta] = hosts as [Host, Host];
+    alpha.up("compiled", ["--network", NETWORK]);
+    beta.up("compiled", ["--peers", alpha.underlay]);
+    const { node } = await beta.daemon.ready(1);
+    const running = await tracesOf(alpha);
+    await alpha.daemon.kill("SIGKILL");
+    alpha.up("compiled", []);
+    await alpha.daemon.ready(1);
+    await alpha.firstAnswer(node.address!, 5000);
+    assert.equal(await tracesOf(alpha), running);
+  });
+});
