@@ -79,7 +79,8 @@ export interface LeaseEntry {
   readonly subnet: string;
   readonly nodeId: string;
   readonly name: string;
-  readonly state: LeaseState | PeerState;
+  /** Our own lease: its lease state. A peer's: that of the peer, or what is special about the lease. */
+  readonly state: LeaseState | PeerState | "conflict" | "static";
   readonly reserved: boolean;
   readonly endpoint: string | null;
   readonly vtepMac: string | null;

@@ -1,0 +1,86 @@
+/**
+ * The command line as a whole: builds the commands, runs one, and turns whatever happens into an exit code — 0 done,
+ * 1 failed, 2 wrong usage or configuration — with one sentence on stderr and never a stack trace for a user's mistake.
+ */
+import { Command, CommanderError } from "commander";
+import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
+import { escapeText } from "../daemon/log.ts";
+import { registerDown } from "./down.ts";
+import { registerHelp } from "./help.ts";
+import { registerLab } from "./lab.ts";
+import { registerLater } from "./later.ts";
+import { registerLeases } from "./leases.ts";
+import { Exit, printRaw, tell, tellRaw } from "./output.ts";
+import { registerPeers } from "./peers.ts";
+import { registerPing } from "./ping.ts";
+import { registerRoutes } from "./routes.ts";
+import { registerStatus } from "./status.ts";
+import { registerUp } from "./up.ts";
+import { registerVersion, versionLine } from "./version.ts";
+import { registerWait } from "./wait.ts";
+import { registerWhy } from "./why.ts";
+
+/** Runs `argv` (without the program's own name) and gives the exit code. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command("ovltun");
+  program.exitOverride()
+    .configureOutput({ writeOut: printRaw, writeErr: tellRaw, outputError: tellUsage })
+    .description("One flat network for the containers and services of many hosts: a mesh without a server")
+    .version(versionLine(), "-V, --version", "the version of this program")
+    .helpOption("-h, --help", "help on ovltun or on one command")
+    .helpCommand(false)
+    .showSuggestionAfterError(true);
+  program.commandsGroup("Run:");
+  registerUp(program);
+  registerDown(program);
+  registerWait(program);
+  program.commandsGroup("Look:");
+  registerStatus(program);
+  registerPeers(program);
+  registerLeases(program);
+  registerRoutes(program);
+  registerWhy(program);
+  registerPing(program);
+  program.commandsGroup("Try and learn:");
+  registerLab(program);
+  registerVersion(program);
+  registerHelp(program);
+  registerLater(program);
+  return program;
+}
+
+/** commander's "error: unknown option '--peer'" in our own grammar, "Unknown option "--peer"". */
+function tellUsage(text: string): void {
+  const sentence = text.replace(/^error: /, "").replaceAll("'", '"').trimEnd().replace(/\.$/, "");
+  tell(escapeLines(sentence.charAt(0).toUpperCase() + sentence.slice(1)));
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Exit) return error.exitCode;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
+  if (error instanceof ConfigError) {
+    tell(escapeLines(error.message));
+    return error.exitCode;
+  }
+  if (error instanceof Error) {
+    const defect = error instanceof TypeError || error instanceof RangeError ||
+      error instanceof ReferenceError;
+    tell(escapeLines(defect ? `Internal error: ${error.stack ?? error.message}` : error.message));
+    return 1;
+  }
+  tell(escapeLines(String(error)));
+  return 1;
+}
+
+function escapeLines(text: string): string {
+  return text.split("\n").map(escapeText).join("\n");
+}

@@ -1,0 +1,31 @@
+/** `ovltun routes`: where packets go, by the kernel's routes that we own and by the data plane's own table. */
+import type { Command } from "commander";
+import { callApi } from "../api/client.ts";
+import type { RouteEntry } from "../api/schema.ts";
+import { addReadingFlags, read } from "./reading.ts";
+import { type Column, renderTable } from "./table.ts";
+
+const COLUMNS: readonly Column<RouteEntry>[] = [
+  { title: "DESTINATION", value: (route) => route.destination },
+  { title: "IN", value: (route) => route.where },
+  { title: "TYPE", value: (route) => route.type },
+  { title: "DEVICE", value: (route) => route.device },
+  { title: "GATEWAY", value: (route) => route.gateway },
+  { title: "METRIC", value: (route) => route.metric, right: true },
+  { title: "NODE", value: (route) => route.node },
+  { title: "PATH", value: (route) => route.path },
+];
+
+export function registerRoutes(program: Command): void {
+  addReadingFlags(
+    program.command("routes").description("where packets go: our kernel routes and the tunnels"),
+  )
+    .action((options: Record<string, unknown>) =>
+      read(options, {
+        ask: (path) => callApi(path, "routes", {}),
+        json: (routes) => routes,
+        page: (routes, colours) =>
+          routes.length === 0 ? "No routes yet" : renderTable(COLUMNS, routes, colours),
+      })
+    );
+}
