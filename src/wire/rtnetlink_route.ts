@@ -105,12 +105,21 @@ export function encodeRoute(r: RouteMessage): Uint8Array {
   putU32le(header, FLAGS_AT, r.flags);
   const parts: Uint8Array[] = [header, attributeU32(RTA_TABLE, r.table)];
   if (header[1]! > 0) parts.push(attribute(RTA_DST, addressBytes(r.destination.address, family)));
-  if (r.gateway !== null) parts.push(attribute(RTA_GATEWAY, addressBytes(r.gateway, family)));
+  if (r.gateway !== null) parts.push(encodeGateway(r.gateway, family));
   if (r.link !== null) parts.push(attributeU32(RTA_OIF, r.link));
   if (r.metric !== 0) parts.push(attributeU32(RTA_PRIORITY, r.metric));
   if (r.source !== null) parts.push(attribute(RTA_PREFSRC, addressBytes(r.source, family)));
   if (r.mtu !== null) parts.push(nest(RTA_METRICS, [attributeU32(RTAX_MTU, r.mtu)]));
   return join(parts);
+}
+
+// RTA_VIA is a gateway of another family: struct rtvia, | family u16 | address |.
+function encodeGateway(gateway: Address, family: number): Uint8Array {
+  const own = familyOf(gateway);
+  const bytes = addressBytes(gateway, own);
+  return own === family
+    ? attribute(RTA_GATEWAY, bytes)
+    : attribute(RTA_VIA, join([Uint8Array.of(own, 0), bytes]));
 }
 
 /** Payload of a dump of all routes of one family. */
@@ -181,7 +190,6 @@ function readHop(attributes: Attributes, family: number): Hop | null {
   return { gateway: readGateway(own, family), link: u32le(several, 4), flags: several[2]! };
 }
 
-// RTA_VIA is a gateway of another family: struct rtvia, | family u16 | address |.
 function readGateway(attributes: Attributes, family: number): Address | null {
   const via = attributes.get(RTA_VIA);
   if (via !== undefined && via.length > 2) return addressOfFamily(via.subarray(2), u16le(via, 0));

@@ -1,0 +1,210 @@
+// A host network in memory that behaves like Linux where host/ can tell: what exists is refused with EEXIST,
+// what is gone with ESRCH, EADDRNOTAVAIL or ENODEV, addresses make local and connected routes, routes vanish
+// with their link, with its being set down, and with their source address. Checked against the kernel's own
+// behaviour by test/live/netlink_live_test.ts, which runs one scenario on both.
+
+import type { HostNetwork, Link, LinkAddress, Route, RouteLookup } from "../../src/ports.ts";
+import {
+  contains,
+  formatPrefix,
+  networkOf,
+  parseAddress,
+  parseInterface,
+  parsePrefix,
+} from "../../src/wire/address.ts";
+import {
+  EADDRNOTAVAIL,
+  EEXIST,
+  EINVAL,
+  ENETUNREACH,
+  ENODEV,
+  ESRCH,
+  SysError,
+} from "../../src/sys/sys_error.ts";
+
+const ENETDOWN = 100;
+const PROTOCOL_KERNEL = 2;
+
+/** A route of the main table with what is not given left empty. */
+export function route(destination: string, fields: Partial<Route> = {}): Route {
+  return {
+    destination,
+    type: "unicast",
+    gateway: null,
+    link: null,
+    metric: 0,
+    protocol: 4,
+    table: 254,
+    source: null,
+    onlink: false,
+    scope: 0,
+    ...fields,
+  };
+}
+
+/** The fake. It starts with `lo` (index 1) and what is given to `addLink`. */
+export class FakeKernel implements HostNetwork {
+  #links: Link[] = [];
+  #addresses: LinkAddress[] = [];
+  #routes: Route[] = [];
+  #changed = false;
+  #nextIndex = 1;
+  /** How many changing calls were made, refused ones included. */
+  writes = 0;
+  /** Set to make the next changing call that mentions this text fail with EPERM. */
+  refuse: string | null = null;
+
+  constructor() {
+    const lo = this.addLink("lo", { loopback: true, mtu: 65536 });
+    this.addAddress({ link: lo, address: "127.0.0.1", prefixLength: 8, scope: 254 });
+    this.writes = 0;
+  }
+
+  /** Plugs a link in, up by default; returns its index. */
+  addLink(name: string, fields: Partial<Link> = {}): number {
+    const index = this.#nextIndex++;
+    const plain = { kind: null, mtu: 1500, up: true, loopback: false, mac: null, master: null };
+    this.#links.push({ index, name, ...plain, ...fields });
+    this.#changed = true;
+    return index;
+  }
+
+  links(): Link[] {
+    return [...this.#links];
+  }
+
+  addresses(): LinkAddress[] {
+    return [...this.#addresses];
+  }
+
+  routes(): Route[] {
+    return [...this.#routes];
+  }
+
+  routeTo(address: string): RouteLookup | null {
+    const to = parseAddress(address)!;
+    const matching = this.#routes
+      .map((r) => ({ r, prefix: parsePrefix(r.destination)! }))
+      .filter(({ prefix }) => contains(prefix, to))
+      .sort((a, b) => b.prefix.length - a.prefix.length || b.r.table - a.r.table || a.r.metric - b.r.metric);
+    const r = matching[0]?.r;
+    if (r === undefined || r.link === null || (r.type !== "unicast" && r.type !== "local")) return null;
+    const own = this.#addresses.filter((a) => a.link === r.link);
+    const source = r.source ??
+      (own.find((a) => a.address.includes(":") === address.includes(":"))?.address ?? null);
+    return { type: r.type, gateway: r.gateway, link: r.link, source };
+  }
+
+  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+    this.#write(`Cannot change link ${index}`);
+    const link = this.#link(`Cannot change link ${index}`, index);
+    const { up = link.up, mtu = link.mtu } = change;
+    if (mtu < 68) throw new SysError(`Cannot change link ${index}`, EINVAL, "mtu less than device minimum");
+    this.#links = this.#links.map((l) => l.index === index ? { ...l, up, mtu } : l);
+    if (up === link.up) return;
+    if (up) this.#addresses.filter((a) => a.link === index).forEach((a) => this.#connect(a));
+    else this.#dropRoutes((r) => r.link === index && r.table !== 255);
+  }
+
+  deleteLink(index: number): void {
+    this.#write(`Cannot delete link ${index}`);
+    this.#link(`Cannot delete link ${index}`, index);
+    this.#links = this.#links.filter((l) => l.index !== index);
+    this.#addresses = this.#addresses.filter((a) => a.link !== index);
+    this.#dropRoutes((r) => r.link === index);
+  }
+
+  addAddress(a: LinkAddress): void {
+    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.link}`;
+    this.#write(op);
+    this.#link(op, a.link);
+    if (this.#addresses.some((b) => sameAddress(a, b))) throw new SysError(op, EEXIST, "File exists");
+    this.#addresses.push(a);
+    this.#connect(a);
+  }
+
+  deleteAddress(a: LinkAddress): void {
+    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.link}`;
+    this.#write(op);
+    if (!this.#addresses.some((b) => sameAddress(a, b))) {
+      throw new SysError(op, EADDRNOTAVAIL, "Address not found");
+    }
+    this.#addresses = this.#addresses.filter((b) => !sameAddress(a, b));
+    this.#dropRoutes((r) => r.source === a.address);
+  }
+
+  addRoute(r: Route): void {
+    const op = `Cannot add route ${r.destination}`;
+    this.#write(op);
+    if (parsePrefix(r.destination) === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
+    if (this.#routes.some((there) => samePlace(there, r))) throw new SysError(op, EEXIST, "File exists");
+    if (r.source !== null && !this.#addresses.some((a) => a.address === r.source)) {
+      throw new SysError(op, EINVAL, "Invalid prefsrc address");
+    }
+    if (r.link !== null && !this.#link(op, r.link).up) {
+      throw new SysError(op, ENETDOWN, "Device for nexthop is not up");
+    }
+    if (r.gateway !== null && !r.onlink && this.routeTo(r.gateway)?.gateway !== null) {
+      throw new SysError(op, ENETUNREACH, "Nexthop has invalid gateway");
+    }
+    this.#routes.push(r);
+  }
+
+  deleteRoute(r: Route): void {
+    const op = `Cannot delete route ${r.destination}`;
+    this.#write(op);
+    const at = this.#routes.findIndex((there) =>
+      samePlace(there, r) && there.protocol === r.protocol && there.type === r.type &&
+      there.link === r.link &&
+      there.gateway === r.gateway
+    );
+    if (at < 0) throw new SysError(op, ESRCH, "No such process");
+    this.#routes.splice(at, 1);
+  }
+
+  changed(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
+  close(): void {}
+
+  #write(op: string): void {
+    this.writes++;
+    this.#changed = true;
+    if (this.refuse !== null && op.includes(this.refuse)) {
+      this.refuse = null;
+      throw new SysError(op, 1, "Operation not permitted");
+    }
+  }
+
+  #link(op: string, index: number): Link {
+    const link = this.#links.find((l) => l.index === index);
+    if (link === undefined) throw new SysError(op, ENODEV, "No such device");
+    return link;
+  }
+
+  #connect(a: LinkAddress): void {
+    const bits = a.address.includes(":") ? 128 : 32;
+    const fields = { link: a.link, protocol: PROTOCOL_KERNEL, source: a.address };
+    const local = route(`${a.address}/${bits}`, { ...fields, type: "local", table: 255, scope: 254 });
+    const network = formatPrefix(networkOf(parseInterface(`${a.address}/${a.prefixLength}`)!));
+    const connected = route(network, { ...fields, scope: 253 });
+    const link = this.#links.find((l) => l.index === a.link)!;
+    const made = a.prefixLength < bits && link.up && !link.loopback ? [local, connected] : [local];
+    for (const r of made) if (!this.#routes.some((there) => samePlace(there, r))) this.#routes.push(r);
+  }
+
+  #dropRoutes(gone: (r: Route) => boolean): void {
+    this.#routes = this.#routes.filter((r) => !gone(r));
+  }
+}
+
+function sameAddress(a: LinkAddress, b: LinkAddress): boolean {
+  return a.link === b.link && a.address === b.address && a.prefixLength === b.prefixLength;
+}
+
+function samePlace(a: Route, b: Route): boolean {
+  return a.destination === b.destination && a.metric === b.metric && a.table === b.table;
+}
