@@ -1,7 +1,8 @@
 // Nothing of ours stays: not after a stop, not after `down --purge`, not after kill -9 and `down --purge`.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
-import { type Host, type Kind, liveTest, NETWORK, tracesOf, withHosts } from "./mesh.ts";
+import { type Host, type Kind } from "./host.ts";
+import { liveTest, NETWORK, tracesOf, withHosts } from "./mesh.ts";
 
 function filesIn(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : [];

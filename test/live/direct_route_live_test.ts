@@ -1,6 +1,7 @@
 // Hosts on one link need no tunnel: gateway routes, by --backend host-gw or --direct-routing.
 import assert from "node:assert/strict";
-import { assertAllPairs, type Host, liveTest, startMesh, transfer, withHosts } from "./mesh.ts";
+import { type Host } from "./host.ts";
+import { assertAllPairs, liveTest, startMesh, transfer, withHosts } from "./mesh.ts";
 
 const CASES: readonly (readonly string[])[] = [
   ["--backend", "host-gw"],

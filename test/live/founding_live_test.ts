@@ -1,6 +1,7 @@
 // Who founds, who waits, and what happens when two founded.
 import assert from "node:assert/strict";
-import { assertAllPairs, figure, type Host, liveTest, NETWORK, until, withHosts } from "./mesh.ts";
+import { type Host, until } from "./host.ts";
+import { assertAllPairs, figure, liveTest, NETWORK, withHosts } from "./mesh.ts";
 
 liveTest("five hosts started together with one another as peers form one mesh", async () => {
   await withHosts(5, async (hosts) => {

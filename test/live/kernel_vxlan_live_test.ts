@@ -1,7 +1,8 @@
 // A Linux kernel vxlan device as a full peer, given by --static-peer: pings and TCP both ways, with the veth's
 // checksum offload on (the kernel hands over unsegmented datagrams with partial checksums) and off.
 import assert from "node:assert/strict";
-import { figure, type Host, iperf, liveTest, NETWORK, transfer, until, withHosts } from "./mesh.ts";
+import { type Host, until } from "./host.ts";
+import { figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";
 
 const MAC = "02:42:0a:2a:03:00";
 const KERNEL_ADDRESS = "10.42.3.0";

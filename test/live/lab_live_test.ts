@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { figure, liveTest, TOP, until } from "./mesh.ts";
+import { TOP, until } from "./host.ts";
+import { figure, liveTest } from "./mesh.ts";
 
 const BINARY = join(TOP, "dist/ovltun");
 

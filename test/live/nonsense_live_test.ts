@@ -1,7 +1,8 @@
 // Nonsense at every open port leaves the daemon running, the traffic flowing, and is counted.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { figure, type Host, type Kind, liveTest, startMesh, TOP, until, withHosts } from "./mesh.ts";
+import { type Host, type Kind, TOP, until } from "./host.ts";
+import { figure, liveTest, startMesh, withHosts } from "./mesh.ts";
 
 const DATAGRAMS = 10_000;
 

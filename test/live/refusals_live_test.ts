@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Finished, type Host, liveTest, NETWORK, TOP, tracesOf, withHosts } from "./mesh.ts";
+import { type Finished, type Host, TOP } from "./host.ts";
+import { liveTest, NETWORK, tracesOf, withHosts } from "./mesh.ts";
 
 const NOBODY = 65534;
 const BUN = join(TOP, "node_modules/.bin/bun");

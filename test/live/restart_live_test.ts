@@ -1,6 +1,7 @@
 // A node keeps its subnet: its identity is its key, and the claim is on disk before it is used.
 import assert from "node:assert/strict";
-import { type Host, liveTest, NETWORK, startMesh, until, withHosts } from "./mesh.ts";
+import { type Host, until } from "./host.ts";
+import { liveTest, NETWORK, startMesh, withHosts } from "./mesh.ts";
 
 liveTest("a killed member comes back with its subnet, and the mesh heals", async () => {
   await withHosts(3, async (hosts) => {

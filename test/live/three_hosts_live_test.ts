@@ -1,15 +1,7 @@
 // The main job: three hosts, each on another runtime, one mesh that carries real traffic on either backend.
 import assert from "node:assert/strict";
-import {
-  assertAllPairs,
-  figure,
-  type Host,
-  iperf,
-  liveTest,
-  startMesh,
-  transfer,
-  withHosts,
-} from "./mesh.ts";
+import { type Host } from "./host.ts";
+import { assertAllPairs, figure, iperf, liveTest, startMesh, transfer, withHosts } from "./mesh.ts";
 
 /** The fields of `status --json` that scripts rely on (docs: the command line). */
 const NODE_FIELDS =
