@@ -22,6 +22,9 @@ export function addSettings(command: Command, names?: readonly SettingName[]): C
       command.addOption(settingOption(setting, setting.alias).hideHelp());
     }
   }
+  if (names === undefined) {
+    command.addHelpOption(new Option("-h, --help", "this page").helpGroup(`${ALL_SETTINGS.at(-1)!.group}:`));
+  }
   return command;
 }
 

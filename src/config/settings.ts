@@ -42,9 +42,10 @@ export const SETTINGS = [
   {
     flag: "static-peer",
     kind: "list",
-    value: "SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N]",
+    value: "PEER",
     group: MESH,
-    help: "a kernel VXLAN device or a flannel node; repeatable",
+    help: "a kernel VXLAN device or a flannel node, as " +
+      "SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N]; repeatable",
     separator: /[\s;]+/,
   },
   {
@@ -83,9 +84,9 @@ export const SETTINGS = [
   {
     flag: "cipher",
     kind: "text",
-    value: "auto|aes-256-gcm|chacha20-poly1305|xsalsa20-poly1305|none",
+    value: "CIPHER",
     group: SECURITY,
-    help: "how packets are sealed; not built yet, none with --plain",
+    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 or none; not built yet, none with --plain",
   },
   {
     flag: "allow-plain-direct",
@@ -122,7 +123,13 @@ export const SETTINGS = [
     help: "identity and lease (/var/lib/ovltun)",
   },
   { flag: "run-dir", kind: "text", value: "DIR", group: FILES, help: "control socket (/run/ovltun)" },
-  { flag: "subnet-file", kind: "text", value: "FILE", group: FILES, help: "(<run-dir>/subnet.env)" },
+  {
+    flag: "subnet-file",
+    kind: "text",
+    value: "FILE",
+    group: FILES,
+    help: "the lease for Docker and others (<run-dir>/subnet.env)",
+  },
   {
     flag: "on-lease-change",
     kind: "text",
@@ -130,8 +137,20 @@ export const SETTINGS = [
     group: FILES,
     help: "run when the lease of this node changes",
   },
-  { flag: "log-level", kind: "text", value: "debug|info|warn|error", group: FILES, help: "(info)" },
-  { flag: "log-format", kind: "text", value: "text|json", group: FILES, help: "(text)" },
+  {
+    flag: "log-level",
+    kind: "text",
+    value: "debug|info|warn|error",
+    group: FILES,
+    help: "least level that is logged (info)",
+  },
+  {
+    flag: "log-format",
+    kind: "text",
+    value: "text|json",
+    group: FILES,
+    help: "of the lines on stderr (text)",
+  },
 ] as const satisfies readonly Setting[];
 
 export type SettingName = typeof SETTINGS[number]["flag"];
