@@ -35,6 +35,7 @@ const DROPS = [
   "tun-write-failed",
   "control-overload",
   "receive-overflow",
+  "replay",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
@@ -67,6 +68,7 @@ export const SEND_FAILED: Verdict = FIRST_DROP + 13;
 export const TUN_WRITE_FAILED: Verdict = FIRST_DROP + 14;
 export const CONTROL_OVERLOAD: Verdict = FIRST_DROP + 15;
 export const RECEIVE_OVERFLOW: Verdict = FIRST_DROP + 16;
+export const REPLAY: Verdict = FIRST_DROP + 17;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */

@@ -87,3 +87,8 @@ export function cString(text: string): Uint8Array {
   bytes.set(encoded);
   return bytes;
 }
+
+/** close(2) for a descriptor we own; a second close is a fault of ours and ignored by the kernel. */
+export function closeDescriptor(fd: number): void {
+  libc().close(fd);
+}

@@ -3,7 +3,8 @@ import { randomBytes, randomInt } from "node:crypto";
 import type { Clock, Random } from "../ports.ts";
 
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  // With timeOrigin, so that the Worker and the main thread, which start at different times, agree.
+  now: () => performance.timeOrigin + performance.now(),
   wall: () => Date.now(),
 };
 

@@ -1,0 +1,421 @@
+/**
+ * The daemon: builds the parts, wires them, performs what the control plane decides, and takes everything away
+ * again. Events come in (timers, the Worker, the host, the API, signals); `ControlPlane.handle` turns each into
+ * actions; `#perform` does them in order. `runDaemon` is what `ovltun up` calls.
+ */
+import { join } from "node:path";
+import process from "node:process";
+import type { ApiHandlers } from "../api/schema.ts";
+import { SOCKET_NAME } from "../api/schema.ts";
+import { serveApi } from "../api/server.ts";
+import { ConfigError } from "../config/config_error.ts";
+import type { Config } from "../config/config.ts";
+import type { Action, ControlEvent } from "../control/events.ts";
+import { ControlPlane } from "../control/node.ts";
+import { reconcile, type Wanted } from "../control/reconcile.ts";
+import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overlap.ts";
+import { ROUTE_PROTOCOL } from "../host/owned.ts";
+import { advertisedAddresses, isOnLink, underlayMtu } from "../host/underlay.ts";
+import type { DataplaneEvent, HostNetwork } from "../ports.ts";
+import { openHostNetwork } from "../sys/host_network.ts";
+import { closeDescriptor } from "../sys/libc.ts";
+import { notifyReady } from "../sys/notify.ts";
+import { systemClock, systemRandom } from "../sys/system.ts";
+import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import { formatEndpoint, parseAddress } from "../wire/address.ts";
+import { DataplaneFeed } from "./dataplane_feed.ts";
+import { HostKeeper } from "./host_keeper.ts";
+import { runLeaseHook } from "./lease_hook.ts";
+import { configureLog, type LogFields, logger } from "./log.ts";
+import {
+  leasesReport,
+  peersReport,
+  resolveReport,
+  routesReport,
+  type Snapshot,
+  statusReport,
+  whyReport,
+} from "./reports.ts";
+import { Resolver } from "./seeds.ts";
+import { settingsOf } from "./settings.ts";
+import { openState, type StateStore } from "./state_store.ts";
+import { RUNTIME, VERSION } from "./version.ts";
+import { WorkerHandle } from "./worker_handle.ts";
+
+const TICK_MS = 100;
+/** The host is compared with what is wanted at least this often. */
+const HOST_CHECK_MS = 5000;
+/** How long giving the lease back may take, over what the control plane itself waits. */
+const RELEASE_MS = 3000;
+const FLANNEL_PORT = 8285;
+
+/** Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. */
+export async function runDaemon(config: Config): Promise<number> {
+  configureLog(config.logLevel, config.logFormat);
+  const daemon = new Daemon(config);
+  try {
+    return await daemon.run();
+  } finally {
+    await daemon.close();
+  }
+}
+
+class Daemon {
+  readonly #config: Config;
+  readonly #startedAt = systemClock.now();
+  readonly #net: HostNetwork = openHostNetwork();
+  /** Undone in reverse order by `close`. */
+  readonly #cleanups: (() => void | Promise<void>)[] = [() => this.#net.close()];
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #state!: StateStore;
+  #control!: ControlPlane;
+  #worker!: WorkerHandle;
+  #feed!: DataplaneFeed;
+  #keeper!: HostKeeper;
+  #socket!: OpenedSocket;
+  /** BOUNDED: our own, VXLAN, flannel. */
+  readonly #sockets = new Map<number, OpenedSocket>();
+  #advertised: readonly string[] = [];
+  #seedAddresses: readonly string[] = [];
+  #wanted: Wanted | null = null;
+  #ready = false;
+  #reconcileDue = false;
+  #networkChecked = false;
+  #lastHostCheck = 0;
+  #exitCode = 0;
+  #leaving = false;
+  #finish!: () => void;
+  readonly #finished = new Promise<void>((resolve) => this.#finish = resolve);
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  async run(): Promise<number> {
+    const config = this.#config;
+    this.#state = openState(config.stateDir);
+    this.#cleanups.push(() => this.#state.close());
+    if (config.network !== null) this.#refuseOverlap(config.network);
+    this.#socket = this.#openSocket(config.port, "--port");
+    this.#worker = new WorkerHandle((event) => this.#fromWorker(event));
+    this.#cleanups.push(() => this.#worker.stop());
+    this.#feed = new DataplaneFeed(this.#worker.mailbox, this.#worker.counters);
+    this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
+    this.#attach("own", this.#socket);
+    const api = await serveApi(join(config.runDir, SOCKET_NAME), this.#handlers());
+    this.#cleanups.push(() => api.close());
+    await this.#startControl();
+    this.#watchForTheEnd();
+    this.#timers.push(setInterval(() => this.#guard(() => this.#tick()), TICK_MS));
+    await this.#finished;
+    return this.#exitCode;
+  }
+
+  async #startControl(): Promise<void> {
+    const config = this.#config;
+    const seeds = new Resolver(config.peers, config.port, (found) => {
+      this.#seedAddresses = found.flatMap((seed) => seed.endpoints).map(addressOfEndpoint);
+      this.#guard(() => this.#event({ kind: "seeds", seeds: found }));
+    });
+    const advertise = new Resolver(config.advertise, config.port, (found) => {
+      this.#advertised = found.flatMap((seed) => seed.endpoints);
+      this.#guard(() => this.#endpointsChanged());
+    });
+    const settings = settingsOf(
+      config,
+      randomNetwork(systemRandom, this.#net.routes()),
+      this.#ownEndpoints(),
+    );
+    this.#control = new ControlPlane(
+      settings,
+      this.#state.identity,
+      this.#state.stored,
+      systemRandom,
+      systemClock.now(),
+    );
+    logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
+    logger.warn(
+      "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
+    );
+    this.#cleanups.push(() => seeds.close(), () => advertise.close());
+    this.#event({ kind: "tick" });
+    await Promise.all([seeds.start(), advertise.start()]);
+  }
+
+  // ------------------------------------------------------------------------------------------- events in
+
+  #event(event: ControlEvent): void {
+    for (const action of this.#control.handle(event, systemClock.now())) this.#perform(action);
+    if (this.#reconcileDue) this.#reconcile();
+  }
+
+  #tick(): void {
+    this.#event({ kind: "tick" });
+    this.#worker.mailbox.retry();
+    const now = systemClock.now();
+    const changed = this.#net.changed();
+    if (changed) this.#endpointsChanged();
+    if (changed || now - this.#lastHostCheck >= HOST_CHECK_MS) this.#reconcile();
+  }
+
+  #fromWorker(event: DataplaneEvent): void {
+    if (event.kind === "datagram" || event.kind === "unknownIndex") {
+      if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    } else if (event.kind === "failed") {
+      this.#fail(new Error(`The data plane failed: ${event.message}`));
+    }
+  }
+
+  #endpointsChanged(): void {
+    if (this.#control === undefined) return;
+    this.#event({ kind: "ownEndpoints", endpoints: this.#ownEndpoints() });
+  }
+
+  /** A fault in any callback ends the process with a clear last line, not half of it. */
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#exitCode === 0) {
+      this.#exitCode = 1;
+      logger.error(error instanceof Error ? error.message : String(error));
+      if (error instanceof Error && error.stack !== undefined) logger.debug(error.stack);
+    }
+    this.#finish();
+  }
+
+  // ------------------------------------------------------------------------------------------ actions out
+
+  #perform(action: Action): void {
+    switch (action.kind) {
+      case "send":
+        sendDatagram(this.#socket, action.bytes, action.to);
+        return;
+      case "persist":
+        return this.#state.save(action.state);
+      case "reconcile":
+        this.#reconcileDue = true;
+        return;
+      case "leaseChanged":
+        logger.info(`Lease: ${action.why}`, { from: action.from, lease: action.to });
+        return runLeaseHook(this.#config.onLeaseChange, action);
+      case "log":
+        return logger[action.level === "warning" ? "warn" : action.level](
+          action.message,
+          action.fields as LogFields,
+        );
+      case "refuse":
+        logger.error(action.message);
+        this.#exitCode = 2;
+        return this.#finish();
+      case "released":
+        return this.#finish();
+    }
+  }
+
+  #reconcile(): void {
+    this.#reconcileDue = false;
+    this.#lastHostCheck = systemClock.now();
+    const view = this.#control.view(systemClock.now());
+    if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
+    const addresses = this.#ownEndpoints().map(addressOfEndpoint);
+    const wanted = withMtu(
+      reconcile(view, settingsOf(this.#config, "", this.#ownEndpoints()), {
+        underlayMtu: underlayMtu(this.#net, addresses),
+        onLink: (address) => isOnLink(this.#net, address)?.link ?? null,
+      }),
+      this.#config.mtu,
+    );
+    this.#wanted = wanted;
+    this.#openWantedSockets(wanted);
+    this.#feed.apply(wanted);
+    for (const line of this.#keeper.apply(wanted)) {
+      logger[line.startsWith("Cannot") ? "warn" : "info"](line);
+    }
+    if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
+  }
+
+  #announceReady(wanted: Wanted): void {
+    this.#ready = true;
+    const { own } = this.#control.view(systemClock.now());
+    logger.info(`Ready: ${own.name} holds ${own.subnet} of ${own.mesh?.network}`, {
+      device: this.#keeper.device,
+      mtu: wanted.deviceMtu,
+      backend: own.mesh?.backend,
+    });
+    notifyReady();
+  }
+
+  /** The network may have been learned only now. One that hides a network of the host is given back. */
+  #checkNetwork(network: string): boolean {
+    this.#networkChecked = true;
+    try {
+      this.#refuseOverlap(network);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      logger.error(error.message);
+      this.#exitCode = 2;
+      this.#leave("release");
+      return false;
+    }
+  }
+
+  #refuseOverlap(network: string): void {
+    const links = this.#net.links();
+    const route = overlappingRoute(this.#net.routes(), this.#net.addresses(), network, {
+      protocol: ROUTE_PROTOCOL,
+      device: links.find((link) => link.name === this.#config.device)?.index ?? null,
+      subnet: this.#state.stored?.claim?.subnet ?? null,
+    });
+    if (route !== null) throw new ConfigError("network", describeOverlap(network, route, links));
+  }
+
+  #openSocket(port: number, flag: string): OpenedSocket {
+    const socket = openUdp(port, flag);
+    this.#sockets.set(port, socket);
+    this.#cleanups.unshift(() => closeDescriptor(socket.fd));
+    return socket;
+  }
+
+  #attach(role: "own" | "vxlan" | "flannel", socket: OpenedSocket): void {
+    this.#worker.mailbox.post({ kind: "attachSocket", role, ...socket });
+  }
+
+  #openWantedSockets({ sockets }: Wanted): void {
+    if (sockets.vxlan !== null && !this.#sockets.has(sockets.vxlan)) {
+      this.#attach("vxlan", this.#openSocket(sockets.vxlan, "--vxlan-port"));
+    }
+    if (sockets.flannel && !this.#sockets.has(FLANNEL_PORT)) {
+      this.#attach("flannel", this.#openSocket(FLANNEL_PORT, "--static-peer port"));
+    }
+  }
+
+  /** `--advertise` first, then our addresses with our port. */
+  #ownEndpoints(): string[] {
+    const addresses = advertisedAddresses(this.#net, {
+      iface: this.#config.iface,
+      towards: this.#seedAddresses,
+      exclude: this.#config.device,
+    });
+    const own = addresses.map((text) =>
+      formatEndpoint({ address: parseAddress(text)!, port: this.#config.port })
+    );
+    return [...new Set([...this.#advertised, ...own])];
+  }
+
+  // ------------------------------------------------------------------------------------------------- API
+
+  #handlers(): ApiHandlers {
+    const text = (value: unknown): string => {
+      if (typeof value !== "string") throw new TypeError('"node" must be a text');
+      return value;
+    };
+    return {
+      status: () => statusReport(this.#snapshot()),
+      peers: () => peersReport(this.#snapshot()),
+      leases: () => leasesReport(this.#snapshot()),
+      routes: () => routesReport(this.#snapshot(), this.#net.routes(), this.#net.links()),
+      why: (params) => whyReport(this.#snapshot(), text(params["node"])),
+      resolve: (params) => resolveReport(this.#snapshot(), text(params["node"])),
+      version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
+      stop: (params) => {
+        setTimeout(() => this.#guard(() => this.#leave(params["purge"] === true ? "release" : "leave")), 0);
+        return { pid: process.pid };
+      },
+    };
+  }
+
+  #snapshot(): Snapshot {
+    if (this.#control === undefined) throw new Error("The daemon is starting; try again");
+    const now = systemClock.now();
+    const wanted = this.#wanted ?? NOTHING_WANTED;
+    return {
+      view: this.#control.view(now),
+      wanted,
+      counters: this.#worker.counters,
+      slotOf: (key) => this.#feed.slotOf(key),
+      device: this.#keeper.device,
+      mtu: wanted.deviceMtu,
+      underlay: this.#ownEndpoints(),
+      now,
+      startedAt: this.#startedAt,
+      pid: process.pid,
+      networkName: this.#config.networkName,
+    };
+  }
+
+  // --------------------------------------------------------------------------------------------- the end
+
+  #watchForTheEnd(): void {
+    const stop = () => this.#guard(() => this.#leave("leave"));
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
+    this.#cleanups.push(() => {
+      process.off("SIGINT", stop);
+      process.off("SIGTERM", stop);
+    });
+    if (process.env["OVLTUN_EXIT_WITH_STDIN"] === "1") {
+      process.stdin.on("end", stop);
+      process.stdin.on("error", stop);
+      process.stdin.resume();
+    }
+  }
+
+  /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
+  #leave(kind: "leave" | "release"): void {
+    if (this.#leaving) return this.#finish();
+    this.#leaving = true;
+    logger.info(kind === "leave" ? "Stopping" : "Giving the lease back");
+    this.#event({ kind });
+    if (kind === "leave") this.#finish();
+    else setTimeout(this.#finish, RELEASE_MS);
+  }
+
+  /** Takes away what `run` made, also when it failed half-way. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    // Routes and device first, so that nothing is sent into a tunnel nobody reads.
+    if (this.#keeper !== undefined) {
+      try {
+        this.#keeper.withdraw();
+      } catch (error) {
+        logger.warn(`Cannot clean up: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+    for (const cleanup of this.#cleanups.reverse()) {
+      try {
+        await cleanup();
+      } catch (error) {
+        logger.warn(`Cannot clean up: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+    this.#keeper?.close();
+  }
+}
+
+const NOTHING_WANTED: Wanted = {
+  own: null,
+  deviceMtu: 0,
+  tunnels: new Map(),
+  routes: [],
+  directRoutes: [],
+  paths: new Map(),
+  sockets: { vxlan: null, flannel: false },
+};
+
+/** `--mtu` beats what the underlay leaves. */
+function withMtu(wanted: Wanted, mtu: number | null): Wanted {
+  if (mtu === null) return wanted;
+  return { ...wanted, deviceMtu: mtu, own: wanted.own === null ? null : { ...wanted.own, mtu } };
+}
+
+function addressOfEndpoint(endpoint: string): string {
+  const colon = endpoint.lastIndexOf(":");
+  return endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
+}

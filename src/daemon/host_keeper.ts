@@ -1,0 +1,93 @@
+/**
+ * Keeps the host as reconcile wants it: the device, its address and MTU, the routes, subnet.env. Called when
+ * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
+ * is gone after `close`.
+ */
+import type { Wanted } from "../control/reconcile.ts";
+import { removeOwned } from "../host/cleanup.ts";
+import { applyHostState } from "../host/reconcile_host.ts";
+import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
+import type { HostNetwork, Mailbox } from "../ports.ts";
+import { closeDescriptor } from "../sys/libc.ts";
+import { type OpenedTun, openTun } from "../sys/tun.ts";
+
+export interface HostKeeperOptions {
+  readonly device: string;
+  /** `--mtu`, or null: what the underlay leaves. */
+  readonly mtu: number | null;
+  readonly subnetFile: string;
+}
+
+export class HostKeeper {
+  readonly #net: HostNetwork;
+  readonly #mailbox: Mailbox;
+  readonly #options: HostKeeperOptions;
+  readonly #tun: OpenedTun;
+  #attached = false;
+  #subnetEnv: string | null = null;
+  #network: string | null = null;
+
+  /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
+  constructor(net: HostNetwork, mailbox: Mailbox, options: HostKeeperOptions) {
+    this.#net = net;
+    this.#mailbox = mailbox;
+    this.#options = options;
+    this.#tun = openTun(options.device);
+  }
+
+  get device(): string {
+    return this.#tun.name;
+  }
+
+  /** MTU of the device for what is wanted. */
+  mtu(wanted: Wanted): number {
+    return this.#options.mtu ?? wanted.deviceMtu;
+  }
+
+  /** Applies the difference. Returns what was changed or could not be, a sentence each. */
+  apply(wanted: Wanted): string[] {
+    const link = this.#net.links().find((candidate) => candidate.name === this.#tun.name);
+    if (link === undefined) throw new Error(`The device "${this.#tun.name}" is gone; somebody deleted it`);
+    const own = wanted.own;
+    if (own === null) return this.withdraw();
+    this.#network = own.network;
+    const lines = applyHostState(this.#net, {
+      device: { link: link.index, address: own.address, mtu: this.mtu(wanted) },
+      network: own.network,
+      subnet: own.subnets[0]!,
+      directRoutes: wanted.directRoutes,
+    });
+    if (!this.#attached) {
+      this.#attached = true;
+      this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd });
+    }
+    this.#writeSubnetEnv(own.network, own.subnets[0]!, this.mtu(wanted));
+    return lines;
+  }
+
+  /** Without a lease nothing of ours stays but the bare device. */
+  withdraw(): string[] {
+    if (this.#network === null) return [];
+    const lines = removeOwned(this.#net, { device: "", network: this.#network });
+    for (const address of this.#net.addresses()) {
+      const link = this.#net.links().find((candidate) => candidate.index === address.link);
+      if (link?.name === this.#tun.name && !address.address.includes(":")) this.#net.deleteAddress(address);
+    }
+    this.#network = null;
+    this.#subnetEnv = null;
+    removeSubnetEnv(this.#options.subnetFile);
+    return lines;
+  }
+
+  #writeSubnetEnv(network: string, subnet: string, mtu: number): void {
+    const text = renderSubnetEnv({ network, subnet, mtu, ipMasq: false });
+    if (text === this.#subnetEnv) return;
+    writeSubnetEnv(this.#options.subnetFile, text);
+    this.#subnetEnv = text;
+  }
+
+  /** The device goes with its descriptor. The Worker must have stopped. */
+  close(): void {
+    closeDescriptor(this.#tun.fd);
+  }
+}

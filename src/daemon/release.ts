@@ -1,0 +1,89 @@
+/**
+ * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
+ * directory for as long as it takes to tell one living peer. No device, no routes: only words.
+ */
+import type { Action, ControlEvent, Settings } from "../control/events.ts";
+import { ControlPlane } from "../control/node.ts";
+import type { StoredState } from "../control/state.ts";
+import { closeDescriptor } from "../sys/libc.ts";
+import { systemClock, systemRandom } from "../sys/system.ts";
+import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import type { StateStore } from "./state_store.ts";
+import { VERSION } from "./version.ts";
+import { WorkerHandle } from "./worker_handle.ts";
+
+const TICK_MS = 50;
+const GIVE_UP_MS = 4000;
+/** Time to meet a peer before the lease is given back: a release nobody hears is none. */
+const MEET_MS = 1500;
+
+/** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
+export async function releaseStoredLease(state: StateStore): Promise<string> {
+  const stored = state.stored;
+  if (stored === null || stored.claim === null) return "No lease to give back";
+  if (stored.peers.length === 0) return `Nobody else knows of the lease ${stored.claim.subnet}`;
+  const socket = openUdp(0);
+  const control = new ControlPlane(
+    settingsOf(stored),
+    state.identity,
+    stored,
+    systemRandom,
+    systemClock.now(),
+  );
+  let finish = (_released: boolean): void => {};
+  const finished = new Promise<boolean>((resolve) => finish = resolve);
+  const perform = (action: Action): void => {
+    if (action.kind === "send") sendDatagram(socket, action.bytes, action.to);
+    else if (action.kind === "persist") state.save(action.state);
+    else if (action.kind === "released") finish(control.view(systemClock.now()).peers.some(isLinked));
+  };
+  const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
+  const worker = new WorkerHandle((e) => {
+    if (e.kind === "datagram") event(e);
+  });
+  worker.mailbox.post({ kind: "attachSocket", role: "own", ...socket });
+  const startedAt = systemClock.now();
+  let asked = false;
+  const timer = setInterval(() => {
+    event({ kind: "tick" });
+    const waited = systemClock.now() - startedAt;
+    if (!asked && (waited > MEET_MS || control.view(systemClock.now()).peers.some(isLinked))) {
+      asked = true;
+      event({ kind: "release" });
+    }
+    if (waited > GIVE_UP_MS) finish(false);
+  }, TICK_MS);
+  const told = await finished;
+  clearInterval(timer);
+  await worker.stop();
+  closeDescriptor(socket.fd);
+  return told
+    ? `Gave the lease ${stored.claim.subnet} back`
+    : `Nobody answered: the mesh still believes that this node holds ${stored.claim.subnet}`;
+}
+
+function isLinked(peer: { readonly link: unknown }): boolean {
+  return peer.link !== null;
+}
+
+function settingsOf(stored: StoredState): Settings {
+  return {
+    name: "leaving",
+    version: VERSION,
+    networkName: stored.networkName,
+    found: false,
+    network: null,
+    networkExplicit: false,
+    subnetLen: null,
+    subnetMin: null,
+    subnetMax: null,
+    subnetWish: null,
+    backend: null,
+    vni: null,
+    vxlanPort: null,
+    hasSeeds: false,
+    directRouting: false,
+    staticPeers: [],
+    ownEndpoints: [],
+  };
+}
