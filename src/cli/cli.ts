@@ -8,6 +8,7 @@ import { escapeText } from "../daemon/log.ts";
 import { registerDown } from "./down.ts";
 import { registerHelp } from "./help.ts";
 import { registerLab } from "./lab.ts";
+import { registerLabTraffic } from "./lab_traffic.ts";
 import { registerLater } from "./later.ts";
 import { registerLeases } from "./leases.ts";
 import { Exit, printRaw, tell, tellRaw } from "./output.ts";
@@ -52,6 +53,7 @@ function buildProgram(): Command {
   registerPing(program);
   program.commandsGroup("Try and learn:");
   registerLab(program);
+  registerLabTraffic(program);
   registerVersion(program);
   registerHelp(program);
   registerLater(program);

@@ -164,6 +164,11 @@ function seconds(began: number): string {
   return ((performance.now() - began) / 1000).toFixed(1);
 }
 
+/** Resolves when it is written, since the process may end right after. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+}
+
 function say(line: string): void {
   process.stderr.write(line + "\n");
 }

@@ -19,35 +19,28 @@ interface Received {
   readonly seconds: number;
 }
 
-/** `lab-traffic serve ENDPOINT` and `lab-traffic send ENDPOINT SECONDS`; returns the exit code. */
-export function runLabTraffic(args: readonly string[]): number {
-  const [role, endpoint, seconds] = args;
-  if (role === "serve" && endpoint !== undefined) serve(endpoint);
-  else if (role === "send" && endpoint !== undefined && Number(seconds) > 0) send(endpoint, Number(seconds));
-  else {
-    process.stderr.write("usage: lab-traffic serve ENDPOINT | lab-traffic send ENDPOINT SECONDS\n");
-    return 2;
-  }
-  return 0;
-}
-
-/** Tells where it listens, receives one connection, tells what came: one JSON object a line. */
-function serve(endpoint: string): void {
+/** What `lab-traffic serve ENDPOINT` does: tells that it listens, receives one connection, tells what came. */
+export async function serveTraffic(endpoint: string): Promise<void> {
   const listener = listenTcp(endpoint, TIMEOUT_MS);
-  process.stdout.write(JSON.stringify({ listening: endpoint }) + "\n", () => {
-    const connection = acceptTcp(listener, TIMEOUT_MS);
-    const buffer = new Uint8Array(new ArrayBuffer(CHUNK));
-    let bytes = receiveTcp(connection, buffer);
-    const began = performance.now();
-    for (let got = bytes; got > 0; bytes += got) got = receiveTcp(connection, buffer);
-    const result: Received = { bytes, seconds: (performance.now() - began) / 1000 };
-    closeTcp(connection);
-    closeTcp(listener);
-    process.stdout.write(JSON.stringify(result) + "\n");
-  });
+  await printLine({ listening: endpoint });
+  const connection = acceptTcp(listener, TIMEOUT_MS);
+  const buffer = new Uint8Array(new ArrayBuffer(CHUNK));
+  let bytes = receiveTcp(connection, buffer);
+  const began = performance.now();
+  for (let got = bytes; got > 0; bytes += got) got = receiveTcp(connection, buffer);
+  const result: Received = { bytes, seconds: (performance.now() - began) / 1000 };
+  closeTcp(connection);
+  closeTcp(listener);
+  await printLine(result);
 }
 
-function send(endpoint: string, seconds: number): void {
+/** Resolves when it is written: the next call blocks this thread. */
+function printLine(value: object): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(JSON.stringify(value) + "\n", () => resolve()));
+}
+
+/** What `lab-traffic send ENDPOINT SECONDS` does. */
+export function sendTraffic(endpoint: string, seconds: number): void {
   const connection = connectTcp(endpoint, TIMEOUT_MS);
   const buffer = new Uint8Array(new ArrayBuffer(CHUNK)).fill(0x5a);
   const end = performance.now() + seconds * 1000;

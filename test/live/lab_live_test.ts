@@ -39,7 +39,7 @@ liveTest("lab --json: every pair answers, on every backend", () => {
 
 for (const signal of ["SIGINT", "SIGKILL"] as const) {
   liveTest(`the lab's daemons end with it after ${signal}`, async () => {
-    const lab = spawn(BINARY, ["lab", "--keep", "--seconds", "0"], { stdio: ["ignore", "pipe", "pipe"] });
+    const lab = spawn(BINARY, ["lab", "--keep", "--seconds", "1"], { stdio: ["ignore", "pipe", "pipe"] });
     let said = "";
     lab.stderr.setEncoding("utf8").on("data", (text: string) => said += text);
     lab.stdout.resume();
