@@ -64,9 +64,7 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
     say(`One mesh after ${seconds(began)} s`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);
-    process.stdout.write(
-      options.json ? JSON.stringify(report) + "\n" : formatReport(report, options.backend),
-    );
+    await print(options.json ? JSON.stringify(report) + "\n" : formatReport(report, options.backend));
     if (options.keep) await keepRunning(daemons, statuses, stop);
     return report.ok ? 0 : 1;
   } finally {
