@@ -1,0 +1,142 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { removeOwned } from "../../src/host/cleanup.ts";
+import { type HostState, isOwned } from "../../src/host/owned.ts";
+import { applyHostState, reconcileHost } from "../../src/host/reconcile_host.ts";
+import { FakeKernel, route } from "../fakes/fake_kernel.ts";
+
+function host() {
+  const net = new FakeKernel();
+  const eth0 = net.addLink("eth0");
+  net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
+  const device = net.addLink("ovl0", { kind: "tun", up: false });
+  const state: HostState = {
+    device: { link: device, address: "10.42.7.0", mtu: 1440 },
+    network: "10.42.0.0/16",
+    subnet: "10.42.7.0/24",
+    directRoutes: [{ destination: "10.42.9.0/24", gateway: "192.168.1.11", link: eth0 }],
+  };
+  net.writes = 0;
+  return { net, eth0, device, state };
+}
+const owned = (net: FakeKernel) =>
+  net.routes().filter((r) => isOwned(r, null)).map((r) => r.destination).sort();
+
+test("applyHostState() sets up device, address and routes, and says so", () => {
+  const { net, device, state } = host();
+  assert.deepEqual(applyHostState(net, state), [
+    "Set the MTU of ovl0 to 1440",
+    "Set ovl0 up",
+    "Added 10.42.7.0/32 to ovl0",
+    "Added route 10.42.0.0/16 dev ovl0",
+    "Added route unreachable 10.42.7.0/24 metric 4278198272",
+    "Added route 10.42.9.0/24 via 192.168.1.11 dev eth0",
+  ]);
+  assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.7.0/24", "10.42.9.0/24"]);
+  assert.equal(net.routeTo("10.42.200.1")?.link, device);
+});
+
+test("applyHostState() writes nothing when the host is as wanted", () => {
+  const { net, state } = host();
+  applyHostState(net, state);
+  net.writes = 0;
+  assert.deepEqual(applyHostState(net, state), []);
+  assert.equal(net.writes, 0);
+});
+
+test("applyHostState() repairs what somebody deleted, and only that", () => {
+  const { net, device, state } = host();
+  applyHostState(net, state);
+  net.deleteRoute(net.routes().find((r) => r.destination === "10.42.0.0/16")!);
+  assert.deepEqual(applyHostState(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
+  net.setLink(device, { up: false });
+  assert.deepEqual(applyHostState(net, state), ["Set ovl0 up", "Added route 10.42.0.0/16 dev ovl0"]);
+  net.deleteAddress({ link: device, address: "10.42.7.0", prefixLength: 32, scope: 0 });
+  const repaired = applyHostState(net, state);
+  assert.equal(repaired[0], "Added 10.42.7.0/32 to ovl0");
+  assert.equal(net.routes().filter((r) => isOwned(r, null)).length, 3);
+});
+
+test("applyHostState() follows a new lease and a peer that moved or went", () => {
+  const { net, eth0, device, state } = host();
+  applyHostState(net, state);
+  const next: HostState = {
+    ...state,
+    device: { link: device, address: "10.42.8.0", mtu: 1440 },
+    subnet: "10.42.8.0/24",
+    directRoutes: [{ destination: "10.42.9.0/24", gateway: "192.168.1.12", link: eth0 }],
+  };
+  const lines = applyHostState(net, next);
+  assert.ok(lines.includes("Removed 10.42.7.0/32, of an earlier lease, from ovl0"), lines.join("\n"));
+  assert.deepEqual(net.addresses().filter((a) => a.link === device).map((a) => a.address), ["10.42.8.0"]);
+  assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.8.0/24", "10.42.9.0/24"]);
+  assert.equal(net.routeTo("10.42.9.1")?.gateway, "192.168.1.12");
+  assert.deepEqual(applyHostState(net, { ...next, directRoutes: [] }), [
+    "Removed route 10.42.9.0/24 via 192.168.1.12 dev eth0",
+  ]);
+});
+
+test("applyHostState() leaves a foreign route in our place and names it", () => {
+  const { net, eth0, state } = host();
+  const foreign = route("10.42.9.0/24", { gateway: "192.168.1.7", link: eth0, protocol: 3 });
+  net.addRoute(foreign);
+  const { repaired, failed } = reconcileHost(net, state);
+  assert.deepEqual(failed, [
+    "Cannot add route 10.42.9.0/24 via 192.168.1.11 dev eth0: 10.42.9.0/24 via 192.168.1.7 dev eth0 " +
+    "(protocol 3) is in its place and not ours (delete it, or choose another --network)",
+  ]);
+  assert.equal(repaired.length, 5);
+  assert.ok(net.routes().includes(foreign));
+});
+
+test("applyHostState() goes on after a refusal and reports it", () => {
+  const { net, eth0, state } = host();
+  const directRoutes = [
+    { destination: "10.42.5.0/24", gateway: "172.16.0.1", link: eth0 },
+    ...state.directRoutes,
+  ];
+  const blocked = new FakeKernel();
+  assert.match(applyHostState(blocked, state)[0]!, /^Cannot find our device, link 3/);
+  net.refuse = "10.42.5.0/24";
+  const { repaired, failed } = reconcileHost(net, { ...state, directRoutes });
+  assert.deepEqual(failed, ["Cannot add route 10.42.5.0/24: EPERM, Operation not permitted"]);
+  assert.ok(repaired.includes("Added route 10.42.9.0/24 via 192.168.1.11 dev eth0"));
+});
+
+test("applyHostState() works without a device", () => {
+  const { net, state } = host();
+  applyHostState(net, { ...state, device: null });
+  assert.deepEqual(owned(net), ["10.42.7.0/24", "10.42.9.0/24"]);
+});
+
+test("removeOwned() leaves the host as it was found", () => {
+  const { net, device, state } = host();
+  const before = net.routes();
+  net.addRoute(route("10.50.0.0/16", { type: "unreachable", protocol: 84 }));
+  applyHostState(net, state);
+  const lines = removeOwned(net, { device: "ovl0", network: "10.42.0.0/16" });
+  assert.equal(lines.at(-1), "Removed device ovl0");
+  assert.equal(lines.length, 4);
+  assert.ok(net.links().every((link) => link.index !== device));
+  assert.deepEqual(owned(net), ["10.50.0.0/16"]);
+  removeOwned(net, { device: "ovl0", network: null });
+  assert.deepEqual(net.routes(), before);
+  assert.deepEqual(removeOwned(net, { device: "ovl0", network: null }), []);
+});
+
+test("removeOwned() leaves a link of that name that is no TUN device", () => {
+  const net = new FakeKernel();
+  net.addLink("ovl0", { kind: "bridge" });
+  assert.deepEqual(removeOwned(net, { device: "ovl0", network: null }), []);
+  assert.equal(net.links().length, 2);
+});
+
+test("removeOwned() goes on after a refusal", () => {
+  const { net, state } = host();
+  applyHostState(net, state);
+  net.refuse = "10.42.9.0/24";
+  const lines = removeOwned(net, { device: "ovl0", network: null });
+  assert.match(lines.at(-1)!, /^Cannot delete route 10\.42\.9\.0\/24/);
+  assert.deepEqual(owned(net), ["10.42.9.0/24"]);
+});

@@ -1,0 +1,38 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../../src/host/subnet_env.ts";
+
+const ENV = { network: "10.42.0.0/16", subnet: "10.42.7.0/24", mtu: 1440, ipMasq: true };
+
+test("renderSubnetEnv() writes flannel's four lines", () => {
+  assert.equal(
+    renderSubnetEnv(ENV),
+    "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.7.1/24\nFLANNEL_MTU=1440\nFLANNEL_IPMASQ=true\n",
+  );
+});
+
+test("renderSubnetEnv() shows a subnet of one address by that address", () => {
+  const text = renderSubnetEnv({ ...ENV, subnet: "10.42.7.5/32", ipMasq: false });
+  assert.match(text, /^FLANNEL_SUBNET=10\.42\.7\.5\/32$/m);
+  assert.match(text, /^FLANNEL_IPMASQ=false$/m);
+  assert.throws(() => renderSubnetEnv({ ...ENV, subnet: "10.42.7.1/24" }), RangeError);
+});
+
+test("writeSubnetEnv() makes the directory, replaces the file whole, and leaves nothing beside it", () => {
+  const root = mkdtempSync(join(tmpdir(), "subnet-env-"));
+  try {
+    const path = join(root, "a", "b", "subnet.env");
+    writeSubnetEnv(path, "first, and longer\n");
+    writeSubnetEnv(path, "second\n");
+    assert.equal(readFileSync(path, "utf8"), "second\n");
+    assert.deepEqual(readdirSync(dirname(path)), ["subnet.env"]);
+    removeSubnetEnv(path);
+    assert.ok(!existsSync(path));
+    removeSubnetEnv(path);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
