@@ -1,7 +1,7 @@
 // A host network in memory that behaves like Linux where host/ can tell: what exists is refused with EEXIST,
 // what is gone with ESRCH, EADDRNOTAVAIL or ENODEV, addresses make local and connected routes, routes vanish
 // with their link, with its being set down, and with their source address. Checked against the kernel's own
-// behaviour by test/live/netlink_live_test.ts, which runs one scenario on both.
+// behaviour by test/live/host_live_test.ts, which runs one scenario on both.
 
 import type { HostNetwork, Link, LinkAddress, Route, RouteLookup } from "../../src/ports.ts";
 import {
@@ -12,6 +12,7 @@ import {
   parseInterface,
   parsePrefix,
 } from "../../src/wire/address.ts";
+import { routeText } from "../../src/sys/rtnetlink_text.ts";
 import {
   EADDRNOTAVAIL,
   EEXIST,
@@ -134,7 +135,7 @@ export class FakeKernel implements HostNetwork {
   }
 
   addRoute(r: Route): void {
-    const op = `Cannot add route ${r.destination}`;
+    const op = `Cannot add route ${routeText(r)}`;
     this.#write(op);
     if (parsePrefix(r.destination) === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
     if (this.#routes.some((there) => samePlace(there, r))) throw new SysError(op, EEXIST, "File exists");
@@ -151,7 +152,7 @@ export class FakeKernel implements HostNetwork {
   }
 
   deleteRoute(r: Route): void {
-    const op = `Cannot delete route ${r.destination}`;
+    const op = `Cannot delete route ${routeText(r)}`;
     this.#write(op);
     const at = this.#routes.findIndex((there) =>
       samePlace(there, r) && there.protocol === r.protocol && there.type === r.type &&

@@ -100,7 +100,9 @@ test("applyHostState() goes on after a refusal and reports it", () => {
   assert.match(applyHostState(blocked, state)[0]!, /^Cannot find our device, link 3/);
   net.refuse = "10.42.5.0/24";
   const { repaired, failed } = reconcileHost(net, { ...state, directRoutes });
-  assert.deepEqual(failed, ["Cannot add route 10.42.5.0/24: EPERM, Operation not permitted"]);
+  assert.deepEqual(failed, [
+    "Cannot add route 10.42.5.0/24 via 172.16.0.1 link 2: EPERM, Operation not permitted",
+  ]);
   assert.ok(repaired.includes("Added route 10.42.9.0/24 via 192.168.1.11 dev eth0"));
 });
 

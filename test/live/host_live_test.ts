@@ -1,0 +1,106 @@
+// What host/ does, on the real kernel in a network namespace of its own, and beside it the same on the fake kernel
+// that the other tests of host/ trust. Needs root and iproute2; nothing outside is touched.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import type { HostNetwork, Route } from "../../src/ports.ts";
+import { removeOwned } from "../../src/host/cleanup.ts";
+import { type HostState, isOwned } from "../../src/host/owned.ts";
+import { applyHostState } from "../../src/host/reconcile_host.ts";
+import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
+import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
+import { SysError } from "../../src/sys/sys_error.ts";
+import { FakeKernel } from "../fakes/fake_kernel.ts";
+
+const skip = process.getuid?.() !== 0 ? "needs root" : false;
+
+let ns: Namespace;
+let net: HostNetwork & LinkMaker;
+let bridge = 0;
+
+before(() => {
+  if (skip !== false) return;
+  ns = createNamespace();
+  net = inNamespace(ns, openHostNetwork);
+  bridge = net.addBridge("br0");
+  net.setLink(bridge, { up: true });
+  net.addAddress({ link: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
+  net.addAddress({ link: bridge, address: "fd07::1", prefixLength: 64, scope: 0 });
+});
+
+after(() => {
+  if (skip !== false) return;
+  net.close();
+  ns.close();
+});
+
+function addTun(name: string): number {
+  const words = ["tuntap", "add", name, "mode", "tun"];
+  assert.equal(inNamespace(ns, () => spawnSync("ip", words)).status, 0);
+  return net.links().find((link) => link.name === name)!.index;
+}
+
+function refusal(fn: () => void): SysError {
+  try {
+    fn();
+  } catch (error) {
+    assert.ok(error instanceof SysError, `${error}`);
+    return error;
+  }
+  throw new assert.AssertionError({ message: "Nothing was thrown" });
+}
+
+/** One story on any kernel: what was said, what was refused, what was left. */
+function story(kernel: HostNetwork, device: number, lan: number): unknown[] {
+  const direct = (gateway: string) => ({ destination: "10.42.9.0/24", gateway, link: lan });
+  const state = (n: number, directRoutes: HostState["directRoutes"]): HostState => ({
+    device: { link: device, address: `10.42.${n}.0`, mtu: 1440 },
+    network: "10.42.0.0/16",
+    subnet: `10.42.${n}.0/24`,
+    directRoutes,
+  });
+  const owned = (r: Route) => isOwned(r, null);
+  const routes = () =>
+    kernel.routes().filter(owned).map((r) => ({ ...r, link: r.link === device })).sort(byText);
+  const byText = (a: unknown, b: unknown) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
+  const told: unknown[] = [applyHostState(kernel, state(7, [direct("192.168.7.2")])), routes()];
+  told.push(applyHostState(kernel, state(7, [direct("192.168.7.2")])));
+  told.push(applyHostState(kernel, state(8, [direct("192.168.7.3")])), routes());
+  kernel.setLink(device, { up: false });
+  told.push(routes(), applyHostState(kernel, state(8, [])), routes());
+  const network = kernel.routes().find((r) => r.destination === "10.42.0.0/16")!;
+  told.push(refusal(() => kernel.addRoute(network)).code);
+  kernel.deleteRoute(network);
+  told.push(refusal(() => kernel.deleteRoute(network)).code);
+  const address = kernel.addresses().find((a) => a.link === device && a.address === "10.42.8.0")!;
+  told.push(refusal(() => kernel.addAddress(address)).code);
+  told.push(
+    applyHostState(kernel, state(8, [direct("172.31.0.1")])).map((line) => line.replace(/ link \d+/, "")),
+  );
+  kernel.deleteAddress(address);
+  told.push(refusal(() => kernel.deleteAddress(address)).code, routes());
+  told.push(refusal(() => kernel.setLink(9999, { up: true })).code);
+  told.push(removeOwned(kernel, { device: "ovl0", network: null }), routes());
+  told.push(refusal(() => kernel.deleteLink(device)).code);
+  return told;
+}
+
+test("the fake kernel tells the same story as the real one", { skip }, () => {
+  const fake = new FakeKernel();
+  const lan = fake.addLink("br0", { kind: "bridge" });
+  fake.addAddress({ link: lan, address: "192.168.7.1", prefixLength: 24, scope: 0 });
+  const device = fake.addLink("ovl0", { kind: "tun", up: false });
+  const tun = addTun("ovl0");
+  const real = story(net, tun, bridge);
+  assert.deepEqual(story(fake, device, lan), real);
+});
+
+test("applyHostState() is idempotent for an IPv6 network too", { skip }, () => {
+  const link = addTun("ovl6");
+  const device = { link, address: "fd42:7::", mtu: 1440 };
+  const directRoutes = [{ destination: "fd42:9::/32", gateway: "fd07::9", link: bridge }];
+  const state = { device, network: "fd42::/16", subnet: "fd42:7::/32", directRoutes };
+  assert.equal(applyHostState(net, state).filter((line) => /^(Added|Set)/.test(line)).length, 6);
+  assert.deepEqual(applyHostState(net, state), []);
+  assert.equal(removeOwned(net, { device: "ovl6", network: "fd42::/16" }).length, 4);
+});
