@@ -1,0 +1,146 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ApiError, callApi, NoDaemonError } from "../../src/api/client.ts";
+import { type ApiServer, serveApi } from "../../src/api/server.ts";
+import type { ApiHandlers } from "../../src/api/schema.ts";
+
+const version = () => ({ version: "1.2.3", runtime: "test", pid: 42 });
+
+async function withServer(handlers: ApiHandlers, use: (path: string, server: ApiServer) => Promise<void>) {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-api-"));
+  const path = join(directory, "run", "control.sock");
+  const server = await serveApi(path, handlers);
+  try {
+    await use(path, server);
+  } finally {
+    await server.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Sends raw text and gives what comes back until the other side hangs up or `lines` lines are there. */
+function rawExchange(path: string, text: string, lines = 1): Promise<string[]> {
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = connect({ path });
+    socket.on("connect", () => socket.write(text));
+    socket.on("data", (data) => {
+      answer += String(data);
+      if (answer.split("\n").length > lines) socket.destroy();
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => resolve(answer.split("\n").filter((line) => line !== "")));
+  });
+}
+
+test("callApi() and serveApi() carry params, results and errors", async () => {
+  const handlers: ApiHandlers = {
+    version,
+    why: ({ node }) => {
+      throw new Error(`No node ${JSON.stringify(node)}`);
+    },
+  };
+  await withServer(handlers, async (path) => {
+    assert.deepEqual(await callApi(path, "version", {}), version());
+    await assert.rejects(callApi(path, "why", { node: "x" }), (error) => {
+      assert.ok(error instanceof ApiError);
+      assert.equal(error.message, 'No node "x"');
+      return true;
+    });
+    await assert.rejects(callApi(path, "status", {}), /Unknown method "status"/);
+  });
+});
+
+test("serveApi() makes a socket for its owner only and leaves nothing behind", async () => {
+  await withServer({ version }, async (path, server) => {
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(join(path, "..")), ["control.sock"]);
+    await server.close();
+    assert.deepEqual(readdirSync(join(path, "..")), []);
+  });
+});
+
+test("serveApi() refuses the place of a live daemon and takes that of a dead one", async () => {
+  await withServer({ version }, async (path, server) => {
+    await assert.rejects(
+      serveApi(path, {}),
+      /Another ovltun daemon \(pid 42\) serves ".*control\.sock"; stop it/,
+    );
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+    await server.close();
+    await leaveStaleSocket(path);
+    assert.ok(existsSync(path));
+    const again = await serveApi(path, { version });
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+    await again.close();
+    writeFileSync(path, "mine");
+    await assert.rejects(serveApi(path, {}), /is no socket/);
+    assert.ok(existsSync(path));
+  });
+});
+
+/** A socket file nobody listens at, as a killed daemon leaves it. */
+async function leaveStaleSocket(path: string): Promise<void> {
+  const { linkSync } = await import("node:fs");
+  const server = createServer();
+  const hidden = `${path}.x`;
+  await new Promise<void>((resolve) => server.listen(hidden, () => resolve()));
+  linkSync(hidden, path);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  rmSync(hidden, { force: true });
+}
+
+test("callApi() says that no daemon answers, is forbidden, or is late", async () => {
+  await assert.rejects(callApi("/nonexistent/control.sock", "version", {}), (error) => {
+    assert.ok(error instanceof NoDaemonError);
+    assert.match(
+      error.message,
+      /^No ovltun daemon answers at "\/nonexistent\/control\.sock" \(start one with: ovltun up …\)$/,
+    );
+    return true;
+  });
+  const never = new Promise<never>(() => {});
+  await withServer({ version: () => never }, async (path) => {
+    await assert.rejects(callApi(path, "version", {}, { timeoutMs: 50 }), /did not answer within 0\.05 s/);
+    chmodSync(path, 0o600);
+  });
+});
+
+test("serveApi() answers malformed requests with errors and lives on", async () => {
+  await withServer({ version }, async (path) => {
+    const ask = async (text: string) => JSON.parse((await rawExchange(path, text))[0]!) as { error?: string };
+    for (
+      const text of ["garbage\n", "\n", "null\n", "3\n", "[]\n", '{"method":3}\n', '{"method":"__proto__"}\n']
+    ) {
+      assert.equal(typeof (await ask(text)).error, "string", text);
+    }
+    assert.match((await ask('{"id":1,"method":"version","params":[]}\n')).error!, /params/);
+    assert.match((await ask("x".repeat(70_000))).error!, /65536 bytes/);
+    assert.match((await ask(`{"x":"${"x".repeat(70_000)}"}\n`)).error!, /65536 bytes/);
+    const two = await rawExchange(path, '{"id":1,"method":"version"}\n{"id":"b","method":"version"}\n', 2);
+    assert.deepEqual(two.map((line) => (JSON.parse(line) as { id: unknown }).id), [1, "b"]);
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+  });
+});
+
+test("serveApi() bounds its connections", async () => {
+  await withServer({ version }, async (path) => {
+    const idle = await Promise.all(
+      Array.from({ length: 32 }, () =>
+        new Promise<ReturnType<typeof connect>>((resolve) => {
+          const socket = connect({ path });
+          socket.on("error", () => {});
+          socket.on("connect", () => resolve(socket));
+        })),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(callApi(path, "version", {}), /Too many connections/);
+    for (const socket of idle) socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+  });
+});

@@ -1,0 +1,109 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { PeerStatus, Resolved, Status } from "../../src/api/schema.ts";
+import { echoLine, summarize } from "../../src/cli/ping.ts";
+import { statusPage } from "../../src/cli/status.ts";
+import { missingIn } from "../../src/cli/wait.ts";
+import { whyPage } from "../../src/cli/why.ts";
+
+const peer: PeerStatus = {
+  id: "b".repeat(64),
+  name: "beta",
+  subnet: "10.42.9.0/24",
+  endpoint: "192.168.1.11:8473",
+  state: "alive",
+  path: "tunnel",
+  security: "plain",
+  why: "direct routing was not asked for",
+  rttMs: 0.4,
+  mtu: 1440,
+  txBytes: 1,
+  rxBytes: 2000,
+  lastHandshakeSeconds: 3.2,
+};
+
+function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] = []): Status {
+  return {
+    node: {
+      id: "a".repeat(64),
+      name: "alpha",
+      version: "0.1.0",
+      runtime: "bun",
+      pid: 7,
+      subnet: "10.42.7.0/24",
+      subnet6: null,
+      address: "10.42.7.0",
+      device: "ovl0",
+      mtu: 1440,
+      backend: "udp",
+      security: "plain",
+      cipher: "none",
+      underlay: ["192.168.1.10:8473"],
+      leaseState: "confirmed",
+      uptimeSeconds: 12.3,
+      waitingFor: [],
+      ...node,
+    },
+    network: { id: "n", name: "ovltun", cidr: "10.42.0.0/16", subnetLen: 24 },
+    peers,
+    drops: { "no-route": 3, spoofed: 0 },
+    warnings: [],
+  };
+}
+
+test("statusPage() shows lease, drops, peers and what is waited for", () => {
+  const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?" }];
+  const page = statusPage(statusWith({ waitingFor }, [peer]), false);
+  assert.match(page, /lease {6}10\.42\.7\.0\/24 confirmed/);
+  assert.match(page, /dropped {4}no-route 3\n/);
+  assert.match(page, /waiting for 192\.168\.1\.10:8473, 8 s without an answer \(firewall\?\)/);
+  assert.match(page, /beta {2}10\.42\.9\.0\/24 {2}alive/);
+  assert.ok(!page.includes("\x1b"));
+});
+
+test("statusPage() escapes names from the network", () => {
+  const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), false);
+  assert.ok(!page.includes("\x1b") && !page.includes("\u202e"));
+});
+
+test("missingIn() names what is missing", () => {
+  assert.equal(missingIn(statusWith({}), 0), null);
+  assert.equal(missingIn(statusWith({}, [peer]), 1), null);
+  assert.match(missingIn(statusWith({ leaseState: "joining" }), 0)!, /its state is joining/);
+  assert.match(missingIn(statusWith({}, [{ ...peer, path: "none" }]), 1)!, /^0 of 1 peers/);
+  assert.match(missingIn(statusWith({}, [{ ...peer, state: "suspect" }]), 1)!, /^0 of 1 peers/);
+});
+
+test("whyPage() lists attempts with what would help", () => {
+  const page = whyPage({
+    node: "gamma",
+    id: "c",
+    subnet: null,
+    state: "dead",
+    path: "none",
+    summary: "no path",
+    attempts: [{ path: "tunnel", ok: false, result: "no answer for 9 s", fix: "open 8473/udp there" }],
+  }, false);
+  assert.match(page, /no {3}tunnel: no answer for 9 s\n {7}do: open 8473\/udp there/);
+});
+
+test("echoLine() and summarize() say path, loss and times", () => {
+  const target: Resolved = {
+    id: "b",
+    name: "beta",
+    subnet: "10.42.9.0/24",
+    address: "10.42.9.0",
+    endpoint: "192.168.1.11:8473",
+    path: "tunnel",
+    self: false,
+  };
+  const echo = { sequence: 1, bytes: 64, rttMs: 0.414, error: null, target };
+  assert.equal(
+    echoLine(echo),
+    "64 bytes from beta (10.42.9.0) by tunnel 192.168.1.11:8473: seq=1 time=0.41 ms",
+  );
+  const lost = { ...echo, sequence: 2, rttMs: null };
+  assert.match(echoLine(lost), /^no answer from beta .* seq=2 timeout$/);
+  assert.deepEqual(summarize([echo, lost, lost]).lossPercent, 66.7);
+  assert.deepEqual(summarize([lost]).rttMs, null);
+});

@@ -1,0 +1,263 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ConfigError } from "../../src/config/config_error.ts";
+import { loadConfig, type Loaded, loadPlaces } from "../../src/config/load.ts";
+import { ALL_SETTINGS, environmentKey } from "../../src/config/settings.ts";
+
+type Flags = Record<string, unknown>;
+
+function load(
+  flags: Flags,
+  environment: Record<string, string> = {},
+  files: Record<string, string> = {},
+): Loaded {
+  const readFile = (path: string) => {
+    const text = files[path];
+    if (text === undefined) throw new Error("ENOENT: no such file");
+    return text;
+  };
+  return loadConfig({ flags, environment, readFile, hostName: "alpha" });
+}
+
+const plain = (flags: Flags, environment = {}, files = {}) =>
+  load({ plain: true, ...flags }, environment, files);
+
+function refused(run: () => unknown, ...parts: string[]): void {
+  assert.throws(run, (error: unknown) => {
+    assert.ok(error instanceof ConfigError, String(error));
+    for (const part of parts) assert.ok(error.message.includes(part), `${error.message} lacks ${part}`);
+    assert.ok(!error.message.endsWith("."), error.message);
+    return true;
+  });
+}
+
+test("loadConfig() gives the defaults of the contract", () => {
+  const { config, warnings } = plain({});
+  assert.deepEqual(warnings, []);
+  assert.deepEqual([config.name, config.networkName, config.device, config.port], [
+    "alpha",
+    "ovltun",
+    "ovl0",
+    8473,
+  ]);
+  assert.deepEqual([config.network, config.subnetLen, config.backend, config.vni], [null, null, null, null]);
+  assert.deepEqual(config.subnetFile, "/run/ovltun/subnet.env");
+  assert.equal(config.cipher, "none");
+  assert.equal(plain({ "run-dir": "/tmp/x/" }).config.subnetFile, "/tmp/x/subnet.env");
+});
+
+test("loadConfig() lets flags beat the environment, the environment the file, the file net-conf", () => {
+  const files = {
+    "a.json":
+      '{"mtu": 1300, "port": 3, "vni": 3, "net-conf": "n.json", "peers": ["p1", "p2:5"], "found": true}',
+    "n.json":
+      '{"Network":"10.8.0.0/16","SubnetLen":26,"Backend":{"Type":"vxlan","VNI":4,"Port":4,"DirectRouting":true}}',
+  };
+  const { config, warnings } = plain({ config: "a.json", mtu: "1400" }, {
+    OVLTUN_MTU: "1350",
+    OVLTUN_PORT: "2",
+  }, files);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual([config.mtu, config.port, config.vni, config.vxlanPort], [1400, 2, 3, 4]);
+  assert.deepEqual([config.network, config.subnetLen, config.backend], ["10.8.0.0/16", 26, "vxlan"]);
+  assert.deepEqual([config.directRouting, config.found, config.peers], [true, true, ["p1", "p2:5"]]);
+});
+
+test("loadConfig() splits lists, joins repeated flags and knows aliases", () => {
+  assert.deepEqual(plain({ peers: ["a,b:1", " [fd00::1]:2 ", "a"] }).config.peers, [
+    "a",
+    "b:1",
+    "[fd00::1]:2",
+  ]);
+  assert.deepEqual(plain({}, { OVLTUN_PEERS: "a, 10.0.0.1:3" }).config.peers, ["a", "10.0.0.1:3"]);
+  assert.deepEqual(plain({ "public-ip": ["203.0.113.9"] }).config.advertise, ["203.0.113.9"]);
+  assert.deepEqual(plain({ peers: ["a"] }, { OVLTUN_PEERS: "b" }).config.peers, ["a"]);
+});
+
+test("loadConfig() reads static peers from flags, and from the environment apart by blanks", () => {
+  const kernel = "10.42.3.0/24=10.99.0.3,mac=02:00:00:00:00:0A,backend=vxlan,vni=7";
+  const flannel = "10.42.4.0/24=10.99.0.4:8286,backend=udp";
+  const expected = [
+    {
+      subnet: "10.42.3.0/24",
+      address: "10.99.0.3",
+      port: null,
+      backend: "vxlan",
+      mac: "02:00:00:00:00:0a",
+      vni: 7,
+    },
+    { subnet: "10.42.4.0/24", address: "10.99.0.4", port: 8286, backend: "udp", mac: null, vni: null },
+  ];
+  assert.deepEqual(plain({ "static-peer": [kernel, flannel] }).config.staticPeers, expected);
+  assert.deepEqual(plain({}, { OVLTUN_STATIC_PEER: `${kernel} ${flannel}` }).config.staticPeers, expected);
+  assert.deepEqual(plain({}, { OVLTUN_STATIC_PEER: `${kernel},${flannel}` }).config.staticPeers, expected);
+});
+
+test("loadConfig() refuses contradictions and names both sides", () => {
+  const network = "10.42.0.0/16";
+  refused(
+    () => plain({ network, subnet: "10.9.0.0/24" }),
+    "--subnet 10.9.0.0/24 does not lie in --network 10.42.0.0/16",
+  );
+  refused(() => plain({ network }, { OVLTUN_SUBNET: "10.9.0.0/24" }), "OVLTUN_SUBNET", "--network");
+  refused(() => plain({ network, subnet: "10.42.1.0/25" }), "--subnet 10.42.1.0/25", "--subnet-len 24");
+  refused(
+    () => plain({ network, "subnet-len": "26", subnet: "10.42.1.0/24" }),
+    "10.42.1.0/24",
+    "--subnet-len 26",
+  );
+  refused(() => plain({ network, "subnet-len": "15" }), "--subnet-len 15", network);
+  refused(() => plain({ network: "10.42.0.0/26" }), "default --subnet-len 24", "10.42.0.0/26");
+  refused(
+    () => plain({ network, "subnet-min": "10.42.9.0", "subnet-max": "10.42.1.0" }),
+    "subnet-min",
+    "subnet-max",
+  );
+  refused(() => plain({ network, "subnet-min": "10.43.9.0" }), "--subnet-min 10.43.9.0", network);
+  refused(() => plain({ network, "subnet-min": "10.42.9.1" }), "--subnet-min 10.42.9.1", "--subnet-len 24");
+  refused(() => plain({ network, "subnet-min": "10.42.9.0", subnet: "10.42.1.0/24" }), "lies before");
+  refused(() => plain({ port: "9000", "vxlan-port": "9000" }), "--port 9000", "--vxlan-port 9000");
+  refused(() => plain({ port: "8472", backend: "vxlan" }), "--port 8472");
+  refused(() => plain({ "vxlan-port": "8473" }), "--vxlan-port 8473", "--port 8473");
+  refused(() => plain({ iface: "ovl0" }), "--iface ovl0", "--device");
+  assert.equal(plain({ port: "8472" }).config.port, 8472);
+  assert.equal(plain({ found: true, peers: ["a"] }).config.found, true);
+});
+
+test("loadConfig() refuses impossible values", () => {
+  refused(() => plain({ network: "10.42.0.1/16" }), "10.42.0.1/16", "did you mean 10.42.0.0/16?");
+  refused(() => plain({ network: "fd00::/16" }), "fd00::/16", "IPv6");
+  refused(() => plain({ network: "224.0.0.0/8" }), "224.0.0.0/8");
+  refused(() => plain({ vni: "0" }), "--vni", "16777215");
+  refused(() => plain({ vni: "16777216" }), "16777215");
+  for (const port of ["0", "65536", "1e3", "-1", "0x10", "80 "]) {
+    if (port !== "80 ") refused(() => plain({ port }), "--port", port);
+  }
+  refused(() => plain({ mtu: "575" }), "--mtu", "576");
+  refused(() => plain({ mtu: "90000" }), "--mtu");
+  refused(() => plain({ backend: "vxlna" }), "vxlna", "did you mean vxlan?");
+  refused(() => plain({ name: "a b" }), "--name");
+  refused(() => plain({ name: "10.42.0.1" }), "--name", "address");
+  refused(() => plain({ device: "a/b" }), "--device");
+  refused(() => plain({ device: "sixteen-letters-" }), "--device");
+  refused(() => plain({ peers: ["http://x"] }), "--peers", "http://x");
+  refused(() => plain({ peers: ["10.0.0.256"] }), "10.0.0.256");
+  refused(() => plain({ peers: ["a:0"] }), "a:0");
+  refused(() => plain({ peers: ["a:70000"] }), "a:70000");
+  refused(() => plain({ "run-dir": `/${"x".repeat(120)}` }), "--run-dir", "too long");
+});
+
+test("loadConfig() refuses static peers that cannot work", () => {
+  const peer = (text: string, more: Flags = {}) => () => plain({ "static-peer": [text], ...more });
+  refused(peer("10.42.3.0/24=10.99.0.3,backend=vxlan"), "needs mac=");
+  refused(peer("10.42.3.0/24=10.99.0.3"), "backend=");
+  refused(peer("10.42.3.0/24=10.99.0.3,backend=gre"), "backend=gre");
+  refused(peer("10.42.3.0/24"), "SUBNET=IP");
+  refused(peer("10.42.3.1/24=10.99.0.3,backend=udp"), "10.42.3.0/24");
+  refused(peer("10.42.3.0/24=host,backend=udp"), "host");
+  refused(peer("10.42.3.0/24=10.99.0.3:0,backend=udp"), "10.99.0.3:0");
+  refused(peer("10.42.3.0/24=10.99.0.3,backend=udp,mac=02:00:00:00:00:01"), "mac=");
+  refused(peer("10.42.3.0/24=10.99.0.3,backend=vxlan,mac=01:00:00:00:00:01"), "mac=01");
+  refused(peer("10.42.3.0/24=10.99.0.3,bakend=udp"), "did you mean backend=?");
+  refused(peer("10.42.3.0/24=10.99.0.3,backend=udp", { network: "10.43.0.0/16" }), "10.43.0.0/16");
+  refused(peer("10.42.3.0/24=10.42.9.3,backend=udp", { network: "10.42.0.0/16" }), "own address");
+  const two = ["10.42.3.0/24=10.99.0.3,backend=udp", "10.42.3.128/25=10.99.0.4,backend=udp"];
+  refused(() => plain({ "static-peer": two }), "overlap", "10.99.0.3", "10.99.0.4");
+});
+
+test("loadConfig() refuses what is not built yet, and says so", () => {
+  refused(() => load({}), "Encryption is not built yet, start with --plain");
+  refused(() => load({ "secret-file": "x" }), "Encryption is not built yet");
+  refused(() => load({ cipher: "none" }), "--cipher none", "--plain");
+  refused(() => plain({ "secret-file": "x" }), "--secret-file", "--plain");
+  refused(() => plain({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET", "--plain");
+  refused(() => plain({ cipher: "aes-256-gcm" }), "--cipher aes-256-gcm", "--plain");
+  refused(() => plain({ "ip-masq": true }), "--ip-masq is not built yet");
+  refused(() => plain({ workers: "2" }), "--workers 2", "one worker");
+  assert.match(plain({ "allow-plain-direct": true }).warnings[0]!, /--allow-plain-direct has no effect/);
+});
+
+test("loadConfig() says which file and key is wrong", () => {
+  const file = (text: string) => () => plain({ config: "a.json" }, {}, { "a.json": text });
+  refused(file("{"), "a.json", "not JSON");
+  refused(file("[]"), "a.json", "object");
+  refused(file('{"subnet-ln": 3}'), '"subnet-ln"', '"a.json"', 'did you mean "subnet-len"?');
+  refused(file('{"port": true}'), '"port"', '"a.json"', "a number");
+  refused(file('{"port": 70000}'), "port", '"a.json"', "70000");
+  refused(file('{"plain": "yes"}'), '"plain"', "true or false");
+  refused(file('{"peers": [1]}'), '"peers"', "list of texts");
+  refused(file('{"config": "b.json"}'), '"config"', '"a.json"');
+  refused(() => plain({ config: "b.json" }), "b.json", "ENOENT");
+  const conf = (text: string) => () => plain({ "net-conf": "n.json" }, {}, { "n.json": text });
+  refused(conf('{"Network": 3}'), '"Network"', '"n.json"', "string");
+  refused(conf('{"Backend": {"Type": "ipsec"}}'), '"Backend.Type"', "ipsec", "host-gw");
+  refused(conf('{"Backend": []}'), '"Backend"', "object");
+  refused(
+    conf('{"Network": "10.42.0.0/16", "SubnetLen": 12}'),
+    "SubnetLen 12",
+    "Network 10.42.0.0/16",
+    '"n.json"',
+  );
+});
+
+test("loadConfig() warns of mistyped environment variables and of ignored net-conf keys", () => {
+  const { warnings } = plain({ "net-conf": "n" }, { OVLTUN_SUBNT_LEN: "3", OVLTUN_ELSEWHERE_AT_ALL: "3" }, {
+    n: '{"Backend":{"Type":"udp","GBP":true}}',
+  });
+  assert.equal(warnings.length, 2);
+  assert.match(warnings[0]!, /OVLTUN_SUBNT_LEN.*OVLTUN_SUBNET_LEN/);
+  assert.match(warnings[1]!, /Backend\.GBP/);
+});
+
+test("loadPlaces() follows flags and environment", () => {
+  const readFile = () => "{}";
+  const places = loadPlaces({
+    flags: { "run-dir": "/a" },
+    environment: { OVLTUN_STATE_DIR: "/b" },
+    readFile,
+  });
+  assert.deepEqual(places, { runDir: "/a", stateDir: "/b", subnetFile: "/a/subnet.env", device: "ovl0" });
+});
+
+test("loadConfig() answers nonsense with ConfigError only", () => {
+  const words = [
+    "10.42.0.0/16",
+    "10.42.0.0/8",
+    "10.42.1.0",
+    "0",
+    "1",
+    "24",
+    "33",
+    "vxlan",
+    "udp",
+    "none",
+    "a.b:1",
+    "::",
+  ];
+  const text = fc.oneof(fc.string(), fc.constantFrom(...words), fc.integer().map(String));
+  const value = fc.oneof(text, fc.array(text, { maxLength: 3 }), fc.boolean());
+  const names = fc.constantFrom(...ALL_SETTINGS.map((setting) => setting.flag));
+  const json = fc.oneof(
+    fc.json(),
+    fc.string(),
+    fc.dictionary(names, fc.oneof(value, fc.integer())).map((o) => JSON.stringify(o)),
+  );
+  const environment = fc.dictionary(names.map(environmentKey), text);
+  fc.assert(
+    fc.property(fc.dictionary(names, value), environment, json, json, (flags, env, config, netConf) => {
+      try {
+        const readFile = (path: string) => path.length % 2 === 0 ? config : netConf;
+        loadConfig({
+          flags: { plain: true, ...flags },
+          environment: env,
+          readFile,
+          hostName: "\u0000weird host",
+        });
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, String((error as Error).stack));
+      }
+    }),
+    { numRuns: 2000, seed: 8473 },
+  );
+});

@@ -1,0 +1,116 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import {
+  lockStateDir,
+  makeStateDir,
+  readJsonFile,
+  removeStateDir,
+  STATE_FILE,
+  writeJsonFile,
+} from "../../src/daemon/state_files.ts";
+
+function withDirectory(use: (directory: string) => void): void {
+  const root = mkdtempSync(join(tmpdir(), "ovltun-state-"));
+  try {
+    const directory = join(root, "lib", "ovltun");
+    makeStateDir(directory);
+    use(directory);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+test("makeStateDir() makes a directory for its owner only and refuses a file", () => {
+  withDirectory((directory) => {
+    assert.equal(statSync(directory).mode & 0o777, 0o700);
+    makeStateDir(directory);
+    writeFileSync(join(directory, "f"), "");
+    assert.throws(() => makeStateDir(join(directory, "f")), /is a file/);
+    assert.throws(() => makeStateDir(join(directory, "f", "g")), /--state-dir/);
+  });
+});
+
+test("writeJsonFile() and readJsonFile() round trip and keep the previous copy", () => {
+  withDirectory((directory) => {
+    const path = join(directory, STATE_FILE);
+    assert.deepEqual(readJsonFile(path), { value: null, warning: null });
+    for (const n of [1, 2, 3]) writeJsonFile(path, { n });
+    assert.deepEqual(readJsonFile(path), { value: { n: 3 }, warning: null });
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(directory).sort(), [STATE_FILE, `${STATE_FILE}.bak`]);
+    writeJsonFile(path, {}, 0o644);
+    assert.equal(statSync(path).mode & 0o777, 0o644);
+  });
+});
+
+test("readJsonFile() falls back to the previous copy at every truncation, and says so", () => {
+  withDirectory((directory) => {
+    const path = join(directory, STATE_FILE);
+    writeJsonFile(path, { n: 1 });
+    writeJsonFile(path, { n: 2, list: ["a", "b"] });
+    const whole = readFileSync(path, "utf8").trimEnd();
+    for (let length = 0; length < whole.length; length++) {
+      writeFileSync(path, whole.slice(0, length));
+      const read = readJsonFile(path);
+      assert.deepEqual(read.value, { n: 1 });
+      assert.match(read.warning!, /is damaged; going on with ".*state\.json\.bak"/);
+    }
+    rmSync(`${path}.bak`);
+    assert.throws(() => readJsonFile(path), /is damaged .* ovltun down --purge --state-dir/);
+  });
+});
+
+test("readJsonFile() refuses a secret that others may read", () => {
+  withDirectory((directory) => {
+    const path = join(directory, "identity.json");
+    writeJsonFile(path, {}, 0o644);
+    assert.throws(
+      () => readJsonFile(path, { secret: true }),
+      /\(mode 0644\); run: chmod 600 .*identity\.json$/,
+    );
+    writeJsonFile(path, {}, 0o600);
+    assert.deepEqual(readJsonFile(path, { secret: true }).value, {});
+  });
+});
+
+test("lockStateDir() admits one holder at a time", () => {
+  withDirectory((directory) => {
+    const lock = lockStateDir(directory);
+    assert.throws(
+      () => lockStateDir(directory),
+      new RegExp(`Another ovltun \\(pid ${process.pid}\\) uses the state`),
+    );
+    lock.release();
+    lock.release();
+    lockStateDir(directory).release();
+  });
+});
+
+test("removeStateDir() removes our files and nothing else", () => {
+  withDirectory((directory) => {
+    writeJsonFile(join(directory, STATE_FILE), {});
+    writeJsonFile(join(directory, STATE_FILE), {});
+    lockStateDir(directory).release();
+    writeFileSync(join(directory, "notes"), "");
+    assert.match(removeStateDir(directory).at(-1)!, /Left the directory .* not ours/);
+    assert.deepEqual(readdirSync(directory), ["notes"]);
+    rmSync(join(directory, "notes"));
+    assert.match(removeStateDir(directory).at(-1)!, /Removed the directory/);
+    assert.ok(!existsSync(directory));
+    assert.deepEqual(removeStateDir(directory), []);
+    mkdirSync(directory);
+  });
+});
