@@ -69,7 +69,7 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
   misused(["up", "--plain", "--mtu"], /argument missing/);
   misused(["status", "extra"], /Too many arguments/);
   misused(["wait", "--timeout", "soon"], /30s/);
-  misused(["lab", "--hosts", "1"], /from 2 to 64/);
+  misused(["lab", "--hosts", "1"], /from 2 to 250/);
   misused(["lab", "--backend", "gre"], /udp, vxlan, host-gw/);
   misused(["ping"], /Missing required argument/);
   misused(["doctor", "--anything"], /not built yet/);
