@@ -5,7 +5,6 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import type { ApiHandlers } from "../api/schema.ts";
 import { SOCKET_NAME } from "../api/schema.ts";
 import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
@@ -23,19 +22,12 @@ import { notifyReady } from "../sys/notify.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
 import { formatEndpoint, parseAddress } from "../wire/address.ts";
+import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
-import {
-  leasesReport,
-  peersReport,
-  resolveReport,
-  routesReport,
-  type Snapshot,
-  statusReport,
-  whyReport,
-} from "./reports.ts";
+import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { openState, type StateStore } from "./state_store.ts";
@@ -102,7 +94,12 @@ class Daemon {
     this.#feed = new DataplaneFeed(this.#worker.mailbox, this.#worker.counters);
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     this.#attach("own", this.#socket);
-    const api = await serveApi(join(config.runDir, SOCKET_NAME), this.#handlers());
+    const api = await serveApi(
+      join(config.runDir, SOCKET_NAME),
+      apiHandlers(this.#net, () => this.#snapshot(), (purge) => {
+        setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
+      }),
+    );
     this.#cleanups.push(() => api.close());
     await this.#startControl();
     this.#watchForTheEnd();
@@ -309,27 +306,7 @@ class Daemon {
     return [...new Set([...this.#advertised, ...own])];
   }
 
-  // ------------------------------------------------------------------------------------------------- API
-
-  #handlers(): ApiHandlers {
-    const text = (value: unknown): string => {
-      if (typeof value !== "string") throw new TypeError('"node" must be a text');
-      return value;
-    };
-    return {
-      status: () => statusReport(this.#snapshot()),
-      peers: () => peersReport(this.#snapshot()),
-      leases: () => leasesReport(this.#snapshot()),
-      routes: () => routesReport(this.#snapshot(), this.#net.routes(), this.#net.links()),
-      why: (params) => whyReport(this.#snapshot(), text(params["node"])),
-      resolve: (params) => resolveReport(this.#snapshot(), text(params["node"])),
-      version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
-      stop: (params) => {
-        setTimeout(() => this.#guard(() => this.#leave(params["purge"] === true ? "release" : "leave")), 0);
-        return { pid: process.pid };
-      },
-    };
-  }
+  // ------------------------------------------------------------------------------------------- what is told
 
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");

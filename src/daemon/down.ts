@@ -10,7 +10,7 @@ import { SOCKET_NAME } from "../api/schema.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { releaseStoredLease } from "./release.ts";
-import { removeStateDir } from "./state_files.ts";
+import { IDENTITY_FILE, removeStateDir } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 
 const GONE_MS = 10_000;
@@ -70,7 +70,7 @@ function isAlive(pid: number): boolean {
 
 /** The routes that are marked ours, and after a crash with `purge` the lease. The device died with its daemon. */
 async function cleanUp(options: DownOptions, crashed: boolean): Promise<string[]> {
-  if (!existsSync(options.stateDir)) return [];
+  if (!existsSync(join(options.stateDir, IDENTITY_FILE))) return [];
   let state: StateStore;
   try {
     state = openState(options.stateDir);

@@ -46,8 +46,8 @@ export function openState(directory: string): StateStore {
 function openIdentity(path: string): Identity {
   const read = readJsonFile(path, { secret: true });
   if (read.warning !== null) logger.warn(read.warning);
-  if (read.value !== null) return identityFromJson(read.value);
+  if (read.value !== null) return identityFromJson(JSON.stringify(read.value));
   const identity = createIdentity();
-  writeJsonFile(path, identityToJson(identity), 0o600);
+  writeJsonFile(path, JSON.parse(identityToJson(identity)), 0o600);
   return identity;
 }

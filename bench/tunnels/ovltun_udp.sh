@@ -1,0 +1,3 @@
+# Sourced by a comparison of tunnels (see ovltun_pair.sh): ovltun with the udp backend.
+. "$(dirname "${BASH_SOURCE[0]}")/ovltun_pair.sh"
+ovltun_pair udp
