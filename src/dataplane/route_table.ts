@@ -90,8 +90,12 @@ export class RouteTable {
     let node = v4 ? ROOT4 : ROOT6;
     for (let i = v4 ? 96 : 0; i < prefix.length; i++) {
       const side = node + ((prefix.address[i >> 3]! >> (7 - (i & 7))) & 1);
-      if (this.#nodes[side] === 0) this.#nodes[side] = this.#newNode();
-      node = this.#nodes[side]!;
+      let next = this.#nodes[side]!;
+      if (next === 0) {
+        next = this.#newNode(); // may replace #nodes: assign only afterwards
+        this.#nodes[side] = next;
+      }
+      node = next;
     }
     this.#nodes[node + VALUE] = slot;
   }
