@@ -59,7 +59,7 @@ export class MailboxWriter implements Mailbox {
 
   post(message: DataplaneMessage): number {
     const epoch = ++this.#epoch;
-    this.retry();
+    this.#writeWaiting();
     if (this.#waiting.size > 0 || !this.#write(message, epoch)) {
       const key = subject(message);
       this.#waiting.delete(key);
@@ -71,11 +71,18 @@ export class MailboxWriter implements Mailbox {
 
   /** Writes what waited for room. Call it now and then; `post` does too. Returns how many still wait. */
   retry(): number {
+    if (this.#writeWaiting()) this.#wake();
+    return this.#waiting.size;
+  }
+
+  /** Whether anything was written. */
+  #writeWaiting(): boolean {
+    const before = this.#waiting.size;
     for (const [key, { message, epoch }] of this.#waiting) {
       if (!this.#write(message, epoch)) break;
       this.#waiting.delete(key);
     }
-    return this.#waiting.size;
+    return this.#waiting.size < before;
   }
 
   appliedEpoch(): number {
@@ -87,13 +94,19 @@ export class MailboxWriter implements Mailbox {
     const written = Atomics.load(this.#words, WRITTEN);
     const used = (written - Atomics.load(this.#words, READ)) >>> 0;
     const need = FRAME_BYTES + bytes.length;
-    if (need > RING_BYTES - used) return false;
+    if (need > RING_BYTES - used) {
+      bytes.fill(0);
+      return false;
+    }
     const frame = new Uint8Array(need);
     const view = new DataView(frame.buffer);
     view.setUint32(0, bytes.length);
     view.setUint32(4, epoch);
     frame.set(bytes, FRAME_BYTES);
     copyIn(this.#ring, written, frame);
+    // msgpackr packs into a buffer that it keeps: nothing that carries keys stays on this side either.
+    bytes.fill(0);
+    frame.fill(0);
     Atomics.store(this.#words, WRITTEN, (written + need) | 0);
     return true;
   }
