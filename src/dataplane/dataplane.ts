@@ -12,7 +12,7 @@ import type {
   SocketRole,
   TunDevice,
 } from "../ports.ts";
-import { addressToU32, parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
+import { parseMac, parsePrefix } from "../wire/address.ts";
 import type { Counters } from "./counters.ts";
 import { inboundBatch } from "./inbound.ts";
 import { outboundBatch } from "./outbound.ts";
@@ -113,8 +113,6 @@ export class DataPlane {
     for (const subnet of this.#own) if (!own.subnets.includes(subnet)) this.plane.routes.delete(subnet);
     for (const subnet of own.subnets) this.#addRoute(subnet, OWN_SLOT);
     this.#own = own.subnets;
-    const address = parseAddress(own.address);
-    this.plane.ownAddress = address === null ? 0 : addressToU32(address);
     this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
     this.plane.mtu = own.mtu;
   }

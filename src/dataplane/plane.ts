@@ -30,8 +30,6 @@ export interface Plane {
   readonly handUp: (event: DataplaneEvent) => void;
   tun: TunDevice | null;
   readonly sockets: Record<SocketRole, DatagramSocket | null>;
-  /** Our overlay address, u32: the source of ICMP errors. 0 before there is a lease. */
-  ownAddress: number;
   /** Our VTEP MAC. */
   ownMac: Uint8Array;
   /** MTU of the TUN device. */
@@ -56,7 +54,6 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },
-    ownAddress: 0,
     ownMac: new Uint8Array(6),
     mtu: 1500,
     fragments: 0,

@@ -20,16 +20,18 @@ import {
   fixIpv4Checksum,
   IPV4_FRAGMENT_AT,
   IPV4_TOTAL_LENGTH_AT,
+  ipv4Destination,
   ipv4DontFragment,
   ipv4HeaderLength,
 } from "../wire/ipv4.ts";
-import { FRAGMENTED, ICMP_SENT, TOO_BIG, TUN_WRITE_FAILED, type Verdict } from "./counters.ts";
+import { FRAGMENTED, ICMP_SENT, MALFORMED, TOO_BIG, TUN_WRITE_FAILED, type Verdict } from "./counters.ts";
 import { encapsulate, flushSockets } from "./encapsulation.ts";
 import type { Plane } from "./plane.ts";
 import { FRAGMENT_SLOTS, ICMP_SLOT, packetAt } from "./pool.ts";
 
 const MORE_FRAGMENTS = 0x2000;
 const OFFSET_MASK = 0x1fff;
+const MAX_DATAGRAM = 0xffff;
 
 /** Tells the sender that nobody holds the destination. */
 export function refuseNoRoute(plane: Plane, at: number, end: number): void {
@@ -64,12 +66,13 @@ function sendError(
   if (plane.tun === null || !plane.icmpLimit.take(plane.now)) return;
   const out = packetAt(ICMP_SLOT);
   const v4 = plane.b[at]! >>> 4 === 4;
-  // IPv6 leases do not exist yet: the error comes from the address the packet was sent to.
+  // The error comes from the address the packet was sent to. RFC 1812 §4.3.2.4 wants our own, but the kernel
+  // drops what arrives on TUN from an address of this host (a martian source, accept_local = 0).
   const length = v4
     ? encodeIcmpError4(
       plane.b,
       out,
-      { type: ICMP_UNREACHABLE, code: code4, mtu, source: plane.ownAddress },
+      { type: ICMP_UNREACHABLE, code: code4, mtu, source: ipv4Destination(plane.b, at) },
       plane.b,
       at,
       end,
@@ -95,6 +98,7 @@ function fragment(plane: Plane, slot: number, at: number, length: number, mtu: n
   if (step <= 0) return TOO_BIG;
   const field = u16(b, at + IPV4_FRAGMENT_AT);
   const first = field & OFFSET_MASK;
+  if (first * 8 + length > MAX_DATAGRAM) return MALFORMED; // offsets would run over their 13 bits
   let verdict: Verdict = TOO_BIG;
   for (let from = header; from < length; from += step) {
     if (plane.fragments === BATCH) flushSockets(plane);
