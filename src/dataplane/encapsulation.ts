@@ -46,7 +46,10 @@ export function encapsulate(plane: Plane, slot: number, at: number, length: numb
 
 function queue(plane: Plane, socket: DatagramSocket, at: number, length: number, slot: number): void {
   if (socket.enqueue(at, length, slot)) return;
+  // What is queued here may lie in the newest fragment slot, so the slots do not start over.
+  const fragments = plane.fragments;
   flushSockets(plane);
+  plane.fragments = fragments;
   socket.enqueue(at, length, slot);
 }
 
