@@ -7,10 +7,11 @@
  * What is refused goes to refusals.ts, which tells the sender.
  */
 import { BATCH } from "../ports.ts";
-import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT } from "../wire/ipv4.ts";
-import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT } from "../wire/ipv6.ts";
-import { MALFORMED, MULTICAST, NO_ROUTE, NOT_OURS, type Verdict } from "./counters.ts";
+import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
+import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
+import { MALFORMED, MULTICAST, NO_PATH, NO_ROUTE, NOT_OURS, type Verdict } from "./counters.ts";
 import { encapsulate, flushSockets } from "./encapsulation.ts";
+import { NO_TUNNEL } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { packetAt, TUN_SLOTS } from "./pool.ts";
 import { refuseNoRoute, refuseNotOurs, tooBig } from "./refusals.ts";
@@ -50,8 +51,10 @@ export function outbound(plane: Plane, at: number, length: number): Verdict {
     refuseNotOurs(plane, at, end);
     return NOT_OURS;
   }
-  if (length > plane.peers.mtu[slot]!) return tooBig(plane, slot, at, length);
-  return encapsulate(plane, slot, at, length);
+  if (plane.peers.encapsulation[slot] === NO_TUNNEL) return NO_PATH;
+  const size = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at); // `length` may count bytes behind it
+  if (size > plane.peers.mtu[slot]!) return tooBig(plane, slot, at, size);
+  return encapsulate(plane, slot, at, size);
 }
 
 /** Multicast and broadcast never cross the overlay: 224/4 and 240/4, ff00::/8. */
