@@ -4,8 +4,8 @@
  *   2. inboundOwn      our port: classify by the first byte; data goes on, the rest is handed up or answered
  *      inboundVxlan    the VXLAN port: RFC 7348, Ethernet, ARP for our addresses answered
  *      inboundFlannel  the flannel udp port: a bare IP packet
- *   3. accept          the inner source must lie in the sender's lease, the destination in ours
- *   4. deliver         write to TUN, with the checksum state that the packet came with
+ *   3. accept          the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
+ *   4. deliver         the destination must lie in ours; write to TUN with the packet's checksum state
  * Datagrams come from anybody: nothing here throws on their account, everything is counted once.
  */
 import type { DatagramSocket, SocketRole } from "../ports.ts";
@@ -50,7 +50,7 @@ import {
 } from "../wire/ethernet.ts";
 import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
 import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
-import { decodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
+import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
 import {
   ARP_ANSWERED,
@@ -64,6 +64,7 @@ import {
   NOT_FOR_US,
   PROBE_ANSWERED,
   RECEIVE_OVERFLOW,
+  SEND_FAILED,
   SPOOFED,
   TUN_WRITE_FAILED,
   UNKNOWN_TYPE,
@@ -91,7 +92,8 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
     plane.counters.add(verdict);
   }
   if (count > 0) {
-    socket.flush(); // answers to probes and ARP
+    const refused = socket.flush(); // answers to probes and ARP
+    if (refused > 0) plane.counters.add(SEND_FAILED, refused);
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
   }
   return count;
@@ -191,7 +193,7 @@ export function inboundVxlan(
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
   if (plane.peers.encapsulation[slot] !== BY_VXLAN || !socket.isFrom(i, slot, false)) return SPOOFED;
   if (plane.peers.vni[slot] !== vni) return WRONG_VNI;
-  return accept(plane, slot, packet, end, CHECKSUM_UNKNOWN);
+  return deliver(plane, slot, packet, CHECKSUM_UNKNOWN);
 }
 
 /** Who has one of our addresses? A kernel VTEP without permanent neighbours asks; we answer for our leases. */
@@ -211,6 +213,7 @@ function answerArp(
   if (!socket.isFrom(i, slot, false)) return SPOOFED;
   if (plane.peers.vni[slot] !== vni) return WRONG_VNI;
   if (plane.routes.lookup(b, arp + ARP_TARGET_IP_AT, 4) !== OWN_SLOT) return NOT_FOR_US;
+  encodeVxlan(b, frame - VXLAN_LEN, vni); // reserved bits that came along do not go back
   b.copyWithin(frame, frame + MAC_LEN, frame + 2 * MAC_LEN);
   putMac(b, frame + MAC_LEN, plane.ownMac);
   encodeArpReply(b, arp, b, arp, plane.ownMac);
@@ -229,7 +232,7 @@ export function inboundFlannel(
   const slot = senderOf(plane, at, end);
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
   if (plane.peers.encapsulation[slot] !== BY_FLANNEL || !socket.isFrom(i, slot, false)) return SPOOFED;
-  return accept(plane, slot, at, end, CHECKSUM_COMPLETE);
+  return deliver(plane, slot, at, CHECKSUM_COMPLETE);
 }
 
 const NOT_IP = -2;
@@ -246,23 +249,23 @@ function senderOf(plane: Plane, at: number, end: number): number {
   return slot === OWN_SLOT ? NOBODY : slot;
 }
 
-/** Checks the inner packet of peer `slot` and delivers it. `end` may lie behind it: frames are padded. */
+/** The inner packet of a data datagram from peer `slot`: its source must lie in the peer's lease. */
 function accept(plane: Plane, slot: number, at: number, end: number, checksum: number): Verdict {
-  const b = plane.b;
   const sender = senderOf(plane, at, end);
   if (sender === NOT_IP) return MALFORMED;
-  if (sender !== slot) return SPOOFED;
+  return sender === slot ? deliver(plane, slot, at, checksum) : SPOOFED;
+}
+
+/** Writes the decoded packet to TUN if it is for us. What the datagram holds behind it is left out: frames are padded. */
+function deliver(plane: Plane, slot: number, at: number, checksum: number): Verdict {
+  const b = plane.b;
   const v4 = b[at]! >>> 4 === 4;
   const length = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at);
   const destination = v4
     ? plane.routes.lookup(b, at + IPV4_DESTINATION_AT, 4)
     : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
   if (destination !== OWN_SLOT) return NOT_FOR_US;
-  return deliver(plane, slot, at, length, checksum);
-}
-
-function deliver(plane: Plane, slot: number, at: number, length: number, checksum: number): Verdict {
-  if (!prepareVnet(plane.b, at, length, plane.mtu, checksum)) return BAD_CHECKSUM;
+  if (!prepareVnet(b, at, length, plane.mtu, checksum)) return BAD_CHECKSUM;
   if (plane.tun === null || plane.tun.write(at, length) !== 0) return TUN_WRITE_FAILED;
   plane.counters.receivedFrom(slot, length);
   return DELIVERED;
