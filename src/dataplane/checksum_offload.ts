@@ -50,7 +50,9 @@ export function prepareVnet(
   if (headerLength < 0) return true;
   const field = transport + (isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
   const pseudo = pseudoSum(b, at, protocol, end - transport);
-  const superframe = isTcp && length > mtu;
+  // Headers as long as the MTU leave no room for segments: the kernel may judge such a packet whole.
+  const headers = transport + headerLength - at;
+  const superframe = isTcp && length > mtu && headers < mtu;
   const partial = checksum === CHECKSUM_PARTIAL || u16(b, field) === fold(pseudo);
   if (!partial) {
     if (!superframe) return true;
@@ -60,7 +62,7 @@ export function prepareVnet(
   b[at - VNET_LEN] = NEEDS_CSUM;
   putU16le(b, at - VNET_LEN + CSUM_START_AT, transport - at);
   putU16le(b, at - VNET_LEN + CSUM_OFFSET_AT, field - transport);
-  if (superframe) describeSuperframe(b, at, transport + headerLength - at, mtu);
+  if (superframe) describeSuperframe(b, at, headers, mtu);
   return true;
 }
 
