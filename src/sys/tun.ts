@@ -7,19 +7,7 @@
 import { addressOf } from "#ffi";
 import { HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH, type TunDevice, VNET_LEN } from "../ports.ts";
 import { cString, libc } from "./libc.ts";
-import {
-  check,
-  EACCES,
-  EAGAIN,
-  EBUSY,
-  EINTR,
-  EINVAL,
-  ENODEV,
-  ENOENT,
-  ENXIO,
-  EPERM,
-  SysError,
-} from "./sys_error.ts";
+import { EACCES, EAGAIN, EBUSY, EINTR, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, SysError } from "./sys_error.ts";
 
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -64,7 +52,11 @@ export function openTun(name: string, path = "/dev/net/tun"): OpenedTun {
     c.close(fd);
     throw new SysError(`Cannot create the device "${name}"`, errno, undefined, hint(errno, name));
   }
-  check(`Cannot set the offloads of "${name}"`, c.ioctl(fd, TUNSETOFFLOAD, null));
+  if (c.ioctl(fd, TUNSETOFFLOAD, null) < 0) {
+    const errno = c.errno();
+    c.close(fd);
+    throw new SysError(`Cannot set the offloads of "${name}"`, errno);
+  }
   const end = request.indexOf(0);
   return { fd, name: new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16))) };
 }

@@ -184,7 +184,12 @@ export class UdpBatches implements DatagramSocket {
   setDestination(slot: number, endpoint: string): void {
     const parsed = parseEndpoint(endpoint);
     if (parsed === null) throw new TypeError(`Not an endpoint: "${endpoint}"`);
-    encodeSockaddr(this.#destinations, slot * SOCKADDR_ROOM, this.#family, parsed);
+    const at = slot * SOCKADDR_ROOM;
+    // An IPv6 endpoint on an IPv4 socket: without a family and a port the kernel refuses it, and nothing comes
+    // from there. 0.0.0.0 would be this host.
+    if (!encodeSockaddr(this.#destinations, at, this.#family, parsed)) {
+      this.#destinations.fill(0, at, at + SOCKADDR_ROOM);
+    }
   }
 
   enqueue(at: number, length: number, slot: number): boolean {
