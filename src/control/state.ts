@@ -2,7 +2,10 @@
 // stamp, the version of its own record, and whom it knew. It is written before anything that depends on it is
 // said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
 
+import { formatEndpoint, formatPrefix, parseEndpoint, parsePrefix } from "../wire/address.ts";
 import type { MeshConfig } from "./events.ts";
+import { readMesh } from "./mesh.ts";
+import { VERSION_LIMIT } from "./record.ts";
 
 export const STATE_VERSION = 1;
 
@@ -22,4 +25,84 @@ export interface StoredState {
   readonly incarnation: number;
   readonly epoch: number;
   readonly peers: readonly StoredPeer[];
+}
+
+/** The text of the state file. */
+export function stateToJson(state: StoredState): string {
+  return JSON.stringify(state, null, 1) + "\n";
+}
+
+/** Reads what stateToJson wrote; throws Error with a sentence that says what is wrong with the text. */
+export function stateFromJson(text: string): StoredState {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new Error("The stored lease is not JSON (cut short?)", { cause });
+  }
+  if (typeof json !== "object" || json === null) throw new Error("The stored lease is not a JSON object");
+  const f = json as Record<string, unknown>;
+  if (f["version"] !== STATE_VERSION) {
+    throw new Error(`The stored lease has version ${f["version"]}, this program reads ${STATE_VERSION}`);
+  }
+  const mesh = f["mesh"] === null ? null : readMesh(f["mesh"]);
+  if (mesh === null && f["mesh"] !== null) throw wrong("mesh", "is no valid mesh configuration");
+  return {
+    version: STATE_VERSION,
+    nodeId: textField(f, "nodeId", /^[0-9a-f]{64}$/),
+    networkName: textField(f, "networkName", /^.{1,200}$/),
+    mesh,
+    claim: claimField(f["claim"]),
+    incarnation: versionField(f["incarnation"], "incarnation"),
+    epoch: versionField(f["epoch"], "epoch"),
+    peers: peersField(f["peers"]),
+  };
+}
+
+/** The bytes of a stored record. */
+export function storedRecordBytes(peer: StoredPeer): Uint8Array {
+  return Uint8Array.from(atob(peer.record), (c) => c.charCodeAt(0));
+}
+
+/** A record's bytes as a StoredPeer carries them. */
+export function recordText(raw: Uint8Array): string {
+  return btoa(String.fromCharCode(...raw));
+}
+
+function wrong(field: string, what: string): Error {
+  return new Error(`The stored lease is damaged: "${field}" ${what}`);
+}
+
+function textField(f: Record<string, unknown>, field: string, shape: RegExp): string {
+  const value = f[field];
+  if (typeof value !== "string" || !shape.test(value)) throw wrong(field, "is missing or malformed");
+  return value;
+}
+
+function versionField(value: unknown, field: string): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value >= VERSION_LIMIT) {
+    throw wrong(field, "is not a whole number below 2^48");
+  }
+  return value;
+}
+
+function claimField(value: unknown): StoredState["claim"] {
+  if (value === null) return null;
+  if (typeof value !== "object" || value === undefined) throw wrong("claim", "is missing or malformed");
+  const { subnet, stamp } = value as Record<string, unknown>;
+  const prefix = typeof subnet === "string" ? parsePrefix(subnet) : null;
+  if (prefix === null) throw wrong("claim.subnet", `is no subnet: ${JSON.stringify(subnet)}`);
+  return { subnet: formatPrefix(prefix), stamp: versionField(stamp, "claim.stamp") };
+}
+
+function peersField(value: unknown): StoredPeer[] {
+  if (!Array.isArray(value)) throw wrong("peers", "is missing or malformed");
+  return (value as unknown[]).map((item) => {
+    const { record, endpoint } = (item ?? {}) as Record<string, unknown>;
+    const parsed = typeof endpoint === "string" ? parseEndpoint(endpoint) : null;
+    if (typeof record !== "string" || !/^[A-Za-z0-9+/]+={0,2}$/.test(record) || record.length % 4 !== 0) {
+      throw wrong("peers", "holds a record that is not base64");
+    }
+    return { record, endpoint: parsed === null ? null : formatEndpoint(parsed) };
+  });
 }

@@ -1,0 +1,173 @@
+// What the parts of the control plane share: the tables, our own record and where we stand in joining. The functions
+// in joining.ts, records.ts, gossip.ts and lease_steps.ts work on a Core; node.ts owns it and calls them. Everything
+// that leaves the host by gossip goes through `say`.
+
+import type { Identity } from "../crypto/identity.ts";
+import type { Random } from "../ports.ts";
+import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
+import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
+import { Dissemination, type News } from "./dissemination.ts";
+import type { MeshConfig, Seed, Settings } from "./events.ts";
+import { Joiners } from "./joiners.ts";
+import { Lease } from "./lease.ts";
+import { type Link, Links } from "./links.ts";
+import { Membership } from "./membership.ts";
+import { meshHash, plainNetworkId } from "./mesh.ts";
+import { Outbox } from "./outbox.ts";
+import { OwnRecord } from "./own_record.ts";
+import { RoundTrips } from "./rtt.ts";
+import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
+import { Store } from "./store.ts";
+import { Sync } from "./sync.ts";
+
+export class Core {
+  readonly settings: Settings;
+  readonly identity: Identity;
+  readonly random: Random;
+  readonly networkId: string;
+  readonly startedAt: number;
+  readonly out = new Outbox();
+  readonly store = new Store();
+  readonly news = new Dissemination();
+  readonly sync = new Sync();
+  readonly joiners: Joiners;
+  readonly links: Links;
+  readonly membership: Membership;
+  readonly roundTrips: RoundTrips;
+  readonly lease: Lease;
+  readonly own: OwnRecord;
+
+  seeds: readonly Seed[] = [];
+  /** Null while joining. */
+  mesh: MeshConfig | null = null;
+  meshHash: string | null = null;
+  /** We know the mesh's records: from the disk, by founding, or by a completed sync. Others may learn from us. */
+  informed = false;
+  /** We may claim: founded, or synchronised in this run, or restored with our lease. */
+  ready = false;
+  /** Our own record may be told: a later version of it that the mesh may hold would have reached us by now. */
+  spoken = false;
+  /** No more: refused, released or left. */
+  ended = false;
+  /** Host or data plane must follow something. */
+  changed = false;
+  /** Something worth storing changed, but not urgently. */
+  stale = false;
+  /** Sentences for `view.warnings`, by what they are about. BOUNDED: ≤ 64, the oldest go first */
+  readonly warnings = new Map<string, string>();
+  #holdings: Holdings | null = null;
+  #holdingsOf = -1;
+
+  constructor(settings: Settings, identity: Identity, random: Random, now: number) {
+    this.settings = settings;
+    this.identity = identity;
+    this.random = random;
+    this.startedAt = now;
+    this.networkId = plainNetworkId(settings.networkName);
+    this.own = new OwnRecord(identity, settings, this.networkId, random);
+    this.joiners = new Joiners(identity.id);
+    const owner = {
+      identity,
+      networkId: this.networkId,
+      networkName: settings.networkName,
+      bootNonce: this.own.bootNonce,
+      member: () => this.mesh !== null,
+    };
+    this.links = new Links(owner, random, this.out);
+    this.membership = new Membership(identity.id, random, (id) => this.agreedLink(id) !== null);
+    this.roundTrips = new RoundTrips(random);
+    this.lease = new Lease(random);
+  }
+
+  setMesh(mesh: MeshConfig): void {
+    this.mesh = mesh;
+    this.meshHash = meshHash(mesh);
+    this.changed = true;
+  }
+
+  /** The validated link of a member of our own mesh, or null. */
+  agreedLink(id: string): Link | null {
+    const link = this.links.get(id);
+    return link !== undefined && this.agreed(link) ? link : null;
+  }
+
+  agreed(link: Link): boolean {
+    return link.endpoint !== null && this.meshHash !== null && link.mesh === this.meshHash;
+  }
+
+  /** Links to members of our own mesh. */
+  agreedLinks(): Link[] {
+    return [...this.links.up()].filter((link) => this.agreed(link));
+  }
+
+  /** Sends one message over a link, if it is up. */
+  say(link: Link | null | undefined, body: GossipBody): void {
+    if (link === null || link === undefined || link.endpoint === null) return;
+    this.out.send(link.endpoint, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+  }
+
+  /** The records and statements that news items stand for now. Our own record only once it may be told. */
+  itemsOf(news: readonly News[]): Required<Piggyback> {
+    const ids = news.filter((n) => n.kind === "record").map((n) => n.id);
+    const statements = news.filter((n) => n.kind === "statement").map((n) => this.membership.statement(n.id));
+    return { records: this.recordItems(ids), statements: statements.filter((s) => s !== null) };
+  }
+
+  /** Records as they are pushed, each with how we see its node. */
+  recordItems(ids: Iterable<string>): { readonly raw: Uint8Array; readonly state: 0 | 1 | 2 }[] {
+    const items: { raw: Uint8Array; state: 0 | 1 | 2 }[] = [];
+    for (const id of ids) {
+      const record = this.store.get(id);
+      if (record === undefined || (id === this.identity.id && !this.spoken)) continue;
+      items.push({ raw: record.raw, state: this.membership.statement(id)?.state ?? 0 });
+    }
+    return items;
+  }
+
+  /** Our id while our own record must not be told: what digests leave out. */
+  unspoken(): string | null {
+    return this.spoken ? null : this.identity.id;
+  }
+
+  /** Who holds what, by the records as they are now. */
+  holdings(): Holdings {
+    if (this.#holdings === null || this.#holdingsOf !== this.store.version) {
+      this.#holdings = holdings(contenders(this.store.records()));
+      this.#holdingsOf = this.store.version;
+    }
+    return this.#holdings;
+  }
+
+  /** Everything claimed or reserved, our own claims left out. */
+  othersContenders(): Contender[] {
+    return contenders(this.store.records()).filter((c) => c.reserved || c.nodeId !== this.identity.id);
+  }
+
+  warn(key: string, sentence: string): void {
+    this.warnings.delete(key);
+    this.warnings.set(key, sentence);
+    if (this.warnings.size > 64) this.warnings.delete(this.warnings.keys().next().value!);
+  }
+
+  /** Stops this node for good with a sentence for its user. */
+  refuse(message: string): void {
+    this.ended = true;
+    this.out.push({ kind: "refuse", message });
+  }
+
+  /** Puts the state on disk, before any action that comes later. */
+  persist(): void {
+    this.stale = false;
+    const peers: StoredPeer[] = [];
+    for (const record of this.store.records()) {
+      if (record.id === this.identity.id) continue;
+      const endpoint = this.links.get(record.id)?.endpoint ?? null;
+      peers.push({ record: recordText(record.raw), endpoint });
+    }
+    const { incarnation, epoch } = this.own;
+    const version: typeof STATE_VERSION = STATE_VERSION;
+    const base = { version, nodeId: this.identity.id, networkName: this.settings.networkName };
+    const state = { ...base, mesh: this.mesh, claim: this.lease.claim, incarnation, epoch, peers };
+    this.out.push({ kind: "persist", state });
+  }
+}

@@ -1,0 +1,195 @@
+// Gossip in and out: every message arrives here, is matched with the validated link it came over, and with the mesh it
+// belongs to, and is then given to whoever decides. The rounds that go out by the clock (news, anti-entropy,
+// path probes) are at the end. A message from a link that is not validated, or of another mesh, changes nothing.
+
+import { shortId } from "../crypto/identity.ts";
+import { decodeGossip, gossipIndex, gossipVersion, WANT_MAX } from "../wire/gossip.ts";
+import type { GossipBody, Piggyback } from "../wire/gossip.ts";
+import { PROTOCOL_VERSION } from "../wire/hello.ts";
+import type { Core } from "./core.ts";
+import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest.ts";
+import { FANOUT, pack } from "./dissemination.ts";
+import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
+import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
+import type { Link } from "./links.ts";
+import { performMembership, takeRecord, takeStatement, wantLink } from "./records.ts";
+
+const ANTI_ENTROPY_MS = 3000;
+const SILENT_MS = 25_000;
+const TELL_STATE_MS = 500;
+const PUSH_MAX = 256;
+const MESSAGES_PER_SECOND = 400;
+
+/** Takes in a datagram of type 0x21. */
+export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
+  const link = core.links.byIndex(gossipIndex(bytes));
+  if (link === undefined || link.endpoint !== from) {
+    core.links.poke(from, now); // it believes in a link we do not have, or not there
+    return;
+  }
+  if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
+    if (core.out.due(`version ${from}`, 60_000, now)) {
+      core.out.log(
+        "warning",
+        `${from} gossips in version ${gossipVersion(bytes)}, we speak ${PROTOCOL_VERSION}`,
+      );
+    }
+    return;
+  }
+  if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return;
+  const gossip = decodeGossip(bytes);
+  if (gossip === null) return;
+  link.lastHeardAt = now;
+  const agreedBefore = core.agreed(link);
+  link.mesh = gossip.mesh;
+  if (gossip.mesh !== null) core.joiners.forget(link.id);
+  if (!agreedBefore && core.agreed(link)) onAgreed(core, link, now);
+  dispatch(core, link, gossip.body, now);
+}
+
+function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
+  if (body.kind === "joining") return onJoining(core, link, body.joiners, now);
+  if (body.kind === "config") return onConfig(core, link, body.config, now);
+  if (core.mesh === null) return; // the configuration comes first; we ask for it with each sync
+  if (link.mesh === null) {
+    if (core.out.due(`config ${link.id}`, 100, now)) tellConfig(core, link);
+    return;
+  }
+  if (!core.agreed(link)) return otherMesh(core, link, null, now);
+  const member = core.membership.get(link.id);
+  if (member !== undefined && member.state !== "alive") tellItself(core, link, now);
+  perform(core, link, body, now);
+}
+
+function perform(core: Core, link: Link, body: GossipBody, now: number): void {
+  switch (body.kind) {
+    case "ping":
+      takePiggyback(core, body, now);
+      return performMembership(core, [{ kind: "pong", to: link.id, seq: body.seq }], now);
+    case "pong":
+      takePiggyback(core, body, now);
+      return performMembership(core, core.membership.onPong(link.id, body.seq), now);
+    case "ping-request":
+      return performMembership(core, core.membership.onPingRequest(link.id, body.target, body.seq, now), now);
+    case "push":
+      takePiggyback(core, body, now);
+      checkSynced(core, link, now);
+      if (body.ack) acknowledge(core, link);
+      return;
+    case "sync":
+      return answerSync(core, link, body.round, body.hashes);
+    case "digest":
+      return onDigest(core, link, body, now);
+    case "want":
+      return push(core, link, idsOf(core, body.prefixes));
+    case "claim-ack":
+      return onClaimAck(core, link.id, body.incarnation, body.epoch);
+  }
+}
+
+// A link turned out to be that of a member of our own mesh.
+function onAgreed(core: Core, link: Link, now: number): void {
+  core.changed = true;
+  const record = core.store.get(link.id);
+  if (record !== undefined) {
+    performMembership(core, core.membership.onLink(link.id, record.incarnation, now), now);
+  }
+  beginSync(core, link, now);
+  const dead = [...core.membership.all()].filter((m) => m.state !== "alive").slice(0, PUSH_MAX);
+  const statements = dead.map((m) => core.membership.statement(m.id)).filter((s) => s !== null);
+  for (const parcel of pack(core.recordItems([core.identity.id]), statements)) {
+    core.say(link, { kind: "push", ack: false, ...parcel });
+  }
+  if (core.lease.onProbation) askAcknowledgement(core);
+}
+
+// We hold it for suspect or dead, and it speaks: it must hear so, for only it can refute.
+function tellItself(core: Core, link: Link, now: number): void {
+  const about = core.membership.statement(link.id);
+  if (about === null || !core.out.due(`state ${link.id}`, TELL_STATE_MS, now)) return;
+  core.say(link, { kind: "push", ack: false, statements: [about] });
+}
+
+function takePiggyback(core: Core, body: Piggyback, now: number): void {
+  for (const item of body.records ?? []) takeRecord(core, item, now);
+  for (const statement of body.statements ?? []) takeStatement(core, statement, now);
+}
+
+function acknowledge(core: Core, link: Link): void {
+  const record = core.store.get(link.id);
+  if (record === undefined) return;
+  core.say(link, { kind: "claim-ack", incarnation: record.incarnation, epoch: record.epoch });
+}
+
+// ------------------------------------------------------------------------------------ synchronisation
+
+function answerSync(core: Core, link: Link, round: number, hashes: Uint8Array): void {
+  // Whoever does not know us yet must not take our silence about ourselves for the whole truth.
+  const stranger = core.store.get(link.id) === undefined;
+  if (!core.informed || (!core.spoken && stranger)) return;
+  const buckets = differingBuckets(hashes, core.store.bucketHashes(core.unspoken()));
+  for (const part of digestParts(core.store, buckets, core.unspoken())) {
+    core.say(link, { kind: "digest", round, ...part });
+  }
+}
+
+function onDigest(core: Core, link: Link, body: GossipBody & { kind: "digest" }, now: number): void {
+  const comparison = compareDigest(core.store, body, core.unspoken());
+  core.sync.onPart(link.id, body.round, body, comparison);
+  push(core, link, comparison.push.slice(0, PUSH_MAX));
+  const prefixes = comparison.want.map((w) => w.prefix);
+  for (let at = 0; at < prefixes.length; at += WANT_MAX) {
+    core.say(link, { kind: "want", prefixes: prefixes.slice(at, at + WANT_MAX) });
+  }
+  checkSynced(core, link, now);
+}
+
+function checkSynced(core: Core, link: Link, now: number): void {
+  if (core.sync.complete(link.id, core.store)) onSynced(core, link, now);
+}
+
+function push(core: Core, link: Link, ids: Iterable<string>): void {
+  for (const parcel of pack(core.recordItems(ids), [])) {
+    core.say(link, { kind: "push", ack: false, ...parcel });
+  }
+}
+
+function idsOf(core: Core, prefixes: readonly string[]): string[] {
+  const wanted = new Set(prefixes);
+  const ids: string[] = [];
+  for (const { id } of core.store.records()) if (wanted.has(prefixOf(id))) ids.push(id);
+  return ids;
+}
+
+// ------------------------------------------------------------------------------------- by the clock
+
+/** News to three random peers, when a round is due. */
+export function spreadNews(core: Core, now: number): void {
+  const links = core.agreedLinks();
+  if (links.length === 0) return;
+  const news = core.news.round(now);
+  if (news.length === 0) return;
+  const items = core.itemsOf(news);
+  const parcels = pack(items.records, items.statements);
+  for (let n = 0; n < FANOUT && links.length > 0; n++) {
+    const link = links.splice(core.random.below(links.length), 1)[0]!;
+    for (const parcel of parcels) core.say(link, { kind: "push", ack: false, ...parcel });
+  }
+}
+
+/** Path probes, links given up, and a synchronisation with somebody every few seconds. */
+export function tickLinks(core: Core, now: number): void {
+  for (const link of [...core.links.up()]) {
+    const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
+    if (probe !== null) core.out.send(link.endpoint, probe);
+    if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
+    core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    core.links.down(link.id, now);
+    core.roundTrips.forget(link.id);
+    wantLink(core, link.id, now);
+    core.changed = true;
+  }
+  if (!core.informed || !core.out.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
+  const links = core.agreedLinks();
+  if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);
+}

@@ -1,0 +1,206 @@
+// How a node comes to a mesh: from the disk, by founding, or by learning the configuration from a member and
+// synchronising with it; and how it says meanwhile whom it waits for. Nobody who was given peers founds alone, and
+// nobody claims before one synchronisation with a member that is itself informed.
+
+import { shortId } from "../crypto/identity.ts";
+import type { JoinerEntry } from "../wire/gossip.ts";
+import { JOINERS_MAX } from "../wire/gossip.ts";
+import { wishProblem } from "./allocation.ts";
+import type { Core } from "./core.ts";
+import type { MeshConfig } from "./events.ts";
+import { rewriteOwn } from "./lease_steps.ts";
+import type { Link } from "./links.ts";
+import { contradiction, foundMesh, meshDifference, meshText, readMesh } from "./mesh.ts";
+import { openRecord } from "./record.ts";
+import { rememberRecord } from "./records.ts";
+import { storedRecordBytes, type StoredState } from "./state.ts";
+
+const TELL_JOINERS_MS = 200;
+const SPEAK_ALONE_MS = 2000;
+const CONFIG_EVERY_MS = 100;
+const REFUSED_CONFIG_EVERY_MS = 5000;
+const LOG_EVERY_MS = 60_000;
+
+/** The first thing a node does. */
+export function start(core: Core, stored: StoredState | null, now: number): void {
+  const { settings, identity } = core;
+  if (stored !== null && stored.networkName !== settings.networkName) {
+    return core.refuse(
+      `The state directory belongs to the network "${stored.networkName}", but --network-name says ` +
+        `"${settings.networkName}" (give it another --state-dir, or leave the old network with down --purge)`,
+    );
+  }
+  const ours = stored !== null && stored.nodeId === identity.id;
+  core.own.incarnateAbove(ours ? stored.incarnation : 0);
+  if (stored !== null && stored.mesh !== null) return restore(core, stored, stored.mesh, ours, now);
+  if (settings.found || !settings.hasSeeds) {
+    return found(core, settings.found ? "--found" : "no --peers given");
+  }
+  core.out.log("info", "Joining: waiting for a member of the mesh", { networkId: core.networkId });
+}
+
+function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolean, now: number): void {
+  const problem = contradiction(core.settings, mesh);
+  if (problem !== null) {
+    return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
+  }
+  core.setMesh(mesh);
+  core.informed = true;
+  for (const peer of stored.peers) {
+    const record = openRecord(storedRecordBytes(peer));
+    if (record !== null) rememberRecord(core, record, peer.endpoint, now);
+    else core.out.log("warning", "A stored record of a peer is damaged and was left out");
+  }
+  if (!ours) core.out.log("warning", "The stored lease belongs to another identity; claiming a new one");
+  const claim = ours ? stored.claim : null;
+  const misfit = claim === null ? null : wishProblem(mesh, claim.subnet);
+  if (claim !== null && misfit === null) {
+    core.lease.restore(claim);
+    core.own.claim = claim;
+    core.ready = true;
+    core.out.log("info", `Lease ${claim.subnet} restored from the state directory`, { lease: claim.subnet });
+  } else if (claim !== null) {
+    core.out.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
+  }
+  const alone = !core.settings.hasSeeds && core.store.size === 0;
+  if (alone || core.settings.found) core.ready = core.spoken = true;
+  rewriteOwn(core, "epoch");
+}
+
+function found(core: Core, why: string): void {
+  const mesh = foundMesh(core.settings);
+  if (typeof mesh === "string") return core.refuse(mesh);
+  core.setMesh(mesh);
+  core.informed = core.ready = core.spoken = true;
+  core.out.log("info", `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`, {
+    network: mesh.network,
+  });
+  rewriteOwn(core, "epoch");
+  for (const link of core.links.up()) tellConfig(core, link);
+}
+
+/** What joining, or being new, asks for from time to time. */
+export function tickJoining(core: Core, now: number): void {
+  if (core.mesh === null) {
+    if (core.out.due("joiners", TELL_JOINERS_MS, now)) tellJoiners(core, now);
+    if (core.joiners.shouldFound(seedsAnswered(core), now) && !memberHeard(core)) {
+      found(core, `smallest id of ${core.joiners.size + 1} joiners`);
+    }
+  }
+  if (!core.ready || !core.spoken) {
+    for (const link of core.links.up()) if (mayInform(core, link)) beginSync(core, link, now);
+  }
+  // Nobody answered who could know a later version of us: then there is nobody to be confused by our words.
+  if (
+    core.ready && !core.spoken && now - core.startedAt >= SPEAK_ALONE_MS && core.agreedLinks().length === 0
+  ) {
+    speak(core);
+  }
+}
+
+function memberHeard(core: Core): boolean {
+  for (const link of core.links.up()) if (mayInform(core, link)) return true;
+  return false;
+}
+
+// By its hello a member, or by its gossip.
+function mayInform(core: Core, link: Link): boolean {
+  if (core.meshHash !== null && typeof link.mesh === "string") return link.mesh === core.meshHash;
+  return link.member || typeof link.mesh === "string";
+}
+
+/** Whether every `--peers` entry has answered on one of its endpoints. */
+export function seedsAnswered(core: Core): boolean {
+  return core.seeds.every((seed) => seed.endpoints.some((e) => core.links.targets.get(e)?.answeredBy));
+}
+
+/** Asks a peer what it knows that we do not. */
+export function beginSync(core: Core, link: Link, now: number): void {
+  const round = core.sync.begin(link.id, now);
+  if (round === null) return;
+  core.say(link, { kind: "sync", round, hashes: core.store.bucketHashes(core.unspoken()) });
+}
+
+/** One round of synchronisation with a member is complete. */
+export function onSynced(core: Core, link: Link, now: number): void {
+  if (!core.informed || !core.ready) {
+    const name = core.store.get(link.id)?.name ?? shortId(link.id);
+    core.out.log("info", `Synchronised with ${name}: ${core.store.size} nodes known`, {
+      peer: shortId(link.id),
+    });
+  }
+  const first = !core.informed;
+  core.informed = core.ready = true;
+  if (first) rewriteOwn(core, "epoch");
+  if (!core.spoken) speak(core);
+  core.sync.forget(link.id);
+  core.out.due("synced", 0, now);
+}
+
+/** From now on our own record is told. */
+function speak(core: Core): void {
+  core.spoken = true;
+  if (core.store.get(core.identity.id) === undefined) rewriteOwn(core, "epoch");
+  else core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
+}
+
+// ------------------------------------------------------------------------------------------- joiners
+
+function tellJoiners(core: Core, now: number): void {
+  const entries = core.joiners.entries(seedsAnswered(core), now);
+  for (let at = 0; at < entries.length; at += JOINERS_MAX) {
+    const joiners = entries.slice(at, at + JOINERS_MAX);
+    for (const link of core.links.up()) core.say(link, { kind: "joining", joiners });
+  }
+}
+
+/** A joiner told us whom it has heard of. */
+export function onJoining(core: Core, link: Link, joiners: readonly JoinerEntry[], now: number): void {
+  if (core.mesh !== null) {
+    if (core.out.due(`config ${link.id}`, CONFIG_EVERY_MS, now)) tellConfig(core, link);
+    return;
+  }
+  if (core.joiners.merge(joiners, now)) tellJoiners(core, now);
+}
+
+// ------------------------------------------------------------------------------------- configuration
+
+export function tellConfig(core: Core, link: Link): void {
+  if (core.mesh !== null) core.say(link, { kind: "config", config: meshText(core.mesh) });
+}
+
+/** A member told us the configuration of its mesh. */
+export function onConfig(core: Core, link: Link, text: string, now: number): void {
+  const mesh = parseConfig(text);
+  if (mesh === null) return;
+  if (core.mesh !== null) return otherMesh(core, link, mesh, now);
+  const problem = contradiction(core.settings, mesh);
+  if (problem !== null) return core.refuse(problem);
+  core.setMesh(mesh);
+  core.out.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, { network: mesh.network });
+  core.sync.forget(link.id); // the round that was answered with this is of no use
+  beginSync(core, link, now);
+}
+
+/** Our mesh and the peer's are not the same: both say so, and neither listens to the other. */
+export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now: number): void {
+  if (core.out.due(`config ${link.id}`, REFUSED_CONFIG_EVERY_MS, now)) tellConfig(core, link);
+  if (theirs === null || core.mesh === null) return;
+  const difference = meshDifference(core.mesh, theirs);
+  if (difference === "") return;
+  const message =
+    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix; ` +
+    "leave one of them with down --purge and join the other";
+  core.warn(`mesh ${link.id}`, message);
+  if (core.out.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
+    core.out.log("error", message, { peer: shortId(link.id), from: link.endpoint });
+  }
+}
+
+function parseConfig(text: string): MeshConfig | null {
+  try {
+    return readMesh(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,90 @@
+// Where the lease meets the rest: the world as the lease sees it, and its steps performed. A claim is in our own
+// record, the record's new version is on disk, and only then is it told; the members known alive are asked to
+// acknowledge it, again and again while it is on probation.
+
+import { shortId } from "../crypto/identity.ts";
+import type { Core } from "./core.ts";
+import type { LeaseStep, LeaseWorld } from "./lease.ts";
+import { compareVersions } from "./store.ts";
+
+const ASK_AGAIN_MS = 200;
+
+/** Writes a new version of our record: on disk, into the store, and to the others. */
+export function rewriteOwn(core: Core, change: "epoch" | { readonly above: number }): void {
+  if (change === "epoch") core.own.nextEpoch();
+  else core.own.incarnateAbove(change.above);
+  core.store.insert(core.own.sign());
+  core.persist();
+  if (core.spoken) core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
+  core.changed = true;
+}
+
+/** Lets the lease decide, and performs it. */
+export function stepLease(core: Core, now: number): void {
+  const before = core.lease.state;
+  performLease(core, core.lease.step(worldOf(core), now), now);
+  if (core.lease.state !== before) core.changed = true;
+  if (core.lease.onProbation && core.out.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
+}
+
+/** Performs what the lease decided. */
+export function performLease(core: Core, steps: readonly LeaseStep[], now: number): void {
+  for (const step of steps) {
+    switch (step.kind) {
+      case "claim":
+        core.own.claim = step.claim;
+        rewriteOwn(core, "epoch");
+        if (step.claim === null) break;
+        core.out.log("debug", `Claiming ${step.claim.subnet}`, {
+          lease: step.claim.subnet,
+          stamp: step.claim.stamp,
+        });
+        core.out.due("claim acks", 0, now);
+        askAcknowledgement(core);
+        break;
+      case "changed":
+        core.changed = true;
+        core.out.push({ kind: "leaseChanged", from: step.from, to: step.to, why: step.why });
+        break;
+      case "note":
+        core.out.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });
+    }
+  }
+}
+
+/** Somebody merged our record at this version: enough if our present claim was in it. */
+export function onClaimAck(core: Core, from: string, incarnation: number, epoch: number): void {
+  if (compareVersions({ incarnation, epoch }, core.own) >= 0) core.lease.onAck(from);
+}
+
+/** Sends our record to every member that has not acknowledged it, asking for that. */
+export function askAcknowledgement(core: Core): void {
+  const records = core.recordItems([core.identity.id]);
+  if (records.length === 0) return;
+  for (const member of core.membership.living()) {
+    if (core.lease.hasAck(member.id)) continue;
+    core.say(core.agreedLink(member.id), { kind: "push", ack: true, records });
+  }
+}
+
+function worldOf(core: Core): LeaseWorld {
+  return {
+    mesh: core.ready ? core.mesh : null,
+    taken: () => core.othersContenders().map((c) => c.prefix),
+    lostTo: lostTo(core),
+    alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
+    greatestStamp: core.store.greatestStamp,
+    wish: core.settings.subnetWish,
+  };
+}
+
+function lostTo(core: Core): LeaseWorld["lostTo"] {
+  const claim = core.lease.claim;
+  if (claim === null) return null;
+  const lost = core.holdings().lost.find((l) =>
+    l.claim.nodeId === core.identity.id && l.claim.subnet === claim.subnet && l.claim.stamp === claim.stamp
+  );
+  if (lost === undefined) return null;
+  const name = core.store.get(lost.to.nodeId)?.name ?? shortId(lost.to.nodeId);
+  return { name: lost.to.reserved ? `a static peer of ${name}` : name, subnet: lost.to.subnet };
+}

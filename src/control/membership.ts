@@ -1,0 +1,260 @@
+// Who is alive: SWIM (Das, Gupta, Motivala 2002) with suspicion and refutation. Each second one member, in shuffled
+// round-robin, is pinged, three times in that second, then through three others; who does not answer is suspect,
+// and dead when nobody refutes in time. Only a node itself refutes, by a greater incarnation of its record. The dead
+// stay known: their leases stay taken, and links.ts keeps trying them. A member remembered from before a start is
+// dead by hearsay (incarnation −1) until it is heard of.
+
+import type { Random } from "../ports.ts";
+import type { Liveness, Statement } from "../wire/gossip.ts";
+import type { PeerState } from "./view.ts";
+
+export const PROBE_EVERY_MS = 1000;
+const PING_EVERY_MS = 250;
+const INDIRECT_AFTER_MS = 500;
+const INDIRECT_PEERS = 3;
+const SUSPECTS_AT_ONCE = 3;
+const GRACE_MS = 3000;
+const SUSPICION_BASE_MS = 3000;
+const SUSPICION_MAX_MS = 6000;
+const RELAYS_MAX = 256;
+const RELAY_MS = 2000;
+const HEARSAY = -1;
+
+export interface Member {
+  readonly id: string;
+  state: PeerState;
+  /** The incarnation the state is about; −1 = remembered only. */
+  incarnation: number;
+  since: number;
+  /** First heard of in this run. */
+  readonly knownSince: number;
+}
+
+/** What membership wants said or done. */
+export type MembershipAction =
+  | { readonly kind: "ping"; readonly to: string; readonly seq: number }
+  | { readonly kind: "ask"; readonly via: string; readonly target: string; readonly seq: number }
+  | { readonly kind: "pong"; readonly to: string; readonly seq: number }
+  /** A state changed and others should hear of it. */
+  | { readonly kind: "changed"; readonly member: Member; readonly before: PeerState; readonly tell: boolean }
+  /** Somebody thinks we are not alive: our record needs an incarnation greater than this. */
+  | { readonly kind: "refute"; readonly above: number };
+
+interface Probe {
+  readonly target: string;
+  readonly seq: number;
+  readonly startedAt: number;
+  nextPingAt: number;
+  asked: boolean;
+}
+
+export class Membership {
+  readonly #id: string;
+  readonly #random: Random;
+  readonly #linked: (id: string) => boolean;
+  // BOUNDED: as the store, ≤ MAX_PEERS
+  readonly #members = new Map<string, Member>();
+  // BOUNDED: one probe a second, and SUSPECTS_AT_ONCE
+  readonly #probes = new Map<number, Probe>();
+  // BOUNDED: ≤ RELAYS_MAX: pings we sent for somebody else, by our own number
+  readonly #relays = new Map<number, { readonly to: string; readonly seq: number; readonly at: number }>();
+  #round: string[] = [];
+  #nextProbeAt = 0;
+  #seq = 0;
+
+  constructor(id: string, random: Random, linked: (id: string) => boolean) {
+    this.#id = id;
+    this.#random = random;
+    this.#linked = linked;
+    this.#seq = random.below(2 ** 30);
+  }
+
+  get(id: string): Member | undefined {
+    return this.#members.get(id);
+  }
+
+  all(): Iterable<Member> {
+    return this.#members.values();
+  }
+
+  /** Members alive or suspect, ourselves left out. */
+  living(): Member[] {
+    return [...this.#members.values()].filter((m) => m.state !== "dead");
+  }
+
+  /** A member from the stored state: not alive before it is heard of. */
+  remember(id: string, now: number): void {
+    if (id === this.#id || this.#members.has(id)) return;
+    this.#members.set(id, { id, state: "dead", incarnation: HEARSAY, since: now, knownSince: now });
+  }
+
+  /** A node that gave its lease back and is gone. */
+  remove(id: string): void {
+    this.#members.delete(id);
+  }
+
+  /** A record was merged; `hint` is how its bringer sees the node. A greater incarnation is alive. */
+  onRecord(id: string, incarnation: number, hint: Liveness, now: number): MembershipAction[] {
+    if (id === this.#id) return [];
+    const member = this.#members.get(id);
+    if (member === undefined) {
+      const state = hint === 0 ? "alive" : hint === 1 ? "suspect" : "dead";
+      const fresh: Member = { id, state, incarnation, since: now, knownSince: now };
+      this.#members.set(id, fresh);
+      return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
+    }
+    if (incarnation <= member.incarnation) return [];
+    const hearsay = member.incarnation === HEARSAY && hint !== 0;
+    member.incarnation = incarnation;
+    return hearsay ? [] : this.#become(member, "alive", false, now);
+  }
+
+  /** A link to the node itself came up: it lives, unless others had said otherwise of this incarnation. */
+  onLink(id: string, incarnation: number, now: number): MembershipAction[] {
+    const member = this.#members.get(id);
+    if (member === undefined || member.incarnation !== HEARSAY) return [];
+    member.incarnation = incarnation;
+    return this.#become(member, "alive", false, now);
+  }
+
+  /** What somebody says about a node. */
+  onStatement(s: Statement, ownIncarnation: number, now: number): MembershipAction[] {
+    if (s.id === this.#id) {
+      return s.state !== 0 && s.incarnation >= ownIncarnation
+        ? [{ kind: "refute", above: s.incarnation }]
+        : [];
+    }
+    const member = this.#members.get(s.id);
+    if (member === undefined || s.state === 0 || s.incarnation < member.incarnation) return [];
+    const rank = rankOf(member.state);
+    if (s.incarnation === member.incarnation && s.state <= rank) return [];
+    member.incarnation = s.incarnation;
+    return this.#become(member, s.state === 1 ? "suspect" : "dead", true, now);
+  }
+
+  /** What we would say of a node. */
+  statement(id: string): Statement | null {
+    const member = this.#members.get(id);
+    if (member === undefined || member.incarnation === HEARSAY) return null;
+    return { id, incarnation: member.incarnation, state: rankOf(member.state) };
+  }
+
+  /** A ping was answered. */
+  onPong(from: string, seq: number): MembershipAction[] {
+    const probe = this.#probes.get(seq);
+    if (probe !== undefined) this.#probes.delete(seq);
+    const relay = this.#relays.get(seq);
+    if (relay === undefined || from === relay.to) return [];
+    this.#relays.delete(seq);
+    return [{ kind: "pong", to: relay.to, seq: relay.seq }];
+  }
+
+  /** Somebody asks us to ping `target` for them. */
+  onPingRequest(from: string, target: string, seq: number, now: number): MembershipAction[] {
+    if (!this.#linked(target)) return [];
+    for (const [key, relay] of this.#relays) if (now - relay.at > RELAY_MS) this.#relays.delete(key);
+    if (this.#relays.size >= RELAYS_MAX) return [];
+    const own = ++this.#seq;
+    this.#relays.set(own, { to: from, seq, at: now });
+    return [{ kind: "ping", to: target, seq: own }];
+  }
+
+  tick(now: number): MembershipAction[] {
+    const actions: MembershipAction[] = [];
+    for (const probe of this.#probes.values()) actions.push(...this.#continue(probe, now));
+    const patience = suspicionMs(this.#members.size);
+    for (const member of this.#members.values()) {
+      if (member.state === "suspect" && now - member.since >= patience) {
+        actions.push(...this.#become(member, "dead", true, now));
+      }
+    }
+    if (now >= this.#nextProbeAt) {
+      this.#nextProbeAt = now + PROBE_EVERY_MS;
+      actions.push(...this.#startProbes(now));
+    }
+    return actions;
+  }
+
+  #startProbes(now: number): MembershipAction[] {
+    const targets = new Set<string>();
+    const next = this.#nextTarget(now);
+    if (next !== null) targets.add(next);
+    for (const m of this.#members.values()) {
+      if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
+    }
+    const actions: MembershipAction[] = [];
+    for (const target of targets) {
+      const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false };
+      this.#probes.set(probe.seq, probe);
+      actions.push(...this.#continue(probe, now));
+    }
+    return actions;
+  }
+
+  // Round-robin over a shuffled list: every member is reached once in a round, in no order an outsider can guess.
+  #nextTarget(now: number): string | null {
+    for (let fresh = 0; fresh < 2; fresh++) {
+      while (this.#round.length > 0) {
+        const m = this.#members.get(this.#round.pop()!);
+        if (m === undefined || m.state === "dead") continue;
+        if (this.#linked(m.id) || now - m.knownSince >= GRACE_MS) return m.id;
+      }
+      this.#round = this.#shuffled(this.living().map((m) => m.id));
+    }
+    return null;
+  }
+
+  #continue(probe: Probe, now: number): MembershipAction[] {
+    const member = this.#members.get(probe.target);
+    const elapsed = now - probe.startedAt;
+    if (member === undefined || member.state === "dead") {
+      this.#probes.delete(probe.seq);
+      return [];
+    }
+    if (elapsed >= PROBE_EVERY_MS) {
+      this.#probes.delete(probe.seq);
+      return member.state === "alive" ? this.#become(member, "suspect", true, now) : [];
+    }
+    const actions: MembershipAction[] = [];
+    const linked = this.#linked(probe.target);
+    if (linked && now >= probe.nextPingAt) {
+      probe.nextPingAt = now + PING_EVERY_MS;
+      actions.push({ kind: "ping", to: probe.target, seq: probe.seq });
+    }
+    if (!probe.asked && (!linked || elapsed >= INDIRECT_AFTER_MS)) {
+      probe.asked = true;
+      const others = this.living().filter((m) => m.id !== probe.target && this.#linked(m.id)).map((m) =>
+        m.id
+      );
+      for (const via of this.#shuffled(others).slice(0, INDIRECT_PEERS)) {
+        actions.push({ kind: "ask", via, target: probe.target, seq: probe.seq });
+      }
+    }
+    return actions;
+  }
+
+  #become(member: Member, state: PeerState, tell: boolean, now: number): MembershipAction[] {
+    const before = member.state;
+    if (before === state) return [];
+    member.state = state;
+    member.since = now;
+    return [{ kind: "changed", member, before, tell }];
+  }
+
+  #shuffled(ids: string[]): string[] {
+    for (let i = ids.length - 1; i > 0; i--) {
+      const j = this.#random.below(i + 1);
+      [ids[i], ids[j]] = [ids[j]!, ids[i]!];
+    }
+    return ids;
+  }
+}
+
+/** How long a suspect has for its refutation: a little longer in a large mesh, where news travels further. */
+export function suspicionMs(members: number): number {
+  return Math.min(SUSPICION_MAX_MS, SUSPICION_BASE_MS + 500 * Math.log2(members + 1));
+}
+
+function rankOf(state: PeerState): Liveness {
+  return state === "alive" ? 0 : state === "suspect" ? 1 : 2;
+}

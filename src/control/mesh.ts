@@ -1,0 +1,139 @@
+// The configuration of a mesh: settled once by the founder, learned by everybody else. Here are the defaults, the
+// checks that any configuration from a disk or a stranger must pass, its hash (which every message carries,
+// so that two meshes never mix), and the sentence for a user whose flags contradict it.
+
+import { createHash } from "node:crypto";
+import { contains, formatAddress, parseAddress, parsePrefix } from "../wire/address.ts";
+import { isIpv4, nthSubnet, type Prefix } from "../wire/address.ts";
+import type { Backend, MeshConfig, Settings } from "./events.ts";
+
+export const DEFAULT_SUBNET_LEN = 24;
+const DEFAULT_VNI = 1;
+const DEFAULT_VXLAN_PORT = 8472;
+const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
+
+/** What this founder's settings make of a mesh, or a sentence that says why they cannot. */
+export function foundMesh(settings: Settings): MeshConfig | string {
+  const network = settings.network === null ? null : parsePrefix(settings.network);
+  if (network === null) return `No network to found: "${settings.network ?? ""}" (give --network CIDR)`;
+  const subnetLen = settings.subnetLen ?? DEFAULT_SUBNET_LEN;
+  const bits = subnetLen + lengthOffset(network) - network.length;
+  if (bits < 0 || subnetLen + lengthOffset(network) > 128) {
+    return `No subnet of length ${subnetLen} fits in ${settings.network} (--subnet-len, --network)`;
+  }
+  const last = Math.min(2 ** bits, 2 ** 40) - 1;
+  const first = last > 1 ? 1 : 0; // like flannel, the first is left out where that costs little
+  const subnetAt = (n: number) =>
+    formatAddress(nthSubnet(network, subnetLen + lengthOffset(network), n).address);
+  const mesh: MeshConfig = {
+    network: settings.network!,
+    subnetLen,
+    subnetMin: settings.subnetMin ?? subnetAt(first),
+    subnetMax: settings.subnetMax ?? subnetAt(last),
+    backend: settings.backend ?? "udp",
+    vni: settings.vni ?? DEFAULT_VNI,
+    vxlanPort: settings.vxlanPort ?? DEFAULT_VXLAN_PORT,
+    security: "plain",
+  };
+  return checkMesh(mesh) ?? mesh;
+}
+
+/** The bits in front of an IPv4 prefix in its 128-bit form, else 0. */
+export function lengthOffset(network: Prefix): number {
+  return isIpv4(network.address) ? 96 : 0;
+}
+
+/** A sentence that says what is wrong with a configuration, or null. */
+export function checkMesh(mesh: MeshConfig): string | null {
+  const network = parsePrefix(mesh.network);
+  if (network === null) return `"${mesh.network}" is not a network`;
+  const length = mesh.subnetLen + lengthOffset(network);
+  if (!Number.isInteger(mesh.subnetLen) || mesh.subnetLen < 1 || length < network.length || length > 128) {
+    return `No subnet of length ${mesh.subnetLen} fits in ${mesh.network}`;
+  }
+  const [min, max] = [parseAddress(mesh.subnetMin), parseAddress(mesh.subnetMax)];
+  if (min === null || !contains(network, min)) {
+    return `First subnet ${mesh.subnetMin} is not in ${mesh.network}`;
+  }
+  if (max === null || !contains(network, max)) {
+    return `Last subnet ${mesh.subnetMax} is not in ${mesh.network}`;
+  }
+  for (let i = 0; i < 16; i++) {
+    if (min[i]! < max[i]!) break;
+    if (min[i]! > max[i]!) return `First subnet ${mesh.subnetMin} comes after the last, ${mesh.subnetMax}`;
+  }
+  if (!BACKENDS.includes(mesh.backend)) return `Unknown backend "${mesh.backend}"`;
+  if (!Number.isInteger(mesh.vni) || mesh.vni < 1 || mesh.vni > 0xffffff) {
+    return `VNI ${mesh.vni} is not 24 bits`;
+  }
+  if (!Number.isInteger(mesh.vxlanPort) || mesh.vxlanPort < 1 || mesh.vxlanPort > 0xffff) {
+    return `VXLAN port ${mesh.vxlanPort} is not a port`;
+  }
+  return (mesh.security as string) === "plain" ? null : `Unknown security "${mesh.security}"`;
+}
+
+/** The configuration in a JSON value from outside; null when it is none or does not pass checkMesh. */
+export function readMesh(value: unknown): MeshConfig | null {
+  if (typeof value !== "object" || value === null) return null;
+  const v = value as Record<string, unknown>;
+  for (const field of ["network", "subnetMin", "subnetMax", "backend", "security"]) {
+    if (typeof v[field] !== "string" || (v[field] as string).length > 64) return null;
+  }
+  for (const field of ["subnetLen", "vni", "vxlanPort"]) if (typeof v[field] !== "number") return null;
+  const { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security } =
+    v as unknown as MeshConfig;
+  const mesh = { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security };
+  return checkMesh(mesh) === null ? mesh : null;
+}
+
+/** The configuration as canonical JSON, fields in one fixed order. */
+export function meshText(mesh: MeshConfig): string {
+  const { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security } = mesh;
+  return JSON.stringify({ network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security });
+}
+
+/** 16 hexadecimal digits that differ when any value of the configuration does. */
+export function meshHash(mesh: MeshConfig): string {
+  return createHash("sha256").update(`ovltun mesh ${meshText(mesh)}`).digest("hex").slice(0, 16);
+}
+
+/** The network id of a plain mesh: of its name alone, 32 hexadecimal digits. */
+export function plainNetworkId(networkName: string): string {
+  return createHash("sha256").update(`ovltun plain ${networkName}`).digest("hex").slice(0, 32);
+}
+
+/** What differs between two configurations, naming both values: "network 10.1.0.0/16 here, 10.2.0.0/16 there". */
+export function meshDifference(here: MeshConfig, there: MeshConfig): string {
+  const names: readonly (keyof MeshConfig)[] = [
+    "network",
+    "subnetLen",
+    "subnetMin",
+    "subnetMax",
+    "backend",
+    "vni",
+    "vxlanPort",
+    "security",
+  ];
+  return names.filter((n) => here[n] !== there[n]).map((n) => `${n} ${here[n]} here, ${there[n]} there`).join(
+    "; ",
+  );
+}
+
+/** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */
+export function contradiction(settings: Settings, mesh: MeshConfig): string | null {
+  const asked: readonly [string, string | number | null, string | number][] = [
+    ["--network", settings.networkExplicit ? settings.network : null, mesh.network],
+    ["--subnet-len", settings.subnetLen, mesh.subnetLen],
+    ["--subnet-min", settings.subnetMin, mesh.subnetMin],
+    ["--subnet-max", settings.subnetMax, mesh.subnetMax],
+    ["--backend", settings.backend, mesh.backend],
+    ["--vni", settings.vni, mesh.vni],
+    ["--vxlan-port", settings.vxlanPort, mesh.vxlanPort],
+  ];
+  for (const [flag, want, is] of asked) {
+    if (want !== null && want !== is) {
+      return `${flag} says "${want}", but the mesh has "${is}" (leave ${flag} out to join it)`;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,190 @@
+// The control plane of one node, and the one class the daemon uses: events in, actions out, a view on demand. It holds
+// no clock, no socket and no file; the same class runs in the daemon and, by the dozen, in the tests' simulated
+// networks. What happens in which order on each event can be read here; the decisions are in the files it calls.
+
+import { type Identity, shortId } from "../crypto/identity.ts";
+import type { Random } from "../ports.ts";
+import { TYPE_GOSSIP_PLAIN, TYPE_HELLO, TYPE_PROBE } from "../wire/datagram.ts";
+import { Core } from "./core.ts";
+import type { Action, ControlEvent, Settings } from "./events.ts";
+import { receiveGossip, spreadNews, tickLinks } from "./gossip.ts";
+import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
+import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
+import type { LinkEvent } from "./links.ts";
+import { buildView } from "./node_view.ts";
+import { cloneMessage, performMembership, wantLink } from "./records.ts";
+import type { StoredState } from "./state.ts";
+import type { NodeView } from "./view.ts";
+import { logWaiting } from "./waiting.ts";
+
+const RELEASE_MS = 1500;
+const RELEASE_AGAIN_MS = 200;
+const STORE_EVERY_MS = 5000;
+
+export class ControlPlane {
+  readonly #core: Core;
+  readonly #stored: StoredState | null;
+  #started = false;
+  #releasingSince: number | null = null;
+
+  /** `stored` is what the last `persist` action carried, or null. Nothing happens before the first event. */
+  constructor(
+    settings: Settings,
+    identity: Identity,
+    stored: StoredState | null,
+    random: Random,
+    now: number,
+  ) {
+    this.#core = new Core(settings, identity, random, now);
+    this.#stored = stored;
+  }
+
+  /** Takes in one event; returns what to do, in order. Empty after a refusal, a release or a leave. */
+  handle(event: ControlEvent, now: number): Action[] {
+    const core = this.#core;
+    if (core.ended) return [];
+    if (!this.#started) {
+      this.#started = true;
+      start(core, this.#stored, now);
+    }
+    if (!core.ended) this.#on(event, now);
+    if (!core.ended) this.#settle(event.kind === "tick", now);
+    return core.out.drain();
+  }
+
+  /** Everything known, as plain data. */
+  view(now: number): NodeView {
+    return buildView(this.#core, now);
+  }
+
+  #on(event: ControlEvent, now: number): void {
+    const core = this.#core;
+    switch (event.kind) {
+      case "tick":
+        return this.#tick(now);
+      case "datagram":
+        return this.#receive(event.bytes, event.from, event.at, now);
+      case "unknownIndex":
+        return core.links.poke(event.from, now);
+      case "seeds":
+        for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
+        core.seeds = event.seeds;
+        for (const { text, endpoints } of event.seeds) core.links.targets.name("seeds", text, endpoints, now);
+        return core.links.tick(now);
+      case "ownEndpoints":
+        if (core.own.setEndpoints(event.endpoints) && core.mesh !== null && core.informed) {
+          rewriteOwn(core, "epoch");
+        }
+        return;
+      case "release":
+        return this.#release(now);
+      case "leave":
+        return this.#leave();
+    }
+  }
+
+  #receive(bytes: Uint8Array, from: string, at: number, now: number): void {
+    const core = this.#core;
+    switch (bytes[0]) {
+      case TYPE_HELLO:
+        for (const event of core.links.receive(bytes, from, now)) this.#onLink(event, now);
+        return;
+      case TYPE_GOSSIP_PLAIN:
+        return receiveGossip(core, bytes, from, now);
+      case TYPE_PROBE: {
+        const id = core.roundTrips.receive(bytes, from, at);
+        const link = id === null ? undefined : core.links.get(id);
+        if (link !== undefined) link.lastHeardAt = now;
+      }
+    }
+  }
+
+  #onLink(event: LinkEvent, now: number): void {
+    const core = this.#core;
+    switch (event.kind) {
+      case "up": {
+        const { link } = event;
+        core.changed = core.stale = true;
+        core.sync.forget(link.id);
+        core.roundTrips.start(link.id, link.endpoint!, now);
+        core.out.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
+        wantLink(core, link.id, now);
+        if (core.mesh !== null && !link.member) tellConfig(core, link);
+        return beginSync(core, link, now);
+      }
+      case "seen":
+        if (core.own.observe(event.endpoint) && core.mesh !== null && core.informed) {
+          rewriteOwn(core, "epoch");
+        }
+        return;
+      case "clone":
+        return this.#onClone(event.from, event.boot, event.member, now);
+    }
+  }
+
+  // Another host has our keys. A joiner gives way to a member; else the lesser boot nonce does, on both sides alike.
+  #onClone(from: string, boot: string, member: boolean, now: number): void {
+    const core = this.#core;
+    const message = `The host at ${from} runs with the identity of this one (a cloned state directory?)`;
+    core.warn(`clone ${from}`, message);
+    if (core.out.due(`clone log ${from}`, 60_000, now)) core.out.log("error", message, { from });
+    const weAreMember = core.mesh !== null;
+    const weLose = weAreMember === member ? core.own.bootNonce < boot : !weAreMember;
+    if (weLose) core.refuse(cloneMessage(`the host at ${from}`));
+  }
+
+  #tick(now: number): void {
+    const core = this.#core;
+    core.links.tick(now);
+    tickJoining(core, now);
+    if (core.ended) return;
+    if (core.mesh !== null && core.informed) {
+      performMembership(core, core.membership.tick(now), now);
+    }
+    tickLinks(core, now);
+    logWaiting(core, now);
+    if (core.stale && core.mesh !== null && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
+  }
+
+  // What may follow from any event.
+  #settle(tick: boolean, now: number): void {
+    const core = this.#core;
+    if (this.#releasingSince !== null) this.#continueRelease(now);
+    else stepLease(core, now);
+    if (core.ended) return;
+    if (core.informed && (tick || core.changed)) spreadNews(core, now);
+    if (core.changed) core.out.push({ kind: "reconcile" });
+    core.changed = false;
+  }
+
+  #release(now: number): void {
+    const core = this.#core;
+    if (this.#releasingSince !== null) return;
+    this.#releasingSince = now;
+    if (core.mesh === null || !core.informed) return;
+    core.own.gone = true;
+    core.spoken = true;
+    performLease(core, core.lease.release(), now);
+  }
+
+  #continueRelease(now: number): void {
+    const core = this.#core;
+    const others = core.membership.living().filter((m) => core.agreedLink(m.id) !== null);
+    const heard = others.some((m) => core.lease.hasAck(m.id));
+    if (heard || others.length === 0 || now - this.#releasingSince! >= RELEASE_MS) {
+      core.ended = true;
+      core.out.push({ kind: "released" });
+    } else if (core.out.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
+  }
+
+  // By our own word dead: nobody need wait for the suspicion to run out. Our lease stays ours.
+  #leave(): void {
+    const core = this.#core;
+    const statement = { id: core.identity.id, incarnation: core.own.incarnation, state: 2 } as const;
+    for (const link of core.agreedLinks()) {
+      core.say(link, { kind: "push", ack: false, statements: [statement] });
+    }
+    if (core.mesh !== null && core.informed) core.persist();
+    core.ended = true;
+  }
+}

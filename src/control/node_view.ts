@@ -1,0 +1,123 @@
+// Builds the view: everything the daemon, the API and reconcile may know, copied out of the tables. Called when
+// somebody asks or something changed, never per packet.
+
+import { shortId } from "../crypto/identity.ts";
+import { formatAddress, parsePrefix } from "../wire/address.ts";
+import type { Contender } from "./claims.ts";
+import type { Core } from "./core.ts";
+import type { NodeRecord } from "./record.ts";
+import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
+import { waitingFor } from "./waiting.ts";
+
+/** A snapshot of what is known. */
+export function buildView(core: Core, now: number): NodeView {
+  const { held, lost } = core.holdings();
+  // BOUNDED: one per claim
+  const subnets = new Map<string, string>();
+  for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
+  const peers: PeerView[] = [];
+  for (const record of core.store.records()) {
+    if (record.id === core.identity.id || record.gone) continue;
+    peers.push(peerView(core, record, subnets.get(record.id) ?? null));
+  }
+  peers.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const leases = [
+    ...held.map((c) => leaseView(core, c, false)),
+    ...lost.map(({ claim }) => leaseView(core, claim, true)),
+  ].sort((a, b) => compareSubnets(a.subnet, b.subnet));
+  return { own: ownView(core, now), peers, leases };
+}
+
+function ownView(core: Core, now: number): OwnView {
+  const subnet = core.lease.claim?.subnet ?? null;
+  const conflicts = core.holdings().lost.map(({ claim, to }) =>
+    `${nameOf(core, claim.nodeId)} and ${nameOf(core, to.nodeId)} both claim ${claim.subnet}; ` +
+    `${nameOf(core, to.nodeId)} holds it`
+  );
+  return {
+    id: core.identity.id,
+    name: core.settings.name,
+    networkId: core.networkId,
+    leaseState: core.lease.state,
+    subnet,
+    address: subnet === null ? null : formatAddress(parsePrefix(subnet)!.address),
+    vtepMac: core.own.vtepMac,
+    mesh: core.mesh,
+    endpoints: core.own.endpoints,
+    waitingFor: waitingFor(core, now),
+    warnings: [...core.warnings.values(), ...conflicts.slice(0, 16)],
+    startedAt: core.startedAt,
+  };
+}
+
+function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerView {
+  const member = core.membership.get(record.id);
+  const link = core.agreedLink(record.id);
+  return {
+    id: record.id,
+    name: record.name,
+    subnet,
+    state: member?.state ?? "dead",
+    since: member?.since ?? core.startedAt,
+    endpoint: link?.endpoint ?? null,
+    link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
+    lastHelloAt: link?.lastHelloAt ?? null,
+    rttMs: core.roundTrips.rttMs(record.id),
+    vtepMac: record.vtepMac,
+    endpoints: record.endpoints,
+    tried: triedEndpoints(core, record),
+    version: record.version,
+  };
+}
+
+function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
+  const endpoints = new Set(record.endpoints);
+  const link = core.links.get(record.id);
+  if (link?.endpoint) endpoints.add(link.endpoint);
+  return [...endpoints].map((endpoint) => {
+    const target = core.links.targets.get(endpoint);
+    return {
+      endpoint,
+      lastTriedAt: target?.lastTriedAt ?? null,
+      outcome: target?.outcome ?? "not tried yet",
+    };
+  });
+}
+
+function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
+  const own = c.nodeId === core.identity.id;
+  if (c.reserved) {
+    const name = `static peer of ${nameOf(core, c.nodeId)}`;
+    return {
+      subnet: c.subnet,
+      nodeId: null,
+      name,
+      state: "static",
+      reserved: true,
+      endpoint: null,
+      vtepMac: null,
+    };
+  }
+  const member = core.membership.get(c.nodeId);
+  return {
+    subnet: c.subnet,
+    nodeId: c.nodeId,
+    name: nameOf(core, c.nodeId),
+    state: lost ? "conflict" : own ? core.lease.state : member?.state ?? "dead",
+    reserved: false,
+    endpoint: own ? core.own.endpoints[0] ?? null : core.agreedLink(c.nodeId)?.endpoint ?? null,
+    vtepMac: own ? core.own.vtepMac : core.store.get(c.nodeId)?.vtepMac ?? null,
+  };
+}
+
+function nameOf(core: Core, id: string): string {
+  return core.store.get(id)?.name ?? shortId(id);
+}
+
+function compareSubnets(a: string, b: string): number {
+  const [p, q] = [parsePrefix(a)!, parsePrefix(b)!];
+  for (let i = 0; i < 16; i++) {
+    if (p.address[i] !== q.address[i]) return p.address[i]! - q.address[i]!;
+  }
+  return p.length - q.length;
+}

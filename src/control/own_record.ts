@@ -1,0 +1,106 @@
+// Our own record: the one record that this node writes. Each change gives it a greater version: a new epoch for news,
+// a new incarnation for a new life (a start, a refutation, catching up with a later version of ourselves).
+// Whoever changes it persists the version before the record is told to anybody.
+
+import { type Identity, nodeMac } from "../crypto/identity.ts";
+import type { Random } from "../ports.ts";
+import { toHex } from "../wire/bytes.ts";
+import type { Settings } from "./events.ts";
+import { type Claim, ENDPOINTS_MAX, type NodeRecord, recordName, RESERVED_MAX } from "./record.ts";
+import { signRecord, VERSION_LIMIT } from "./record.ts";
+
+const OBSERVED_MAX = 3;
+const CLONE_ROUNDS = 3;
+
+export class OwnRecord {
+  readonly bootNonce: string;
+  incarnation = 0;
+  epoch = 0;
+  gone = false;
+  claim: Claim | null = null;
+  readonly #identity: Identity;
+  readonly #settings: Settings;
+  readonly #networkId: string;
+  #endpoints: readonly string[];
+  // Where others see us, newest last. BOUNDED: ≤ OBSERVED_MAX
+  #observed: string[] = [];
+  // How often a boot nonce outdid us. BOUNDED: ≤ 64
+  readonly #foreign = new Map<string, number>();
+
+  constructor(identity: Identity, settings: Settings, networkId: string, random: Random) {
+    this.#identity = identity;
+    this.#settings = settings;
+    this.#networkId = networkId;
+    this.#endpoints = settings.ownEndpoints;
+    this.bootNonce = toHex(random.bytes(8));
+  }
+
+  /** What we advertise: our own knowledge first, then where others see us. */
+  get endpoints(): readonly string[] {
+    return [...new Set([...this.#endpoints, ...this.#observed])].slice(0, ENDPOINTS_MAX);
+  }
+
+  get vtepMac(): string {
+    return nodeMac(this.#identity.id);
+  }
+
+  /** True when it changes what we advertise. */
+  setEndpoints(endpoints: readonly string[]): boolean {
+    const before = this.endpoints.join(" ");
+    this.#endpoints = endpoints;
+    return this.endpoints.join(" ") !== before;
+  }
+
+  /** A peer sees us there. True when it changes what we advertise. */
+  observe(endpoint: string): boolean {
+    if (this.#endpoints.includes(endpoint) || this.#observed.includes(endpoint)) return false;
+    const before = this.endpoints.join(" ");
+    this.#observed = [...this.#observed, endpoint].slice(-OBSERVED_MAX);
+    return this.endpoints.join(" ") !== before;
+  }
+
+  /**
+   * A record with our id and another boot nonce, not older than ours. True when its writer must be running now: it has
+   * outdone us CLONE_ROUNDS times, and a former life of ours cannot answer.
+   */
+  sawForeign(record: NodeRecord): boolean {
+    const times = (this.#foreign.get(record.bootNonce) ?? 0) + 1;
+    if (this.#foreign.size < 64 || this.#foreign.has(record.bootNonce)) {
+      this.#foreign.set(record.bootNonce, times);
+    }
+    return times >= CLONE_ROUNDS;
+  }
+
+  /** Starts a new life above any version that others may know. */
+  incarnateAbove(incarnation: number): void {
+    this.incarnation = Math.min(Math.max(this.incarnation, incarnation) + 1, VERSION_LIMIT - 1);
+    this.epoch = 0;
+  }
+
+  /** The next version within this life. */
+  nextEpoch(): void {
+    this.epoch = Math.min(this.epoch + 1, VERSION_LIMIT - 1);
+  }
+
+  /** The record of the present version, signed. */
+  sign(): NodeRecord {
+    const settings = this.#settings;
+    return signRecord({
+      id: this.#identity.id,
+      staticKey: this.#identity.staticKey,
+      networkId: this.#networkId,
+      name: recordName(settings.name),
+      incarnation: this.incarnation,
+      epoch: this.epoch,
+      bootNonce: this.bootNonce,
+      claims: this.claim === null ? [] : [this.claim],
+      reserved: this.gone ? [] : settings.staticPeers.map((p) => p.subnet).slice(0, RESERVED_MAX),
+      endpoints: this.endpoints,
+      vtepMac: this.vtepMac,
+      version: recordName(settings.version).slice(0, 32),
+      capabilities: [],
+      security: "plain",
+      gone: this.gone,
+    }, this.#identity);
+  }
+}

@@ -1,0 +1,193 @@
+// A node's signed record: who it is, what it claims, where it may be reached. Only its owner writes it, under a
+// version (incarnation, epoch) that only grows; everybody else passes the bytes on as they came. The bytes are a
+// MessagePack map with short keys, followed by the Ed25519 signature over them, so that fields of later versions
+// survive nodes which do not know them. A record fits in one gossip datagram.
+
+import { Packr } from "msgpackr/pack";
+import { Unpackr } from "msgpackr/unpack";
+import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
+import { formatEndpoint, formatPrefix, parseEndpoint, parseMac, parsePrefix } from "../wire/address.ts";
+import { fromHex, toHex } from "../wire/bytes.ts";
+
+/** A subnet and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
+export interface Claim {
+  readonly subnet: string;
+  readonly stamp: number;
+}
+
+/** What a record says; its owner's id and keys are hexadecimal. */
+export interface RecordContent {
+  readonly id: string;
+  readonly staticKey: string;
+  /** Network id, so that a record of one network means nothing in another. */
+  readonly networkId: string;
+  readonly name: string;
+  readonly incarnation: number;
+  readonly epoch: number;
+  /** Random, new at every start: tells two hosts with one identity apart; 16 hexadecimal digits. */
+  readonly bootNonce: string;
+  readonly claims: readonly Claim[];
+  /** Subnets of static peers, which nobody may claim. */
+  readonly reserved: readonly string[];
+  readonly endpoints: readonly string[];
+  readonly vtepMac: string;
+  /** Version of the program. */
+  readonly version: string;
+  readonly capabilities: readonly string[];
+  readonly security: "plain";
+  /** The node gave its lease back and is gone for good. */
+  readonly gone: boolean;
+}
+
+export interface NodeRecord extends RecordContent {
+  /** The bytes as signed, signature included. Never changed. */
+  readonly raw: Uint8Array;
+}
+
+/** Versions and stamps stay below this. */
+export const VERSION_LIMIT = 2 ** 48;
+export const RECORD_MAX_LEN = 960;
+export const RESERVED_MAX = 16;
+export const ENDPOINTS_MAX = 8;
+const CLAIMS_MAX = 8;
+const NAME_MAX = 63;
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+
+/** Signs what a record says. RangeError when it does not fit in a datagram. */
+export function signRecord(content: RecordContent, identity: Identity): NodeRecord {
+  const payload = packr.pack({
+    d: fromHex(content.id),
+    x: fromHex(content.staticKey),
+    w: fromHex(content.networkId),
+    n: content.name,
+    i: content.incarnation,
+    e: content.epoch,
+    b: fromHex(content.bootNonce),
+    c: content.claims.map((claim) => [claim.subnet, claim.stamp]),
+    r: content.reserved,
+    p: content.endpoints,
+    m: content.vtepMac,
+    v: content.version,
+    f: content.capabilities,
+    s: content.security,
+    g: content.gone,
+  });
+  const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
+  raw.set(payload);
+  raw.set(identity.sign(raw.slice(0, payload.length)), payload.length);
+  if (raw.length > RECORD_MAX_LEN) {
+    throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
+  }
+  return { ...content, raw };
+}
+
+/** The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. */
+export function openRecord(raw: Uint8Array): NodeRecord | null {
+  const content = decodeRecord(raw);
+  if (content === null) return null;
+  const end = raw.length - SIGNATURE_LEN;
+  return verifySignature(content.id, raw.slice(0, end), raw.slice(end)) ? content : null;
+}
+
+/** The record's fields with the signature unchecked: to see whether it is worth the check. */
+export function decodeRecord(raw: Uint8Array): NodeRecord | null {
+  if (raw.length <= SIGNATURE_LEN || raw.length > RECORD_MAX_LEN) return null;
+  let map: unknown;
+  try {
+    map = unpackr.unpack(raw.slice(0, raw.length - SIGNATURE_LEN));
+  } catch {
+    return null;
+  }
+  if (typeof map !== "object" || map === null) return null;
+  const f = map as Record<string, unknown>;
+  const id = hexOf(f["d"], 32), staticKey = hexOf(f["x"], 32);
+  const networkId = hexOf(f["w"], 16), bootNonce = hexOf(f["b"], 8);
+  const claims = listOf(f["c"], CLAIMS_MAX, claimOf);
+  const reserved = listOf(f["r"], RESERVED_MAX, prefixOf);
+  const endpoints = listOf(f["p"], ENDPOINTS_MAX, endpointOf);
+  const capabilities = listOf(f["f"], 16, (c) => wordOf(c, 32));
+  const name = wordOf(f["n"], NAME_MAX), version = wordOf(f["v"], 32), vtepMac = macOf(f["m"]);
+  const incarnation = f["i"], epoch = f["e"];
+  if (id === null || staticKey === null || networkId === null || bootNonce === null) return null;
+  if (claims === null || reserved === null || endpoints === null || capabilities === null) return null;
+  if (name === null || version === null || vtepMac === null || f["s"] !== "plain") return null;
+  if (!isVersion(incarnation) || !isVersion(epoch)) return null;
+  const content = {
+    id,
+    staticKey,
+    networkId,
+    name,
+    incarnation,
+    epoch,
+    bootNonce,
+    claims,
+    reserved,
+    endpoints,
+  };
+  return {
+    ...content,
+    vtepMac,
+    version,
+    capabilities,
+    security: "plain",
+    gone: f["g"] === true,
+    raw: raw.slice(),
+  };
+}
+
+/** A host's name as a record may carry it: printable, at most 63 characters. */
+export function recordName(name: string): string {
+  return [...name].filter(isPrintable).join("").slice(0, NAME_MAX) || "unnamed";
+}
+
+function isPrintable(character: string): boolean {
+  return character > " " && character < "\x7f";
+}
+
+function isVersion(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < VERSION_LIMIT;
+}
+
+function hexOf(value: unknown, length: number): string | null {
+  return value instanceof Uint8Array && value.length === length ? toHex(value) : null;
+}
+
+function wordOf(value: unknown, max: number): string | null {
+  return typeof value === "string" && value.length <= max && [...value].every(isPrintable) ? value : null;
+}
+
+function macOf(value: unknown): string | null {
+  const mac = typeof value === "string" ? parseMac(value) : null;
+  return mac === null || (mac[0]! & 1) === 1 ? null : (value as string).toLowerCase();
+}
+
+function prefixOf(value: unknown): string | null {
+  const prefix = typeof value === "string" && value.length < 64 ? parsePrefix(value) : null;
+  return prefix === null ? null : formatPrefix(prefix);
+}
+
+function endpointOf(value: unknown): string | null {
+  const endpoint = typeof value === "string" && value.length < 64 ? parseEndpoint(value) : null;
+  return endpoint === null ? null : formatEndpoint(endpoint);
+}
+
+function claimOf(value: unknown): Claim | null {
+  if (!Array.isArray(value)) return null;
+  const subnet = prefixOf(value[0]);
+  const stamp: unknown = value[1];
+  return subnet === null || !isVersion(stamp) ? null : { subnet, stamp };
+}
+
+// Null when one element is malformed: half a record is none.
+function listOf<T>(value: unknown, max: number, read: (item: unknown) => T | null): T[] | null {
+  if (!Array.isArray(value) || value.length > max) return null;
+  const list: T[] = [];
+  for (const item of value as unknown[]) {
+    const read1 = read(item);
+    if (read1 === null) return null;
+    list.push(read1);
+  }
+  return list;
+}

@@ -1,0 +1,166 @@
+// Records and statements on their way in and our own on its way out. A record is verified once, when it is about to be
+// inserted. One that bears our own id and is not ours is a later life of ourselves (this disk was restored from a
+// backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
+
+import { shortId } from "../crypto/identity.ts";
+import type { RecordItem, Statement } from "../wire/gossip.ts";
+import type { Core } from "./core.ts";
+import { performLease, rewriteOwn } from "./lease_steps.ts";
+import type { MembershipAction } from "./membership.ts";
+import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
+import { compareRecords, compareVersions } from "./store.ts";
+
+const LOG_EVERY_MS = 60_000;
+
+/** Takes in a record that somebody pushed. */
+export function takeRecord(core: Core, item: RecordItem, now: number): void {
+  const decoded = decodeRecord(item.raw);
+  if (decoded === null || decoded.networkId !== core.networkId) return;
+  const known = core.store.get(decoded.id);
+  const own = decoded.id === core.identity.id;
+  if (known !== undefined) {
+    const order = compareRecords(decoded, known);
+    if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
+      if (!own) {
+        performMembership(
+          core,
+          core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
+          now,
+        );
+      }
+      return;
+    }
+  }
+  const record = openRecord(item.raw);
+  if (record === null) return;
+  if (own) takeOwn(core, record, now);
+  else insertRecord(core, record, item, now);
+}
+
+/** A record from the disk: known, but not heard of yet. */
+export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
+  if (record.id === core.identity.id || record.networkId !== core.networkId) return;
+  core.store.insert(record);
+  if (record.gone) return;
+  core.membership.remember(record.id, now);
+  const endpoints = endpoint === null ? record.endpoints : [...new Set([endpoint, ...record.endpoints])];
+  core.links.want(record.id, endpoints, false, now);
+}
+
+function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
+  const { delta, clone } = core.store.insert(record);
+  if (clone) reportClone(core, record, now);
+  if (delta === null) return;
+  core.stale = true;
+  core.changed = true;
+  core.news.add({ kind: "record", id: record.id }, core.store.size);
+  if (record.gone) {
+    core.membership.remove(record.id);
+    core.roundTrips.forget(record.id);
+    core.links.unwant(record.id, now);
+    return;
+  }
+  performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
+  wantLink(core, record.id, now);
+}
+
+/** Tells the links where a node may be found. */
+export function wantLink(core: Core, id: string, now: number): void {
+  const record = core.store.get(id);
+  if (record === undefined || record.gone || id === core.identity.id) return;
+  const last = core.links.get(id)?.endpoint ?? null;
+  const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
+  const endpoints = [...new Set([...(last === null ? [] : [last]), ...record.endpoints, ...remembered])];
+  core.links.want(id, endpoints, core.membership.get(id)?.state === "dead", now);
+}
+
+/** Takes in what somebody says about a node's life. */
+export function takeStatement(core: Core, statement: Statement, now: number): void {
+  performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now), now);
+}
+
+/** Performs what membership decided. */
+export function performMembership(core: Core, actions: readonly MembershipAction[], now: number): void {
+  for (const action of actions) {
+    switch (action.kind) {
+      case "ping":
+      case "pong": {
+        const items = core.itemsOf(core.news.piggyback().slice(0, 2));
+        const about = core.membership.statement(action.to);
+        const statements = about !== null && about.state !== 0
+          ? [about, ...items.statements]
+          : items.statements;
+        core.say(core.agreedLink(action.to), {
+          kind: action.kind,
+          seq: action.seq,
+          records: items.records,
+          statements,
+        });
+        break;
+      }
+      case "ask":
+        core.say(core.agreedLink(action.via), {
+          kind: "ping-request",
+          seq: action.seq,
+          target: action.target,
+        });
+        break;
+      case "refute":
+        rewriteOwn(core, { above: action.above });
+        break;
+      case "changed":
+        stateChanged(core, action, now);
+    }
+  }
+}
+
+function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }, now: number): void {
+  const { member, before, tell } = action;
+  core.changed = true;
+  if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
+  const name = core.store.get(member.id)?.name ?? shortId(member.id);
+  if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
+    const level = member.state === "dead" ? "warning" : "info";
+    core.out.log(level, `${name} is ${member.state}`, { peer: shortId(member.id) });
+  }
+  if (member.state === "dead") {
+    core.links.down(member.id, now);
+    core.roundTrips.forget(member.id);
+    core.sync.forget(member.id);
+  }
+  wantLink(core, member.id, now);
+}
+
+function reportClone(core: Core, record: NodeRecord, now: number): void {
+  const message =
+    `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was a state directory ` +
+    "cloned, or restored from a backup? Remove identity.json on one of them";
+  core.warn(`clone ${record.id}`, message);
+  if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
+    core.out.log("error", message, { peer: shortId(record.id) });
+  }
+}
+
+// A record of our own that we did not write in this run.
+function takeOwn(core: Core, record: NodeRecord, now: number): void {
+  const { incarnation, epoch, bootNonce } = core.own;
+  if (record.bootNonce === bootNonce) return; // our own words come back
+  const order = compareVersions(record, { incarnation, epoch });
+  if (order < 0) return;
+  const answered = core.own.sawForeign(record);
+  if (order === 0 || answered) reportClone(core, record, now);
+  if (answered && bootNonce < record.bootNonce) {
+    core.refuse(cloneMessage("another host of this mesh"));
+    return;
+  }
+  if (!answered) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
+  core.own.claim = core.lease.claim;
+  core.own.gone = false;
+  rewriteOwn(core, { above: record.incarnation });
+}
+
+/** What a user reads whose host runs with another's identity. */
+export function cloneMessage(where: string): string {
+  return `${where} runs with the identity of this one (a cloned state directory?). Stop ovltun here, remove its ` +
+    "state directory (down --purge), and start it again: it will get an identity and a lease of its own";
+}

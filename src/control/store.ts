@@ -1,0 +1,112 @@
+// The merged records of all nodes: per node the greatest version, a join in the sense of CRDTs, so the order and the
+// number of deliveries do not matter. Two contents under one version mean that two hosts run with one identity (or
+// that one was restored from a backup): the greater boot nonce wins, then the greater bytes, the same everywhere.
+// The store also keeps the bucket hashes over which two nodes compare what they have.
+
+import { createHash } from "node:crypto";
+import { MAX_PEERS } from "../ports.ts";
+import { putU48, toHex } from "../wire/bytes.ts";
+import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip.ts";
+import type { NodeRecord } from "./record.ts";
+
+/** A record with the hash that digests carry of it. */
+interface Entry {
+  readonly record: NodeRecord;
+  /** 6 bytes over version and content. */
+  readonly hash: Uint8Array;
+}
+
+export interface Insertion {
+  /** The record that is new to us, or null when we knew as much. */
+  readonly delta: NodeRecord | null;
+  /** Set when both have the same version and different content. */
+  readonly clone: boolean;
+}
+
+/** Negative when `a` is older than `b` by (incarnation, epoch), positive when newer, 0 when equal. */
+export function compareVersions(
+  a: { readonly incarnation: number; readonly epoch: number },
+  b: { readonly incarnation: number; readonly epoch: number },
+): number {
+  return a.incarnation - b.incarnation || a.epoch - b.epoch;
+}
+
+/** The total order of two records of one node: version, boot nonce, bytes. */
+export function compareRecords(a: NodeRecord, b: NodeRecord): number {
+  const version = compareVersions(a, b);
+  if (version !== 0) return version;
+  if (a.bootNonce !== b.bootNonce) return a.bootNonce < b.bootNonce ? -1 : 1;
+  const [rawA, rawB] = [toHex(a.raw), toHex(b.raw)];
+  return rawA === rawB ? 0 : rawA < rawB ? -1 : 1;
+}
+
+/** Which of the 32 buckets an id belongs to. */
+export function bucketOf(id: string): number {
+  return parseInt(id.slice(0, 2), 16) >>> 3;
+}
+
+export class Store {
+  // BOUNDED: one per node, ≤ MAX_PEERS
+  readonly #entries = new Map<string, Entry>();
+  #greatestStamp = 0;
+  #version = 0;
+
+  /** Merges one record whose signature was verified. */
+  insert(record: NodeRecord): Insertion {
+    const known = this.#entries.get(record.id);
+    if (known === undefined && this.#entries.size >= MAX_PEERS) return { delta: null, clone: false };
+    const order = known === undefined ? 1 : compareRecords(record, known.record);
+    const clone = known !== undefined && order !== 0 && compareVersions(record, known.record) === 0;
+    if (order <= 0) return { delta: null, clone };
+    this.#entries.set(record.id, { record, hash: contentHash(record) });
+    for (const claim of record.claims) this.#greatestStamp = Math.max(this.#greatestStamp, claim.stamp);
+    this.#version++;
+    return { delta: record, clone };
+  }
+
+  get(id: string): NodeRecord | undefined {
+    return this.#entries.get(id)?.record;
+  }
+
+  hash(id: string): Uint8Array | undefined {
+    return this.#entries.get(id)?.hash;
+  }
+
+  /** All records, in no order. */
+  *records(): Iterable<NodeRecord> {
+    for (const entry of this.#entries.values()) yield entry.record;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Changes with every change of the content: to know whether something derived is still right. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The greatest Lamport stamp ever seen in a claim. */
+  get greatestStamp(): number {
+    return this.#greatestStamp;
+  }
+
+  /** Per bucket the xor of its hashes, DIGEST_BUCKETS × BUCKET_HASH_LEN bytes; `except` is left out. */
+  bucketHashes(except: string | null): Uint8Array {
+    const hashes = new Uint8Array(DIGEST_BUCKETS * BUCKET_HASH_LEN);
+    for (const [id, { hash }] of this.#entries) {
+      if (id === except) continue;
+      const at = bucketOf(id) * BUCKET_HASH_LEN;
+      for (let i = 0; i < BUCKET_HASH_LEN; i++) hashes[at + i] = hashes[at + i]! ^ hash[i]!;
+    }
+    return hashes;
+  }
+}
+
+function contentHash(record: NodeRecord): Uint8Array {
+  const version = new Uint8Array(12);
+  putU48(version, 0, record.incarnation);
+  putU48(version, 6, record.epoch);
+  const hash = createHash("sha256").update(version).update(record.raw).digest();
+  return new Uint8Array(hash).slice(0, BUCKET_HASH_LEN);
+}

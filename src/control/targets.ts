@@ -1,0 +1,124 @@
+// The endpoints we try to reach: seeds, the endpoints of known nodes, and addresses from which a stranger has just
+// said hello. A target keeps the nonces under way and its backoff; when it is due and still needed is decided in
+// links.ts. Nothing here is inserted before a signature was verified, but for what the user or a record names.
+
+import { MAX_PEERS, type Random } from "../ports.ts";
+import { toHex } from "../wire/bytes.ts";
+
+const MAX_TARGETS = 2 * MAX_PEERS;
+const MAX_KNOCKS = 256;
+const NONCE_MS = 10_000;
+const NONCES_KEPT = 4;
+export const RETRY_MIN_MS = 500;
+export const RETRY_MAX_MS = 5000;
+
+export interface Target {
+  readonly endpoint: string;
+  /** Seeds (the user's words) that resolve to it. */
+  readonly seeds: Set<string>;
+  /** Nodes whose record or memory names it. BOUNDED: nodes behind one address, few */
+  readonly nodes: Set<string>;
+  /** A hello came from there, and we answer with our own until then. */
+  knockUntil: number;
+  /** Who answered there last. */
+  answeredBy: string | null;
+  nonces: { readonly nonce: string; readonly at: number }[];
+  /** Hellos since the last answer. */
+  tries: number;
+  nextAt: number;
+  firstTriedAt: number | null;
+  lastTriedAt: number | null;
+  outcome: string;
+}
+
+export class Targets {
+  // BOUNDED: ≤ MAX_TARGETS
+  readonly #targets = new Map<string, Target>();
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get(endpoint: string): Target | undefined {
+    return this.#targets.get(endpoint);
+  }
+
+  *all(): Iterable<Target> {
+    yield* this.#targets.values();
+  }
+
+  /** The target of an endpoint, new when need be; null when the table is full. */
+  obtain(endpoint: string, now: number): Target | null {
+    const known = this.#targets.get(endpoint);
+    if (known !== undefined) return known;
+    if (this.#targets.size >= MAX_TARGETS) return null;
+    const target: Target = {
+      endpoint,
+      seeds: new Set(),
+      nodes: new Set(),
+      knockUntil: 0,
+      answeredBy: null,
+      nonces: [],
+      tries: 0,
+      nextAt: now,
+      firstTriedAt: null,
+      lastTriedAt: null,
+      outcome: "not tried yet",
+    };
+    this.#targets.set(endpoint, target);
+    return target;
+  }
+
+  /** The target for an answer to a hello that came from there; null when too many strangers knock. */
+  knock(endpoint: string, now: number, forMs: number): Target | null {
+    if (!this.#targets.has(endpoint)) {
+      let knocks = 0;
+      for (const t of this.#targets.values()) if (t.seeds.size === 0 && t.nodes.size === 0) knocks++;
+      if (knocks >= MAX_KNOCKS) return null;
+    }
+    const target = this.obtain(endpoint, now);
+    if (target !== null) target.knockUntil = now + forMs;
+    return target;
+  }
+
+  /** Names the endpoints of a seed or a node, and takes it off all others. */
+  name(of: "seeds" | "nodes", key: string, endpoints: readonly string[], now: number): void {
+    for (const t of this.#targets.values()) if (!endpoints.includes(t.endpoint)) t[of].delete(key);
+    for (const endpoint of endpoints) this.obtain(endpoint, now)?.[of].add(key);
+  }
+
+  /** Drops what nobody names any more. */
+  sweep(now: number): void {
+    for (const [endpoint, t] of this.#targets) {
+      if (t.seeds.size === 0 && t.nodes.size === 0 && t.knockUntil < now) this.#targets.delete(endpoint);
+    }
+  }
+
+  /** A fresh nonce for a hello (or an ack that asks back) to the target. */
+  freshNonce(target: Target, now: number): string {
+    const nonce = toHex(this.#random.bytes(8));
+    target.nonces = [...target.nonces.filter((n) => now - n.at < NONCE_MS), { nonce, at: now }].slice(
+      -NONCES_KEPT,
+    );
+    return nonce;
+  }
+
+  /** Notes a hello: when the next is due doubles up to `maxMs`, with a quarter of jitter. */
+  tried(target: Target, steady: boolean, maxMs: number, now: number): void {
+    target.firstTriedAt ??= now;
+    target.lastTriedAt = now;
+    const doublings = steady ? 0 : Math.min(target.tries, 10);
+    const wait = Math.min(RETRY_MIN_MS * 2 ** doublings, maxMs);
+    target.nextAt = now + wait * (0.75 + this.#random.below(501) / 1000);
+    target.tries++;
+    if (target.tries > 1 && target.outcome === "not tried yet") target.outcome = "no answer";
+  }
+
+  /** Takes the nonce if it is one under way to this target: each is good once. */
+  redeem(target: Target, nonce: string, now: number): boolean {
+    const found = target.nonces.some((n) => n.nonce === nonce && now - n.at < NONCE_MS);
+    if (found) target.nonces = target.nonces.filter((n) => n.nonce !== nonce);
+    return found;
+  }
+}

@@ -1,0 +1,56 @@
+// Sentences for a person whose host is joining: whom it waits for, since when, and what to check.
+
+import type { Core } from "./core.ts";
+import type { WaitingFor } from "./view.ts";
+
+const FIRST_AGAIN_MS = 2000;
+const AGAIN_MS = 10_000;
+
+/** Whom we wait for. Empty once we may claim. */
+export function waitingFor(core: Core, now: number): WaitingFor[] {
+  if (core.ready || core.ended) return [];
+  const list = core.seeds.map((seed) => {
+    const targets = seed.endpoints.map((e) => core.links.targets.get(e));
+    const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
+    const seconds = Math.floor((now - since) / 1000);
+    const refused = targets.find((t) => t?.outcome.startsWith("refused"))?.outcome;
+    const own = targets.some((t) => t?.answeredBy === core.identity.id);
+    const answered = targets.some((t) => t?.answeredBy);
+    const message = `waiting for ${seed.text}${
+      seed.endpoints.length === 0
+        ? ": the name does not resolve (DNS? a typo?)"
+        : own
+        ? ": this is our own address"
+        : refused !== undefined
+        ? `: ${refused}`
+        : answered
+        ? `: it answers and is joining as well, ${core.joiners.size} other joiners heard`
+        : `, ${seconds} s without an answer (firewall? wrong network name? not started?)`
+    }`;
+    return { peer: seed.text, endpoints: seed.endpoints, since, message };
+  });
+  if (list.length > 0 || core.mesh === null) return list;
+  return waitingForKnown(core, now);
+}
+
+// Started from a stored mesh without a lease: any member we knew would do.
+function waitingForKnown(core: Core, now: number): WaitingFor[] {
+  const list: WaitingFor[] = [];
+  for (const record of core.store.records()) {
+    if (record.id === core.identity.id || record.gone || list.length >= 8) continue;
+    const seconds = Math.floor((now - core.startedAt) / 1000);
+    const where = record.endpoints[0] ?? "no endpoint known";
+    const message =
+      `waiting for ${record.name} (${where}), ${seconds} s without an answer (or start with --found)`;
+    list.push({ peer: record.name, endpoints: record.endpoints, since: core.startedAt, message });
+  }
+  return list;
+}
+
+/** Logs whom we wait for: at 2 s, and every 10 s. */
+export function logWaiting(core: Core, now: number): void {
+  if (core.ready || now - core.startedAt < FIRST_AGAIN_MS || !core.out.due("waiting", AGAIN_MS, now)) return;
+  for (const { message, peer } of waitingFor(core, now)) {
+    core.out.log("warning", message[0]!.toUpperCase() + message.slice(1), { peer });
+  }
+}

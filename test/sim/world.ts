@@ -1,0 +1,274 @@
+// N control planes in one process: a manual clock, a seeded lossy network, and for each node what the daemon would
+// do: perform the actions in order, tick every 100 ms, answer path probes as the data plane does, keep the state "on
+// disk" between two lives. Everything a test asserts can be read off the nodes.
+
+import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
+import type { Action, ControlEvent, Settings } from "../../src/control/events.ts";
+import { ControlPlane } from "../../src/control/node.ts";
+import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
+import type { NodeView } from "../../src/control/view.ts";
+import { answerProbe, decodeProbe, PROBE_ASK, TYPE_PROBE } from "../../src/wire/datagram.ts";
+import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
+import { ManualClock } from "../fakes/manual_clock.ts";
+import { SeededRandom } from "../fakes/seeded_random.ts";
+
+const TICK_MS = 100;
+
+export interface SimNode {
+  readonly name: string;
+  readonly endpoint: string;
+  identity: Identity;
+  settings: Settings;
+  seeds: readonly string[];
+  plane: ControlPlane | null;
+  /** What a persist wrote last, as text. */
+  disk: string | null;
+  nextTick: number;
+  readonly logs: { readonly at: number; readonly level: string; readonly message: string }[];
+  readonly leases: { readonly at: number; readonly from: string | null; readonly to: string | null }[];
+  refusal: string | null;
+  released: boolean;
+  reconciles: number;
+  persists: number;
+}
+
+export function settingsFor(name: string, change: Partial<Settings> = {}): Settings {
+  return {
+    name,
+    version: "0.1.0",
+    networkName: "ovltun",
+    found: false,
+    network: "10.42.0.0/16",
+    networkExplicit: false,
+    subnetLen: null,
+    subnetMin: null,
+    subnetMax: null,
+    subnetWish: null,
+    backend: null,
+    vni: null,
+    vxlanPort: null,
+    hasSeeds: false,
+    directRouting: false,
+    staticPeers: [],
+    ownEndpoints: [],
+    ...change,
+  };
+}
+
+export class World {
+  readonly clock = new ManualClock();
+  readonly random: SeededRandom;
+  readonly network: LossyNetwork;
+  readonly nodes: SimNode[] = [];
+  /** Each action as it is performed. */
+  onAction: ((node: SimNode, action: Action) => void) | null = null;
+  /** The data plane of these answers no probes. */
+  readonly deaf = new Set<string>();
+
+  constructor(seed: number, conditions: NetworkConditions = {}) {
+    this.random = new SeededRandom(seed);
+    this.network = new LossyNetwork(this.random, conditions);
+  }
+
+  /** A host, not started yet. Its network is its own pick, as the daemon would make it, unless `change` says. */
+  add(name: string, seeds: readonly string[] = [], change: Partial<Settings> = {}): SimNode {
+    const n = this.nodes.length + 1;
+    const endpoint = `192.168.${Math.floor(n / 200)}.${(n % 200) + 1}:8473`;
+    const pick = `10.${128 + this.random.below(100)}.0.0/16`;
+    const settings = settingsFor(name, {
+      network: pick,
+      hasSeeds: seeds.length > 0,
+      ownEndpoints: [endpoint],
+      ...change,
+    });
+    const identity = identityFromSeeds(this.random.bytes(32), this.random.bytes(32));
+    const node: SimNode = {
+      name,
+      endpoint,
+      identity,
+      settings,
+      seeds,
+      plane: null,
+      disk: null,
+      nextTick: Infinity,
+      logs: [],
+      leases: [],
+      refusal: null,
+      released: false,
+      reconciles: 0,
+      persists: 0,
+    };
+    this.nodes.push(node);
+    return node;
+  }
+
+  node(name: string): SimNode {
+    const node = this.nodes.find((n) => n.name === name);
+    if (node === undefined) throw new Error(`No node ${name}`);
+    return node;
+  }
+
+  start(node: SimNode): void {
+    const now = this.clock.now();
+    const stored: StoredState | null = node.disk === null ? null : stateFromJson(node.disk);
+    node.refusal = null;
+    node.plane = new ControlPlane(node.settings, node.identity, stored, this.random, now);
+    node.nextTick = now + TICK_MS;
+    const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
+    this.event(node, { kind: "seeds", seeds });
+  }
+
+  startAt(node: SimNode, at: number): void {
+    this.#starts.push({ node, at });
+  }
+  readonly #starts: { node: SimNode; at: number }[] = [];
+
+  /** As kill -9: nothing more is heard of it; the disk stays. */
+  stop(node: SimNode): void {
+    node.plane = null;
+    node.nextTick = Infinity;
+  }
+
+  event(node: SimNode, event: ControlEvent): void {
+    if (node.plane === null) return;
+    for (const action of node.plane.handle(event, this.clock.now())) this.#perform(node, action);
+  }
+
+  view(node: SimNode): NodeView {
+    if (node.plane === null) throw new Error(`${node.name} is not running`);
+    return node.plane.view(this.clock.now());
+  }
+
+  get running(): SimNode[] {
+    return this.nodes.filter((n) => n.plane !== null);
+  }
+
+  /** Lets `ms` of time pass. */
+  run(ms: number): void {
+    this.runUntil(() => false, ms);
+  }
+
+  /** Lets time pass until `done`, looked at after every tick; false when `ms` were not enough. */
+  runUntil(done: () => boolean, ms: number): boolean {
+    const end = this.clock.now() + ms;
+    for (;;) {
+      let next = this.network.nextArrival();
+      let ticking: SimNode | null = null;
+      let starting: { node: SimNode; at: number } | null = null;
+      for (const node of this.nodes) {
+        if (node.nextTick < next) [next, ticking] = [node.nextTick, node];
+      }
+      for (const s of this.#starts) {
+        if (s.at <= next) [next, starting] = [s.at, s];
+      }
+      if (next > end) {
+        this.clock.advanceTo(end);
+        return done();
+      }
+      this.clock.advanceTo(next);
+      if (starting !== null) {
+        this.#starts.splice(this.#starts.indexOf(starting), 1);
+        this.start(starting.node);
+      } else if (ticking !== null) {
+        ticking.nextTick = next + TICK_MS;
+        this.event(ticking, { kind: "tick" });
+        if (done()) return true;
+      } else this.#deliver();
+    }
+  }
+
+  endpointOf(nameOrEndpoint: string): string {
+    return this.nodes.find((n) => n.name === nameOrEndpoint)?.endpoint ?? nameOrEndpoint;
+  }
+
+  #deliver(): void {
+    const datagram = this.network.take();
+    if (datagram === undefined) return;
+    const node = this.nodes.find((n) => n.endpoint === datagram.to);
+    if (node === undefined || node.plane === null) return;
+    const { bytes, from, at } = datagram;
+    if (bytes[0] === TYPE_PROBE && decodeProbe(bytes, 0, bytes.length) === PROBE_ASK) {
+      if (this.deaf.has(node.name)) return;
+      answerProbe(bytes, 0, 0);
+      this.network.send(this.clock.now(), node.endpoint, from, bytes);
+      return;
+    }
+    this.event(node, { kind: "datagram", bytes, from, at });
+  }
+
+  #perform(node: SimNode, action: Action): void {
+    const now = this.clock.now();
+    this.onAction?.(node, action);
+    switch (action.kind) {
+      case "send":
+        this.network.send(now, node.endpoint, action.to, action.bytes);
+        break;
+      case "persist":
+        node.disk = stateToJson(action.state);
+        node.persists++;
+        break;
+      case "reconcile":
+        node.reconciles++;
+        break;
+      case "leaseChanged":
+        node.leases.push({ at: now, from: action.from, to: action.to });
+        break;
+      case "log":
+        node.logs.push({ at: now, level: action.level, message: action.message });
+        break;
+      case "refuse":
+        node.refusal = action.message;
+        this.stop(node);
+        break;
+      case "released":
+        node.released = true;
+        this.stop(node);
+    }
+  }
+}
+
+/** Confirmed, each with a subnet of its own, all in one mesh, all seeing one another alive over a link. */
+export function oneMesh(world: World, nodes = world.running): boolean {
+  return whyNotOneMesh(world, nodes) === null;
+}
+
+/** What is missing for oneMesh, for a test's message. */
+export function whyNotOneMesh(world: World, nodes = world.running): string | null {
+  const views = nodes.map((n) => world.view(n));
+  const subnets = new Set<string>();
+  for (const v of views) {
+    if (v.own.leaseState !== "confirmed" || v.own.subnet === null) {
+      return `${v.own.name} is ${v.own.leaseState}`;
+    }
+    if (v.own.mesh?.network !== views[0]!.own.mesh?.network) {
+      return `${v.own.name} has ${v.own.mesh?.network}`;
+    }
+    if (subnets.has(v.own.subnet)) return `${v.own.subnet} is held twice`;
+    subnets.add(v.own.subnet);
+  }
+  for (const v of views) {
+    for (const other of views) {
+      if (other === v) continue;
+      const peer = v.peers.find((p) => p.id === other.own.id);
+      if (peer === undefined) return `${v.own.name} does not know ${other.own.name}`;
+      if (peer.state !== "alive") return `${v.own.name} holds ${other.own.name} for ${peer.state}`;
+      if (peer.endpoint === null) return `${v.own.name} has no link to ${other.own.name}`;
+      if (peer.subnet !== other.own.subnet) return `${v.own.name} has ${peer.subnet} for ${other.own.name}`;
+    }
+  }
+  return null;
+}
+
+/** Two nodes that use one subnet at this moment, or null. */
+export function doubleUse(world: World, nodes = world.running): string | null {
+  // BOUNDED: one per node
+  const holders = new Map<string, string>();
+  for (const node of nodes) {
+    const { own } = world.view(node);
+    if (own.leaseState !== "confirmed" || own.subnet === null || own.mesh === null) continue;
+    const key = own.subnet;
+    if (holders.has(key)) return `${own.subnet}: ${holders.get(key)} and ${own.name}`;
+    holders.set(key, own.name);
+  }
+  return null;
+}
