@@ -14,14 +14,12 @@ import { ControlPlane } from "../control/node.ts";
 import { reconcile, type Wanted } from "../control/reconcile.ts";
 import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overlap.ts";
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
-import { advertisedAddresses, isOnLink, underlayMtu } from "../host/underlay.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { notifyReady } from "../sys/notify.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
-import { formatEndpoint, parseAddress } from "../wire/address.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { HostKeeper } from "./host_keeper.ts";
@@ -31,6 +29,7 @@ import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { openState, type StateStore } from "./state_store.ts";
+import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 
@@ -56,6 +55,7 @@ class Daemon {
   readonly #config: Config;
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
+  readonly #underlay: Underlay;
   /** Undone in reverse order by `close`. */
   readonly #cleanups: (() => void | Promise<void>)[] = [() => this.#net.close()];
   readonly #timers: ReturnType<typeof setInterval>[] = [];
@@ -67,8 +67,6 @@ class Daemon {
   #socket!: OpenedSocket;
   /** BOUNDED: our own, VXLAN, flannel. */
   readonly #sockets = new Map<number, OpenedSocket>();
-  #advertised: readonly string[] = [];
-  #seedAddresses: readonly string[] = [];
   #wanted: Wanted | null = null;
   #ready = false;
   #reconcileDue = false;
@@ -81,6 +79,7 @@ class Daemon {
 
   constructor(config: Config) {
     this.#config = config;
+    this.#underlay = new Underlay(this.#net, config);
   }
 
   async run(): Promise<number> {
@@ -111,17 +110,17 @@ class Daemon {
   async #startControl(): Promise<void> {
     const config = this.#config;
     const seeds = new Resolver(config.peers, config.port, (found) => {
-      this.#seedAddresses = found.flatMap((seed) => seed.endpoints).map(addressOfEndpoint);
+      this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
       this.#guard(() => this.#event({ kind: "seeds", seeds: found }));
     });
     const advertise = new Resolver(config.advertise, config.port, (found) => {
-      this.#advertised = found.flatMap((seed) => seed.endpoints);
+      this.#underlay.advertised = found.flatMap((seed) => seed.endpoints);
       this.#guard(() => this.#endpointsChanged());
     });
     const settings = settingsOf(
       config,
       randomNetwork(systemRandom, this.#net.routes()),
-      this.#ownEndpoints(),
+      this.#underlay.endpoints(),
     );
     this.#control = new ControlPlane(
       settings,
@@ -165,7 +164,7 @@ class Daemon {
 
   #endpointsChanged(): void {
     if (this.#control === undefined) return;
-    this.#event({ kind: "ownEndpoints", endpoints: this.#ownEndpoints() });
+    this.#event({ kind: "ownEndpoints", endpoints: this.#underlay.endpoints() });
   }
 
   /** A fault in any callback ends the process with a clear last line, not half of it. */
@@ -220,14 +219,8 @@ class Daemon {
     this.#lastHostCheck = systemClock.now();
     const view = this.#control.view(systemClock.now());
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
-    const addresses = this.#ownEndpoints().map(addressOfEndpoint);
-    const wanted = withMtu(
-      reconcile(view, settingsOf(this.#config, "", this.#ownEndpoints()), {
-        underlayMtu: underlayMtu(this.#net, addresses),
-        onLink: (address) => isOnLink(this.#net, address)?.link ?? null,
-      }),
-      this.#config.mtu,
-    );
+    const settings = settingsOf(this.#config, "", this.#underlay.endpoints());
+    const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), this.#config.mtu);
     this.#wanted = wanted;
     this.#openWantedSockets(wanted);
     this.#feed.apply(wanted);
@@ -293,19 +286,6 @@ class Daemon {
     }
   }
 
-  /** `--advertise` first, then our addresses with our port. */
-  #ownEndpoints(): string[] {
-    const addresses = advertisedAddresses(this.#net, {
-      iface: this.#config.iface,
-      towards: this.#seedAddresses,
-      exclude: this.#config.device,
-    });
-    const own = addresses.map((text) =>
-      formatEndpoint({ address: parseAddress(text)!, port: this.#config.port })
-    );
-    return [...new Set([...this.#advertised, ...own])];
-  }
-
   // ------------------------------------------------------------------------------------------- what is told
 
   #snapshot(): Snapshot {
@@ -319,7 +299,7 @@ class Daemon {
       slotOf: (key) => this.#feed.slotOf(key),
       device: this.#keeper.device,
       mtu: wanted.deviceMtu,
-      underlay: this.#ownEndpoints(),
+      underlay: this.#underlay.endpoints(),
       now,
       startedAt: this.#startedAt,
       pid: process.pid,
@@ -390,9 +370,4 @@ const NOTHING_WANTED: Wanted = {
 function withMtu(wanted: Wanted, mtu: number | null): Wanted {
   if (mtu === null) return wanted;
   return { ...wanted, deviceMtu: mtu, own: wanted.own === null ? null : { ...wanted.own, mtu } };
-}
-
-function addressOfEndpoint(endpoint: string): string {
-  const colon = endpoint.lastIndexOf(":");
-  return endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
 }

@@ -1,6 +1,6 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
 import { join } from "node:path";
-import { parseStoredState, type StoredState } from "../control/state.ts";
+import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
 import { logger } from "./log.ts";
 import {
@@ -30,7 +30,7 @@ export function openState(directory: string): StateStore {
     const identity = openIdentity(join(directory, IDENTITY_FILE));
     const read = readJsonFile(statePath);
     if (read.warning !== null) logger.warn(read.warning);
-    const stored = read.value === null ? null : parseStoredState(read.value);
+    const stored = read.value === null ? null : stateFromJson(JSON.stringify(read.value));
     return {
       identity,
       stored,
