@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as fix from "./fixture.ts";
+import { udp } from "./packets.ts";
+
+const OUT = udp(["10.42.1.5", "10.42.2.9"], new Uint8Array(9));
+
+test("attached descriptors are watched as what they are, and TUN no more once detached", () => {
+  const f = fix.fixture();
+  assert.deepEqual([...f.watched], [[0, "own"], [1, "vxlan"], [2, "flannel"], [3, "tun"]]);
+  f.dataPlane.apply({ kind: "detachTun" });
+  assert.deepEqual([...f.watched.keys()], [0, 1, 2]);
+  f.dataPlane.apply({ kind: "detachTun" });
+  f.tun.waiting.push(OUT);
+  assert.equal(f.dataPlane.pump("tun", 1), 0);
+});
+
+test("a socket attached after its peers knows their endpoints", () => {
+  const f = fix.fixture();
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  f.tun.waiting.push(OUT);
+  f.dataPlane.pump("tun", 1);
+  assert.equal(f.sockets.own.sent[0]!.to, fix.ENDPOINTS[0]);
+});
+
+test("an IPv6 endpoint on an IPv4 socket is a refused send", () => {
+  const f = fix.fixture();
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  const tunnel = {
+    encapsulation: "data" as const,
+    endpoint: "[fd00::2]:8473",
+    mtu: 1400,
+    sendIndex: 1,
+    receiveIndex: 256,
+    vni: 0,
+    mac: "",
+  };
+  f.dataPlane.apply({ kind: "setPeer", slot: fix.DATA_SLOT, tunnel });
+  assert.deepEqual(fix.sendOut(f, OUT), { sent: 1, "send-failed": 1 });
+});
+
+test("setOwn takes back the subnets that it no longer names", () => {
+  const f = fix.fixture();
+  const own = {
+    network: "10.42.0.0/16",
+    subnets: ["10.42.8.0/24"],
+    address: "10.42.8.0",
+    mac: fix.OWN_MAC,
+    mtu: 1400,
+  };
+  f.dataPlane.apply({ kind: "setOwn", own });
+  assert.deepEqual(fix.sendOut(f, OUT), { "not-ours": 1, "icmp-sent": 1 });
+  assert.deepEqual(fix.sendOut(f, udp(["10.42.8.1", "10.42.2.9"], new Uint8Array(9))), { sent: 1 });
+});
+
+test("dropRoute ends what addRoute began", () => {
+  const f = fix.fixture();
+  f.dataPlane.apply({ kind: "dropRoute", prefix: "10.42.2.0/24" });
+  assert.deepEqual(fix.sendOut(f, OUT), { "no-route": 1, "icmp-sent": 1 });
+  f.dataPlane.apply({ kind: "dropRoute", prefix: "10.42.2.0/24" });
+  f.dataPlane.apply({ kind: "addRoute", prefix: "10.42.2.9/32", slot: fix.FLANNEL_SLOT });
+  fix.sendOut(f, OUT);
+  assert.deepEqual(f.sockets.flannel.sent[0]!.bytes, OUT);
+});
+
+test("apply() throws TypeError for a route that is no prefix, and stops when told", () => {
+  const f = fix.fixture();
+  assert.throws(() => f.dataPlane.apply({ kind: "addRoute", prefix: "10.42.2.1/24", slot: 0 }), TypeError);
+  assert.equal(f.dataPlane.stopped, false);
+  f.dataPlane.apply({ kind: "stop" });
+  assert.equal(f.dataPlane.stopped, true);
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as peers from "../../src/dataplane/peer_table.ts";
+import { type Encapsulation, MAX_PEERS, type Tunnel } from "../../src/ports.ts";
+import { below, dirty, hex, seeded, untouchedOutside } from "../wire/seeded.ts";
+
+function tunnel(change: Partial<Tunnel> = {}): Tunnel {
+  return {
+    encapsulation: "data",
+    endpoint: "192.168.1.2:8473",
+    mtu: 1440,
+    sendIndex: 0xfffffff0,
+    receiveIndex: 0xabcdef00,
+    vni: 0,
+    mac: "",
+    ...change,
+  };
+}
+
+test("set() stores what the packet path asks for", () => {
+  const table = new peers.PeerTable();
+  table.set(7, tunnel());
+  table.set(8, tunnel({ encapsulation: "vxlan", vni: 0xffffff, mac: "02:00:00:00:00:ff", receiveIndex: 0 }));
+  table.set(MAX_PEERS - 1, tunnel({ encapsulation: "flannel", mtu: 1472, receiveIndex: 0 }));
+  assert.deepEqual([...table.encapsulation.subarray(6, 9)], [peers.NO_TUNNEL, peers.BY_DATA, peers.BY_VXLAN]);
+  assert.equal(table.encapsulation[MAX_PEERS - 1], peers.BY_FLANNEL);
+  assert.equal(table.mtu[7], 1440);
+  assert.equal(table.sendIndex[7], 0xfffffff0);
+  assert.equal(table.vni[8], 0xffffff);
+  const b = dirty(10);
+  table.copyMac(8, b, 2);
+  assert.deepEqual(b.slice(2, 8), hex("0200000000ff"));
+  assert.ok(untouchedOutside(b, 2, 8));
+});
+
+test("byIndex() ignores the lane and knows only tunnels of the data header", () => {
+  const table = new peers.PeerTable();
+  assert.equal(table.byIndex(0), -1);
+  table.set(0, tunnel());
+  assert.equal(table.byIndex(0xabcdef00), 0);
+  assert.equal(table.byIndex(0xabcdefff), 0);
+  assert.equal(table.byIndex(0xabcdee00), -1);
+  table.set(1, tunnel({ encapsulation: "vxlan", receiveIndex: 0 }));
+  assert.equal(table.byIndex(0), -1);
+  table.set(0, tunnel({ receiveIndex: 0x100 }));
+  assert.equal(table.byIndex(0xabcdef00), -1);
+  assert.equal(table.byIndex(0x1ff), 0);
+  table.drop(0);
+  assert.equal(table.byIndex(0x100), -1);
+  assert.equal(table.encapsulation[0], peers.NO_TUNNEL);
+});
+
+test("nextCounter() runs on through a changed endpoint and starts over with a new send index", () => {
+  const table = new peers.PeerTable();
+  table.set(3, tunnel());
+  assert.deepEqual([0, 1, 2].map(() => table.nextCounter(3)), [0, 1, 2]);
+  table.set(3, tunnel({ endpoint: "192.168.1.3:8473", mtu: 1280 }));
+  assert.equal(table.nextCounter(3), 3);
+  table.set(3, tunnel({ sendIndex: 5 }));
+  assert.equal(table.nextCounter(3), 0);
+});
+
+test("byIndex() agrees with a naive model through random set() and drop()", () => {
+  const random = seeded(17);
+  const table = new peers.PeerTable();
+  const model = new Map<number, Tunnel>();
+  const kinds: Encapsulation[] = ["data", "data", "vxlan", "flannel"];
+  for (let round = 0; round < 5000; round++) {
+    const slot = below(random, 20);
+    if (random() < 0.3) {
+      model.delete(slot);
+      table.drop(slot);
+    } else {
+      // The control plane gives no index to two peers at once.
+      const next = tunnel({
+        encapsulation: kinds[below(random, 4)]!,
+        receiveIndex: (slot * 4 + below(random, 4)) << 8,
+      });
+      model.set(slot, next);
+      table.set(slot, next);
+    }
+    const index = below(random, 80) << 8;
+    const held = [...model].find(([, t]) => t.encapsulation === "data" && t.receiveIndex === index);
+    assert.equal(table.byIndex(index | below(random, 256)), held?.[0] ?? -1);
+  }
+});

@@ -1,0 +1,116 @@
+/**
+ * A UDP socket in memory with the batches of sys/udp_socket.ts: `enqueue` only remembers positions, `flush`
+ * takes the bytes that lie there by then, `receive` fills this socket's own slots. Datagrams that arrive wait
+ * in `arriving`, those that left are in `sent`.
+ */
+import {
+  BATCH,
+  type DatagramSocket,
+  HEADROOM,
+  type PacketPool,
+  SLOT_CAPACITY,
+  SLOT_LENGTH,
+} from "../../src/ports.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isIpv4,
+  parseEndpoint,
+  sameEndpoint,
+} from "../../src/wire/address.ts";
+
+export interface SentDatagram {
+  readonly to: string;
+  readonly slot: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Arriving {
+  readonly bytes: Uint8Array;
+  readonly from: Endpoint;
+}
+
+export class MemorySocket implements DatagramSocket {
+  readonly #pool: PacketPool;
+  readonly #firstSlot: number;
+  readonly #family: 4 | 6;
+  readonly #destinations = new Map<number, Endpoint>();
+  readonly #queue: { at: number; length: number; slot: number }[] = [];
+  #received: Arriving[] = [];
+  readonly arriving: Arriving[] = [];
+  readonly sent: SentDatagram[] = [];
+  /** How many of the next datagrams to leave the kernel refuses. */
+  refuseNext = 0;
+  /** Datagrams the kernel is said to have discarded. */
+  overflowed = 0;
+
+  constructor(pool: PacketPool, firstSlot: number, family: 4 | 6 = 6) {
+    this.#pool = pool;
+    this.#firstSlot = firstSlot;
+    this.#family = family;
+  }
+
+  /** A datagram from the network. Throws TypeError for a source that is no endpoint. */
+  arrive(bytes: Uint8Array, from: string): void {
+    const endpoint = parseEndpoint(from);
+    if (endpoint === null) throw new TypeError(`Not an endpoint: "${from}"`);
+    this.arriving.push({ bytes, from: endpoint });
+  }
+
+  setDestination(slot: number, endpoint: string): void {
+    const parsed = parseEndpoint(endpoint);
+    if (parsed === null) throw new TypeError(`Not an endpoint: "${endpoint}"`);
+    if (this.#family === 4 && !isIpv4(parsed.address)) this.#destinations.delete(slot);
+    else this.#destinations.set(slot, parsed);
+  }
+
+  enqueue(at: number, length: number, slot: number): boolean {
+    if (this.#queue.length === BATCH) return false;
+    this.#queue.push({ at, length, slot });
+    return true;
+  }
+
+  flush(): number {
+    let refused = 0;
+    for (const { at, length, slot } of this.#queue.splice(0)) {
+      const to = this.#destinations.get(slot);
+      if (to === undefined || this.refuseNext > 0) {
+        refused++;
+        if (to !== undefined) this.refuseNext--;
+      } else this.sent.push({ to: formatEndpoint(to), slot, bytes: this.#pool.bytes.slice(at, at + length) });
+    }
+    return refused;
+  }
+
+  receive(): number {
+    this.#received = this.arriving.splice(0, BATCH);
+    this.#received.forEach(({ bytes }, i) => {
+      if (bytes.length > SLOT_CAPACITY) throw new RangeError(`No datagram has ${bytes.length} bytes`);
+      this.#pool.bytes.set(bytes, this.position(i));
+    });
+    return this.#received.length;
+  }
+
+  position(i: number): number {
+    return (this.#firstSlot + i) * SLOT_LENGTH + HEADROOM;
+  }
+
+  length(i: number): number {
+    return this.#received[i]!.bytes.length;
+  }
+
+  isFrom(i: number, slot: number, withPort: boolean): boolean {
+    const to = this.#destinations.get(slot);
+    if (to === undefined) return false;
+    const from = this.#received[i]!.from;
+    return sameEndpoint(withPort ? from : { ...from, port: to.port }, to);
+  }
+
+  source(i: number): string {
+    return formatEndpoint(this.#received[i]!.from);
+  }
+
+  overflows(): number {
+    return this.overflowed;
+  }
+}
