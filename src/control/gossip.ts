@@ -15,6 +15,7 @@ import type { Link } from "./links.ts";
 import { performMembership, takeRecord, takeStatement, wantLink } from "./records.ts";
 
 const ANTI_ENTROPY_MS = 3000;
+const INTRODUCE_MS = 500;
 const SILENT_MS = 25_000;
 const TELL_STATE_MS = 500;
 const PUSH_MAX = 256;
@@ -24,7 +25,7 @@ const MESSAGES_PER_SECOND = 400;
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
-    core.links.poke(from, now); // it believes in a link we do not have, or not there
+    core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return;
   }
   if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
@@ -189,7 +190,18 @@ export function tickLinks(core: Core, now: number): void {
     wantLink(core, link.id, now);
     core.changed = true;
   }
+  introduce(core, now);
   if (!core.informed || !core.out.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
   const links = core.agreedLinks();
   if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);
+}
+
+// A link whose peer has not named a mesh since it came up (it was joining, or its words were lost): ask until it does.
+function introduce(core: Core, now: number): void {
+  if (core.mesh === null) return;
+  for (const link of core.links.up()) {
+    if (typeof link.mesh !== "string" && core.out.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
+      beginSync(core, link, now);
+    }
+  }
 }

@@ -10,7 +10,7 @@ import type { JoinerEntry } from "../wire/gossip.ts";
 export const AGREED_MS = 1000;
 /** … and this long when some seed is silent. */
 export const AGREED_INCOMPLETE_MS = 4000;
-const FRESH_MS = 1500;
+const FRESH_MS = 1000;
 const FORGET_MS = 4000;
 const MAX_JOINERS = 256;
 
@@ -25,6 +25,7 @@ export class Joiners {
   readonly #heard = new Map<string, Heard>();
   #seq = 0;
   #agreedSince: number | null = null;
+  #whollySince: number | null = null;
   #view = "";
 
   constructor(id: string) {
@@ -46,6 +47,11 @@ export class Joiners {
     }
     if (changed) this.#setChanged();
     return changed;
+  }
+
+  /** Whether this joiner was heard of lately. */
+  has(id: string): boolean {
+    return this.#heard.has(id);
   }
 
   /** A joiner that turned out to be a member, or another network's. */
@@ -76,19 +82,22 @@ export class Joiners {
     }
     const all = [...this.#heard.values()];
     const agreed = all.length > 0 &&
-      all.every((h) => now - h.at <= FRESH_MS && h.entry.view === this.#view && this.#id < h.entry.id);
+      all.every((h) => h.entry.view === this.#view && this.#id < h.entry.id);
     if (!agreed) {
-      this.#agreedSince = null;
+      this.#agreedSince = this.#whollySince = null;
       return false;
     }
     this.#agreedSince ??= now;
     const wholly = complete && all.every((h) => h.entry.complete);
-    return now - this.#agreedSince >= (wholly ? AGREED_MS : AGREED_INCOMPLETE_MS);
+    this.#whollySince = wholly ? this.#whollySince ?? now : null;
+    if (all.some((h) => now - h.at > FRESH_MS)) return false; // one may have become a member since
+    if (now - this.#agreedSince >= AGREED_INCOMPLETE_MS) return true;
+    return this.#whollySince !== null && now - this.#whollySince >= AGREED_MS;
   }
 
   #setChanged(): void {
     this.#view = viewHash([this.#id, ...this.#heard.keys()]);
-    this.#agreedSince = null;
+    this.#agreedSince = this.#whollySince = null;
   }
 }
 

@@ -83,7 +83,7 @@ function found(core: Core, why: string): void {
 export function tickJoining(core: Core, now: number): void {
   if (core.mesh === null) {
     if (core.out.due("joiners", TELL_JOINERS_MS, now)) tellJoiners(core, now);
-    if (core.joiners.shouldFound(seedsAnswered(core), now) && !memberHeard(core)) {
+    if (core.joiners.shouldFound(allHeard(core, now), now) && !memberHeard(core)) {
       found(core, `smallest id of ${core.joiners.size + 1} joiners`);
     }
   }
@@ -109,9 +109,12 @@ function mayInform(core: Core, link: Link): boolean {
   return link.member || typeof link.mesh === "string";
 }
 
-/** Whether every `--peers` entry has answered on one of its endpoints. */
-export function seedsAnswered(core: Core): boolean {
-  return core.seeds.every((seed) => seed.endpoints.some((e) => core.links.targets.get(e)?.answeredBy));
+// Whether every `--peers` entry has answered on one of its endpoints, nobody who called us is unanswered, and everybody
+// we have a link with has said who it is.
+function allHeard(core: Core, now: number): boolean {
+  for (const link of core.links.up()) if (!core.joiners.has(link.id)) return false;
+  return !core.links.halfOpen(now) &&
+    core.seeds.every((seed) => seed.endpoints.some((e) => core.links.targets.get(e)?.answeredBy));
 }
 
 /** Asks a peer what it knows that we do not. */
@@ -147,7 +150,7 @@ function speak(core: Core): void {
 // ------------------------------------------------------------------------------------------- joiners
 
 function tellJoiners(core: Core, now: number): void {
-  const entries = core.joiners.entries(seedsAnswered(core), now);
+  const entries = core.joiners.entries(allHeard(core, now), now);
   for (let at = 0; at < entries.length; at += JOINERS_MAX) {
     const joiners = entries.slice(at, at + JOINERS_MAX);
     for (const link of core.links.up()) core.say(link, { kind: "joining", joiners });
@@ -178,6 +181,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   if (problem !== null) return core.refuse(problem);
   core.setMesh(mesh);
   core.out.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, { network: mesh.network });
+  for (const other of core.links.up()) if (other !== link && other.mesh === null) tellConfig(core, other);
   core.sync.forget(link.id); // the round that was answered with this is of no use
   beginSync(core, link, now);
 }

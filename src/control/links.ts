@@ -19,6 +19,9 @@ import { RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const VERIFY_PER_SECOND = 500;
 const KNOCK_MS = 1200;
+/** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
+const KNOCK_JOINING_MS = 5000;
+const HALF_OPEN_MS = 4000;
 const KNOCK_EVERY_MS = 300;
 const JOINING_STEADY_TRIES = 8;
 const UNUSED_LINK_MS = 30_000;
@@ -128,9 +131,12 @@ export class Links {
     }
   }
 
-  /** Tries an endpoint that we know at once, as when its data names an index nobody holds. */
-  poke(endpoint: string, now: number): void {
-    const known = this.targets.get(endpoint) ?? this.#targetOfLink(endpoint, now);
+  /**
+   * Tries an endpoint at once if we know it, as when its data names an index nobody holds; `entitled` when it named an
+   * index that we gave out, which only somebody who said a signed hello there can know.
+   */
+  poke(endpoint: string, entitled: boolean, now: number): void {
+    const known = this.targets.get(endpoint) ?? this.#targetOfLink(endpoint, entitled, now);
     if (known !== null && this.#out.due(`poke ${endpoint}`, 1000, now)) this.#ask(known, now);
   }
 
@@ -186,6 +192,14 @@ export class Links {
     return link !== undefined && link.endpoint !== null;
   }
 
+  /** Whether somebody said hello lately whom we have not validated yet. */
+  halfOpen(now: number): boolean {
+    for (const link of this.#links.values()) {
+      if (link.endpoint === null && now - link.lastHelloAt < HALF_OPEN_MS) return true;
+    }
+    return false;
+  }
+
   #ask(target: Target, now: number): void {
     const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
     const link = id === null ? undefined : this.#links.get(id);
@@ -229,7 +243,7 @@ export class Links {
 
   // A nonce to validate whoever is there; what follows if the answer is lost is a hello of our own.
   #knock(from: string, now: number): string | null {
-    const target = this.targets.knock(from, now, KNOCK_MS);
+    const target = this.targets.knock(from, now, this.#own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
     if (target === null) return null;
     if (target.answeredBy === this.#own.identity.id) target.answeredBy = null;
     target.tries = 0;
@@ -361,7 +375,8 @@ export class Links {
     }
   }
 
-  #targetOfLink(endpoint: string, now: number): Target | null {
+  #targetOfLink(endpoint: string, entitled: boolean, now: number): Target | null {
+    if (entitled) return this.targets.knock(endpoint, now, KNOCK_MS);
     for (const link of this.up()) {
       if (link.endpoint === endpoint) return this.targets.knock(endpoint, now, KNOCK_MS);
     }

@@ -65,7 +65,7 @@ export class ControlPlane {
       case "datagram":
         return this.#receive(event.bytes, event.from, event.at, now);
       case "unknownIndex":
-        return core.links.poke(event.from, now);
+        return core.links.poke(event.from, false, now);
       case "seeds":
         for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
         core.seeds = event.seeds;
