@@ -30,8 +30,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:": ["sys"],
   "msgpackr": ["wire", "dataplane", "control"],
   "lru-cache": ["dataplane"],
-  "valibot": ["config", "api"],
-  "@logtape/logtape": ["daemon", "cli"],
   "commander": ["cli", "config"],
 };
 
