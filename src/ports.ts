@@ -105,19 +105,21 @@ export interface HostNetwork {
 
 // ---------------------------------------------------------------------------------- control → data plane
 
-/** How packets to one peer leave. */
-export type Encapsulation = "data" | "vxlan" | "flannel";
+/** How packets to one peer leave; `none`: not by us (host-gw), but its probes are answered. */
+export type Encapsulation = "data" | "vxlan" | "flannel" | "none";
 
 /** Everything the data plane needs to carry packets to and from one peer. */
 export interface Tunnel {
   readonly encapsulation: Encapsulation;
-  /** Where outer datagrams go, "192.168.1.11:8473". */
+  /** Where packets go, "192.168.1.11:8473". */
   readonly endpoint: string;
+  /** Where its own port is, for answers to probes; "" where it has none (static peers). */
+  readonly ownPort: string;
   /** Largest inner packet, bytes. */
   readonly mtu: number;
-  /** `data`: the receiver index the peer gave us. Others: 0. */
+  /** The receiver index the peer gave us; static peers: 0. */
   readonly sendIndex: number;
-  /** `data`: the receiver index we gave the peer. Others: 0. */
+  /** The receiver index we gave the peer; static peers: 0. */
   readonly receiveIndex: number;
   /** `vxlan`: the VNI; `data`: 0, the hosts' own network. */
   readonly vni: number;

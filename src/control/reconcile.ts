@@ -1,17 +1,13 @@
 // From what is known to what is wanted: which tunnels the data plane should have, which prefixes lead into them,
 // which routes the host should carry instead, and for each peer why it is so. Pure; the daemon compares the
-// result with what is and applies the difference.
-//
-// A suspect peer keeps its route, since it is most often a lost datagram. A dead one loses it: then whoever sends to
-// it gets an ICMP unreachable at once instead of silence. Its lease stays taken all the same.
+// result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
+// senders hear "unreachable" at once instead of waiting for nobody.
 
 import type { Encapsulation, OwnNetwork, Tunnel } from "../ports.ts";
-import { formatEndpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
-import { type Encapsulation as Overhead, overlayMtu } from "../wire/overhead.ts";
+import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
+import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../wire/overhead.ts";
 import type { Backend, MeshConfig, Settings, StaticPeer } from "./events.ts";
 import type { NodeView, PeerView } from "./view.ts";
-
-export const FLANNEL_PORT = 8285;
 
 /** What reconcile must know of the host. */
 export interface HostFacts {
@@ -35,7 +31,7 @@ export interface Path {
   readonly mtu: number;
 }
 
-/** A prefix that the host reaches by a gateway on one of its own links. */
+/** A host route around the tunnel. */
 export interface DirectRoute {
   readonly destination: string;
   readonly gateway: string;
@@ -43,7 +39,7 @@ export interface DirectRoute {
 }
 
 export interface Wanted {
-  /** Null while we hold no confirmed lease: no device then. */
+  /** Null while we hold no confirmed lease: nothing is routed then. */
   readonly own: OwnNetwork | null;
   readonly deviceMtu: number;
   /** BOUNDED: one per peer, ≤ MAX_PEERS. */
@@ -58,48 +54,64 @@ export interface Wanted {
   readonly sockets: { readonly vxlan: number | null; readonly flannel: boolean };
 }
 
-/** The wish for one peer: at most one of tunnel and direct route is used for its subnet. */
-interface PeerWish {
-  readonly path: Path;
-  readonly tunnel: Tunnel | null;
-  readonly direct: DirectRoute | null;
-  /** Whether the subnet leads into the tunnel. */
-  readonly routed: boolean;
-}
+const FLANNEL_PORT = 8285;
+const ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
+  udp: "data",
+  vxlan: "vxlan",
+  "host-gw": "none",
+};
+const OVERHEADS: Readonly<Record<Exclude<Encapsulation, "none">, Overhead>> = {
+  data: "data-plain",
+  vxlan: "vxlan",
+  flannel: "flannel",
+};
 
-/** The whole wanted state. */
+/** The state that host and data plane should be in. */
 export function reconcile(view: NodeView, settings: Settings, host: HostFacts): Wanted {
   const mesh = view.own.mesh;
-  const deviceMtu = mesh === null ? host.underlayMtu : backendMtu(mesh.backend, host.underlayMtu, 4);
-  const own = mesh === null ? null : ownNetwork(view, mesh, deviceMtu);
-  // BOUNDED: one per peer, ≤ MAX_PEERS
+  if (mesh === null) return NOTHING;
   const tunnels = new Map<PeerKey, Tunnel>();
-  const paths = new Map<PeerKey, Path>();
   const routes: { prefix: string; peerKey: PeerKey }[] = [];
   const directRoutes: DirectRoute[] = [];
-  const take = (key: PeerKey, subnet: string | null, wish: PeerWish) => {
-    paths.set(key, wish.path);
-    if (wish.tunnel !== null) tunnels.set(key, wish.tunnel);
-    if (own === null || subnet === null) return;
-    if (wish.routed) routes.push({ prefix: subnet, peerKey: key });
-    if (wish.direct !== null) directRoutes.push(wish.direct);
-  };
-  if (mesh !== null) {
-    for (const peer of view.peers) take(peer.id, peer.subnet, wishFor(peer, mesh, settings, host));
-    for (const peer of settings.staticPeers) {
-      take(`static:${peer.subnet}`, peer.subnet, staticWish(peer, mesh, host));
-    }
+  const paths = new Map<PeerKey, Path>();
+  for (const peer of view.peers) {
+    const tunnel = peer.state === "dead" ? null : tunnelTo(peer, mesh, host);
+    if (tunnel !== null) tunnels.set(peer.id, tunnel);
+    const direct = tunnel === null ? null : directRoute(peer, mesh, settings, host);
+    paths.set(peer.id, pathTo(peer, tunnel, direct, mesh, settings, host));
+    if (tunnel === null || peer.subnet === null) continue;
+    routes.push({ prefix: peer.subnet, peerKey: peer.id });
+    if (direct !== null) directRoutes.push(direct);
   }
+  for (const peer of settings.staticPeers) {
+    const key = `static:${peer.subnet}`;
+    const tunnel = staticTunnel(peer, mesh, host);
+    tunnels.set(key, tunnel);
+    routes.push({ prefix: peer.subnet, peerKey: key });
+    paths.set(key, staticPath(peer, tunnel));
+  }
+  const deviceMtu = mtuOf(ENCAPSULATIONS[mesh.backend], underlayOf(view.own.endpoints), host);
   return {
-    own,
+    own: ownNetwork(view, mesh, deviceMtu),
     deviceMtu,
     tunnels,
     routes,
     directRoutes,
     paths,
-    sockets: socketsFor(mesh, settings, own !== null),
+    sockets: socketsFor(mesh, settings.staticPeers),
   };
 }
+
+/** What is wanted before there is a mesh: nothing. */
+export const NOTHING: Wanted = {
+  own: null,
+  deviceMtu: 0,
+  tunnels: new Map(),
+  routes: [],
+  directRoutes: [],
+  paths: new Map(),
+  sockets: { vxlan: null, flannel: false },
+};
 
 function ownNetwork(view: NodeView, mesh: MeshConfig, mtu: number): OwnNetwork | null {
   const { leaseState, subnet, address, vtepMac } = view.own;
@@ -107,111 +119,105 @@ function ownNetwork(view: NodeView, mesh: MeshConfig, mtu: number): OwnNetwork |
   return { network: mesh.network, subnets: [subnet], address, mac: vtepMac, mtu };
 }
 
-function socketsFor(mesh: MeshConfig | null, settings: Settings, running: boolean): Wanted["sockets"] {
-  if (mesh === null || !running) return { vxlan: null, flannel: false };
-  const vxlan = mesh.backend === "vxlan" || settings.staticPeers.some((p) => p.backend === "vxlan");
+function socketsFor(mesh: MeshConfig, statics: readonly StaticPeer[]): Wanted["sockets"] {
+  const vxlan = mesh.backend === "vxlan" || statics.some((peer) => peer.backend === "vxlan");
+  return { vxlan: vxlan ? mesh.vxlanPort : null, flannel: statics.some((peer) => peer.backend === "udp") };
+}
+
+function mtuOf(encapsulation: Encapsulation, underlay: Underlay, host: HostFacts): number {
+  if (encapsulation === "none") return host.underlayMtu;
+  return overlayMtu(host.underlayMtu, OVERHEADS[encapsulation], underlay);
+}
+
+function underlayOf(endpoints: readonly string[]): Underlay {
+  return endpoints.length > 0 && endpoints.every((endpoint) => endpoint.startsWith("[")) ? 6 : 4;
+}
+
+/** Null while there is no link. With host-gw the tunnel carries probes only. */
+function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tunnel | null {
+  if (peer.endpoint === null || peer.link === null) return null;
+  const encapsulation = ENCAPSULATIONS[mesh.backend];
   return {
-    vxlan: vxlan ? mesh.vxlanPort : null,
-    flannel: settings.staticPeers.some((p) => p.backend === "udp"),
+    encapsulation,
+    endpoint: encapsulation === "vxlan" ? withPort(peer.endpoint, mesh.vxlanPort) : peer.endpoint,
+    ownPort: peer.endpoint,
+    mtu: mtuOf(encapsulation, underlayOf([peer.endpoint]), host),
+    sendIndex: peer.link.sendIndex,
+    receiveIndex: peer.link.receiveIndex,
+    vni: encapsulation === "vxlan" ? mesh.vni : 0,
+    mac: encapsulation === "vxlan" ? peer.vtepMac : "",
   };
 }
 
-// ------------------------------------------------------------------------------------------- members
-
-function wishFor(peer: PeerView, mesh: MeshConfig, settings: Settings, host: HostFacts): PeerWish {
-  if (peer.subnet === null) return none("it holds no subnet");
-  if (peer.state === "dead") return none("it is dead: it answers neither us nor anybody else");
-  const endpoint = peer.endpoint === null ? null : parseEndpoint(peer.endpoint);
-  if (endpoint === null || peer.endpoint === null || peer.link === null) return none(noLink(peer));
-  const address = peer.endpoint.slice(0, peer.endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-  const onLink = host.onLink(address);
-  const direct = onLink === null ? null : { destination: peer.subnet, gateway: address, link: onLink };
-  const tunnel = tunnelFor(peer, peer.link, address, isIpv4(endpoint.address) ? 4 : 6, mesh, host);
-  // A route needs a gateway of its own family.
-  const sameFamily = peer.subnet.includes(":") === address.includes(":");
-  if (mesh.backend === "host-gw") {
-    if (direct === null) return none(`host-gw needs it on the same link, but ${address} is behind a gateway`);
-    if (!sameFamily) return none(`host-gw cannot route ${peer.subnet} by ${address}`);
-    return directly(direct, null, "backend host-gw, same link", host);
-  }
-  if (settings.directRouting && direct !== null && sameFamily) {
-    return directly(direct, tunnel, "--direct-routing, same link", host);
-  }
-  const why = !settings.directRouting
-    ? "no direct route: --direct-routing was not asked for"
-    : direct === null
-    ? `no direct route: ${address} is behind a gateway`
-    : `no direct route: ${peer.subnet} and ${address} are of different families`;
-  return { path: { path: "tunnel", why, mtu: tunnel.mtu }, tunnel, direct: null, routed: true };
+function withPort(endpoint: string, port: number): string {
+  return formatEndpoint({ address: parseEndpoint(endpoint)!.address, port });
 }
 
-// The tunnel stays up beside a direct route: what the peer sends through it must still be accepted.
-function directly(direct: DirectRoute, tunnel: Tunnel | null, why: string, host: HostFacts): PeerWish {
+function addressOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
+
+function staticTunnel(peer: StaticPeer, mesh: MeshConfig, host: HostFacts): Tunnel {
+  const vxlan = peer.backend === "vxlan";
+  const port = peer.port ?? (vxlan ? mesh.vxlanPort : FLANNEL_PORT);
+  const endpoint = formatEndpoint(parseEndpoint(peer.address, port)!);
+  const encapsulation = vxlan ? "vxlan" : "flannel";
   return {
-    path: { path: "direct-route", why, mtu: host.underlayMtu },
-    tunnel,
-    direct,
-    routed: tunnel !== null,
+    encapsulation,
+    endpoint,
+    ownPort: "",
+    mtu: mtuOf(encapsulation, underlayOf([endpoint]), host),
+    sendIndex: 0,
+    receiveIndex: 0,
+    vni: vxlan ? peer.vni ?? mesh.vni : 0,
+    mac: peer.mac ?? "",
   };
 }
 
-function tunnelFor(
+/** The route by the peer itself, where asked for and where both share a link. IPv4 leases need an IPv4 next hop. */
+function directRoute(
   peer: PeerView,
-  link: { readonly sendIndex: number; readonly receiveIndex: number },
-  address: string,
-  underlay: 4 | 6,
   mesh: MeshConfig,
+  settings: Settings,
   host: HostFacts,
-): Tunnel {
-  const mtu = backendMtu(mesh.backend, host.underlayMtu, underlay);
-  if (mesh.backend === "vxlan") {
-    const endpoint = at(address, mesh.vxlanPort);
-    return { ...BARE, encapsulation: "vxlan", endpoint, mtu, vni: mesh.vni, mac: peer.vtepMac };
+): DirectRoute | null {
+  if (mesh.backend !== "host-gw" && !settings.directRouting) return null;
+  if (peer.endpoint === null || peer.subnet === null || peer.endpoint.startsWith("[")) return null;
+  const gateway = addressOf(peer.endpoint);
+  const link = host.onLink(gateway);
+  return link === null ? null : { destination: peer.subnet, gateway, link };
+}
+
+function pathTo(
+  peer: PeerView,
+  tunnel: Tunnel | null,
+  direct: DirectRoute | null,
+  mesh: MeshConfig,
+  settings: Settings,
+  host: HostFacts,
+): Path {
+  if (tunnel === null) return { path: "none", why: whyNone(peer), mtu: 0 };
+  if (direct !== null) {
+    return { path: "direct-route", why: `same link as ${direct.gateway}`, mtu: host.underlayMtu };
   }
-  const { sendIndex, receiveIndex } = link;
-  return { ...BARE, encapsulation: "data", endpoint: peer.endpoint!, mtu, sendIndex, receiveIndex };
+  const gatewayed = `${addressOf(tunnel.ownPort)} is behind a gateway or not IPv4`;
+  if (mesh.backend === "host-gw") {
+    const why = peer.subnet === null ? "it has no lease yet" : `host-gw needs one link, and ${gatewayed}`;
+    return { path: "none", why, mtu: 0 };
+  }
+  const why = settings.directRouting ? `no direct route: ${gatewayed}` : "direct routing is off";
+  return { path: "tunnel", why, mtu: tunnel.mtu };
 }
 
-function noLink(peer: PeerView): string {
-  if (peer.endpoints.length === 0) return "no link: it advertises no endpoint and has not called us";
-  const outcomes = peer.tried.map((t) => `${t.endpoint} (${t.outcome})`).join(", ");
-  return `no link: tried ${outcomes === "" ? peer.endpoints.join(", ") : outcomes}`;
+function whyNone(peer: PeerView): string {
+  const tried = peer.tried.map((t) => `${t.endpoint}: ${t.outcome}`).join(", ");
+  if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
+  return tried === "" ? "no endpoint of it is known" : `no answer yet (${tried})`;
 }
 
-// ---------------------------------------------------------------------------------------- static peers
-
-function staticWish(peer: StaticPeer, mesh: MeshConfig, host: HostFacts): PeerWish {
-  const underlay = peer.address.includes(":") ? 6 : 4;
-  const encapsulation: Encapsulation = peer.backend === "vxlan" ? "vxlan" : "flannel";
-  if (encapsulation === "vxlan" && peer.mac === null) return none("a vxlan peer needs its MAC (mac=…)");
-  const port = peer.port ?? (encapsulation === "vxlan" ? mesh.vxlanPort : FLANNEL_PORT);
-  const mtu = overlayMtu(host.underlayMtu, encapsulation, underlay);
-  const vni = encapsulation === "vxlan" ? peer.vni ?? mesh.vni : 0;
-  const mac = encapsulation === "vxlan" ? peer.mac! : "";
-  const tunnel: Tunnel = { ...BARE, encapsulation, endpoint: at(peer.address, port), mtu, vni, mac };
-  const path = encapsulation === "vxlan" ? "kernel-vxlan" : "tunnel";
-  return {
-    path: { path, why: "static peer: no liveness is known", mtu },
-    tunnel,
-    direct: null,
-    routed: true,
-  };
-}
-
-// ------------------------------------------------------------------------------------------ pieces
-
-const BARE = { sendIndex: 0, receiveIndex: 0, vni: 0, mac: "" } as const;
-
-function none(why: string): PeerWish {
-  return { path: { path: "none", why, mtu: 0 }, tunnel: null, direct: null, routed: false };
-}
-
-function backendMtu(backend: Backend, underlayMtu: number, underlay: 4 | 6): number {
-  if (backend === "host-gw") return underlayMtu;
-  const encapsulation: Overhead = backend === "vxlan" ? "vxlan" : "data-plain";
-  return overlayMtu(underlayMtu, encapsulation, underlay);
-}
-
-function at(address: string, port: number): string {
-  return formatEndpoint({ address: parseAddress(address)!, port });
+function staticPath(peer: StaticPeer, tunnel: Tunnel): Path {
+  if (peer.backend === "vxlan") {
+    return { path: "kernel-vxlan", why: "a static peer that speaks VXLAN", mtu: tunnel.mtu };
+  }
+  return { path: "tunnel", why: "a static peer that speaks flannel's udp", mtu: tunnel.mtu };
 }

@@ -11,7 +11,7 @@ import { ConfigError } from "../config/config_error.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
-import { reconcile, type Wanted } from "../control/reconcile.ts";
+import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
 import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overlap.ts";
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
@@ -291,7 +291,7 @@ class Daemon {
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
     const now = systemClock.now();
-    const wanted = this.#wanted ?? NOTHING_WANTED;
+    const wanted = this.#wanted ?? NOTHING;
     return {
       view: this.#control.view(now),
       wanted,
@@ -355,16 +355,6 @@ class Daemon {
     this.#keeper?.close();
   }
 }
-
-const NOTHING_WANTED: Wanted = {
-  own: null,
-  deviceMtu: 0,
-  tunnels: new Map(),
-  routes: [],
-  directRoutes: [],
-  paths: new Map(),
-  sockets: { vxlan: null, flannel: false },
-};
 
 /** `--mtu` beats what the underlay leaves. */
 function withMtu(wanted: Wanted, mtu: number | null): Wanted {

@@ -11,6 +11,7 @@ import type {
   PacketPool,
   SocketRole,
   TunDevice,
+  Tunnel,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import type { Counters } from "./counters.ts";
@@ -32,11 +33,13 @@ export interface Devices {
 /** What became readable. */
 export type Source = SocketRole | "tun";
 
+const ROLES: readonly SocketRole[] = ["own", "vxlan", "flannel"];
+
 export class DataPlane {
   readonly plane: Plane;
   readonly #devices: Devices;
-  /** BOUNDED: one per slot. The endpoints of the peers, for sockets that are attached later. */
-  readonly #endpoints = new Map<number, string>();
+  /** BOUNDED: one per slot. The tunnels, for sockets that are attached later. */
+  readonly #tunnels = new Map<number, Tunnel>();
   #tunFd = -1;
   #own: readonly string[] = [];
   #stopped = false;
@@ -74,11 +77,11 @@ export class DataPlane {
         return this.#setOwn(message.own);
       case "setPeer":
         this.plane.peers.set(message.slot, message.tunnel);
-        this.#endpoints.set(message.slot, message.tunnel.endpoint);
-        return this.#setDestination(message.slot, message.tunnel.endpoint);
+        this.#tunnels.set(message.slot, message.tunnel);
+        return ROLES.forEach((role) => this.#setDestination(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
-        this.#endpoints.delete(message.slot);
+        this.#tunnels.delete(message.slot);
         return;
       case "addRoute":
         return this.#addRoute(message.prefix, message.slot);
@@ -91,16 +94,14 @@ export class DataPlane {
 
   #attachSocket(role: SocketRole, fd: number, family: 4 | 6): void {
     const socket = this.#devices.socket(fd, family, this.plane.pool, socketSlots(role));
-    for (const [slot, endpoint] of this.#endpoints) socket.setDestination(slot, endpoint);
     this.plane.sockets[role] = socket;
+    for (const [slot, tunnel] of this.#tunnels) this.#setDestination(role, slot, tunnel);
     this.#devices.watch(fd, role);
   }
 
-  #setDestination(slot: number, endpoint: string): void {
-    const { own, vxlan, flannel } = this.plane.sockets;
-    own?.setDestination(slot, endpoint);
-    vxlan?.setDestination(slot, endpoint);
-    flannel?.setDestination(slot, endpoint);
+  #setDestination(role: SocketRole, slot: number, tunnel: Tunnel): void {
+    const endpoint = role === "own" ? tunnel.ownPort : tunnel.endpoint;
+    if (endpoint !== "") this.plane.sockets[role]?.setDestination(slot, endpoint);
   }
 
   #addRoute(text: string, slot: number): void {

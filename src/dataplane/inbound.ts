@@ -72,7 +72,7 @@ import {
   WRONG_ENDPOINT,
   WRONG_VNI,
 } from "./counters.ts";
-import { BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
+import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
@@ -139,6 +139,7 @@ function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number
     reportUnknown(plane, socket, i);
     return NO_SESSION;
   }
+  if (plane.peers.encapsulation[slot] !== BY_DATA) return NO_SESSION;
   // Without keys, the endpoint that answered our hello is what tells the peer from anybody else.
   if (!socket.isFrom(i, slot, true)) {
     reportUnknown(plane, socket, i);

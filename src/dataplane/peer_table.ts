@@ -11,7 +11,12 @@ export const NO_TUNNEL = 0;
 export const BY_DATA = 1;
 export const BY_VXLAN = 2;
 export const BY_FLANNEL = 3;
-const CODES: Record<Encapsulation, number> = { data: BY_DATA, vxlan: BY_VXLAN, flannel: BY_FLANNEL };
+const CODES: Record<Encapsulation, number> = {
+  none: NO_TUNNEL,
+  data: BY_DATA,
+  vxlan: BY_VXLAN,
+  flannel: BY_FLANNEL,
+};
 
 /** The low byte of a receiver index is the lane. */
 const LANE_BITS = 8;
@@ -37,16 +42,17 @@ export class PeerTable {
     this.sendIndex[slot] = tunnel.sendIndex;
     this.#receiveIndex[slot] = tunnel.receiveIndex;
     this.#macs.set(parseMac(tunnel.mac) ?? new Uint8Array(MAC_LEN), slot * MAC_LEN);
-    if (tunnel.encapsulation === "data") this.#byIndex.set(tunnel.receiveIndex >>> LANE_BITS, slot);
+    if (tunnel.receiveIndex !== 0) this.#byIndex.set(tunnel.receiveIndex >>> LANE_BITS, slot);
   }
 
   drop(slot: number): void {
     this.#forgetIndex(slot);
     this.encapsulation[slot] = NO_TUNNEL;
+    this.#receiveIndex[slot] = 0;
   }
 
   #forgetIndex(slot: number): void {
-    if (this.encapsulation[slot] !== BY_DATA) return;
+    if (this.#receiveIndex[slot] === 0) return;
     const index = this.#receiveIndex[slot]! >>> LANE_BITS;
     if (this.#byIndex.get(index) === slot) this.#byIndex.delete(index);
   }

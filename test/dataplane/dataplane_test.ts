@@ -29,6 +29,7 @@ test("an IPv6 endpoint on an IPv4 socket is a refused send", () => {
   const tunnel = {
     encapsulation: "data" as const,
     endpoint: "[fd00::2]:8473",
+    ownPort: "[fd00::2]:8473",
     mtu: 1400,
     sendIndex: 1,
     receiveIndex: 256,

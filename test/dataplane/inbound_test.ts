@@ -128,6 +128,7 @@ test("inboundData() takes an index only from its peer's endpoint, port included"
   const tunnel = {
     encapsulation: "data" as const,
     endpoint: STRANGER,
+    ownPort: STRANGER,
     mtu: 1400,
     sendIndex: 1,
     receiveIndex: fix.RECEIVE_INDEX,

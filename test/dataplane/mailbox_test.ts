@@ -7,6 +7,7 @@ import type { DataplaneMessage, Tunnel } from "../../src/ports.ts";
 const TUNNEL: Tunnel = {
   encapsulation: "data",
   endpoint: "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
+  ownPort: "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
   mtu: 1440,
   sendIndex: 0xffffffff,
   receiveIndex: 0x80000000,

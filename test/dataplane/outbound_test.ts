@@ -216,16 +216,16 @@ test("outbound() refuses a fragment that would end behind 65,535 bytes", () => {
 
 test("a batch of fragments overwrites none that still waits", () => {
   const f = fix.fixture();
-  // One packet in front shifts the queue against the fragment slots; another socket fills up in between.
+  // One packet in front shifts the queue against the fragment slots.
   f.tun.waiting.push(udp(TO_DATA, randomBytes(random, 8)));
-  const packets = Array.from({ length: BATCH - 1 }, () => ipv4(TO_SMALL, 17, randomBytes(random, 1100)));
+  const packets = Array.from({ length: BATCH - 1 }, () => ipv4(TO_SMALL, 17, randomBytes(random, 1380)));
   f.tun.waiting.push(...packets);
   assert.equal(f.dataPlane.pump("tun", 1000), BATCH);
-  assert.deepEqual(f.counts(), { sent: BATCH, fragmented: 2 * (BATCH - 1) });
+  assert.deepEqual(f.counts(), { sent: BATCH, fragmented: 3 * (BATCH - 1) });
   const sent = f.sockets.own.sent.splice(0);
   assert.equal(sent.shift()!.slot, fix.DATA_SLOT);
   packets.forEach((packet, i) => {
-    f.sockets.own.sent.push(...sent.slice(2 * i, 2 * i + 2));
+    f.sockets.own.sent.push(...sent.slice(3 * i, 3 * i + 3));
     assert.deepEqual(reassemble(f, packet), packet.slice(20), `packet ${i}`);
   });
 });
@@ -354,6 +354,7 @@ test("the largest packet a slot takes goes out whole", () => {
     tunnel: {
       encapsulation: "vxlan",
       endpoint: fix.ENDPOINTS[1],
+      ownPort: fix.ENDPOINTS[1],
       mtu: SLOT_CAPACITY,
       sendIndex: 0,
       receiveIndex: 0,

@@ -8,6 +8,7 @@ function tunnel(change: Partial<Tunnel> = {}): Tunnel {
   return {
     encapsulation: "data",
     endpoint: "192.168.1.2:8473",
+    ownPort: "192.168.1.2:8473",
     mtu: 1440,
     sendIndex: 0xfffffff0,
     receiveIndex: 0xabcdef00,
@@ -33,7 +34,7 @@ test("set() stores what the packet path asks for", () => {
   assert.ok(untouchedOutside(b, 2, 8));
 });
 
-test("byIndex() ignores the lane and knows only tunnels of the data header", () => {
+test("byIndex() ignores the lane and knows only peers with an index of ours", () => {
   const table = new peers.PeerTable();
   assert.equal(table.byIndex(0), -1);
   table.set(0, tunnel());
@@ -54,7 +55,7 @@ test("nextCounter() runs on through a changed endpoint and starts over with a ne
   const table = new peers.PeerTable();
   table.set(3, tunnel());
   assert.deepEqual([0, 1, 2].map(() => table.nextCounter(3)), [0, 1, 2]);
-  table.set(3, tunnel({ endpoint: "192.168.1.3:8473", mtu: 1280 }));
+  table.set(3, tunnel({ endpoint: "192.168.1.3:8473", ownPort: "192.168.1.3:8473", mtu: 1280 }));
   assert.equal(table.nextCounter(3), 3);
   table.set(3, tunnel({ sendIndex: 5 }));
   assert.equal(table.nextCounter(3), 0);
