@@ -6,13 +6,7 @@ import { loadLibrary } from "#ffi";
 import { parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  encodeSockaddr,
-  SOCKADDR_ROOM,
-  sockaddrLength,
-} from "./sockaddr.ts";
+import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { check, EINTR, SysError } from "./sys_error.ts";
 
 const SOCK_STREAM = 1;

@@ -23,7 +23,9 @@ export const COMMANDS: Readonly<Record<Kind, readonly string[]>> = {
 };
 
 export interface Finished {
+  /** Null when a signal ended it. */
   readonly code: number | null;
+  readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -46,9 +48,9 @@ export function collect(
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       clearTimeout(timer);
-      resolve({ code, stdout, stderr });
+      resolve({ code, signal, stdout, stderr });
     });
   });
 }
@@ -84,9 +86,10 @@ export class Daemon {
     child.stdin!.on("error", () => {});
     this.finished = new Promise((resolve) => {
       child.on("error", (error) => stderr += error.message);
-      child.on("close", (code) => {
+      child.on("close", (code, signal) => {
         this.#running = false;
-        resolve({ code, stdout: "", stderr });
+        if (signal !== null) this.#lines.push(`(ended by ${signal})`);
+        resolve({ code, signal, stdout: "", stderr });
       });
     });
   }
@@ -131,7 +134,8 @@ export class Daemon {
 
   /** Sends a signal and waits until the process is gone. */
   async kill(signal: NodeJS.Signals): Promise<Finished> {
-    this.#child.kill(signal);
+    // Not child.kill(): Deno then reports that signal as the end, whatever the exit code was.
+    if (this.#running) process.kill(this.pid, signal);
     return await this.finished;
   }
 }
