@@ -21,6 +21,8 @@ const ROOT6 = NODE_WORDS;
 /** Flows a node talks to at once rarely exceed this; a miss costs one walk of the trie. */
 const CACHED_ADDRESSES = 8192;
 const TWO_32 = 4294967296;
+/** Handed to every `get`, which would make a new one. */
+const GET_OPTIONS = {};
 
 interface Cached {
   readonly w0: number;
@@ -63,7 +65,7 @@ export class RouteTable {
     const w2 = v6 ? i32(b, at + 8) : 0;
     // IPv4 keys are exact; IPv6 keys are hashes above them, and the entry says whose it is.
     const key = v6 ? TWO_32 + (hash(w0, w1, w2, w3) >>> 0) : u32(b, at);
-    const hit = this.#cache.get(key);
+    const hit = this.#cache.get(key, GET_OPTIONS);
     if (hit !== undefined && hit.w3 === w3 && hit.w2 === w2 && hit.w1 === w1 && hit.w0 === w0) {
       return hit.slot;
     }
