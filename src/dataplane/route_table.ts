@@ -21,6 +21,8 @@ const ROOT6 = NODE_WORDS;
 /** Flows a node talks to at once rarely exceed this; a miss costs one walk of the trie. */
 const CACHED_ADDRESSES = 8192;
 const TWO_32 = 4294967296;
+/** Deletions that do not call for a rebuild however few routes are left. */
+const KEPT_REMOVALS = 64;
 /** Handed to every `get`, which would make a new one. */
 const GET_OPTIONS = {};
 
@@ -39,6 +41,8 @@ export class RouteTable {
   readonly #cache = new LRUCache<number, Cached>({ max: CACHED_ADDRESSES });
   #nodes = new Int32Array(256 * NODE_WORDS);
   #used = 0;
+  /** Routes deleted since the trie was built. */
+  #removed = 0;
 
   constructor() {
     this.#rebuild();
@@ -53,7 +57,14 @@ export class RouteTable {
 
   /** Removes a route; one that does not exist is no error. */
   delete(text: string): void {
-    if (this.#routes.delete(text)) this.#rebuild();
+    const route = this.#routes.get(text);
+    if (route === undefined) return;
+    this.#routes.delete(text);
+    // The nodes stay, without a value, until as many routes are gone as are left: a rebuild for each of a
+    // thousand peers that leave at once would hold packets up.
+    if (++this.#removed > this.#routes.size + KEPT_REMOVALS) return this.#rebuild();
+    this.#insert(route.prefix, NO_SLOT);
+    this.#cache.clear();
   }
 
   /** The slot that holds the address of `length` bytes (4 or 16) at `at`, or NO_SLOT. Allocates only on a miss. */
@@ -118,6 +129,7 @@ export class RouteTable {
 
   #rebuild(): void {
     this.#used = 0;
+    this.#removed = 0;
     this.#newNode();
     this.#newNode();
     for (const { prefix, slot } of this.#routes.values()) this.#insert(prefix, slot);
