@@ -166,6 +166,8 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /** Somebody deleted the TUN device; the Worker has let go of it. */
+  | { readonly kind: "tunGone" }
   /** The Worker cannot go on; the process must end. */
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "stopped" };
@@ -207,7 +209,10 @@ export const BATCH = 64;
 
 /** The TUN queue. */
 export interface TunDevice {
-  /** Reads the next packet into `slot` at HEADROOM, its vnet header before it. Bytes of the packet; 0 when none waits. */
+  /**
+   * Reads the next packet into `slot` at HEADROOM, its vnet header before it. Bytes of the packet; 0 when none
+   * waits, −1 when somebody deleted the device.
+   */
   read(slot: number): number;
   /** Writes vnet header and packet, at − VNET_LEN to at + length. Returns 0, or the errno of the refusal. */
   write(at: number, length: number): number;

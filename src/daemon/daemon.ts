@@ -157,6 +157,8 @@ class Daemon {
   #fromWorker(event: DataplaneEvent): void {
     if (event.kind === "datagram" || event.kind === "unknownIndex") {
       if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    } else if (event.kind === "tunGone") {
+      this.#guard(() => this.#reconcile());
     } else if (event.kind === "failed") {
       this.#fail(new Error(`The data plane failed: ${event.message}`));
     }
@@ -198,7 +200,9 @@ class Daemon {
         this.#reconcileDue = true;
         return;
       case "leaseChanged":
-        logger.info(`Lease: ${action.why}`, { from: action.from, lease: action.to });
+        if (action.from !== null) {
+          logger.warn(`Lease changed: ${action.why}`, { from: action.from, lease: action.to });
+        }
         return runLeaseHook(this.#config.onLeaseChange, action);
       case "log":
         return logger[action.level === "warning" ? "warn" : action.level](

@@ -3,11 +3,12 @@
  * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
  * is gone after `close`.
  */
+import { existsSync } from "node:fs";
 import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
-import type { HostNetwork, Mailbox } from "../ports.ts";
+import type { HostNetwork, Link, Mailbox } from "../ports.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { type OpenedTun, openTun } from "../sys/tun.ts";
 
@@ -22,7 +23,9 @@ export class HostKeeper {
   readonly #net: HostNetwork;
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
-  readonly #tun: OpenedTun;
+  #tun: OpenedTun;
+  /** BOUNDED: emptied as the Worker follows. It may still read from these until it has applied the epoch. */
+  #retired: { readonly fd: number; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
   #network: string | null = null;
@@ -46,23 +49,44 @@ export class HostKeeper {
 
   /** Applies the difference. Returns what was changed or could not be, a sentence each. */
   apply(wanted: Wanted): string[] {
-    const link = this.#net.links().find((candidate) => candidate.name === this.#tun.name);
-    if (link === undefined) throw new Error(`The device "${this.#tun.name}" is gone; somebody deleted it`);
+    this.#closeRetired();
+    const lines: string[] = [];
+    if (this.#deviceLink() === undefined) lines.push(this.#recreate());
+    const link = this.#deviceLink();
+    if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
     const own = wanted.own;
-    if (own === null) return this.withdraw();
+    if (own === null) return [...lines, ...this.withdraw()];
     this.#network = own.network;
-    const lines = applyHostState(this.#net, {
+    lines.push(...applyHostState(this.#net, {
       device: { link: link.index, address: own.address, mtu: this.mtu(wanted) },
       network: own.network,
       subnet: own.subnets[0]!,
       directRoutes: wanted.directRoutes,
-    });
+    }));
     if (!this.#attached) {
       this.#attached = true;
       this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd });
     }
     this.#writeSubnetEnv(own.network, own.subnets[0]!, this.mtu(wanted));
     return lines;
+  }
+
+  #deviceLink(): Link | undefined {
+    return this.#net.links().find((candidate) => candidate.name === this.#tun.name);
+  }
+
+  /** Somebody deleted the device: its descriptor is dead, another takes its place. */
+  #recreate(): string {
+    this.#retired.push({ fd: this.#tun.fd, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#tun = openTun(this.#options.device);
+    this.#attached = false;
+    return `Made the device ${this.#tun.name} again: somebody had deleted it`;
+  }
+
+  #closeRetired(): void {
+    const applied = this.#mailbox.appliedEpoch();
+    for (const { fd, epoch } of this.#retired) if (epoch <= applied) closeDescriptor(fd);
+    this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
   /** Without a lease nothing of ours stays but the bare device. */
@@ -81,7 +105,7 @@ export class HostKeeper {
 
   #writeSubnetEnv(network: string, subnet: string, mtu: number): void {
     const text = renderSubnetEnv({ network, subnet, mtu, ipMasq: false });
-    if (text === this.#subnetEnv) return;
+    if (text === this.#subnetEnv && existsSync(this.#options.subnetFile)) return;
     writeSubnetEnv(this.#options.subnetFile, text);
     this.#subnetEnv = text;
   }

@@ -56,7 +56,13 @@ export class DataPlane {
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
   pump(source: Source, now: number): number {
     this.plane.now = now;
-    return source === "tun" ? outboundBatch(this.plane) : inboundBatch(this.plane, source);
+    if (source !== "tun") return inboundBatch(this.plane, source);
+    const count = outboundBatch(this.plane);
+    if (this.plane.tun === null && this.#tunFd >= 0) {
+      this.#detachTun();
+      this.plane.handUp({ kind: "tunGone" });
+    }
+    return count;
   }
 
   /** Applies one message of the control plane. */
@@ -65,14 +71,12 @@ export class DataPlane {
       case "attachSocket":
         return this.#attachSocket(message.role, message.fd, message.family);
       case "attachTun":
+        this.#detachTun();
         this.#tunFd = message.fd;
         this.plane.tun = this.#devices.tun(message.fd, this.plane.pool);
         return this.#devices.watch(message.fd, "tun");
       case "detachTun":
-        if (this.#tunFd >= 0) this.#devices.unwatch(this.#tunFd);
-        this.#tunFd = -1;
-        this.plane.tun = null;
-        return;
+        return this.#detachTun();
       case "setOwn":
         return this.#setOwn(message.own);
       case "setPeer":
@@ -90,6 +94,12 @@ export class DataPlane {
       case "stop":
         this.#stopped = true;
     }
+  }
+
+  #detachTun(): void {
+    if (this.#tunFd >= 0) this.#devices.unwatch(this.#tunFd);
+    this.#tunFd = -1;
+    this.plane.tun = null;
   }
 
   #attachSocket(role: SocketRole, fd: number, family: 4 | 6): void {

@@ -25,7 +25,10 @@ export function outboundBatch(plane: Plane): number {
   for (; count < BATCH; count++) {
     const slot = TUN_SLOTS + count;
     const length = tun.read(slot);
-    if (length === 0) break;
+    if (length <= 0) {
+      if (length < 0) plane.tun = null;
+      break;
+    }
     plane.counters.add(outbound(plane, packetAt(slot), length));
   }
   if (count > 0) flushSockets(plane);

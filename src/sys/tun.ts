@@ -7,7 +7,19 @@
 import { addressOf } from "#ffi";
 import { HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH, type TunDevice, VNET_LEN } from "../ports.ts";
 import { cString, libc } from "./libc.ts";
-import { EACCES, EAGAIN, EBUSY, EINTR, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, SysError } from "./sys_error.ts";
+import {
+  EACCES,
+  EAGAIN,
+  EBADFD,
+  EBUSY,
+  EINTR,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  ENXIO,
+  EPERM,
+  SysError,
+} from "./sys_error.ts";
 
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -86,6 +98,7 @@ export class TunQueue implements TunDevice {
     if (length >= 0) return 0;
     const errno = this.#libc.errno();
     if (errno === EAGAIN || errno === EINTR) return 0;
+    if (errno === EBADFD) return -1;
     throw new SysError("Cannot read from the TUN device", errno);
   }
 
