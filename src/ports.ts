@@ -133,7 +133,7 @@ export interface OwnNetwork {
   readonly network: string;
   /** Our leases; inner sources of what we send must lie in one, inner destinations of what we accept too. */
   readonly subnets: readonly string[];
-  /** Source of the ICMP errors we send, and the address of the device. */
+  /** The address of the device. */
   readonly address: string;
   /** Our VTEP MAC. */
   readonly mac: string;

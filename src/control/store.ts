@@ -5,21 +5,25 @@
 
 import { createHash } from "node:crypto";
 import { MAX_PEERS } from "../ports.ts";
-import { putU48, toHex } from "../wire/bytes.ts";
+import { putU48 } from "../wire/bytes.ts";
 import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip.ts";
 import type { NodeRecord } from "./record.ts";
+
+const FORMER_BOOTS = 4;
 
 /** A record with the hash that digests carry of it. */
 interface Entry {
   readonly record: NodeRecord;
   /** 6 bytes over version and content. */
   readonly hash: Uint8Array;
+  /** Boot nonces of earlier versions, newest last. */
+  readonly former: readonly string[];
 }
 
 export interface Insertion {
   /** The record that is new to us, or null when we knew as much. */
   readonly delta: NodeRecord | null;
-  /** Set when both have the same version and different content. */
+  /** Two hosts write records of this node: one version with two contents, or a former boot nonce come back. */
   readonly clone: boolean;
 }
 
@@ -36,8 +40,13 @@ export function compareRecords(a: NodeRecord, b: NodeRecord): number {
   const version = compareVersions(a, b);
   if (version !== 0) return version;
   if (a.bootNonce !== b.bootNonce) return a.bootNonce < b.bootNonce ? -1 : 1;
-  const [rawA, rawB] = [toHex(a.raw), toHex(b.raw)];
-  return rawA === rawB ? 0 : rawA < rawB ? -1 : 1;
+  return compareBytes(a.raw, b.raw);
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
 }
 
 /** Which of the 32 buckets an id belongs to. */
@@ -56,9 +65,11 @@ export class Store {
     const known = this.#entries.get(record.id);
     if (known === undefined && this.#entries.size >= MAX_PEERS) return { delta: null, clone: false };
     const order = known === undefined ? 1 : compareRecords(record, known.record);
-    const clone = known !== undefined && order !== 0 && compareVersions(record, known.record) === 0;
+    const again = known !== undefined && order > 0 && known.former.includes(record.bootNonce);
+    const clone = again ||
+      (known !== undefined && order !== 0 && compareVersions(record, known.record) === 0);
     if (order <= 0) return { delta: null, clone };
-    this.#entries.set(record.id, { record, hash: contentHash(record) });
+    this.#entries.set(record.id, { record, hash: contentHash(record), former: formerBoots(known, record) });
     for (const claim of record.claims) this.#greatestStamp = Math.max(this.#greatestStamp, claim.stamp);
     this.#version++;
     return { delta: record, clone };
@@ -101,6 +112,14 @@ export class Store {
     }
     return hashes;
   }
+}
+
+function formerBoots(known: Entry | undefined, record: NodeRecord): string[] {
+  if (known === undefined) return [];
+  const boots = known.record.bootNonce === record.bootNonce
+    ? known.former
+    : [...known.former, known.record.bootNonce];
+  return boots.filter((boot) => boot !== record.bootNonce).slice(-FORMER_BOOTS);
 }
 
 function contentHash(record: NodeRecord): Uint8Array {

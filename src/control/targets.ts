@@ -9,6 +9,7 @@ const MAX_TARGETS = 2 * MAX_PEERS;
 const MAX_KNOCKS = 256;
 const NONCE_MS = 10_000;
 const NONCES_KEPT = 4;
+const PAIRS_AFTER = 4;
 export const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 5000;
 
@@ -104,11 +105,15 @@ export class Targets {
     return nonce;
   }
 
-  /** Notes a hello: when the next is due doubles up to `maxMs`, with a quarter of jitter. */
+  /**
+   * Notes a hello: the wait for the next doubles up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
+   * pairs, so that one lost datagram does not cost another long wait.
+   */
   tried(target: Target, steady: boolean, maxMs: number, now: number): void {
     target.firstTriedAt ??= now;
     target.lastTriedAt = now;
-    const doublings = steady ? 0 : Math.min(target.tries, 10);
+    const second = target.tries > PAIRS_AFTER && target.tries % 2 === 0;
+    const doublings = steady || second ? 0 : Math.min(target.tries, 10);
     const wait = Math.min(RETRY_MIN_MS * 2 ** doublings, maxMs);
     target.nextAt = now + wait * (0.75 + this.#random.below(501) / 1000);
     target.tries++;

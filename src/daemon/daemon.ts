@@ -16,18 +16,18 @@ import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overla
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
-import { closeDescriptor } from "../sys/libc.ts";
 import { notifyReady } from "../sys/notify.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
-import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
+import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
+import { Sockets } from "./sockets.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
@@ -38,7 +38,6 @@ const TICK_MS = 100;
 const HOST_CHECK_MS = 5000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
-const FLANNEL_PORT = 8285;
 
 /** Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. */
 export async function runDaemon(config: Config): Promise<number> {
@@ -56,17 +55,13 @@ class Daemon {
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
   readonly #underlay: Underlay;
-  /** Undone in reverse order by `close`. */
-  readonly #cleanups: (() => void | Promise<void>)[] = [() => this.#net.close()];
-  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  readonly #cleanups = new Cleanups();
   #state!: StateStore;
   #control!: ControlPlane;
   #worker!: WorkerHandle;
   #feed!: DataplaneFeed;
   #keeper!: HostKeeper;
-  #socket!: OpenedSocket;
-  /** BOUNDED: our own, VXLAN, flannel. */
-  readonly #sockets = new Map<number, OpenedSocket>();
+  #sockets!: Sockets;
   #wanted: Wanted | null = null;
   #ready = false;
   #reconcileDue = false;
@@ -84,25 +79,32 @@ class Daemon {
 
   async run(): Promise<number> {
     const config = this.#config;
+    const cleanups = this.#cleanups;
+    cleanups.add(() => this.#net.close());
     this.#state = openState(config.stateDir);
-    this.#cleanups.push(() => this.#state.close());
+    cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
-    this.#socket = this.#openSocket(config.port, "--port");
     this.#worker = new WorkerHandle((event) => this.#fromWorker(event));
-    this.#cleanups.push(() => this.#worker.stop());
-    this.#feed = new DataplaneFeed(this.#worker.mailbox, this.#worker.counters);
+    // Descriptors close after the Worker has stopped, which is undone before them.
+    cleanups.add(() => this.#sockets?.close());
+    cleanups.add(() => this.#keeper?.close());
+    cleanups.add(() => this.#worker.stop());
+    this.#sockets = new Sockets(this.#worker.mailbox, config.port);
+    this.#feed = new DataplaneFeed(this.#worker.mailbox);
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
-    this.#attach("own", this.#socket);
+    // Routes go first, so that nothing is sent into a tunnel nobody reads.
+    cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
       apiHandlers(this.#net, () => this.#snapshot(), (purge) => {
         setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
       }),
     );
-    this.#cleanups.push(() => api.close());
+    cleanups.add(() => api.close());
     await this.#startControl();
-    this.#watchForTheEnd();
-    this.#timers.push(setInterval(() => this.#guard(() => this.#tick()), TICK_MS));
+    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
+    const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
+    cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
   }
@@ -133,7 +135,8 @@ class Daemon {
     logger.warn(
       "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
     );
-    this.#cleanups.push(() => seeds.close(), () => advertise.close());
+    this.#cleanups.add(() => seeds.close());
+    this.#cleanups.add(() => advertise.close());
     this.#event({ kind: "tick" });
     await Promise.all([seeds.start(), advertise.start()]);
   }
@@ -192,8 +195,7 @@ class Daemon {
   #perform(action: Action): void {
     switch (action.kind) {
       case "send":
-        sendDatagram(this.#socket, action.bytes, action.to);
-        return;
+        return this.#sockets.send(action.to, action.bytes);
       case "persist":
         return this.#state.save(action.state);
       case "reconcile":
@@ -226,7 +228,7 @@ class Daemon {
     const settings = settingsOf(this.#config, "", this.#underlay.endpoints());
     const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), this.#config.mtu);
     this.#wanted = wanted;
-    this.#openWantedSockets(wanted);
+    this.#sockets.ensure(wanted);
     this.#feed.apply(wanted);
     for (const line of this.#keeper.apply(wanted)) {
       logger[line.startsWith("Cannot") ? "warn" : "info"](line);
@@ -270,26 +272,6 @@ class Daemon {
     if (route !== null) throw new ConfigError("network", describeOverlap(network, route, links));
   }
 
-  #openSocket(port: number, flag: string): OpenedSocket {
-    const socket = openUdp(port, flag);
-    this.#sockets.set(port, socket);
-    this.#cleanups.unshift(() => closeDescriptor(socket.fd));
-    return socket;
-  }
-
-  #attach(role: "own" | "vxlan" | "flannel", socket: OpenedSocket): void {
-    this.#worker.mailbox.post({ kind: "attachSocket", role, ...socket });
-  }
-
-  #openWantedSockets({ sockets }: Wanted): void {
-    if (sockets.vxlan !== null && !this.#sockets.has(sockets.vxlan)) {
-      this.#attach("vxlan", this.#openSocket(sockets.vxlan, "--vxlan-port"));
-    }
-    if (sockets.flannel && !this.#sockets.has(FLANNEL_PORT)) {
-      this.#attach("flannel", this.#openSocket(FLANNEL_PORT, "--static-peer port"));
-    }
-  }
-
   // ------------------------------------------------------------------------------------------- what is told
 
   #snapshot(): Snapshot {
@@ -313,21 +295,6 @@ class Daemon {
 
   // --------------------------------------------------------------------------------------------- the end
 
-  #watchForTheEnd(): void {
-    const stop = () => this.#guard(() => this.#leave("leave"));
-    process.on("SIGINT", stop);
-    process.on("SIGTERM", stop);
-    this.#cleanups.push(() => {
-      process.off("SIGINT", stop);
-      process.off("SIGTERM", stop);
-    });
-    if (process.env["OVLTUN_EXIT_WITH_STDIN"] === "1") {
-      process.stdin.on("end", stop);
-      process.stdin.on("error", stop);
-      process.stdin.resume();
-    }
-  }
-
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
   #leave(kind: "leave" | "release"): void {
     if (this.#leaving) return this.#finish();
@@ -339,24 +306,8 @@ class Daemon {
   }
 
   /** Takes away what `run` made, also when it failed half-way. */
-  async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    // Routes and device first, so that nothing is sent into a tunnel nobody reads.
-    if (this.#keeper !== undefined) {
-      try {
-        this.#keeper.withdraw();
-      } catch (error) {
-        logger.warn(`Cannot clean up: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    for (const cleanup of this.#cleanups.reverse()) {
-      try {
-        await cleanup();
-      } catch (error) {
-        logger.warn(`Cannot clean up: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    this.#keeper?.close();
+  close(): Promise<void> {
+    return this.#cleanups.run();
   }
 }
 

@@ -3,14 +3,12 @@
  * before, posts the difference. Peers come before the routes that lead to them, and go after them.
  */
 import type { PeerKey, Wanted } from "../control/reconcile.ts";
-import type { Counters } from "../dataplane/counters.ts";
 import { type Mailbox, MAX_PEERS, type OwnNetwork, type Tunnel } from "../ports.ts";
 
 const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
 
 export class DataplaneFeed {
   readonly #mailbox: Mailbox;
-  readonly #counters: Counters;
   /** BOUNDED: one per peer with a tunnel, ≤ MAX_PEERS. */
   readonly #slots = new Map<PeerKey, number>();
   /** BOUNDED: as #slots. What the Worker was last told, as text. */
@@ -20,9 +18,8 @@ export class DataplaneFeed {
   readonly #free = Array.from({ length: MAX_PEERS }, (_, i) => MAX_PEERS - 1 - i);
   #own = "";
 
-  constructor(mailbox: Mailbox, counters: Counters) {
+  constructor(mailbox: Mailbox) {
     this.#mailbox = mailbox;
-    this.#counters = counters;
   }
 
   /** The slot of a peer, or null while it has no tunnel. */
@@ -53,7 +50,6 @@ export class DataplaneFeed {
       slot = this.#free.pop();
       if (slot === undefined) return; // control admits no more than MAX_PEERS
       this.#slots.set(key, slot);
-      this.#counters.resetPeer(slot);
     }
     this.#tunnels.set(key, text);
     this.#mailbox.post({ kind: "setPeer", slot, tunnel });

@@ -85,6 +85,7 @@ export class DataPlane {
         return ROLES.forEach((role) => this.#setDestination(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
+        this.plane.counters.resetPeer(message.slot);
         this.#tunnels.delete(message.slot);
         return;
       case "addRoute":

@@ -1,0 +1,48 @@
+/** The UDP sockets of a daemon: our own port from the start, VXLAN's and flannel's once they are wanted. */
+import type { Wanted } from "../control/reconcile.ts";
+import type { Mailbox, SocketRole } from "../ports.ts";
+import { closeDescriptor } from "../sys/libc.ts";
+import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
+
+const FLANNEL_PORT = 8285;
+
+export class Sockets {
+  readonly #mailbox: Mailbox;
+  readonly #own: OpenedSocket;
+  /** BOUNDED: one per role. */
+  readonly #open = new Map<SocketRole, OpenedSocket>();
+
+  /** Opens our own port and hands it to the Worker. Throws SysError when it is taken. */
+  constructor(mailbox: Mailbox, port: number) {
+    this.#mailbox = mailbox;
+    this.#own = this.#attach("own", port, "--port");
+  }
+
+  /** Sends a datagram of the control plane from our own port. What the network refuses is tried again by its owner. */
+  send(to: string, bytes: Uint8Array): void {
+    sendDatagram(this.#own, bytes, to);
+  }
+
+  /** Opens what is wanted and not yet open. */
+  ensure({ sockets }: Wanted): void {
+    if (sockets.vxlan !== null && !this.#open.has("vxlan")) {
+      this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
+    }
+    if (sockets.flannel && !this.#open.has("flannel")) {
+      this.#attach("flannel", FLANNEL_PORT, "--static-peer port");
+    }
+  }
+
+  #attach(role: SocketRole, port: number, flag: string): OpenedSocket {
+    const socket = openUdp(port, flag);
+    this.#open.set(role, socket);
+    this.#mailbox.post({ kind: "attachSocket", role, ...socket });
+    return socket;
+  }
+
+  /** The Worker must have stopped. */
+  close(): void {
+    for (const { fd } of this.#open.values()) closeDescriptor(fd);
+    this.#open.clear();
+  }
+}
