@@ -148,9 +148,10 @@ export class World {
     this.runUntil(() => false, ms);
   }
 
-  /** Lets time pass until `done`, looked at after every tick; false when `ms` were not enough. */
+  /** Lets time pass until `done`, looked at every 100 ms; false when `ms` were not enough. */
   runUntil(done: () => boolean, ms: number): boolean {
     const end = this.clock.now() + ms;
+    let lookAt = 0;
     for (;;) {
       let next = this.network.nextArrival();
       let ticking: SimNode | null = null;
@@ -172,7 +173,10 @@ export class World {
       } else if (ticking !== null) {
         ticking.nextTick = next + TICK_MS;
         this.event(ticking, { kind: "tick" });
-        if (done()) return true;
+        if (next >= lookAt) {
+          if (done()) return true;
+          lookAt = next + TICK_MS;
+        }
       } else this.#deliver();
     }
   }

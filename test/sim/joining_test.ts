@@ -1,0 +1,156 @@
+// Joining and founding, in simulated networks: whatever the order of starts, the losses and the lists of peers, one
+// mesh comes out, and nobody claims before it may.
+
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
+
+const LONG = { timeout: 120_000 };
+const N = 5;
+const name = (i: number) => `n${i}`;
+const TOPOLOGIES: Record<string, (i: number) => string[]> = {
+  "everybody": (i) => [...Array(N).keys()].filter((j) => j !== i).map(name),
+  "the next in a chain": (i) => [i + 1 < N ? name(i + 1) : name(i - 1)],
+  "the one before in a chain": (i) => [i === 0 ? name(1) : name(i - 1)],
+  "the next in a ring": (i) => [name((i + 1) % N)],
+  "the middle of a star": (i) => [i === 0 ? name(1) : name(0)],
+};
+
+for (const [label, peersOf] of Object.entries(TOPOLOGIES)) {
+  test(`Five hosts started together, each given ${label}, form one mesh`, LONG, () => {
+    for (let seed = 1; seed <= 24; seed++) {
+      const loss = [0, 0.05, 0.2][seed % 3]!;
+      const world = new World(seed, { loss, latency: seed % 2 === 0 ? [5, 40] : [0.2, 2] });
+      for (let i = 0; i < N; i++) world.add(name(i), peersOf(i));
+      const spread = [0, 1000, 2500][seed % 3]!;
+      for (const node of world.nodes) world.startAt(node, 1000 + world.random.below(spread + 1));
+      const whole = () => world.running.length === N && oneMesh(world);
+      assert.ok(world.runUntil(whole, 30_000), `seed ${seed}, loss ${loss}: ${whyNotOneMesh(world)}`);
+      const founders = world.nodes.filter((n) => n.logs.some((l) => l.message.startsWith("Founded")));
+      assert.equal(founders.length, 1, `seed ${seed}: ${founders.map((n) => n.name)}`);
+    }
+  });
+}
+
+test("Three hosts, one founder, are one mesh within a second", () => {
+  const world = new World(7);
+  world.add("alpha");
+  world.add("beta", ["alpha"]);
+  world.add("gamma", ["alpha"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 1000), whyNotOneMesh(world) ?? "");
+});
+
+test("Joiners found within two seconds when every peer answers", () => {
+  const world = new World(8);
+  for (let i = 0; i < 3; i++) world.add(name(i), [0, 1, 2].filter((j) => j !== i).map(name));
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 2000), whyNotOneMesh(world) ?? "");
+});
+
+test("Joiners found without a peer that never starts, after a longer wait", () => {
+  const world = new World(9);
+  world.add("alpha", ["beta", "10.0.0.99:8473"]);
+  world.add("beta", ["alpha", "10.0.0.99:8473"]);
+  for (const node of world.nodes) world.start(node);
+  world.run(3000);
+  assert.equal(world.view(world.node("alpha")).own.mesh, null);
+  assert.ok(world.runUntil(() => oneMesh(world), 4000), whyNotOneMesh(world) ?? "");
+});
+
+test("A host whose peer is down waits, says for whom, and joins when it comes", () => {
+  const world = new World(10);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["192.168.0.2:8473"]);
+  world.start(beta);
+  world.run(15_000);
+  const { own } = world.view(beta);
+  assert.equal(own.leaseState, "joining");
+  assert.equal(own.mesh, null);
+  assert.match(
+    own.waitingFor[0]!.message,
+    /^waiting for 192\.168\.0\.2:8473, 15 s without an answer \(firewall/,
+  );
+  const said = beta.logs.filter((l) => l.message.startsWith("Waiting for 192.168.0.2:8473"));
+  assert.ok(said.length >= 2 && said.length <= 3, `${said.length}`);
+  world.start(alpha);
+  assert.ok(world.runUntil(() => oneMesh(world), 6000), whyNotOneMesh(world) ?? "");
+  assert.deepEqual(world.view(beta).own.waitingFor, []);
+});
+
+test("A seed whose name does not resolve is waited for by its name", () => {
+  const world = new World(11);
+  const beta = world.add("beta", ["nowhere.example"]);
+  world.start(beta);
+  world.event(beta, { kind: "seeds", seeds: [{ text: "nowhere.example", endpoints: [] }] });
+  world.run(3000);
+  assert.match(world.view(beta).own.waitingFor[0]!.message, /nowhere\.example: the name does not resolve/);
+});
+
+test("--found founds although peers were given", () => {
+  const world = new World(12);
+  const alpha = world.add("alpha", ["10.0.0.99:8473"], { found: true });
+  world.start(alpha);
+  world.run(500);
+  assert.equal(world.view(alpha).own.leaseState, "confirmed");
+});
+
+test("A host that lists itself among its peers joins through the others", () => {
+  const world = new World(13);
+  world.add("alpha");
+  world.add("beta", ["beta", "alpha"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 2000), whyNotOneMesh(world) ?? "");
+  assert.deepEqual(world.view(world.node("beta")).own.warnings, []);
+});
+
+test("A joiner whose flags contradict the mesh refuses, naming both values and the flag", () => {
+  const world = new World(14);
+  world.add("alpha", [], { subnetLen: 24, network: "10.150.0.0/16" });
+  world.add("beta", ["alpha"], { network: "10.151.0.0/16", networkExplicit: true });
+  world.add("gamma", ["alpha"], { backend: "vxlan" });
+  for (const node of world.nodes) world.start(node);
+  world.run(3000);
+  assert.match(world.node("beta").refusal ?? "", /--network says "10\.151\.0\.0\/16".*"10\.150\.0\.0\/16"/);
+  assert.match(world.node("gamma").refusal ?? "", /--backend says "vxlan".*"udp"/);
+  assert.equal(world.view(world.node("alpha")).own.leaseState, "confirmed");
+});
+
+test("A wrong network name is refused and logged on both sides, rarely", () => {
+  const world = new World(15);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"], { networkName: "other" });
+  for (const node of world.nodes) world.start(node);
+  world.run(20_000);
+  const lines = (n: typeof alpha) =>
+    n.logs.filter((l) => /another network/.test(l.message) && /efuse/.test(l.message));
+  assert.equal(lines(alpha).length, 1);
+  assert.equal(lines(beta).filter((l) => l.message.includes("refuses us")).length, 1);
+  assert.match(world.view(beta).own.waitingFor[0]!.message, /refused: it belongs to another network/);
+});
+
+test("Two meshes of one name and different configuration refuse one another, naming both values", () => {
+  const world = new World(16);
+  const alpha = world.add("alpha", [], { network: "10.150.0.0/16" });
+  const beta = world.add("beta", ["alpha"], { network: "10.151.0.0/16", found: true });
+  for (const node of world.nodes) world.start(node);
+  world.run(5000);
+  for (const node of [alpha, beta]) {
+    const { own, peers } = world.view(node);
+    assert.equal(own.leaseState, "confirmed");
+    assert.equal(peers.length, 0);
+    assert.match(own.warnings.join(), /10\.15[01]\.0\.0\/16 here, 10\.15[01]\.0\.0\/16 there/);
+    const said = node.logs.filter((l) => l.level === "error" && l.message.includes("another mesh"));
+    assert.equal(said.length, 1, node.name);
+  }
+});
+
+test("Fifty hosts join one founder at once, under 5 % loss, each with a subnet of its own", LONG, () => {
+  const world = new World(17, { loss: 0.05 });
+  world.add("n0");
+  for (let i = 1; i < 50; i++) world.add(name(i), ["n0"]);
+  for (const node of world.nodes) world.startAt(node, 1000 + world.random.below(500));
+  const whole = () => world.running.length === 50 && oneMesh(world);
+  assert.ok(world.runUntil(whole, 30_000), whyNotOneMesh(world) ?? "");
+  assert.ok(world.network.largest <= 1200, `${world.network.largest}`);
+});
