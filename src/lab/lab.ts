@@ -6,7 +6,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
+import { selfCommand } from "../sys/self_command.ts";
 import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
 import { formatReport, type LabReport } from "./report.ts";
@@ -24,6 +26,8 @@ export interface LabOptions {
 }
 
 const MESH_TIMEOUT_MS = 20_000;
+const SIGNAL_GRACE_MS = 50;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const FOLDER = "ovltun-lab-";
 
 /** Runs the lab and returns the exit code: 0, or 1 when a pair fails, a host does not start or a signal came. */
@@ -34,16 +38,14 @@ export async function runLab(options: LabOptions): Promise<number> {
   }
   const stop = new AbortController();
   const onSignal = () => stop.abort(new LabError("Interrupted: cleaning up"));
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await runMesh(options, stop.signal);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
     return 1;
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
 
@@ -94,6 +96,8 @@ async function measure(options: LabOptions, mesh: Mesh, stop: AbortSignal): Prom
       const ends = { from: from!.inside, to: to!.inside, address: statuses[1]!.node.address! };
       throughputMbps = Math.round(await measureTraffic(ends, options.seconds, stop));
     } catch (error) {
+      // Ctrl-C reaches the generator too, and may end it before we hear of the signal.
+      await sleep(SIGNAL_GRACE_MS);
       stop.throwIfAborted();
       say(error instanceof Error ? error.message : String(error));
       ok = false;
@@ -121,7 +125,7 @@ async function keepRunning(
   say("\nThe mesh keeps running until Ctrl-C. Enter a host, or ask its daemon:");
   for (const [i, daemon] of daemons.entries()) {
     say(`  ${daemon.host.name} (${statuses[i]!.node.address}): nsenter --net=/proc/${daemon.pid}/ns/net`);
-    say(`    ovltun status --run-dir ${daemon.runDir}`);
+    say(`    ${selfCommand().join(" ")} status --run-dir ${daemon.runDir}`);
   }
   // A timer keeps the process alive, and notices a daemon that ended.
   await new Promise<void>((resolve, reject) => {
