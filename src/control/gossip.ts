@@ -11,7 +11,7 @@ import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest
 import { FANOUT, pack } from "./dissemination.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
-import type { Link } from "./links.ts";
+import type { Link } from "./link_table.ts";
 import { performMembership, takeRecord, takeStatement, wantLink } from "./records.ts";
 
 const ANTI_ENTROPY_MS = 3000;

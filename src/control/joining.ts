@@ -9,7 +9,7 @@ import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
 import type { MeshConfig } from "./events.ts";
 import { rewriteOwn } from "./lease_steps.ts";
-import type { Link } from "./links.ts";
+import type { Link } from "./link_table.ts";
 import { contradiction, foundMesh, meshDifference, meshText, readMesh } from "./mesh.ts";
 import { openRecord } from "./record.ts";
 import { rememberRecord } from "./records.ts";

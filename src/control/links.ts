@@ -9,12 +9,13 @@
 // security, our own identity) is answered with a refusal and logged, rarely, on both sides.
 
 import { type Identity, shortId, verifySignature } from "../crypto/identity.ts";
-import { MAX_PEERS, type Random } from "../ports.ts";
+import type { Random } from "../ports.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
-import { u24 } from "../wire/bytes.ts";
 import * as hello from "../wire/hello.ts";
 import type { Hello } from "../wire/hello.ts";
+import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "./outbox.ts";
+import { ourObjection, theirObjection } from "./refusals.ts";
 import { RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const VERIFY_PER_SECOND = 500;
@@ -24,27 +25,9 @@ const KNOCK_JOINING_MS = 5000;
 const HALF_OPEN_MS = 4000;
 const KNOCK_EVERY_MS = 300;
 const JOINING_STEADY_TRIES = 8;
-const UNUSED_LINK_MS = 30_000;
 const LOG_EVERY_MS = 60_000;
 /** Hellos a second to all the dead together. */
 const DEAD_PER_SECOND = 20;
-
-export interface Link {
-  readonly id: string;
-  /** What we gave the peer: 24 random bits, then the lane. Never changes while the process lives. */
-  readonly receiveIndex: number;
-  /** What the peer gave us; 0 until validated. */
-  sendIndex: number;
-  /** Null while not validated, or given up. */
-  endpoint: string | null;
-  /** Of the hello that was verified last. */
-  member: boolean;
-  /** Hash of the mesh that its last gossip named; null while it is joining, undefined before any gossip. */
-  mesh: string | null | undefined;
-  since: number;
-  lastHelloAt: number;
-  lastHeardAt: number;
-}
 
 /** What a datagram did to the links. */
 export type LinkEvent =
@@ -66,38 +49,32 @@ export interface LinkOwner {
 
 export class Links {
   readonly #own: LinkOwner;
-  readonly #random: Random;
   readonly #out: Outbox;
   readonly targets: Targets;
-  // BOUNDED: one per peer, ≤ MAX_PEERS; inserted after a verified signature
-  readonly #links = new Map<string, Link>();
-  // BOUNDED: as #links
-  readonly #byIndex = new Map<number, Link>();
+  readonly #table: LinkTable;
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with, and whether they count as dead
   readonly #wanted = new Map<string, { dead: boolean }>();
   #dead = 0;
-  #budget = VERIFY_PER_SECOND;
-  #budgetAt = 0;
   #sweptAt = 0;
 
   constructor(own: LinkOwner, random: Random, out: Outbox) {
     this.#own = own;
-    this.#random = random;
     this.#out = out;
     this.targets = new Targets(random);
+    this.#table = new LinkTable(random);
   }
 
   get(id: string): Link | undefined {
-    return this.#links.get(id);
+    return this.#table.get(id);
   }
 
   byIndex(index: number): Link | undefined {
-    return this.#byIndex.get(index);
+    return this.#table.byIndex(index);
   }
 
   /** Validated links. */
-  *up(): Iterable<Link & { readonly endpoint: string }> {
-    for (const link of this.#links.values()) if (isUp(link)) yield link;
+  up(): Iterable<Link & { readonly endpoint: string }> {
+    return this.#table.up();
   }
 
   /** A node to have a link with, where it may be, and whether it counts as dead (tried less often). */
@@ -117,7 +94,7 @@ export class Links {
 
   /** Gives a link up, and begins to look for the node again at once. */
   down(id: string, now: number): void {
-    const link = this.#links.get(id);
+    const link = this.#table.get(id);
     if (link === undefined || link.endpoint === null) return;
     const last = this.targets.obtain(link.endpoint, now);
     link.endpoint = null;
@@ -148,11 +125,7 @@ export class Links {
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
     this.targets.sweep(now);
-    for (const [id, link] of this.#links) {
-      if (link.endpoint !== null || this.#wanted.has(id) || now - link.lastHelloAt < UNUSED_LINK_MS) continue;
-      this.#links.delete(id);
-      this.#byIndex.delete(link.receiveIndex);
-    }
+    this.#table.sweep((id) => this.#wanted.has(id), now);
   }
 
   /** Takes in a datagram of type 0x03. */
@@ -162,7 +135,7 @@ export class Links {
       this.#foreign(bytes, from, now);
       return [];
     }
-    if (!this.#mayVerify(now)) return [];
+    if (!this.#out.spend("verify hellos", VERIFY_PER_SECOND, now)) return [];
     if (!verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return [];
     switch (h.kind) {
       case hello.HELLO_ASK:
@@ -188,21 +161,18 @@ export class Links {
 
   /** Whether the link of this node is validated. */
   isUp(id: string): boolean {
-    const link = this.#links.get(id);
+    const link = this.#table.get(id);
     return link !== undefined && link.endpoint !== null;
   }
 
   /** Whether somebody said hello lately whom we have not validated yet. */
   halfOpen(now: number): boolean {
-    for (const link of this.#links.values()) {
-      if (link.endpoint === null && now - link.lastHelloAt < HALF_OPEN_MS) return true;
-    }
-    return false;
+    return this.#table.halfOpen(HALF_OPEN_MS, now);
   }
 
   #ask(target: Target, now: number): void {
     const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
-    const link = id === null ? undefined : this.#links.get(id);
+    const link = id === null ? undefined : this.#table.get(id);
     const fields = {
       kind: hello.HELLO_ASK,
       index: link?.receiveIndex ?? 0,
@@ -228,7 +198,7 @@ export class Links {
       this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
       return;
     }
-    const link = this.#obtainLink(h, now);
+    const link = this.#table.obtain(h, now);
     if (link === null) {
       this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
       return;
@@ -270,41 +240,13 @@ export class Links {
     return h.networkId === this.#own.networkId ? 0 : hello.REFUSE_NETWORK;
   }
 
-  #obtainLink(h: Hello, now: number): Link | null {
-    const known = this.#links.get(h.nodeId);
-    if (known !== undefined) {
-      known.member = (h.flags & hello.FLAG_MEMBER) !== 0;
-      known.lastHelloAt = now;
-      return known;
-    }
-    if (this.#links.size >= MAX_PEERS) return null;
-    let receiveIndex = 0;
-    while (receiveIndex === 0 || this.#byIndex.has(receiveIndex)) {
-      receiveIndex = u24(this.#random.bytes(3), 0) * 256; // the low byte is the lane, 0
-    }
-    const member = (h.flags & hello.FLAG_MEMBER) !== 0;
-    const times = { since: now, lastHelloAt: now, lastHeardAt: now };
-    const link: Link = {
-      id: h.nodeId,
-      receiveIndex,
-      sendIndex: 0,
-      endpoint: null,
-      member,
-      mesh: undefined,
-      ...times,
-    };
-    this.#links.set(h.nodeId, link);
-    this.#byIndex.set(receiveIndex, link);
-    return link;
-  }
-
   // ------------------------------------------------------------------------------------------ answers
 
   #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
     const target = this.targets.get(from);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.#own.identity.id) return [];
-    const link = this.#obtainLink(h, now);
+    const link = this.#table.obtain(h, now);
     if (link === null) return [];
     target.tries = 0;
     target.answeredBy = h.nodeId;
@@ -383,17 +325,6 @@ export class Links {
     return null;
   }
 
-  #mayVerify(now: number): boolean {
-    this.#budget = Math.min(
-      VERIFY_PER_SECOND,
-      this.#budget + ((now - this.#budgetAt) * VERIFY_PER_SECOND) / 1000,
-    );
-    this.#budgetAt = now;
-    if (this.#budget < 1) return false;
-    this.#budget--;
-    return true;
-  }
-
   #send(
     to: string,
     fields: {
@@ -424,31 +355,6 @@ export class Links {
   }
 }
 
-function isUp(link: Link): link is Link & { readonly endpoint: string } {
-  return link.endpoint !== null;
-}
-
 function seenEndpoint(h: Hello): string {
   return formatEndpoint({ address: h.seenAddress, port: h.seenPort });
-}
-
-function ourObjection(reason: number): string {
-  return reason === hello.REFUSE_SECURITY
-    ? "its mesh is sealed, ours is plain (start both with or both without --plain)"
-    : "it belongs to another network (--network-name)";
-}
-
-function theirObjection(reason: number): string {
-  switch (reason) {
-    case hello.REFUSE_VERSION:
-      return `it speaks another protocol version than ours, ${hello.PROTOCOL_VERSION}; install the same version on both`;
-    case hello.REFUSE_NETWORK:
-      return "it belongs to another network (check --network-name on both)";
-    case hello.REFUSE_SECURITY:
-      return "its mesh is sealed, ours is plain (start both with or both without --plain)";
-    case hello.REFUSE_FULL:
-      return "its table of peers is full";
-    default:
-      return `reason ${reason}`;
-  }
 }

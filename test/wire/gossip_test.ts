@@ -1,0 +1,109 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { toHex } from "../../src/wire/bytes.ts";
+import * as wire from "../../src/wire/gossip.ts";
+import { below, randomBytes, seeded } from "./seeded.ts";
+
+const ID = "ab".repeat(32);
+const STATEMENT: wire.Statement = { id: ID, incarnation: 2 ** 47, state: 1 };
+const RECORD: wire.RecordItem = { raw: new Uint8Array(300).fill(7), state: 2 };
+const CARRIED = { records: [RECORD], statements: [STATEMENT] };
+
+const BODIES: wire.GossipBody[] = [
+  { kind: "ping", seq: 0, ...CARRIED },
+  { kind: "pong", seq: 2 ** 40, records: [], statements: [] },
+  { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
+  { kind: "push", ack: true, ...CARRIED },
+  { kind: "push", ack: false, records: [], statements: [] },
+  { kind: "sync", round: 3, hashes: new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9) },
+  {
+    kind: "digest",
+    round: 3,
+    part: 1,
+    parts: 2,
+    buckets: 0xffffffff,
+    from: "00".repeat(8),
+    to: "ff".repeat(8),
+    entries: new Uint8Array(wire.DIGEST_ENTRIES_MAX * wire.DIGEST_ENTRY_LEN).fill(3),
+  },
+  { kind: "want", prefixes: Array.from({ length: wire.WANT_MAX }, () => "12".repeat(8)) },
+  { kind: "claim-ack", incarnation: 4, epoch: 5 },
+  {
+    kind: "joining",
+    joiners: Array.from(
+      { length: wire.JOINERS_MAX },
+      () => ({ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }),
+    ),
+  },
+  { kind: "config", config: '{"network":"10.42.0.0/16"}' },
+];
+
+test("encodeGossip() puts type, version and the receiver's index in front", () => {
+  const b = wire.encodeGossip(0x01020300, {
+    mesh: null,
+    body: { kind: "claim-ack", incarnation: 1, epoch: 2 },
+  });
+  assert.equal(toHex(b.slice(0, 8)), "2101000001020300");
+  assert.equal(toHex(b.slice(8)), "84a16b07a16dc0a16901a16502"); // {k: 7, m: nil, i: 1, e: 2}
+  assert.equal(wire.gossipIndex(b), 0x01020300);
+  assert.equal(wire.gossipVersion(b), 1);
+});
+
+test("decodeGossip() gives back every kind of message, within 1200 bytes", () => {
+  for (const body of BODIES) {
+    for (const mesh of [null, "0123456789abcdef"]) {
+      const b = wire.encodeGossip(1, { mesh, body });
+      assert.ok(b.length <= wire.GOSSIP_MAX_LEN, `${body.kind}: ${b.length}`);
+      assert.deepEqual(wire.decodeGossip(b), { mesh, body });
+    }
+  }
+});
+
+test("decodeGossip() ignores unknown fields", () => {
+  const b = wire.encodeGossip(1, { mesh: null, body: { kind: "claim-ack", incarnation: 1, epoch: 2 } });
+  const more = new Uint8Array(b.length + 3);
+  more.set(b);
+  more.set([0xa1, 0x7a, 0x05], b.length); // "z": 5
+  more[8] = 0x85;
+  assert.deepEqual(wire.decodeGossip(more), wire.decodeGossip(b));
+});
+
+test("encodeGossip() throws RangeError when the datagram would exceed 1200 bytes", () => {
+  const records = [{ raw: new Uint8Array(1200), state: 0 as const }];
+  const body = { kind: "push" as const, ack: false, records };
+  assert.throws(() => wire.encodeGossip(1, { mesh: null, body }), RangeError);
+});
+
+test("decodeGossip() returns null at every shorter length, of another type or version, and over 1200 bytes", () => {
+  for (const body of BODIES) {
+    const b = wire.encodeGossip(1, { mesh: "0123456789abcdef", body });
+    for (let n = 0; n < b.length; n++) {
+      assert.equal(wire.decodeGossip(b.slice(0, n)), null, `${body.kind} ${n}`);
+    }
+    assert.equal(wire.decodeGossip(Uint8Array.from([0x20, ...b.slice(1)])), null);
+    assert.equal(wire.decodeGossip(Uint8Array.from([b[0]!, 2, ...b.slice(2)])), null);
+    assert.equal(wire.decodeGossip(Uint8Array.from([...b, ...new Uint8Array(1200)])), null);
+  }
+});
+
+test("decodeGossip() never throws, and keeps nothing of the buffer, when bytes are changed at random", () => {
+  const random = seeded(1);
+  for (let i = 0; i < 20_000; i++) {
+    const b = wire.encodeGossip(1, { mesh: null, body: BODIES[i % BODIES.length]! });
+    for (let n = below(random, 4); n >= 0; n--) b[8 + below(random, b.length - 8)] = below(random, 256);
+    wire.decodeGossip(b);
+  }
+  const b = wire.encodeGossip(1, { mesh: null, body: BODIES[3]! });
+  const message = wire.decodeGossip(b);
+  b.fill(0xa5);
+  assert.deepEqual(message, { mesh: null, body: BODIES[3]! });
+});
+
+test("decodeGossip() never throws on random bodies", () => {
+  const random = seeded(2);
+  for (let i = 0; i < 20_000; i++) {
+    const b = randomBytes(random, 8 + below(random, 100));
+    b.set([0x21, 1]);
+    wire.decodeGossip(b);
+  }
+});
