@@ -50,7 +50,7 @@ export function holdings(all: readonly Contender[]): Holdings {
     // Two nodes may reserve the same subnet: both reach the same static peer.
     if (to === null || (claim.reserved && to.reserved)) {
       held.push(claim);
-      if (to === null) index.add(claim);
+      index.add(claim);
     } else lost.push({ claim, to });
   }
   return { held, lost };
@@ -68,7 +68,7 @@ class PrefixIndex {
   readonly #lengths = new Set<number>();
 
   add(c: Contender): void {
-    this.#byText.set(c.subnet, c);
+    if (!this.#byText.has(c.subnet)) this.#byText.set(c.subnet, c);
     this.#lengths.add(c.prefix.length);
   }
 

@@ -19,6 +19,8 @@ export interface NetworkConditions {
 
 export class LossyNetwork {
   conditions: NetworkConditions;
+  /** What becomes of a datagram on its way. */
+  rewrite: ((datagram: Datagram) => Uint8Array) | null = null;
   sent = 0;
   bytes = 0;
   largest = 0;
@@ -43,7 +45,8 @@ export class LossyNetwork {
     if (this.#sideOf !== null && this.#sideOf(from) !== this.#sideOf(to)) return;
     if (this.#random.next() < (this.conditions.loss ?? 0)) return;
     const [min, max] = this.conditions.latency ?? [0.2, 2];
-    this.#push({ at: now + min + this.#random.next() * (max - min), from, to, bytes: bytes.slice() });
+    const datagram = { at: now + min + this.#random.next() * (max - min), from, to, bytes: bytes.slice() };
+    this.#push(this.rewrite === null ? datagram : { ...datagram, bytes: this.rewrite(datagram) });
   }
 
   nextArrival(): number {

@@ -154,3 +154,50 @@ test("Fifty hosts join one founder at once, under 5 % loss, each with a subnet o
   assert.ok(world.runUntil(whole, 30_000), whyNotOneMesh(world) ?? "");
   assert.ok(world.network.largest <= 1200, `${world.network.largest}`);
 });
+
+test("A host of another protocol version is refused by name on both sides", () => {
+  const world = new World(18);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  for (const node of world.nodes) world.start(node);
+  // Each sees the other's hellos as those of version 2.
+  world.network.rewrite = (d) => {
+    if (d.bytes[0] !== 3) return d.bytes;
+    const bytes = d.bytes.slice();
+    bytes[1] = 2;
+    return bytes;
+  };
+  world.run(12_000);
+  assert.equal(world.view(beta).own.leaseState, "joining");
+  assert.equal(
+    alpha.logs.filter((l) => /Refused .* protocol version 2, we speak 1/.test(l.message)).length,
+    1,
+  );
+  assert.equal(beta.logs.filter((l) => /refuses us: it speaks protocol version 2/.test(l.message)).length, 1);
+});
+
+test("Nonsense, cut short or changed in a few bits, leaves a mesh as it was", () => {
+  const world = new World(19);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 2000));
+  const seen: Uint8Array[] = [];
+  world.network.rewrite = (d) => {
+    if (seen.length < 200) seen.push(d.bytes.slice());
+    return d.bytes;
+  };
+  world.run(20_000);
+  const subnets = world.nodes.map((n) => world.view(n).own.subnet);
+  for (let i = 0; i < 20_000; i++) {
+    const bytes = i % 3 === 0 ? world.random.bytes(world.random.below(200)) : seen[i % seen.length]!.slice();
+    if (i % 3 === 1 && bytes.length > 0) bytes[world.random.below(bytes.length)] = world.random.below(256);
+    const cut = i % 3 === 2 ? bytes.slice(0, world.random.below(bytes.length)) : bytes;
+    const from = i % 2 === 0 ? beta.endpoint : "203.0.113.7:1234";
+    world.event(alpha, { kind: "datagram", bytes: cut, from, at: world.clock.now() });
+  }
+  world.run(5000);
+  assert.equal(whyNotOneMesh(world), null);
+  assert.deepEqual(world.nodes.map((n) => world.view(n).own.subnet), subnets);
+  assert.equal(alpha.refusal, null);
+});

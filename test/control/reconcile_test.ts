@@ -1,0 +1,179 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { MeshConfig, StaticPeer } from "../../src/control/events.ts";
+import { foundMesh } from "../../src/control/mesh.ts";
+import { reconcile } from "../../src/control/reconcile.ts";
+import type { NodeView, PeerView } from "../../src/control/view.ts";
+import { settingsFor } from "../sim/world.ts";
+
+const HOST = { underlayMtu: 1500, onLink: (a: string) => (a.startsWith("192.168.1.") ? 3 : null) };
+
+function peer(change: Partial<PeerView> = {}): PeerView {
+  return {
+    id: "b",
+    name: "beta",
+    subnet: "10.42.9.0/24",
+    state: "alive",
+    since: 0,
+    endpoint: "192.168.1.11:8473",
+    link: { sendIndex: 0x100, receiveIndex: 0x200 },
+    lastHelloAt: 0,
+    rttMs: null,
+    vtepMac: "02:00:00:00:00:09",
+    endpoints: ["192.168.1.11:8473"],
+    tried: [],
+    version: "0.1.0",
+    ...change,
+  };
+}
+
+function view(
+  backend: MeshConfig["backend"],
+  peers: PeerView[],
+  state: NodeView["own"]["leaseState"] = "confirmed",
+) {
+  const own: NodeView["own"] = {
+    id: "a",
+    name: "alpha",
+    networkId: "",
+    leaseState: state,
+    subnet: "10.42.7.0/24",
+    address: "10.42.7.0",
+    vtepMac: "02:00:00:00:00:07",
+    mesh: foundMesh(settingsFor("x", { backend })) as MeshConfig,
+    endpoints: [],
+    waitingFor: [],
+    warnings: [],
+    startedAt: 0,
+  };
+  return { own, peers, leases: [] };
+}
+
+const SETTINGS = settingsFor("x");
+
+test("Backend udp: a data tunnel to the link's endpoint with the link's indices, MTU 1456", () => {
+  const wanted = reconcile(view("udp", [peer()]), SETTINGS, HOST);
+  assert.deepEqual(wanted.own, {
+    network: "10.42.0.0/16",
+    subnets: ["10.42.7.0/24"],
+    address: "10.42.7.0",
+    mac: "02:00:00:00:00:07",
+    mtu: 1456,
+  });
+  assert.deepEqual(wanted.tunnels.get("b"), {
+    encapsulation: "data",
+    endpoint: "192.168.1.11:8473",
+    ownPort: "192.168.1.11:8473",
+    mtu: 1456,
+    sendIndex: 0x100,
+    receiveIndex: 0x200,
+    vni: 0,
+    mac: "",
+  });
+  assert.deepEqual(wanted.routes, [{ prefix: "10.42.9.0/24", peerKey: "b" }]);
+  assert.deepEqual(wanted.sockets, { vxlan: null, flannel: false });
+  assert.equal(wanted.paths.get("b")!.path, "tunnel");
+});
+
+test("Backend vxlan: the peer's address at the mesh's port, its MAC and the VNI, MTU 1450", () => {
+  const wanted = reconcile(view("vxlan", [peer()]), SETTINGS, HOST);
+  assert.deepEqual(wanted.tunnels.get("b"), {
+    encapsulation: "vxlan",
+    endpoint: "192.168.1.11:8472",
+    ownPort: "192.168.1.11:8473",
+    mtu: 1450,
+    sendIndex: 0x100,
+    receiveIndex: 0x200,
+    vni: 1,
+    mac: "02:00:00:00:00:09",
+  });
+  assert.equal(wanted.deviceMtu, 1450);
+  assert.equal(wanted.sockets.vxlan, 8472);
+});
+
+test("An IPv6 underlay costs 20 bytes more", () => {
+  const six = peer({ endpoint: "[fd00::11]:8473" });
+  assert.equal(reconcile(view("udp", [six]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1436);
+  const vxlan = reconcile(view("vxlan", [six]), SETTINGS, HOST).tunnels.get("b")!;
+  assert.deepEqual([vxlan.mtu, vxlan.endpoint], [1430, "[fd00::11]:8472"]);
+});
+
+test("Backend host-gw: a gateway route on the same link, no path behind a gateway", () => {
+  const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
+  const wanted = reconcile(view("host-gw", [peer(), far]), SETTINGS, HOST);
+  assert.deepEqual(wanted.directRoutes, [{ destination: "10.42.9.0/24", gateway: "192.168.1.11", link: 3 }]);
+  for (const tunnel of wanted.tunnels.values()) assert.equal(tunnel.encapsulation, "none"); // probes only
+  assert.equal(wanted.paths.get("b")!.path, "direct-route");
+  assert.equal(wanted.paths.get("b")!.mtu, 1500);
+  assert.equal(wanted.paths.get("c")!.path, "none");
+  assert.match(wanted.paths.get("c")!.why, /172\.16\.0\.5 is behind a gateway/);
+  assert.equal(wanted.deviceMtu, 1500);
+});
+
+test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {
+  const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
+  const wanted = reconcile(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
+  assert.deepEqual(wanted.directRoutes.map((r) => r.destination), ["10.42.9.0/24"]);
+  assert.equal(wanted.paths.get("b")!.path, "direct-route");
+  assert.equal(wanted.paths.get("c")!.path, "tunnel");
+  assert.ok(wanted.tunnels.has("b") && wanted.tunnels.has("c"));
+});
+
+test("A suspect peer keeps its route; a dead one, and one without a link, has none and says why", () => {
+  const peers = [
+    peer({ id: "s", state: "suspect" }),
+    peer({ id: "d", state: "dead" }),
+    peer({
+      id: "n",
+      endpoint: null,
+      link: null,
+      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: "no answer" }],
+    }),
+    peer({ id: "h", endpoint: null, link: null, endpoints: [] }),
+    peer({ id: "x", subnet: null }),
+  ];
+  const { routes, paths } = reconcile(view("udp", peers), SETTINGS, HOST);
+  assert.deepEqual(routes.map((r) => r.peerKey), ["s"]);
+  assert.match(paths.get("d")!.why, /does not answer/);
+  assert.match(paths.get("n")!.why, /192\.168\.1\.11:8473: no answer/);
+  assert.match(paths.get("h")!.why, /no endpoint of it is known/);
+});
+
+test("Before a lease is confirmed there is no own network; before a mesh, nothing", () => {
+  for (const state of ["joining", "probation", "yielding", "exhausted"] as const) {
+    assert.equal(reconcile(view("vxlan", [peer()], state), SETTINGS, HOST).own, null);
+  }
+  const joining = view("udp", [], "joining");
+  const nothing = reconcile({ ...joining, own: { ...joining.own, mesh: null } }, SETTINGS, HOST);
+  assert.deepEqual([nothing.own, nothing.routes, nothing.tunnels.size], [null, [], 0]);
+});
+
+test("Static peers: a kernel VXLAN device and a flannel node", () => {
+  const statics: StaticPeer[] = [
+    {
+      subnet: "10.42.3.0/24",
+      address: "10.99.0.3",
+      port: null,
+      backend: "vxlan",
+      mac: "02:00:00:00:00:03",
+      vni: null,
+    },
+    { subnet: "10.42.4.0/24", address: "10.99.0.4", port: null, backend: "udp", mac: null, vni: null },
+  ];
+  const wanted = reconcile(view("udp", []), { ...SETTINGS, staticPeers: statics }, HOST);
+  const kernel = wanted.tunnels.get("static:10.42.3.0/24")!;
+  assert.deepEqual([kernel.encapsulation, kernel.endpoint, kernel.mtu, kernel.vni], [
+    "vxlan",
+    "10.99.0.3:8472",
+    1450,
+    1,
+  ]);
+  const flannel = wanted.tunnels.get("static:10.42.4.0/24")!;
+  assert.deepEqual([flannel.encapsulation, flannel.endpoint, flannel.mtu], [
+    "flannel",
+    "10.99.0.4:8285",
+    1472,
+  ]);
+  assert.deepEqual(wanted.sockets, { vxlan: 8472, flannel: true });
+  assert.equal(wanted.paths.get("static:10.42.3.0/24")!.path, "kernel-vxlan");
+});
