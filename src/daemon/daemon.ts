@@ -3,6 +3,7 @@
  * again. Events come in (timers, the Worker, the host, the API, signals); `ControlPlane.handle` turns each into
  * actions; `#perform` does them in order. `runDaemon` is what `ovltun up` calls.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { SOCKET_NAME } from "../api/schema.ts";
@@ -28,6 +29,7 @@ import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
+import { removeEmptyDirectory } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
@@ -94,6 +96,7 @@ class Daemon {
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
+    if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
       apiHandlers(this.#net, () => this.#snapshot(), (purge) => {

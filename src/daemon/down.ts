@@ -2,7 +2,7 @@
  * `ovltun down`: stops the daemon of a run directory and waits until it has gone; without a daemon, takes away
  * what a crash left. With `purge` the lease is given back and nothing of ours stays on the host.
  */
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { callApi, NoDaemonError } from "../api/client.ts";
@@ -10,7 +10,7 @@ import { SOCKET_NAME } from "../api/schema.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { releaseStoredLease } from "./release.ts";
-import { IDENTITY_FILE, removeStateDir } from "./state_files.ts";
+import { IDENTITY_FILE, removeEmptyDirectory, removeStateDir } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 
 const GONE_MS = 10_000;
@@ -35,10 +35,7 @@ export async function down(options: DownOptions): Promise<string[]> {
   remove(options.subnetFile, lines);
   if (options.purge) {
     lines.push(...removeStateDir(options.stateDir));
-    if (existsSync(options.runDir) && readdirSync(options.runDir).length === 0) {
-      rmdirSync(options.runDir);
-      lines.push(`Removed ${options.runDir}`);
-    }
+    if (removeEmptyDirectory(options.runDir)) lines.push(`Removed ${options.runDir}`);
   }
   return lines.length === 0 ? ["Nothing to do: no daemon runs and nothing of it is left"] : lines;
 }

@@ -192,3 +192,13 @@ function codeOf(cause: unknown): string {
   const { code, message } = cause as { code?: string; message?: string };
   return code ?? message ?? String(cause);
 }
+
+/** Removes a directory that holds nothing. True when it did. */
+export function removeEmptyDirectory(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch {
+    return false; // not there, or not empty: then it is not ours alone
+  }
+}

@@ -1,4 +1,5 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
@@ -8,6 +9,7 @@ import {
   lockStateDir,
   makeStateDir,
   readJsonFile,
+  removeStateDir,
   STATE_FILE,
   writeJsonFile,
 } from "./state_files.ts";
@@ -18,6 +20,7 @@ export interface StateStore {
   readonly stored: StoredState | null;
   /** Writes the state: atomic, synced before it returns. */
   save(state: StoredState): void;
+  /** Unlocks it. An identity that this run made and nobody has heard of goes again. */
   close(): void;
 }
 
@@ -27,15 +30,23 @@ export function openState(directory: string): StateStore {
   const lock = lockStateDir(directory);
   try {
     const statePath = join(directory, STATE_FILE);
-    const identity = openIdentity(join(directory, IDENTITY_FILE));
+    const identityPath = join(directory, IDENTITY_FILE);
+    let forgettable = !existsSync(identityPath);
+    const identity = openIdentity(identityPath);
     const read = readJsonFile(statePath);
     if (read.warning !== null) logger.warn(read.warning);
     const stored = read.value === null ? null : stateFromJson(JSON.stringify(read.value));
     return {
       identity,
       stored,
-      save: (state) => writeJsonFile(statePath, state),
-      close: () => lock.release(),
+      save: (state) => {
+        forgettable = false;
+        writeJsonFile(statePath, state);
+      },
+      close: () => {
+        if (forgettable) removeStateDir(directory);
+        lock.release();
+      },
     };
   } catch (error) {
     lock.release();
