@@ -86,6 +86,7 @@ class Daemon {
     this.#state = openState(config.stateDir);
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
+    if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     this.#worker = new WorkerHandle((event) => this.#fromWorker(event));
     // Descriptors close after the Worker has stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
@@ -96,7 +97,6 @@ class Daemon {
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
-    if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
       apiHandlers(this.#net, () => this.#snapshot(), (purge) => {
