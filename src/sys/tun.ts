@@ -16,6 +16,7 @@ import {
   EINVAL,
   ENODEV,
   ENOENT,
+  ENOTTY,
   ENXIO,
   EPERM,
   SysError,
@@ -44,6 +45,7 @@ function hint(errno: number, name: string): string {
     return "this kernel offers no TUN; load it with modprobe tun, or give the container /dev/net/tun";
   }
   if (errno === EBUSY) return `another process holds "${name}"; stop it or choose another --device`;
+  if (errno === ENOTTY) return '"/dev/net/tun" is no TUN; make it again: mknod /dev/net/tun c 10 200';
   if (errno === EINVAL) return `"${name}" exists and is not a TUN device of ours; choose another --device`;
   return "";
 }
