@@ -5,7 +5,7 @@
 import type { Random } from "../ports.ts";
 import { contains, formatPrefix, networkOf, nthSubnet, overlaps } from "../wire/address.ts";
 import { parseAddress, parsePrefix, type Prefix, subnetIndex } from "../wire/address.ts";
-import type { MeshConfig } from "./events.ts";
+import type { MeshConfig } from "./settings.ts";
 import { lengthOffset } from "./mesh.ts";
 
 const RANDOM_TRIES = 64;

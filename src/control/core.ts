@@ -7,7 +7,7 @@ import type { Random } from "../ports.ts";
 import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { Dissemination, type News } from "./dissemination.ts";
-import type { MeshConfig, Seed, Settings } from "./events.ts";
+import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
 import { Lease } from "./lease.ts";
 import type { Link } from "./link_table.ts";

@@ -116,9 +116,16 @@ function takePiggyback(core: Core, body: Piggyback, now: number): void {
   for (const statement of body.statements ?? []) takeStatement(core, statement, now);
 }
 
+// A claim that somebody contests is not acknowledged: who comes first should not use it before the other has let go,
+// and who comes second hears of the first from us at once.
 function acknowledge(core: Core, link: Link): void {
   const record = core.store.get(link.id);
   if (record === undefined) return;
+  const rivals = core.holdings().lost
+    .filter(({ claim, to }) => claim.nodeId === link.id || to.nodeId === link.id)
+    .map(({ claim, to }) => (claim.nodeId === link.id ? to.nodeId : claim.nodeId))
+    .filter((id) => id !== link.id);
+  if (rivals.length > 0) return push(core, link, rivals.slice(0, 3));
   core.say(link, { kind: "claim-ack", incarnation: record.incarnation, epoch: record.epoch });
 }
 

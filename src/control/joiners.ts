@@ -3,7 +3,7 @@
 // knows exactly this set, and this has been so for a second. While a seed of any of them has not answered at all
 // (it may be the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
 
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../crypto/sha256.ts";
 import type { JoinerEntry } from "../wire/gossip.ts";
 
 /** Agreement must have lasted this long when every seed of everybody answered, ms. */
@@ -108,5 +108,5 @@ function isNewer(entry: JoinerEntry, at: number, known: Heard): boolean {
 }
 
 function viewHash(ids: string[]): string {
-  return createHash("sha256").update(ids.sort().join(" ")).digest("hex").slice(0, 16);
+  return sha256Hex(ids.sort().join(" ")).slice(0, 16);
 }

@@ -7,7 +7,7 @@ import type { JoinerEntry } from "../wire/gossip.ts";
 import { JOINERS_MAX } from "../wire/gossip.ts";
 import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
-import type { MeshConfig } from "./events.ts";
+import type { MeshConfig } from "./settings.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
 import { contradiction, foundMesh, meshDifference, meshText, readMesh } from "./mesh.ts";

@@ -11,7 +11,7 @@
 import type { Random } from "../ports.ts";
 import type { Prefix } from "../wire/address.ts";
 import { allocate, wishProblem } from "./allocation.ts";
-import type { MeshConfig } from "./events.ts";
+import type { MeshConfig } from "./settings.ts";
 import type { Claim } from "./record.ts";
 import { VERSION_LIMIT } from "./record.ts";
 import type { LeaseState } from "./view.ts";

@@ -2,10 +2,10 @@
 // checks that any configuration from a disk or a stranger must pass, its hash (which every message carries,
 // so that two meshes never mix), and the sentence for a user whose flags contradict it.
 
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../crypto/sha256.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../wire/address.ts";
 import { isIpv4, nthSubnet, type Prefix } from "../wire/address.ts";
-import type { Backend, MeshConfig, Settings } from "./events.ts";
+import type { Backend, MeshConfig, Settings } from "./settings.ts";
 
 export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
@@ -94,12 +94,12 @@ export function meshText(mesh: MeshConfig): string {
 
 /** 16 hexadecimal digits that differ when any value of the configuration does. */
 export function meshHash(mesh: MeshConfig): string {
-  return createHash("sha256").update(`ovltun mesh ${meshText(mesh)}`).digest("hex").slice(0, 16);
+  return sha256Hex(`ovltun mesh ${meshText(mesh)}`).slice(0, 16);
 }
 
 /** The network id of a plain mesh: of its name alone, 32 hexadecimal digits. */
 export function plainNetworkId(networkName: string): string {
-  return createHash("sha256").update(`ovltun plain ${networkName}`).digest("hex").slice(0, 32);
+  return sha256Hex(`ovltun plain ${networkName}`).slice(0, 32);
 }
 
 /** What differs between two configurations, naming both values: "network 10.1.0.0/16 here, 10.2.0.0/16 there". */

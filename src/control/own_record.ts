@@ -5,7 +5,7 @@
 import { type Identity, nodeMac } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
-import type { Settings } from "./events.ts";
+import type { Settings } from "./settings.ts";
 import { type Claim, ENDPOINTS_MAX, type NodeRecord, recordName, RESERVED_MAX } from "./record.ts";
 import { signRecord, VERSION_LIMIT } from "./record.ts";
 

@@ -6,7 +6,7 @@
 import type { Encapsulation, OwnNetwork, Tunnel } from "../ports.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
 import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../wire/overhead.ts";
-import type { Backend, MeshConfig, Settings, StaticPeer } from "./events.ts";
+import type { Backend, MeshConfig, Settings, StaticPeer } from "./settings.ts";
 import type { NodeView, PeerView } from "./view.ts";
 
 /** What reconcile must know of the host. */

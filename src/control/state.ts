@@ -3,7 +3,7 @@
 // said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
 
 import { formatEndpoint, formatPrefix, parseEndpoint, parsePrefix } from "../wire/address.ts";
-import type { MeshConfig } from "./events.ts";
+import type { MeshConfig } from "./settings.ts";
 import { readMesh } from "./mesh.ts";
 import { VERSION_LIMIT } from "./record.ts";
 

@@ -3,7 +3,7 @@
 // that one was restored from a backup): the greater boot nonce wins, then the greater bytes, the same everywhere.
 // The store also keeps the bucket hashes over which two nodes compare what they have.
 
-import { createHash } from "node:crypto";
+import { sha256 } from "../crypto/sha256.ts";
 import { MAX_PEERS } from "../ports.ts";
 import { putU48 } from "../wire/bytes.ts";
 import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip.ts";
@@ -126,6 +126,5 @@ function contentHash(record: NodeRecord): Uint8Array {
   const version = new Uint8Array(12);
   putU48(version, 0, record.incarnation);
   putU48(version, 6, record.epoch);
-  const hash = createHash("sha256").update(version).update(record.raw).digest();
-  return new Uint8Array(hash).slice(0, BUCKET_HASH_LEN);
+  return sha256(version, record.raw).slice(0, BUCKET_HASH_LEN);
 }

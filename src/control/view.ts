@@ -1,7 +1,7 @@
 // What the control plane knows, as plain read-only data: the source of `status`, `peers`, `leases`, `why` and
 // of reconcile.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
 
-import type { MeshConfig } from "./events.ts";
+import type { MeshConfig } from "./settings.ts";
 
 /**
  * `joining` waits for a member; `probation` has claimed and waits for the others; `confirmed` uses its subnet;

@@ -1,0 +1,74 @@
+// What a user asked for, and what a mesh settled on. Addresses, prefixes and endpoints are canonical text.
+
+/** How packets between two hosts of a mesh are carried; one for the whole mesh. */
+export type Backend = "udp" | "vxlan" | "host-gw";
+
+/** What is founded once and learned by joiners. Every value is settled: nothing here is a default any more. */
+export interface MeshConfig {
+  /** The overlay network, "10.42.0.0/16". */
+  readonly network: string;
+  /** Length of each node's subnet as people write it: 24, or 32 for one address a host. */
+  readonly subnetLen: number;
+  /** First address of the first and of the last subnet that may be leased, "10.42.1.0" and "10.42.255.0". */
+  readonly subnetMin: string;
+  readonly subnetMax: string;
+  readonly backend: Backend;
+  /** VNI and port of the vxlan backend. */
+  readonly vni: number;
+  readonly vxlanPort: number;
+  readonly security: "plain";
+}
+
+/** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
+export interface StaticPeer {
+  /** The subnet behind it, "10.42.3.0/24". */
+  readonly subnet: string;
+  /** Its underlay address. */
+  readonly address: string;
+  /** Null: the mesh's VXLAN port, or 8285 for `udp`. */
+  readonly port: number | null;
+  /** `vxlan` = RFC 7348, `udp` = flannel's bare IP packets. */
+  readonly backend: "vxlan" | "udp";
+  /** VTEP MAC; `vxlan` needs one. */
+  readonly mac: string | null;
+  /** Null: the mesh's. */
+  readonly vni: number | null;
+}
+
+/** What the user asked for. Null = not said: learned from the mesh when joining, a default when founding. */
+export interface Settings {
+  /** The host's name in the mesh, for people. */
+  readonly name: string;
+  /** Version of this program, "0.1.0". */
+  readonly version: string;
+  readonly networkName: string;
+  /** `--found`: found although peers were given. */
+  readonly found: boolean;
+  /** `--network`, or the daemon's pick for founding; `networkExplicit` says which. */
+  readonly network: string | null;
+  /** The user gave `--network`: a mesh with another one is refused. */
+  readonly networkExplicit: boolean;
+  /** As people write it, 24 for IPv4. */
+  readonly subnetLen: number | null;
+  /** First address of the first / last subnet to lease, "10.42.1.0". */
+  readonly subnetMin: string | null;
+  readonly subnetMax: string | null;
+  /** `--subnet`: taken when it is free. */
+  readonly subnetWish: string | null;
+  readonly backend: Backend | null;
+  readonly vni: number | null;
+  readonly vxlanPort: number | null;
+  /** `--peers` was given, whether or not its names could be resolved yet. */
+  readonly hasSeeds: boolean;
+  readonly directRouting: boolean;
+  readonly staticPeers: readonly StaticPeer[];
+  /** Where others may reach us, "192.168.1.10:8473"; `--advertise` first. */
+  readonly ownEndpoints: readonly string[];
+}
+
+/** One `--peers` entry: the user's words and what they resolve to at the moment. */
+export interface Seed {
+  readonly text: string;
+  /** Empty while the name cannot be resolved. */
+  readonly endpoints: readonly string[];
+}
