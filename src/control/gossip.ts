@@ -26,7 +26,7 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
-    return;
+    return core.out.reject();
   }
   if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
     if (core.out.due(`version ${from}`, 60_000, now)) {
@@ -35,11 +35,11 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
         `${from} gossips in version ${gossipVersion(bytes)}, we speak ${PROTOCOL_VERSION}`,
       );
     }
-    return;
+    return core.out.reject();
   }
-  if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return;
+  if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
   const gossip = decodeGossip(bytes);
-  if (gossip === null) return;
+  if (gossip === null) return core.out.reject();
   link.lastHeardAt = now;
   const agreedBefore = core.agreed(link);
   link.mesh = gossip.mesh;

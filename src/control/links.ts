@@ -135,8 +135,12 @@ export class Links {
       this.#foreign(bytes, from, now);
       return [];
     }
-    if (!this.#out.spend("verify hellos", VERIFY_PER_SECOND, now)) return [];
-    if (!verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return [];
+    const genuine = this.#out.spend("verify hellos", VERIFY_PER_SECOND, now) &&
+      verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
+    if (!genuine) {
+      this.#out.reject();
+      return [];
+    }
     switch (h.kind) {
       case hello.HELLO_ASK:
         this.#answer(h, from, now);
@@ -294,7 +298,7 @@ export class Links {
   // A hello of another version: refused in our own version, which the other side can read as far as it must.
   #foreign(bytes: Uint8Array, from: string, now: number): void {
     const f = hello.decodeForeignHello(bytes);
-    if (f === null) return;
+    if (f === null) return this.#out.reject();
     const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
     if (f.kind === hello.HELLO_ASK) {
       if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger

@@ -20,7 +20,7 @@ import { logWaiting } from "./waiting.ts";
 
 const RELEASE_MS = 1500;
 const RELEASE_AGAIN_MS = 200;
-const STORE_EVERY_MS = 5000;
+const STORE_EVERY_MS = 1000;
 
 export class ControlPlane {
   readonly #core: Core;
@@ -94,9 +94,13 @@ export class ControlPlane {
         return receiveGossip(core, bytes, from, now);
       case TYPE_PROBE: {
         const id = core.roundTrips.receive(bytes, from, at);
-        const link = id === null ? undefined : core.links.get(id);
+        if (id === null) return core.out.reject();
+        const link = core.links.get(id);
         if (link !== undefined) link.lastHeardAt = now;
+        return;
       }
+      default: // of sealed meshes, or none we know
+        return core.out.reject();
     }
   }
 

@@ -45,6 +45,7 @@ function ownView(core: Core, now: number): OwnView {
     mesh: core.mesh,
     endpoints: core.own.endpoints,
     waitingFor: waitingFor(core, now),
+    rejected: core.out.rejected,
     warnings: [...core.warnings.values(), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
   };

@@ -9,6 +9,7 @@ const MAX_BUCKETS = MAX_PEERS;
 
 export class Outbox {
   #actions: Action[] = [];
+  #rejected = 0;
   // BOUNDED: ≤ MAX_KEYS, the oldest go first
   readonly #said = new Map<string, number>();
   // BOUNDED: ≤ MAX_BUCKETS, the longest unused go first
@@ -16,6 +17,15 @@ export class Outbox {
 
   push(action: Action): void {
     this.#actions.push(action);
+  }
+
+  /** Counts a datagram that was looked at and not used: malformed, unverified, of no link, or too many. */
+  reject(): void {
+    this.#rejected++;
+  }
+
+  get rejected(): number {
+    return this.#rejected;
   }
 
   send(to: string, bytes: Uint8Array): void {

@@ -38,6 +38,8 @@ export interface OwnView {
   readonly waitingFor: readonly WaitingFor[];
   /** Sentences about what a person should look at: a cloned identity, a refused mesh. */
   readonly warnings: readonly string[];
+  /** Datagrams that were handed up and not used, since the start. */
+  readonly rejected: number;
   readonly startedAt: number;
 }
 

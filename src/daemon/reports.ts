@@ -84,7 +84,7 @@ export function statusReport(snapshot: Snapshot): Status {
       subnetLen: own.mesh?.subnetLen ?? null,
     },
     peers: peersReport(snapshot),
-    drops: snapshot.counters.drops(),
+    drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
     warnings: own.warnings,
   };
 }

@@ -53,16 +53,23 @@ export function makeStateDir(path: string): void {
   }
 }
 
-/** Takes the state directory for this process. Throws when another daemon has it. */
+/** Another process holds the state directory: nothing in it may be touched. */
+export class StateInUseError extends Error {
+  constructor(directory: string, pid: number | null) {
+    super(
+      `Another ovltun (pid ${pid ?? "unknown"}) uses the state directory ${JSON.stringify(directory)}; ` +
+        "stop it with ovltun down and its --run-dir, or use another --state-dir",
+    );
+    this.name = "StateInUseError";
+  }
+}
+
+/** Takes the state directory for this process. Throws StateInUseError when another daemon has it. */
 export function lockStateDir(directory: string): FileLock {
   const path = join(directory, LOCK_FILE);
   const lock = acquireLock(path);
-  if (lock !== null) return lock;
-  const pid = lockHolder(path);
-  throw new Error(
-    `Another ovltun (pid ${pid ?? "unknown"}) uses the state directory ${JSON.stringify(directory)}; ` +
-      "stop it with ovltun down or use another --state-dir",
-  );
+  if (lock === null) throw new StateInUseError(directory, lockHolder(path));
+  return lock;
 }
 
 /**
@@ -170,7 +177,7 @@ function syncDirectory(path: string): void {
 
 /** Removes our files from a state directory, and the directory when nothing else is in it. Says what it did. */
 export function removeStateDir(directory: string): string[] {
-  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
   const lines: string[] = [];
   for (const name of [...OWN_FILES, LOCK_FILE]) {
     const path = join(directory, name);

@@ -18,47 +18,116 @@ export interface StateStore {
   readonly identity: Identity;
   /** What an earlier run left, or null. */
   readonly stored: StoredState | null;
-  /** Writes the state: atomic, synced before it returns. */
+  /**
+   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is not the one on disk:
+   * nobody may hear of a claim that a restart would forget. The rest can wait for `retry`.
+   */
   save(state: StoredState): void;
+  /** Writes again what could not be written. Returns why it still cannot be, a sentence, or null. */
+  retry(): string | null;
   /** Unlocks it. An identity that this run made and nobody has heard of goes again. */
   close(): void;
 }
 
-/** Opens (and locks) the state directory; makes it, and the identity, when missing. Throws sentences for people. */
+/**
+ * Opens (and locks) the state directory; makes it, and the identity, when missing. Throws sentences for people,
+ * StateInUseError when another process has it.
+ */
 export function openState(directory: string): StateStore {
   makeStateDir(directory);
   const lock = lockStateDir(directory);
+  const identityPath = join(directory, IDENTITY_FILE);
+  const isNew = !existsSync(identityPath);
   try {
-    const statePath = join(directory, STATE_FILE);
-    const identityPath = join(directory, IDENTITY_FILE);
-    let forgettable = !existsSync(identityPath);
     const identity = openIdentity(identityPath);
-    const read = readJsonFile(statePath);
-    if (read.warning !== null) logger.warn(read.warning);
-    const stored = read.value === null ? null : stateFromJson(JSON.stringify(read.value));
+    const statePath = join(directory, STATE_FILE);
+    const stored = openStored(statePath);
+    const saver = new Saver(statePath, stored);
     return {
       identity,
       stored,
-      save: (state) => {
-        forgettable = false;
-        writeJsonFile(statePath, state);
-      },
+      save: (state) => saver.save(state),
+      retry: () => saver.retry(),
       close: () => {
-        if (forgettable) removeStateDir(directory);
+        if (isNew && !saver.wrote) removeStateDir(directory);
         lock.release();
       },
     };
   } catch (error) {
+    if (isNew && !existsSync(join(directory, STATE_FILE))) removeStateDir(directory);
     lock.release();
     throw error;
   }
 }
 
+/** The state file, and what of it is not on disk yet. */
+class Saver {
+  readonly #path: string;
+  #claim: string;
+  #unsaved: StoredState | null = null;
+  #wrote = false;
+
+  constructor(path: string, stored: StoredState | null) {
+    this.#path = path;
+    this.#claim = claimText(stored);
+  }
+
+  /** Whether this run wrote anything. */
+  get wrote(): boolean {
+    return this.#wrote;
+  }
+
+  save(state: StoredState): void {
+    this.#unsaved = state;
+    const problem = this.retry();
+    if (problem !== null && claimText(state) !== this.#claim) throw new Error(problem);
+  }
+
+  retry(): string | null {
+    if (this.#unsaved === null) return null;
+    try {
+      writeJsonFile(this.#path, this.#unsaved);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    this.#wrote = true;
+    this.#claim = claimText(this.#unsaved);
+    this.#unsaved = null;
+    return null;
+  }
+}
+
+function claimText(state: StoredState | null): string {
+  return state === null || state.claim === null ? "" : `${state.claim.subnet} ${state.claim.stamp}`;
+}
+
 function openIdentity(path: string): Identity {
   const read = readJsonFile(path, { secret: true });
   if (read.warning !== null) logger.warn(read.warning);
-  if (read.value !== null) return identityFromJson(JSON.stringify(read.value));
+  if (read.value !== null) return inFile(path, () => identityFromJson(JSON.stringify(read.value)));
   const identity = createIdentity();
   writeJsonFile(path, JSON.parse(identityToJson(identity)), 0o600);
   return identity;
+}
+
+function openStored(path: string): StoredState | null {
+  const read = readJsonFile(path);
+  if (read.warning !== null) logger.warn(read.warning);
+  return read.value === null ? null : inFile(path, () => stateFromJson(JSON.stringify(read.value)));
+}
+
+/** Adds to a sentence about a file which one it is and what to do. */
+function inFile<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `Cannot use ${
+        JSON.stringify(path)
+      }: ${reason} (restore it from a backup, or start as a new node after: ` +
+        "ovltun down --purge)",
+      { cause },
+    );
+  }
 }

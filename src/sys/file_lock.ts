@@ -29,7 +29,11 @@ export function acquireLock(path: string): FileLock | null {
     if (errno === EAGAIN) return null;
     throw new SysError(`Cannot lock ${JSON.stringify(path)}`, errno);
   }
-  writeFileSync(path, `${process.pid}\n`);
+  try {
+    writeFileSync(path, `${process.pid}\n`);
+  } catch {
+    // A full disk: the lock holds all the same, and whoever has to write something that matters will say so.
+  }
   let held = true;
   return {
     release() {

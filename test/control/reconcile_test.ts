@@ -44,6 +44,7 @@ function view(
     endpoints: [],
     waitingFor: [],
     warnings: [],
+    rejected: 0,
     startedAt: 0,
   };
   return { own, peers, leases: [] };
