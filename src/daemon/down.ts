@@ -4,13 +4,14 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { callApi, NoDaemonError } from "../api/client.ts";
 import { SOCKET_NAME } from "../api/schema.ts";
 import { removeOwned } from "../host/cleanup.ts";
+import { readSubnetEnvNetwork } from "../host/subnet_env.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
+import { isAlive } from "../sys/process_alive.ts";
 import { releaseStoredLease } from "./release.ts";
-import { IDENTITY_FILE, removeEmptyDirectory, removeStateDir } from "./state_files.ts";
+import { IDENTITY_FILE, removeEmptyDirectory, removeStateDir, StateInUseError } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 
 const GONE_MS = 10_000;
@@ -30,13 +31,18 @@ export async function down(options: DownOptions): Promise<string[]> {
   const lines: string[] = [];
   const pid = await stopDaemon(socket, options.purge);
   if (pid !== null) lines.push(`Stopped ovltun (pid ${pid})`);
-  lines.push(...await cleanUp(options, pid === null));
-  remove(socket, lines);
-  remove(options.subnetFile, lines);
-  if (options.purge) {
-    lines.push(...removeStateDir(options.stateDir));
-    if (removeEmptyDirectory(options.runDir)) lines.push(`Removed ${options.runDir}`);
+  // Held to the end, so that no daemon starts in what is being taken away.
+  const state = openExisting(options, lines);
+  try {
+    lines.push(...removeRoutes(state, options.subnetFile));
+    if (state !== null && pid === null && options.purge) lines.push(await releaseStoredLease(state));
+    remove(socket, lines);
+    remove(options.subnetFile, lines);
+    if (options.purge) lines.push(...removeStateDir(options.stateDir));
+  } finally {
+    state?.close();
   }
+  if (options.purge && removeEmptyDirectory(options.runDir)) lines.push(`Removed ${options.runDir}`);
   return lines.length === 0 ? ["Nothing to do: no daemon runs and nothing of it is left"] : lines;
 }
 
@@ -56,42 +62,34 @@ async function stopDaemon(socket: string, purge: boolean): Promise<number | null
   throw new Error(`The daemon (pid ${pid}) does not stop; end it with kill ${pid} and run ovltun down again`);
 }
 
-function isAlive(pid: number): boolean {
+/**
+ * The state directory, or null when there is none or it cannot be read: a damaged one keeps nobody from cleaning up.
+ * Throws StateInUseError when a daemon with another run directory has it.
+ */
+function openExisting({ stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
+  if (!existsSync(join(stateDir, IDENTITY_FILE))) return null;
   try {
-    process.kill(pid, 0);
-    return true;
+    return openState(stateDir);
   } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
-}
-
-/** The routes that are marked ours, and after a crash with `purge` the lease. The device died with its daemon. */
-async function cleanUp(options: DownOptions, crashed: boolean): Promise<string[]> {
-  if (!existsSync(join(options.stateDir, IDENTITY_FILE))) return [];
-  let state: StateStore;
-  try {
-    state = openState(options.stateDir);
-  } catch (error) {
-    // A damaged state directory must not keep `down --purge` from removing it.
+    if (error instanceof StateInUseError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    if (options.purge) return [`Gave nothing back: ${reason}`];
-    throw error;
+    lines.push(`${purge ? "Gave no lease back" : "Left the state directory as it is"}: ${reason}`);
+    return null;
   }
-  const lines: string[] = [];
-  try {
-    const network = state.stored?.mesh?.network;
-    if (network !== undefined) lines.push(...removeRoutes(network));
-    if (crashed && options.purge) lines.push(await releaseStoredLease(state));
-  } finally {
-    state.close();
-  }
-  return lines;
 }
 
-function removeRoutes(network: string): string[] {
+/**
+ * The routes that are marked ours, into the network that the state and subnet.env, which a crash leaves, tell of.
+ * The device died with its daemon.
+ */
+function removeRoutes(state: StateStore | null, subnetFile: string): string[] {
+  const networks = new Set([state?.stored?.mesh?.network, readSubnetEnvNetwork(subnetFile)]);
   const net = openHostNetwork();
   try {
-    const lines = removeOwned(net, { device: "", network });
+    const lines: string[] = [];
+    for (const network of networks) {
+      if (network != null) lines.push(...removeOwned(net, { device: "", network }));
+    }
     const failed = lines.find((line) => line.startsWith("Cannot"));
     if (failed !== undefined) throw new Error(failed);
     return lines;

@@ -19,8 +19,8 @@ export interface StateStore {
   /** What an earlier run left, or null. */
   readonly stored: StoredState | null;
   /**
-   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is not the one on disk:
-   * nobody may hear of a claim that a restart would forget. The rest can wait for `retry`.
+   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: nobody may
+   * hear of a claim that a restart would forget. The rest can wait for `retry`.
    */
   save(state: StoredState): void;
   /** Writes again what could not be written. Returns why it still cannot be, a sentence, or null. */
@@ -80,7 +80,9 @@ class Saver {
   save(state: StoredState): void {
     this.#unsaved = state;
     const problem = this.retry();
-    if (problem !== null && claimText(state) !== this.#claim) throw new Error(problem);
+    if (problem !== null && state.claim !== null && claimText(state) !== this.#claim) {
+      throw new Error(problem);
+    }
   }
 
   retry(): string | null {

@@ -1,9 +1,19 @@
 // subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): four lines that container
 // runtimes read to learn which subnet is this host's. Replaced in one step, so that nobody reads half of it.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
-import { addressAt, formatAddress, parsePrefix } from "../wire/address.ts";
+import { addressAt, formatAddress, formatPrefix, parsePrefix } from "../wire/address.ts";
 
 /** What subnet.env tells. */
 export interface SubnetEnv {
@@ -28,18 +38,36 @@ export function renderSubnetEnv(env: SubnetEnv): string {
     `FLANNEL_IPMASQ=${env.ipMasq}\n`;
 }
 
-/** Writes the file in one step, making its directory if need be. Throws what node:fs throws. */
+/** Writes the file in one step, making its directory if need be. Throws what node:fs throws, and leaves nothing. */
 export function writeSubnetEnv(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.new`; // in the same directory: rename(2) does not cross file systems
-  const fd = openSync(temporary, "w", 0o644);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(temporary, "w", 0o644);
+    try {
+      const bytes = Buffer.from(text);
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
+}
+
+/** FLANNEL_NETWORK of the file; null when there is none, or nothing of that kind in it. */
+export function readSubnetEnvNetwork(path: string): string | null {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return null; // not there, or not for us to read: then it tells nothing
+  }
+  const network = parsePrefix(/^FLANNEL_NETWORK=(\S+)$/m.exec(text)?.[1] ?? "");
+  return network === null ? null : formatPrefix(network);
 }
 
 /** Removes the file; that it is not there is no error. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
+import { isAlive } from "../sys/process_alive.ts";
 import { selfCommand } from "../sys/self_command.ts";
 import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
@@ -150,15 +151,6 @@ function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(FOLDER) ? Number(name.slice(FOLDER.length).split("-")[0]) : 0;
     if (pid > 0 && !isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
   }
 }
 

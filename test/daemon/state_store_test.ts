@@ -1,0 +1,90 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StoredState } from "../../src/control/state.ts";
+import { IDENTITY_FILE, STATE_FILE, StateInUseError } from "../../src/daemon/state_files.ts";
+import { openState } from "../../src/daemon/state_store.ts";
+
+function withDirectory(use: (directory: string) => void): void {
+  const root = mkdtempSync(join(tmpdir(), "ovltun-store-"));
+  try {
+    use(join(root, "state"));
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function stateOf(nodeId: string, subnet: string | null, epoch: number): StoredState {
+  const claim = subnet === null ? null : { subnet, stamp: 1 };
+  return { version: 1, nodeId, networkName: "test", mesh: null, claim, incarnation: 1, epoch, peers: [] };
+}
+
+/** Makes every write of the state file fail, as a full disk does, also for root; returns the undo. */
+function refuseWrites(directory: string): () => void {
+  const inTheWay = join(directory, `${STATE_FILE}.tmp`);
+  mkdirSync(join(inTheWay, "x"), { recursive: true });
+  return () => rmSync(inTheWay, { recursive: true });
+}
+
+test("openState() keeps identity and state from run to run", () => {
+  withDirectory((directory) => {
+    const first = openState(directory);
+    assert.equal(first.stored, null);
+    first.save(stateOf(first.identity.id, "10.42.7.0/24", 1));
+    first.close();
+    const second = openState(directory);
+    assert.equal(second.identity.id, first.identity.id);
+    assert.equal(second.stored?.claim?.subnet, "10.42.7.0/24");
+    second.close();
+  });
+});
+
+test("openState() takes an identity back that nobody has heard of, and its directory", () => {
+  withDirectory((directory) => {
+    openState(directory).close();
+    assert.ok(!existsSync(directory));
+  });
+});
+
+test("openState() refuses a directory in use and touches nothing in it", () => {
+  withDirectory((directory) => {
+    const holder = openState(directory);
+    assert.throws(() => openState(directory), StateInUseError);
+    assert.ok(existsSync(join(directory, IDENTITY_FILE)));
+    holder.close();
+  });
+});
+
+test("openState() names the file it cannot use, and lets go of the directory", () => {
+  withDirectory((directory) => {
+    const first = openState(directory);
+    first.save(stateOf(first.identity.id, null, 1));
+    first.close();
+    writeFileSync(join(directory, STATE_FILE), "{}");
+    for (let i = 0; i < 2; i++) assert.throws(() => openState(directory), /state\.json": The stored lease/);
+    writeFileSync(join(directory, IDENTITY_FILE), "{}");
+    chmodSync(join(directory, IDENTITY_FILE), 0o600);
+    assert.throws(() => openState(directory), /identity\.json": The identity/);
+  });
+});
+
+test("save() refuses a claim it cannot write; what else it cannot write waits for retry()", () => {
+  withDirectory((directory) => {
+    const store = openState(directory);
+    const { id } = store.identity;
+    store.save(stateOf(id, "10.42.7.0/24", 1));
+    const allow = refuseWrites(directory);
+    store.save(stateOf(id, "10.42.7.0/24", 2));
+    assert.match(store.retry() ?? "", /^Cannot write ".*state\.json"/);
+    assert.throws(() => store.save(stateOf(id, "10.42.8.0/24", 3)), /^Error: Cannot write/);
+    store.save(stateOf(id, "10.42.7.0/24", 4));
+    allow();
+    assert.equal(store.retry(), null);
+    store.close();
+    const again = openState(directory);
+    assert.equal(again.stored?.epoch, 4);
+    again.close();
+  });
+});
