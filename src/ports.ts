@@ -150,7 +150,8 @@ export type SocketRole = "own" | "vxlan" | "flannel";
  */
 export type DataplaneMessage =
   | { readonly kind: "attachSocket"; readonly role: SocketRole; readonly fd: number; readonly family: 4 | 6 }
-  | { readonly kind: "attachTun"; readonly fd: number }
+  /** `tso`, `uso`: the superframes that the device carries. */
+  | { readonly kind: "attachTun"; readonly fd: number; readonly tso: boolean; readonly uso: boolean }
   | { readonly kind: "detachTun" }
   | { readonly kind: "setOwn"; readonly own: OwnNetwork }
   | { readonly kind: "setPeer"; readonly slot: number; readonly tunnel: Tunnel }
@@ -204,37 +205,46 @@ export const SLOT_CAPACITY = 65536;
 export const SLOT_LENGTH = 17 * 4096;
 /** Bytes of the virtio_net_hdr in front of every packet of the TUN device (linux/virtio_net.h). */
 export const VNET_LEN = 10;
+/** Datagrams in one send or one received train, at most (UDP_MAX_SEGMENTS before Linux 6.9). */
+export const MAX_SEGMENTS = 64;
 /** Packets moved per batch in one direction. */
 export const BATCH = 64;
 
 /** The TUN queue. */
 export interface TunDevice {
   /**
-   * Reads the next packet into `slot` at HEADROOM, its vnet header before it. Bytes of the packet; 0 when none
-   * waits, −1 when somebody deleted the device.
+   * Reads the next packet or superframe into `slot` at HEADROOM, its vnet header before it. Bytes of the packet;
+   * 0 when none waits, −1 when somebody deleted the device.
    */
   read(slot: number): number;
-  /** Writes vnet header and packet, at − VNET_LEN to at + length. Returns 0, or the errno of the refusal. */
-  write(at: number, length: number): number;
+  /** Adds pool bytes to the frame under construction, which begins with a vnet header. False when it is full. */
+  gather(at: number, length: number): boolean;
+  /** Writes the frame and begins the next. Returns 0, or the errno of the refusal. */
+  write(): number;
 }
 
 /** A UDP socket seen by the data plane: batches in, batches out. */
 export interface DatagramSocket {
   /** Remembers where datagrams for peer `slot` go. */
   setDestination(slot: number, endpoint: string): void;
-  /** Queues bytes of the pool for peer `slot`; they must stay untouched until `flush`. False when the queue is full. */
-  enqueue(at: number, length: number, slot: number): boolean;
+  /**
+   * Queues a datagram for peer `slot`: head, then body (length 0: none), both in the pool, both to stay untouched
+   * until `flush`. Equal-sized neighbours to one peer leave as one send (UDP_SEGMENT). False when the queue is full.
+   */
+  enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean;
   /** Sends what is queued. Returns how many datagrams the kernel refused. */
   flush(): number;
-  /** Receives up to BATCH datagrams into this socket's slots of the pool. Returns how many. */
+  /** Receives up to BATCH trains of datagrams into this socket's slots of the pool. Returns how many trains. */
   receive(): number;
-  /** Where datagram `i` of the last receive begins. */
+  /** Where train `i` of the last receive begins. */
   position(i: number): number;
-  /** Its length in bytes. */
+  /** Its length in bytes, all datagrams together. */
   length(i: number): number;
-  /** True when datagram `i` came from the address (and, if asked, the port) of peer `slot`. */
+  /** Length of each of its datagrams but the last, which may be shorter (UDP_GRO). */
+  segment(i: number): number;
+  /** True when train `i` came from the address (and, if asked, the port) of peer `slot`. */
   isFrom(i: number, slot: number, withPort: boolean): boolean;
-  /** The source of datagram `i` as text, for what is handed up. */
+  /** The source of train `i` as text, for what is handed up. */
   source(i: number): string;
   /** Datagrams the kernel discarded because the receive buffer was full, since the start. */
   overflows(): number;

@@ -65,7 +65,7 @@ export class HostKeeper {
     }));
     if (!this.#attached) {
       this.#attached = true;
-      this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd });
+      this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd, tso: this.#tun.tso, uso: this.#tun.uso });
     }
     this.#writeSubnetEnv(own.network, own.subnets[0]!, this.mtu(wanted));
     return lines;

@@ -6,10 +6,11 @@ import type { DataplaneEvent } from "../ports.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
+import { socketSlots } from "../dataplane/pool.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
 import { systemClock } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
-import { UdpBatches } from "../sys/udp_socket.ts";
+import { UdpBatches } from "../sys/udp_batches.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
 /** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
@@ -61,7 +62,9 @@ function run(start: WorkerStart): void {
 function devices(epoll: Epoll, sources: Map<number, Source>): Devices {
   return {
     tun: (fd, pool) => new TunQueue(fd, pool),
-    socket: (fd, family, pool, firstSlot) => new UdpBatches({ fd, family }, pool, firstSlot),
+    // A bare IP packet of flannel has no header to put a vnet header into: no trains there.
+    socket: (opened, role, pool) =>
+      new UdpBatches(opened, pool, socketSlots(role), { gso: true, gro: role !== "flannel" }),
     watch: (fd, source) => {
       sources.set(fd, source);
       epoll.add(fd);

@@ -6,26 +6,18 @@
  *
  *   | flags 1 | gso_type 1 | hdr_len 2 | gso_size 2 | csum_start 2 | csum_offset 2 |   linux/virtio_net.h
  */
-import { VNET_LEN } from "../ports.ts";
-import { putU16, putU16le, u16 } from "../wire/bytes.ts";
-import { fold, pseudoHeaderSum4, pseudoHeaderSum6, sum } from "../wire/checksum.ts";
+import { putU16, u16 } from "../wire/bytes.ts";
+import { fold, sum } from "../wire/checksum.ts";
 import { ipv4HeaderLength, ipv4IsFragment, ipv4Protocol, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
 import { ipv6IsFragment, ipv6Transport, ipv6TransportProtocol } from "../wire/ipv6.ts";
 import { decodeTcp, TCP_CHECKSUM_AT } from "../wire/tcp.ts";
 import { decodeUdp, UDP_CHECKSUM_AT } from "../wire/udp.ts";
+import { pseudoSum } from "./pseudo_sum.ts";
+import { clearVnet, GSO_TCPV4, GSO_TCPV6, putVnetChecksum, putVnetGso } from "./vnet.ts";
 
 export const CHECKSUM_COMPLETE = 0;
 export const CHECKSUM_PARTIAL = 1;
 export const CHECKSUM_UNKNOWN = 2;
-
-const NEEDS_CSUM = 1;
-const GSO_TCPV4 = 1;
-const GSO_TCPV6 = 4;
-const GSO_TYPE_AT = 1;
-const HDR_LEN_AT = 2;
-const GSO_SIZE_AT = 4;
-const CSUM_START_AT = 6;
-const CSUM_OFFSET_AT = 8;
 
 /**
  * Writes the vnet header in front of the IP packet at `at`. False when a superframe carries a checksum that
@@ -38,7 +30,7 @@ export function prepareVnet(
   mtu: number,
   checksum: number,
 ): boolean {
-  b.fill(0, at - VNET_LEN, at);
+  clearVnet(b, at);
   if (checksum === CHECKSUM_COMPLETE) return true;
   const end = at + length;
   const transport = transportOf(b, at, end);
@@ -59,18 +51,14 @@ export function prepareVnet(
     if (fold(sum(b, transport, end - transport, pseudo)) !== 0xffff) return false;
   }
   putU16(b, field, fold(pseudo));
-  b[at - VNET_LEN] = NEEDS_CSUM;
-  putU16le(b, at - VNET_LEN + CSUM_START_AT, transport - at);
-  putU16le(b, at - VNET_LEN + CSUM_OFFSET_AT, field - transport);
+  putVnetChecksum(b, at, transport - at, field - transport);
   if (superframe) describeSuperframe(b, at, headers, mtu);
   return true;
 }
 
 /** A TCP packet above the MTU is many segments in one: the kernel cuts it again where it must. */
 function describeSuperframe(b: Uint8Array, at: number, headers: number, mtu: number): void {
-  b[at - VNET_LEN + GSO_TYPE_AT] = b[at]! >>> 4 === 4 ? GSO_TCPV4 : GSO_TCPV6;
-  putU16le(b, at - VNET_LEN + HDR_LEN_AT, headers);
-  putU16le(b, at - VNET_LEN + GSO_SIZE_AT, mtu - headers);
+  putVnetGso(b, at, b[at]! >>> 4 === 4 ? GSO_TCPV4 : GSO_TCPV6, headers, mtu - headers);
 }
 
 /** Offset of the transport header of a whole packet, or −1 for fragments and what cannot be parsed. */
@@ -81,10 +69,4 @@ function transportOf(b: Uint8Array, at: number, end: number): number {
 
 function protocolOf(b: Uint8Array, at: number, transport: number): number {
   return b[at]! >>> 4 === 4 ? ipv4Protocol(b, at) : ipv6TransportProtocol(b, at, transport);
-}
-
-function pseudoSum(b: Uint8Array, at: number, protocol: number, length: number): number {
-  return b[at]! >>> 4 === 4
-    ? pseudoHeaderSum4(b, at, protocol, length)
-    : pseudoHeaderSum6(b, at, protocol, length);
 }

@@ -18,13 +18,12 @@ import type { Counters } from "./counters.ts";
 import { inboundBatch } from "./inbound.ts";
 import { outboundBatch } from "./outbound.ts";
 import { createPlane, type Plane } from "./plane.ts";
-import { socketSlots } from "./pool.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
 export interface Devices {
   tun(fd: number, pool: PacketPool): TunDevice;
-  socket(fd: number, family: 4 | 6, pool: PacketPool, firstSlot: number): DatagramSocket;
+  socket(opened: { fd: number; family: 4 | 6 }, role: SocketRole, pool: PacketPool): DatagramSocket;
   /** Called when a descriptor is to be waited on, or no longer. */
   watch(fd: number, source: Source): void;
   unwatch(fd: number): void;
@@ -74,6 +73,9 @@ export class DataPlane {
         this.#detachTun();
         this.#tunFd = message.fd;
         this.plane.tun = this.#devices.tun(message.fd, this.plane.pool);
+        this.plane.coalescer.tun = this.plane.tun;
+        this.plane.coalescer.tso = message.tso;
+        this.plane.coalescer.uso = message.uso;
         return this.#devices.watch(message.fd, "tun");
       case "detachTun":
         return this.#detachTun();
@@ -101,10 +103,11 @@ export class DataPlane {
     if (this.#tunFd >= 0) this.#devices.unwatch(this.#tunFd);
     this.#tunFd = -1;
     this.plane.tun = null;
+    this.plane.coalescer.tun = null;
   }
 
   #attachSocket(role: SocketRole, fd: number, family: 4 | 6): void {
-    const socket = this.#devices.socket(fd, family, this.plane.pool, socketSlots(role));
+    const socket = this.#devices.socket({ fd, family }, role, this.plane.pool);
     this.plane.sockets[role] = socket;
     for (const [slot, tunnel] of this.#tunnels) this.#setDestination(role, slot, tunnel);
     this.#devices.watch(fd, role);
@@ -127,5 +130,6 @@ export class DataPlane {
     this.#own = own.subnets;
     this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
     this.plane.mtu = own.mtu;
+    this.plane.coalescer.mtu = own.mtu;
   }
 }

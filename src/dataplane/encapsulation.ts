@@ -4,15 +4,37 @@
  */
 import type { DatagramSocket } from "../ports.ts";
 import { putU16 } from "../wire/bytes.ts";
-import { DATA_LEN, DATA_PLAIN, encodeData } from "../wire/data_header.ts";
+import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData } from "../wire/data_header.ts";
 import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
 import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { NO_PATH, SEND_FAILED, SENT, type Verdict } from "./counters.ts";
 import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 
-/** Stamps the peer's header in front of the packet and queues the datagram. */
-export function encapsulate(plane: Plane, slot: number, at: number, length: number): Verdict {
+/** Stamps the peer's header in front of a whole packet and queues the datagram. */
+export function encapsulate(
+  plane: Plane,
+  slot: number,
+  at: number,
+  length: number,
+  partial: boolean,
+): Verdict {
+  return send(plane, slot, at, length, 0, 0, partial);
+}
+
+/**
+ * The same for a packet in two places: its first `length` bytes at `at`, with headroom, the rest at `bodyAt`.
+ * `partial`: the inner checksum is (only where the data header can say so).
+ */
+export function send(
+  plane: Plane,
+  slot: number,
+  at: number,
+  length: number,
+  bodyAt: number,
+  bodyLength: number,
+  partial: boolean,
+): Verdict {
   const b = plane.b;
   const peers = plane.peers;
   let socket: DatagramSocket | null;
@@ -21,7 +43,14 @@ export function encapsulate(plane: Plane, slot: number, at: number, length: numb
     case BY_DATA:
       socket = plane.sockets.own;
       header = DATA_LEN;
-      encodeData(b, at - DATA_LEN, DATA_PLAIN, 0, peers.sendIndex[slot]!, peers.nextCounter(slot));
+      encodeData(
+        b,
+        at - DATA_LEN,
+        partial ? DATA_PLAIN | DATA_PARTIAL : DATA_PLAIN,
+        0,
+        peers.sendIndex[slot]!,
+        peers.nextCounter(slot),
+      );
       break;
     case BY_VXLAN:
       socket = plane.sockets.vxlan;
@@ -39,18 +68,16 @@ export function encapsulate(plane: Plane, slot: number, at: number, length: numb
       return NO_PATH;
   }
   if (socket === null) return NO_PATH;
-  queue(plane, socket, at - header, length + header, slot);
-  plane.counters.sentTo(slot, length);
+  if (!socket.enqueue(slot, at - header, length + header, bodyAt, bodyLength)) {
+    // What is queued here may lie in the newest fragment slot or header block: they do not start over.
+    const { fragments, headers } = plane;
+    flushSockets(plane);
+    plane.fragments = fragments;
+    plane.headers = headers;
+    socket.enqueue(slot, at - header, length + header, bodyAt, bodyLength);
+  }
+  plane.counters.sentTo(slot, length + bodyLength);
   return SENT;
-}
-
-function queue(plane: Plane, socket: DatagramSocket, at: number, length: number, slot: number): void {
-  if (socket.enqueue(at, length, slot)) return;
-  // What is queued here may lie in the newest fragment slot, so the slots do not start over.
-  const fragments = plane.fragments;
-  flushSockets(plane);
-  plane.fragments = fragments;
-  socket.enqueue(at, length, slot);
 }
 
 /** Sends what waits on every socket; the slots of the batch are free afterwards. */
@@ -62,4 +89,5 @@ export function flushSockets(plane: Plane): void {
   if (flannel !== null) refused += flannel.flush();
   if (refused > 0) plane.counters.add(SEND_FAILED, refused);
   plane.fragments = 0;
+  plane.headers = 0;
 }

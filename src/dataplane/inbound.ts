@@ -5,7 +5,8 @@
  *      inboundVxlan    the VXLAN port: RFC 7348, Ethernet, ARP for our addresses answered
  *      inboundFlannel  the flannel udp port: a bare IP packet
  *   3. accept          the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
- *   4. deliver         the destination must lie in ours; write to TUN with the packet's checksum state
+ *   4. deliver         the destination must lie in ours
+ *   5. coalescer.ts    segments of one flow become one write to TUN
  * Datagrams come from anybody: nothing here throws on their account, everything is counted once.
  */
 import type { DatagramSocket, SocketRole } from "../ports.ts";
@@ -51,12 +52,10 @@ import {
 import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
 import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "./checksum_offload.ts";
 import {
   ARP_ANSWERED,
-  BAD_CHECKSUM,
   CONTROL_OVERLOAD,
-  DELIVERED,
   HANDED_UP,
   MALFORMED,
   MULTICAST,
@@ -66,7 +65,6 @@ import {
   RECEIVE_OVERFLOW,
   SEND_FAILED,
   SPOOFED,
-  TUN_WRITE_FAILED,
   UNKNOWN_TYPE,
   type Verdict,
   WRONG_ENDPOINT,
@@ -82,16 +80,21 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
   if (socket === null) return 0;
   const count = socket.receive();
   for (let i = 0; i < count; i++) {
-    const at = socket.position(i);
-    const end = at + socket.length(i);
-    const verdict = role === "own"
-      ? inboundOwn(plane, socket, i, at, end)
-      : role === "vxlan"
-      ? inboundVxlan(plane, socket, i, at, end)
-      : inboundFlannel(plane, socket, i, at, end);
-    plane.counters.add(verdict);
+    const size = socket.segment(i);
+    const stop = socket.position(i) + socket.length(i);
+    for (let at = socket.position(i); at < stop || size === 0; at += size) {
+      const end = Math.min(at + size, stop);
+      const verdict = role === "own"
+        ? inboundOwn(plane, socket, i, at, end)
+        : role === "vxlan"
+        ? inboundVxlan(plane, socket, i, at, end)
+        : inboundFlannel(plane, socket, i, at, end);
+      if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+      if (size === 0) break;
+    }
   }
   if (count > 0) {
+    plane.coalescer.flush();
     const refused = socket.flush(); // answers to probes and ARP
     if (refused > 0) plane.counters.add(SEND_FAILED, refused);
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
@@ -164,7 +167,7 @@ function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: numbe
     return NO_SESSION;
   }
   if (!socket.isFrom(i, slot, true)) return WRONG_ENDPOINT;
-  socket.enqueue(at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!), slot);
+  socket.enqueue(slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!), 0, 0);
   return PROBE_ANSWERED;
 }
 
@@ -218,7 +221,7 @@ function answerArp(
   b.copyWithin(frame, frame + MAC_LEN, frame + 2 * MAC_LEN);
   putMac(b, frame + MAC_LEN, plane.ownMac);
   encodeArpReply(b, arp, b, arp, plane.ownMac);
-  socket.enqueue(frame - VXLAN_LEN, VXLAN_LEN + ETHERNET_LEN + ARP_LEN, slot);
+  socket.enqueue(slot, frame - VXLAN_LEN, VXLAN_LEN + ETHERNET_LEN + ARP_LEN, 0, 0);
   return ARP_ANSWERED;
 }
 
@@ -236,6 +239,8 @@ export function inboundFlannel(
   return deliver(plane, slot, at, CHECKSUM_COMPLETE);
 }
 
+/** The coalescer counts what it writes. */
+const COUNTED_LATER: Verdict = -1;
 const NOT_IP = -2;
 const NOBODY = -1;
 
@@ -257,7 +262,7 @@ function accept(plane: Plane, slot: number, at: number, end: number, checksum: n
   return sender === slot ? deliver(plane, slot, at, checksum) : SPOOFED;
 }
 
-/** Writes the decoded packet to TUN if it is for us. What the datagram holds behind it is left out: frames are padded. */
+/** Gives the decoded packet to the coalescer, and so to TUN, if it is for us. What the datagram holds behind it is left out: frames are padded. */
 function deliver(plane: Plane, slot: number, at: number, checksum: number): Verdict {
   const b = plane.b;
   const v4 = b[at]! >>> 4 === 4;
@@ -266,8 +271,7 @@ function deliver(plane: Plane, slot: number, at: number, checksum: number): Verd
     ? plane.routes.lookup(b, at + IPV4_DESTINATION_AT, 4)
     : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
   if (destination !== OWN_SLOT) return NOT_FOR_US;
-  if (!prepareVnet(b, at, length, plane.mtu, checksum)) return BAD_CHECKSUM;
-  if (plane.tun === null || plane.tun.write(at, length) !== 0) return TUN_WRITE_FAILED;
+  plane.coalescer.add(at, length, checksum);
   plane.counters.receivedFrom(slot, length);
-  return DELIVERED;
+  return COUNTED_LATER;
 }

@@ -3,6 +3,7 @@
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
 import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import { PeerTable } from "./peer_table.ts";
 import { createPool } from "./pool.ts";
@@ -36,6 +37,10 @@ export interface Plane {
   mtu: number;
   /** Fragments that wait in FRAGMENT_SLOTS for the batch to be sent. */
   fragments: number;
+  /** Header blocks that wait for the batch to be sent. */
+  headers: number;
+  /** Packets on their way to TUN that wait for others of their flow. */
+  readonly coalescer: Coalescer;
   /** Time of the batch, milliseconds, monotonic. */
   now: number;
 }
@@ -57,6 +62,8 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     ownMac: new Uint8Array(6),
     mtu: 1500,
     fragments: 0,
+    headers: 0,
+    coalescer: new Coalescer(pool.bytes, counters),
     now: 0,
   };
 }

@@ -16,7 +16,13 @@ const SOCKET_SLOTS: Record<SocketRole, number> = {
   vxlan: ICMP_SLOT + 1 + BATCH,
   flannel: ICMP_SLOT + 1 + 2 * BATCH,
 };
-const SLOTS = ICMP_SLOT + 1 + 3 * BATCH;
+/** Blocks for the headers of segments cut from superframes, until the batch is sent. */
+const HEADER_SLOTS = ICMP_SLOT + 1 + 3 * BATCH;
+const HEADER_BLOCK = 384;
+export const HEADER_BLOCKS = 2048;
+/** Longest IP and transport headers of a superframe: a block without its headroom. */
+export const HEADERS_MAX = HEADER_BLOCK - HEADROOM;
+const SLOTS = HEADER_SLOTS + Math.ceil((HEADER_BLOCKS * HEADER_BLOCK) / SLOT_LENGTH);
 
 /** The first of the BATCH slots that a socket receives into. */
 export function socketSlots(role: SocketRole): number {
@@ -26,6 +32,11 @@ export function socketSlots(role: SocketRole): number {
 /** Where a packet begins in a slot. */
 export function packetAt(slot: number): number {
   return slot * SLOT_LENGTH + HEADROOM;
+}
+
+/** Where header block `i` begins; headers go to HEADROOM in it, what is stamped in front of them before. */
+export function headerBlock(i: number): number {
+  return HEADER_SLOTS * SLOT_LENGTH + i * HEADER_BLOCK;
 }
 
 export function createPool(): PacketPool {

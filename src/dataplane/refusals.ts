@@ -87,7 +87,8 @@ function sendError(
     );
   if (length === 0) return;
   plane.b.fill(0, out - VNET_LEN, out);
-  plane.counters.add(plane.tun.write(out, length) === 0 ? ICMP_SENT : TUN_WRITE_FAILED);
+  plane.tun.gather(out - VNET_LEN, VNET_LEN + length);
+  plane.counters.add(plane.tun.write() === 0 ? ICMP_SENT : TUN_WRITE_FAILED);
 }
 
 /** Cuts an IPv4 packet into pieces of at most `mtu` bytes, each in a slot of its own. */
@@ -111,7 +112,7 @@ function fragment(plane: Plane, slot: number, at: number, length: number, mtu: n
     putU16(b, piece + IPV4_FRAGMENT_AT, more | (first + ((from - header) >>> 3)));
     fixIpv4Checksum(b, piece);
     plane.counters.add(FRAGMENTED);
-    verdict = encapsulate(plane, slot, piece, header + size);
+    verdict = encapsulate(plane, slot, piece, header + size, false);
   }
   return verdict;
 }

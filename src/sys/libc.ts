@@ -20,8 +20,8 @@ const SYMBOLS = {
   write: { args: ["i32", "buffer", "u64"], result: "i32" },
   // ssize_t writev(int fd, const struct iovec *iov, int iovcnt)
   writev: { args: ["i32", "buffer", "i32"], result: "i32" },
-  // int ioctl(int fd, unsigned long request, void *argp)
-  ioctl: { args: ["i32", "u64", "buffer"], result: "i32" },
+  // int ioctl(int fd, unsigned long request, unsigned long value or address)
+  ioctl: { args: ["i32", "u64", "u64"], result: "i32" },
   // int fcntl(int fd, int cmd, int arg)
   fcntl: { args: ["i32", "i32", "i32"], result: "i32" },
   // int flock(int fd, int operation)

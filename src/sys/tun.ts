@@ -5,7 +5,16 @@
  * The device lives as long as its descriptor: a process that dies takes it along.
  */
 import { addressOf } from "#ffi";
-import { HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH, type TunDevice, VNET_LEN } from "../ports.ts";
+import {
+  HEADROOM,
+  MAX_SEGMENTS,
+  type PacketPool,
+  SLOT_CAPACITY,
+  SLOT_LENGTH,
+  type TunDevice,
+  VNET_LEN,
+} from "../ports.ts";
+import { Vector } from "./vector.ts";
 import { cString, libc } from "./libc.ts";
 import {
   EACCES,
@@ -29,15 +38,31 @@ const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const IFREQ_LEN = 40;
 const IFREQ_FLAGS_AT = 16;
+const TUN_F_CSUM = 0x01;
+const TUN_F_TSO4 = 0x02;
+const TUN_F_TSO6 = 0x04;
+const TUN_F_TSO_ECN = 0x08;
+const TUN_F_USO4 = 0x20;
+const TUN_F_USO6 = 0x40;
+/** A vnet header, and the pieces of at most MAX_SEGMENTS packets. */
+const MAX_PIECES = MAX_SEGMENTS + 2;
 const O_RDWR = 2;
 const O_NONBLOCK = 0x800;
 const O_CLOEXEC = 0x80000;
 
 /** A TUN device created by this process. */
-export interface OpenedTun {
+export interface OpenedTun extends TunOffloads {
   readonly fd: number;
   readonly name: string;
 }
+
+/** Which superframes the device carries: TCP (TSO4, TSO6) and UDP (USO4, USO6). */
+export interface TunOffloads {
+  readonly tso: boolean;
+  readonly uso: boolean;
+}
+
+const ALL_OFFLOADS: TunOffloads = { tso: true, uso: true };
 
 function hint(errno: number, name: string): string {
   if (errno === EPERM || errno === EACCES) return "run as root or grant CAP_NET_ADMIN";
@@ -51,7 +76,7 @@ function hint(errno: number, name: string): string {
 }
 
 /** Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. Throws SysError. */
-export function openTun(name: string, path = "/dev/net/tun"): OpenedTun {
+export function openTun(name: string, wanted = ALL_OFFLOADS, path = "/dev/net/tun"): OpenedTun {
   const c = libc();
   const fd = c.open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) {
@@ -61,18 +86,30 @@ export function openTun(name: string, path = "/dev/net/tun"): OpenedTun {
   const request = new Uint8Array(new ArrayBuffer(IFREQ_LEN));
   request.set(new TextEncoder().encode(name).subarray(0, 15));
   new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, true);
-  if (c.ioctl(fd, TUNSETIFF, request) < 0) {
+  if (c.ioctl(fd, TUNSETIFF, addressOf(request.buffer)) < 0) {
     const errno = c.errno();
     c.close(fd);
     throw new SysError(`Cannot create the device "${name}"`, errno, undefined, hint(errno, name));
   }
-  if (c.ioctl(fd, TUNSETOFFLOAD, null) < 0) {
-    const errno = c.errno();
-    c.close(fd);
-    throw new SysError(`Cannot set the offloads of "${name}"`, errno);
-  }
   const end = request.indexOf(0);
-  return { fd, name: new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16))) };
+  const given = new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16)));
+  return { fd, name: given, ...setOffloads(fd, given, wanted) };
+}
+
+/** Asks for the offloads from the best down to none: kernels differ in what they know. */
+function setOffloads(fd: number, name: string, wanted: TunOffloads): TunOffloads {
+  const attempts: TunOffloads[] = [wanted, { tso: wanted.tso, uso: false }, { tso: false, uso: false }];
+  const c = libc();
+  for (const offloads of attempts) {
+    let mask = 0;
+    if (offloads.tso || offloads.uso) mask |= TUN_F_CSUM;
+    if (offloads.tso) mask |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (offloads.uso) mask |= TUN_F_USO4 | TUN_F_USO6;
+    if (c.ioctl(fd, TUNSETOFFLOAD, mask) >= 0) return offloads;
+  }
+  const errno = c.errno();
+  c.close(fd);
+  throw new SysError(`Cannot set the offloads of "${name}"`, errno);
 }
 
 /** One queue of the device over packet memory. */
@@ -80,13 +117,11 @@ export class TunQueue implements TunDevice {
   readonly #fd: number;
   readonly #libc = libc();
   readonly #frames: Uint8Array[] = [];
-  readonly #iovec = new Uint8Array(new ArrayBuffer(16));
-  readonly #iovecWords = new Uint32Array(this.#iovec.buffer);
-  readonly #base: number;
+  readonly #vector: Vector;
 
   constructor(fd: number, pool: PacketPool) {
     this.#fd = fd;
-    this.#base = addressOf(pool.memory);
+    this.#vector = new Vector(pool, MAX_PIECES);
     for (let slot = 0; slot < pool.slots; slot++) {
       const at = slot * SLOT_LENGTH + HEADROOM - VNET_LEN;
       this.#frames.push(new Uint8Array(pool.memory, at, SLOT_CAPACITY + VNET_LEN));
@@ -104,11 +139,13 @@ export class TunQueue implements TunDevice {
     throw new SysError("Cannot read from the TUN device", errno);
   }
 
-  write(at: number, length: number): number {
-    const address = this.#base + at - VNET_LEN;
-    this.#iovecWords[0] = address >>> 0;
-    this.#iovecWords[1] = Math.floor(address / 4294967296);
-    this.#iovecWords[2] = length + VNET_LEN;
-    return this.#libc.writev(this.#fd, this.#iovec, 1) < 0 ? this.#libc.errno() : 0;
+  gather(at: number, length: number): boolean {
+    return this.#vector.push(at, length);
+  }
+
+  write(): number {
+    const pieces = this.#vector.count;
+    this.#vector.count = 0;
+    return this.#libc.writev(this.#fd, this.#vector.bytes, pieces) < 0 ? this.#libc.errno() : 0;
   }
 }

@@ -1,0 +1,132 @@
+/**
+ * A superframe's way out: TUN hands over up to 64 KiB of TCP (or UDP) as one packet, and each segment leaves as
+ * a datagram of its own (Documentation/networking/segmentation-offloads.rst). Per segment only the headers are
+ * written, into a block of their own; the payload stays where it was read and the kernel gathers both. Between
+ * ovltun nodes the checksum stays partial; towards anybody else it is completed here.
+ */
+import { HEADROOM } from "../ports.ts";
+import { putU16, u16, u32 } from "../wire/bytes.ts";
+import { fold, sum } from "../wire/checksum.ts";
+import {
+  fixIpv4Checksum,
+  IPV4_ID_AT,
+  IPV4_TOTAL_LENGTH_AT,
+  ipv4DontFragment,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+} from "../wire/ipv4.ts";
+import { IPV6_LEN, IPV6_PAYLOAD_LENGTH_AT } from "../wire/ipv6.ts";
+import {
+  decodeTcp,
+  putTcpSequence,
+  TCP_CHECKSUM_AT,
+  TCP_CWR,
+  TCP_FIN,
+  TCP_FLAGS_AT,
+  TCP_PSH,
+  TCP_SEQUENCE_AT,
+} from "../wire/tcp.ts";
+import { UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT, udpChecksumOnWire } from "../wire/udp.ts";
+import { MALFORMED, TOO_BIG, type Verdict } from "./counters.ts";
+import { flushSockets, send } from "./encapsulation.ts";
+import { BY_DATA } from "./peer_table.ts";
+import type { Plane } from "./plane.ts";
+import { HEADER_BLOCKS, headerBlock, HEADERS_MAX } from "./pool.ts";
+import { pseudoSum } from "./pseudo_sum.ts";
+import { tooBig } from "./refusals.ts";
+import { GSO_UDP_L4, vnetChecksumOffset, vnetChecksumStart, vnetGsoSize, vnetGsoType } from "./vnet.ts";
+
+/** Sends the superframe of `length` bytes at `at` to peer `slot`, segment by segment. */
+export function sendSuperframe(plane: Plane, slot: number, at: number, length: number): Verdict {
+  const b = plane.b;
+  const start = vnetChecksumStart(b, at);
+  const isTcp = vnetGsoType(b, at) !== GSO_UDP_L4;
+  const transport = at + start;
+  const end = at + length;
+  const transportLength = isTcp ? decodeTcp(b, transport, end) : UDP_LEN;
+  const headers = start + transportLength;
+  if (start < 20 || transportLength < 0 || headers >= length || headers > HEADERS_MAX) return MALFORMED;
+  let size = vnetGsoSize(b, at);
+  if (size === 0) return MALFORMED;
+  const mtu = plane.peers.mtu[slot]!;
+  if (headers + size > mtu) {
+    // The sender does not know this path yet. Without Don't Fragment, smaller segments do instead of fragments.
+    const mayCut = isTcp && b[at]! >>> 4 === 4 && !ipv4DontFragment(b, at) && mtu > headers;
+    if (!mayCut) return tooBig(plane, slot, at, length);
+    size = mtu - headers;
+  }
+  const partial = plane.peers.encapsulation[slot] === BY_DATA;
+  let verdict: Verdict = TOO_BIG;
+  for (let i = 0, body = headers; body < length; i++, body += size) {
+    const bodyLength = Math.min(size, length - body);
+    const head = nextHeader(plane);
+    b.copyWithin(head, at, at + headers);
+    putSegmentHeaders(b, head, start, i, headers - start + bodyLength);
+    if (isTcp) putTcpSegment(b, head + start, i * size, i === 0, body + bodyLength === length);
+    else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    if (!partial) completeSegment(b, head, start, transportLength, at + body, bodyLength, isTcp);
+    verdict = send(plane, slot, head, headers, at + body, bodyLength, partial);
+  }
+  return verdict;
+}
+
+/** A free header block; the queue is sent first when none is left. */
+function nextHeader(plane: Plane): number {
+  if (plane.headers === HEADER_BLOCKS) flushSockets(plane);
+  return headerBlock(plane.headers++) + HEADROOM;
+}
+
+/** IP header of segment `i`, whose transport header and payload are `rest` bytes. */
+function putSegmentHeaders(b: Uint8Array, head: number, start: number, i: number, rest: number): void {
+  if (b[head]! >>> 4 === 4) {
+    putU16(b, head + IPV4_TOTAL_LENGTH_AT, start + rest);
+    putU16(b, head + IPV4_ID_AT, u16(b, head + IPV4_ID_AT) + i);
+    fixIpv4Checksum(b, head);
+  } else putU16(b, head + IPV6_PAYLOAD_LENGTH_AT, start - IPV6_LEN + rest);
+}
+
+/** FIN and PSH only on the last segment, CWR only on the first (RFC 3168 §6.1.2). */
+function putTcpSegment(b: Uint8Array, tcp: number, offset: number, first: boolean, last: boolean): void {
+  putTcpSequence(b, tcp, u32(b, tcp + TCP_SEQUENCE_AT) + offset);
+  let flags = b[tcp + TCP_FLAGS_AT]!;
+  if (!last) flags &= ~(TCP_FIN | TCP_PSH);
+  if (!first) flags &= ~TCP_CWR;
+  b[tcp + TCP_FLAGS_AT] = flags;
+}
+
+/** Completes the checksum of a segment whose headers lie at `head` and whose payload at `body`. */
+function completeSegment(
+  b: Uint8Array,
+  head: number,
+  start: number,
+  transportLength: number,
+  body: number,
+  bodyLength: number,
+  isTcp: boolean,
+): void {
+  const transport = head + start;
+  const field = transport + (isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+  putU16(b, field, 0);
+  const pseudo = pseudoSum(b, head, isTcp ? PROTOCOL_TCP : PROTOCOL_UDP, transportLength + bodyLength);
+  const ofHeader = fold(sum(b, transport, transportLength, pseudo));
+  const checksum = ~fold(sum(b, body, bodyLength, ofHeader)) & 0xffff;
+  putU16(b, field, isTcp ? checksum : udpChecksumOnWire(checksum));
+}
+
+/** Completes the partial checksum of a single packet from TUN; the field holds the pseudo-header sum. */
+export function completeChecksum(b: Uint8Array, at: number, length: number): boolean {
+  const start = vnetChecksumStart(b, at);
+  const offset = vnetChecksumOffset(b, at);
+  if (start + offset + 2 > length) return false;
+  const checksum = ~fold(sum(b, at + start, length - start, 0)) & 0xffff;
+  putU16(b, at + start + offset, offset === UDP_CHECKSUM_AT ? udpChecksumOnWire(checksum) : checksum);
+  return true;
+}
+
+/** Whether csum_start and csum_offset name the packet's own TCP or UDP header: only then may it stay partial. */
+export function isOwnChecksum(b: Uint8Array, at: number, transport: number, protocol: number): boolean {
+  if (at + vnetChecksumStart(b, at) !== transport) return false;
+  const offset = vnetChecksumOffset(b, at);
+  return (protocol === PROTOCOL_TCP && offset === TCP_CHECKSUM_AT) ||
+    (protocol === PROTOCOL_UDP && offset === UDP_CHECKSUM_AT);
+}
