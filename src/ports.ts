@@ -167,6 +167,8 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
+  | { readonly kind: "offloadLost"; readonly offload: Offload; readonly errno: number }
   /** Somebody deleted the TUN device; the Worker has let go of it. */
   | { readonly kind: "tunGone" }
   /** The Worker cannot go on; the process must end. */
@@ -183,6 +185,13 @@ export interface Mailbox {
 
 /** Peers a node can hold at once. */
 export const MAX_PEERS = 4096;
+
+/**
+ * What carries many packets in one call: TCP and UDP superframes through TUN (tso, uso), trains of datagrams
+ * through the socket, out (gso) and in (gro).
+ */
+export type Offload = "tso" | "uso" | "gso" | "gro";
+export type Offloads = Readonly<Record<Offload, boolean>>;
 
 // --------------------------------------------------------------------------------- the data plane's devices
 

@@ -34,6 +34,13 @@ export interface NodeStatus {
   readonly cipher: string;
   /** Our own endpoints, "192.168.1.10:8473". */
   readonly underlay: readonly string[];
+  /** Superframes (tso, uso) and trains of datagrams (gso, gro) in use. */
+  readonly offloads: {
+    readonly tso: boolean;
+    readonly uso: boolean;
+    readonly gso: boolean;
+    readonly gro: boolean;
+  };
   readonly leaseState: LeaseState;
   readonly uptimeSeconds: number;
   readonly waitingFor: readonly Waiting[];

@@ -43,13 +43,19 @@ function settingOption(setting: Setting, flag: string): Option {
 export function sourcesOf(options: Readonly<Record<string, unknown>>): Sources {
   const flags: Record<string, unknown> = {};
   for (const { flag, alias } of ALL_SETTINGS) {
-    for (const name of [flag, alias]) if (name !== undefined) flags[name] = options[camelCase(name)];
+    for (const name of [flag, alias]) if (name !== undefined) flags[name] = valueOf(options, name);
   }
   return {
     flags: flags as FlagValues,
     environment: process.env,
     readFile: (path) => readFileSync(path, "utf8"),
   };
+}
+
+/** commander keeps `--no-x` as `x`, true unless the flag is there. */
+function valueOf(options: Readonly<Record<string, unknown>>, name: string): unknown {
+  if (!name.startsWith("no-")) return options[camelCase(name)];
+  return options[camelCase(name.slice(3))] === false ? true : undefined;
 }
 
 /** Run directory, state directory and the like, for commands besides `up`. */

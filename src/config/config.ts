@@ -86,6 +86,13 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly workers: number;
+  /** `--no-tso`, `--no-uso`, `--no-gso`, `--no-gro` turn them off. */
+  readonly offloads: {
+    readonly tso: boolean;
+    readonly uso: boolean;
+    readonly gso: boolean;
+    readonly gro: boolean;
+  };
   /** A program to run when the own lease changes. */
   readonly onLeaseChange: string | null;
 }

@@ -102,6 +102,12 @@ function readConfig(settings: GivenSettings, hostName: string): Config {
     logLevel: choiceOf(settings, "log-level", LOG_LEVELS) ?? "info",
     logFormat: choiceOf(settings, "log-format", LOG_FORMATS) ?? "text",
     workers: integerOf(settings, "workers", 1, MAX_WORKERS) ?? 1,
+    offloads: {
+      tso: !switchOf(settings, "no-tso"),
+      uso: !switchOf(settings, "no-uso"),
+      gso: !switchOf(settings, "no-gso"),
+      gro: !switchOf(settings, "no-gro"),
+    },
     onLeaseChange: textOf(settings, "on-lease-change"),
   };
 }

@@ -100,6 +100,10 @@ export const SETTINGS = [
   { flag: "device", kind: "text", value: "NAME", group: HOST, help: "name of the TUN device (ovl0)" },
   { flag: "mtu", kind: "number", value: "N", group: HOST, help: "of the device (from the underlay)" },
   { flag: "ip-masq", kind: "switch", group: HOST, help: "masquerade what leaves the mesh; not built yet" },
+  { flag: "no-tso", kind: "switch", group: HOST, help: "no TCP superframes through the device" },
+  { flag: "no-uso", kind: "switch", group: HOST, help: "no UDP superframes through the device" },
+  { flag: "no-gso", kind: "switch", group: HOST, help: "no trains of datagrams when sending" },
+  { flag: "no-gro", kind: "switch", group: HOST, help: "no trains of datagrams when receiving" },
   {
     flag: "workers",
     kind: "number",

@@ -15,9 +15,10 @@ import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
 import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overlap.ts";
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
-import type { DataplaneEvent, HostNetwork } from "../ports.ts";
+import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady } from "../sys/notify.ts";
+import { errnoName } from "../sys/sys_error.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
@@ -65,6 +66,8 @@ class Daemon {
   #keeper!: HostKeeper;
   #sockets!: Sockets;
   #wanted: Wanted | null = null;
+  /** BOUNDED: the four there are. */
+  readonly #lostOffloads = new Set<Offload>();
   #ready = false;
   #reconcileDue = false;
   #networkChecked = false;
@@ -87,7 +90,7 @@ class Daemon {
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#worker = new WorkerHandle((event) => this.#fromWorker(event));
+    this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
     // Descriptors close after the Worker has stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
@@ -163,6 +166,11 @@ class Daemon {
   #fromWorker(event: DataplaneEvent): void {
     if (event.kind === "datagram" || event.kind === "unknownIndex") {
       if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    } else if (event.kind === "offloadLost") {
+      this.#lostOffloads.add(event.offload);
+      logger.warn(
+        `The kernel refuses ${event.offload} (${errnoName(event.errno)}): slower without it from now on`,
+      );
     } else if (event.kind === "tunGone") {
       this.#guard(() => this.#reconcile());
     } else if (event.kind === "failed") {
@@ -277,6 +285,13 @@ class Daemon {
 
   // ------------------------------------------------------------------------------------------- what is told
 
+  /** What is in use: wanted, known to the kernel, not refused since. */
+  #offloads(): Offloads {
+    const wanted = { ...this.#config.offloads, ...this.#keeper.superframes };
+    const inUse = (offload: Offload) => wanted[offload] && !this.#lostOffloads.has(offload);
+    return { tso: inUse("tso"), uso: inUse("uso"), gso: inUse("gso"), gro: inUse("gro") };
+  }
+
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
     const now = systemClock.now();
@@ -288,6 +303,7 @@ class Daemon {
       slotOf: (key) => this.#feed.slotOf(key),
       device: this.#keeper.device,
       mtu: wanted.deviceMtu,
+      offloads: this.#offloads(),
       underlay: this.#underlay.endpoints(),
       now,
       startedAt: this.#startedAt,

@@ -8,7 +8,7 @@ import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
-import type { HostNetwork, Link, Mailbox } from "../ports.ts";
+import type { HostNetwork, Link, Mailbox, Offloads } from "../ports.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { type OpenedTun, openTun } from "../sys/tun.ts";
 
@@ -17,6 +17,7 @@ export interface HostKeeperOptions {
   /** `--mtu`, or null: what the underlay leaves. */
   readonly mtu: number | null;
   readonly subnetFile: string;
+  readonly offloads: Offloads;
 }
 
 export class HostKeeper {
@@ -35,7 +36,12 @@ export class HostKeeper {
     this.#net = net;
     this.#mailbox = mailbox;
     this.#options = options;
-    this.#tun = openTun(options.device);
+    this.#tun = openTun(options.device, options.offloads);
+  }
+
+  /** The superframes that the device carries: what was wanted and the kernel knows. */
+  get superframes(): { readonly tso: boolean; readonly uso: boolean } {
+    return { tso: this.#tun.tso, uso: this.#tun.uso };
   }
 
   get device(): string {
@@ -78,7 +84,7 @@ export class HostKeeper {
   /** Somebody deleted the device: its descriptor is dead, another takes its place. */
   #recreate(): string {
     this.#retired.push({ fd: this.#tun.fd, epoch: this.#mailbox.post({ kind: "detachTun" }) });
-    this.#tun = openTun(this.#options.device);
+    this.#tun = openTun(this.#options.device, this.#options.offloads);
     this.#attached = false;
     return `Made the device ${this.#tun.name} again: somebody had deleted it`;
   }

@@ -12,6 +12,7 @@ import type { StateStore } from "./state_store.ts";
 import { VERSION } from "./version.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 
+const NO_OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 const TICK_MS = 50;
 const GIVE_UP_MS = 4000;
 /** Time to meet a peer before the lease is given back: a release nobody hears is none. */
@@ -38,7 +39,7 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     else if (action.kind === "released") finish(control.view(systemClock.now()).peers.some(isLinked));
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
-  const worker = new WorkerHandle((e) => {
+  const worker = new WorkerHandle(NO_OFFLOADS, (e) => {
     if (e.kind === "datagram") event(e);
   });
   worker.mailbox.post({ kind: "attachSocket", role: "own", ...socket });

@@ -17,7 +17,7 @@ import type { Path, Wanted } from "../control/reconcile.ts";
 import type { NodeView, PeerView } from "../control/view.ts";
 import type { Counters } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
-import type { Link, Route } from "../ports.ts";
+import type { Link, Offloads, Route } from "../ports.ts";
 import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
@@ -29,6 +29,7 @@ export interface Snapshot {
   readonly slotOf: (key: string) => number | null;
   readonly device: string;
   readonly mtu: number;
+  readonly offloads: Offloads;
   readonly underlay: readonly string[];
   readonly now: number;
   readonly startedAt: number;
@@ -69,6 +70,7 @@ export function statusReport(snapshot: Snapshot): Status {
       security: "plain",
       cipher: "none",
       underlay: snapshot.underlay,
+      offloads: snapshot.offloads,
       leaseState: own.leaseState,
       uptimeSeconds: seconds(snapshot, snapshot.startedAt) ?? 0,
       waitingFor: own.waitingFor.map((waiting) => ({

@@ -37,7 +37,7 @@ function run(start: WorkerStart): void {
   const sources = new Map<number, Source>();
   const dataPlane = new DataPlane(
     new Counters(start.counters),
-    devices(epoll, sources),
+    devices(epoll, sources, start),
     scope.postMessage.bind(scope),
   );
   const apply = dataPlane.apply.bind(dataPlane);
@@ -59,12 +59,13 @@ function run(start: WorkerStart): void {
   epoll.close();
 }
 
-function devices(epoll: Epoll, sources: Map<number, Source>): Devices {
+function devices(epoll: Epoll, sources: Map<number, Source>, { gso, gro }: WorkerStart): Devices {
+  const onLost = (errno: number) => scope.postMessage({ kind: "offloadLost", offload: "gso", errno });
   return {
     tun: (fd, pool) => new TunQueue(fd, pool),
     // A bare IP packet of flannel has no header to put a vnet header into: no trains there.
     socket: (opened, role, pool) =>
-      new UdpBatches(opened, pool, socketSlots(role), { gso: true, gro: role !== "flannel" }),
+      new UdpBatches(opened, pool, socketSlots(role), { gso, gro: gro && role !== "flannel" }, onLost),
     watch: (fd, source) => {
       sources.set(fd, source);
       epoll.add(fd);

@@ -4,7 +4,7 @@
  */
 import { Counters } from "../dataplane/counters.ts";
 import { mailboxMemory, MailboxWriter } from "../dataplane/mailbox.ts";
-import type { DataplaneEvent } from "../ports.ts";
+import type { DataplaneEvent, Offloads } from "../ports.ts";
 import { EventFd } from "../sys/epoll.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
@@ -19,7 +19,7 @@ export class WorkerHandle {
   readonly #stopped: Promise<void>;
 
   /** Starts the Worker. `onEvent` gets everything it hands up. */
-  constructor(onEvent: (event: DataplaneEvent) => void) {
+  constructor(offloads: Offloads, onEvent: (event: DataplaneEvent) => void) {
     const memory = mailboxMemory();
     this.mailbox = new MailboxWriter(memory, () => this.#wake.signal());
     // Beside this file in the source; the build flattens the entry points of the binary (scripts/compile).
@@ -31,7 +31,14 @@ export class WorkerHandle {
       };
     });
     this.#worker.onerror = (event) => onEvent({ kind: "failed", message: event.message });
-    const start: WorkerStart = { mailbox: memory, counters: this.counters.memory, wakeFd: this.#wake.fd };
+    const { gso, gro } = offloads;
+    const start: WorkerStart = {
+      mailbox: memory,
+      counters: this.counters.memory,
+      wakeFd: this.#wake.fd,
+      gso,
+      gro,
+    };
     this.#worker.postMessage(start);
   }
 

@@ -3,4 +3,7 @@ export interface WorkerStart {
   readonly mailbox: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly wakeFd: number;
+  /** Trains of datagrams: wanted in sends, in receives. */
+  readonly gso: boolean;
+  readonly gro: boolean;
 }

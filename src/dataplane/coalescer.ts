@@ -17,6 +17,7 @@ import { Flow, sameFlow, sameHeaders } from "./flow.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
 import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso } from "./vnet.ts";
 
+const EINVAL = 22;
 /** Flows that may be open at once. */
 const RUNS = 16;
 const MAX_FRAME = 65_535;
@@ -53,10 +54,13 @@ export class Coalescer {
   tun: TunDevice | null = null;
   tso = false;
   uso = false;
+  readonly #onLost: (offload: "tso" | "uso", errno: number) => void;
 
-  constructor(b: Uint8Array, counters: Counters) {
+  /** `onLost` is told when the kernel first refuses a kind of superframe. */
+  constructor(b: Uint8Array, counters: Counters, onLost: (offload: "tso" | "uso", errno: number) => void) {
     this.#b = b;
     this.#counters = counters;
+    this.#onLost = onLost;
   }
 
   /** Takes the packet of `length` bytes at `at`; its bytes stay untouched until `flush`. */
@@ -170,7 +174,34 @@ export class Coalescer {
       tun.gather(at - VNET_LEN, VNET_LEN + run.firstLength);
       for (let i = 0; i < 2 * (run.count - 1); i += 2) tun.gather(run.bodies[i]!, run.bodies[i + 1]!);
     }
-    this.#write(run.count);
+    const errno = tun === null ? 0 : tun.write();
+    if (tun === null || errno !== 0) this.#singly(run, errno);
+    else this.#counters.add(DELIVERED, run.count);
+  }
+
+  /** The kernel takes no such superframe (EINVAL on some stable kernels): its packets one by one, as they lie. */
+  #singly(run: Run, errno: number): void {
+    const b = this.#b;
+    if (errno === EINVAL) this.#lose(run.flow.isTcp ? "tso" : "uso", errno);
+    if (run.flow.v4) {
+      putU16(b, run.at + IPV4_TOTAL_LENGTH_AT, run.firstLength);
+      fixIpv4Checksum(b, run.at);
+    } else putU16(b, run.at + IPV6_PAYLOAD_LENGTH_AT, run.firstLength - IPV6_LEN);
+    if (!run.flow.isTcp) {
+      putU16(b, run.at + run.flow.transport + UDP_LENGTH_AT, run.firstLength - run.flow.transport);
+    }
+    // Real checksums were verified before the packets were joined: the kernel may count them as its own.
+    this.#single(run.at, run.firstLength, CHECKSUM_PARTIAL);
+    for (let i = 0; i < 2 * (run.count - 1); i += 2) {
+      const headers = run.flow.headers;
+      this.#single(run.bodies[i]! - headers, run.bodies[i + 1]! + headers, CHECKSUM_PARTIAL);
+    }
+  }
+
+  #lose(offload: "tso" | "uso", errno: number): void {
+    if (!this[offload]) return;
+    this[offload] = false;
+    this.#onLost(offload, errno);
   }
 
   #single(at: number, length: number, checksum: number): void {
@@ -179,11 +210,7 @@ export class Coalescer {
       return;
     }
     this.tun?.gather(at - VNET_LEN, VNET_LEN + length);
-    this.#write(1);
-  }
-
-  #write(packets: number): void {
     const written = this.tun !== null && this.tun.write() === 0;
-    this.#counters.add(written ? DELIVERED : TUN_WRITE_FAILED, packets);
+    this.#counters.add(written ? DELIVERED : TUN_WRITE_FAILED);
   }
 }

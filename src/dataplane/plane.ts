@@ -63,7 +63,11 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     mtu: 1500,
     fragments: 0,
     headers: 0,
-    coalescer: new Coalescer(pool.bytes, counters),
+    coalescer: new Coalescer(
+      pool.bytes,
+      counters,
+      (offload, errno) => handUp({ kind: "offloadLost", offload, errno }),
+    ),
     now: 0,
   };
 }

@@ -91,9 +91,18 @@ export class UdpBatches implements DatagramSocket {
   #openSize = 0;
   #openBytes = 0;
   #gso: boolean;
+  readonly #onLost: (errno: number) => void;
   #overflows = 0;
 
-  constructor(socket: OpenedSocket, pool: PacketPool, firstSlot: number, offloads: UdpOffloads) {
+  /** `onLost` is told the errno with which the kernel refused the first train; single datagrams go on. */
+  constructor(
+    socket: OpenedSocket,
+    pool: PacketPool,
+    firstSlot: number,
+    offloads: UdpOffloads,
+    onLost: (errno: number) => void,
+  ) {
+    this.#onLost = onLost;
     this.#fd = socket.fd;
     this.#family = socket.family;
     this.#firstSlot = firstSlot;
@@ -223,16 +232,18 @@ export class UdpBatches implements DatagramSocket {
       if (errno === EINTR) continue;
       const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
       // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
-      if (end - first > 1 && (errno === EIO || errno === EINVAL)) refused += this.#sendSingly(m, first, end);
-      else refused += end - first;
+      if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
+        if (this.#gso) this.#onLost(errno);
+        this.#gso = false;
+        refused += this.#sendSingly(m, first, end);
+      } else refused += end - first;
       m++;
     }
     return refused;
   }
 
-  /** The datagrams of a refused train one by one, and no more trains from now on. Uses message `m` for each. */
+  /** The datagrams of a refused train one by one. Uses message `m` for each. */
   #sendSingly(m: number, first: number, end: number): number {
-    this.#gso = false;
     let refused = 0;
     for (let d = first; d < end; d++) {
       this.#layOut(m, d, d + 1);
