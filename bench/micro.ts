@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { Bench } from "tinybench";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../src/dataplane/checksum_offload.ts";
 import { Counters } from "../src/dataplane/counters.ts";
 import { inboundBatch } from "../src/dataplane/inbound.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/mailbox.ts";
@@ -12,6 +13,7 @@ import { outbound, outboundBatch } from "../src/dataplane/outbound.ts";
 import { createPlane, type Plane } from "../src/dataplane/plane.ts";
 import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/pool.ts";
 import { OWN_SLOT, RouteTable } from "../src/dataplane/route_table.ts";
+import { clearVnet, GSO_TCPV4, putVnetChecksum, putVnetGso } from "../src/dataplane/vnet.ts";
 import {
   BATCH,
   type DatagramSocket,
@@ -21,10 +23,11 @@ import {
 } from "../src/ports.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
-import { checksum } from "../src/wire/checksum.ts";
+import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../src/wire/data_header.ts";
 import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4 } from "../src/wire/ethernet.ts";
-import { encodeIpv4, PROTOCOL_TCP } from "../src/wire/ipv4.ts";
+import { encodeIpv4, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT, PROTOCOL_TCP } from "../src/wire/ipv4.ts";
+import { putTcpChecksum, TCP_CHECKSUM_AT, TCP_SEQUENCE_AT } from "../src/wire/tcp.ts";
 import { encodeVxlan, VXLAN_LEN } from "../src/wire/vxlan.ts";
 
 const PACKET_LEN = 1400;
@@ -33,14 +36,36 @@ const PEER = { data: 0x0a2a0205, vxlan: 0x0a2a0305 }; // 10.42.2.5 and 10.42.3.5
 const OWN_MAC = "02:00:0a:2a:01:00";
 const PEER_MAC = "02:00:0a:2a:03:00";
 const RECEIVE_INDEX = 0x1000;
+/** Datagrams that wait for one flush. */
+const QUEUE = 2048;
+const HEADERS = 40;
+const SEGMENTS = 46;
+const SUPERFRAME_LEN = HEADERS + SEGMENTS * (PACKET_LEN - HEADERS);
 
-/** The host's end: hands out what already lies in the slot, takes everything. */
+/** The host's end: hands out what already lies in the slot, behind a new vnet header, takes everything. */
 class StillTun implements TunDevice {
+  readonly #b: Uint8Array;
   left = 0;
-  read(_slot: number): number {
-    return this.left-- > 0 ? PACKET_LEN : 0;
+  /** Bytes of what is handed out; with `gsoSize`, a superframe. */
+  length = PACKET_LEN;
+  gsoSize = 0;
+  constructor(plane: Plane) {
+    this.#b = plane.b;
   }
-  write(_at: number, _length: number): number {
+  read(slot: number): number {
+    if (this.left-- <= 0) return 0;
+    const at = packetAt(slot);
+    clearVnet(this.#b, at);
+    if (this.gsoSize > 0) {
+      putVnetChecksum(this.#b, at, IPV4_MIN_LEN, TCP_CHECKSUM_AT);
+      putVnetGso(this.#b, at, GSO_TCPV4, HEADERS, this.gsoSize);
+    }
+    return this.length;
+  }
+  gather(_at: number, _length: number): boolean {
+    return true;
+  }
+  write(): number {
     return 0;
   }
 }
@@ -51,6 +76,8 @@ class StillSocket implements DatagramSocket {
   readonly #firstSlot: number;
   readonly #header: Uint8Array;
   arriving = 0;
+  /** Datagrams in each train that arrives. */
+  train = 1;
   #queued = 0;
   constructor(plane: Plane, role: SocketRole, header: Uint8Array) {
     this.#b = plane.b;
@@ -58,8 +85,14 @@ class StillSocket implements DatagramSocket {
     this.#header = header;
   }
   setDestination(_slot: number, _endpoint: string): void {}
-  enqueue(_at: number, _length: number, _slot: number): boolean {
-    if (this.#queued === BATCH) return false;
+  enqueue(
+    _slot: number,
+    _headAt: number,
+    _headLength: number,
+    _bodyAt: number,
+    _bodyLength: number,
+  ): boolean {
+    if (this.#queued === QUEUE) return false;
     this.#queued++;
     return true;
   }
@@ -76,6 +109,9 @@ class StillSocket implements DatagramSocket {
   }
   length(_i: number): number {
     return PACKET_LEN + this.#header.length;
+  }
+  segment(i: number): number {
+    return this.length(i);
   }
   isFrom(_i: number, _slot: number, _withPort: boolean): boolean {
     return true;
@@ -120,9 +156,10 @@ function path(encapsulation: "data" | "vxlan"): Path {
     encodeVxlan(header, 0, 1);
     encodeEthernet(header, VXLAN_LEN, plane.ownMac, parseMac(PEER_MAC)!, ETHERTYPE_IPV4);
   }
-  const tun = new StillTun();
+  const tun = new StillTun(plane);
   const socket = new StillSocket(plane, role, header);
   plane.tun = tun;
+  plane.coalescer.tun = tun;
   plane.sockets[role] = socket;
   plane.peers.set(0, {
     encapsulation: encapsulation satisfies Encapsulation,
@@ -189,7 +226,10 @@ function tasks(): Bench {
   });
   for (const encapsulation of ["data", "vxlan"] as const) {
     const { plane, tun, socket, role } = path(encapsulation);
-    add(bench, `outbound(), ${encapsulation}`, () => outbound(plane, packetAt(TUN_SLOTS), PACKET_LEN));
+    add(bench, `outbound(), ${encapsulation}`, () => {
+      clearVnet(plane.b, packetAt(TUN_SLOTS));
+      outbound(plane, packetAt(TUN_SLOTS), PACKET_LEN);
+    });
     bench.add(`outbound batch, ${encapsulation}`, () => {
       tun.left = BATCH;
       outboundBatch(plane);
@@ -199,6 +239,7 @@ function tasks(): Bench {
       inboundBatch(plane, role);
     });
     bench.addEventListener("complete", () => assertCounted(plane));
+    addSuperframes(bench, encapsulation);
   }
   const memory = mailboxMemory();
   const writer = new MailboxWriter(memory, () => {});
@@ -209,6 +250,47 @@ function tasks(): Bench {
     reader.drain(() => applied++);
   });
   return bench;
+}
+
+/** Segments of superframes, cut and joined: one superframe a call, as many segments as the name says. */
+function addSuperframes(bench: Bench, encapsulation: "data" | "vxlan"): void {
+  const { plane, tun } = path(encapsulation);
+  const at = packetAt(TUN_SLOTS);
+  putU16(plane.b, at + IPV4_TOTAL_LENGTH_AT, SUPERFRAME_LEN);
+  tun.length = SUPERFRAME_LEN;
+  tun.gsoSize = PACKET_LEN - HEADERS;
+  bench.add(`cut ${SEGMENTS} segments, ${encapsulation}`, () => {
+    tun.left = 1;
+    outboundBatch(plane);
+  });
+  const joined = path(encapsulation).plane;
+  joined.coalescer.tso = true;
+  const checksumKind = encapsulation === "data" ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
+  const first = packetAt(socketSlots("own"));
+  const distance = PACKET_LEN + DATA_LEN;
+  const write = () => {
+    for (let i = 0; i < SEGMENTS; i++) {
+      const packet = first + i * distance;
+      putPacket(joined.b, packet, PEER[encapsulation], OWN);
+      putU32(joined.b, packet + IPV4_MIN_LEN + TCP_SEQUENCE_AT, i * (PACKET_LEN - HEADERS));
+      completeTcp(joined.b, packet, PACKET_LEN);
+    }
+  };
+  write();
+  bench.add(`join ${SEGMENTS} segments, ${encapsulation}`, () => {
+    // The first packet becomes the superframe's header: it is made a packet again.
+    putU16(joined.b, first + IPV4_TOTAL_LENGTH_AT, PACKET_LEN);
+    if (checksumKind === CHECKSUM_COMPLETE) completeTcp(joined.b, first, PACKET_LEN);
+    for (let i = 0; i < SEGMENTS; i++) joined.coalescer.add(first + i * distance, PACKET_LEN, checksumKind);
+    joined.coalescer.flush();
+  });
+  bench.addEventListener("complete", () => [plane, joined].forEach(assertCounted));
+}
+
+function completeTcp(b: Uint8Array, at: number, length: number): void {
+  const tcp = at + IPV4_MIN_LEN, rest = length - IPV4_MIN_LEN;
+  putTcpChecksum(b, tcp, 0);
+  putTcpChecksum(b, tcp, ~fold(sum(b, tcp, rest, pseudoHeaderSum4(b, at, PROTOCOL_TCP, rest))) & 0xffff);
 }
 
 /** A figure for packets that were dropped would mean nothing. */
@@ -229,7 +311,7 @@ if (import.meta.main) {
   await bench.run();
   const figures = bench.tasks.map(({ name, result }) => {
     if (!("latency" in result)) throw new Error(`"${name}" gave no figure`);
-    const ns = (milliseconds: number) => milliseconds * 1e6 / BATCH;
+    const ns = (milliseconds: number) => milliseconds * 1e6 / (name.includes("segments") ? SEGMENTS : BATCH);
     return {
       name,
       medianNs: ns(result.latency.p50),
@@ -239,7 +321,7 @@ if (import.meta.main) {
   });
   if (process.argv.includes("--json")) console.log(JSON.stringify({ runtime: runtime(), figures }));
   else {
-    console.log(`${runtime()}, ns for one packet, header or message`);
+    console.log(`${runtime()}, ns for one packet, segment, header or message`);
     console.log(`${"".padEnd(28)}${["median", "mean", "p99"].map((head) => head.padStart(10)).join("")}`);
     for (const { name, medianNs, meanNs, p99Ns } of figures) {
       console.log(

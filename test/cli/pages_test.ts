@@ -38,6 +38,7 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
       backend: "udp",
       security: "plain",
       cipher: "none",
+      offloads: { tso: true, uso: true, gso: true, gro: true },
       underlay: ["192.168.1.10:8473"],
       leaseState: "confirmed",
       uptimeSeconds: 12.3,

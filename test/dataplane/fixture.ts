@@ -2,6 +2,7 @@
 // and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
 import { Counters } from "../../src/dataplane/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
+import { socketSlots } from "../../src/dataplane/pool.ts";
 import type { DataplaneEvent, SocketRole, Tunnel } from "../../src/ports.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
 import { MemoryTun } from "../fakes/memory_tun.ts";
@@ -71,7 +72,8 @@ export interface Fixture {
 /** Counters of things that happen besides the packet's own verdict. */
 const BESIDES = ["fragmented", "icmp-sent", "send-failed", "receive-overflow"];
 
-export function fixture(): Fixture {
+/** `offloads`: whether the device carries superframes. */
+export function fixture(offloads = { tso: true, uso: true }): Fixture {
   const counters = new Counters();
   const events: DataplaneEvent[] = [];
   const watched = new Map<number, Source>();
@@ -80,13 +82,13 @@ export function fixture(): Fixture {
   let tun: MemoryTun | undefined;
   const dataPlane = new DataPlane(counters, {
     tun: (_fd, pool) => tun = new MemoryTun(pool),
-    socket: (fd, family, pool, firstSlot) => sockets[roles[fd]!] = new MemorySocket(pool, firstSlot, family),
+    socket: ({ family }, role, pool) => sockets[role] = new MemorySocket(pool, socketSlots(role), family),
     watch: (fd, source) => watched.set(fd, source),
     unwatch: (fd) => watched.delete(fd),
   }, (event) => events.push(event));
   dataPlane.plane.b.fill(0xa5);
   roles.forEach((role, fd) => dataPlane.apply({ kind: "attachSocket", role, fd, family: 6 }));
-  dataPlane.apply({ kind: "attachTun", fd: 3 });
+  dataPlane.apply({ kind: "attachTun", fd: 3, ...offloads });
   const subnets = ["10.42.1.0/24", "fd42:1::/64"];
   dataPlane.apply({
     kind: "setOwn",

@@ -162,7 +162,7 @@ test("a TUN that refuses or is missing is counted", () => {
   assert.deepEqual(fix.takeIn(f, "own", datagram, DATA_PEER), { "tun-write-failed": 1 });
   f.dataPlane.apply({ kind: "detachTun" });
   assert.deepEqual(fix.takeIn(f, "own", datagram, DATA_PEER), { "tun-write-failed": 1 });
-  assert.equal(f.counters.peer(fix.DATA_SLOT).rxPackets, 0);
+  assert.equal(f.counters.peer(fix.DATA_SLOT).rxPackets, 2, "what came in is counted, whatever became of it");
 });
 
 test("inboundProbe() answers in place with the sender's index, never longer than the question", () => {

@@ -58,7 +58,7 @@ test("drain() gives every kind of message as it was posted, in order", () => {
   const m = mailbox();
   const messages: DataplaneMessage[] = [
     { kind: "attachSocket", role: "own", fd: 11, family: 6 },
-    { kind: "attachTun", fd: 12 },
+    { kind: "attachTun", fd: 12, tso: true, uso: false },
     {
       kind: "setOwn",
       own: {

@@ -232,6 +232,7 @@ test("a batch of fragments overwrites none that still waits", () => {
 
 test("a batch larger than the socket's queue leaves whole and in order", () => {
   const f = fix.fixture();
+  f.sockets.own.capacity = 10;
   const packets = Array.from({ length: BATCH + 10 }, (_, i) => udp(TO_DATA, Uint8Array.of(i, i)));
   f.tun.waiting.push(...packets);
   assert.equal(f.dataPlane.pump("tun", 1000), BATCH);

@@ -1,7 +1,7 @@
 /**
- * A UDP socket in memory with the batches of sys/udp_socket.ts: `enqueue` only remembers positions, `flush`
- * takes the bytes that lie there by then, `receive` fills this socket's own slots. Datagrams that arrive wait
- * in `arriving`, those that left are in `sent`.
+ * A UDP socket in memory with the batches of sys/udp_batches.ts: `enqueue` only remembers positions, `flush`
+ * takes the bytes that lie there by then, `receive` fills this socket's own slots. Trains that arrive wait in
+ * `arriving`, datagrams that left are in `sent`, each by itself.
  */
 import {
   BATCH,
@@ -28,6 +28,7 @@ export interface SentDatagram {
 interface Arriving {
   readonly bytes: Uint8Array;
   readonly from: Endpoint;
+  readonly segment: number;
 }
 
 export class MemorySocket implements DatagramSocket {
@@ -35,10 +36,12 @@ export class MemorySocket implements DatagramSocket {
   readonly #firstSlot: number;
   readonly #family: 4 | 6;
   readonly #destinations = new Map<number, Endpoint>();
-  readonly #queue: { at: number; length: number; slot: number }[] = [];
+  readonly #queue: { slot: number; pieces: readonly (readonly [at: number, length: number])[] }[] = [];
   #received: Arriving[] = [];
   readonly arriving: Arriving[] = [];
   readonly sent: SentDatagram[] = [];
+  /** Datagrams that may wait for `flush`. */
+  capacity = 4096;
   /** How many of the next datagrams to leave the kernel refuses. */
   refuseNext = 0;
   /** Datagrams the kernel is said to have discarded. */
@@ -50,11 +53,11 @@ export class MemorySocket implements DatagramSocket {
     this.#family = family;
   }
 
-  /** A datagram from the network. Throws TypeError for a source that is no endpoint. */
-  arrive(bytes: Uint8Array, from: string): void {
+  /** A datagram from the network, or several of `segment` bytes each. Throws TypeError for a source that is no endpoint. */
+  arrive(bytes: Uint8Array, from: string, segment = bytes.length): void {
     const endpoint = parseEndpoint(from);
     if (endpoint === null) throw new TypeError(`Not an endpoint: "${from}"`);
-    this.arriving.push({ bytes, from: endpoint });
+    this.arriving.push({ bytes, from: endpoint, segment });
   }
 
   setDestination(slot: number, endpoint: string): void {
@@ -64,22 +67,32 @@ export class MemorySocket implements DatagramSocket {
     else this.#destinations.set(slot, parsed);
   }
 
-  enqueue(at: number, length: number, slot: number): boolean {
-    if (this.#queue.length === BATCH) return false;
-    this.#queue.push({ at, length, slot });
+  enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean {
+    if (this.#queue.length === this.capacity) return false;
+    this.#queue.push({ slot, pieces: [[headAt, headLength], [bodyAt, bodyLength]] });
     return true;
   }
 
   flush(): number {
     let refused = 0;
-    for (const { at, length, slot } of this.#queue.splice(0)) {
+    for (const { slot, pieces } of this.#queue.splice(0)) {
       const to = this.#destinations.get(slot);
       if (to === undefined || this.refuseNext > 0) {
         refused++;
         if (to !== undefined) this.refuseNext--;
-      } else this.sent.push({ to: formatEndpoint(to), slot, bytes: this.#pool.bytes.slice(at, at + length) });
+      } else this.sent.push({ to: formatEndpoint(to), slot, bytes: this.#gather(pieces) });
     }
     return refused;
+  }
+
+  #gather(pieces: readonly (readonly [at: number, length: number])[]): Uint8Array {
+    const bytes = new Uint8Array(pieces.reduce((sum, [, length]) => sum + length, 0));
+    let end = 0;
+    for (const [at, length] of pieces) {
+      bytes.set(this.#pool.bytes.subarray(at, at + length), end);
+      end += length;
+    }
+    return bytes;
   }
 
   receive(): number {
@@ -97,6 +110,10 @@ export class MemorySocket implements DatagramSocket {
 
   length(i: number): number {
     return this.#received[i]!.bytes.length;
+  }
+
+  segment(i: number): number {
+    return this.#received[i]!.segment;
   }
 
   isFrom(i: number, slot: number, withPort: boolean): boolean {

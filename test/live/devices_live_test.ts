@@ -15,14 +15,15 @@ import { outboundBatch } from "../../src/dataplane/outbound.ts";
 import { createPlane } from "../../src/dataplane/plane.ts";
 import { createPool, packetAt, socketSlots, TUN_SLOTS } from "../../src/dataplane/pool.ts";
 import { OWN_SLOT } from "../../src/dataplane/route_table.ts";
-import { BATCH, type PacketPool } from "../../src/ports.ts";
+import { BATCH, type PacketPool, type SocketRole, VNET_LEN } from "../../src/ports.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { closeDescriptor } from "../../src/sys/libc.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
 import { type OpenedTun, openTun, TunQueue } from "../../src/sys/tun.ts";
-import { type OpenedSocket, openUdp, sendDatagram, UdpBatches } from "../../src/sys/udp_socket.ts";
+import { UdpBatches, type UdpOffloads } from "../../src/sys/udp_batches.ts";
+import { type OpenedSocket, openUdp, sendDatagram } from "../../src/sys/udp_socket.ts";
 import { parsePrefix } from "../../src/wire/address.ts";
 import { bytesOf, ipv4, naiveSum, sourceOf, type Sum, tcp, udp } from "../dataplane/packets.ts";
 import { randomBytes, seeded } from "../wire/seeded.ts";
@@ -34,6 +35,7 @@ const HOST6 = "fd42:1::1";
 const FAR = "10.42.2.9";
 const FAR6 = "fd42:2::9";
 const WAIT_MS = 2000;
+const SINGLE: UdpOffloads = { gso: false, gro: false };
 
 function reasonToSkip(): string | false {
   if (process.env.CI) return false;
@@ -46,6 +48,8 @@ class Wires {
   readonly namespace: Namespace = createNamespace();
   readonly pool: PacketPool = createPool();
   readonly #descriptors: number[] = [];
+  /** Why sockets gave up sending trains. */
+  readonly lost: number[] = [];
 
   constructor() {
     this.pool.bytes.fill(0xa5, 0, packetAt(BATCH));
@@ -95,8 +99,12 @@ class Wires {
     return opened;
   }
 
-  batches(port: number, role: "own" | "vxlan" | "flannel"): UdpBatches {
-    return new UdpBatches(this.udp(port), this.pool, socketSlots(role));
+  batches(port: number, role: SocketRole, offloads = SINGLE): UdpBatches {
+    return this.over(this.udp(port), role, offloads);
+  }
+
+  over(socket: OpenedSocket, role: SocketRole, offloads = SINGLE): UdpBatches {
+    return new UdpBatches(socket, this.pool, socketSlots(role), offloads, (errno) => this.lost.push(errno));
   }
 
   close(): void {
@@ -138,7 +146,8 @@ function write(wires: Wires, tun: TunQueue, packet: Uint8Array, checksum: number
   const at = packetAt(TUN_SLOTS + 1);
   wires.pool.bytes.set(packet, at);
   assert.ok(prepareVnet(wires.pool.bytes, at, packet.length, 1400, checksum));
-  return tun.write(at, packet.length);
+  assert.ok(tun.gather(at - VNET_LEN, VNET_LEN + packet.length));
+  return tun.write();
 }
 
 /** The next packet of the kernel to the overlay that is `wanted`. */
@@ -271,9 +280,9 @@ liveTest("64 datagrams of many sizes cross from socket to socket in one batch, I
     const datagrams = sizes.map((size) => randomBytes(random, size));
     datagrams.forEach((bytes, i) => {
       wires.pool.bytes.set(bytes, packetAt(TUN_SLOTS + i));
-      assert.ok(sender.enqueue(packetAt(TUN_SLOTS + i), bytes.length, 4095));
+      assert.ok(sender.enqueue(4095, packetAt(TUN_SLOTS + i), bytes.length, 0, 0));
     });
-    assert.equal(sender.enqueue(packetAt(TUN_SLOTS), 1, 4095), false, "the queue is full");
+    assert.equal(sender.enqueue(4095, packetAt(TUN_SLOTS), 1, 0, 0), false, "the queue is full");
     assert.equal(sender.flush(), 0);
     until("the whole batch", () => receiver.receive() === BATCH ? true : null);
     datagrams.forEach((bytes, i) => {
@@ -297,7 +306,7 @@ liveTest("refused sends are counted and do not hold up the rest of the batch", (
   sender.setDestination(1, "192.0.2.1:41002"); // no route in this namespace
   const at = packetAt(TUN_SLOTS);
   const queue: [number, number][] = [[1, 10], [0, 10], [0, 65_508], [0, 20], [2, 10], [0, 30], [1, 10]];
-  for (const [slot, length] of queue) assert.ok(sender.enqueue(at, length, slot));
+  for (const [slot, length] of queue) assert.ok(sender.enqueue(slot, at, length, 0, 0));
   assert.equal(sender.flush(), 4);
   assert.equal(sender.flush(), 0);
   assert.deepEqual(receiveAll(wires, receiver, 3).map(({ bytes }) => bytes.length), [10, 20, 30]);
@@ -307,10 +316,10 @@ liveTest("an IPv6 endpoint on an IPv4 socket is refused and never this host", (w
   // openUdp falls back to IPv4 where the kernel has no IPv6; here the family alone says so.
   const receiver = wires.batches(41002, "vxlan");
   const { fd } = wires.udp(41001);
-  const sender = new UdpBatches({ fd, family: 4 }, wires.pool, socketSlots("own"));
+  const sender = wires.over({ fd, family: 4 }, "own");
   sender.setDestination(0, "127.0.0.1:41002");
   sender.setDestination(0, "[2001:db8::1]:41002");
-  assert.ok(sender.enqueue(packetAt(TUN_SLOTS), 10, 0));
+  assert.ok(sender.enqueue(0, packetAt(TUN_SLOTS), 10, 0, 0));
   assert.equal(sender.flush(), 1);
   assert.equal(receiver.receive(), 0);
 });
@@ -321,14 +330,14 @@ liveTest("datagrams that the receive buffer had no room for are counted", (wires
   sender.setDestination(0, "127.0.0.1:41002");
   let sent = 0;
   for (let round = 0; round < 8; round++) {
-    for (let i = 0; i < BATCH; i++) sent += sender.enqueue(packetAt(TUN_SLOTS), 60_000, 0) ? 1 : 0;
+    for (let i = 0; i < BATCH; i++) sent += sender.enqueue(0, packetAt(TUN_SLOTS), 60_000, 0, 0) ? 1 : 0;
     assert.equal(sender.flush(), 0);
   }
   let received = 0;
   for (let got = receiver.receive(); got > 0; got = receiver.receive()) received += got;
   assert.ok(received < sent);
   // The next datagram carries the count.
-  sender.enqueue(packetAt(TUN_SLOTS), 1, 0);
+  sender.enqueue(0, packetAt(TUN_SLOTS), 1, 0, 0);
   sender.flush();
   received += receiveAll(wires, receiver, 1).length;
   assert.equal(receiver.overflows(), sent + 1 - received);
@@ -350,7 +359,7 @@ liveTest("sendDatagram() sends from the port of the socket, and says why it coul
 
 liveTest("epoll tells which descriptor is readable, until it is removed", (wires) => {
   const socket = wires.udp(41002);
-  const receiver = new UdpBatches(socket, wires.pool, socketSlots("own"));
+  const receiver = wires.over(socket, "own");
   const epoll = new Epoll();
   const wake = new EventFd();
   epoll.add(socket.fd);
@@ -398,7 +407,7 @@ liveTest("a device name in use is an error that names the device and the way out
     code: "EINVAL",
     message: /"lo" exists and is not a TUN device of ours/,
   });
-  assert.throws(() => wires.in(() => openTun("x", "/dev/net/nothing")), {
+  assert.throws(() => wires.in(() => openTun("x", undefined, "/dev/net/nothing")), {
     code: "ENOENT",
     message: /modprobe tun/,
   });
