@@ -17,6 +17,7 @@ import {
   decodeTcp,
   TCP_ACK,
   TCP_ACKNOWLEDGMENT_AT,
+  TCP_DATA_OFFSET_AT,
   TCP_FLAGS_AT,
   TCP_MIN_LEN,
   TCP_PSH,
@@ -101,6 +102,8 @@ export function sameHeaders(b: Uint8Array, p: number, q: number, flow: Flow, las
   const s = p + flow.transport, t = q + flow.transport;
   if (i32(b, s + TCP_ACKNOWLEDGMENT_AT) !== i32(b, t + TCP_ACKNOWLEDGMENT_AT)) return false;
   if (u16(b, s + TCP_WINDOW_AT) !== u16(b, t + TCP_WINDOW_AT)) return false;
+  // The same header length, and the same AE bit beside it (accurate ECN).
+  if (b[s + TCP_DATA_OFFSET_AT] !== b[t + TCP_DATA_OFFSET_AT]) return false;
   for (let i = TCP_MIN_LEN; i < flow.headers - flow.transport; i++) if (b[s + i] !== b[t + i]) return false;
   return true;
 }

@@ -51,8 +51,9 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
   const mtu = plane.peers.mtu[slot]!;
   if (headers + size > mtu) {
     // The sender does not know this path yet. Without Don't Fragment, smaller segments do instead of fragments.
-    const mayCut = isTcp && b[at]! >>> 4 === 4 && !ipv4DontFragment(b, at) && mtu > headers;
+    const mayCut = b[at]! >>> 4 === 4 && !ipv4DontFragment(b, at) && mtu > headers;
     if (!mayCut) return tooBig(plane, slot, at, length);
+    if (!isTcp) return fragmentDatagrams(plane, slot, at, length);
     size = mtu - headers;
   }
   const partial = plane.peers.encapsulation[slot] === BY_DATA;
@@ -66,6 +67,27 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     if (!partial) completeSegment(b, head, start, transportLength, at + body, bodyLength, isTcp);
     verdict = send(plane, slot, head, headers, at + body, bodyLength, partial);
+  }
+  return verdict;
+}
+
+/** UDP has no smaller segments: its datagrams one by one, each in fragments. A datagram is made where it lies. */
+function fragmentDatagrams(plane: Plane, slot: number, at: number, length: number): Verdict {
+  const b = plane.b;
+  const start = vnetChecksumStart(b, at);
+  const size = vnetGsoSize(b, at);
+  const headers = start + UDP_LEN;
+  const original = nextHeader(plane);
+  b.copyWithin(original, at, at + headers);
+  let verdict: Verdict = TOO_BIG;
+  for (let i = 0, body = headers; body < length; i++, body += size) {
+    const bodyLength = Math.min(size, length - body);
+    const datagram = at + body - headers; // over the end of the one before, whose fragments are copies
+    b.copyWithin(datagram, original, original + headers);
+    putSegmentHeaders(b, datagram, start, i, UDP_LEN + bodyLength);
+    putU16(b, datagram + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    completeSegment(b, datagram, start, UDP_LEN, at + body, bodyLength, false);
+    verdict = tooBig(plane, slot, datagram, headers + bodyLength);
   }
   return verdict;
 }
