@@ -17,14 +17,14 @@ import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overla
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
-import { notifyReady } from "../sys/notify.ts";
+import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { runLeaseHook } from "./lease_hook.ts";
-import { configureLog, type LogFields, logger } from "./log.ts";
+import { configureLog, type LogFields, logger, LogLimit } from "./log.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
@@ -38,6 +38,8 @@ import { WorkerHandle } from "./worker_handle.ts";
 const TICK_MS = 100;
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
+/** What cannot be done on the host is told this often. */
+const TROUBLE_AGAIN_MS = 60_000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 
@@ -69,8 +71,13 @@ class Daemon {
   #reconcileDue = false;
   #networkChecked = false;
   #lastHostCheck = 0;
+  /** What could not be done on the host at the last check, sentences. */
+  #troubles: readonly string[] = [];
+  readonly #troubleLog = new LogLimit(TROUBLE_AGAIN_MS);
   #exitCode = 0;
   #leaving = false;
+  /** Everything is being taken away: nothing may be put up again. */
+  #closing = false;
   #finish!: () => void;
   readonly #finished = new Promise<void>((resolve) => this.#finish = resolve);
 
@@ -83,6 +90,7 @@ class Daemon {
     const config = this.#config;
     const cleanups = this.#cleanups;
     cleanups.add(() => this.#net.close());
+    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
     this.#state = openState(config.stateDir);
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
@@ -104,15 +112,14 @@ class Daemon {
       }),
     );
     cleanups.add(() => api.close());
-    await this.#startControl();
-    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
+    this.#startControl();
     const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
     cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
   }
 
-  async #startControl(): Promise<void> {
+  #startControl(): void {
     const config = this.#config;
     const seeds = new Resolver(config.peers, config.port, (found) => {
       this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
@@ -120,6 +127,9 @@ class Daemon {
     });
     const advertise = new Resolver(config.advertise, config.port, (found) => {
       this.#underlay.advertised = found.flatMap((seed) => seed.endpoints);
+      for (const { text } of found.filter((seed) => seed.endpoints.length === 0)) {
+        logger.warn(`Cannot resolve "${text}" of --advertise: it is left out until it does (DNS? a typo?)`);
+      }
       this.#guard(() => this.#endpointsChanged());
     });
     const settings = settingsOf(
@@ -140,8 +150,9 @@ class Daemon {
     );
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
-    this.#event({ kind: "tick" });
-    await Promise.all([seeds.start(), advertise.start()]);
+    // Resolving a name may take its time: nothing waits for it.
+    seeds.start();
+    advertise.start();
   }
 
   // ------------------------------------------------------------------------------------------- events in
@@ -161,6 +172,7 @@ class Daemon {
   }
 
   #fromWorker(event: DataplaneEvent): void {
+    if (this.#closing) return;
     if (event.kind === "datagram" || event.kind === "unknownIndex") {
       if (this.#control !== undefined) this.#guard(() => this.#event(event));
     } else if (event.kind === "tunGone") {
@@ -233,10 +245,19 @@ class Daemon {
     this.#wanted = wanted;
     this.#sockets.ensure(wanted);
     this.#feed.apply(wanted);
-    for (const line of this.#keeper.apply(wanted)) {
-      logger[line.startsWith("Cannot") ? "warn" : "info"](line);
-    }
+    this.#tellHost(this.#keeper.apply(wanted));
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
+  }
+
+  /** What was done is told once; what could not be, from time to time and in the status. */
+  #tellHost(lines: readonly string[]): void {
+    const failed = lines.filter((line) => line.startsWith("Cannot"));
+    for (const line of lines) if (!failed.includes(line)) logger.info(line);
+    const others = [this.#underlay.trouble, this.#state.retry()].filter((line) => line !== null);
+    this.#troubles = [...failed, ...others];
+    for (const line of this.#troubles) {
+      if (this.#troubleLog.admit(line, this.#lastHostCheck) !== null) logger.warn(line);
+    }
   }
 
   #announceReady(wanted: Wanted): void {
@@ -293,6 +314,7 @@ class Daemon {
       startedAt: this.#startedAt,
       pid: process.pid,
       networkName: this.#config.networkName,
+      troubles: this.#troubles,
     };
   }
 
@@ -300,9 +322,10 @@ class Daemon {
 
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
   #leave(kind: "leave" | "release"): void {
-    if (this.#leaving) return this.#finish();
+    if (this.#leaving || this.#control === undefined) return this.#finish();
     this.#leaving = true;
     logger.info(kind === "leave" ? "Stopping" : "Giving the lease back");
+    notifyStopping();
     this.#event({ kind });
     if (kind === "leave") this.#finish();
     else setTimeout(this.#finish, RELEASE_MS);
@@ -310,6 +333,7 @@ class Daemon {
 
   /** Takes away what `run` made, also when it failed half-way. */
   close(): Promise<void> {
+    this.#closing = true;
     return this.#cleanups.run();
   }
 }

@@ -88,7 +88,7 @@ function removeRoutes(state: StateStore | null, subnetFile: string): string[] {
   try {
     const lines: string[] = [];
     for (const network of networks) {
-      if (network != null) lines.push(...removeOwned(net, { device: "", network }));
+      if (network != null) lines.push(...removeOwned(net, network));
     }
     const failed = lines.find((line) => line.startsWith("Cannot"));
     if (failed !== undefined) throw new Error(failed);

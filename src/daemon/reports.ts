@@ -34,6 +34,8 @@ export interface Snapshot {
   readonly startedAt: number;
   readonly pid: number;
   readonly networkName: string;
+  /** What cannot be done on the host at the moment, sentences. */
+  readonly troubles: readonly string[];
 }
 
 const NO_PATH: Path = { path: "none", why: "not decided yet", mtu: 0 };
@@ -85,7 +87,7 @@ export function statusReport(snapshot: Snapshot): Status {
     },
     peers: peersReport(snapshot),
     drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
-    warnings: own.warnings,
+    warnings: [...own.warnings, ...snapshot.troubles],
   };
 }
 
