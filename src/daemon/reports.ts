@@ -185,13 +185,13 @@ export function routesReport(
 export function resolveReport(snapshot: Snapshot, text: string): Resolved {
   const { own, leases } = snapshot.view;
   const address = parseAddress(text);
-  const candidates = leases.filter((lease) => {
+  const candidates = notDead(leases.filter((lease) => {
     if (address !== null) {
       const prefix = parsePrefix(lease.subnet);
       return prefix !== null && contains(prefix, address);
     }
-    return lease.name === text || (text.length >= 4 && (lease.nodeId ?? "").startsWith(text.toLowerCase()));
-  });
+    return isCalled(lease.name, lease.nodeId ?? "", text);
+  }));
   if (candidates.length === 0) throw new Error(unknownNode(snapshot, text, address !== null));
   if (candidates.length > 1) {
     const ids = candidates.map((lease) => `${lease.name} (${(lease.nodeId ?? lease.subnet).slice(0, 8)})`)
@@ -212,6 +212,17 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
   };
 }
 
+/** By its name, or by a beginning of its id that is long enough to mean it. */
+function isCalled(name: string, id: string, text: string): boolean {
+  return name === text || (text.length >= 4 && id.startsWith(text.toLowerCase()));
+}
+
+/** A host that lost its state comes back as a new node: its living self is meant, where there is one. */
+function notDead<T extends { readonly state: string }>(found: readonly T[]): readonly T[] {
+  const rest = found.filter(({ state }) => state !== "dead");
+  return rest.length > 0 ? rest : found;
+}
+
 /** The address of the device that holds a lease: its first. */
 function addressOf(subnet: string): string {
   return subnet.slice(0, subnet.indexOf("/"));
@@ -219,7 +230,7 @@ function addressOf(subnet: string): string {
 
 function unknownNode(snapshot: Snapshot, text: string, isAddress: boolean): string {
   if (isAddress) return `No lease holds ${text}; ovltun leases shows who holds what`;
-  const leaseless = snapshot.view.peers.find((peer) => peer.name === text || peer.id.startsWith(text));
+  const leaseless = snapshot.view.peers.find((peer) => isCalled(peer.name, peer.id, text));
   if (leaseless !== undefined) return `${leaseless.name} holds no lease yet`;
   const names = [snapshot.view.own.name, ...snapshot.view.peers.map((peer) => peer.name)].join(", ");
   return `No node is called "${text}"; known: ${names}`;
@@ -227,10 +238,9 @@ function unknownNode(snapshot: Snapshot, text: string, isAddress: boolean): stri
 
 /** The paths to a node, best first, with what keeps each from being used. */
 export function whyReport(snapshot: Snapshot, text: string): Why {
-  const peer = snapshot.view.peers.find((candidate) =>
-    candidate.name === text || (text.length >= 4 && candidate.id.startsWith(text))
-  );
-  if (peer === undefined) {
+  const called = notDead(snapshot.view.peers.filter(({ name, id }) => isCalled(name, id, text)));
+  const peer = called[0];
+  if (peer === undefined || called.length > 1) {
     const found = resolveReport(snapshot, text);
     const holder = snapshot.view.peers.find((candidate) => candidate.id === found.id);
     return holder !== undefined ? whyPeer(snapshot, holder) : whyOther(snapshot, found);
