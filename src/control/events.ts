@@ -47,5 +47,5 @@ export type Action =
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   /** This node cannot be part of the mesh as it was asked to: stop, print, exit 2. */
   | { readonly kind: "refuse"; readonly message: string }
-  /** The lease has been given back (or there was none). */
-  | { readonly kind: "released" };
+  /** The lease has been given back (or there was none). `heard`: a member has acknowledged that. */
+  | { readonly kind: "released"; readonly heard: boolean };

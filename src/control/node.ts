@@ -178,7 +178,7 @@ export class ControlPlane {
     const heard = others.some((m) => core.lease.hasAck(m.id));
     if (heard || others.length === 0 || now - this.#releasingSince! >= RELEASE_MS) {
       core.ended = true;
-      core.out.push({ kind: "released" });
+      core.out.push({ kind: "released", heard: core.own.gone && heard });
     } else if (core.out.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
   }
 

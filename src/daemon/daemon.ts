@@ -6,10 +6,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { SOCKET_NAME } from "../api/schema.ts";
+import { type Release, SOCKET_NAME } from "../api/schema.ts";
 import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, DEFAULT_VXLAN_PORT } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
@@ -23,7 +23,7 @@ import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
-import { runLeaseHook } from "./lease_hook.ts";
+import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger, LogLimit } from "./log.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
@@ -69,6 +69,8 @@ class Daemon {
   #wanted: Wanted | null = null;
   #ready = false;
   #reconcileDue = false;
+  /** BOUNDED: those of one event. */
+  readonly #leaseChanges: LeaseChange[] = [];
   #networkChecked = false;
   #lastHostCheck = 0;
   /** What could not be done on the host at the last check, sentences. */
@@ -80,6 +82,9 @@ class Daemon {
   #closing = false;
   #finish!: () => void;
   readonly #finished = new Promise<void>((resolve) => this.#finish = resolve);
+  #tellReleased!: (heard: boolean) => void;
+  /** Whether a member has heard that the lease is given back. */
+  readonly #released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
 
   constructor(config: Config) {
     this.#config = config;
@@ -101,15 +106,14 @@ class Daemon {
     cleanups.add(() => this.#keeper?.close());
     cleanups.add(() => this.#worker.stop());
     this.#sockets = new Sockets(this.#worker.mailbox, config.port);
+    this.#sockets.ensure(this.#expectedSockets());
     this.#feed = new DataplaneFeed(this.#worker.mailbox);
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
-      apiHandlers(this.#net, () => this.#snapshot(), (purge) => {
-        setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
-      }),
+      apiHandlers(this.#net, () => this.#snapshot(), (purge) => this.#askedToStop(purge)),
     );
     cleanups.add(() => api.close());
     this.#startControl();
@@ -117,6 +121,18 @@ class Daemon {
     cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
+  }
+
+  /** What we know to need before there is a mesh: a taken port is told before anything is founded. */
+  #expectedSockets(): Wanted["sockets"] {
+    const { backend, vxlanPort, staticPeers } = this.#config;
+    const mesh = this.#state.stored?.mesh;
+    const vxlan = (mesh?.backend ?? backend) === "vxlan" ||
+      staticPeers.some((peer) => peer.backend === "vxlan");
+    return {
+      vxlan: vxlan ? mesh?.vxlanPort ?? vxlanPort ?? DEFAULT_VXLAN_PORT : null,
+      flannel: staticPeers.some((peer) => peer.backend === "udp"),
+    };
   }
 
   #startControl(): void {
@@ -160,6 +176,8 @@ class Daemon {
   #event(event: ControlEvent): void {
     for (const action of this.#control.handle(event, systemClock.now())) this.#perform(action);
     if (this.#reconcileDue) this.#reconcile();
+    // The hook finds device, routes and subnet.env as the change left them.
+    for (const change of this.#leaseChanges.splice(0)) runLeaseHook(this.#config.onLeaseChange, change);
   }
 
   #tick(): void {
@@ -220,7 +238,8 @@ class Daemon {
         if (action.from !== null) {
           logger.warn(`Lease changed: ${action.why}`, { from: action.from, lease: action.to });
         }
-        return runLeaseHook(this.#config.onLeaseChange, action);
+        this.#leaseChanges.push(action);
+        return;
       case "log":
         return logger[action.level === "warning" ? "warn" : action.level](
           action.message,
@@ -231,7 +250,7 @@ class Daemon {
         this.#exitCode = 2;
         return this.#finish();
       case "released":
-        return this.#finish();
+        return this.#endRelease(action.heard);
     }
   }
 
@@ -243,7 +262,7 @@ class Daemon {
     const settings = settingsOf(this.#config, "", this.#underlay.endpoints());
     const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), this.#config.mtu);
     this.#wanted = wanted;
-    this.#sockets.ensure(wanted);
+    this.#sockets.ensure(wanted.sockets);
     this.#feed.apply(wanted);
     this.#tellHost(this.#keeper.apply(wanted));
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
@@ -322,13 +341,29 @@ class Daemon {
 
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
   #leave(kind: "leave" | "release"): void {
-    if (this.#leaving || this.#control === undefined) return this.#finish();
+    if (this.#leaving || this.#control === undefined) return this.#endRelease(false);
     this.#leaving = true;
     logger.info(kind === "leave" ? "Stopping" : "Giving the lease back");
     notifyStopping();
     this.#event({ kind });
     if (kind === "leave") this.#finish();
-    else setTimeout(this.#finish, RELEASE_MS);
+    else setTimeout(() => this.#endRelease(false), RELEASE_MS);
+  }
+
+  #endRelease(heard: boolean): void {
+    this.#tellReleased(heard);
+    setTimeout(this.#finish, 0); // the answer goes first
+  }
+
+  /** Begins to stop when the answer is on its way. With `purge`, that is once the lease has been given back. */
+  async #askedToStop(purge: boolean): Promise<Release | null> {
+    const view = this.#control?.view(systemClock.now());
+    const releasing = this.#leaving && purge;
+    if (!releasing) setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
+    const subnet = view?.own.subnet ?? null;
+    if (!purge || subnet === null) return null;
+    const heard = await this.#released;
+    return { subnet, outcome: heard ? "heard" : view!.peers.length === 0 ? "alone" : "unheard" };
   }
 
   /** Takes away what `run` made, also when it failed half-way. */
