@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { PeerStatus, Resolved, Status } from "../../src/api/schema.ts";
+import { PLAIN } from "../../src/cli/output.ts";
 import { echoLine, summarize } from "../../src/cli/ping.ts";
 import { statusPage } from "../../src/cli/status.ts";
 import { missingIn } from "../../src/cli/wait.ts";
@@ -46,14 +47,15 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
     },
     network: { id: "n", name: "ovltun", cidr: "10.42.0.0/16", subnetLen: 24 },
     peers,
-    drops: { "no-route": 3, spoofed: 0 },
+    drops: { "no-route": 3, spoofed: 0, multicast: 8 },
+    counters: { sent: 5 },
     warnings: [],
   };
 }
 
 test("statusPage() shows lease, drops, peers and what is waited for", () => {
   const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?" }];
-  const page = statusPage(statusWith({ waitingFor }, [peer]), false);
+  const page = statusPage(statusWith({ waitingFor }, [peer]), PLAIN);
   assert.match(page, /lease {6}10\.42\.7\.0\/24 confirmed/);
   assert.match(page, /dropped {4}no-route 3\n/);
   assert.match(page, /waiting for 192\.168\.1\.10:8473, 8 s without an answer \(firewall\?\)/);
@@ -62,7 +64,7 @@ test("statusPage() shows lease, drops, peers and what is waited for", () => {
 });
 
 test("statusPage() escapes names from the network", () => {
-  const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), false);
+  const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), PLAIN);
   assert.ok(!page.includes("\x1b") && !page.includes("\u202e"));
 });
 
@@ -83,7 +85,7 @@ test("whyPage() lists attempts with what would help", () => {
     path: "none",
     summary: "no path",
     attempts: [{ path: "tunnel", ok: false, result: "no answer for 9 s", fix: "open 8473/udp there" }],
-  }, false);
+  }, PLAIN);
   assert.match(page, /no {3}tunnel: no answer for 9 s\n {7}do: open 8473\/udp there/);
 });
 

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { PLAIN } from "../../src/cli/output.ts";
 import { formatBytes, formatDuration, formatRtt, renderTable } from "../../src/cli/table.ts";
 
 const COLUMNS = [
@@ -8,10 +9,10 @@ const COLUMNS = [
 ];
 
 test("renderTable() aligns, escapes and leaves no trailing blanks", () => {
-  const text = renderTable(COLUMNS, [["alpha", 1], ["b\x1b\n", 1000], ["", null]], false);
+  const text = renderTable(COLUMNS, [["alpha", 1], ["b\x1b\n", 1000], ["", null]], PLAIN);
   const expected = ["NAME             N", "alpha            1", "b\\u{1b}\\u{a}  1000", "-                -"];
   assert.deepEqual(text.split("\n"), expected);
-  assert.equal(renderTable(COLUMNS, [], true), "\x1b[1mNAME  N\x1b[0m");
+  assert.equal(renderTable(COLUMNS, [], { ...PLAIN, colours: true }), "\x1b[1mNAME  N\x1b[0m");
 });
 
 test("formatBytes(), formatDuration() and formatRtt() read well", () => {
