@@ -114,7 +114,7 @@ export class ControlPlane {
         core.roundTrips.start(link.id, link.endpoint!, now);
         core.out.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
         wantLink(core, link.id, now);
-        if (core.mesh !== null && !link.member) tellConfig(core, link);
+        if (!link.member) tellConfig(core, link);
         return beginSync(core, link, now);
       }
       case "seen":
@@ -133,8 +133,7 @@ export class ControlPlane {
     const message = `The host at ${from} runs with the identity of this one (a cloned state directory?)`;
     core.warn(`clone ${from}`, message);
     if (core.out.due(`clone log ${from}`, 60_000, now)) core.out.log("error", message, { from });
-    const weAreMember = core.mesh !== null;
-    const weLose = weAreMember === member ? core.own.bootNonce < boot : !weAreMember;
+    const weLose = core.member === member ? core.own.bootNonce < boot : !core.member;
     if (weLose) core.refuse(cloneMessage(`the host at ${from}`));
   }
 
@@ -148,7 +147,7 @@ export class ControlPlane {
     }
     tickLinks(core, now);
     logWaiting(core, now);
-    if (core.stale && core.mesh !== null && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
+    if (core.stale && core.member && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
   }
 
   // What may follow from any event.
