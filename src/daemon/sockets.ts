@@ -23,7 +23,7 @@ export class Sockets {
   }
 
   /** Opens what is wanted and not yet open. */
-  ensure({ sockets }: Wanted): void {
+  ensure(sockets: Wanted["sockets"]): void {
     if (sockets.vxlan !== null && !this.#open.has("vxlan")) {
       this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
     }
