@@ -7,7 +7,7 @@ import { addReadingFlags, read } from "./reading.ts";
 import { type Column, formatBytes, formatRtt, renderTable } from "./table.ts";
 
 const COLUMNS: readonly Column<PeerStatus>[] = [
-  { title: "NAME", value: (peer) => peer.name },
+  { title: "NAME", value: (peer) => isStatic(peer) ? peer.subnet : peer.name },
   { title: "SUBNET", value: (peer) => peer.subnet },
   { title: "STATE", value: (peer) => isStatic(peer) ? "static" : peer.state },
   { title: "PATH", value: (peer) => peer.path },
@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<PeerStatus>[] = [
   { title: "RTT", value: (peer) => formatRtt(peer.rttMs), right: true, spare: 2 },
   { title: "SENT", value: (peer) => formatBytes(peer.txBytes), right: true, spare: 4 },
   { title: "RECEIVED", value: (peer) => formatBytes(peer.rxBytes), right: true, spare: 3 },
-  { title: "WHY", value: (peer) => peer.why, notes: true },
+  { title: "WHY", value: (peer) => peer.why, notes: (peer) => peer.path !== "direct-route" },
 ];
 
 export function registerPeers(program: Command): void {

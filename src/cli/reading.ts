@@ -68,7 +68,7 @@ function onScreen(page: string, height: number): string {
   if (lines.length > height) {
     lines = [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more lines`];
   }
-  return HOME + lines.map((line) => line + CLEAR_TO_END_OF_LINE).join("\r\n") + CLEAR_BELOW;
+  return HOME + lines.map((line) => line + CLEAR_TO_END_OF_LINE).join("\n") + CLEAR_BELOW;
 }
 
 async function frame<T>(path: string, reading: Reading<T>, json: boolean): Promise<string> {

@@ -42,9 +42,9 @@ export function statusPage(status: Status, screen: Screen): string {
 /** Title and text of each line; what is not known yet is left out. */
 function factsOf(status: Status): [string, string][] {
   const { node, network, peers } = status;
-  const lease = node.subnet === null ? node.leaseState : `${node.subnet} ${node.leaseState}`;
+  const lease = node.subnet === null ? `none yet, ${node.leaseState}` : `${node.subnet} ${node.leaseState}`;
   const range = network.cidr === null
-    ? "not known yet"
+    ? "addresses not known yet"
     : `${network.cidr}, a /${network.subnetLen} for each node`;
   const facts: [string, string][] = [
     ["node", `${node.name} (${shortId(node.id)})`],

@@ -12,8 +12,11 @@ export interface Column<T> {
   readonly right?: boolean;
   /** Where the screen is too narrow, the column with the highest number goes first; without one it stays. */
   readonly spare?: number;
-  /** Sentences: where they do not fit, they stand below the table, each once, after the first cells they belong to. */
-  readonly notes?: boolean;
+  /**
+   * Sentences: where they do not fit, they stand below the table, each once, after the first cells they belong to;
+   * those of rows for which this is false are left out there.
+   */
+  readonly notes?: (row: T) => boolean;
 }
 
 const GAP = "  ";
@@ -33,7 +36,7 @@ export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[]
   return [
     bold(head, screen.colours),
     ...rows.map((_, row) => line(shown.map((one) => align(one, one.cells[row]!)))),
-    ...gone.filter((one) => one.column.notes).flatMap((one) => notesOf(one, all[0]!, screen.width)),
+    ...gone.flatMap((one) => notesOf(one, all[0]!, rows, screen.width)),
     ...leftOut(gone, screen),
   ].join("\n");
 }
@@ -60,7 +63,7 @@ function align<T>({ column, width }: LaidOut<T>, text: string): string {
 function fitting<T>(columns: readonly LaidOut<T>[], width: number): readonly LaidOut<T>[] {
   const total = columns.reduce((sum, one) => sum + one.width + GAP.length, -GAP.length);
   if (total <= width) return columns;
-  const rank = ({ column }: LaidOut<T>) => column.notes === true ? Infinity : column.spare ?? 0;
+  const rank = ({ column }: LaidOut<T>) => column.notes !== undefined ? Infinity : column.spare ?? 0;
   const most = Math.max(...columns.map(rank));
   if (most === 0) return columns;
   const victim = columns.find((one) => rank(one) === most);
@@ -68,21 +71,23 @@ function fitting<T>(columns: readonly LaidOut<T>[], width: number): readonly Lai
 }
 
 /** `beta, gamma: direct routing is off`: each sentence once, with the rows it belongs to. */
-function notesOf<T>(notes: LaidOut<T>, names: LaidOut<T>, width: number): string[] {
+function notesOf<T>(notes: LaidOut<T>, names: LaidOut<T>, rows: readonly T[], width: number): string[] {
   const rowsOf = new Map<string, string[]>(); // BOUNDED: by the rows
   notes.cells.forEach((note, row) => {
-    if (note !== "-") rowsOf.set(note, [...rowsOf.get(note) ?? [], names.cells[row]!]);
+    if (note !== "-" && notes.column.notes?.(rows[row]!)) {
+      rowsOf.set(note, [...rowsOf.get(note) ?? [], names.cells[row]!]);
+    }
   });
-  const lines = [...rowsOf].map(([note, rows]) => {
-    const some = rows.slice(0, NOTE_NAMES).join(", ");
-    const more = rows.length > NOTE_NAMES ? ` and ${rows.length - NOTE_NAMES} more` : "";
+  const lines = [...rowsOf].map(([note, who]) => {
+    const some = who.slice(0, NOTE_NAMES).join(", ");
+    const more = who.length > NOTE_NAMES ? ` and ${who.length - NOTE_NAMES} more` : "";
     return wrap(`${some}${more}: ${note}`, width, GAP);
   });
   return lines.length === 0 ? [] : ["", ...lines];
 }
 
 function leftOut<T>(gone: readonly LaidOut<T>[], { width, colours }: Screen): string[] {
-  const titles = gone.filter((one) => one.column.notes !== true).map((one) => one.column.title);
+  const titles = gone.filter((one) => one.column.notes === undefined).map((one) => one.column.title);
   if (titles.length === 0) return [];
   const text = `(not shown in ${width} columns: ${titles.join(", ")}; --json has all)`;
   return ["", dim(wrap(text, width, " "), colours)];

@@ -54,9 +54,9 @@ function find(snapshot: Snapshot, text: string): Found {
   if (meant.length === 0) throw new Error(unknownNode(snapshot, text, address !== null));
   const names = meant.map((one) => {
     const { id, name } = identityOf(snapshot, one);
-    return `${name} (${id.slice(0, 8)})`;
+    return `${name} (${one.kind === "static" ? one.lease.subnet : id.slice(0, 8)})`;
   }).join(", ");
-  throw new Error(`"${text}" is more than one node: ${names}; give the id instead`);
+  throw new Error(`"${text}" is more than one node: ${names}; give what stands in parentheses instead`);
 }
 
 /** Ourselves and nodes, with or without a lease, by name or by a beginning of the id that is long enough. */
@@ -70,13 +70,16 @@ function called({ view }: Snapshot, text: string): Found[] {
   ];
 }
 
-/** Who holds a lease that fits, or that is `wanted` by its subnet or as a static peer's key. */
+/** Who holds a lease that fits, or that is `wanted` by its subnet; a static peer also by key or name. */
 function holdersOf(
   { view }: Snapshot,
   wanted: string | ((subnet: NonNullable<ReturnType<typeof parsePrefix>>) => boolean),
 ): Found[] {
   const fits = (lease: LeaseView) => {
-    if (typeof wanted === "string") return lease.subnet === wanted || staticKey(lease) === wanted;
+    if (typeof wanted === "string") {
+      return lease.subnet === wanted ||
+        (lease.nodeId === null && [staticKey(lease), lease.name].includes(wanted));
+    }
     const subnet = parsePrefix(lease.subnet);
     return subnet !== null && wanted(subnet);
   };
