@@ -16,6 +16,8 @@ export interface Waiting {
   readonly sinceSeconds: number;
   /** What to check, or what went wrong last. */
   readonly hint: string;
+  /** All of it as one sentence; absent from older daemons. */
+  readonly message?: string;
 }
 
 export interface NodeStatus {

@@ -79,7 +79,7 @@ function peersLine(peers: readonly PeerStatus[]): string {
 
 /** `waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)`. */
 export function waitingLine(waiting: Waiting): string {
-  if (waiting.hint.startsWith("waiting for ")) return escapeText(waiting.hint); // the whole sentence
+  if (waiting.message !== undefined) return escapeText(waiting.message);
   const hint = waiting.hint === "" ? "" : ` (${waiting.hint})`;
   return escapeText(
     `waiting for ${waiting.endpoint}, ${formatDuration(waiting.sinceSeconds)} without an answer${hint}`,

@@ -67,6 +67,7 @@ export function statusReport(snapshot: Snapshot): Status {
         endpoint: waiting.peer,
         sinceSeconds: Math.round((now - waiting.since) / 1000),
         hint: hintOf(waiting),
+        message: waiting.message,
       })),
     },
     network: {

@@ -91,7 +91,7 @@ test("statusPage() counts static peers apart and stays within the screen", () =>
 test("waitingLine() says everything once, from a hint and from a whole sentence", () => {
   const line = "waiting for host-b, 8 s without an answer (firewall?)";
   assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: "firewall?" }), line);
-  assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line }), line);
+  assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line, message: line }), line);
 });
 
 test("leasesPage() marks this node and routesPage() calls the worst metric last", () => {
