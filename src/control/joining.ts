@@ -217,9 +217,12 @@ export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now
   if (theirs === null || core.mesh === null) return;
   const difference = meshDifference(core.mesh, theirs);
   if (difference === "") return;
+  const alone = core.store.size <= 1;
+  const remedy = alone
+    ? "Nobody else is in ours: run ovltun down --purge here and start again with that host among --peers"
+    : "Run ovltun down --purge on one of the two, and start it again with the other among --peers";
   const message =
-    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix; ` +
-    "leave one of them with down --purge and join the other";
+    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix. ${remedy}`;
   core.warn(`mesh ${link.id}`, message);
   if (core.out.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
     core.out.log("error", message, { peer: shortId(link.id), from: link.endpoint });
