@@ -17,8 +17,11 @@ export type ControlEvent =
   | { readonly kind: "unknownIndex"; readonly from: string }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
-  /** `down --purge`: give the lease back; ends with the action `released`. */
-  | { readonly kind: "release" }
+  /**
+   * `down --purge`: give the lease back; ends with the action `released`. As the first event after a start, nothing but
+   * that is ever said; `meetMs` is how long to look for a member first while none is linked.
+   */
+  | { readonly kind: "release"; readonly meetMs?: number }
   /** `down`: tell the others that we go; the lease stays ours. */
   | { readonly kind: "leave" };
 

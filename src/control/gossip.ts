@@ -193,7 +193,9 @@ export function tickLinks(core: Core, now: number): void {
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
     if (probe !== null) core.out.send(link.endpoint, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
-    core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    if (core.store.get(link.id)?.gone !== true) {
+      core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    }
     core.links.down(link.id, now);
     core.roundTrips.forget(link.id);
     wantLink(core, link.id, now);

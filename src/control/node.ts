@@ -27,6 +27,7 @@ export class ControlPlane {
   readonly #stored: StoredState | null;
   #started = false;
   #releasingSince: number | null = null;
+  #meetUntil = 0;
 
   /** `stored` is what the last `persist` action carried, or null. Nothing happens before the first event. */
   constructor(
@@ -78,7 +79,7 @@ export class ControlPlane {
         }
         return;
       case "release":
-        return this.#release(now);
+        return this.#release(event.meetMs ?? 0, now);
       case "leave":
         return this.#leave();
     }
@@ -118,7 +119,7 @@ export class ControlPlane {
         return beginSync(core, link, now);
       }
       case "seen":
-        if (core.own.observe(event.endpoint) && core.mesh !== null && core.informed) {
+        if (core.own.observe(event.endpoint, event.by) && core.mesh !== null && core.informed) {
           rewriteOwn(core, "epoch");
         }
         return;
@@ -161,10 +162,11 @@ export class ControlPlane {
     core.changed = false;
   }
 
-  #release(now: number): void {
+  #release(meetMs: number, now: number): void {
     const core = this.#core;
     if (this.#releasingSince !== null) return;
     this.#releasingSince = now;
+    this.#meetUntil = now + meetMs;
     if (core.mesh === null || !core.informed) return;
     core.own.gone = true;
     core.spoken = true;
@@ -175,6 +177,10 @@ export class ControlPlane {
     const core = this.#core;
     const others = core.membership.living().filter((m) => core.agreedLink(m.id) !== null);
     const heard = others.some((m) => core.lease.hasAck(m.id));
+    if (others.length === 0 && now < this.#meetUntil) {
+      this.#releasingSince = now;
+      return;
+    }
     if (heard || others.length === 0 || now - this.#releasingSince! >= RELEASE_MS) {
       core.ended = true;
       core.out.push({ kind: "released", heard: core.own.gone && heard });
@@ -184,7 +190,12 @@ export class ControlPlane {
   // By our own word dead: nobody need wait for the suspicion to run out. Our lease stays ours.
   #leave(): void {
     const core = this.#core;
-    const statement = { id: core.identity.id, incarnation: core.own.incarnation, state: 2 } as const;
+    const statement = {
+      id: core.identity.id,
+      incarnation: core.own.incarnation,
+      state: 2,
+      stopped: true,
+    } as const;
     for (const link of core.agreedLinks()) {
       core.say(link, { kind: "push", ack: false, statements: [statement] });
     }

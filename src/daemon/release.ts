@@ -2,6 +2,7 @@
  * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
  * directory for as long as it takes to tell one living peer. No device, no routes: only words.
  */
+import { hostname } from "node:os";
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
@@ -57,15 +58,10 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   });
   worker.mailbox.post({ kind: "attachSocket", role: "own", ...socket });
   const startedAt = systemClock.now();
-  let asked = false;
+  event({ kind: "release", meetMs: MEET_MS });
   const timer = setInterval(() => {
     event({ kind: "tick" });
-    const waited = systemClock.now() - startedAt;
-    if (!asked && (waited > MEET_MS || control.view(systemClock.now()).peers.some(isLinked))) {
-      asked = true;
-      event({ kind: "release" });
-    }
-    if (waited > GIVE_UP_MS) finish(false);
+    if (systemClock.now() - startedAt > GIVE_UP_MS) finish(false);
   }, TICK_MS);
   const heard = await finished;
   clearInterval(timer);
@@ -74,13 +70,9 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   return releaseSentence({ subnet, outcome: heard ? "heard" : "unheard" });
 }
 
-function isLinked(peer: { readonly link: unknown }): boolean {
-  return peer.link !== null;
-}
-
 function settingsOf(stored: StoredState): Settings {
   return {
-    name: "leaving",
+    name: stored.name ?? hostname(),
     version: VERSION,
     networkName: stored.networkName,
     found: false,
