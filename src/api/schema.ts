@@ -16,6 +16,8 @@ export interface Waiting {
   readonly sinceSeconds: number;
   /** What to check, or what went wrong last. */
   readonly hint: string;
+  /** All of it as one sentence; absent from older daemons. */
+  readonly message?: string;
 }
 
 export interface NodeStatus {
@@ -78,6 +80,8 @@ export interface Status {
   readonly peers: readonly PeerStatus[];
   /** Dropped packets by reason: "no-route", "spoofed", … */
   readonly drops: Readonly<Record<string, number>>;
+  /** What happened to the other packets, since the start: "sent", "delivered", "handed-up", … */
+  readonly counters: Readonly<Record<string, number>>;
   /** Sentences for people: what is wrong and what to do. */
   readonly warnings: readonly string[];
 }
@@ -142,6 +146,12 @@ export interface Resolved {
   readonly self: boolean;
 }
 
+/** A lease that was given back: a member `heard` it, there was nobody else (`alone`), or nobody answered. */
+export interface Release {
+  readonly subnet: string;
+  readonly outcome: "heard" | "alone" | "unheard";
+}
+
 export interface DaemonVersion {
   readonly version: string;
   readonly runtime: string;
@@ -157,8 +167,14 @@ export interface ApiMethods {
   /** `node`: name, id prefix, or an address inside a lease. Fails when unknown or ambiguous. */
   why: { params: { readonly node: string }; result: Why };
   resolve: { params: { readonly node: string }; result: Resolved };
-  /** Answers before the daemon begins to stop; the socket disappears when it has stopped. */
-  stop: { params: { readonly purge: boolean }; result: { readonly pid: number } };
+  /**
+   * Answers before the daemon begins to stop, or with `purge` once it is known what became of the lease; the socket
+   * disappears when it has stopped. `release` is null without a lease or `purge`, absent from older daemons.
+   */
+  stop: {
+    params: { readonly purge: boolean };
+    result: { readonly pid: number; readonly release?: Release | null };
+  };
   version: { params: Record<never, never>; result: DaemonVersion };
 }
 

@@ -25,8 +25,7 @@ export interface ApiServer {
 
 /** Serves `handlers` at socket `path`; makes its directory when missing. Throws when another daemon is there. */
 export async function serveApi(path: string, handlers: ApiHandlers): Promise<ApiServer> {
-  const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  makeDirectory(dirname(path));
   await removeStale(path);
   const sockets = new Set<Socket>(); // BOUNDED: ≤ MAX_CONNECTIONS
   const server = createServer((socket) => {
@@ -41,6 +40,21 @@ export async function serveApi(path: string, handlers: ApiHandlers): Promise<Api
   });
   const inode = await publish(server, path);
   return { close: () => closeServer(server, sockets, path, inode) };
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (cause) {
+    const reason = (cause as { code?: string }).code ?? String(cause);
+    const hint = reason === "EEXIST" || reason === "ENOTDIR" ? "a file is in its place" : "run as root";
+    throw new Error(
+      `Cannot make the run directory ${
+        JSON.stringify(path)
+      }: ${reason} (${hint}, or choose another --run-dir)`,
+      { cause },
+    );
+  }
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -121,7 +135,8 @@ async function serveConnection(socket: Socket, handlers: ApiHandlers): Promise<v
         if (end > MAX_REQUEST_BYTES) break;
         const line = pending.subarray(0, end).toString("utf8");
         pending = pending.subarray(end + 1);
-        socket.write(await handleLine(line, handlers));
+        // Whoever does not read the answers gets no more of them.
+        if (!socket.write(await handleLine(line, handlers))) await drained(socket);
       }
       if (pending.length > MAX_REQUEST_BYTES) {
         socket.end(answer(null, { error: `A request may have ${MAX_REQUEST_BYTES} bytes at most` }));
@@ -132,6 +147,20 @@ async function serveConnection(socket: Socket, handlers: ApiHandlers): Promise<v
   } catch {
     socket.destroy();
   }
+}
+
+/** Resolves when what was written has left, or the connection has ended. */
+function drained(socket: Socket): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off("drain", done);
+      socket.off("close", done);
+      resolve();
+    };
+    socket.on("drain", done);
+    socket.on("close", done);
+  });
 }
 
 async function handleLine(line: string, handlers: ApiHandlers): Promise<string> {

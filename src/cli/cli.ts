@@ -21,6 +21,16 @@ import { registerVersion, versionLine } from "./version.ts";
 import { registerWait } from "./wait.ts";
 import { registerWhy } from "./why.ts";
 
+const FIRST_STEPS = `
+First steps, as root:
+  ovltun lab                                  see a mesh work on this machine alone
+  ovltun up --plain                           found a mesh, on a network you trust
+  ovltun up --plain --peers 192.168.1.10      join it on another host
+  ovltun status                               see what came of it
+
+ovltun COMMAND --help explains a command; a value in parentheses is the default.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
+
 /** Runs `argv` (without the program's own name) and gives the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   try {
@@ -37,7 +47,10 @@ function buildProgram(): Command {
     .configureOutput({ writeOut: printRaw, writeErr: tellRaw, outputError: tellUsage })
     .description("One flat network for the containers and services of many hosts: a mesh without a server")
     .version(versionLine(), "-V, --version", "the version of this program")
-    .helpOption("-h, --help", "help on ovltun or on one command")
+    .helpOption("-h, --help", "this page")
+    // Defaults stand in the descriptions, in parentheses.
+    .configureHelp({ optionDescription: (option) => option.description })
+    .addHelpText("after", FIRST_STEPS)
     .helpCommand(false)
     .showSuggestionAfterError(true);
   program.commandsGroup("Run:");

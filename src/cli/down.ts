@@ -5,8 +5,11 @@ import { tell } from "./output.ts";
 
 export function registerDown(program: Command): void {
   const command = program.command("down")
-    .description("stop the daemon, or clean up after a crash")
-    .option("--purge", "also give the lease back and remove every trace on this host");
+    .description("stop the daemon and clean up, also after a crash; its lease stays its own")
+    .option(
+      "--purge",
+      "also give the lease back to the mesh and remove every trace on this host, its identity too",
+    );
   addSettings(command, ["run-dir", "state-dir", "device", "subnet-file", "config"])
     .action(async (options: Record<string, unknown>) => {
       const { down } = await import("../daemon/down.ts");

@@ -10,20 +10,30 @@ const MAX_SECONDS = 3600;
 
 export function registerLab(program: Command): void {
   program.command("lab")
-    .description("a mesh of N hosts on this machine: start, ping, measure, clean up")
-    .addOption(new Option("--hosts <N>", "how many (3)").argParser(integerParser(2, MAX_HOSTS)).default(3))
-    .addOption(new Option("--backend <BACKEND>", "how packets travel").choices(BACKENDS).default("udp"))
-    .addOption(
-      new Option("--secret <HOW>", "encryption; not built yet").choices(["auto", "none"]).default("none"),
+    .description(
+      "a mesh of N hosts on this machine, in network namespaces: start it, ping every pair, measure, clean up; " +
+        "needs root",
     )
     .addOption(
-      new Option("--seconds <N>", "of throughput measurement, 0 for none (3)").argParser(
+      new Option("--hosts <N>", "how many hosts (3)").argParser(integerParser(2, MAX_HOSTS)).default(3),
+    )
+    .addOption(
+      new Option(`--backend <${BACKENDS.join("|")}>`, "how packets travel between hosts (udp)").choices(
+        BACKENDS,
+      ).default("udp"),
+    )
+    .addOption(
+      new Option("--secret <auto|none>", "encryption (none; auto is not built yet)").choices(["auto", "none"])
+        .default("none"),
+    )
+    .addOption(
+      new Option("--seconds <N>", "how long throughput is measured, 0 for not at all (3)").argParser(
         integerParser(0, MAX_SECONDS),
       )
         .default(3),
     )
-    .option("--keep", "leave the hosts running afterwards")
-    .option("--json", "print JSON")
+    .option("--keep", "then stay in the foreground with the mesh running, until Ctrl-C")
+    .option("--json", "print the report as JSON")
     .action(lab);
 }
 

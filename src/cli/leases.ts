@@ -2,27 +2,46 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
+import type { Screen } from "./output.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { type Column, renderTable, shortId } from "./table.ts";
 
 const COLUMNS: readonly Column<LeaseEntry>[] = [
   { title: "SUBNET", value: (lease) => lease.subnet },
   { title: "NAME", value: (lease) => lease.name },
-  { title: "NODE", value: (lease) => shortId(lease.nodeId) },
-  { title: "STATE", value: (lease) => lease.state },
-  { title: "RESERVED", value: (lease) => lease.reserved ? "yes" : "no" },
-  { title: "ENDPOINT", value: (lease) => lease.endpoint },
+  { title: "NODE", value: (lease) => shortId(lease.nodeId), spare: 2 },
+  { title: "STATE", value: stateWords },
+  { title: "RESERVED", value: (lease) => lease.reserved ? "yes" : "no", spare: 3 },
+  { title: "ENDPOINT", value: (lease) => lease.endpoint, spare: 1 },
   { title: "VTEP MAC", value: (lease) => lease.vtepMac },
 ];
 
+const OWN_STATES: readonly LeaseEntry["state"][] = [
+  "joining",
+  "probation",
+  "confirmed",
+  "yielding",
+  "exhausted",
+];
+
+/** Our own lease has a state of its own; of the others we know how their holders are. */
+function stateWords({ state }: LeaseEntry): string {
+  if (state === "confirmed") return "this node";
+  return OWN_STATES.includes(state) ? `this node, ${state}` : state;
+}
+
+/** The table of leases, or a sentence when there are none. */
+export function leasesPage(leases: readonly LeaseEntry[], screen: Screen): string {
+  return leases.length === 0 ? "No leases yet" : renderTable(COLUMNS, leases, screen);
+}
+
 export function registerLeases(program: Command): void {
-  addReadingFlags(program.command("leases").description("who holds which subnet"))
+  addReadingFlags(program.command("leases").description("who holds which subnet, this node included"))
     .action((options: Record<string, unknown>) =>
       read(options, {
         ask: (path) => callApi(path, "leases", {}),
         json: (leases) => leases,
-        page: (leases, colours) =>
-          leases.length === 0 ? "No leases yet" : renderTable(COLUMNS, leases, colours),
+        page: leasesPage,
       })
     );
 }

@@ -63,6 +63,9 @@ export function placesOf(options: Readonly<Record<string, unknown>>): Places {
   return loadPlaces(sourcesOf(options));
 }
 
+/** What says where the control socket is: the flags of every command that asks the daemon. */
+export const SOCKET_SETTINGS: readonly SettingName[] = ["config", "run-dir"];
+
 /** The control socket that a command talks to. */
 export function socketOf(options: Readonly<Record<string, unknown>>): string {
   return join(placesOf(options).runDir, SOCKET_NAME);

@@ -46,9 +46,26 @@ export function printJson(value: unknown, indent = 2): void {
   print(text.replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
 
-/** Whether stdout takes colours: a terminal, and NO_COLOR (no-color.org) not set. */
-export function colourful(): boolean {
-  return process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+/** What a page for people may use. */
+export interface Screen {
+  readonly colours: boolean;
+  /** Columns of a line; Infinity where stdout is no terminal, so that programs get the whole page. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A page without colours, as wide as it gets. */
+export const PLAIN: Screen = { colours: false, width: Infinity, height: Infinity };
+
+/** What stdout takes: colours on a terminal, unless NO_COLOR (no-color.org) is set. Asked anew for each page. */
+export function screen(): Screen {
+  if (process.stdout.isTTY !== true) return PLAIN;
+  const { columns, rows } = process.stdout;
+  return {
+    colours: (process.env["NO_COLOR"] ?? "") === "",
+    width: columns > 0 ? columns : Infinity,
+    height: rows > 0 ? rows : Infinity,
+  };
 }
 
 function writeAll(fd: number, text: string): void {

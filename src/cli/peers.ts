@@ -2,20 +2,21 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { PeerStatus } from "../api/schema.ts";
+import type { Screen } from "./output.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { type Column, formatBytes, formatRtt, renderTable } from "./table.ts";
 
 const COLUMNS: readonly Column<PeerStatus>[] = [
-  { title: "NAME", value: (peer) => peer.name },
+  { title: "NAME", value: (peer) => isStatic(peer) ? peer.subnet : peer.name },
   { title: "SUBNET", value: (peer) => peer.subnet },
-  { title: "STATE", value: (peer) => peer.state },
+  { title: "STATE", value: (peer) => isStatic(peer) ? "static" : peer.state },
   { title: "PATH", value: (peer) => peer.path },
-  { title: "SECURITY", value: (peer) => peer.security },
-  { title: "ENDPOINT", value: (peer) => peer.endpoint },
-  { title: "RTT", value: (peer) => formatRtt(peer.rttMs), right: true },
-  { title: "SENT", value: (peer) => formatBytes(peer.txBytes), right: true },
-  { title: "RECEIVED", value: (peer) => formatBytes(peer.rxBytes), right: true },
-  { title: "WHY", value: (peer) => peer.why },
+  { title: "SECURITY", value: (peer) => peer.path === "none" ? null : peer.security, spare: 5 },
+  { title: "ENDPOINT", value: (peer) => peer.endpoint, spare: 1 },
+  { title: "RTT", value: (peer) => formatRtt(peer.rttMs), right: true, spare: 2 },
+  { title: "SENT", value: (peer) => formatBytes(peer.txBytes), right: true, spare: 4 },
+  { title: "RECEIVED", value: (peer) => formatBytes(peer.rxBytes), right: true, spare: 3 },
+  { title: "WHY", value: (peer) => peer.why, notes: (peer) => peer.path !== "direct-route" },
 ];
 
 export function registerPeers(program: Command): void {
@@ -30,6 +31,11 @@ export function registerPeers(program: Command): void {
 }
 
 /** The table of peers, or a sentence when there are none. */
-export function peersPage(peers: readonly PeerStatus[], colours: boolean): string {
-  return peers.length === 0 ? "No peers yet" : renderTable(COLUMNS, peers, colours);
+export function peersPage(peers: readonly PeerStatus[], screen: Screen): string {
+  return peers.length === 0 ? "No peers yet" : renderTable(COLUMNS, peers, screen);
+}
+
+/** A kernel VXLAN device or a flannel node: nobody knows whether it lives. */
+export function isStatic(peer: PeerStatus): boolean {
+  return peer.id.startsWith("static:");
 }

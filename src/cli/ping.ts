@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import process from "node:process";
 import { escapeText } from "../daemon/log.ts";
 import type { PingEcho } from "../daemon/ping.ts";
-import { addSettings, integerParser, parseDuration, socketOf } from "./options.ts";
+import { addSettings, integerParser, parseDuration, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { Exit, print, printJson } from "./output.ts";
 
 const MAX_COUNT = 1_000_000;
@@ -11,17 +11,17 @@ const TIMEOUT_MS = 1000;
 
 export function registerPing(program: Command): void {
   const command = program.command("ping")
-    .description("round trip through the overlay, and by which path")
-    .argument("<NODE|ADDRESS>", "name, beginning of an id, or an address in the mesh")
+    .description("round trip through the overlay, and by which path; exit 1 when nothing answers")
+    .argument("<NODE|ADDRESS>", "a node by its name or the beginning of its id, or any address in the mesh")
     .option(
       "-c, --count <N>",
       "echoes to send (until Ctrl-C on a terminal, else 4)",
       integerParser(1, MAX_COUNT),
     )
-    .option("-i, --interval <SECONDS>", "between echoes (1)", parseDuration)
-    .option("-W, --timeout <SECONDS>", "for each answer (1)", parseDuration)
+    .option("-i, --interval <DURATION>", "between echoes, such as 200ms (1s)", parseDuration)
+    .option("-W, --timeout <DURATION>", "how long to wait for each answer (1s)", parseDuration)
     .option("--json", "print one JSON object at the end");
-  addSettings(command, ["run-dir"]).action(ping);
+  addSettings(command, SOCKET_SETTINGS).action(ping);
 }
 
 async function ping(node: string, options: Record<string, unknown>): Promise<void> {

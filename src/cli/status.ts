@@ -1,14 +1,21 @@
 /** `ovltun status`: this node, its mesh, what it waits for, and its peers, on one page. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { Status, Waiting } from "../api/schema.ts";
+import type { PeerStatus, Status, Waiting } from "../api/schema.ts";
 import { escapeText } from "../daemon/log.ts";
-import { peersPage } from "./peers.ts";
+import type { Screen } from "./output.ts";
+import { isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold, dim, formatDuration, shortId } from "./table.ts";
+import { bold, dim, formatDuration, shortId, wrap } from "./table.ts";
+
+const INDENT = " ".repeat(11);
 
 export function registerStatus(program: Command): void {
-  addReadingFlags(program.command("status").description("this node, its mesh and its peers"))
+  addReadingFlags(
+    program.command("status").description(
+      "this node, what it waits for or cannot do, its mesh and its peers",
+    ),
+  )
     .action((options: Record<string, unknown>) =>
       read(options, {
         ask: (path) => callApi(path, "status", {}),
@@ -19,46 +26,70 @@ export function registerStatus(program: Command): void {
 }
 
 /** The page for people. */
-export function statusPage(status: Status, colours: boolean): string {
+export function statusPage(status: Status, screen: Screen): string {
+  const { node, peers } = status;
+  const lines = factsOf(status).map(([title, text]) => {
+    const line = wrap(`${title.padEnd(INDENT.length)}${escapeText(text)}`, screen.width, INDENT);
+    return dim(line.slice(0, INDENT.length), screen.colours) + line.slice(INDENT.length);
+  });
+  const loud = (text: string, indent: string) => bold(wrap(text, screen.width, indent), screen.colours);
+  for (const waiting of node.waitingFor) lines.push(loud(waitingLine(waiting), "  "));
+  for (const warning of status.warnings) lines.push(loud(`! ${escapeText(warning)}`, "  "));
+  if (peers.length > 0) lines.push("", peersPage(peers, screen));
+  return lines.join("\n");
+}
+
+/** Title and text of each line; what is not known yet is left out. */
+function factsOf(status: Status): [string, string][] {
   const { node, network, peers } = status;
-  const lease = node.subnet === null ? node.leaseState : `${node.subnet} ${node.leaseState}`;
+  const lease = node.subnet === null ? `none yet, ${node.leaseState}` : `${node.subnet} ${node.leaseState}`;
   const range = network.cidr === null
-    ? "not known yet"
+    ? "addresses not known yet"
     : `${network.cidr}, a /${network.subnetLen} for each node`;
-  const alive = peers.filter((peer) => peer.state === "alive").length;
   const facts: [string, string][] = [
     ["node", `${node.name} (${shortId(node.id)})`],
     ["lease", lease],
     ["mesh", `${network.name}, ${range}`],
-    [
-      "carried by",
-      `${node.backend}, ${node.security}${node.cipher === "none" ? "" : ` with ${node.cipher}`}`,
-    ],
-    ["device", `${node.device}, ${node.address ?? "no address yet"}, mtu ${node.mtu}`],
+  ];
+  const cipher = node.cipher === "none" ? "" : ` with ${node.cipher}`;
+  if (node.backend !== "") facts.push(["carried by", `${node.backend}, ${node.security}${cipher}`]);
+  // The device is made with the lease, and has its MTU from then on.
+  if (node.address !== null && node.mtu > 0) {
+    facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
+  }
+  facts.push(
     ["reached at", node.underlay.join(", ") || "nowhere"],
     [
       "running",
       `${formatDuration(node.uptimeSeconds)}, ovltun ${node.version} on ${node.runtime}, pid ${node.pid}`,
     ],
     ["dropped", dropsLine(status.drops)],
-    ["peers", peers.length === 0 ? "none yet" : `${alive} of ${peers.length} alive`],
-  ];
-  const lines = facts.map(([title, text]) => `${dim(title.padEnd(11), colours)}${escapeText(text)}`);
-  for (const waiting of node.waitingFor) lines.push(bold(waitingLine(waiting), colours));
-  for (const warning of status.warnings) lines.push(bold(`! ${escapeText(warning)}`, colours));
-  if (peers.length > 0) lines.push("", peersPage(peers, colours));
-  return lines.join("\n");
+    ["peers", peersLine(peers)],
+  );
+  return facts;
+}
+
+function peersLine(peers: readonly PeerStatus[]): string {
+  const nodes = peers.filter((peer) => !isStatic(peer));
+  const alive = nodes.filter((peer) => peer.state === "alive").length;
+  const counts = nodes.length === 0 ? "none yet" : `${alive} of ${nodes.length} alive`;
+  const statics = peers.length - nodes.length;
+  return statics === 0 ? counts : `${counts}, and ${statics} static`;
 }
 
 /** `waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)`. */
 export function waitingLine(waiting: Waiting): string {
+  if (waiting.message !== undefined) return escapeText(waiting.message);
   const hint = waiting.hint === "" ? "" : ` (${waiting.hint})`;
   return escapeText(
     `waiting for ${waiting.endpoint}, ${formatDuration(waiting.sinceSeconds)} without an answer${hint}`,
   );
 }
 
+/** The kernel asks for IPv6 routers on every new device: each node soon drops a few. */
+const HARMLESS = ["multicast"];
+
 function dropsLine(drops: Readonly<Record<string, number>>): string {
-  const counted = Object.entries(drops).filter(([, count]) => count > 0);
+  const counted = Object.entries(drops).filter(([reason, count]) => count > 0 && !HARMLESS.includes(reason));
   return counted.length === 0 ? "nothing" : counted.map(([reason, count]) => `${reason} ${count}`).join(", ");
 }

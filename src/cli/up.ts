@@ -11,11 +11,17 @@ Examples:
   ovltun up --plain                           found a mesh, on a network you trust
   ovltun up --plain --peers 192.168.1.10      join the mesh of that host
 
-Every flag is also an environment variable (--subnet-len: OVLTUN_SUBNET_LEN) and a key of the --config file;
-flags beat the environment, the environment beats the file.`;
+A static peer is SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N], for instance
+  --static-peer 10.42.3.0/24=192.168.1.12,backend=vxlan,mac=02:00:00:00:00:03
+
+A value in parentheses is the default. Every flag is also an environment variable
+(--subnet-len: OVLTUN_SUBNET_LEN) and a key of the --config file; flags beat the
+environment, the environment beats the file.`;
 
 export function registerUp(program: Command): void {
-  const command = program.command("up").description("join or found the mesh and run until stopped");
+  const command = program.command("up").description(
+    "join or found the mesh and run in the foreground until stopped; needs root",
+  );
   addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
     const { config, warnings } = loadConfig({ ...sourcesOf(options), hostName: hostname() });
     configureLog(config.logLevel, config.logFormat);

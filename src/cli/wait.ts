@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { callApi, NoDaemonError } from "../api/client.ts";
 import type { Status } from "../api/schema.ts";
-import { addSettings, integerParser, parseDuration, socketOf } from "./options.ts";
+import { addSettings, integerParser, parseDuration, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { waitingLine } from "./status.ts";
 
 const POLL_MS = 100;
@@ -11,14 +11,16 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 export function registerWait(program: Command): void {
   const command = program.command("wait")
-    .description("wait until this node has a lease (and N peers can be reached)")
+    .description(
+      "wait until this node has a confirmed lease (and N peers can be reached); exit 1 when it takes too long",
+    )
     .option(
       "--peers <N>",
       "how many peers must be alive with a working path (0)",
       integerParser(0, MAX_PEERS),
     )
-    .option("--timeout <DURATION>", "give up after this long (30s)", parseDuration);
-  addSettings(command, ["run-dir"]).action(async (options: Record<string, unknown>) => {
+    .option("--timeout <DURATION>", "give up after this long, such as 500ms, 30s, 2m (30s)", parseDuration);
+  addSettings(command, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
     const timeoutMs = (options["timeout"] as number | undefined) ?? DEFAULT_TIMEOUT_MS;
     await waitFor(socketOf(options), (options["peers"] as number | undefined) ?? 0, timeoutMs);
   });

@@ -3,25 +3,34 @@ import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Why } from "../api/schema.ts";
 import { escapeText } from "../daemon/log.ts";
+import type { Screen } from "./output.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold } from "./table.ts";
+import { bold, wrap } from "./table.ts";
+
+const INDENT = " ".repeat(7);
 
 export function registerWhy(program: Command): void {
   const command = program.command("why")
     .description("the paths tried to a node, and what would help")
-    .argument("<NODE>", "name, beginning of its id, or an address in its lease");
+    .argument("<NODE>", "its name, the beginning of its id, its subnet, or an address in it");
   addReadingFlags(command).action((node: string, options: Record<string, unknown>) =>
     read(options, { ask: (path) => callApi(path, "why", { node }), json: (why) => why, page: whyPage })
   );
 }
 
 /** The page for people. */
-export function whyPage(why: Why, colours: boolean): string {
-  const title = `${why.node} (${why.subnet ?? "no subnet"}), ${why.state}: ${why.path}`;
-  const lines = [bold(escapeText(title), colours), escapeText(why.summary)];
+export function whyPage(why: Why, screen: Screen): string {
+  const subnet = why.subnet ?? "no lease";
+  const title = why.state === "self"
+    ? `${why.node} (${subnet}), this node`
+    : `${why.node} (${subnet}), ${why.id.startsWith("static:") ? "static" : why.state}: ${why.path}`;
+  const lines = [bold(escapeText(title), screen.colours), wrap(escapeText(why.summary), screen.width)];
   for (const attempt of why.attempts) {
-    lines.push(escapeText(`  ${attempt.ok ? "yes" : "no "}  ${attempt.path}: ${attempt.result}`));
-    if (attempt.fix !== null) lines.push(escapeText(`       do: ${attempt.fix}`));
+    const result = `  ${attempt.ok ? "yes" : "no "}  ${attempt.path}: ${attempt.result}`;
+    lines.push(wrap(escapeText(result), screen.width, INDENT));
+    if (attempt.fix !== null) {
+      lines.push(wrap(escapeText(`${INDENT}do: ${attempt.fix}`), screen.width, INDENT));
+    }
   }
   return lines.join("\n");
 }

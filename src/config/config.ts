@@ -21,7 +21,6 @@ export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"
 export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 
 /** What a founder uses for what nobody gave. */
-export const DEFAULT_BACKEND: Backend = "udp";
 export const DEFAULT_NETWORK_NAME = "ovltun";
 export const DEFAULT_SUBNET_LEN = 24;
 export const DEFAULT_VNI = 1;

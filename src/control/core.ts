@@ -39,9 +39,12 @@ export class Core {
   readonly own: OwnRecord;
 
   seeds: readonly Seed[] = [];
-  /** Null while joining. */
+  /** Null before its configuration is known. */
   mesh: MeshConfig | null = null;
   meshHash: string | null = null;
+  /** The configuration that a member told us last, and when. */
+  learned: MeshConfig | null = null;
+  learnedAt = 0;
   /** We know the mesh's records: from the disk, by founding, or by a completed sync. Others may learn from us. */
   informed = false;
   /** We may claim: founded, or synchronised in this run, or restored with our lease. */
@@ -72,12 +75,17 @@ export class Core {
       networkId: this.networkId,
       networkName: settings.networkName,
       bootNonce: this.own.bootNonce,
-      member: () => this.mesh !== null,
+      member: () => this.member,
     };
     this.links = new Links(owner, random, this.out);
     this.membership = new Membership(identity.id, random, (id) => this.agreedLink(id) !== null);
     this.roundTrips = new RoundTrips(random);
     this.lease = new Lease(random);
+  }
+
+  /** We are part of a mesh, not on the way to one. */
+  get member(): boolean {
+    return this.mesh !== null && this.informed;
   }
 
   setMesh(mesh: MeshConfig): void {
@@ -168,7 +176,9 @@ export class Core {
     const { incarnation, epoch } = this.own;
     const version: typeof STATE_VERSION = STATE_VERSION;
     const base = { version, nodeId: this.identity.id, networkName: this.settings.networkName };
-    const state = { ...base, mesh: this.mesh, claim: this.lease.claim, incarnation, epoch, peers };
+    // Before we are informed, what we know of the mesh is no base for a start without it.
+    const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
+    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, peers };
     this.out.push({ kind: "persist", state });
   }
 }

@@ -17,8 +17,11 @@ export type ControlEvent =
   | { readonly kind: "unknownIndex"; readonly from: string }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
-  /** `down --purge`: give the lease back; ends with the action `released`. */
-  | { readonly kind: "release" }
+  /**
+   * `down --purge`: give the lease back; ends with the action `released`. As the first event after a start, nothing but
+   * that is ever said; `meetMs` is how long to look for a member first while none is linked.
+   */
+  | { readonly kind: "release"; readonly meetMs?: number }
   /** `down`: tell the others that we go; the lease stays ours. */
   | { readonly kind: "leave" };
 
@@ -47,5 +50,5 @@ export type Action =
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   /** This node cannot be part of the mesh as it was asked to: stop, print, exit 2. */
   | { readonly kind: "refuse"; readonly message: string }
-  /** The lease has been given back (or there was none). */
-  | { readonly kind: "released" };
+  /** The lease has been given back (or there was none). `heard`: a member has acknowledged that. */
+  | { readonly kind: "released"; readonly heard: boolean };

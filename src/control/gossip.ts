@@ -44,6 +44,8 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
   const agreedBefore = core.agreed(link);
   link.mesh = gossip.mesh;
   if (gossip.mesh !== null) core.joiners.forget(link.id);
+  else link.informed = false;
+  if (gossip.body.kind === "sync") link.informed = gossip.body.informed;
   if (!agreedBefore && core.agreed(link)) onAgreed(core, link, now);
   dispatch(core, link, gossip.body, now);
 }
@@ -78,7 +80,7 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       if (body.ack) acknowledge(core, link);
       return;
     case "sync":
-      return answerSync(core, link, body.round, body.hashes);
+      return answerSync(core, link, body);
     case "digest":
       return onDigest(core, link, body, now);
     case "want":
@@ -131,13 +133,13 @@ function acknowledge(core: Core, link: Link): void {
 
 // ------------------------------------------------------------------------------------ synchronisation
 
-function answerSync(core: Core, link: Link, round: number, hashes: Uint8Array): void {
-  // Whoever does not know us yet must not take our silence about ourselves for the whole truth.
-  const stranger = core.store.get(link.id) === undefined;
-  if (!core.informed || (!core.spoken && stranger)) return;
-  const buckets = differingBuckets(hashes, core.store.bucketHashes(core.unspoken()));
+function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }): void {
+  // Whoever is about to claim must not take our silence about our own claim for the whole truth.
+  const hiding = !core.spoken && core.lease.claim !== null;
+  if (!core.informed || (hiding && !asked.ready)) return;
+  const buckets = differingBuckets(asked.hashes, core.store.bucketHashes(core.unspoken()));
   for (const part of digestParts(core.store, buckets, core.unspoken())) {
-    core.say(link, { kind: "digest", round, ...part });
+    core.say(link, { kind: "digest", round: asked.round, ...part });
   }
 }
 
@@ -191,7 +193,9 @@ export function tickLinks(core: Core, now: number): void {
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
     if (probe !== null) core.out.send(link.endpoint, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
-    core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    if (core.store.get(link.id)?.gone !== true) {
+      core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    }
     core.links.down(link.id, now);
     core.roundTrips.forget(link.id);
     wantLink(core, link.id, now);

@@ -17,6 +17,8 @@ import { storedRecordBytes, type StoredState } from "./state.ts";
 
 const TELL_JOINERS_MS = 200;
 const SPEAK_ALONE_MS = 2000;
+const SPEAK_ANYWAY_MS = 4000;
+const UNLEARN_MS = 4000;
 const CONFIG_EVERY_MS = 100;
 const REFUSED_CONFIG_EVERY_MS = 5000;
 const LOG_EVERY_MS = 60_000;
@@ -68,7 +70,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
 }
 
 function found(core: Core, why: string): void {
-  const mesh = foundMesh(core.settings);
+  const mesh = core.learned ?? foundMesh(core.settings);
   if (typeof mesh === "string") return core.refuse(mesh);
   core.setMesh(mesh);
   core.informed = core.ready = core.spoken = true;
@@ -77,6 +79,26 @@ function found(core: Core, why: string): void {
   });
   rewriteOwn(core, "epoch");
   for (const link of core.links.up()) tellConfig(core, link);
+}
+
+// Who has a stored lease keeps it to itself until a member has told what it knows of us: it may be of a later life than
+// this disk. So we wait for those who can tell. Links to others (joiners, who in turn wait for us) delay nothing, and
+// nobody delays us for ever.
+function maySpeakAlone(core: Core, now: number): boolean {
+  const waited = now - core.startedAt;
+  if (!core.ready || core.spoken || waited < SPEAK_ALONE_MS) return false;
+  return waited >= SPEAK_ANYWAY_MS || !core.agreedLinks().some((link) => mayInform(core, link));
+}
+
+// Whoever told us the configuration is gone, and nobody here knows more than we do: then we are joiners again, who may
+// found, with this configuration.
+function unlearn(core: Core, now: number): void {
+  for (const link of core.links.up()) {
+    if (mayInform(core, link) && now - link.lastHeardAt < UNLEARN_MS) return;
+  }
+  core.out.log("info", "Whoever told us the configuration of the mesh is gone; joining anew");
+  core.mesh = core.meshHash = null;
+  core.changed = true;
 }
 
 /** What joining, or being new, asks for from time to time. */
@@ -90,23 +112,20 @@ export function tickJoining(core: Core, now: number): void {
   if (!core.ready || !core.spoken) {
     for (const link of core.links.up()) if (mayInform(core, link)) beginSync(core, link, now);
   }
-  // Nobody answered who could know a later version of us: then there is nobody to be confused by our words.
-  if (
-    core.ready && !core.spoken && now - core.startedAt >= SPEAK_ALONE_MS && core.agreedLinks().length === 0
-  ) {
-    speak(core);
-  }
+  if (maySpeakAlone(core, now)) speak(core);
+  if (core.mesh !== null && !core.informed && now - core.learnedAt >= UNLEARN_MS) unlearn(core, now);
 }
 
+// Also who has learned a configuration and nothing else: it knows of a member.
 function memberHeard(core: Core): boolean {
-  for (const link of core.links.up()) if (mayInform(core, link)) return true;
+  for (const link of core.links.up()) if (link.member || typeof link.mesh === "string") return true;
   return false;
 }
 
-// By its hello a member, or by its gossip.
+// By its gossip or, before that, by its hello a member who can answer a sync.
 function mayInform(core: Core, link: Link): boolean {
-  if (core.meshHash !== null && typeof link.mesh === "string") return link.mesh === core.meshHash;
-  return link.member || typeof link.mesh === "string";
+  if (core.meshHash !== null && typeof link.mesh === "string" && link.mesh !== core.meshHash) return false;
+  return link.informed ?? (link.member || typeof link.mesh === "string");
 }
 
 // Whether every `--peers` entry has answered on one of its endpoints, nobody who called us is unanswered, and everybody
@@ -121,14 +140,17 @@ function allHeard(core: Core, now: number): boolean {
 export function beginSync(core: Core, link: Link, now: number): void {
   const round = core.sync.begin(link.id, now);
   if (round === null) return;
-  core.say(link, { kind: "sync", round, hashes: core.store.bucketHashes(core.unspoken()) });
+  const hashes = core.store.bucketHashes(core.unspoken());
+  core.say(link, { kind: "sync", round, hashes, informed: core.informed, ready: core.ready });
 }
 
 /** One round of synchronisation with a member is complete. */
 export function onSynced(core: Core, link: Link, now: number): void {
   if (!core.informed || !core.ready) {
     const name = core.store.get(link.id)?.name ?? shortId(link.id);
-    core.out.log("info", `Synchronised with ${name}: ${core.store.size} nodes known`, {
+    const known = [...core.store.records()].filter((r) => !r.gone && r.id !== core.identity.id).length;
+    const nodes = known === 1 ? "1 other node" : `${known} other nodes`;
+    core.out.log("info", `Synchronised with ${name}: ${nodes} known`, {
       peer: shortId(link.id),
     });
   }
@@ -168,8 +190,9 @@ export function onJoining(core: Core, link: Link, joiners: readonly JoinerEntry[
 
 // ------------------------------------------------------------------------------------- configuration
 
+/** Tells a peer the configuration, once we are part of the mesh ourselves. */
 export function tellConfig(core: Core, link: Link): void {
-  if (core.mesh !== null) core.say(link, { kind: "config", config: meshText(core.mesh) });
+  if (core.mesh !== null && core.informed) core.say(link, { kind: "config", config: meshText(core.mesh) });
 }
 
 /** A member told us the configuration of its mesh. */
@@ -180,8 +203,10 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   const problem = contradiction(core.settings, mesh);
   if (problem !== null) return core.refuse(problem);
   core.setMesh(mesh);
+  core.learned = mesh;
+  core.learnedAt = now;
+  link.informed = true; // only who is tells
   core.out.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, { network: mesh.network });
-  for (const other of core.links.up()) if (other !== link && other.mesh === null) tellConfig(core, other);
   core.sync.forget(link.id); // the round that was answered with this is of no use
   beginSync(core, link, now);
 }
@@ -192,9 +217,12 @@ export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now
   if (theirs === null || core.mesh === null) return;
   const difference = meshDifference(core.mesh, theirs);
   if (difference === "") return;
+  const alone = core.store.size <= 1;
+  const remedy = alone
+    ? "Nobody else is in ours: run ovltun down --purge here and start again with that host among --peers"
+    : "Run ovltun down --purge on one of the two, and start it again with the other among --peers";
   const message =
-    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix; ` +
-    "leave one of them with down --purge and join the other";
+    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix. ${remedy}`;
   core.warn(`mesh ${link.id}`, message);
   if (core.out.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
     core.out.log("error", message, { peer: shortId(link.id), from: link.endpoint });

@@ -138,6 +138,7 @@ export class Lease {
     const waited = now - this.#claimedAt;
     const heard = world.alive.every((id) => this.#acks.has(id));
     if (!heard && waited < probationMs(world.alive.length + 1)) return [];
+    if (world.alive.length === 0) return this.#confirm("nobody else to ask");
     return this.#confirm(heard ? "acknowledged by every member known alive" : "nobody objected in time");
   }
 

@@ -3,6 +3,7 @@
 // acknowledge it, again and again while it is on probation.
 
 import { shortId } from "../crypto/identity.ts";
+import type { Contender } from "./claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "./lease.ts";
 import { compareVersions } from "./store.ts";
@@ -22,7 +23,11 @@ export function rewriteOwn(core: Core, change: "epoch" | { readonly above: numbe
 /** Lets the lease decide, and performs it. */
 export function stepLease(core: Core, now: number): void {
   const before = core.lease.state;
-  performLease(core, core.lease.step(worldOf(core), now), now);
+  const rival = winnerOver(core);
+  if (rival !== null && !rival.reserved && before === "confirmed") {
+    core.own.yielded = { subnet: core.lease.claim!.subnet, to: rival.nodeId };
+  }
+  performLease(core, core.lease.step(worldOf(core, rival), now), now);
   if (core.lease.state !== before) core.changed = true;
   if (core.lease.onProbation && core.out.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
 }
@@ -67,24 +72,28 @@ export function askAcknowledgement(core: Core): void {
   }
 }
 
-function worldOf(core: Core): LeaseWorld {
+function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
     mesh: core.ready ? core.mesh : null,
     taken: () => core.othersContenders().map((c) => c.prefix),
-    lostTo: lostTo(core),
+    lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
     greatestStamp: core.store.greatestStamp,
     wish: core.settings.subnetWish,
   };
 }
 
-function lostTo(core: Core): LeaseWorld["lostTo"] {
+// Who holds what we claim.
+function winnerOver(core: Core): Contender | null {
   const claim = core.lease.claim;
   if (claim === null) return null;
   const lost = core.holdings().lost.find((l) =>
     l.claim.nodeId === core.identity.id && l.claim.subnet === claim.subnet && l.claim.stamp === claim.stamp
   );
-  if (lost === undefined) return null;
-  const name = core.store.get(lost.to.nodeId)?.name ?? shortId(lost.to.nodeId);
-  return { name: lost.to.reserved ? `a static peer of ${name}` : name, subnet: lost.to.subnet };
+  return lost?.to ?? null;
+}
+
+function nameOf(core: Core, { nodeId, reserved }: Contender): string {
+  const name = core.store.get(nodeId)?.name ?? shortId(nodeId);
+  return reserved ? `a static peer of ${name}` : name;
 }

@@ -19,6 +19,8 @@ export interface Link {
   member: boolean;
   /** Hash of the mesh that its last gossip named; null while it is joining, undefined before any gossip. */
   mesh: string | null | undefined;
+  /** Whether it knows the mesh's records, as its last sync said; undefined before any. */
+  informed: boolean | undefined;
   since: number;
   lastHelloAt: number;
   lastHeardAt: number;
@@ -73,6 +75,7 @@ export class LinkTable {
       endpoint: null,
       member,
       mesh: undefined,
+      informed: undefined,
       since: now,
       lastHelloAt: now,
       lastHeardAt: now,

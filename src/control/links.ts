@@ -270,7 +270,7 @@ export class Links {
     link.endpoint = from;
     link.sendIndex = h.index;
     link.since = now;
-    link.mesh = undefined;
+    link.mesh = link.informed = undefined;
     return [{ kind: "up", link }, seen];
   }
 

@@ -23,6 +23,8 @@ const HEARSAY = -1;
 export interface Member {
   readonly id: string;
   state: PeerState;
+  /** Dead by its own word. */
+  stopped: boolean;
   /** The incarnation the state is about; −1 = remembered only. */
   incarnation: number;
   since: number;
@@ -85,7 +87,14 @@ export class Membership {
   /** A member from the stored state: not alive before it is heard of. */
   remember(id: string, now: number): void {
     if (id === this.#id || this.#members.has(id)) return;
-    this.#members.set(id, { id, state: "dead", incarnation: HEARSAY, since: now, knownSince: now });
+    this.#members.set(id, {
+      id,
+      state: "dead",
+      stopped: false,
+      incarnation: HEARSAY,
+      since: now,
+      knownSince: now,
+    });
   }
 
   /** A node that gave its lease back and is gone. */
@@ -99,7 +108,7 @@ export class Membership {
     const member = this.#members.get(id);
     if (member === undefined) {
       const state = hint === 0 ? "alive" : hint === 1 ? "suspect" : "dead";
-      const fresh: Member = { id, state, incarnation, since: now, knownSince: now };
+      const fresh: Member = { id, state, stopped: false, incarnation, since: now, knownSince: now };
       this.#members.set(id, fresh);
       return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
     }
@@ -127,8 +136,11 @@ export class Membership {
     const member = this.#members.get(s.id);
     if (member === undefined || s.state === 0 || s.incarnation < member.incarnation) return [];
     const rank = rankOf(member.state);
-    if (s.incarnation === member.incarnation && s.state <= rank) return [];
+    const goodbye = s.state === 2 && s.stopped === true && !member.stopped;
+    if (s.incarnation === member.incarnation && s.state <= rank && !goodbye) return [];
     member.incarnation = s.incarnation;
+    if (goodbye) member.stopped = true;
+    if (goodbye && rank === 2) return [{ kind: "changed", member, before: "dead", tell: true }];
     return this.#become(member, s.state === 1 ? "suspect" : "dead", true, now);
   }
 
@@ -136,7 +148,8 @@ export class Membership {
   statement(id: string): Statement | null {
     const member = this.#members.get(id);
     if (member === undefined || member.incarnation === HEARSAY) return null;
-    return { id, incarnation: member.incarnation, state: rankOf(member.state) };
+    const told = { id, incarnation: member.incarnation, state: rankOf(member.state) };
+    return member.stopped ? { ...told, stopped: true } : told;
   }
 
   /** A ping was answered. */
@@ -237,6 +250,7 @@ export class Membership {
     const before = member.state;
     if (before === state) return [];
     member.state = state;
+    if (state !== "dead") member.stopped = false;
     member.since = now;
     return [{ kind: "changed", member, before, tell }];
   }

@@ -27,6 +27,7 @@ export class ControlPlane {
   readonly #stored: StoredState | null;
   #started = false;
   #releasingSince: number | null = null;
+  #meetUntil = 0;
 
   /** `stored` is what the last `persist` action carried, or null. Nothing happens before the first event. */
   constructor(
@@ -78,7 +79,7 @@ export class ControlPlane {
         }
         return;
       case "release":
-        return this.#release(now);
+        return this.#release(event.meetMs ?? 0, now);
       case "leave":
         return this.#leave();
     }
@@ -114,11 +115,11 @@ export class ControlPlane {
         core.roundTrips.start(link.id, link.endpoint!, now);
         core.out.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
         wantLink(core, link.id, now);
-        if (core.mesh !== null && !link.member) tellConfig(core, link);
+        if (!link.member) tellConfig(core, link);
         return beginSync(core, link, now);
       }
       case "seen":
-        if (core.own.observe(event.endpoint) && core.mesh !== null && core.informed) {
+        if (core.own.observe(event.endpoint, event.by) && core.mesh !== null && core.informed) {
           rewriteOwn(core, "epoch");
         }
         return;
@@ -133,8 +134,7 @@ export class ControlPlane {
     const message = `The host at ${from} runs with the identity of this one (a cloned state directory?)`;
     core.warn(`clone ${from}`, message);
     if (core.out.due(`clone log ${from}`, 60_000, now)) core.out.log("error", message, { from });
-    const weAreMember = core.mesh !== null;
-    const weLose = weAreMember === member ? core.own.bootNonce < boot : !weAreMember;
+    const weLose = core.member === member ? core.own.bootNonce < boot : !core.member;
     if (weLose) core.refuse(cloneMessage(`the host at ${from}`));
   }
 
@@ -148,7 +148,7 @@ export class ControlPlane {
     }
     tickLinks(core, now);
     logWaiting(core, now);
-    if (core.stale && core.mesh !== null && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
+    if (core.stale && core.member && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
   }
 
   // What may follow from any event.
@@ -162,10 +162,11 @@ export class ControlPlane {
     core.changed = false;
   }
 
-  #release(now: number): void {
+  #release(meetMs: number, now: number): void {
     const core = this.#core;
     if (this.#releasingSince !== null) return;
     this.#releasingSince = now;
+    this.#meetUntil = now + meetMs;
     if (core.mesh === null || !core.informed) return;
     core.own.gone = true;
     core.spoken = true;
@@ -176,16 +177,25 @@ export class ControlPlane {
     const core = this.#core;
     const others = core.membership.living().filter((m) => core.agreedLink(m.id) !== null);
     const heard = others.some((m) => core.lease.hasAck(m.id));
+    if (others.length === 0 && now < this.#meetUntil) {
+      this.#releasingSince = now;
+      return;
+    }
     if (heard || others.length === 0 || now - this.#releasingSince! >= RELEASE_MS) {
       core.ended = true;
-      core.out.push({ kind: "released" });
+      core.out.push({ kind: "released", heard: core.own.gone && heard });
     } else if (core.out.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
   }
 
   // By our own word dead: nobody need wait for the suspicion to run out. Our lease stays ours.
   #leave(): void {
     const core = this.#core;
-    const statement = { id: core.identity.id, incarnation: core.own.incarnation, state: 2 } as const;
+    const statement = {
+      id: core.identity.id,
+      incarnation: core.own.incarnation,
+      state: 2,
+      stopped: true,
+    } as const;
     for (const link of core.agreedLinks()) {
       core.say(link, { kind: "push", ack: false, statements: [statement] });
     }

@@ -59,6 +59,7 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     name: record.name,
     subnet,
     state: member?.state ?? "dead",
+    stopped: member?.stopped ?? false,
     since: member?.since ?? core.startedAt,
     endpoint: link?.endpoint ?? null,
     link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
@@ -72,17 +73,21 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
 }
 
 function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
-  const endpoints = new Set(record.endpoints);
-  const link = core.links.get(record.id);
-  if (link?.endpoint) endpoints.add(link.endpoint);
-  return [...endpoints].map((endpoint) => {
+  const at = core.links.get(record.id)?.endpoint ?? null;
+  const stopped = core.membership.get(record.id)?.stopped ?? false;
+  const endpoints = new Set(at === null ? record.endpoints : [at, ...record.endpoints]);
+  const tried: TriedEndpoint[] = [];
+  for (const endpoint of endpoints) {
     const target = core.links.targets.get(endpoint);
-    return {
-      endpoint,
-      lastTriedAt: target?.lastTriedAt ?? null,
-      outcome: target?.outcome ?? "not tried yet",
-    };
-  });
+    const lastTriedAt = target?.lastTriedAt ?? null;
+    if (endpoint === at) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
+    else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });
+    // While there is a link, nobody needs what was never tried.
+    else if (at === null || lastTriedAt !== null) {
+      tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? "not tried yet" });
+    }
+  }
+  return tried;
 }
 
 function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {

@@ -10,6 +10,7 @@ import { type Claim, ENDPOINTS_MAX, type NodeRecord, recordName, RESERVED_MAX } 
 import { signRecord, VERSION_LIMIT } from "./record.ts";
 
 const OBSERVED_MAX = 3;
+const OBSERVERS_MAX = 64;
 const CLONE_ROUNDS = 3;
 
 export class OwnRecord {
@@ -18,12 +19,14 @@ export class OwnRecord {
   epoch = 0;
   gone = false;
   claim: Claim | null = null;
+  /** The lease that we gave up last because another claim came first. */
+  yielded: { readonly subnet: string; readonly to: string } | null = null;
   readonly #identity: Identity;
   readonly #settings: Settings;
   readonly #networkId: string;
   #endpoints: readonly string[];
-  // Where others see us, newest last. BOUNDED: ≤ OBSERVED_MAX
-  #observed: string[] = [];
+  // Where each other node sees us now, the newest to tell last. BOUNDED: ≤ OBSERVERS_MAX
+  readonly #observed = new Map<string, string>();
   // How often a boot nonce outdid us. BOUNDED: ≤ 64
   readonly #foreign = new Map<string, number>();
 
@@ -37,7 +40,8 @@ export class OwnRecord {
 
   /** What we advertise: our own knowledge first, then where others see us. */
   get endpoints(): readonly string[] {
-    return [...new Set([...this.#endpoints, ...this.#observed])].slice(0, ENDPOINTS_MAX);
+    const observed = [...new Set(this.#observed.values())].slice(-OBSERVED_MAX);
+    return [...new Set([...this.#endpoints, ...observed])].slice(0, ENDPOINTS_MAX);
   }
 
   get vtepMac(): string {
@@ -51,11 +55,12 @@ export class OwnRecord {
     return this.endpoints.join(" ") !== before;
   }
 
-  /** A peer sees us there. True when it changes what we advertise. */
-  observe(endpoint: string): boolean {
-    if (this.#endpoints.includes(endpoint) || this.#observed.includes(endpoint)) return false;
+  /** A peer sees us there, and no longer where it saw us before. True when it changes what we advertise. */
+  observe(endpoint: string, by: string): boolean {
     const before = this.endpoints.join(" ");
-    this.#observed = [...this.#observed, endpoint].slice(-OBSERVED_MAX);
+    if (this.#endpoints.includes(endpoint)) this.#observed.delete(by);
+    else this.#observed.set(by, endpoint);
+    if (this.#observed.size > OBSERVERS_MAX) this.#observed.delete(this.#observed.keys().next().value!);
     return this.endpoints.join(" ") !== before;
   }
 
@@ -101,6 +106,7 @@ export class OwnRecord {
       capabilities: [],
       security: "plain",
       gone: this.gone,
+      ...(this.yielded === null ? {} : { yielded: this.yielded }),
     }, this.#identity);
   }
 }

@@ -211,6 +211,7 @@ function pathTo(
 
 function whyNone(peer: PeerView): string {
   const tried = peer.tried.map((t) => `${t.endpoint}: ${t.outcome}`).join(", ");
+  if (peer.stopped) return "it was stopped";
   if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
   return tried === "" ? "no endpoint of it is known" : `no answer yet (${tried})`;
 }

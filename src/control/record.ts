@@ -37,6 +37,8 @@ export interface RecordContent {
   readonly security: "plain";
   /** The node gave its lease back and is gone for good. */
   readonly gone: boolean;
+  /** A lease that it used and gave up, and to whose earlier claim: so that the winner hears of the double claim. */
+  readonly yielded?: { readonly subnet: string; readonly to: string };
 }
 
 export interface NodeRecord extends RecordContent {
@@ -73,6 +75,7 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
     f: content.capabilities,
     s: content.security,
     g: content.gone,
+    ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
   });
   const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
   raw.set(payload);
@@ -133,6 +136,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
     capabilities,
     security: "plain",
     gone: f["g"] === true,
+    ...yieldedOf(f["y"]),
     raw: raw.slice(),
   };
 }
@@ -178,6 +182,13 @@ function claimOf(value: unknown): Claim | null {
   const subnet = prefixOf(value[0]);
   const stamp: unknown = value[1];
   return subnet === null || !isVersion(stamp) ? null : { subnet, stamp };
+}
+
+// For people only: what cannot be read is left out.
+function yieldedOf(value: unknown): Pick<RecordContent, "yielded"> {
+  if (!Array.isArray(value)) return {};
+  const [subnet, to] = [prefixOf(value[0]), hexOf(value[1], 32)];
+  return subnet === null || to === null ? {} : { yielded: { subnet, to } };
 }
 
 // Null when one element is malformed: half a record is none.

@@ -21,7 +21,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
-      if (!own) {
+      if (!own && !known.gone) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -48,13 +48,20 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
 }
 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
+  const before = core.store.get(record.id);
   const { delta, clone } = core.store.insert(record);
   if (clone) reportClone(core, record, now);
   if (delta === null) return;
   core.stale = true;
   core.changed = true;
   core.news.add({ kind: "record", id: record.id }, core.store.size);
+  noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
+    if (before !== undefined && !before.gone) {
+      const subnet = before.claims[0]?.subnet;
+      const words = subnet === undefined ? "left for good" : `gave ${subnet} back and left`;
+      core.out.log("info", `${record.name} ${words}`, { peer: shortId(record.id), lease: subnet ?? null });
+    }
     core.membership.remove(record.id);
     core.roundTrips.forget(record.id);
     core.links.unwant(record.id, now);
@@ -62,6 +69,17 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   }
   performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
   wantLink(core, record.id, now);
+}
+
+// The loser of a double claim says so when it gives way; here is the other side of it.
+function noteYielded(core: Core, record: NodeRecord, known: string | null): void {
+  const { yielded } = record;
+  if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
+  core.out.log(
+    "warning",
+    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim is the earlier, it gives way`,
+    { peer: shortId(record.id), lease: yielded.subnet },
+  );
 }
 
 /** Tells the links where a node may be found. */
@@ -119,7 +137,9 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   core.changed = true;
   if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
   const name = core.store.get(member.id)?.name ?? shortId(member.id);
-  if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
+  if (member.stopped) {
+    core.out.log("info", `${name} was stopped`, { peer: shortId(member.id) });
+  } else if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
     const level = member.state === "dead" ? "warning" : "info";
     core.out.log(level, `${name} is ${member.state}`, { peer: shortId(member.id) });
   }
@@ -153,9 +173,8 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
     core.refuse(cloneMessage("another host of this mesh"));
     return;
   }
-  if (!answered) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
+  if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
-  core.own.gone = false;
   rewriteOwn(core, { above: record.incarnation });
 }
 

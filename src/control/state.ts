@@ -20,6 +20,8 @@ export interface StoredState {
   readonly version: typeof STATE_VERSION;
   readonly nodeId: string;
   readonly networkName: string;
+  /** The host's name in the mesh; not in files of before it was kept. */
+  readonly name?: string;
   readonly mesh: MeshConfig | null;
   readonly claim: { readonly subnet: string; readonly stamp: number } | null;
   readonly incarnation: number;
@@ -51,6 +53,7 @@ export function stateFromJson(text: string): StoredState {
     version: STATE_VERSION,
     nodeId: textField(f, "nodeId", /^[0-9a-f]{64}$/),
     networkName: textField(f, "networkName", /^.{1,200}$/),
+    ...(typeof f["name"] === "string" ? { name: f["name"].slice(0, 200) } : {}),
     mesh,
     claim: claimField(f["claim"]),
     incarnation: versionField(f["incarnation"], "incarnation"),

@@ -20,6 +20,8 @@ export interface WaitingFor {
   readonly since: number;
   /** A whole sentence: "waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)". */
   readonly message: string;
+  /** Only what to check or what happened: "firewall? wrong network name? not started?". */
+  readonly hint: string;
 }
 
 export interface OwnView {
@@ -47,7 +49,7 @@ export interface OwnView {
 export interface TriedEndpoint {
   readonly endpoint: string;
   readonly lastTriedAt: number | null;
-  /** What came of it: "no answer", "refused: another network name", "answered". */
+  /** What came of it: "no answer", "refused: another network name", "answered", "stopped". */
   readonly outcome: string;
 }
 
@@ -57,6 +59,8 @@ export interface PeerView {
   /** What it holds by the total order; null when it has no lease (yet). */
   readonly subnet: string | null;
   readonly state: PeerState;
+  /** Dead by its own word: it was stopped, and its lease is still its. */
+  readonly stopped: boolean;
   /** Since when it is in this state. */
   readonly since: number;
   /** The endpoint validated by return-routability, while there is a link. */

@@ -1,6 +1,7 @@
 // Sentences for a person whose host is joining: whom it waits for, since when, and what to check.
 
 import type { Core } from "./core.ts";
+import type { Target } from "./targets.ts";
 import type { WaitingFor } from "./view.ts";
 
 const FIRST_AGAIN_MS = 2000;
@@ -16,21 +17,33 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const refused = targets.find((t) => t?.outcome.startsWith("refused"))?.outcome;
     const own = targets.some((t) => t?.answeredBy === core.identity.id);
     const answered = targets.some((t) => t?.answeredBy);
-    const message = `waiting for ${seed.text}${
-      seed.endpoints.length === 0
-        ? ": the name does not resolve (DNS? a typo?)"
-        : own
-        ? ": this is our own address"
-        : refused !== undefined
-        ? `: ${refused}`
-        : answered
-        ? `: it answers and is joining as well, ${core.joiners.size} other joiners heard`
-        : `, ${seconds} s without an answer (firewall? wrong network name? not started?)`
-    }`;
-    return { peer: seed.text, endpoints: seed.endpoints, since, message };
+    const what = seed.endpoints.length === 0
+      ? "the name does not resolve (DNS? a typo?)"
+      : own
+      ? "this is our own address"
+      : refused !== undefined
+      ? refused
+      : answered
+      ? answers(core, targets)
+      : null;
+    const hint = what ?? "firewall? wrong network name? not started?";
+    const message = what === null
+      ? `waiting for ${seed.text}, ${seconds} s without an answer (${hint})`
+      : `waiting for ${seed.text}: ${what}`;
+    return { peer: seed.text, endpoints: seed.endpoints, since, message, hint };
   });
   if (list.length > 0 || core.mesh === null) return list;
   return waitingForKnown(core, now);
+}
+
+// It answers hellos: whether as a member, who has not told us everything yet, or as a joiner.
+function answers(core: Core, targets: readonly (Target | undefined)[]): string {
+  const links = targets.map((t) => (t?.answeredBy ? core.links.get(t.answeredBy) : undefined));
+  if (links.some((link) => link?.member || typeof link?.mesh === "string")) {
+    return "it answers, and has not told us yet what the mesh holds";
+  }
+  const others = core.joiners.size === 1 ? "1 other joiner" : `${core.joiners.size} other joiners`;
+  return `it answers and is joining as well, ${others} heard`;
 }
 
 // Started from a stored mesh without a lease: any member we knew would do.
@@ -40,9 +53,9 @@ function waitingForKnown(core: Core, now: number): WaitingFor[] {
     if (record.id === core.identity.id || record.gone || list.length >= 8) continue;
     const seconds = Math.floor((now - core.startedAt) / 1000);
     const where = record.endpoints[0] ?? "no endpoint known";
-    const message =
-      `waiting for ${record.name} (${where}), ${seconds} s without an answer (or start with --found)`;
-    list.push({ peer: record.name, endpoints: record.endpoints, since: core.startedAt, message });
+    const hint = "not started there? or start this one with --found";
+    const message = `waiting for ${record.name} (${where}), ${seconds} s without an answer (${hint})`;
+    list.push({ peer: record.name, endpoints: record.endpoints, since: core.startedAt, message, hint });
   }
   return list;
 }

@@ -1,23 +1,16 @@
 /** The methods of the control socket, over snapshots of the daemon. Parameters come from strangers and are checked. */
 import process from "node:process";
-import type { ApiHandlers } from "../api/schema.ts";
+import type { ApiHandlers, Release } from "../api/schema.ts";
 import type { HostNetwork } from "../ports.ts";
-import {
-  leasesReport,
-  peersReport,
-  resolveReport,
-  routesReport,
-  type Snapshot,
-  statusReport,
-  whyReport,
-} from "./reports.ts";
+import { resolveReport, whyReport } from "./node_reports.ts";
+import { leasesReport, peersReport, routesReport, type Snapshot, statusReport } from "./reports.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
-/** `stop` is called after the answer is on its way. */
+/** `stop` begins to stop and gives what is to be told about the lease. */
 export function apiHandlers(
   net: HostNetwork,
   snapshot: () => Snapshot,
-  stop: (purge: boolean) => void,
+  stop: (purge: boolean) => Promise<Release | null>,
 ): ApiHandlers {
   return {
     status: () => statusReport(snapshot()),
@@ -27,10 +20,7 @@ export function apiHandlers(
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
-    stop: (params) => {
-      stop(params["purge"] === true);
-      return { pid: process.pid };
-    },
+    stop: async (params) => ({ pid: process.pid, release: await stop(params["purge"] === true) }),
   };
 }
 

@@ -6,10 +6,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { SOCKET_NAME } from "../api/schema.ts";
+import { type Release, SOCKET_NAME } from "../api/schema.ts";
 import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, DEFAULT_VXLAN_PORT } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
@@ -17,15 +17,15 @@ import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overla
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
 import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
-import { notifyReady } from "../sys/notify.ts";
+import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
-import { runLeaseHook } from "./lease_hook.ts";
-import { configureLog, type LogFields, logger } from "./log.ts";
+import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
+import { configureLog, type LogFields, logger, LogLimit } from "./log.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
@@ -39,6 +39,8 @@ import { WorkerHandle } from "./worker_handle.ts";
 const TICK_MS = 100;
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
+/** What cannot be done on the host is told this often. */
+const TROUBLE_AGAIN_MS = 60_000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 
@@ -70,12 +72,22 @@ class Daemon {
   readonly #lostOffloads = new Set<Offload>();
   #ready = false;
   #reconcileDue = false;
+  /** BOUNDED: those of one event. */
+  readonly #leaseChanges: LeaseChange[] = [];
   #networkChecked = false;
   #lastHostCheck = 0;
+  /** What could not be done on the host at the last check, sentences. */
+  #troubles: readonly string[] = [];
+  readonly #troubleLog = new LogLimit(TROUBLE_AGAIN_MS);
   #exitCode = 0;
   #leaving = false;
+  /** Everything is being taken away: nothing may be put up again. */
+  #closing = false;
   #finish!: () => void;
   readonly #finished = new Promise<void>((resolve) => this.#finish = resolve);
+  #tellReleased!: (heard: boolean) => void;
+  /** Whether a member has heard that the lease is given back. */
+  readonly #released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
 
   constructor(config: Config) {
     this.#config = config;
@@ -86,6 +98,7 @@ class Daemon {
     const config = this.#config;
     const cleanups = this.#cleanups;
     cleanups.add(() => this.#net.close());
+    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
     this.#state = openState(config.stateDir);
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
@@ -96,26 +109,36 @@ class Daemon {
     cleanups.add(() => this.#keeper?.close());
     cleanups.add(() => this.#worker.stop());
     this.#sockets = new Sockets(this.#worker.mailbox, config.port);
+    this.#sockets.ensure(this.#expectedSockets());
     this.#feed = new DataplaneFeed(this.#worker.mailbox);
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
-      apiHandlers(this.#net, () => this.#snapshot(), (purge) => {
-        setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
-      }),
+      apiHandlers(this.#net, () => this.#snapshot(), (purge) => this.#askedToStop(purge)),
     );
     cleanups.add(() => api.close());
-    await this.#startControl();
-    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
+    this.#startControl();
     const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
     cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
   }
 
-  async #startControl(): Promise<void> {
+  /** What we know to need before there is a mesh: a taken port is told before anything is founded. */
+  #expectedSockets(): Wanted["sockets"] {
+    const { backend, vxlanPort, staticPeers } = this.#config;
+    const mesh = this.#state.stored?.mesh;
+    const vxlan = (mesh?.backend ?? backend) === "vxlan" ||
+      staticPeers.some((peer) => peer.backend === "vxlan");
+    return {
+      vxlan: vxlan ? mesh?.vxlanPort ?? vxlanPort ?? DEFAULT_VXLAN_PORT : null,
+      flannel: staticPeers.some((peer) => peer.backend === "udp"),
+    };
+  }
+
+  #startControl(): void {
     const config = this.#config;
     const seeds = new Resolver(config.peers, config.port, (found) => {
       this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
@@ -123,6 +146,9 @@ class Daemon {
     });
     const advertise = new Resolver(config.advertise, config.port, (found) => {
       this.#underlay.advertised = found.flatMap((seed) => seed.endpoints);
+      for (const { text } of found.filter((seed) => seed.endpoints.length === 0)) {
+        logger.warn(`Cannot resolve "${text}" of --advertise: it is left out until it does (DNS? a typo?)`);
+      }
       this.#guard(() => this.#endpointsChanged());
     });
     const settings = settingsOf(
@@ -143,8 +169,9 @@ class Daemon {
     );
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
-    this.#event({ kind: "tick" });
-    await Promise.all([seeds.start(), advertise.start()]);
+    // Resolving a name may take its time: nothing waits for it.
+    seeds.start();
+    advertise.start();
   }
 
   // ------------------------------------------------------------------------------------------- events in
@@ -152,6 +179,8 @@ class Daemon {
   #event(event: ControlEvent): void {
     for (const action of this.#control.handle(event, systemClock.now())) this.#perform(action);
     if (this.#reconcileDue) this.#reconcile();
+    // The hook finds device, routes and subnet.env as the change left them.
+    for (const change of this.#leaseChanges.splice(0)) runLeaseHook(this.#config.onLeaseChange, change);
   }
 
   #tick(): void {
@@ -164,6 +193,7 @@ class Daemon {
   }
 
   #fromWorker(event: DataplaneEvent): void {
+    if (this.#closing) return;
     if (event.kind === "datagram" || event.kind === "unknownIndex") {
       if (this.#control !== undefined) this.#guard(() => this.#event(event));
     } else if (event.kind === "offloadLost") {
@@ -216,7 +246,8 @@ class Daemon {
         if (action.from !== null) {
           logger.warn(`Lease changed: ${action.why}`, { from: action.from, lease: action.to });
         }
-        return runLeaseHook(this.#config.onLeaseChange, action);
+        this.#leaseChanges.push(action);
+        return;
       case "log":
         return logger[action.level === "warning" ? "warn" : action.level](
           action.message,
@@ -227,7 +258,7 @@ class Daemon {
         this.#exitCode = 2;
         return this.#finish();
       case "released":
-        return this.#finish();
+        return this.#endRelease(action.heard);
     }
   }
 
@@ -239,12 +270,21 @@ class Daemon {
     const settings = settingsOf(this.#config, "", this.#underlay.endpoints());
     const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), this.#config.mtu);
     this.#wanted = wanted;
-    this.#sockets.ensure(wanted);
+    this.#sockets.ensure(wanted.sockets);
     this.#feed.apply(wanted);
-    for (const line of this.#keeper.apply(wanted)) {
-      logger[line.startsWith("Cannot") ? "warn" : "info"](line);
-    }
+    this.#tellHost(this.#keeper.apply(wanted));
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
+  }
+
+  /** What was done is told once; what could not be, from time to time and in the status. */
+  #tellHost(lines: readonly string[]): void {
+    const failed = lines.filter((line) => line.startsWith("Cannot"));
+    for (const line of lines) if (!failed.includes(line)) logger.info(line);
+    const others = [this.#underlay.trouble, this.#state.retry()].filter((line) => line !== null);
+    this.#troubles = [...failed, ...others];
+    for (const line of this.#troubles) {
+      if (this.#troubleLog.admit(line, this.#lastHostCheck) !== null) logger.warn(line);
+    }
   }
 
   #announceReady(wanted: Wanted): void {
@@ -309,6 +349,7 @@ class Daemon {
       startedAt: this.#startedAt,
       pid: process.pid,
       networkName: this.#config.networkName,
+      troubles: this.#troubles,
     };
   }
 
@@ -316,16 +357,34 @@ class Daemon {
 
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
   #leave(kind: "leave" | "release"): void {
-    if (this.#leaving) return this.#finish();
+    if (this.#leaving || this.#control === undefined) return this.#endRelease(false);
     this.#leaving = true;
     logger.info(kind === "leave" ? "Stopping" : "Giving the lease back");
+    notifyStopping();
     this.#event({ kind });
     if (kind === "leave") this.#finish();
-    else setTimeout(this.#finish, RELEASE_MS);
+    else setTimeout(() => this.#endRelease(false), RELEASE_MS);
+  }
+
+  #endRelease(heard: boolean): void {
+    this.#tellReleased(heard);
+    setTimeout(this.#finish, 0); // the answer goes first
+  }
+
+  /** Begins to stop when the answer is on its way. With `purge`, that is once the lease has been given back. */
+  async #askedToStop(purge: boolean): Promise<Release | null> {
+    const view = this.#control?.view(systemClock.now());
+    const releasing = this.#leaving && purge;
+    if (!releasing) setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
+    const subnet = view?.own.subnet ?? null;
+    if (!purge || subnet === null) return null;
+    const heard = await this.#released;
+    return { subnet, outcome: heard ? "heard" : view!.peers.length === 0 ? "alone" : "unheard" };
   }
 
   /** Takes away what `run` made, also when it failed half-way. */
   close(): Promise<void> {
+    this.#closing = true;
     return this.#cleanups.run();
   }
 }

@@ -4,18 +4,21 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, NoDaemonError } from "../api/client.ts";
-import { SOCKET_NAME } from "../api/schema.ts";
+import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { readSubnetEnvNetwork } from "../host/subnet_env.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { isAlive } from "../sys/process_alive.ts";
-import { releaseStoredLease } from "./release.ts";
+import { releaseSentence, releaseStoredLease } from "./release.ts";
 import { IDENTITY_FILE, removeEmptyDirectory, removeStateDir, StateInUseError } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 
 const GONE_MS = 10_000;
 const POLL_MS = 50;
+/** How long a daemon may hold the state directory before it serves its socket. */
+const STARTING_MS = 1000;
 
 export interface DownOptions {
   readonly runDir: string;
@@ -29,13 +32,11 @@ export interface DownOptions {
 export async function down(options: DownOptions): Promise<string[]> {
   const socket = join(options.runDir, SOCKET_NAME);
   const lines: string[] = [];
-  const pid = await stopDaemon(socket, options.purge);
-  if (pid !== null) lines.push(`Stopped ovltun (pid ${pid})`);
   // Held to the end, so that no daemon starts in what is being taken away.
-  const state = openExisting(options, lines);
+  const { stopped, state } = await stopAndLock(socket, options, lines);
   try {
     lines.push(...removeRoutes(state, options.subnetFile));
-    if (state !== null && pid === null && options.purge) lines.push(await releaseStoredLease(state));
+    if (state !== null && stopped === null && options.purge) lines.push(await releaseStoredLease(state));
     remove(socket, lines);
     remove(options.subnetFile, lines);
     if (options.purge) lines.push(...removeStateDir(options.stateDir));
@@ -46,18 +47,40 @@ export async function down(options: DownOptions): Promise<string[]> {
   return lines.length === 0 ? ["Nothing to do: no daemon runs and nothing of it is left"] : lines;
 }
 
-/** The pid of the daemon that was stopped, or null when none runs. */
-async function stopDaemon(socket: string, purge: boolean): Promise<number | null> {
-  let pid: number;
+/** Stops the daemon and takes its state directory; one that is only starting serves its socket in a moment. */
+async function stopAndLock(
+  socket: string,
+  options: DownOptions,
+  lines: string[],
+): Promise<{ readonly stopped: Stopped | null; readonly state: StateStore | null }> {
+  for (let waited = 0;; waited += POLL_MS) {
+    const stopped = await stopDaemon(socket, options.purge);
+    if (stopped?.release) lines.push(releaseSentence(stopped.release));
+    if (stopped !== null) lines.push(`Stopped ovltun (pid ${stopped.pid})`);
+    try {
+      return { stopped, state: openExisting(options, lines) };
+    } catch (error) {
+      if (!(error instanceof StateInUseError) || waited >= STARTING_MS) throw error;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+type Stopped = ApiMethods["stop"]["result"];
+
+/** What the daemon said that was stopped, or null when none runs. */
+async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | null> {
+  let stopped: Stopped;
   try {
-    pid = (await callApi(socket, "stop", { purge })).pid;
+    stopped = await callApi(socket, "stop", { purge }, { timeoutMs: GONE_MS });
   } catch (error) {
     if (error instanceof NoDaemonError) return null;
     throw error;
   }
+  const { pid } = stopped;
   for (let waited = 0; waited < GONE_MS; waited += POLL_MS) {
-    if (!isAlive(pid)) return pid;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (!isAlive(pid)) return stopped;
+    await sleep(POLL_MS);
   }
   throw new Error(`The daemon (pid ${pid}) does not stop; end it with kill ${pid} and run ovltun down again`);
 }
@@ -88,7 +111,7 @@ function removeRoutes(state: StateStore | null, subnetFile: string): string[] {
   try {
     const lines: string[] = [];
     for (const network of networks) {
-      if (network != null) lines.push(...removeOwned(net, { device: "", network }));
+      if (network != null) lines.push(...removeOwned(net, network));
     }
     const failed = lines.find((line) => line.startsWith("Cannot"));
     if (failed !== undefined) throw new Error(failed);

@@ -6,7 +6,7 @@
 import { existsSync } from "node:fs";
 import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
-import { applyHostState } from "../host/reconcile_host.ts";
+import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
 import type { HostNetwork, Link, Mailbox, Offloads } from "../ports.ts";
 import { closeDescriptor } from "../sys/libc.ts";
@@ -14,8 +14,6 @@ import { type OpenedTun, openTun } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
-  /** `--mtu`, or null: what the underlay leaves. */
-  readonly mtu: number | null;
   readonly subnetFile: string;
   readonly offloads: Offloads;
 }
@@ -25,6 +23,8 @@ export class HostKeeper {
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
   #tun: OpenedTun;
+  /** Index of the device; null before it was looked for. */
+  #link: number | null = null;
   /** BOUNDED: emptied as the Worker follows. It may still read from these until it has applied the epoch. */
   #retired: { readonly fd: number; readonly epoch: number }[] = [];
   #attached = false;
@@ -48,23 +48,19 @@ export class HostKeeper {
     return this.#tun.name;
   }
 
-  /** MTU of the device for what is wanted. */
-  mtu(wanted: Wanted): number {
-    return this.#options.mtu ?? wanted.deviceMtu;
-  }
-
   /** Applies the difference. Returns what was changed or could not be, a sentence each. */
   apply(wanted: Wanted): string[] {
     this.#closeRetired();
     const lines: string[] = [];
-    if (this.#deviceLink() === undefined) lines.push(this.#recreate());
-    const link = this.#deviceLink();
+    if (this.#findDevice() === undefined) lines.push(this.#recreate());
+    const link = this.#findDevice();
     if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
+    this.#link = link.index;
     const own = wanted.own;
     if (own === null) return [...lines, ...this.withdraw()];
     this.#network = own.network;
     lines.push(...applyHostState(this.#net, {
-      device: { link: link.index, address: own.address, mtu: this.mtu(wanted) },
+      device: { link: link.index, address: own.address, mtu: wanted.deviceMtu },
       network: own.network,
       subnet: own.subnets[0]!,
       directRoutes: wanted.directRoutes,
@@ -73,17 +69,21 @@ export class HostKeeper {
       this.#attached = true;
       this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd, tso: this.#tun.tso, uso: this.#tun.uso });
     }
-    this.#writeSubnetEnv(own.network, own.subnets[0]!, this.mtu(wanted));
-    return lines;
+    const { network, subnets } = own;
+    const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
+    return [...lines, ...this.#writeSubnetEnv(text)];
   }
 
-  #deviceLink(): Link | undefined {
-    return this.#net.links().find((candidate) => candidate.name === this.#tun.name);
+  /** By its name, and by its index once that is known: another device of the same name is not ours. */
+  #findDevice(): Link | undefined {
+    const link = this.#net.links().find((candidate) => candidate.name === this.#tun.name);
+    return this.#link === null || link?.index === this.#link ? link : undefined;
   }
 
   /** Somebody deleted the device: its descriptor is dead, another takes its place. */
   #recreate(): string {
     this.#retired.push({ fd: this.#tun.fd, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#link = null;
     this.#tun = openTun(this.#options.device, this.#options.offloads);
     this.#attached = false;
     return `Made the device ${this.#tun.name} again: somebody had deleted it`;
@@ -95,25 +95,33 @@ export class HostKeeper {
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
-  /** Without a lease nothing of ours stays but the bare device. */
+  /** Without a lease nothing of ours stays but the bare device. Returns what was removed or could not be. */
   withdraw(): string[] {
     if (this.#network === null) return [];
-    const lines = removeOwned(this.#net, { device: "", network: this.#network });
-    for (const address of this.#net.addresses()) {
-      const link = this.#net.links().find((candidate) => candidate.index === address.link);
-      if (link?.name === this.#tun.name && !address.address.includes(":")) this.#net.deleteAddress(address);
+    const report: Reconciliation = { repaired: removeOwned(this.#net, this.#network), failed: [] };
+    const held = this.#net.addresses().filter((a) => a.link === this.#link && !a.address.includes(":"));
+    for (const address of held) {
+      const text = `Removed ${address.address}/${address.prefixLength} from ${this.#tun.name}`;
+      attempt(report, text, () => this.#net.deleteAddress(address));
     }
     this.#network = null;
     this.#subnetEnv = null;
     removeSubnetEnv(this.#options.subnetFile);
-    return lines;
+    return [...report.repaired, ...report.failed];
   }
 
-  #writeSubnetEnv(network: string, subnet: string, mtu: number): void {
-    const text = renderSubnetEnv({ network, subnet, mtu, ipMasq: false });
-    if (text === this.#subnetEnv && existsSync(this.#options.subnetFile)) return;
-    writeSubnetEnv(this.#options.subnetFile, text);
+  /** Packets flow without the file: that it cannot be written ends nothing, and is tried again. */
+  #writeSubnetEnv(text: string): string[] {
+    const { subnetFile } = this.#options;
+    if (text === this.#subnetEnv && existsSync(subnetFile)) return [];
+    try {
+      writeSubnetEnv(subnetFile, text);
+    } catch (error) {
+      const reason = (error as { code?: string }).code ?? String(error);
+      return [`Cannot write ${JSON.stringify(subnetFile)}: ${reason}`];
+    }
     this.#subnetEnv = text;
+    return [];
   }
 
   /** The device goes with its descriptor. The Worker must have stopped. */

@@ -23,9 +23,11 @@ export function runLeaseHook(program: string | null, change: LeaseChange): void 
     },
     stdio: ["ignore", "inherit", "inherit"],
     timeout: HOOK_MS,
+    killSignal: "SIGKILL", // one that hangs may well ignore SIGTERM
   });
   child.on("error", (error) => logger.warn(`Cannot run "${program}": ${error.message}`));
   child.on("exit", (code) => {
-    if (code !== 0) logger.warn(`"${program}" ended with code ${code ?? "none (killed)"}`);
+    const end = code === null ? `was killed (it may take ${HOOK_MS / 1000} s)` : `ended with code ${code}`;
+    if (code !== 0) logger.warn(`"${program}" ${end}`);
   });
 }

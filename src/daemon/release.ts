@@ -2,6 +2,8 @@
  * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
  * directory for as long as it takes to tell one living peer. No device, no routes: only words.
  */
+import { hostname } from "node:os";
+import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import type { StoredState } from "../control/state.ts";
@@ -18,11 +20,24 @@ const GIVE_UP_MS = 4000;
 /** Time to meet a peer before the lease is given back: a release nobody hears is none. */
 const MEET_MS = 1500;
 
+/** What became of a lease, for people. */
+export function releaseSentence({ subnet, outcome }: Release): string {
+  switch (outcome) {
+    case "heard":
+      return `Gave the lease ${subnet} back; the mesh has heard it`;
+    case "alone":
+      return `Gave the lease ${subnet} back; nobody else knew of it`;
+    case "unheard":
+      return `Nobody answered: the mesh still believes that this node holds ${subnet}`;
+  }
+}
+
 /** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
 export async function releaseStoredLease(state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to give back";
-  if (stored.peers.length === 0) return `Nobody else knows of the lease ${stored.claim.subnet}`;
+  const { subnet } = stored.claim;
+  if (stored.peers.length === 0) return releaseSentence({ subnet, outcome: "alone" });
   const socket = openUdp(0);
   const control = new ControlPlane(
     settingsOf(stored),
@@ -31,12 +46,12 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     systemRandom,
     systemClock.now(),
   );
-  let finish = (_released: boolean): void => {};
+  let finish = (_heard: boolean): void => {};
   const finished = new Promise<boolean>((resolve) => finish = resolve);
   const perform = (action: Action): void => {
     if (action.kind === "send") sendDatagram(socket, action.bytes, action.to);
     else if (action.kind === "persist") state.save(action.state);
-    else if (action.kind === "released") finish(control.view(systemClock.now()).peers.some(isLinked));
+    else if (action.kind === "released") finish(action.heard);
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
   const worker = new WorkerHandle(NO_OFFLOADS, (e) => {
@@ -44,32 +59,21 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   });
   worker.mailbox.post({ kind: "attachSocket", role: "own", ...socket });
   const startedAt = systemClock.now();
-  let asked = false;
+  event({ kind: "release", meetMs: MEET_MS });
   const timer = setInterval(() => {
     event({ kind: "tick" });
-    const waited = systemClock.now() - startedAt;
-    if (!asked && (waited > MEET_MS || control.view(systemClock.now()).peers.some(isLinked))) {
-      asked = true;
-      event({ kind: "release" });
-    }
-    if (waited > GIVE_UP_MS) finish(false);
+    if (systemClock.now() - startedAt > GIVE_UP_MS) finish(false);
   }, TICK_MS);
-  const told = await finished;
+  const heard = await finished;
   clearInterval(timer);
   await worker.stop();
   closeDescriptor(socket.fd);
-  return told
-    ? `Gave the lease ${stored.claim.subnet} back`
-    : `Nobody answered: the mesh still believes that this node holds ${stored.claim.subnet}`;
-}
-
-function isLinked(peer: { readonly link: unknown }): boolean {
-  return peer.link !== null;
+  return releaseSentence({ subnet, outcome: heard ? "heard" : "unheard" });
 }
 
 function settingsOf(stored: StoredState): Settings {
   return {
-    name: "leaving",
+    name: stored.name ?? hostname(),
     version: VERSION,
     networkName: stored.networkName,
     found: false,

@@ -1,24 +1,13 @@
 /**
  * What the API tells: the control plane's view, the chosen paths, the counters and the host's routes, in the
- * shapes of api/schema.ts. Nothing is decided here.
+ * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
  */
-import type {
-  LeaseEntry,
-  PathAttempt,
-  PathKind,
-  PathSecurity,
-  PeerStatus,
-  Resolved,
-  RouteEntry,
-  Status,
-  Why,
-} from "../api/schema.ts";
+import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../api/schema.ts";
 import type { Path, Wanted } from "../control/reconcile.ts";
-import type { NodeView, PeerView } from "../control/view.ts";
+import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
 import type { Counters } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
 import type { Link, Offloads, Route } from "../ports.ts";
-import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
 /** Everything a report is made from, taken at one moment. */
@@ -35,11 +24,14 @@ export interface Snapshot {
   readonly startedAt: number;
   readonly pid: number;
   readonly networkName: string;
+  /** What cannot be done on the host at the moment, sentences. */
+  readonly troubles: readonly string[];
 }
 
 const NO_PATH: Path = { path: "none", why: "not decided yet", mtu: 0 };
 
-function pathTo(snapshot: Snapshot, key: string): Path {
+/** The path to a peer as it was decided last. */
+export function pathTo(snapshot: Snapshot, key: string): Path {
   return snapshot.wanted.paths.get(key) ?? NO_PATH;
 }
 
@@ -76,7 +68,8 @@ export function statusReport(snapshot: Snapshot): Status {
       waitingFor: own.waitingFor.map((waiting) => ({
         endpoint: waiting.peer,
         sinceSeconds: Math.round((now - waiting.since) / 1000),
-        hint: waiting.message,
+        hint: hintOf(waiting),
+        message: waiting.message,
       })),
     },
     network: {
@@ -86,16 +79,49 @@ export function statusReport(snapshot: Snapshot): Status {
       subnetLen: own.mesh?.subnetLen ?? null,
     },
     peers: peersReport(snapshot),
+    counters: snapshot.counters.events(),
     drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
-    warnings: own.warnings,
+    warnings: [...own.warnings, ...snapshot.troubles],
   };
 }
 
-/** Nodes of the mesh, then static peers. */
+/** What to check while we wait: the control plane's short words, else its whole sentence. */
+function hintOf(waiting: WaitingFor & { readonly hint?: string }): string {
+  return waiting.hint ?? waiting.message;
+}
+
+/** Nodes of the mesh by name, then static peers by subnet. */
 export function peersReport(snapshot: Snapshot): PeerStatus[] {
-  const nodes = snapshot.view.peers.map((peer) => nodeStatus(snapshot, peer));
-  const statics = snapshot.view.leases.filter((lease) => lease.nodeId === null && lease.state === "static");
-  return [...nodes, ...statics.map((lease) => staticStatus(snapshot, lease.subnet, lease.endpoint))];
+  const nodes = snapshot.view.peers.map((peer) => nodeStatus(snapshot, peer)).sort(byName);
+  const statics = new Map(snapshot.view.leases.filter(isStatic).map((lease) => [lease.subnet, lease]));
+  return [...nodes, ...[...statics.values()].map((lease) => staticStatus(snapshot, lease))];
+}
+
+function byName(a: PeerStatus, b: PeerStatus): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}
+
+function isStatic(lease: LeaseView): boolean {
+  return lease.nodeId === null && lease.state === "static";
+}
+
+/** The path to a static peer, which only those have who name it. Nobody probes it. */
+export function staticPath(snapshot: Snapshot, lease: LeaseView): Path {
+  const path = snapshot.wanted.paths.get(staticKey(lease));
+  if (path !== undefined) return { ...path, why: `${path.why}; not probed` };
+  const why = `a ${lease.name}, reached only from there and not probed; give --static-peer here too`;
+  return { path: "none", why, mtu: 0 };
+}
+
+/** Where a static peer is, as far as this node was told. */
+export function staticEndpoint(snapshot: Snapshot, lease: LeaseView): string | null {
+  return lease.endpoint ?? snapshot.wanted.tunnels.get(staticKey(lease))?.endpoint ?? null;
+}
+
+/** The key of a static peer's tunnel and path, and its id in the reports. */
+export function staticKey({ subnet }: LeaseView): string {
+  return `static:${subnet}`;
 }
 
 function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
@@ -116,14 +142,14 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
   };
 }
 
-function staticStatus(snapshot: Snapshot, subnet: string, endpoint: string | null): PeerStatus {
-  const key = `static:${subnet}`;
-  const path = pathTo(snapshot, key);
+function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
+  const key = staticKey(lease);
+  const path = staticPath(snapshot, lease);
   return {
     id: key,
     name: key,
-    subnet,
-    endpoint,
+    subnet: lease.subnet,
+    endpoint: staticEndpoint(snapshot, lease),
     // Nothing tells us whether it lives; the routes to it stay.
     state: "alive",
     path: path.path,
@@ -144,7 +170,17 @@ function traffic(snapshot: Snapshot, key: string): { txBytes: number; rxBytes: n
 }
 
 export function leasesReport(snapshot: Snapshot): LeaseEntry[] {
-  return snapshot.view.leases.map((lease) => ({ ...lease, nodeId: lease.nodeId ?? "" }));
+  return snapshot.view.leases.map((lease) => ({
+    ...lease,
+    nodeId: lease.nodeId ?? "",
+    ...isStatic(lease)
+      ? { endpoint: staticEndpoint(snapshot, lease), vtepMac: staticMac(snapshot, lease) }
+      : {},
+  }));
+}
+
+function staticMac(snapshot: Snapshot, lease: LeaseView): string | null {
+  return snapshot.wanted.tunnels.get(staticKey(lease))?.mac || null;
 }
 
 /** The kernel's routes that are ours, then the data plane's. */
@@ -179,117 +215,4 @@ export function routesReport(
     path: pathTo(snapshot, route.peerKey).path,
   }));
   return [...host, ...tunnels];
-}
-
-/** Finds a node by its name, a prefix of its id, or an address of its lease. Throws a sentence when it cannot. */
-export function resolveReport(snapshot: Snapshot, text: string): Resolved {
-  const { own, leases } = snapshot.view;
-  const address = parseAddress(text);
-  const candidates = leases.filter((lease) => {
-    if (address !== null) {
-      const prefix = parsePrefix(lease.subnet);
-      return prefix !== null && contains(prefix, address);
-    }
-    return lease.name === text || (text.length >= 4 && (lease.nodeId ?? "").startsWith(text.toLowerCase()));
-  });
-  if (candidates.length === 0) throw new Error(unknownNode(snapshot, text, address !== null));
-  if (candidates.length > 1) {
-    const ids = candidates.map((lease) => `${lease.name} (${(lease.nodeId ?? lease.subnet).slice(0, 8)})`)
-      .join(", ");
-    throw new Error(`"${text}" is more than one node: ${ids}; give the id instead`);
-  }
-  const lease = candidates[0]!;
-  const key = lease.nodeId ?? `static:${lease.subnet}`;
-  const self = lease.nodeId === own.id;
-  return {
-    id: key,
-    name: lease.name,
-    subnet: lease.subnet,
-    address: address !== null ? text : addressOf(lease.subnet),
-    endpoint: self ? null : snapshot.view.peers.find((peer) => peer.id === key)?.endpoint ?? lease.endpoint,
-    path: self ? "none" : pathTo(snapshot, key).path,
-    self,
-  };
-}
-
-/** The address of the device that holds a lease: its first. */
-function addressOf(subnet: string): string {
-  return subnet.slice(0, subnet.indexOf("/"));
-}
-
-function unknownNode(snapshot: Snapshot, text: string, isAddress: boolean): string {
-  if (isAddress) return `No lease holds ${text}; ovltun leases shows who holds what`;
-  const leaseless = snapshot.view.peers.find((peer) => peer.name === text || peer.id.startsWith(text));
-  if (leaseless !== undefined) return `${leaseless.name} holds no lease yet`;
-  const names = [snapshot.view.own.name, ...snapshot.view.peers.map((peer) => peer.name)].join(", ");
-  return `No node is called "${text}"; known: ${names}`;
-}
-
-/** The paths to a node, best first, with what keeps each from being used. */
-export function whyReport(snapshot: Snapshot, text: string): Why {
-  const peer = snapshot.view.peers.find((candidate) =>
-    candidate.name === text || (text.length >= 4 && candidate.id.startsWith(text))
-  );
-  if (peer === undefined) {
-    const found = resolveReport(snapshot, text);
-    const holder = snapshot.view.peers.find((candidate) => candidate.id === found.id);
-    return holder !== undefined ? whyPeer(snapshot, holder) : whyOther(snapshot, found);
-  }
-  return whyPeer(snapshot, peer);
-}
-
-function whyOther(snapshot: Snapshot, found: Resolved): Why {
-  const path = pathTo(snapshot, found.id);
-  return {
-    node: found.name,
-    id: found.id,
-    subnet: found.subnet,
-    state: found.self ? "self" : "alive",
-    path: found.path,
-    summary: found.self ? `${found.name} is this node` : `${found.name}: ${path.why}`,
-    attempts: [],
-  };
-}
-
-function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
-  const path = pathTo(snapshot, peer.id);
-  const tunnel = peer.tried.map((tried): PathAttempt => ({
-    path: "tunnel",
-    ok: tried.endpoint === peer.endpoint && peer.state !== "dead",
-    result: `${tried.endpoint}: ${tried.outcome}`,
-    fix: tried.endpoint === peer.endpoint ? null : firewallHint(tried.endpoint, tried.outcome, peer.name),
-  }));
-  const direct: PathAttempt = {
-    path: "direct-route",
-    ok: path.path === "direct-route",
-    result: path.why,
-    fix: null,
-  };
-  return {
-    node: peer.name,
-    id: peer.id,
-    subnet: peer.subnet,
-    state: peer.state,
-    path: path.path,
-    summary: summary(peer, path),
-    attempts: [direct, ...tunnel],
-  };
-}
-
-function summary(peer: PeerView, path: Path): string {
-  if (path.path !== "none") return `${peer.name}: by ${path.path}${via(peer)}; ${path.why}`;
-  const where = peer.endpoints.length === 0
-    ? "it advertises no endpoint"
-    : `it advertises ${peer.endpoints.join(", ")}`;
-  return `${peer.name}: no path; ${path.why}; ${where}`;
-}
-
-function via(peer: PeerView): string {
-  return peer.endpoint === null ? "" : ` to ${peer.endpoint}`;
-}
-
-function firewallHint(endpoint: string, outcome: string, name: string): string | null {
-  if (outcome !== "no answer") return null;
-  const port = endpoint.slice(endpoint.lastIndexOf(":") + 1);
-  return `open ${port}/udp on ${name}, or start it with --peers <us>`;
 }

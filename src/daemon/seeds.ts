@@ -1,6 +1,6 @@
 /**
- * Names become addresses: `--peers` and `--advertise` entries are resolved at the start, soon again while a
- * name does not resolve, and every half minute after (dynamic DNS). Resolving never blocks and never throws.
+ * Names become addresses: `--peers` and `--advertise` entries are resolved from the start, soon again while a
+ * name does not resolve, and every half minute after (dynamic DNS). Nobody waits for it and it never throws.
  */
 import { lookup } from "node:dns/promises";
 import type { Seed } from "../control/events.ts";
@@ -19,11 +19,16 @@ function splitHost(text: string, defaultPort: number): { host: string; port: num
   return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
 }
 
-/** The endpoints behind one entry; empty while its name does not resolve. */
-export async function resolveHost(text: string, defaultPort: number): Promise<string[]> {
+/** The endpoint of an entry that is an address already, or null for a name. */
+function literalEndpoint(text: string, defaultPort: number): string | null {
   const { host, port } = splitHost(text, defaultPort);
   const address = parseAddress(host);
-  if (address !== null) return [formatEndpoint({ address, port })];
+  return address === null ? null : formatEndpoint({ address, port });
+}
+
+/** The endpoints behind a name; empty while it does not resolve. */
+async function resolveName(text: string, defaultPort: number): Promise<string[]> {
+  const { host, port } = splitHost(text, defaultPort);
   try {
     const found = await lookup(host, { all: true });
     const endpoints = found.map((entry) => parseEndpoint(entry.address, port)).filter((e) => e !== null);
@@ -33,13 +38,15 @@ export async function resolveHost(text: string, defaultPort: number): Promise<st
   }
 }
 
-/** Keeps a list of host entries resolved. */
+/** Keeps a list of host entries resolved, each by itself: a slow name holds no other up. */
 export class Resolver {
   readonly #entries: readonly string[];
   readonly #port: number;
   readonly #onChange: (seeds: Seed[]) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #last = "";
+  /** BOUNDED: one per entry. */
+  readonly #endpoints = new Map<string, readonly string[]>();
+  /** BOUNDED: one per name. */
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #closed = false;
 
   /** `onChange` gets all entries whenever what one resolves to changed. */
@@ -49,24 +56,34 @@ export class Resolver {
     this.#onChange = onChange;
   }
 
-  /** Resolves now and from now on. The promise ends with the first round. */
-  async start(): Promise<void> {
-    const seeds = await Promise.all(
-      this.#entries.map(async (text) => ({ text, endpoints: await resolveHost(text, this.#port) })),
-    );
-    if (this.#closed) return;
-    const text = JSON.stringify(seeds);
-    if (text !== this.#last) {
-      this.#last = text;
-      this.#onChange(seeds);
-    }
+  /** Tells the entries that are addresses at once, and the names as they resolve, from now on. */
+  start(): void {
     if (this.#entries.length === 0) return;
-    const all = seeds.every((seed) => seed.endpoints.length > 0);
-    this.#timer = setTimeout(() => void this.start(), all ? REFRESH_MS : RETRY_MS);
+    for (const text of this.#entries) {
+      const literal = literalEndpoint(text, this.#port);
+      this.#endpoints.set(text, literal === null ? [] : [literal]);
+      if (literal === null) void this.#keepResolved(text);
+    }
+    this.#tell();
+  }
+
+  async #keepResolved(text: string): Promise<void> {
+    const endpoints = await resolveName(text, this.#port);
+    if (this.#closed) return;
+    if (JSON.stringify(endpoints) !== JSON.stringify(this.#endpoints.get(text))) {
+      this.#endpoints.set(text, endpoints);
+      this.#tell();
+    }
+    const wait = endpoints.length > 0 ? REFRESH_MS : RETRY_MS;
+    this.#timers.set(text, setTimeout(() => void this.#keepResolved(text), wait));
+  }
+
+  #tell(): void {
+    this.#onChange(this.#entries.map((text) => ({ text, endpoints: this.#endpoints.get(text) ?? [] })));
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 }

@@ -1,10 +1,9 @@
 /** The UDP sockets of a daemon: our own port from the start, VXLAN's and flannel's once they are wanted. */
+import { DEFAULT_FLANNEL_PORT } from "../config/config.ts";
 import type { Wanted } from "../control/reconcile.ts";
 import type { Mailbox, SocketRole } from "../ports.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
-
-const FLANNEL_PORT = 8285;
 
 export class Sockets {
   readonly #mailbox: Mailbox;
@@ -24,12 +23,12 @@ export class Sockets {
   }
 
   /** Opens what is wanted and not yet open. */
-  ensure({ sockets }: Wanted): void {
+  ensure(sockets: Wanted["sockets"]): void {
     if (sockets.vxlan !== null && !this.#open.has("vxlan")) {
       this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
     }
     if (sockets.flannel && !this.#open.has("flannel")) {
-      this.#attach("flannel", FLANNEL_PORT, "--static-peer port");
+      this.#attach("flannel", DEFAULT_FLANNEL_PORT, "--static-peer port");
     }
   }
 

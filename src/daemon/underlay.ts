@@ -2,6 +2,7 @@
 import type { HostFacts } from "../control/reconcile.ts";
 import { advertisedAddresses, isOnLink, underlayMtu } from "../host/underlay.ts";
 import type { HostNetwork } from "../ports.ts";
+import { SysError } from "../sys/sys_error.ts";
 import { formatEndpoint, parseAddress } from "../wire/address.ts";
 
 export interface UnderlayOptions {
@@ -12,35 +13,61 @@ export interface UnderlayOptions {
   readonly port: number;
 }
 
+const DEFAULT_MTU = 1500;
+
 export class Underlay {
   readonly #net: HostNetwork;
   readonly #options: UnderlayOptions;
+  /** What there was when there last was something: an interface may lose its address and get it back. */
+  #addresses: readonly string[];
+  #mtu = DEFAULT_MTU;
+  #trouble: string | null = null;
   /** What `--advertise` resolves to, endpoints. */
   advertised: readonly string[] = [];
   /** What `--peers` resolves to, endpoints. */
   seeds: readonly string[] = [];
 
+  /** Throws when there is no such interface as `--iface` says, or no address on it. */
   constructor(net: HostNetwork, options: UnderlayOptions) {
     this.#net = net;
     this.#options = options;
+    this.#addresses = this.#find();
+  }
+
+  /** What keeps others from reaching us at the moment, a sentence, or null. */
+  get trouble(): string | null {
+    return this.#trouble;
   }
 
   /** Where others may reach us: what `--advertise` says first, then our addresses with our port. */
   endpoints(): string[] {
     const { port } = this.#options;
-    const own = this.#addresses().map((text) => formatEndpoint({ address: parseAddress(text)!, port }));
+    const own = this.#current().map((text) => formatEndpoint({ address: parseAddress(text)!, port }));
     return [...new Set([...this.advertised, ...own])];
   }
 
   /** What reconcile asks about the host. */
   facts(): HostFacts {
+    this.#mtu = underlayMtu(this.#net, this.#current()) ?? this.#mtu;
     return {
-      underlayMtu: underlayMtu(this.#net, this.#addresses()),
+      underlayMtu: this.#mtu,
       onLink: (address) => isOnLink(this.#net, address)?.link ?? null,
     };
   }
 
-  #addresses(): string[] {
+  /** The addresses of now, or while `--iface` has none the last ones. */
+  #current(): readonly string[] {
+    try {
+      this.#addresses = this.#find();
+      this.#trouble = null;
+    } catch (error) {
+      if (error instanceof SysError) throw error;
+      this.#trouble = error instanceof Error ? error.message : String(error);
+    }
+    return this.#addresses;
+  }
+
+  #find(): string[] {
     return advertisedAddresses(this.#net, {
       iface: this.#options.iface,
       towards: this.seeds.map(addressOf),

@@ -5,7 +5,6 @@ import type { HostNetwork, Link, LinkAddress, Route } from "../ports.ts";
 import { isLinkLocal, isLoopback, isMulticast, parseAddress } from "../wire/address.ts";
 
 const MAX_ADVERTISED = 8;
-const DEFAULT_MTU = 1500;
 const TABLE_MAIN = 254;
 const SCOPE_HOST = 254;
 
@@ -49,7 +48,7 @@ function namedAddresses(iface: string, links: readonly Link[], addresses: readon
     const names = links.map((candidate) => candidate.name).join(", ");
     throw new Error(`Interface "${iface}" does not exist (there are ${names})`);
   }
-  const own = addresses.filter((a) => a.link === link.index && !isIpv6LinkLocal(a.address));
+  const own = addresses.filter((a) => a.link === link.index && isReachable(a.address));
   if (own.length === 0) throw new Error(`Interface "${iface}" has no address that others could reach`);
   return distinct(own);
 }
@@ -80,20 +79,21 @@ function isGlobal(a: LinkAddress): boolean {
   return !isLinkLocal(address) && !isLoopback(address) && !isMulticast(address);
 }
 
-function isIpv6LinkLocal(text: string): boolean {
+// An IPv4 link-local address is one that others on the link can use; an IPv6 one would need a zone.
+function isReachable(text: string): boolean {
   const address = parseAddress(text);
-  return address === null || (text.includes(":") && isLinkLocal(address));
+  return address !== null && !isLoopback(address) && !(text.includes(":") && isLinkLocal(address));
 }
 
 function distinct(addresses: readonly LinkAddress[]): string[] {
   return [...new Set(addresses.map((a) => a.address))].slice(0, MAX_ADVERTISED);
 }
 
-/** The smallest MTU of the links that hold these addresses; 1500 when none is known. */
-export function underlayMtu(net: HostNetwork, addresses: readonly string[]): number {
+/** The smallest MTU of the links that hold these addresses; null when none does. */
+export function underlayMtu(net: HostNetwork, addresses: readonly string[]): number | null {
   const holders = new Set(net.addresses().filter((a) => addresses.includes(a.address)).map((a) => a.link));
   const mtus = net.links().filter((link) => holders.has(link.index)).map((link) => link.mtu);
-  return mtus.length === 0 ? DEFAULT_MTU : Math.min(...mtus);
+  return mtus.length === 0 ? null : Math.min(...mtus);
 }
 
 /**

@@ -2,7 +2,7 @@
  * `ovltun lab`: a mesh of N hosts on this machine, with real TUN and real UDP. Wires, daemons, every pair
  * pinged, throughput between the first two, a table, and everything gone again, however it ends.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,6 +12,7 @@ import { isAlive } from "../sys/process_alive.ts";
 import { selfCommand } from "../sys/self_command.ts";
 import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
+import { whatTheLabLacks } from "./privileges.ts";
 import { formatReport, type LabReport } from "./report.ts";
 import { buildTopology, type LabHost, MAX_HOSTS, type Topology } from "./topology.ts";
 import { measureTraffic } from "./traffic.ts";
@@ -36,6 +37,11 @@ export async function runLab(options: LabOptions): Promise<number> {
   if (!(options.hosts >= 2 && options.hosts <= MAX_HOSTS)) {
     say(`--hosts must be 2 to ${MAX_HOSTS}, not ${options.hosts}`);
     return 2;
+  }
+  const lack = whatTheLabLacks(process.geteuid?.() ?? 0, readFileSync("/proc/self/status", "utf8"));
+  if (lack !== null) {
+    say(lack);
+    return 1;
   }
   const stop = new AbortController();
   const onSignal = () => stop.abort(new LabError("Interrupted: cleaning up"));

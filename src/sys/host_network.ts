@@ -117,8 +117,9 @@ class KernelNetwork implements HostNetwork, LinkMaker {
       const route = toRoute(m);
       return { type: route.type, gateway: route.gateway, link: m.link, source: route.source };
     } catch (error) {
-      // No route, and routes of type unreachable, prohibit and blackhole, in this order.
-      if (isErrno(error, ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL)) return null;
+      // No route; routes of type unreachable, prohibit and blackhole, in this order; a kernel without IPv6.
+      const none = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EAFNOSUPPORT, ENOTSUP];
+      if (isErrno(error, ...none)) return null;
       throw error;
     }
   }

@@ -23,7 +23,7 @@ export function notifyStopping(): boolean {
 }
 
 /** Sends `state` ("READY=1", "STATUS=…") to the supervisor. */
-export function notify(state: string): boolean {
+function notify(state: string): boolean {
   const name = process.env["NOTIFY_SOCKET"] ?? "";
   if (!name.startsWith("/") && !name.startsWith("@")) return false;
   const address = encodeSockaddrUn(name);

@@ -22,7 +22,6 @@ import {
   EBADFD,
   EBUSY,
   EINTR,
-  EINVAL,
   ENODEV,
   ENOENT,
   ENOTTY,
@@ -36,6 +35,8 @@ const TUNSETOFFLOAD = 0x400454d0;
 const IFF_TUN = 0x0001;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
+const IFF_TUN_EXCL = 0x8000;
+const FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
 const IFREQ_LEN = 40;
 const IFREQ_FLAGS_AT = 16;
 const TUN_F_CSUM = 0x01;
@@ -69,13 +70,17 @@ function hint(errno: number, name: string): string {
   if (errno === ENOENT || errno === ENODEV || errno === ENXIO) {
     return "this kernel offers no TUN; load it with modprobe tun, or give the container /dev/net/tun";
   }
-  if (errno === EBUSY) return `another process holds "${name}"; stop it or choose another --device`;
+  if (errno === EBUSY) {
+    return `there is a device "${name}" already; stop what holds it, delete it, or choose another --device`;
+  }
   if (errno === ENOTTY) return '"/dev/net/tun" is no TUN; make it again: mknod /dev/net/tun c 10 200';
-  if (errno === EINVAL) return `"${name}" exists and is not a TUN device of ours; choose another --device`;
   return "";
 }
 
-/** Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. Throws SysError. */
+/**
+ * Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. One that exists is somebody
+ * else's, also when it waits for an owner. Throws SysError.
+ */
 export function openTun(name: string, wanted = ALL_OFFLOADS, path = "/dev/net/tun"): OpenedTun {
   const c = libc();
   const fd = c.open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
@@ -85,7 +90,7 @@ export function openTun(name: string, wanted = ALL_OFFLOADS, path = "/dev/net/tu
   }
   const request = new Uint8Array(new ArrayBuffer(IFREQ_LEN));
   request.set(new TextEncoder().encode(name).subarray(0, 15));
-  new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, true);
+  new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, FLAGS, true);
   if (c.ioctl(fd, TUNSETIFF, addressOf(request.buffer)) < 0) {
     const errno = c.errno();
     c.close(fd);

@@ -33,6 +33,8 @@ export interface Statement {
   readonly id: string;
   readonly incarnation: number;
   readonly state: Liveness;
+  /** Dead by its own word: it was stopped. */
+  readonly stopped?: true;
 }
 
 /** A signed record and how its sender sees the node. */
@@ -58,13 +60,21 @@ export interface Piggyback {
   readonly statements?: readonly Statement[];
 }
 
+/** How far whoever asks for a sync has come. */
+export interface SyncAsker {
+  /** It knows the mesh's records, so it can answer such a question itself. */
+  readonly informed: boolean;
+  /** It has a lease or has synchronised before; else it claims a subnet by what it is told now. */
+  readonly ready: boolean;
+}
+
 export type GossipBody =
   | ({ readonly kind: "ping" | "pong"; readonly seq: number } & Piggyback)
   | ({ readonly kind: "ping-request"; readonly seq: number; readonly target: string } & Piggyback)
   /** `ack`: answer with claim-ack for the sender's own record. */
   | ({ readonly kind: "push"; readonly ack: boolean } & Piggyback)
-  /** Hashes of all buckets: "what differs?" */
-  | { readonly kind: "sync"; readonly round: number; readonly hashes: Uint8Array }
+  /** Hashes of all buckets: "what differs?", and what the asker is: see SyncAsker. */
+  | ({ readonly kind: "sync"; readonly round: number; readonly hashes: Uint8Array } & SyncAsker)
   /** All my entries of these buckets whose prefix lies in from..to: entries of DIGEST_ENTRY_LEN bytes. */
   | {
     readonly kind: "digest";
@@ -105,6 +115,9 @@ const KINDS: readonly GossipKind[] = [
   "joining",
   "config",
 ];
+
+const ASKER_INFORMED = 1;
+const ASKER_READY = 2;
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
@@ -166,7 +179,11 @@ function fieldsOf(body: GossipBody): Record<string, unknown> {
     case "push":
       return { a: body.ack, ...piggybackOf(body) };
     case "sync":
-      return { r: body.round, h: body.hashes };
+      return {
+        r: body.round,
+        h: body.hashes,
+        q: (body.informed ? ASKER_INFORMED : 0) | (body.ready ? ASKER_READY : 0),
+      };
     case "digest": {
       const { round, part, parts, buckets, from, to, entries } = body;
       return { r: round, p: part, n: parts, b: buckets, f: fromHex(from), t: fromHex(to), e: entries };
@@ -186,7 +203,10 @@ function piggybackOf(body: Piggyback): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   if (body.records?.length) fields["R"] = body.records.map((r) => [r.raw, r.state]);
   if (body.statements?.length) {
-    fields["S"] = body.statements.map((s) => [fromHex(s.id), s.incarnation, s.state]);
+    fields["S"] = body.statements.map((s) => {
+      const told = [fromHex(s.id), s.incarnation, s.state];
+      return s.stopped ? [...told, true] : told;
+    });
   }
   return fields;
 }
@@ -202,7 +222,7 @@ function bodyOf(f: Record<string, unknown>): GossipBody {
     case "push":
       return { kind, ack: f["a"] === true, ...readPiggyback(f) };
     case "sync":
-      return { kind, round: intField(f["r"]), hashes: bytesField(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN) };
+      return readSync(f);
     case "digest":
       return readDigest(f);
     case "want":
@@ -217,6 +237,17 @@ function bodyOf(f: Record<string, unknown>): GossipBody {
     default:
       throw new Malformed();
   }
+}
+
+function readSync(f: Record<string, unknown>): GossipBody {
+  const asker = intField(f["q"] ?? ASKER_INFORMED);
+  return {
+    kind: "sync",
+    round: intField(f["r"]),
+    hashes: bytesField(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN),
+    informed: (asker & ASKER_INFORMED) !== 0,
+    ready: (asker & ASKER_READY) !== 0,
+  };
 }
 
 function readDigest(f: Record<string, unknown>): GossipBody {
@@ -245,8 +276,9 @@ function readPiggyback(f: Record<string, unknown>): Piggyback {
       return { raw: bytesField(raw, null), state: livenessField(state) };
     }),
     statements: listField(f["S"] ?? [], 64).map((item) => {
-      const [id, incarnation, state] = listField(item, 8);
-      return { id: hexField(id, 32), incarnation: intField(incarnation), state: livenessField(state) };
+      const [id, incarnation, state, stopped] = listField(item, 8);
+      const told = { id: hexField(id, 32), incarnation: intField(incarnation), state: livenessField(state) };
+      return stopped === true ? { ...told, stopped } : told;
     }),
   };
 }

@@ -144,3 +144,34 @@ test("serveApi() bounds its connections", async () => {
     assert.equal((await callApi(path, "version", {})).pid, 42);
   });
 });
+
+test("serveApi() answers no more than fits to somebody who does not read", async () => {
+  let asked = 0;
+  const handlers: ApiHandlers = {
+    version: () => {
+      asked++;
+      return { ...version(), version: "x".repeat(10_000) };
+    },
+  };
+  await withServer(handlers, async (path) => {
+    const socket = connect({ path });
+    socket.pause();
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.write('{"method":"version"}\n'.repeat(3000));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.ok(asked > 0 && asked < 1000, `${asked} answers to somebody who reads none`);
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+    socket.destroy();
+  });
+});
+
+test("serveApi() says what to do when the run directory is a file", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-api-"));
+  try {
+    writeFileSync(join(directory, "run"), "");
+    const wrong = /Cannot make the run directory ".*run": (EEXIST|ENOTDIR) \(a file is in its place/;
+    await assert.rejects(serveApi(join(directory, "run", "control.sock"), { version }), wrong);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

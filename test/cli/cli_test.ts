@@ -57,6 +57,14 @@ test("every flag of up has help", () => {
   }
 });
 
+test("every help page fits 80 columns and says each default once", () => {
+  for (const name of ["up", "down", "wait", "status", "why", "ping", "lab", ""]) {
+    const help = ovltun(...name === "" ? [] : [name], "--help").out;
+    assert.ok(!help.includes("default:"), help);
+    for (const line of help.split("\n")) assert.ok([...line].length <= 90, line);
+  }
+});
+
 test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
   misused([], /Usage: ovltun/);
   misused(["statsu"], /Unknown command "statsu"\n\(Did you mean status\?\)/);
@@ -91,6 +99,9 @@ test("reading commands say that no daemon answers and end with 1", () => {
       'No ovltun daemon answers at "/nonexistent/ovltun/control.sock" (start one with: ovltun up …)\n',
     );
     assert.equal(ended.out, "");
+  }
+  for (const argv of [["status"], ["why", "x"], ["ping", "x", "-c", "1"], ["wait", "--timeout", "1ms"]]) {
+    misused([...argv, "--config", "/nonexistent/ovltun.json"], /Cannot read --config/);
   }
   const waited = ovltun("wait", "--timeout", "200ms", "--run-dir", "/nonexistent/other");
   assert.equal(waited.code, 1);

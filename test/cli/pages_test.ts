@@ -1,8 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { PeerStatus, Resolved, Status } from "../../src/api/schema.ts";
+import type { LeaseEntry, PeerStatus, Resolved, RouteEntry, Status } from "../../src/api/schema.ts";
+import { leasesPage } from "../../src/cli/leases.ts";
+import { PLAIN } from "../../src/cli/output.ts";
 import { echoLine, summarize } from "../../src/cli/ping.ts";
-import { statusPage } from "../../src/cli/status.ts";
+import { routesPage } from "../../src/cli/routes.ts";
+import { statusPage, waitingLine } from "../../src/cli/status.ts";
 import { missingIn } from "../../src/cli/wait.ts";
 import { whyPage } from "../../src/cli/why.ts";
 
@@ -47,24 +50,76 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
     },
     network: { id: "n", name: "ovltun", cidr: "10.42.0.0/16", subnetLen: 24 },
     peers,
-    drops: { "no-route": 3, spoofed: 0 },
+    drops: { "no-route": 3, spoofed: 0, multicast: 8 },
+    counters: { sent: 5 },
     warnings: [],
   };
 }
 
 test("statusPage() shows lease, drops, peers and what is waited for", () => {
   const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?" }];
-  const page = statusPage(statusWith({ waitingFor }, [peer]), false);
+  const page = statusPage(statusWith({ waitingFor }, [peer]), PLAIN);
   assert.match(page, /lease {6}10\.42\.7\.0\/24 confirmed/);
-  assert.match(page, /dropped {4}no-route 3\n/);
+  assert.match(page, /dropped {4}no-route 3\n/); // and no word of multicast
   assert.match(page, /waiting for 192\.168\.1\.10:8473, 8 s without an answer \(firewall\?\)/);
   assert.match(page, /beta {2}10\.42\.9\.0\/24 {2}alive/);
   assert.ok(!page.includes("\x1b"));
 });
 
 test("statusPage() escapes names from the network", () => {
-  const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), false);
+  const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), PLAIN);
   assert.ok(!page.includes("\x1b") && !page.includes("\u202e"));
+});
+
+test("statusPage() leaves out what a joining node does not know yet", () => {
+  const node = { subnet: null, address: null, mtu: 0, backend: "", leaseState: "joining" } as const;
+  const page = statusPage({
+    ...statusWith(node),
+    network: { id: "n", name: "x", cidr: null, subnetLen: null },
+  }, PLAIN);
+  assert.match(page, /lease {6}none yet, joining\n/);
+  assert.doesNotMatch(page, /carried by|device|mtu|null/);
+});
+
+test("statusPage() counts static peers apart and stays within the screen", () => {
+  const fixed = { ...peer, id: "static:10.42.3.0/24", name: "static:10.42.3.0/24", subnet: "10.42.3.0/24" };
+  const page = statusPage(statusWith({}, [peer, { ...fixed, path: "none" }]), { ...PLAIN, width: 80 });
+  assert.match(page, /peers {6}1 of 1 alive, and 1 static\n/);
+  assert.match(page, /\n10\.42\.3\.0\/24 {2}10\.42\.3\.0\/24 {2}static {2}none/);
+  for (const line of page.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+test("waitingLine() says everything once, from a hint and from a whole sentence", () => {
+  const line = "waiting for host-b, 8 s without an answer (firewall?)";
+  assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: "firewall?" }), line);
+  assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line, message: line }), line);
+});
+
+test("leasesPage() marks this node and routesPage() calls the worst metric last", () => {
+  const lease: LeaseEntry = {
+    subnet: "10.42.7.0/24",
+    nodeId: "a".repeat(64),
+    name: "alpha",
+    state: "confirmed",
+    reserved: false,
+    endpoint: null,
+    vtepMac: null,
+  };
+  assert.match(leasesPage([lease], PLAIN), /aaaaaaaa {2}this node {2}no/);
+  assert.match(leasesPage([{ ...lease, state: "probation" }], PLAIN), /this node, probation/);
+  assert.match(leasesPage([{ ...lease, state: "suspect" }], PLAIN), /aaaaaaaa {2}suspect/);
+  const route: RouteEntry = {
+    destination: "10.42.7.0/24",
+    where: "host",
+    type: "unreachable",
+    device: null,
+    gateway: null,
+    metric: 0xff002000,
+    node: null,
+    path: null,
+  };
+  assert.match(routesPage([route], PLAIN), / last /);
+  assert.match(routesPage([{ ...route, metric: 100 }], PLAIN), / 100 /);
 });
 
 test("missingIn() names what is missing", () => {
@@ -84,7 +139,7 @@ test("whyPage() lists attempts with what would help", () => {
     path: "none",
     summary: "no path",
     attempts: [{ path: "tunnel", ok: false, result: "no answer for 9 s", fix: "open 8473/udp there" }],
-  }, false);
+  }, PLAIN);
   assert.match(page, /no {3}tunnel: no answer for 9 s\n {7}do: open 8473\/udp there/);
 });
 

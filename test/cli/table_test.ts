@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { formatBytes, formatDuration, formatRtt, renderTable } from "../../src/cli/table.ts";
+import { PLAIN } from "../../src/cli/output.ts";
+import { formatBytes, formatDuration, formatRtt, renderTable, wrap } from "../../src/cli/table.ts";
 
 const COLUMNS = [
   { title: "NAME", value: (row: [string, number | null]) => row[0] },
@@ -8,10 +9,10 @@ const COLUMNS = [
 ];
 
 test("renderTable() aligns, escapes and leaves no trailing blanks", () => {
-  const text = renderTable(COLUMNS, [["alpha", 1], ["b\x1b\n", 1000], ["", null]], false);
+  const text = renderTable(COLUMNS, [["alpha", 1], ["b\x1b\n", 1000], ["", null]], PLAIN);
   const expected = ["NAME             N", "alpha            1", "b\\u{1b}\\u{a}  1000", "-                -"];
   assert.deepEqual(text.split("\n"), expected);
-  assert.equal(renderTable(COLUMNS, [], true), "\x1b[1mNAME  N\x1b[0m");
+  assert.equal(renderTable(COLUMNS, [], { ...PLAIN, colours: true }), "\x1b[1mNAME  N\x1b[0m");
 });
 
 test("formatBytes(), formatDuration() and formatRtt() read well", () => {
@@ -31,4 +32,29 @@ test("formatBytes(), formatDuration() and formatRtt() read well", () => {
     "1 d 1 h",
   ]);
   assert.deepEqual([null, 0.414, 12.34, 250.6].map(formatRtt), ["-", "0.41 ms", "12.3 ms", "251 ms"]);
+});
+
+test("renderTable() gives up spare columns on a narrow screen, says which, and tells each sentence once below", () => {
+  const columns = [
+    { title: "NAME", value: (row: string[]) => row[0]! },
+    { title: "ADDRESS", value: (row: string[]) => row[1]!, spare: 1 },
+    { title: "WHY", value: (row: string[]) => row[2]!, notes: (row: string[]) => row[0] !== "delta" },
+  ];
+  const rows = [
+    ["alpha", "10.0.0.1", "no answer"],
+    ["beta", "10.0.0.2", "no answer"],
+    ["gamma", "10.0.0.3", ""],
+    ["delta", "10.0.0.4", "all is well"],
+  ];
+  const lines = (width: number) => renderTable(columns, rows, { ...PLAIN, width }).split("\n");
+  assert.equal(lines(28)[1], "alpha  10.0.0.1  no answer");
+  assert.deepEqual(lines(27).slice(4), ["delta  10.0.0.4", "", "alpha, beta: no answer"]);
+  assert.deepEqual(lines(12).slice(0, 2), ["NAME", "alpha"]);
+  assert.match(lines(12).join(" "), /columns:\s+ADDRESS;/);
+});
+
+test("wrap() breaks at blanks, indents, keeps what fits and words that never do", () => {
+  assert.equal(wrap("  yes  tunnel", 80), "  yes  tunnel");
+  assert.equal(wrap("mesh   one two three", 14, "       "), "mesh   one two\n       three");
+  assert.equal(wrap("  aaaaaaaaaa bb", 5), "  aaaaaaaaaa\nbb");
 });

@@ -63,6 +63,18 @@ test("Only a greater incarnation brings a suspect or dead member back", () => {
   assert.deepEqual(m.onStatement({ id: "a", incarnation: 1, state: 2 }, 0, 0), []);
 });
 
+test("A goodbye is remembered and passed on, also when it comes late, until the node is alive again", () => {
+  const m = membership(["a"]);
+  m.onStatement({ id: "a", incarnation: 1, state: 2 }, 0, 0);
+  assert.equal(m.get("a")!.stopped, false);
+  const [changed] = m.onStatement({ id: "a", incarnation: 1, state: 2, stopped: true }, 0, 0);
+  assert.ok(changed!.kind === "changed" && changed!.tell);
+  assert.deepEqual(m.statement("a"), { id: "a", incarnation: 1, state: 2, stopped: true });
+  assert.deepEqual(m.onStatement({ id: "a", incarnation: 1, state: 2, stopped: true }, 0, 0), []);
+  m.onRecord("a", 2, 0, 0);
+  assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], ["alive", false]);
+});
+
 test("We refute what is said of our present incarnation, and ignore what is said of a former one", () => {
   const m = membership([]);
   assert.deepEqual(m.onStatement({ id: US, incarnation: 4, state: 1 }, 4, 0), [{ kind: "refute", above: 4 }]);

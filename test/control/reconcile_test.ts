@@ -14,6 +14,7 @@ function peer(change: Partial<PeerView> = {}): PeerView {
     name: "beta",
     subnet: "10.42.9.0/24",
     state: "alive",
+    stopped: false,
     since: 0,
     endpoint: "192.168.1.11:8473",
     link: { sendIndex: 0x100, receiveIndex: 0x200 },
@@ -125,6 +126,12 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
     peer({ id: "s", state: "suspect" }),
     peer({ id: "d", state: "dead" }),
     peer({
+      id: "g",
+      state: "dead",
+      stopped: true,
+      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: "stopped" }],
+    }),
+    peer({
       id: "n",
       endpoint: null,
       link: null,
@@ -136,6 +143,7 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
   const { routes, paths } = reconcile(view("udp", peers), SETTINGS, HOST);
   assert.deepEqual(routes.map((r) => r.peerKey), ["s"]);
   assert.match(paths.get("d")!.why, /does not answer/);
+  assert.equal(paths.get("g")!.why, "it was stopped");
   assert.match(paths.get("n")!.why, /192\.168\.1\.11:8473: no answer/);
   assert.match(paths.get("h")!.why, /no endpoint of it is known/);
 });

@@ -11,6 +11,7 @@ const STATE: StoredState = {
   version: 1,
   nodeId: "ab".repeat(32),
   networkName: "ovltun",
+  name: "alpha",
   mesh: foundMesh(settingsFor("x")) as MeshConfig,
   claim: { subnet: "10.42.7.0/24", stamp: 3 },
   incarnation: 4,
@@ -26,6 +27,11 @@ test("stateFromJson() reads what stateToJson() wrote, records included", () => {
   assert.deepEqual(storedRecordBytes(STATE.peers[0]!), recordOf(1).raw);
   const empty = { ...STATE, mesh: null, claim: null, peers: [] };
   assert.deepEqual(stateFromJson(stateToJson(empty)), empty);
+});
+
+test("stateFromJson() takes a file of before names were kept", () => {
+  const { name: _, ...old } = STATE;
+  assert.deepEqual(stateFromJson(JSON.stringify(old)), old);
 });
 
 test("stateFromJson() names what is wrong with a damaged file", () => {

@@ -56,6 +56,7 @@ test("advertisedAddresses() obeys an interface, by name or by address", () => {
   assert.deepEqual(named("eth0"), ["192.168.1.10", "2001:db8::10"]);
   assert.deepEqual(named("172.17.0.1"), ["172.17.0.1"]);
   assert.throws(() => named("empty0"), /Interface "empty0" has no address that others could reach/);
+  assert.throws(() => named("lo"), /Interface "lo" has no address that others could reach/);
   assert.throws(() => named("eth9"), /Interface "eth9" does not exist \(there are lo, eth0, /);
   assert.throws(() => named("9.9.9.9"), /Address "9\.9\.9\.9" is on no interface of this host/);
 });
@@ -75,7 +76,7 @@ test("underlayMtu() is the smallest of the links that hold the addresses", () =>
   const { net } = host();
   assert.equal(underlayMtu(net, ["192.168.1.10"]), 9000);
   assert.equal(underlayMtu(net, ["192.168.1.10", "172.16.0.10"]), 1500);
-  assert.equal(underlayMtu(net, ["203.0.113.5"]), 1500);
+  assert.equal(underlayMtu(net, ["203.0.113.5"]), null);
 });
 
 test("isOnLink() wants a unicast route without a gateway", () => {

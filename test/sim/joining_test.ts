@@ -71,6 +71,7 @@ test("A host whose peer is down waits, says for whom, and joins when it comes", 
     own.waitingFor[0]!.message,
     /^waiting for 192\.168\.0\.2:8473, 15 s without an answer \(firewall/,
   );
+  assert.equal(own.waitingFor[0]!.hint, "firewall? wrong network name? not started?");
   const said = beta.logs.filter((l) => l.message.startsWith("Waiting for 192.168.0.2:8473"));
   assert.ok(said.length >= 2 && said.length <= 3, `${said.length}`);
   world.start(alpha);
@@ -84,7 +85,9 @@ test("A seed whose name does not resolve is waited for by its name", () => {
   world.start(beta);
   world.event(beta, { kind: "seeds", seeds: [{ text: "nowhere.example", endpoints: [] }] });
   world.run(3000);
-  assert.match(world.view(beta).own.waitingFor[0]!.message, /nowhere\.example: the name does not resolve/);
+  const [waiting] = world.view(beta).own.waitingFor;
+  assert.match(waiting!.message, /nowhere\.example: the name does not resolve/);
+  assert.match(waiting!.hint, /^the name does not resolve/);
 });
 
 test("--found founds although peers were given", () => {
@@ -143,6 +146,45 @@ test("Two meshes of one name and different configuration refuse one another, nam
     const said = node.logs.filter((l) => l.level === "error" && l.message.includes("another mesh"));
     assert.equal(said.length, 1, node.name);
   }
+});
+
+test("A lone founder later given a peer of another mesh is told how to join it, and so is the peer", () => {
+  const world = new World(20);
+  const alpha = world.add("alpha", [], { network: "10.150.0.0/16" });
+  const other = world.add("other", ["alpha"]);
+  const beta = world.add("beta", [], { network: "10.151.0.0/16" });
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world, [alpha, other]), 3000));
+  world.stop(beta);
+  beta.seeds = ["alpha"];
+  beta.settings = { ...beta.settings, network: null, hasSeeds: true };
+  world.start(beta);
+  world.run(5000);
+  const said = (node: typeof alpha) =>
+    node.logs.filter((l) =>
+      l.level === "error" && /belongs to another mesh of the same name/.test(l.message)
+    );
+  assert.equal(said(beta).length, 1);
+  assert.match(
+    said(beta)[0]!.message,
+    /Nobody else is in ours: run ovltun down --purge here and start again/,
+  );
+  assert.equal(said(alpha).length, 1);
+  assert.match(said(alpha)[0]!.message, /Run ovltun down --purge on one of the two/);
+  assert.equal(world.view(beta).own.leaseState, "confirmed");
+});
+
+test("The log counts the nodes it speaks of", () => {
+  const world = new World(21);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  world.start(alpha);
+  world.run(300);
+  assert.ok(alpha.logs.some((l) => /^Lease .* confirmed: nobody else to ask$/.test(l.message)));
+  world.start(beta);
+  assert.ok(world.runUntil(() => oneMesh(world), 3000));
+  assert.ok(beta.logs.some((l) => l.message === "Synchronised with alpha: 1 other node known"));
+  assert.ok(beta.logs.some((l) => l.message.endsWith("confirmed: acknowledged by every member known alive")));
 });
 
 test("Fifty hosts join one founder at once, under 5 % loss, each with a subnet of its own", LONG, () => {

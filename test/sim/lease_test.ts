@@ -38,6 +38,10 @@ test("Two founders with one configuration and one subnet settle it within 10 s o
     assert.ok(loser.leases.some((l) => l.from === WISH && l.to === null));
     assert.equal(winner.leases.filter((l) => l.at > healed).length, 0, "the winner is undisturbed");
     assert.ok(loser.logs.some((l) => l.message.startsWith(`Lost ${WISH}`)));
+    const told =
+      `${loser.name} claimed ${WISH} too while we were apart; our claim is the earlier, it gives way`;
+    const heard = winner.logs.filter((l) => l.level === "warning" && l.message === told).length;
+    assert.equal(heard, 1, `seed ${seed}`);
   }
 });
 
@@ -211,6 +215,118 @@ test("Release without anybody alive ends after 1.5 s at the latest", () => {
   world.event(beta, { kind: "release" });
   world.run(1700);
   assert.equal(beta.released, true);
+});
+
+/** Everything that a node has logged of another since `at`. */
+function saidOf(node: SimNode, name: string, at: number): string[] {
+  return node.logs.filter((l) => l.at > at && l.level !== "debug" && l.message.includes(name)).map((l) =>
+    l.message
+  );
+}
+
+test("The others log that a node gave its lease back, and nothing else, for as long as they run", () => {
+  const world = new World(15);
+  world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  const gamma = world.add("gamma", ["alpha"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 5000));
+  const held = subnetOf(world, beta);
+  const at = world.clock.now();
+  world.event(beta, { kind: "release" });
+  world.run(60_000);
+  for (const node of [world.node("alpha"), gamma]) {
+    assert.deepEqual(saidOf(node, "beta", at), [`beta gave ${held} back and left`]);
+    assert.deepEqual(saidOf(node, beta.endpoint, at), []);
+    assert.deepEqual(world.view(node).peers.map((p) => p.state), ["alive"]);
+  }
+});
+
+test("A lease given back after a crash is told in the name of its node, without a sign of life before", () => {
+  for (const crashedFor of [500, 20_000]) {
+    const world = new World(16);
+    const alpha = world.add("alpha");
+    const beta = world.add("beta", ["alpha"]);
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 5000));
+    world.run(2000);
+    const held = subnetOf(world, beta);
+    world.stop(beta);
+    assert.equal(JSON.parse(beta.disk!).name, "beta");
+    world.run(crashedFor);
+    const at = world.clock.now();
+    beta.settings = { ...beta.settings, hasSeeds: false, ownEndpoints: [] };
+    Object.assign(beta, { endpoint: "192.168.0.3:40001" });
+    world.start(beta, { kind: "release", meetMs: 1500 });
+    assert.ok(world.runUntil(() => beta.released, 2500), `${crashedFor}`);
+    world.run(60_000);
+    assert.deepEqual(saidOf(alpha, "beta", at), [`beta gave ${held} back and left`]);
+    assert.deepEqual([world.view(alpha).peers.length, world.view(alpha).leases.length], [0, 1]);
+  }
+});
+
+test("A lease given back by an old copy of the state is given back all the same", () => {
+  const world = new World(17);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 5000));
+  world.run(2000);
+  const backup = beta.disk;
+  for (let i = 0; i < 3; i++) {
+    world.stop(beta);
+    world.start(beta);
+    assert.ok(world.runUntil(() => oneMesh(world), 5000));
+  }
+  world.stop(beta);
+  beta.disk = backup;
+  world.start(beta, { kind: "release", meetMs: 1500 });
+  assert.ok(world.runUntil(() => beta.released, 4000));
+  assert.deepEqual([world.view(alpha).peers.length, world.view(alpha).leases.length], [0, 1]);
+});
+
+test("Who was stopped is shown as stopped, and is alive at once when it comes back", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const world = new World(seed);
+    world.add("alpha");
+    const beta = world.add("beta", ["alpha"]);
+    world.add("gamma", ["alpha"]);
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 5000));
+    world.run(2000);
+    const at = world.clock.now();
+    world.event(beta, { kind: "leave" });
+    world.stop(beta);
+    world.run(15_000);
+    for (const node of world.running) {
+      const peer = world.view(node).peers.find((p) => p.name === "beta")!;
+      assert.deepEqual([peer.state, peer.stopped], ["dead", true]);
+      assert.deepEqual(peer.tried.map((t) => t.outcome), ["stopped"]);
+      assert.deepEqual(saidOf(node, "beta", at), ["beta was stopped"]);
+    }
+    world.start(beta);
+    assert.ok(world.runUntil(() => oneMesh(world), 1000), `seed ${seed}: ${whyNotOneMesh(world)}`);
+    for (const node of world.running) assert.ok(world.view(node).peers.every((p) => !p.stopped));
+  }
+});
+
+test("An address a node is no longer seen at is forgotten, and what was never tried is no failure", () => {
+  const world = new World(18);
+  const alpha = world.add("alpha");
+  const beta = world.add("beta", ["alpha"]);
+  beta.settings = { ...beta.settings, ownEndpoints: ["10.1.1.1:8473"] };
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 5000));
+  for (const port of [56671, 56672, 56673]) {
+    Object.assign(beta, { endpoint: `192.168.1.50:${port}` }); // a NAT that forgets
+    world.run(60_000);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+  }
+  const peer = world.view(alpha).peers[0]!;
+  assert.deepEqual(peer.endpoints, ["10.1.1.1:8473", "192.168.1.50:56673"]);
+  assert.equal(peer.endpoint, "192.168.1.50:56673");
+  assert.ok(peer.tried.every((t) => t.outcome !== "not tried yet"), JSON.stringify(peer.tried));
+  assert.deepEqual(peer.tried[0], { ...peer.tried[0]!, endpoint: "192.168.1.50:56673", outcome: "answered" });
 });
 
 test("Leaving is seen at once, and keeps the lease taken", () => {

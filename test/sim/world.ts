@@ -108,12 +108,14 @@ export class World {
     return node;
   }
 
-  start(node: SimNode): void {
+  /** `first`: an event before all others, as when a lease is given back from the disk. */
+  start(node: SimNode, first: ControlEvent | null = null): void {
     const now = this.clock.now();
     const stored: StoredState | null = node.disk === null ? null : stateFromJson(node.disk);
     node.refusal = null;
     node.plane = new ControlPlane(node.settings, node.identity, stored, this.random, now);
     node.nextTick = now + TICK_MS;
+    if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
     this.event(node, { kind: "seeds", seeds });
   }

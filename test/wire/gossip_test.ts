@@ -7,7 +7,9 @@ import { below, randomBytes, seeded } from "./seeded.ts";
 const ID = "ab".repeat(32);
 const STATEMENT: wire.Statement = { id: ID, incarnation: 2 ** 47, state: 1 };
 const RECORD: wire.RecordItem = { raw: new Uint8Array(300).fill(7), state: 2 };
-const CARRIED = { records: [RECORD], statements: [STATEMENT] };
+const STOPPED: wire.Statement = { id: ID, incarnation: 3, state: 2, stopped: true };
+const HASHES = new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9);
+const CARRIED = { records: [RECORD], statements: [STATEMENT, STOPPED] };
 
 const BODIES: wire.GossipBody[] = [
   { kind: "ping", seq: 0, ...CARRIED },
@@ -15,7 +17,8 @@ const BODIES: wire.GossipBody[] = [
   { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
   { kind: "push", ack: true, ...CARRIED },
   { kind: "push", ack: false, records: [], statements: [] },
-  { kind: "sync", round: 3, hashes: new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9) },
+  { kind: "sync", round: 3, hashes: HASHES, informed: true, ready: false },
+  { kind: "sync", round: 4, hashes: HASHES, informed: false, ready: true },
   {
     kind: "digest",
     round: 3,

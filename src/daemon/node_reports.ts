@@ -1,0 +1,209 @@
+/**
+ * What the API tells of one node: who is meant by a name, an id or an address, and by which paths it was tried.
+ * Every answer is a sentence for a person who wonders why something does not work.
+ */
+import type { PathAttempt, Resolved, Why } from "../api/schema.ts";
+import type { Path } from "../control/reconcile.ts";
+import type { LeaseView, PeerView } from "../control/view.ts";
+import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
+import { pathTo, type Snapshot, staticEndpoint, staticKey, staticPath } from "./reports.ts";
+
+/** Somebody who was asked for: ourselves, a node of the mesh, or a static peer. */
+type Found =
+  | { readonly kind: "self" }
+  | { readonly kind: "peer"; readonly peer: PeerView }
+  | { readonly kind: "static"; readonly lease: LeaseView };
+
+/** Finds where to ping for a name, a beginning of an id, or an address. Throws a sentence when it cannot. */
+export function resolveReport(snapshot: Snapshot, text: string): Resolved {
+  const found = find(snapshot, text);
+  const { id, name, subnet } = identityOf(snapshot, found);
+  if (subnet === null) throw new Error(`${name} holds no lease yet`);
+  return {
+    id,
+    name,
+    subnet,
+    address: parseAddress(text) !== null ? text : subnet.slice(0, subnet.indexOf("/")), // the device's: the first
+    endpoint: endpointOf(snapshot, found),
+    path: found.kind === "self" ? "none" : pathTo(snapshot, id).path,
+    self: found.kind === "self",
+  };
+}
+
+/** The paths to a node, best first, with what keeps each from being used. Throws a sentence when nobody is meant. */
+export function whyReport(snapshot: Snapshot, text: string): Why {
+  const found = find(snapshot, text);
+  if (found.kind === "peer") return whyPeer(snapshot, found.peer);
+  const identity = identityOf(snapshot, found);
+  if (found.kind === "self") {
+    return { ...identity, state: "self", path: "none", summary: selfSummary(snapshot), attempts: [] };
+  }
+  const path = staticPath(snapshot, found.lease);
+  return { ...identity, state: "alive", path: path.path, ...whyStatic(snapshot, found.lease, path) };
+}
+
+// ------------------------------------------------------------------------------------------------ who is meant
+
+function find(snapshot: Snapshot, text: string): Found {
+  const address = parseAddress(text);
+  const found = address !== null
+    ? holdersOf(snapshot, (subnet) => contains(subnet, address))
+    : [...called(snapshot, text), ...holdersOf(snapshot, text)];
+  const meant = notDead(found);
+  if (meant.length === 1) return meant[0]!;
+  if (meant.length === 0) throw new Error(unknownNode(snapshot, text, address !== null));
+  const names = meant.map((one) => {
+    const { id, name } = identityOf(snapshot, one);
+    return `${name} (${one.kind === "static" ? one.lease.subnet : id.slice(0, 8)})`;
+  }).join(", ");
+  throw new Error(`"${text}" is more than one node: ${names}; give what stands in parentheses instead`);
+}
+
+/** Ourselves and nodes, with or without a lease, by name or by a beginning of the id that is long enough. */
+function called({ view }: Snapshot, text: string): Found[] {
+  const means = (name: string, id: string) =>
+    name === text || (text.length >= 4 && id.startsWith(text.toLowerCase()));
+  const peers = view.peers.filter(({ name, id }) => means(name, id));
+  return [
+    ...means(view.own.name, view.own.id) ? [{ kind: "self" } as const] : [],
+    ...peers.map((peer) => ({ kind: "peer", peer } as const)),
+  ];
+}
+
+/** Who holds a lease that fits, or that is `wanted` by its subnet; a static peer also by key or name. */
+function holdersOf(
+  { view }: Snapshot,
+  wanted: string | ((subnet: NonNullable<ReturnType<typeof parsePrefix>>) => boolean),
+): Found[] {
+  const fits = (lease: LeaseView) => {
+    if (typeof wanted === "string") {
+      return lease.subnet === wanted ||
+        (lease.nodeId === null && [staticKey(lease), lease.name].includes(wanted));
+    }
+    const subnet = parsePrefix(lease.subnet);
+    return subnet !== null && wanted(subnet);
+  };
+  // A claim that lost its subnet to another, or a static peer that two nodes name, is one answer too many.
+  const leases = new Map(
+    view.leases.filter((lease) => lease.state !== "conflict" && fits(lease)).map((l) => [l.subnet, l]),
+  );
+  return [...leases.values()].flatMap((lease): Found[] => {
+    if (lease.nodeId === null) return [{ kind: "static", lease }];
+    if (lease.nodeId === view.own.id) return [{ kind: "self" }];
+    const peer = view.peers.find(({ id }) => id === lease.nodeId);
+    return peer === undefined ? [] : [{ kind: "peer", peer }];
+  });
+}
+
+/** A host that lost its state comes back as a new node: its living self is meant, where there is one. */
+function notDead(found: readonly Found[]): readonly Found[] {
+  const living = found.filter((one) => one.kind !== "peer" || one.peer.state !== "dead");
+  return living.length > 0 ? living : found;
+}
+
+function unknownNode({ view }: Snapshot, text: string, isAddress: boolean): string {
+  if (isAddress) {
+    const outer = view.peers.find((peer) => peer.endpoints.some((one) => isAt(one, text)));
+    if (outer !== undefined) {
+      return `No lease holds ${text}: it is the outer address of ${outer.name} (try: ovltun why ${outer.name})`;
+    }
+    return `No lease holds ${text}; ovltun leases shows who holds what`;
+  }
+  const names = [`${view.own.name} (this node)`, ...view.peers.map((peer) => peer.name)].join(", ");
+  return `No node is called "${text}"; known: ${names}`;
+}
+
+function isAt(endpoint: string, address: string): boolean {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "") === address;
+}
+
+function identityOf(
+  snapshot: Snapshot,
+  found: Found,
+): Pick<Why, "id" | "subnet"> & { node: string; name: string } {
+  switch (found.kind) {
+    case "self": {
+      const { id, name, subnet } = snapshot.view.own;
+      return { id, node: name, name, subnet };
+    }
+    case "peer": {
+      const { id, name, subnet } = found.peer;
+      return { id, node: name, name, subnet };
+    }
+    case "static": {
+      const { name, subnet } = found.lease;
+      return { id: staticKey(found.lease), node: name, name, subnet };
+    }
+  }
+}
+
+function endpointOf(snapshot: Snapshot, found: Found): string | null {
+  if (found.kind === "self") return null;
+  return found.kind === "peer" ? found.peer.endpoint : staticEndpoint(snapshot, found.lease);
+}
+
+// ------------------------------------------------------------------------------------------------------- why
+
+function selfSummary({ view: { own } }: Snapshot): string {
+  if (own.leaseState === "confirmed") return `${own.name} is this node; it holds ${own.subnet}`;
+  return `${own.name} is this node; its lease is not confirmed, the state is ${own.leaseState} (see: ovltun status)`;
+}
+
+function whyStatic(snapshot: Snapshot, lease: LeaseView, path: Path): Pick<Why, "summary" | "attempts"> {
+  if (path.path === "none") return { summary: `${lease.subnet}: no path; ${path.why}`, attempts: [] };
+  const endpoint = staticEndpoint(snapshot, lease);
+  return {
+    summary: `${lease.subnet}: by ${path.path} to ${endpoint}; ${path.why}`,
+    attempts: [{
+      path: path.path,
+      ok: true,
+      result: `${endpoint}: packets are sent there; whether they arrive, only ovltun ping tells`,
+      fix: null,
+    }],
+  };
+}
+
+function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
+  const path = pathTo(snapshot, peer.id);
+  const tunnel = peer.tried.map((tried): PathAttempt => ({
+    path: "tunnel",
+    ok: tried.endpoint === peer.endpoint && peer.state !== "dead",
+    result: `${tried.endpoint}: ${tried.outcome}`,
+    fix: tried.endpoint === peer.endpoint ? null : firewallHint(tried.endpoint, tried.outcome, peer.name),
+  }));
+  const direct: PathAttempt = {
+    path: "direct-route",
+    ok: path.path === "direct-route",
+    result: path.why,
+    fix: null,
+  };
+  return {
+    node: peer.name,
+    id: peer.id,
+    subnet: peer.subnet,
+    state: peer.state,
+    path: path.path,
+    summary: summary(peer, path),
+    // Without a link nobody has come as far as to think of a direct route.
+    attempts: peer.link === null ? tunnel : [direct, ...tunnel],
+  };
+}
+
+function summary(peer: PeerView, path: Path): string {
+  const lease = peer.subnet === null ? "; it holds no lease yet, so nothing is routed to it" : "";
+  if (path.path !== "none") return `${peer.name}: by ${path.path}${via(peer)}; ${path.why}${lease}`;
+  const where = peer.endpoints.length === 0
+    ? "it advertises no endpoint"
+    : `it advertises ${peer.endpoints.join(", ")}`;
+  return `${peer.name}: no path; ${path.why}; ${where}${lease}`;
+}
+
+function via(peer: PeerView): string {
+  return peer.endpoint === null ? "" : ` to ${peer.endpoint}`;
+}
+
+function firewallHint(endpoint: string, outcome: string, name: string): string | null {
+  if (outcome !== "no answer") return null;
+  const port = endpoint.slice(endpoint.lastIndexOf(":") + 1);
+  return `open ${port}/udp on ${name}, or start it with --peers <us>`;
+}

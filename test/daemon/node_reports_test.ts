@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NOTHING } from "../../src/control/reconcile.ts";
+import type { LeaseView, NodeView, PeerView } from "../../src/control/view.ts";
+import { resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
+import { leasesReport, peersReport, type Snapshot, statusReport } from "../../src/daemon/reports.ts";
+import { Counters } from "../../src/dataplane/counters.ts";
+
+const OWN = "a".repeat(64);
+const STATIC = "10.42.3.0/24";
+
+function peer(name: string, id: string, more: Partial<PeerView> = {}): PeerView {
+  return {
+    id: id.repeat(64),
+    name,
+    subnet: null,
+    state: "alive",
+    since: 0,
+    endpoint: null,
+    link: null,
+    lastHelloAt: null,
+    rttMs: null,
+    vtepMac: "",
+    endpoints: [],
+    tried: [],
+    version: "0.1.0",
+    ...more,
+  } as PeerView;
+}
+
+function lease(subnet: string, more: Partial<LeaseView>): LeaseView {
+  return {
+    subnet,
+    nodeId: null,
+    name: "",
+    state: "alive",
+    reserved: false,
+    endpoint: null,
+    vtepMac: null,
+    ...more,
+  };
+}
+
+const PEERS = [
+  peer("gamma", "c", { endpoints: ["192.168.1.12:8473"] }),
+  peer("beta", "b", { subnet: "10.42.9.0/24" }),
+  peer("beta", "d", { state: "dead" }),
+];
+const LEASES = [
+  lease(STATIC, { name: "static peer of gamma", state: "static", reserved: true }),
+  lease("10.42.7.0/24", { nodeId: OWN, name: "alpha", state: "confirmed" }),
+  lease("10.42.9.0/24", { nodeId: "b".repeat(64), name: "beta" }),
+];
+
+function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["wanted"]> = {}): Snapshot {
+  return {
+    view: {
+      own: {
+        id: OWN,
+        name: "alpha",
+        networkId: "",
+        leaseState: "confirmed",
+        subnet: "10.42.7.0/24",
+        address: "10.42.7.0",
+        vtepMac: "",
+        mesh: null,
+        endpoints: [],
+        waitingFor: [],
+        warnings: [],
+        rejected: 0,
+        startedAt: 0,
+        ...own,
+      },
+      peers: PEERS,
+      leases: LEASES,
+    },
+    wanted: { ...NOTHING, ...wanted },
+    counters: new Counters(),
+    slotOf: () => null,
+    device: "ovl0",
+    mtu: 1450,
+    offloads: { tso: true, uso: true, gso: true, gro: true },
+    underlay: [],
+    now: 0,
+    startedAt: 0,
+    pid: 1,
+    networkName: "ovltun",
+    troubles: [],
+  };
+}
+
+test("whyReport() and resolveReport() know this node, with and without a lease", () => {
+  for (const text of ["alpha", "aaaa", "10.42.7.200", "10.42.7.0/24"]) {
+    assert.match(whyReport(snapshot(), text).summary, /^alpha is this node; it holds 10\.42\.7\.0\/24$/);
+    assert.equal(resolveReport(snapshot(), text).self, true);
+  }
+  const joining = snapshot({ leaseState: "joining", subnet: null });
+  assert.match(whyReport(joining, "alpha").summary, /not confirmed, the state is joining/);
+  assert.throws(() => resolveReport(joining, "alpha"), /^Error: alpha holds no lease yet$/);
+});
+
+test("whyReport() tells of nodes without a lease and means the living one of a name", () => {
+  assert.match(whyReport(snapshot(), "gamma").summary, /it holds no lease yet, so nothing is routed to it/);
+  assert.equal(whyReport(snapshot(), "beta").id, "b".repeat(64));
+  assert.equal(whyReport(snapshot(), "dddd").state, "dead");
+});
+
+test("whyReport() says who is known where nobody is meant", () => {
+  assert.throws(
+    () => whyReport(snapshot(), "delta"),
+    /No node is called "delta"; known: alpha \(this node\), gamma/,
+  );
+  assert.throws(() => whyReport(snapshot(), "10.42.99.1"), /No lease holds 10\.42\.99\.1; ovltun leases/);
+  assert.throws(
+    () => whyReport(snapshot(), "192.168.1.12"),
+    /outer address of gamma \(try: ovltun why gamma\)/,
+  );
+});
+
+test("a static peer that another node names has no path here, and says who has", () => {
+  for (const text of ["static:10.42.3.0/24", STATIC, "10.42.3.9", "static peer of gamma"]) {
+    const why = whyReport(snapshot(), text);
+    assert.equal(why.path, "none");
+    assert.match(why.summary, /a static peer of gamma, reached only from there.*give --static-peer here too/);
+  }
+  assert.deepEqual(peersReport(snapshot()).map((p) => p.name), ["beta", "beta", "gamma", `static:${STATIC}`]);
+});
+
+test("a static peer that this node names shows where it is", () => {
+  const tunnel = {
+    encapsulation: "vxlan",
+    endpoint: "192.168.1.30:8472",
+    ownPort: "",
+    mtu: 1450,
+    sendIndex: 0,
+    receiveIndex: 0,
+    vni: 1,
+    mac: "02:00:00:00:00:03",
+  } as const;
+  const named = snapshot({}, {
+    tunnels: new Map([[`static:${STATIC}`, tunnel]]),
+    paths: new Map([[`static:${STATIC}`, { path: "kernel-vxlan", why: "it speaks VXLAN", mtu: 1450 }]]),
+  });
+  const shown = peersReport(named).at(-1)!;
+  assert.deepEqual([shown.endpoint, shown.path, shown.why], [
+    "192.168.1.30:8472",
+    "kernel-vxlan",
+    "it speaks VXLAN; not probed",
+  ]);
+  assert.equal(leasesReport(named)[0]!.vtepMac, "02:00:00:00:00:03");
+  assert.equal(whyReport(named, STATIC).attempts.length, 1);
+  assert.equal(resolveReport(named, STATIC).address, "10.42.3.0");
+  assert.equal(statusReport(named).counters["sent"], 0);
+});
