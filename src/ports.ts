@@ -167,6 +167,8 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /** The path to the peer in this slot takes less than we thought. */
+  | { readonly kind: "pathTooSmall"; readonly slot: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
   | { readonly kind: "offloadLost"; readonly offload: Offload; readonly errno: number }
   /** Somebody deleted the TUN device; the Worker has let go of it. */
@@ -243,6 +245,8 @@ export interface DatagramSocket {
   enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean;
   /** Sends what is queued. Returns how many datagrams the kernel refused. */
   flush(): number;
+  /** A peer whose path took no datagram as long as ours since the last question, or −1. */
+  tooLongFor(): number;
   /** Receives up to BATCH trains of datagrams into this socket's slots of the pool. Returns how many trains. */
   receive(): number;
   /** Where train `i` of the last receive begins. */

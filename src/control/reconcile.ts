@@ -13,6 +13,8 @@ import type { NodeView, PeerView } from "./view.ts";
 export interface HostFacts {
   /** MTU of the underlay interface. */
   readonly underlayMtu: number;
+  /** Largest outer packet that reaches this endpoint, bytes; at most `underlayMtu`. */
+  readonly pathMtu: (endpoint: string) => number;
   /** Index of the link on which this address is reachable without a gateway; null when it is not. */
   readonly onLink: (address: string) => number | null;
 }
@@ -90,7 +92,7 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     routes.push({ prefix: peer.subnet, peerKey: key });
     paths.set(key, staticPath(peer, tunnel));
   }
-  const deviceMtu = mtuOf(ENCAPSULATIONS[mesh.backend], underlayOf(view.own.endpoints), host);
+  const deviceMtu = mtuOf(ENCAPSULATIONS[mesh.backend], underlayOf(view.own.endpoints), host.underlayMtu);
   return {
     own: ownNetwork(view, mesh, deviceMtu),
     deviceMtu,
@@ -124,9 +126,9 @@ function socketsFor(mesh: MeshConfig, statics: readonly StaticPeer[]): Wanted["s
   return { vxlan: vxlan ? mesh.vxlanPort : null, flannel: statics.some((peer) => peer.backend === "udp") };
 }
 
-function mtuOf(encapsulation: Encapsulation, underlay: Underlay, host: HostFacts): number {
-  if (encapsulation === "none") return host.underlayMtu;
-  return overlayMtu(host.underlayMtu, OVERHEADS[encapsulation], underlay);
+function mtuOf(encapsulation: Encapsulation, underlay: Underlay, outerMtu: number): number {
+  if (encapsulation === "none") return outerMtu;
+  return overlayMtu(outerMtu, OVERHEADS[encapsulation], underlay);
 }
 
 function underlayOf(endpoints: readonly string[]): Underlay {
@@ -141,7 +143,7 @@ function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tunnel | n
     encapsulation,
     endpoint: encapsulation === "vxlan" ? withPort(peer.endpoint, mesh.vxlanPort) : peer.endpoint,
     ownPort: peer.endpoint,
-    mtu: mtuOf(encapsulation, underlayOf([peer.endpoint]), host),
+    mtu: mtuOf(encapsulation, underlayOf([peer.endpoint]), host.pathMtu(peer.endpoint)),
     sendIndex: peer.link.sendIndex,
     receiveIndex: peer.link.receiveIndex,
     vni: encapsulation === "vxlan" ? mesh.vni : 0,
@@ -166,7 +168,7 @@ function staticTunnel(peer: StaticPeer, mesh: MeshConfig, host: HostFacts): Tunn
     encapsulation,
     endpoint,
     ownPort: "",
-    mtu: mtuOf(encapsulation, underlayOf([endpoint]), host),
+    mtu: mtuOf(encapsulation, underlayOf([endpoint]), host.pathMtu(endpoint)),
     sendIndex: 0,
     receiveIndex: 0,
     vni: vxlan ? peer.vni ?? mesh.vni : 0,

@@ -196,6 +196,8 @@ class Daemon {
     if (this.#closing) return;
     if (event.kind === "datagram" || event.kind === "unknownIndex") {
       if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    } else if (event.kind === "pathTooSmall") {
+      this.#guard(() => this.#pathTooSmall(event.slot));
     } else if (event.kind === "offloadLost") {
       this.#lostOffloads.add(event.offload);
       logger.warn(
@@ -206,6 +208,18 @@ class Daemon {
     } else if (event.kind === "failed") {
       this.#fail(new Error(`The data plane failed: ${event.message}`));
     }
+  }
+
+  #pathTooSmall(slot: number): void {
+    const key = this.#feed.keyOf(slot);
+    const tunnel = key === null ? undefined : this.#wanted?.tunnels.get(key);
+    if (tunnel === undefined || !this.#underlay.learnPathMtu(tunnel.endpoint)) return;
+    this.#reconcile();
+    const mtu = key === null ? undefined : this.#wanted?.tunnels.get(key)?.mtu;
+    logger.info(`The path to ${tunnel.endpoint} takes packets of ${mtu} bytes`, {
+      path: tunnel.endpoint,
+      mtu,
+    });
   }
 
   #endpointsChanged(): void {

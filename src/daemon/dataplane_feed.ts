@@ -27,6 +27,12 @@ export class DataplaneFeed {
     return this.#slots.get(key) ?? null;
   }
 
+  /** The peer in a slot, or null. */
+  keyOf(slot: number): PeerKey | null {
+    for (const [key, held] of this.#slots) if (held === slot) return key;
+    return null;
+  }
+
   /** Posts whatever differs from the last time. */
   apply(wanted: Wanted): void {
     this.#setOwn(wanted.own ?? NO_NETWORK);

@@ -2,8 +2,11 @@
 import type { HostFacts } from "../control/reconcile.ts";
 import { advertisedAddresses, isOnLink, underlayMtu } from "../host/underlay.ts";
 import type { HostNetwork } from "../ports.ts";
+import { pathMtu } from "../sys/path_mtu.ts";
 import { SysError } from "../sys/sys_error.ts";
+import { systemClock } from "../sys/system.ts";
 import { formatEndpoint, parseAddress } from "../wire/address.ts";
+import { PathMtus } from "./path_mtus.ts";
 
 export interface UnderlayOptions {
   /** `--iface`, or null. */
@@ -22,6 +25,7 @@ export class Underlay {
   #addresses: readonly string[];
   #mtu = DEFAULT_MTU;
   #trouble: string | null = null;
+  readonly #paths = new PathMtus();
   /** What `--advertise` resolves to, endpoints. */
   advertised: readonly string[] = [];
   /** What `--peers` resolves to, endpoints. */
@@ -51,8 +55,15 @@ export class Underlay {
     this.#mtu = underlayMtu(this.#net, this.#current()) ?? this.#mtu;
     return {
       underlayMtu: this.#mtu,
+      pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
       onLink: (address) => isOnLink(this.#net, address)?.link ?? null,
     };
+  }
+
+  /** Asks the kernel what fits on the way to an endpoint. True when that is news. */
+  learnPathMtu(endpoint: string): boolean {
+    const mtu = pathMtu(endpoint);
+    return mtu !== null && this.#paths.learn(endpoint, mtu, systemClock.now());
   }
 
   /** The addresses of now, or while `--iface` has none the last ones. */

@@ -84,10 +84,18 @@ export function send(
 export function flushSockets(plane: Plane): void {
   const { own, vxlan, flannel } = plane.sockets;
   let refused = 0;
-  if (own !== null) refused += own.flush();
-  if (vxlan !== null) refused += vxlan.flush();
-  if (flannel !== null) refused += flannel.flush();
+  if (own !== null) refused += flush(plane, own);
+  if (vxlan !== null) refused += flush(plane, vxlan);
+  if (flannel !== null) refused += flush(plane, flannel);
   if (refused > 0) plane.counters.add(SEND_FAILED, refused);
   plane.fragments = 0;
   plane.headers = 0;
+}
+
+function flush(plane: Plane, socket: DatagramSocket): number {
+  const refused = socket.flush();
+  if (refused === 0) return 0;
+  const slot = socket.tooLongFor();
+  if (slot >= 0 && plane.unknownLimit.take(plane.now)) plane.handUp({ kind: "pathTooSmall", slot });
+  return refused;
 }

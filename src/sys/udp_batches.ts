@@ -21,7 +21,7 @@ import { parseEndpoint } from "../wire/address.ts";
 import { putU16le, putU32le, putU64le, u16le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { encodeSockaddr, sameSockaddr, SOCKADDR_ROOM, sockaddrLength, sockaddrText } from "./sockaddr.ts";
-import { EAGAIN, EINTR, EINVAL, EIO, SysError } from "./sys_error.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, SysError } from "./sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 
@@ -93,6 +93,7 @@ export class UdpBatches implements DatagramSocket {
   #gso: boolean;
   readonly #onLost: (errno: number) => void;
   #overflows = 0;
+  #tooLongFor = -1;
 
   /** `onLost` is told the errno with which the kernel refused the first train; single datagrams go on. */
   constructor(
@@ -236,7 +237,10 @@ export class UdpBatches implements DatagramSocket {
         if (this.#gso) this.#onLost(errno);
         this.#gso = false;
         refused += this.#sendSingly(m, first, end);
-      } else refused += end - first;
+      } else {
+        if (errno === EMSGSIZE) this.#tooLongFor = this.#slotOf[first]!;
+        refused += end - first;
+      }
       m++;
     }
     return refused;
@@ -250,6 +254,12 @@ export class UdpBatches implements DatagramSocket {
       if (this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, 1, 0) < 0) refused++;
     }
     return refused;
+  }
+
+  tooLongFor(): number {
+    const slot = this.#tooLongFor;
+    this.#tooLongFor = -1;
+    return slot;
   }
 
   // ----------------------------------------------------------------------------------------------- receiving

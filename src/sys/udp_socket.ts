@@ -17,7 +17,12 @@ const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_RXQ_OVFL = 40;
+const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+/** Don't Fragment, and the kernel's own path MTU is obeyed: what is too long comes back as EMSGSIZE. */
+const PMTUDISC_DO = 2;
 const IPV6_V6ONLY = 26;
 const MSG_DONTWAIT = 0x40;
 /** Socket buffers, bytes; published gains of 30 % over the default. */
@@ -54,6 +59,8 @@ export function openUdp(port: number, flag = "--port"): OpenedSocket {
     setInt(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES);
   }
   setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO);
+  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO);
   const name = new Uint8Array(new ArrayBuffer(SOCKADDR_ROOM));
   encodeSockaddr(name, 0, family, { address: anyAddress(family), port });
   if (c.bind(fd, name, sockaddrLength(family)) < 0) {

@@ -6,7 +6,11 @@ import { reconcile } from "../../src/control/reconcile.ts";
 import type { NodeView, PeerView } from "../../src/control/view.ts";
 import { settingsFor } from "../sim/world.ts";
 
-const HOST = { underlayMtu: 1500, onLink: (a: string) => (a.startsWith("192.168.1.") ? 3 : null) };
+const HOST = {
+  underlayMtu: 1500,
+  pathMtu: () => 1500,
+  onLink: (a: string) => (a.startsWith("192.168.1.") ? 3 : null),
+};
 
 function peer(change: Partial<PeerView> = {}): PeerView {
   return {

@@ -95,6 +95,10 @@ export class MemorySocket implements DatagramSocket {
     return bytes;
   }
 
+  tooLongFor(): number {
+    return -1;
+  }
+
   receive(): number {
     this.#received = this.arriving.splice(0, BATCH);
     this.#received.forEach(({ bytes }, i) => {
