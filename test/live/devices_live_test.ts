@@ -1,9 +1,7 @@
 // The real devices under the data plane, without a daemon: a TUN queue whose other end is the kernel, and UDP
 // batches between real sockets. Everything is opened inside a network namespace and used from outside.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import process from "node:process";
-import { test } from "node:test";
+import { readFileSync } from "node:fs";
 import {
   CHECKSUM_COMPLETE,
   CHECKSUM_PARTIAL,
@@ -13,133 +11,19 @@ import {
 import { Counters } from "../../src/dataplane/counters.ts";
 import { outboundBatch } from "../../src/dataplane/outbound.ts";
 import { createPlane } from "../../src/dataplane/plane.ts";
-import { createPool, packetAt, socketSlots, TUN_SLOTS } from "../../src/dataplane/pool.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
 import { OWN_SLOT } from "../../src/dataplane/route_table.ts";
-import { BATCH, type PacketPool, type SocketRole, VNET_LEN } from "../../src/ports.ts";
+import { BATCH, VNET_LEN } from "../../src/ports.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";
-import { openHostNetwork } from "../../src/sys/host_network.ts";
-import { closeDescriptor } from "../../src/sys/libc.ts";
-import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
-import { type OpenedTun, openTun, TunQueue } from "../../src/sys/tun.ts";
-import { UdpBatches, type UdpOffloads } from "../../src/sys/udp_batches.ts";
-import { type OpenedSocket, openUdp, sendDatagram } from "../../src/sys/udp_socket.ts";
+import { openTun, type TunQueue } from "../../src/sys/tun.ts";
+import { sendDatagram } from "../../src/sys/udp_socket.ts";
 import { parsePrefix } from "../../src/wire/address.ts";
 import { bytesOf, ipv4, naiveSum, sourceOf, type Sum, tcp, udp } from "../dataplane/packets.ts";
 import { randomBytes, seeded } from "../wire/seeded.ts";
+import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, receiveAll, until, WAIT_MS, type Wires } from "./wires.ts";
 
 const random = seeded(1);
-const DEVICE = "ovltest0";
-const HOST = "10.42.1.0";
-const HOST6 = "fd42:1::1";
-const FAR = "10.42.2.9";
-const FAR6 = "fd42:2::9";
-const WAIT_MS = 2000;
-const SINGLE: UdpOffloads = { gso: false, gro: false };
-
-function reasonToSkip(): string | false {
-  if (process.env.CI) return false;
-  if (process.getuid?.() !== 0) return "needs root";
-  return existsSync("/dev/net/tun") ? false : "needs /dev/net/tun";
-}
-
-/** What a test opens; everything is closed after it. */
-class Wires {
-  readonly namespace: Namespace = createNamespace();
-  readonly pool: PacketPool = createPool();
-  readonly #descriptors: number[] = [];
-  /** Why sockets gave up sending trains. */
-  readonly lost: number[] = [];
-
-  constructor() {
-    this.pool.bytes.fill(0xa5, 0, packetAt(BATCH));
-  }
-
-  in<T>(fn: () => T): T {
-    return inNamespace(this.namespace, fn);
-  }
-
-  tun(name = DEVICE): OpenedTun {
-    const opened = this.in(() => openTun(name));
-    this.#descriptors.push(opened.fd);
-    return opened;
-  }
-
-  /** The device up, with our addresses and the overlay's routes, as a daemon would have it. */
-  tunUp(pool = this.pool): TunQueue {
-    const { fd, name } = this.tun();
-    this.in(() => {
-      const net = openHostNetwork();
-      const { index: link } = net.links().find((candidate) => candidate.name === name)!;
-      net.addAddress({ link, address: HOST, prefixLength: 32, scope: 0 });
-      net.setLink(link, { up: true, mtu: 1400 });
-      net.addAddress({ link, address: HOST6, prefixLength: 64, scope: 0 });
-      const common = {
-        type: "unicast",
-        gateway: null,
-        link,
-        metric: 0,
-        protocol: 4,
-        table: 254,
-        source: null,
-        onlink: false,
-        scope: 253,
-      } as const;
-      net.addRoute({ ...common, destination: "10.42.0.0/16" });
-      net.addRoute({ ...common, destination: "fd42::/16", scope: 0, metric: 1024 });
-      net.close();
-    });
-    until("the IPv6 address to settle", () => this.in(settled) ? true : null);
-    return new TunQueue(fd, pool);
-  }
-
-  udp(port: number): OpenedSocket {
-    const opened = this.in(() => openUdp(port));
-    this.#descriptors.push(opened.fd);
-    return opened;
-  }
-
-  batches(port: number, role: SocketRole, offloads = SINGLE): UdpBatches {
-    return this.over(this.udp(port), role, offloads);
-  }
-
-  over(socket: OpenedSocket, role: SocketRole, offloads = SINGLE): UdpBatches {
-    return new UdpBatches(socket, this.pool, socketSlots(role), offloads, (errno) => this.lost.push(errno));
-  }
-
-  close(): void {
-    for (const fd of this.#descriptors) closeDescriptor(fd);
-    this.namespace.close();
-  }
-}
-
-function liveTest(name: string, fn: (wires: Wires) => void): void {
-  const skip = reasonToSkip();
-  test(skip === false ? name : `${name} (skipped: ${skip})`, { skip }, () => {
-    const wires = new Wires();
-    try {
-      fn(wires);
-    } finally {
-      wires.close();
-    }
-  });
-}
-
-/** Asks until the answer is not null. */
-function until<T>(what: string, ask: () => T | null): T {
-  const end = performance.now() + WAIT_MS;
-  const epoll = new Epoll();
-  try {
-    while (performance.now() < end) {
-      const answer = ask();
-      if (answer !== null) return answer;
-      epoll.wait(1);
-    }
-  } finally {
-    epoll.close();
-  }
-  throw new Error(`Waited ${WAIT_MS} ms for ${what}`);
-}
 
 /** Gives the kernel a packet from the overlay; returns the errno. */
 function write(wires: Wires, tun: TunQueue, packet: Uint8Array, checksum: number): number {
@@ -160,12 +44,6 @@ function readPacket(wires: Wires, tun: TunQueue, wanted: (packet: Uint8Array) =>
   });
 }
 
-/** Whether no IPv6 address of this thread's namespace is tentative (IFA_F_TENTATIVE); the kernel decides it later. */
-function settled(): boolean {
-  const lines = readFileSync("/proc/thread-self/net/if_inet6", "utf8").trim().split("\n");
-  return lines.every((line) => (parseInt(line.split(/ +/)[4]!, 16) & 0x40) === 0);
-}
-
 /** InDestUnreachs of this thread's namespace: ICMP errors that passed the kernel's checks. */
 function unreachablesReceived(): number {
   const lines = readFileSync("/proc/thread-self/net/snmp", "utf8").split("\n").filter((line) =>
@@ -173,20 +51,6 @@ function unreachablesReceived(): number {
   );
   const column = lines[0]!.split(" ").indexOf("InDestUnreachs");
   return Number(lines[1]!.split(" ")[column]);
-}
-
-/** Everything that waits on a socket: what it says and where from. */
-function receiveAll(wires: Wires, socket: UdpBatches, count: number): { bytes: Uint8Array; from: string }[] {
-  const all: { bytes: Uint8Array; from: string }[] = [];
-  until(`${count} datagrams`, () => {
-    const got = socket.receive();
-    for (let i = 0; i < got; i++) {
-      const at = socket.position(i);
-      all.push({ bytes: wires.pool.bytes.slice(at, at + socket.length(i)), from: socket.source(i) });
-    }
-    return all.length >= count ? all : null;
-  });
-  return all;
 }
 
 liveTest("the kernel answers an ICMP echo that was written to TUN", (wires) => {
