@@ -9,12 +9,11 @@ import process from "node:process";
 import { type Release, SOCKET_NAME } from "../api/schema.ts";
 import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { type Config, DEFAULT_VXLAN_PORT } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
-import { describeOverlap, overlappingRoute, randomNetwork } from "../host/overlap.ts";
-import { ROUTE_PROTOCOL } from "../host/owned.ts";
+import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
@@ -25,13 +24,15 @@ import { DataplaneFeed } from "./dataplane_feed.ts";
 import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
-import { configureLog, type LogFields, logger, LogLimit } from "./log.ts";
+import { configureLog, type LogFields, logger } from "./log.ts";
+import { refuseOverlap } from "./overlap_check.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
-import { Sockets } from "./sockets.ts";
+import { expectedSockets, Sockets } from "./sockets.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
+import { Troubles } from "./troubles.ts";
 import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 import { WorkerHandle } from "./worker_handle.ts";
@@ -39,8 +40,6 @@ import { WorkerHandle } from "./worker_handle.ts";
 const TICK_MS = 100;
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
-/** What cannot be done on the host is told this often. */
-const TROUBLE_AGAIN_MS = 60_000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 
@@ -76,9 +75,7 @@ class Daemon {
   readonly #leaseChanges: LeaseChange[] = [];
   #networkChecked = false;
   #lastHostCheck = 0;
-  /** What could not be done on the host at the last check, sentences. */
-  #troubles: readonly string[] = [];
-  readonly #troubleLog = new LogLimit(TROUBLE_AGAIN_MS);
+  readonly #troubles = new Troubles();
   #exitCode = 0;
   #leaving = false;
   /** Everything is being taken away: nothing may be put up again. */
@@ -109,7 +106,7 @@ class Daemon {
     cleanups.add(() => this.#keeper?.close());
     cleanups.add(() => this.#worker.stop());
     this.#sockets = new Sockets(this.#worker.mailbox, config.port);
-    this.#sockets.ensure(this.#expectedSockets());
+    this.#sockets.ensure(expectedSockets(config, this.#state.stored?.mesh ?? null));
     this.#feed = new DataplaneFeed(this.#worker.mailbox);
     this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
@@ -124,18 +121,6 @@ class Daemon {
     cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
-  }
-
-  /** What we know to need before there is a mesh: a taken port is told before anything is founded. */
-  #expectedSockets(): Wanted["sockets"] {
-    const { backend, vxlanPort, staticPeers } = this.#config;
-    const mesh = this.#state.stored?.mesh;
-    const vxlan = (mesh?.backend ?? backend) === "vxlan" ||
-      staticPeers.some((peer) => peer.backend === "vxlan");
-    return {
-      vxlan: vxlan ? mesh?.vxlanPort ?? vxlanPort ?? DEFAULT_VXLAN_PORT : null,
-      flannel: staticPeers.some((peer) => peer.backend === "udp"),
-    };
   }
 
   #startControl(): void {
@@ -286,19 +271,9 @@ class Daemon {
     this.#wanted = wanted;
     this.#sockets.ensure(wanted.sockets);
     this.#feed.apply(wanted);
-    this.#tellHost(this.#keeper.apply(wanted));
+    const lines = this.#keeper.apply(wanted);
+    this.#troubles.tell(lines, [this.#underlay.trouble, this.#state.retry()], this.#lastHostCheck);
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
-  }
-
-  /** What was done is told once; what could not be, from time to time and in the status. */
-  #tellHost(lines: readonly string[]): void {
-    const failed = lines.filter((line) => line.startsWith("Cannot"));
-    for (const line of lines) if (!failed.includes(line)) logger.info(line);
-    const others = [this.#underlay.trouble, this.#state.retry()].filter((line) => line !== null);
-    this.#troubles = [...failed, ...others];
-    for (const line of this.#troubles) {
-      if (this.#troubleLog.admit(line, this.#lastHostCheck) !== null) logger.warn(line);
-    }
   }
 
   #announceReady(wanted: Wanted): void {
@@ -328,13 +303,7 @@ class Daemon {
   }
 
   #refuseOverlap(network: string): void {
-    const links = this.#net.links();
-    const route = overlappingRoute(this.#net.routes(), this.#net.addresses(), network, {
-      protocol: ROUTE_PROTOCOL,
-      device: links.find((link) => link.name === this.#config.device)?.index ?? null,
-      subnet: this.#state.stored?.claim?.subnet ?? null,
-    });
-    if (route !== null) throw new ConfigError("network", describeOverlap(network, route, links));
+    refuseOverlap(this.#net, network, this.#config.device, this.#state.stored?.claim?.subnet ?? null);
   }
 
   // ------------------------------------------------------------------------------------------- what is told
@@ -363,7 +332,7 @@ class Daemon {
       startedAt: this.#startedAt,
       pid: process.pid,
       networkName: this.#config.networkName,
-      troubles: this.#troubles,
+      troubles: this.#troubles.now,
     };
   }
 

@@ -1,5 +1,7 @@
 /** The UDP sockets of a daemon: our own port from the start, VXLAN's and flannel's once they are wanted. */
 import { DEFAULT_FLANNEL_PORT } from "../config/config.ts";
+import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../config/config.ts";
+import type { MeshConfig } from "../control/settings.ts";
 import type { Wanted } from "../control/reconcile.ts";
 import type { Mailbox, SocketRole } from "../ports.ts";
 import { closeDescriptor } from "../sys/libc.ts";
@@ -28,7 +30,7 @@ export class Sockets {
       this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
     }
     if (sockets.flannel && !this.#open.has("flannel")) {
-      this.#attach("flannel", DEFAULT_FLANNEL_PORT, "--static-peer port");
+      this.#attach("flannel", DEFAULT_DEFAULT_FLANNEL_PORT, "--static-peer port");
     }
   }
 
@@ -44,4 +46,15 @@ export class Sockets {
     for (const { fd } of this.#open.values()) closeDescriptor(fd);
     this.#open.clear();
   }
+}
+
+/** What we know to need before there is a mesh: a taken port is told before anything is founded. */
+export function expectedSockets(config: Config, mesh: MeshConfig | null): Wanted["sockets"] {
+  const { backend, vxlanPort, staticPeers } = config;
+  const vxlan = (mesh?.backend ?? backend) === "vxlan" ||
+    staticPeers.some((peer) => peer.backend === "vxlan");
+  return {
+    vxlan: vxlan ? mesh?.vxlanPort ?? vxlanPort ?? DEFAULT_VXLAN_PORT : null,
+    flannel: staticPeers.some((peer) => peer.backend === "udp"),
+  };
 }
