@@ -1,5 +1,4 @@
 /** The UDP sockets of a daemon: our own port from the start, VXLAN's and flannel's once they are wanted. */
-import { DEFAULT_FLANNEL_PORT } from "../config/config.ts";
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../config/config.ts";
 import type { MeshConfig } from "../control/settings.ts";
 import type { Wanted } from "../control/reconcile.ts";
@@ -30,7 +29,7 @@ export class Sockets {
       this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
     }
     if (sockets.flannel && !this.#open.has("flannel")) {
-      this.#attach("flannel", DEFAULT_DEFAULT_FLANNEL_PORT, "--static-peer port");
+      this.#attach("flannel", DEFAULT_FLANNEL_PORT, "--static-peer port");
     }
   }
 

@@ -102,14 +102,28 @@ export async function iperf(
   return end.sum_received.bits_per_second / 1e6;
 }
 
-/** Sends `bytes` over TCP from one host to an address of another, and compares what left with what came. */
-export async function transfer(from: Host, to: Host, address: string, bytes: number): Promise<void> {
+/** Where processes run: a host, or a container on one. */
+export type Place = Pick<Host, "name" | "spawn" | "run">;
+
+/**
+ * Sends `bytes` over TCP from one place to an address of another, and compares what left with what came; `small`:
+ * in random small writes.
+ */
+export async function transfer(
+  from: Place,
+  to: Place,
+  address: string,
+  bytes: number,
+  small = false,
+): Promise<void> {
+  const timeoutMs = 15_000 + bytes / 20_000;
   const program = [COMMANDS.bun[0]!, join(TOP, "test/live/transfer.ts")];
   const child = to.spawn([...program, "serve", address, "5300"]);
   const listening = new Promise((resolve) => child.stdout!.once("data", resolve));
-  const received = collect(child, { timeoutMs: 20_000 });
+  const received = collect(child, { timeoutMs: timeoutMs + 5000 });
   await Promise.race([listening, received]);
-  const sent = await from.run([...program, "send", address, "5300", `${bytes}`], { timeoutMs: 15_000 });
+  const send = [...program, "send", address, "5300", `${bytes}`, ...(small ? ["small"] : [])];
+  const sent = await from.run(send, { timeoutMs });
   if (sent.code !== 0) child.kill("SIGKILL");
   const arrived = (await received).stdout.split("\n")[1];
   assert.equal(arrived, sent.stdout.trim(), `${from.name} → ${address}, ${bytes} bytes ${sent.stderr}`);

@@ -1,12 +1,12 @@
 /**
  * A TCP transfer whose content is checked: `serve ADDRESS PORT` receives one connection, `send ADDRESS PORT
- * BYTES` sends pseudo-random bytes; both print how many and their SHA-256. Run by the live tests, inside hosts.
+ * BYTES [small]` sends pseudo-random bytes; both print how many and their SHA-256. Run by the live tests, inside hosts.
  */
 import { createHash } from "node:crypto";
 import { createConnection, createServer, type Socket } from "node:net";
 import process from "node:process";
 
-const [role, address, port, bytes] = process.argv.slice(2);
+const [role, address, port, bytes, small] = process.argv.slice(2);
 
 function report(count: number, digest: string): void {
   process.stdout.write(JSON.stringify({ bytes: count, sha256: digest }) + "\n");
@@ -39,7 +39,13 @@ async function send(socket: Socket, total: number): Promise<void> {
     const chunk = new Uint8Array(words.buffer).subarray(0, total - sent);
     sent += chunk.length;
     hash.update(chunk);
-    if (!socket.write(chunk)) await new Promise((resolve) => socket.once("drain", resolve));
+    for (let at = 0; at < chunk.length;) {
+      const end = small === undefined ? chunk.length : at + 1 + Math.floor(Math.random() * 3000);
+      if (!socket.write(chunk.subarray(at, end))) {
+        await new Promise((resolve) => socket.once("drain", resolve));
+      }
+      at = end;
+    }
   }
   report(total, hash.digest("hex"));
   socket.end();
@@ -52,6 +58,9 @@ if (role === "serve") {
   });
   server.listen(Number(port), address, () => process.stdout.write("listening\n"));
 } else {
-  const socket = createConnection(Number(port), address, () => send(socket, Number(bytes)));
+  const socket = createConnection(Number(port), address, () => {
+    socket.setNoDelay(small !== undefined);
+    void send(socket, Number(bytes));
+  });
   socket.resume();
 }
