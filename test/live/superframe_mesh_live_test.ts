@@ -10,8 +10,9 @@ import { collect, COMMANDS, type Host, TOP } from "./host.ts";
 import { figure, iperf, liveTest, type Place, startMesh, transfer, withHosts } from "./mesh.ts";
 
 const LONG = process.env.OVLTUN_LONG === "1";
-const BYTES = LONG ? 1_000_000_000 : 100_000_000;
-const FLOWS = LONG ? 10_000 : 1000;
+const BYTES = LONG ? 1_000_000_000 : 50_000_000;
+/** Four ways a backend. */
+const FLOWS = LONG ? 2500 : 500;
 const TSHARK = ["/usr/bin/tshark", "/usr/sbin/tshark"].find((path) => existsSync(path));
 const CHECKED = ["ip", "tcp", "udp"].map((name) => `-o ${name}.check_checksum:TRUE`).join(" ");
 
@@ -173,8 +174,10 @@ liveTest("on the wire of the vxlan backend every checksum is right, inner ones i
       assert.ok(udp.length > 3000, `${udp.length} UDP datagrams`);
       const unproven = await read("vxlan && tcp && !(tcp.checksum.status == 1)");
       assert.deepEqual(unproven.slice(0, 5), []);
+      // Not _ws.malformed: random payload looks like many a protocol.
       const wrong = await read(
-        "ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || _ws.malformed",
+        "ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || " +
+          "(udp.port == 8472 && !vxlan)",
       );
       assert.deepEqual(wrong.slice(0, 5), []);
       figure(`captured: ${tcp.length} TCP segments, ${udp.length} UDP datagrams, every checksum right`);
