@@ -95,11 +95,22 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
   }
   if (count > 0) {
     plane.coalescer.flush();
-    const refused = socket.flush(); // answers to probes and ARP
-    if (refused > 0) plane.counters.add(SEND_FAILED, refused);
+    flushAnswers(plane, socket);
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
   }
   return count;
+}
+
+/** Queues what answers a datagram, where that lay. A batch of trains may hold more questions than the queue answers. */
+function answer(plane: Plane, socket: DatagramSocket, slot: number, at: number, length: number): void {
+  if (socket.enqueue(slot, at, length, 0, 0)) return;
+  flushAnswers(plane, socket);
+  socket.enqueue(slot, at, length, 0, 0);
+}
+
+function flushAnswers(plane: Plane, socket: DatagramSocket): void {
+  const refused = socket.flush();
+  if (refused > 0) plane.counters.add(SEND_FAILED, refused);
 }
 
 function overflows(plane: Plane): number {
@@ -167,7 +178,7 @@ function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: numbe
     return NO_SESSION;
   }
   if (!socket.isFrom(i, slot, true)) return WRONG_ENDPOINT;
-  socket.enqueue(slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!), 0, 0);
+  answer(plane, socket, slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!));
   return PROBE_ANSWERED;
 }
 
@@ -221,7 +232,7 @@ function answerArp(
   b.copyWithin(frame, frame + MAC_LEN, frame + 2 * MAC_LEN);
   putMac(b, frame + MAC_LEN, plane.ownMac);
   encodeArpReply(b, arp, b, arp, plane.ownMac);
-  socket.enqueue(slot, frame - VXLAN_LEN, VXLAN_LEN + ETHERNET_LEN + ARP_LEN, 0, 0);
+  answer(plane, socket, slot, frame - VXLAN_LEN, VXLAN_LEN + ETHERNET_LEN + ARP_LEN);
   return ARP_ANSWERED;
 }
 

@@ -234,9 +234,7 @@ export class UdpBatches implements DatagramSocket {
       const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
       // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
       if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
-        if (this.#gso) this.#onLost(errno);
-        this.#gso = false;
-        refused += this.#sendSingly(m, first, end);
+        refused += this.#sendSingly(m, first, end, errno);
       } else {
         if (errno === EMSGSIZE) this.#tooLongFor = this.#slotOf[first]!;
         refused += end - first;
@@ -246,12 +244,25 @@ export class UdpBatches implements DatagramSocket {
     return refused;
   }
 
-  /** The datagrams of a refused train one by one. Uses message `m` for each. */
-  #sendSingly(m: number, first: number, end: number): number {
+  /**
+   * The datagrams of a train refused with `errno`, one by one. When the first leaves, it was the train that the
+   * kernel did not want; else the path takes no such datagram (before 6.14 that is EINVAL for trains, too). Uses
+   * message `m` for each.
+   */
+  #sendSingly(m: number, first: number, end: number, errno: number): number {
     let refused = 0;
-    for (let d = first; d < end; d++) {
+    for (let d = first; d < end;) {
       this.#layOut(m, d, d + 1);
-      if (this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, 1, 0) < 0) refused++;
+      if (this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, 1, 0) < 0) {
+        const why = this.#libc.errno();
+        if (why === EINTR) continue;
+        if (why === EMSGSIZE) this.#tooLongFor = this.#slotOf[d]!;
+        refused++;
+      } else if (d === first && this.#gso) {
+        this.#gso = false;
+        this.#onLost(errno);
+      }
+      d++;
     }
     return refused;
   }

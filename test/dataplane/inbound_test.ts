@@ -206,6 +206,34 @@ test("a whole batch of probes is answered, each with its own nonce; refused answ
   );
 });
 
+test("every probe of a train is answered, also when the queue is shorter than the train", () => {
+  const f = fix.fixture();
+  f.sockets.own.capacity = 10;
+  const probes = Array.from({ length: 60 }, (_, i) => {
+    const probe = PROBE.slice();
+    probe[8] = i;
+    return probe;
+  });
+  f.sockets.own.arrive(bytesOf(...probes), DATA_PEER, PROBE.length);
+  f.dataPlane.pump("own", 1000);
+  assert.deepEqual(f.counts(), { "probe-answered": 60 });
+  assert.deepEqual(f.sockets.own.sent.map(({ bytes }) => bytes[8]), probes.map((probe) => probe[8]));
+});
+
+test("a train of data, probes and gossip is taken apart datagram by datagram, the last one short", () => {
+  const f = fix.fixture();
+  const packet = udp(FROM_DATA, randomBytes(random, 100));
+  const whole = data(packet);
+  const probe = bytesOf(PROBE, new Uint8Array(whole.length - PROBE.length));
+  const gossip = bytesOf([0x21], new Uint8Array(whole.length - 1));
+  f.sockets.own.arrive(bytesOf(whole, probe, gossip, whole, [0x21, 7]), DATA_PEER, whole.length);
+  f.dataPlane.pump("own", 1000);
+  assert.deepEqual(f.counts(), { delivered: 2, "probe-answered": 1, "handed-up": 2 });
+  assert.equal(f.sockets.own.sent.length, 1);
+  const handed = f.events.map((event) => event.kind === "datagram" ? event.bytes : null);
+  assert.deepEqual(handed, [gossip, Uint8Array.of(0x21, 7)]);
+});
+
 test("hello, gossip, handshakes and answered probes are handed up as copies", () => {
   const f = fix.fixture();
   const answer = PROBE.slice();
