@@ -122,6 +122,9 @@ class StillSocket implements DatagramSocket {
   overflows(): number {
     return 0;
   }
+  tooLongFor(): number {
+    return -1;
+  }
 }
 
 function putPacket(b: Uint8Array, at: number, source: number, destination: number): void {

@@ -1,0 +1,131 @@
+/**
+ * One round of one system, in this order: it is started in two new hosts and warmed up; memory and pings at rest;
+ * TCP with one stream and with four; UDP floods of large and of small packets; pings beside 80 % of the UDP rate
+ * and beside a flood; memory again.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Figures } from "./figures.ts";
+import { Pair } from "./hosts.ts";
+import type { System, Tunnel } from "./systems.ts";
+import { awaitAnswer, ping, tcp, udp } from "./traffic.ts";
+import { residentMb, type Usage, usageBetween, usageOf } from "./usage.ts";
+
+const START_MS = 20_000;
+const REST_MS = 1000;
+const IDLE_PINGS = 1000;
+/** Long enough for ping's 2 ms, within the transfer beside it. */
+const BESIDE_SECONDS = 4;
+const BESIDE_PINGS = 1200;
+const BESIDE_REST_MS = 800;
+const LARGE = 1300;
+const SMALL = 64;
+const LOAD = 0.8;
+
+/** The hosts of the round that runs, for whoever must stop it. */
+let current: Pair | null = null;
+let stopped = false;
+
+/** Ends the round that runs, and every later one at its start. */
+export async function stopMeasuring(): Promise<void> {
+  stopped = true;
+  await current?.close();
+}
+
+/** Throws when the system does not start or does not answer. */
+export async function measure(system: System, seconds: number): Promise<Figures> {
+  if (stopped) throw new Error("Stopped");
+  const pair = current = new Pair();
+  try {
+    await pair.open();
+    const tunnel = await system.start(pair);
+    try {
+      await awaitAnswer(pair, tunnel.target, START_MS);
+    } catch (cause) {
+      const logs = tunnel.processes.map((running) => running.log()).filter((log) => log !== "");
+      throw new Error([`${system.name} does not answer`, ...logs].join("\n"), { cause });
+    }
+    return await figures(pair, tunnel, seconds);
+  } finally {
+    await pair.close();
+    current = null;
+  }
+}
+
+async function figures(pair: Pair, { target, processes }: Tunnel, seconds: number): Promise<Figures> {
+  const pids = processes.map((running) => running.pid);
+  await tcp(pair, target, 1, 1);
+  await sleep(REST_MS);
+  const began = usageOf(pids);
+  const idleResidentMb = residentMb(pids);
+  const idle = await ping(pair, target, IDLE_PINGS);
+  const tcp1 = await costed(pids, () => tcp(pair, target, seconds, 1));
+  const tcp4 = await costed(pids, () => tcp(pair, target, seconds, 4));
+  const large = await costed(pids, () => udp(pair, target, seconds, { length: LARGE }));
+  const small = await costed(pids, () => udp(pair, target, seconds, { length: SMALL }));
+  const capacity = large.result?.mbit;
+  const loaded = capacity === undefined ? null : await pingBeside(pair, target, capacity * LOAD);
+  const flooded = await pingBeside(pair, target);
+  const loadedResidentMb = residentMb(pids);
+  const all = usageBetween(began, usageOf(pids));
+  return {
+    tcp1Mbit: tcp1.result?.mbit ?? null,
+    tcp1RetransmitsPerGb: perGb(tcp1.result?.retransmits, tcp1.result),
+    tcp1TunnelCpuPerGb: tunnelCpuPerGb(pids, tcp1),
+    tcp1MachineCpuPerGb: perGb(tcp1.usage.busySeconds, tcp1.result),
+    tcp4Mbit: tcp4.result?.mbit ?? null,
+    tcp4RetransmitsPerGb: perGb(tcp4.result?.retransmits, tcp4.result),
+    tcp4TunnelCpuPerGb: tunnelCpuPerGb(pids, tcp4),
+    tcp4MachineCpuPerGb: perGb(tcp4.usage.busySeconds, tcp4.result),
+    udp1300Mbit: large.result?.mbit ?? null,
+    udp1300Pps: large.result?.packetsPerSecond ?? null,
+    udp1300TunnelCpuPerGb: tunnelCpuPerGb(pids, large),
+    udp1300MachineCpuPerGb: perGb(large.usage.busySeconds, large.result),
+    udp64Mbit: small.result?.mbit ?? null,
+    udp64Pps: small.result?.packetsPerSecond ?? null,
+    idleRttMinUs: idle?.minUs ?? null,
+    idleRttMedianUs: idle?.medianUs ?? null,
+    idleRttP99Us: idle?.p99Us ?? null,
+    loadedRttMedianUs: loaded?.medianUs ?? null,
+    loadedRttP99Us: loaded?.p99Us ?? null,
+    loadedLostPercent: loaded?.lostPercent ?? null,
+    floodRttMedianUs: flooded?.medianUs ?? null,
+    floodRttP99Us: flooded?.p99Us ?? null,
+    floodLostPercent: flooded?.lostPercent ?? null,
+    idleResidentMb,
+    loadedResidentMb,
+    foreignPercent: 100 * all.foreignSeconds / all.machineSeconds,
+    stolenPercent: 100 * all.stolenSeconds / all.machineSeconds,
+  };
+}
+
+interface Costed<T> {
+  readonly result: T | null;
+  readonly usage: Usage;
+}
+
+async function costed<T>(pids: readonly number[], transfer: () => Promise<T | null>): Promise<Costed<T>> {
+  const before = usageOf(pids);
+  const result = await transfer();
+  return { result, usage: usageBetween(before, usageOf(pids)) };
+}
+
+/** A gigabyte is 10⁹ bytes of what arrived. */
+function perGb(amount: number | undefined, result: { readonly bytes: number } | null): number | null {
+  return amount === undefined || result === null ? null : amount / (result.bytes / 1e9);
+}
+
+function tunnelCpuPerGb(
+  pids: readonly number[],
+  { result, usage }: Costed<{ bytes: number }>,
+): number | null {
+  return pids.length === 0 ? null : perGb(usage.tunnelSeconds, result);
+}
+
+/** Pings while UDP flows: as much as `mbit`, or without pause. */
+async function pingBeside(pair: Pair, target: string, mbit?: number): ReturnType<typeof ping> {
+  const flow = { length: LARGE, ...mbit !== undefined && { mbit } };
+  const flowing = udp(pair, target, BESIDE_SECONDS, flow);
+  await sleep(BESIDE_REST_MS);
+  const [result] = await Promise.all([ping(pair, target, BESIDE_PINGS), flowing]);
+  return result;
+}

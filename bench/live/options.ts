@@ -1,0 +1,76 @@
+/** The command line of scripts/bench. */
+import { parseArgs } from "node:util";
+import { DEFAULT_SYSTEMS, DENO_SYSTEMS, OFFLOADS } from "./systems.ts";
+
+export const USAGE = `Usage: scripts/bench [options]
+
+Compares tunnels between two network namespaces on this machine. Needs root, ip, iperf3 and ping.
+
+  --systems <A,B,…>   what to compare (${DEFAULT_SYSTEMS.join(",")});
+                      what is not installed is left out unless it is named here.
+                      ovltun: ovltun-<udp|vxlan>[-deno][-no-<tso|uso|gso|gro|offloads>…]
+  --deno              add ovltun from its source under Deno
+  --no-tso, --no-uso, --no-gso, --no-gro, --no-offloads
+                      add ovltun-udp with that offload off, or with all of them
+  --seconds <N>       of each transfer (4)
+  --rounds <N>        of which the median is taken (3)
+  --patience <N>      seconds to wait for other programs to become quiet, before each system (60)
+  --json <FILE>       where the figures go (bench/out/<date>.json)
+  --from <FILE>       print the tables of such a file, measure nothing
+  --markdown          tables as Markdown
+
+OVLTUN, WIREGUARD_GO, NEBULA and NEBULA_CERT name other binaries.`;
+
+export interface Options {
+  readonly help: boolean;
+  readonly systems: readonly string[];
+  /** Systems that must be there: the user named them. */
+  readonly named: boolean;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly patience: number;
+  readonly json: string | null;
+  readonly from: string | null;
+  readonly markdown: boolean;
+}
+
+/** Throws TypeError or RangeError, with a sentence for the user. */
+export function readOptions(args: readonly string[]): Options {
+  const switches = [...OFFLOADS.map((offload) => `no-${offload}`), "no-offloads"];
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      systems: { type: "string" },
+      seconds: { type: "string", default: "4" },
+      rounds: { type: "string", default: "3" },
+      patience: { type: "string", default: "60" },
+      json: { type: "string" },
+      from: { type: "string" },
+      markdown: { type: "boolean", default: false },
+      deno: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+      ...Object.fromEntries(switches.map((name) => [name, { type: "boolean" as const }])),
+    },
+  });
+  const given = values as Record<string, string | boolean | undefined>;
+  const text = (name: string) => given[name] as string | undefined ?? null;
+  const added = switches.filter((name) => given[name] === true).map((name) => `ovltun-udp-${name}`);
+  const systems = text("systems")?.split(",").filter(Boolean) ?? DEFAULT_SYSTEMS;
+  return {
+    help: given["help"] === true,
+    systems: [...new Set([...systems, ...given["deno"] === true ? DENO_SYSTEMS : [], ...added])],
+    named: text("systems") !== null,
+    seconds: whole("--seconds", text("seconds")!, 1),
+    rounds: whole("--rounds", text("rounds")!, 1),
+    patience: whole("--patience", text("patience")!, 0),
+    json: text("json"),
+    from: text("from"),
+    markdown: given["markdown"] === true,
+  };
+}
+
+function whole(flag: string, text: string, least: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new RangeError(`${flag} must be a whole number of at least ${least}: "${text}"`);
+}
