@@ -11,11 +11,11 @@ import { fixIpv4Checksum, IPV4_ID_AT, IPV4_TOTAL_LENGTH_AT } from "../wire/ipv4.
 import { IPV6_LEN, IPV6_PAYLOAD_LENGTH_AT } from "../wire/ipv6.ts";
 import { TCP_CHECKSUM_AT, TCP_FLAGS_AT, TCP_PSH, TCP_SEQUENCE_AT } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LENGTH_AT } from "../wire/udp.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, prepareVnet } from "./checksum_offload.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "./counters.ts";
 import { Flow, sameFlow, sameHeaders } from "./flow.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
-import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso } from "./vnet.ts";
+import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "./vnet.ts";
 
 const EINVAL = 22;
 /** Flows that may be open at once. */
@@ -79,6 +79,22 @@ export class Coalescer {
     if (flow.mergeable && length <= this.mtu && (flow.isTcp ? this.tso : this.uso)) {
       this.#begin(at, length, checksum);
     } else this.#single(at, length, checksum);
+  }
+
+  /** Takes a UDP superframe of datagrams with `size` bytes of payload, as a kernel left it: its checksum partial. */
+  addUdpSuperframe(at: number, length: number, size: number): void {
+    this.flush();
+    const b = this.#b;
+    const flow = this.#flow;
+    const udp = flow.parse(b, at, length) && !flow.isTcp;
+    if (!udp || !prepareVnet(b, at, length, this.mtu, CHECKSUM_UNKNOWN) || !vnetNeedsChecksum(b, at)) {
+      this.#counters.add(BAD_CHECKSUM);
+      return;
+    }
+    putVnetGso(b, at, GSO_UDP_L4, flow.headers, size);
+    this.tun?.gather(at - VNET_LEN, VNET_LEN + length);
+    const written = this.tun !== null && this.tun.write() === 0;
+    this.#counters.add(written ? DELIVERED : TUN_WRITE_FAILED);
   }
 
   /** Writes everything that is open. */

@@ -80,8 +80,11 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
   if (socket === null) return 0;
   const count = socket.receive();
   for (let i = 0; i < count; i++) {
-    const size = socket.segment(i);
     const stop = socket.position(i) + socket.length(i);
+    const segment = socket.segment(i);
+    const whole = role === "vxlan" && isOneFrame(plane.b, socket.position(i), stop, segment);
+    plane.innerSegment = whole ? segment : 0;
+    const size = whole ? socket.length(i) : segment;
     for (let at = socket.position(i); at < stop || size === 0; at += size) {
       const end = Math.min(at + size, stop);
       const verdict = role === "own"
@@ -99,6 +102,18 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
   }
   return count;
+}
+
+/**
+ * Whether what looks like a train is one VXLAN frame: from a kernel VXLAN device over veth or virtio comes an inner
+ * UDP superframe as it is, and the segment that the kernel names is that of the inner datagrams.
+ */
+function isOneFrame(b: Uint8Array, at: number, end: number, segment: number): boolean {
+  const packet = at + VXLAN_LEN + ETHERNET_LEN;
+  if (segment >= end - at || segment === 0) return false;
+  const v4 = b[packet]! >>> 4 === 4;
+  if ((v4 ? decodeIpv4(b, packet, end) : decodeIpv6(b, packet, end)) < 0) return false;
+  return packet + (v4 ? ipv4TotalLength(b, packet) : ipv6TotalLength(b, packet)) > at + segment;
 }
 
 /** Queues what answers a datagram, where that lay. A batch of trains may hold more questions than the queue answers. */
@@ -282,7 +297,8 @@ function deliver(plane: Plane, slot: number, at: number, checksum: number): Verd
     ? plane.routes.lookup(b, at + IPV4_DESTINATION_AT, 4)
     : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
   if (destination !== OWN_SLOT) return NOT_FOR_US;
-  plane.coalescer.add(at, length, checksum);
+  if (plane.innerSegment > 0) plane.coalescer.addUdpSuperframe(at, length, plane.innerSegment);
+  else plane.coalescer.add(at, length, checksum);
   plane.counters.receivedFrom(slot, length);
   return COUNTED_LATER;
 }

@@ -41,6 +41,8 @@ export interface Plane {
   headers: number;
   /** Packets on their way to TUN that wait for others of their flow. */
   readonly coalescer: Coalescer;
+  /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
+  innerSegment: number;
   /** Time of the batch, milliseconds, monotonic. */
   now: number;
 }
@@ -68,6 +70,7 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
       counters,
       (offload, errno) => handUp({ kind: "offloadLost", offload, errno }),
     ),
+    innerSegment: 0,
     now: 0,
   };
 }

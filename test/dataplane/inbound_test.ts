@@ -16,6 +16,7 @@ import {
   udp,
   word,
 } from "./packets.ts";
+import { PLAIN, superframe } from "./superframes.ts";
 
 const random = seeded(4711);
 const HERE = "10.42.1.5";
@@ -232,6 +233,24 @@ test("a train of data, probes and gossip is taken apart datagram by datagram, th
   assert.equal(f.sockets.own.sent.length, 1);
   const handed = f.events.map((event) => event.kind === "datagram" ? event.bytes : null);
   assert.deepEqual(handed, [gossip, Uint8Array.of(0x21, 7)]);
+});
+
+test("inboundVxlan() takes an inner UDP superframe for what it is, not for a train", () => {
+  for (const v6 of [false, true]) {
+    const f = fix.fixture();
+    const ends: [string, string] = v6 ? ["fd42:3::9", "fd42:1::5"] : FROM_VXLAN;
+    const frame = superframe({ ...PLAIN, udp: true, v6, ends, size: 1000, payload: 10_500 });
+    const bytes = vxlan(frame.packet);
+    f.sockets.vxlan.arrive(bytes, VXLAN_FLOW, 1000); // the kernel names the size of the inner datagrams
+    const train = bytesOf(
+      vxlan(udp(FROM_VXLAN, new Uint8Array(50))),
+      vxlan(udp(FROM_VXLAN, new Uint8Array(50))),
+    );
+    f.sockets.vxlan.arrive(train, VXLAN_FLOW, train.length / 2);
+    f.dataPlane.pump("vxlan", 1000);
+    assert.deepEqual(f.tun.written[0], frame);
+    assert.equal(f.counts().delivered, 3);
+  }
 });
 
 test("hello, gossip, handshakes and answered probes are handed up as copies", () => {
