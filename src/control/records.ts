@@ -79,7 +79,7 @@ function noteYielded(core: Core, record: NodeRecord, known: string | null): void
   if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
   core.out.log(
     "warning",
-    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim is the earlier, it gives way`,
+    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
     { peer: shortId(record.id), lease: yielded.subnet },
   );
 }
