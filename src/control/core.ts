@@ -78,7 +78,12 @@ export class Core {
       member: () => this.member,
     };
     this.links = new Links(owner, random, this.out);
-    this.membership = new Membership(identity.id, random, (id) => this.agreedLink(id) !== null);
+    this.membership = new Membership(
+      identity.id,
+      random,
+      (id) => this.agreedLink(id) !== null,
+      (id) => this.agreedLink(id)?.lastHeardAt ?? -Infinity,
+    );
     this.roundTrips = new RoundTrips(random);
     this.lease = new Lease(random);
   }

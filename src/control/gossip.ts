@@ -12,12 +12,11 @@ import { FANOUT, pack } from "./dissemination.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
-import { performMembership, takeRecord, takeStatement, wantLink } from "./records.ts";
+import { performMembership, takeRecord, takeStatement, TELL_STATE_MS, wantLink } from "./records.ts";
 
 const ANTI_ENTROPY_MS = 3000;
 const INTRODUCE_MS = 500;
 const SILENT_MS = 25_000;
-const TELL_STATE_MS = 500;
 const PUSH_MAX = 256;
 const MESSAGES_PER_SECOND = 400;
 

@@ -152,7 +152,7 @@ export class Lease {
     const used = this.#state === "confirmed";
     this.#claim = null;
     this.#state = "yielding";
-    const why = `${to.name} holds ${to.subnet} by the earlier claim`;
+    const why = `${to.name} holds ${to.subnet}, its claim comes first`;
     const steps: LeaseStep[] = [];
     if (used) {
       steps.push({

@@ -3,6 +3,10 @@
 // and dead when nobody refutes in time. Only a node itself refutes, by a greater incarnation of its record. The dead
 // stay known: their leases stay taken, and links.ts keeps trying them. A member remembered from before a start is
 // dead by hearsay (incarnation −1) until it is heard of.
+//
+// Others are believed, but not against our own ears: who was cut off comes back with statements about everybody. While
+// we hear a node, what others say of it changes nothing here: it is told, so that it refutes, and probed at once. When
+// we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails.
 
 import type { Random } from "../ports.ts";
 import type { Liveness, Statement } from "../wire/gossip.ts";
@@ -13,12 +17,16 @@ const PING_EVERY_MS = 250;
 const INDIRECT_AFTER_MS = 500;
 const INDIRECT_PEERS = 3;
 const SUSPECTS_AT_ONCE = 3;
+const DOUBTS_AT_ONCE = 256;
 const GRACE_MS = 3000;
 const SUSPICION_BASE_MS = 3000;
 const SUSPICION_MAX_MS = 6000;
 const RELAYS_MAX = 256;
 const RELAY_MS = 2000;
 const HEARSAY = -1;
+
+/** So long a node that we heard over its link counts as heard now. */
+export const HEARD_MS = 3000;
 
 export interface Member {
   readonly id: string;
@@ -30,6 +38,10 @@ export interface Member {
   since: number;
   /** First heard of in this run. */
   readonly knownSince: number;
+  /** It counted as alive or suspect in this run. */
+  seen: boolean;
+  /** Our own last probe went unanswered. */
+  silent: boolean;
 }
 
 /** What membership wants said or done. */
@@ -39,6 +51,8 @@ export type MembershipAction =
   | { readonly kind: "pong"; readonly to: string; readonly seq: number }
   /** A state changed and others should hear of it. */
   | { readonly kind: "changed"; readonly member: Member; readonly before: PeerState; readonly tell: boolean }
+  /** Others say that of a node that we hear: it must hear so, for only it can refute. */
+  | { readonly kind: "tell"; readonly to: string; readonly statement: Statement }
   /** Somebody thinks we are not alive: our record needs an incarnation greater than this. */
   | { readonly kind: "refute"; readonly above: number };
 
@@ -48,15 +62,18 @@ interface Probe {
   readonly startedAt: number;
   nextPingAt: number;
   asked: boolean;
+  /** Somebody says it is dead: without an answer we believe it. */
+  saidDead: boolean;
 }
 
 export class Membership {
   readonly #id: string;
   readonly #random: Random;
   readonly #linked: (id: string) => boolean;
+  readonly #heardAt: (id: string) => number;
   // BOUNDED: as the store, ≤ MAX_PEERS
   readonly #members = new Map<string, Member>();
-  // BOUNDED: one probe a second, and SUSPECTS_AT_ONCE
+  // BOUNDED: one probe a second, SUSPECTS_AT_ONCE, and DOUBTS_AT_ONCE
   readonly #probes = new Map<number, Probe>();
   // BOUNDED: ≤ RELAYS_MAX: pings we sent for somebody else, by our own number
   readonly #relays = new Map<number, { readonly to: string; readonly seq: number; readonly at: number }>();
@@ -64,10 +81,17 @@ export class Membership {
   #nextProbeAt = 0;
   #seq = 0;
 
-  constructor(id: string, random: Random, linked: (id: string) => boolean) {
+  /** `heardAt`: when a linked node was heard last; −Infinity when it is not linked. */
+  constructor(
+    id: string,
+    random: Random,
+    linked: (id: string) => boolean,
+    heardAt: (id: string) => number = () => -Infinity,
+  ) {
     this.#id = id;
     this.#random = random;
     this.#linked = linked;
+    this.#heardAt = heardAt;
     this.#seq = random.below(2 ** 30);
   }
 
@@ -94,6 +118,8 @@ export class Membership {
       incarnation: HEARSAY,
       since: now,
       knownSince: now,
+      seen: false,
+      silent: false,
     });
   }
 
@@ -108,7 +134,9 @@ export class Membership {
     const member = this.#members.get(id);
     if (member === undefined) {
       const state = hint === 0 ? "alive" : hint === 1 ? "suspect" : "dead";
-      const fresh: Member = { id, state, stopped: false, incarnation, since: now, knownSince: now };
+      const seen = state !== "dead";
+      const known = { since: now, knownSince: now, seen, silent: false };
+      const fresh: Member = { id, state, stopped: false, incarnation, ...known };
       this.#members.set(id, fresh);
       return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
     }
@@ -138,10 +166,31 @@ export class Membership {
     const rank = rankOf(member.state);
     const goodbye = s.state === 2 && s.stopped === true && !member.stopped;
     if (s.incarnation === member.incarnation && s.state <= rank && !goodbye) return [];
+    if (!goodbye && rank !== 2) {
+      if (this.#linked(s.id) && now - this.#heardAt(s.id) <= HEARD_MS) return this.#contest(member, s, now);
+      if (this.#linked(s.id) && s.state === 2 && !member.silent) {
+        member.incarnation = s.incarnation;
+        return [...this.#become(member, "suspect", false, now), ...this.#doubt(member, true, now)];
+      }
+    }
     member.incarnation = s.incarnation;
     if (goodbye) member.stopped = true;
     if (goodbye && rank === 2) return [{ kind: "changed", member, before: "dead", tell: true }];
     return this.#become(member, s.state === 1 ? "suspect" : "dead", true, now);
+  }
+
+  // We hear it, others say it is not well: nothing changes but that it is told and probed.
+  #contest(member: Member, said: Statement, now: number): MembershipAction[] {
+    return [{ kind: "tell", to: member.id, statement: said }, ...this.#doubt(member, false, now)];
+  }
+
+  #doubt(member: Member, saidDead: boolean, now: number): MembershipAction[] {
+    for (const probe of this.#probes.values()) {
+      if (probe.target !== member.id) continue;
+      probe.saidDead ||= saidDead;
+      return [];
+    }
+    return this.#probes.size >= DOUBTS_AT_ONCE ? [] : this.#probe(member.id, saidDead, now);
   }
 
   /** What we would say of a node. */
@@ -155,7 +204,11 @@ export class Membership {
   /** A ping was answered. */
   onPong(from: string, seq: number): MembershipAction[] {
     const probe = this.#probes.get(seq);
-    if (probe !== undefined) this.#probes.delete(seq);
+    if (probe !== undefined) {
+      this.#probes.delete(seq);
+      const member = this.#members.get(probe.target);
+      if (member !== undefined) member.silent = false;
+    }
     const relay = this.#relays.get(seq);
     if (relay === undefined || from === relay.to) return [];
     this.#relays.delete(seq);
@@ -196,12 +249,14 @@ export class Membership {
       if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
     }
     const actions: MembershipAction[] = [];
-    for (const target of targets) {
-      const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false };
-      this.#probes.set(probe.seq, probe);
-      actions.push(...this.#continue(probe, now));
-    }
+    for (const target of targets) actions.push(...this.#probe(target, false, now));
     return actions;
+  }
+
+  #probe(target: string, saidDead: boolean, now: number): MembershipAction[] {
+    const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false, saidDead };
+    this.#probes.set(probe.seq, probe);
+    return this.#continue(probe, now);
   }
 
   // Round-robin over a shuffled list: every member is reached once in a round, in no order an outsider can guess.
@@ -226,6 +281,8 @@ export class Membership {
     }
     if (elapsed >= PROBE_EVERY_MS) {
       this.#probes.delete(probe.seq);
+      member.silent = true;
+      if (probe.saidDead) return this.#become(member, "dead", true, now);
       return member.state === "alive" ? this.#become(member, "suspect", true, now) : [];
     }
     const actions: MembershipAction[] = [];
@@ -250,7 +307,11 @@ export class Membership {
     const before = member.state;
     if (before === state) return [];
     member.state = state;
-    if (state !== "dead") member.stopped = false;
+    if (state !== "dead") {
+      member.stopped = false;
+      member.seen = true;
+      if (state === "alive") member.silent = false;
+    }
     member.since = now;
     return [{ kind: "changed", member, before, tell }];
   }

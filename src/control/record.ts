@@ -37,7 +37,7 @@ export interface RecordContent {
   readonly security: "plain";
   /** The node gave its lease back and is gone for good. */
   readonly gone: boolean;
-  /** A lease that it used and gave up, and to whose earlier claim: so that the winner hears of the double claim. */
+  /** A lease that it used and gave up, and to whose claim that came first: so that the winner hears of the double claim. */
   readonly yielded?: { readonly subnet: string; readonly to: string };
 }
 

@@ -11,6 +11,8 @@ import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
 import { compareRecords, compareVersions } from "./store.ts";
 
 const LOG_EVERY_MS = 60_000;
+/** How often one node is told what others say of it. */
+export const TELL_STATE_MS = 500;
 
 /** Takes in a record that somebody pushed. */
 export function takeRecord(core: Core, item: RecordItem, now: number): void {
@@ -77,7 +79,7 @@ function noteYielded(core: Core, record: NodeRecord, known: string | null): void
   if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
   core.out.log(
     "warning",
-    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim is the earlier, it gives way`,
+    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
     { peer: shortId(record.id), lease: yielded.subnet },
   );
 }
@@ -123,6 +125,10 @@ export function performMembership(core: Core, actions: readonly MembershipAction
           target: action.target,
         });
         break;
+      case "tell":
+        if (!core.out.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
+        core.say(core.agreedLink(action.to), { kind: "push", ack: false, statements: [action.statement] });
+        break;
       case "refute":
         rewriteOwn(core, { above: action.above });
         break;
@@ -137,7 +143,10 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   core.changed = true;
   if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
   const name = core.store.get(member.id)?.name ?? shortId(member.id);
-  if (member.stopped) {
+  if (!member.seen) {
+    // A joiner learns of many that were gone before it came: no news to anybody.
+    core.out.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, { peer: shortId(member.id) });
+  } else if (member.stopped) {
     core.out.log("info", `${name} was stopped`, { peer: shortId(member.id) });
   } else if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
     const level = member.state === "dead" ? "warning" : "info";

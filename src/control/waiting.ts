@@ -1,11 +1,14 @@
 // Sentences for a person whose host is joining: whom it waits for, since when, and what to check.
 
 import type { Core } from "./core.ts";
+import type { Seed } from "./settings.ts";
 import type { Target } from "./targets.ts";
 import type { WaitingFor } from "./view.ts";
 
 const FIRST_AGAIN_MS = 2000;
 const AGAIN_MS = 10_000;
+/** Endpoints of a seed that a message shows. */
+const SEED_ENDPOINTS = 2;
 
 /** Whom we wait for. Empty once we may claim. */
 export function waitingFor(core: Core, now: number): WaitingFor[] {
@@ -27,13 +30,21 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
       ? answers(core, targets)
       : null;
     const hint = what ?? "firewall? wrong network name? not started?";
+    const whom = seedText(seed);
     const message = what === null
-      ? `waiting for ${seed.text}, ${seconds} s without an answer (${hint})`
-      : `waiting for ${seed.text}: ${what}`;
+      ? `waiting for ${whom}, ${seconds} s without an answer (${hint})`
+      : `waiting for ${whom}: ${what}`;
     return { peer: seed.text, endpoints: seed.endpoints, since, message, hint };
   });
   if (list.length > 0 || core.mesh === null) return list;
   return waitingForKnown(core, now);
+}
+
+// The user's word, and what became of it where that tells more: the port above all.
+function seedText({ text, endpoints }: Seed): string {
+  if (endpoints.length === 0 || endpoints.includes(text)) return text;
+  const more = endpoints.length > SEED_ENDPOINTS ? ", …" : "";
+  return `${text} (${endpoints.slice(0, SEED_ENDPOINTS).join(", ")}${more})`;
 }
 
 // It answers hellos: whether as a member, who has not told us everything yet, or as a joiner.

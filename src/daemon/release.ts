@@ -6,7 +6,8 @@ import { hostname } from "node:os";
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
-import type { StoredState } from "../control/state.ts";
+import { decodeRecord } from "../control/record.ts";
+import { type StoredPeer, storedRecordBytes, type StoredState } from "../control/state.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
@@ -37,7 +38,7 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to give back";
   const { subnet } = stored.claim;
-  if (stored.peers.length === 0) return releaseSentence({ subnet, outcome: "alone" });
+  if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
   const socket = openUdp(0);
   const control = new ControlPlane(
     settingsOf(stored),
@@ -69,6 +70,11 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   await worker.stop();
   closeDescriptor(socket.fd);
   return releaseSentence({ subnet, outcome: heard ? "heard" : "unheard" });
+}
+
+// Those who gave their leases back are remembered too, and nobody to tell.
+function isMember(peer: StoredPeer): boolean {
+  return decodeRecord(storedRecordBytes(peer))?.gone === false;
 }
 
 function settingsOf(stored: StoredState): Settings {

@@ -49,7 +49,7 @@ test("Silence: three direct pings, others asked, suspect after a second, dead wi
 });
 
 test("Only a greater incarnation brings a suspect or dead member back", () => {
-  const m = membership(["a"]);
+  const m = membership(["a"], () => false);
   m.onStatement({ id: "a", incarnation: 1, state: 1 }, 0, 0);
   assert.equal(m.get("a")!.state, "suspect");
   m.onRecord("a", 1, 0, 0);
@@ -73,6 +73,35 @@ test("A goodbye is remembered and passed on, also when it comes late, until the 
   assert.deepEqual(m.onStatement({ id: "a", incarnation: 1, state: 2, stopped: true }, 0, 0), []);
   m.onRecord("a", 2, 0, 0);
   assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], ["alive", false]);
+});
+
+test("What others say of a node that we hear changes nothing: it is told and probed", () => {
+  const heardAt = 1000;
+  const m = new Membership(US, new SeededRandom(1), () => true, () => heardAt);
+  m.onRecord("a", 1, 0, 0);
+  for (const state of [1, 2] as const) {
+    const said = { id: "a", incarnation: 1, state };
+    const [told] = m.onStatement(said, 0, heardAt + 3000);
+    assert.deepEqual(told, { kind: "tell", to: "a", statement: said });
+    assert.equal(m.get("a")!.state, "alive");
+  }
+  const goodbye = { id: "a", incarnation: 1, state: 2, stopped: true } as const;
+  assert.equal(m.onStatement(goodbye, 0, heardAt + 100)[0]!.kind, "changed");
+  assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], ["dead", true]);
+});
+
+test("A linked node not heard just now is suspect when others call it dead, and dead without an answer", () => {
+  for (const answers of [true, false]) {
+    const m = new Membership(US, new SeededRandom(1), () => true, () => 0);
+    m.onRecord("a", 1, 0, 0);
+    const actions = m.onStatement({ id: "a", incarnation: 1, state: 2 }, 0, 10_000);
+    assert.deepEqual(actions.map((a) => a.kind), ["changed", "ping"]);
+    assert.equal(m.get("a")!.state, "suspect");
+    const ping = actions[1]!;
+    if (answers && ping.kind === "ping") m.onPong("a", ping.seq);
+    m.tick(11_000);
+    assert.equal(m.get("a")!.state, answers ? "suspect" : "dead");
+  }
 });
 
 test("We refute what is said of our present incarnation, and ignore what is said of a former one", () => {

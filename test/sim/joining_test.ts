@@ -79,6 +79,22 @@ test("A host whose peer is down waits, says for whom, and joins when it comes", 
   assert.deepEqual(world.view(beta).own.waitingFor, []);
 });
 
+test("Who is waited for is shown with its port, also where the user gave none", () => {
+  const world = new World(22);
+  const beta = world.add("beta", ["192.168.0.9"]);
+  world.start(beta);
+  const endpoints = ["192.168.0.9:8474", "[fd00::9]:8474", "[fd00::10]:8474"];
+  world.event(beta, { kind: "seeds", seeds: [{ text: "192.168.0.9", endpoints: endpoints.slice(0, 1) }] });
+  world.run(3000);
+  assert.match(
+    world.view(beta).own.waitingFor[0]!.message,
+    /^waiting for 192\.168\.0\.9 \(192\.168\.0\.9:8474\), 3 s without an answer \(firewall/,
+  );
+  world.event(beta, { kind: "seeds", seeds: [{ text: "many.example", endpoints }] });
+  const { message } = world.view(beta).own.waitingFor[0]!;
+  assert.ok(message.startsWith("waiting for many.example (192.168.0.9:8474, [fd00::9]:8474, …), "), message);
+});
+
 test("A seed whose name does not resolve is waited for by its name", () => {
   const world = new World(11);
   const beta = world.add("beta", ["nowhere.example"]);

@@ -38,8 +38,7 @@ test("Two founders with one configuration and one subnet settle it within 10 s o
     assert.ok(loser.leases.some((l) => l.from === WISH && l.to === null));
     assert.equal(winner.leases.filter((l) => l.at > healed).length, 0, "the winner is undisturbed");
     assert.ok(loser.logs.some((l) => l.message.startsWith(`Lost ${WISH}`)));
-    const told =
-      `${loser.name} claimed ${WISH} too while we were apart; our claim is the earlier, it gives way`;
+    const told = `${loser.name} claimed ${WISH} too while we were apart; our claim comes first, it gives way`;
     const heard = winner.logs.filter((l) => l.level === "warning" && l.message === told).length;
     assert.equal(heard, 1, `seed ${seed}`);
   }
