@@ -1,25 +1,18 @@
 /**
  * scripts/bench: rounds of all systems, interleaved, so that noise hits all alike; every second round goes
- * backwards. A round beside which other programs took the processors is repeated. Figures go to a JSON file,
- * tables to stdout, what happens meanwhile to stderr.
+ * backwards. Figures go to a JSON file, tables to stdout, what happens meanwhile to stderr.
  */
 import { chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Comparison, type Figures, medians, readComparison } from "./figures.ts";
 import { sweep } from "./hosts.ts";
 import { measure, stopMeasuring } from "./measure.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { render } from "./report.ts";
 import { missingProgram, type System, systemOf, versionOf } from "./systems.ts";
-import { usageBetween, usageOf } from "./usage.ts";
 
-/** Of all processors' time: more than this belongs to others, and the figure to nobody. */
-const NOISE_PERCENT = 3;
-const REPEATS = 2;
-const QUIET_MS = 500;
 const TOP = resolve(import.meta.dirname!, "../..");
 
 function say(text: string): void {
@@ -40,31 +33,15 @@ function chosen(options: Options): System[] {
   return systems;
 }
 
-/** Returns when other programs have been quiet for a moment, or patience has run out. */
-async function awaitQuiet(patience: number): Promise<void> {
-  for (let waited = 0; waited < patience * 1000; waited += QUIET_MS) {
-    const before = usageOf([]);
-    await sleep(QUIET_MS);
-    const { busySeconds, machineSeconds } = usageBetween(before, usageOf([]));
-    if (100 * busySeconds / machineSeconds < NOISE_PERCENT) return;
+/** Null, and a line to stderr, when the system did not run. */
+async function attempt(system: System, { seconds, patience }: Options): Promise<Figures | null> {
+  try {
+    return await measure(system, seconds, patience);
+  } catch (error) {
+    if (stopping) throw error;
+    say(`${system.name}: ${error instanceof Error ? error.message : error}`);
+    return null;
   }
-}
-
-async function measureQuietly(system: System, options: Options): Promise<Figures | null> {
-  let best: Figures | null = null;
-  for (let attempt = 0; attempt <= REPEATS; attempt++) {
-    await awaitQuiet(options.patience);
-    try {
-      const figures = await measure(system, options.seconds);
-      if (best === null || figures.foreignPercent! < best.foreignPercent!) best = figures;
-      if (figures.foreignPercent! <= NOISE_PERCENT) break;
-      say(`  other programs took ${figures.foreignPercent!.toFixed(1)} % of the processors beside it`);
-    } catch (error) {
-      if (stopping) throw error;
-      say(`  ${system.name}: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-  return best;
 }
 
 async function compare(options: Options): Promise<Comparison> {
@@ -72,12 +49,14 @@ async function compare(options: Options): Promise<Comparison> {
   const rounds = new Map<string, Figures[]>(systems.map(({ name }) => [name, []]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const system of round % 2 === 1 ? systems : systems.toReversed()) {
-      const figures = await measureQuietly(system, options);
+      const figures = await attempt(system, options);
       if (figures === null) continue;
       rounds.get(system.name)!.push(figures);
       const rate = (mbit: number | null) => mbit === null ? "–" : Math.round(mbit);
-      const { tcp1Mbit, udp1300Mbit, idleRttMedianUs } = figures;
-      const what = `TCP ${rate(tcp1Mbit)}, UDP ${rate(udp1300Mbit)} Mbit/s, ${rate(idleRttMedianUs)} µs`;
+      const { tcp1Mbit, udp1300Mbit, idleRttMedianUs, foreignPercent } = figures;
+      const what = `TCP ${rate(tcp1Mbit)}, UDP ${rate(udp1300Mbit)} Mbit/s, ${rate(idleRttMedianUs)} µs, ${
+        rate(foreignPercent)
+      } % noise`;
       say(`${round}/${options.rounds}  ${system.name}: ${what}`);
     }
   }

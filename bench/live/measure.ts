@@ -6,9 +6,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figures } from "./figures.ts";
 import { Pair } from "./hosts.ts";
+import { type Measured, undisturbed } from "./noise.ts";
 import type { System, Tunnel } from "./systems.ts";
 import { awaitAnswer, ping, tcp, udp } from "./traffic.ts";
-import { residentMb, type Usage, usageBetween, usageOf } from "./usage.ts";
+import { residentMb } from "./usage.ts";
 
 const START_MS = 20_000;
 const REST_MS = 1000;
@@ -31,8 +32,11 @@ export async function stopMeasuring(): Promise<void> {
   await current?.close();
 }
 
-/** Throws when the system does not start or does not answer. */
-export async function measure(system: System, seconds: number): Promise<Figures> {
+/**
+ * Throws when the system does not start or does not answer. Transfers last `seconds`; each is repeated for at most
+ * `patience` seconds while other programs disturb it.
+ */
+export async function measure(system: System, seconds: number, patience: number): Promise<Figures> {
   if (stopped) throw new Error("Stopped");
   const pair = current = new Pair();
   try {
@@ -44,29 +48,41 @@ export async function measure(system: System, seconds: number): Promise<Figures>
       const logs = tunnel.processes.map((running) => running.log()).filter((log) => log !== "");
       throw new Error([`${system.name} does not answer`, ...logs].join("\n"), { cause });
     }
-    return await figures(pair, tunnel, seconds);
+    return await figures(pair, tunnel, { seconds, patienceMs: patience * 1000 });
   } finally {
     await pair.close();
     current = null;
   }
 }
 
-async function figures(pair: Pair, { target, processes }: Tunnel, seconds: number): Promise<Figures> {
-  const pids = processes.map((running) => running.pid);
+interface Limits {
+  readonly seconds: number;
+  readonly patienceMs: number;
+}
+
+async function figures(pair: Pair, tunnel: Tunnel, { seconds, patienceMs }: Limits): Promise<Figures> {
+  const target = tunnel.target;
+  const pids = tunnel.processes.map((running) => running.pid);
+  let foreignPercent = 0, stolenPercent = 0;
+  const take = async <T>(transfer: () => Promise<T | null>): Promise<Measured<T>> => {
+    const measured = await undisturbed(pids, patienceMs, transfer);
+    const { stolenSeconds, machineSeconds } = measured.usage;
+    foreignPercent = Math.max(foreignPercent, measured.foreignPercent);
+    stolenPercent = Math.max(stolenPercent, 100 * stolenSeconds / machineSeconds);
+    return measured;
+  };
   await tcp(pair, target, 1, 1);
   await sleep(REST_MS);
-  const began = usageOf(pids);
   const idleResidentMb = residentMb(pids);
-  const idle = await ping(pair, target, IDLE_PINGS);
-  const tcp1 = await costed(pids, () => tcp(pair, target, seconds, 1));
-  const tcp4 = await costed(pids, () => tcp(pair, target, seconds, 4));
-  const large = await costed(pids, () => udp(pair, target, seconds, { length: LARGE }));
-  const small = await costed(pids, () => udp(pair, target, seconds, { length: SMALL }));
-  const capacity = large.result?.mbit;
-  const loaded = capacity === undefined ? null : await pingBeside(pair, target, capacity * LOAD);
-  const flooded = await pingBeside(pair, target);
+  const { result: idle } = await take(() => ping(pair, target, IDLE_PINGS));
+  const tcp1 = await take(() => tcp(pair, target, seconds, 1));
+  const tcp4 = await take(() => tcp(pair, target, seconds, 4));
+  const large = await take(() => udp(pair, target, seconds, { length: LARGE }));
+  const { result: small } = await take(() => udp(pair, target, seconds, { length: SMALL }));
+  const capacity = large.result?.mbit ?? 0;
+  const { result: loaded } = await take(() => pingBeside(pair, target, capacity * LOAD));
+  const { result: flooded } = await take(() => pingBeside(pair, target));
   const loadedResidentMb = residentMb(pids);
-  const all = usageBetween(began, usageOf(pids));
   return {
     tcp1Mbit: tcp1.result?.mbit ?? null,
     tcp1RetransmitsPerGb: perGb(tcp1.result?.retransmits, tcp1.result),
@@ -80,8 +96,8 @@ async function figures(pair: Pair, { target, processes }: Tunnel, seconds: numbe
     udp1300Pps: large.result?.packetsPerSecond ?? null,
     udp1300TunnelCpuPerGb: tunnelCpuPerGb(pids, large),
     udp1300MachineCpuPerGb: perGb(large.usage.busySeconds, large.result),
-    udp64Mbit: small.result?.mbit ?? null,
-    udp64Pps: small.result?.packetsPerSecond ?? null,
+    udp64Mbit: small?.mbit ?? null,
+    udp64Pps: small?.packetsPerSecond ?? null,
     idleRttMinUs: idle?.minUs ?? null,
     idleRttMedianUs: idle?.medianUs ?? null,
     idleRttP99Us: idle?.p99Us ?? null,
@@ -93,20 +109,9 @@ async function figures(pair: Pair, { target, processes }: Tunnel, seconds: numbe
     floodLostPercent: flooded?.lostPercent ?? null,
     idleResidentMb,
     loadedResidentMb,
-    foreignPercent: 100 * all.foreignSeconds / all.machineSeconds,
-    stolenPercent: 100 * all.stolenSeconds / all.machineSeconds,
+    foreignPercent,
+    stolenPercent,
   };
-}
-
-interface Costed<T> {
-  readonly result: T | null;
-  readonly usage: Usage;
-}
-
-async function costed<T>(pids: readonly number[], transfer: () => Promise<T | null>): Promise<Costed<T>> {
-  const before = usageOf(pids);
-  const result = await transfer();
-  return { result, usage: usageBetween(before, usageOf(pids)) };
 }
 
 /** A gigabyte is 10⁹ bytes of what arrived. */
@@ -116,13 +121,14 @@ function perGb(amount: number | undefined, result: { readonly bytes: number } | 
 
 function tunnelCpuPerGb(
   pids: readonly number[],
-  { result, usage }: Costed<{ bytes: number }>,
+  { result, usage }: Measured<{ bytes: number }>,
 ): number | null {
   return pids.length === 0 ? null : perGb(usage.tunnelSeconds, result);
 }
 
 /** Pings while UDP flows: as much as `mbit`, or without pause. */
 async function pingBeside(pair: Pair, target: string, mbit?: number): ReturnType<typeof ping> {
+  if (mbit === 0) return null;
   const flow = { length: LARGE, ...mbit !== undefined && { mbit } };
   const flowing = udp(pair, target, BESIDE_SECONDS, flow);
   await sleep(BESIDE_REST_MS);

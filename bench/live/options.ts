@@ -14,7 +14,8 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
                       add ovltun-udp with that offload off, or with all of them
   --seconds <N>       of each transfer (4)
   --rounds <N>        of which the median is taken (3)
-  --patience <N>      seconds to wait for other programs to become quiet, before each system (60)
+  --patience <N>      seconds for which a measurement waits, or is repeated, because other
+                      programs use the processors (60)
   --json <FILE>       where the figures go (bench/out/<date>.json)
   --from <FILE>       print the tables of such a file, measure nothing
   --markdown          tables as Markdown

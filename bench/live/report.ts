@@ -92,8 +92,8 @@ function tables(comparison: Comparison): Table[] {
       "How far to trust it",
       ["version", (result) => result.version],
       ["rounds", (result) => `${result.rounds.length}`],
-      plain("other programs, % of the processors", "foreignPercent", 1),
-      plain("stolen by the hypervisor, %", "stolenPercent", 1),
+      plain("other programs, % of the processors at worst", "foreignPercent", 1),
+      plain("stolen by the hypervisor, % at worst", "stolenPercent", 1),
     ),
   ];
 }
