@@ -6,6 +6,7 @@ import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
+import { cloneMessage, judge, type Twin } from "./clones.ts";
 import { Dissemination, type News } from "./dissemination.ts";
 import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
@@ -27,6 +28,8 @@ export class Core {
   readonly random: Random;
   readonly networkId: string;
   readonly startedAt: number;
+  /** When the present event came. */
+  now: number;
   readonly out = new Outbox();
   readonly store = new Store();
   readonly news = new Dissemination();
@@ -59,6 +62,7 @@ export class Core {
   stale = false;
   /** Sentences for `view.warnings`, by what they are about. BOUNDED: ≤ 64, the oldest go first */
   readonly warnings = new Map<string, string>();
+  #clonesSince: number | null = null;
   #holdings: Holdings | null = null;
   #holdingsOf = -1;
 
@@ -66,7 +70,7 @@ export class Core {
     this.settings = settings;
     this.identity = identity;
     this.random = random;
-    this.startedAt = now;
+    this.startedAt = this.now = now;
     this.networkId = plainNetworkId(settings.networkName);
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.joiners = new Joiners(identity.id);
@@ -76,6 +80,7 @@ export class Core {
       networkName: settings.networkName,
       bootNonce: this.own.bootNonce,
       member: () => this.member,
+      age: (at: number) => (at - this.startedAt) / 1000,
     };
     this.links = new Links(owner, random, this.out);
     this.membership = new Membership(
@@ -161,6 +166,15 @@ export class Core {
     this.warnings.delete(key);
     this.warnings.set(key, sentence);
     if (this.warnings.size > 64) this.warnings.delete(this.warnings.keys().next().value!);
+  }
+
+  /** Another host runs with our identity: ends this one if that is the answer. True when it does. */
+  endAsClone(other: Twin, where: string): boolean {
+    this.#clonesSince ??= this.now;
+    const we = { bootNonce: this.own.bootNonce, age: (this.now - this.startedAt) / 1000 };
+    const { weEnd, certain } = judge(we, other, this.now - this.#clonesSince);
+    if (weEnd) this.refuse(cloneMessage(where, certain));
+    return weEnd;
   }
 
   /** Stops this node for good with a sentence for its user. */

@@ -14,7 +14,7 @@ const ASK_AGAIN_MS = 200;
 export function rewriteOwn(core: Core, change: "epoch" | { readonly above: number }): void {
   if (change === "epoch") core.own.nextEpoch();
   else core.own.incarnateAbove(change.above);
-  core.store.insert(core.own.sign());
+  core.store.insert(core.own.sign(Math.floor((core.now - core.startedAt) / 1000)));
   core.persist();
   if (core.spoken) core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
   core.changed = true;

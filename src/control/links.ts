@@ -13,6 +13,7 @@ import type { Random } from "../ports.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
 import * as hello from "../wire/hello.ts";
 import type { Hello } from "../wire/hello.ts";
+import type { Twin } from "./clones.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "./outbox.ts";
 import { ourObjection, theirObjection } from "./refusals.ts";
@@ -35,8 +36,8 @@ export type LinkEvent =
   | { readonly kind: "up"; readonly link: Link }
   /** Where a peer says it sees us. */
   | { readonly kind: "seen"; readonly endpoint: string; readonly by: string }
-  /** Another host answers with our identity; `boot` is its boot nonce. */
-  | { readonly kind: "clone"; readonly from: string; readonly boot: string; readonly member: boolean };
+  /** Another host answers with our identity. */
+  | { readonly kind: "clone"; readonly from: string; readonly twin: Twin; readonly member: boolean };
 
 /** What links know of their own node. */
 export interface LinkOwner {
@@ -45,6 +46,8 @@ export interface LinkOwner {
   readonly networkName: string;
   readonly bootNonce: string;
   member(): boolean;
+  /** How long it has been running, seconds. */
+  age(now: number): number;
 }
 
 export class Links {
@@ -233,7 +236,9 @@ export class Links {
       target.outcome = "this is our own address";
       return;
     }
-    const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
+    // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
+    const index = Math.min(Math.floor(this.#own.age(now)) + 1, 0xffffffff);
+    const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
     this.#send(from, { ...fields, nonce: this.#own.bootNonce, echoedNonce: h.nonce });
     const target = this.targets.knock(from, now, KNOCK_MS);
     if (target !== null && this.#out.due(`clone ${from}`, 1000, now)) this.#ask(target, now);
@@ -282,7 +287,8 @@ export class Links {
       if (h.nodeId !== this.#own.identity.id) return [];
       target.outcome = "refused: it runs with our own identity";
       const member = (h.flags & hello.FLAG_MEMBER) !== 0;
-      return [{ kind: "clone", from, boot: h.nonce, member }];
+      const twin = { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
+      return [{ kind: "clone", from, twin, member }];
     }
     this.#noteRefusal(target, theirObjection(h.reason), now);
     return [];

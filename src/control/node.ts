@@ -5,6 +5,7 @@
 import { type Identity, shortId } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { TYPE_GOSSIP_PLAIN, TYPE_HELLO, TYPE_PROBE } from "../wire/datagram.ts";
+import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
@@ -13,7 +14,7 @@ import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
 import type { LinkEvent } from "./links.ts";
 import { buildView } from "./node_view.ts";
-import { cloneMessage, performMembership, wantLink } from "./records.ts";
+import { performMembership, wantLink } from "./records.ts";
 import type { StoredState } from "./state.ts";
 import type { NodeView } from "./view.ts";
 import { logWaiting } from "./waiting.ts";
@@ -45,6 +46,7 @@ export class ControlPlane {
   handle(event: ControlEvent, now: number): Action[] {
     const core = this.#core;
     if (core.ended) return [];
+    core.now = now;
     if (!this.#started) {
       this.#started = true;
       start(core, this.#stored, now);
@@ -124,18 +126,18 @@ export class ControlPlane {
         }
         return;
       case "clone":
-        return this.#onClone(event.from, event.boot, event.member, now);
+        return this.#onClone(event.from, event.twin, event.member, now);
     }
   }
 
-  // Another host has our keys. A joiner gives way to a member; else the lesser boot nonce does, on both sides alike.
-  #onClone(from: string, boot: string, member: boolean, now: number): void {
+  // Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike.
+  #onClone(from: string, other: Twin, member: boolean, now: number): void {
     const core = this.#core;
     const message = `The host at ${from} runs with the identity of this one (a cloned state directory?)`;
     core.warn(`clone ${from}`, message);
     if (core.out.due(`clone log ${from}`, 60_000, now)) core.out.log("error", message, { from });
-    const weLose = core.member === member ? core.own.bootNonce < boot : !core.member;
-    if (weLose) core.refuse(cloneMessage(`the host at ${from}`));
+    if (core.member === member) core.endAsClone(other, `The host at ${from}`);
+    else if (!core.member) core.refuse(cloneMessage(`The host at ${from}`, true));
   }
 
   #tick(now: number): void {

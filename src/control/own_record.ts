@@ -87,8 +87,8 @@ export class OwnRecord {
     this.epoch = Math.min(this.epoch + 1, VERSION_LIMIT - 1);
   }
 
-  /** The record of the present version, signed. */
-  sign(): NodeRecord {
+  /** The record of the present version, signed; `age`: how long we have been running, seconds. */
+  sign(age: number): NodeRecord {
     const settings = this.#settings;
     return signRecord({
       id: this.#identity.id,
@@ -106,6 +106,7 @@ export class OwnRecord {
       capabilities: [],
       security: "plain",
       gone: this.gone,
+      age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),
     }, this.#identity);
   }

@@ -37,6 +37,8 @@ export interface RecordContent {
   readonly security: "plain";
   /** The node gave its lease back and is gone for good. */
   readonly gone: boolean;
+  /** How long its process had been running when it was signed, seconds: which of two clones came first. */
+  readonly age?: number;
   /** A lease that it used and gave up, and to whose claim that came first: so that the winner hears of the double claim. */
   readonly yielded?: { readonly subnet: string; readonly to: string };
 }
@@ -75,6 +77,7 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
     f: content.capabilities,
     s: content.security,
     g: content.gone,
+    ...(content.age === undefined ? {} : { a: content.age }),
     ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
   });
   const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
@@ -136,6 +139,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
     capabilities,
     security: "plain",
     gone: f["g"] === true,
+    ...(isVersion(f["a"]) ? { age: f["a"] } : {}),
     ...yieldedOf(f["y"]),
     raw: raw.slice(),
   };

@@ -163,7 +163,8 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 function reportClone(core: Core, record: NodeRecord, now: number): void {
   const message =
     `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was a state directory ` +
-    "cloned, or restored from a backup? Remove identity.json on one of them";
+    "copied, or restored from a backup? Stop ovltun on the copy, and remove its state directory (rm -r, not " +
+    "down --purge: the lease is the original's)";
   core.warn(`clone ${record.id}`, message);
   if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
     core.out.log("error", message, { peer: shortId(record.id) });
@@ -178,17 +179,9 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (order < 0) return;
   const answered = core.own.sawForeign(record);
   if (order === 0 || answered) reportClone(core, record, now);
-  if (answered && bootNonce < record.bootNonce) {
-    core.refuse(cloneMessage("another host of this mesh"));
-    return;
-  }
+  const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
+  if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
   rewriteOwn(core, { above: record.incarnation });
-}
-
-/** What a user reads whose host runs with another's identity. */
-export function cloneMessage(where: string): string {
-  return `${where} runs with the identity of this one (a cloned state directory?). Stop ovltun here, remove its ` +
-    "state directory (down --purge), and start it again: it will get an identity and a lease of its own";
 }

@@ -13,6 +13,7 @@ const FULL = {
   endpoints: Array.from({ length: 8 }, (_, i) => `[2001:db8:1111:2222::${i + 1}]:8473`),
   capabilities: ["masquerade"],
   yielded: { subnet: "10.42.200.0/24", to: "cd".repeat(32) },
+  age: 2 ** 40,
 };
 
 test("openRecord() gives back every field of a signed record, and keeps its bytes", () => {

@@ -402,6 +402,53 @@ test("A cloned state directory is found out: the same one of the two stops, the 
   }
 });
 
+test("A copy of the state of a host that has run for a while ends, not the host; directly or through others", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = new World(seed, { loss: seed % 4 === 0 ? 0.05 : 0 });
+    world.add("alpha");
+    const beta = world.add("beta", ["alpha"]);
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 8000));
+    world.run(30_000 + 5000 * seed);
+    const subnet = subnetOf(world, beta);
+    const copy = world.add("copy", ["alpha"]);
+    copy.identity = beta.identity;
+    copy.disk = beta.disk;
+    // In every second world the two hear of one another by their records alone.
+    if (seed % 2 === 0) {
+      world.network.rewrite = ({ from, to, bytes }) =>
+        [from, to].includes(beta.endpoint) && [from, to].includes(copy.endpoint) ? new Uint8Array(0) : bytes;
+    }
+    world.start(copy);
+    world.run(25_000);
+    assert.equal(beta.refusal, null, `seed ${seed}`);
+    assert.match(copy.refusal ?? "", /COPY of the identity of that host.*NOT down --purge/, `seed ${seed}`);
+    assert.equal(subnetOf(world, beta), subnet);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+  }
+});
+
+test("Of two hosts with one identity exactly one ends, however far apart they were started", LONG, () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const world = new World(seed, { latency: [5, 40] });
+    world.start(world.add("alpha"));
+    const beta = world.add("beta", ["alpha"]);
+    const copy = world.add("copy", ["alpha"]);
+    world.start(beta);
+    assert.ok(world.runUntil(() => oneMesh(world), 8000));
+    copy.identity = beta.identity;
+    copy.disk = beta.disk;
+    world.stop(beta);
+    world.start(beta);
+    // The two meet later than they were started, around the difference from which on age decides.
+    world.run(19_000 + 50 * seed);
+    world.start(copy);
+    world.run(40_000);
+    const ended = [beta, copy].filter((n) => n.refusal !== null).map((n) => n.name);
+    assert.equal(ended.length, 1, `seed ${seed}: ${ended}`);
+  }
+});
+
 test("A clone that calls its original gives way to it", () => {
   const world = new World(12);
   const alpha = world.add("alpha");

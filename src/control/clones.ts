@@ -1,0 +1,46 @@
+// Two hosts with one identity: which of them ends. Whoever has been running longer stays, for a copy is started after
+// its original. Both sides tell how long they have been running, each by its own monotonic clock. When the ages are
+// about the same (both started after a power cut), or one side is of a version that does not tell, the lesser boot
+// nonce gives way: random, but the same answer on both sides.
+//
+// What is told is rounded down and was some time on its way, so each side may take itself for a little older than it
+// is: never do both end. That both stay, when the ages differ by just SAME_AGE_S, is settled after LONG_MS.
+
+const SAME_AGE_S = 20;
+const SAME_AGE_LONG_S = 30;
+const LONG_MS = 15_000;
+
+/** One of two hosts with one identity. */
+export interface Twin {
+  readonly bootNonce: string;
+  /** How long it has been running, seconds; null when it does not tell. */
+  readonly age: number | null;
+}
+
+/** Whether we, not the other, have to end; `certain` when age says so, not chance. */
+export interface Verdict {
+  readonly weEnd: boolean;
+  readonly certain: boolean;
+}
+
+/** `disputedMs`: how long we have known of the other. */
+export function judge(we: Twin, other: Twin, disputedMs: number): Verdict {
+  const tolerance = disputedMs < LONG_MS ? SAME_AGE_S : SAME_AGE_LONG_S;
+  if (we.age !== null && other.age !== null && Math.abs(we.age - other.age) > tolerance) {
+    return { weEnd: we.age < other.age, certain: true };
+  }
+  return { weEnd: we.bootNonce < other.bootNonce, certain: false };
+}
+
+/** What a user reads whose host has to end. */
+export function cloneMessage(where: string, certain: boolean): string {
+  const [which, here] = certain
+    ? ["this is a COPY of the identity of that host", "Stop ovltun here, remove this"]
+    : [
+      "one of the two is a COPY, and nothing tells which: this one gives way. On the host that is the copy",
+      "stop ovltun, remove its",
+    ];
+  return `${where} runs with the identity of this one${certain ? " and was here before" : ""}: ${which}` +
+    `${certain ? ". " : " "}${here} state directory without giving the lease back, which is the original's ` +
+    "(rm -r the directory, NOT down --purge), and start again: it will get an identity and a lease of its own";
+}
