@@ -30,7 +30,7 @@ export const REFUSE_VERSION = 1;
 export const REFUSE_NETWORK = 2;
 export const REFUSE_SECURITY = 3;
 export const REFUSE_FULL = 4;
-/** The sender of the hello claims to be us; `nonce` of the refusal is our boot nonce. */
+/** The sender of the hello claims to be us; `nonce` is our boot nonce, the index field our age in seconds + 1. */
 export const REFUSE_IDENTITY = 5;
 
 const VERSION_AT = 1;
