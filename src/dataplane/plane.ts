@@ -21,6 +21,8 @@ const UNKNOWN_RATE = 20;
 export interface Plane {
   readonly pool: PacketPool;
   readonly b: Uint8Array;
+  /** The same bytes, for whoever compares words. */
+  readonly view: DataView;
   readonly counters: Counters;
   readonly peers: PeerTable;
   readonly routes: RouteTable;
@@ -43,6 +45,9 @@ export interface Plane {
   readonly coalescer: Coalescer;
   /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
   innerSegment: number;
+  /** The peer and the kind of checksum of the packet that went to TUN last. */
+  lastSlot: number;
+  lastChecksum: number;
   /** Time of the batch, milliseconds, monotonic. */
   now: number;
 }
@@ -52,6 +57,7 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
   return {
     pool,
     b: pool.bytes,
+    view: new DataView(pool.memory),
     counters,
     peers: new PeerTable(),
     routes: new RouteTable(),
@@ -71,6 +77,8 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
       (offload, errno) => handUp({ kind: "offloadLost", offload, errno }),
     ),
     innerSegment: 0,
+    lastSlot: 0,
+    lastChecksum: 0,
     now: 0,
   };
 }
