@@ -3,9 +3,6 @@ import type { Command } from "commander";
 import { ConfigError } from "../config/config_error.ts";
 
 const LATER = [
-  "join",
-  "secret",
-  "token",
   "doctor",
   "install",
   "uninstall",
