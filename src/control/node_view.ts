@@ -17,7 +17,7 @@ export function buildView(core: Core, now: number): NodeView {
   for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone) continue;
+    if (record.id === core.identity.id || record.gone || core.isFenced(record)) continue;
     peers.push(peerView(core, record, subnets.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
