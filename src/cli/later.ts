@@ -6,7 +6,6 @@ const LATER = [
   "doctor",
   "install",
   "uninstall",
-  "forget",
   "reserve",
   "completion",
   "docker-opts",

@@ -25,7 +25,17 @@ export function buildView(core: Core, now: number): NodeView {
     ...held.map((c) => leaseView(core, c, false)),
     ...lost.map(({ claim }) => leaseView(core, claim, true)),
   ].sort((a, b) => compareSubnets(a.subnet, b.subnet));
-  return { own: ownView(core, now), peers, leases };
+  return { own: ownView(core, now), peers, leases, ...forgottenView(core) };
+}
+
+// A node that came back since counts again, and is not listed.
+function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
+  const forgotten = core.directives.all().flatMap(({ target: id, issuer, revoke: revoked }) => {
+    const record = core.store.get(id);
+    if (record !== undefined && !core.isFenced(record)) return [];
+    return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
+  });
+  return forgotten.length === 0 ? {} : { forgotten };
 }
 
 function ownView(core: Core, now: number): OwnView {

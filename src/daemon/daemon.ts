@@ -123,7 +123,12 @@ class Daemon {
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
-      apiHandlers(this.#net, () => this.#snapshot(), (purge) => this.#askedToStop(purge)),
+      apiHandlers(
+        this.#net,
+        () => this.#snapshot(),
+        (purge) => this.#askedToStop(purge),
+        ({ id, revoked }) => this.#guard(() => this.#event({ kind: "forget", target: id, revoke: revoked })),
+      ),
     );
     cleanups.add(() => api.close());
     this.#startControl();

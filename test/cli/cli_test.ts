@@ -58,6 +58,7 @@ test("version and help write to stdout and end with 0", () => {
       "join",
       "token",
       "secret",
+      "forget",
     ]
   ) {
     assert.match(help.out, new RegExp(`^  ${name} `, "m"));
@@ -111,12 +112,21 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
 
 test("reading commands say that no daemon answers and end with 1", () => {
   for (
-    const argv of [["status"], ["peers", "--json"], ["leases"], ["routes"], ["why", "x"], [
-      "ping",
-      "x",
-      "-c",
-      "1",
-    ]]
+    const argv of [
+      ["status"],
+      ["peers", "--json"],
+      ["leases"],
+      ["routes"],
+      ["token"],
+      ["forget", "x", "--revoke"],
+      ["why", "x"],
+      [
+        "ping",
+        "x",
+        "-c",
+        "1",
+      ],
+    ]
   ) {
     const ended = ovltun(...argv);
     assert.equal(ended.code, 1, argv.join(" "));
