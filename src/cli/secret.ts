@@ -1,5 +1,6 @@
 /** `ovltun secret new`: a fresh network secret on stdout, and on stderr what to do with it. */
 import type { Command } from "commander";
+import { ConfigError } from "../config/config_error.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { print, tell } from "./output.ts";
 
@@ -15,5 +16,11 @@ export function registerSecret(program: Command): void {
     print(secret.text());
     secret.wipe();
     tell(ADVICE);
+  });
+  command.command("rotate", { hidden: true }).allowUnknownOption().helpOption(false).action(() => {
+    throw new ConfigError(
+      "command",
+      "ovltun secret rotate is not built yet (docs/security.md: Changing the secret)",
+    );
   });
 }

@@ -89,7 +89,6 @@ export function obeyOwn(core: Core, now: number): void {
   if (about === undefined || core.ended) return;
   const by = nameOf(core, about.issuer);
   if (about.revoke) {
-    core.persist();
     return core.refuse(
       `${by} revoked the key of this node (ovltun forget --revoke): the mesh refuses it for good. To join again as a ` +
         "new node, with a token: ovltun down --purge, then ovltun join",
@@ -107,7 +106,10 @@ function obey(core: Core, directive: Directive, now: number): void {
   if (core.directives.insert(directive) === null) return;
   core.stale = core.changed = true;
   core.news.add({ kind: "directive", id: directive.target }, core.store.size);
-  if (directive.target === core.identity.id) return obeyOwn(core, now);
+  if (directive.target === core.identity.id) {
+    core.persist(); // a restart must not ask the mesh again
+    return obeyOwn(core, now);
+  }
   const record = core.store.get(directive.target);
   if (record !== undefined && !core.isFenced(record)) return; // it has come back since
   const words = directive.revoke ? "was revoked" : "was forgotten";

@@ -52,6 +52,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   for (const text of stored.directives ?? []) {
     if (!rememberDirective(core, storedBytes(text))) core.out.log("warning", "A stored directive is damaged");
   }
+  if (core.isRevoked(core.identity.id)) return obeyOwn(core, now); // before the lease is used for a moment
   for (const peer of stored.peers) {
     const record = openRecord(storedRecordBytes(peer));
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);

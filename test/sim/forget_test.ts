@@ -145,8 +145,12 @@ test("A revoked node is told, ends, and stays outside however often it starts", 
   forget(world, world.node("a"), stolen, true);
   world.run(3000);
   assert.match(stolen.refusal ?? "", /^a revoked the key of this node .*ovltun down --purge/);
+  const disk = stolen.disk;
   for (let i = 0; i < 3; i++) {
+    const reconciles = stolen.reconciles;
     world.start(stolen);
+    assert.equal(stolen.reconciles, reconciles, "its lease is not used for a moment");
+    assert.equal(stolen.disk, disk);
     world.run(1000);
     assert.match(stolen.refusal ?? "", /revoked the key of this node/, "also by what its own disk knows");
   }
