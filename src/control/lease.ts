@@ -191,7 +191,7 @@ export class Lease {
       this.#state = "exhausted";
       const message =
         `No subnet is free: all ${choice.total} between ${mesh.subnetMin} and ${mesh.subnetMax} are ` +
-        "leased (give one back with down --purge on its host)";
+        "leased (give one back with down --purge on its host; for a host that is gone, ovltun forget NODE)";
       return [...steps, { kind: "note", level: "error", message }];
     }
     if (world.wish !== null && !choice.wish && steps.length === 0 && !this.#wishTold) {

@@ -3,7 +3,9 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { decodeGossip } from "../../src/wire/gossip.ts";
+import { signDirective } from "../../src/control/directives.ts";
+import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 const LONG = { timeout: 120_000 };
@@ -184,6 +186,45 @@ test("A stolen node that obeys nobody is refused by everybody: no link, no membe
     assert.equal(world.node("a").refusal, null);
     assert.ok(knows(world, world.node("b"), world.node("a")));
   }
+});
+
+test("Directives of strangers, forged ones and those of another network decide nothing", () => {
+  const world = meshOf(6, ["a", "b", "c"]);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { networkId } = world.view(a).own;
+  const about = {
+    networkId,
+    seq: 1,
+    kind: "fence",
+    target: c.identity.id,
+    incarnation: 99,
+    revoke: true,
+  } as const;
+  const stranger = identityFromSeeds(new Uint8Array(32).fill(77), new Uint8Array(32).fill(78));
+  const signed = signDirective({ ...about, issuer: b.identity.id }, b.identity).raw;
+  const bad = [
+    signDirective({ ...about, issuer: stranger.id }, stranger).raw,
+    signDirective({ ...about, issuer: b.identity.id }, stranger).raw,
+    signDirective({ ...about, issuer: b.identity.id, networkId: "00".repeat(16) }, b.identity).raw,
+    signed.map((byte, i) => i === signed.length - 1 ? byte ^ 1 : byte),
+  ];
+  let sent = 0;
+  const replacePings = (directives: readonly Uint8Array[]) => {
+    world.network.rewrite = (d) => {
+      const gossip = d.from === b.endpoint && d.to === a.endpoint ? decodeGossip(d.bytes) : null;
+      if (gossip?.body.kind !== "ping") return d.bytes;
+      sent++;
+      const body = { kind: "push", ack: false, directives } as const;
+      return encodeGossip(gossipIndex(d.bytes), { mesh: gossip.mesh, body });
+    };
+  };
+  replacePings(bad);
+  world.run(10_000);
+  assert.ok(sent > 3, `${sent}`);
+  assert.ok(knows(world, a, c) && c.refusal === null);
+  replacePings([signed]);
+  world.run(10_000);
+  assert.ok(!knows(world, a, c) && c.refusal !== null, "what a member signed, any member may bring");
 });
 
 function hasDirective(bytes: Uint8Array): boolean {
