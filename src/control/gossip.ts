@@ -26,8 +26,8 @@ const MESSAGES_PER_SECOND = 400;
 /** Takes in a datagram of type 0x21. */
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
-  if (link !== undefined && core.isRevoked(link.id)) return core.out.reject();
   if (link === undefined || link.endpoint !== from) {
+    if (link !== undefined && core.isRevoked(link.id)) return core.out.reject();
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
@@ -40,6 +40,7 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
     }
     return core.out.reject();
   }
+  if (core.isRevoked(link.id)) return core.out.reject();
   if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
   const gossip = decodeGossip(bytes);
   if (gossip === null) return core.out.reject();
