@@ -43,6 +43,8 @@ export interface NodeStatus {
     readonly gso: boolean;
     readonly gro: boolean;
   };
+  /** Data-plane threads. */
+  readonly workers: number;
   readonly leaseState: LeaseState;
   readonly uptimeSeconds: number;
   readonly waitingFor: readonly Waiting[];

@@ -200,12 +200,6 @@ export function checkSupported(
       "--ip-masq is not built yet: start without it (masquerade by your own rules)",
     );
   }
-  if (config.workers !== 1) {
-    throw new ConfigError(
-      "workers",
-      `${given("workers")}: one worker is what this version has; give 1 or nothing`,
-    );
-  }
   if (config.plain) {
     if (config.secretFile !== null) {
       throw new ConfigError(

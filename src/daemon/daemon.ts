@@ -35,7 +35,7 @@ import { openState, type StateStore } from "./state_store.ts";
 import { Troubles } from "./troubles.ts";
 import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
-import { WorkerHandle } from "./worker_handle.ts";
+import { tooManyWorkers, Workers } from "./workers.ts";
 
 const TICK_MS = 100;
 /** The host is compared with what is wanted at least this often. */
@@ -62,7 +62,7 @@ class Daemon {
   readonly #cleanups = new Cleanups();
   #state!: StateStore;
   #control!: ControlPlane;
-  #worker!: WorkerHandle;
+  #workers!: Workers;
   #feed!: DataplaneFeed;
   #keeper!: HostKeeper;
   #sockets!: Sockets;
@@ -100,15 +100,16 @@ class Daemon {
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
-    // Descriptors close after the Worker has stopped, which is undone before them.
+    this.#workers = new Workers(config.workers, config.offloads, (event) => this.#fromWorker(event));
+    // Descriptors close after the Workers have stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
-    cleanups.add(() => this.#worker.stop());
-    this.#sockets = new Sockets(this.#worker.mailbox, config.port);
+    cleanups.add(() => this.#workers.stop());
+    const { mailbox } = this.#workers;
+    this.#sockets = new Sockets(mailbox, config.port, config.workers);
     this.#sockets.ensure(expectedSockets(config, this.#state.stored?.mesh ?? null));
-    this.#feed = new DataplaneFeed(this.#worker.mailbox);
-    this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
+    this.#feed = new DataplaneFeed(mailbox);
+    this.#keeper = new HostKeeper(this.#net, mailbox, config);
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
@@ -149,6 +150,8 @@ class Daemon {
       systemClock.now(),
     );
     logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
+    const crowded = tooManyWorkers(config.workers);
+    if (crowded !== null) logger.warn(crowded);
     logger.warn(
       "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
     );
@@ -170,7 +173,7 @@ class Daemon {
 
   #tick(): void {
     this.#event({ kind: "tick" });
-    this.#worker.mailbox.retry();
+    this.#workers.mailbox.retry();
     const now = systemClock.now();
     const changed = this.#net.changed();
     if (changed) this.#endpointsChanged();
@@ -322,7 +325,8 @@ class Daemon {
     return {
       view: this.#control.view(now),
       wanted,
-      counters: this.#worker.counters,
+      counters: this.#workers.counters,
+      workers: this.#workers.count,
       slotOf: (key) => this.#feed.slotOf(key),
       device: this.#keeper.device,
       mtu: wanted.deviceMtu,

@@ -16,6 +16,8 @@ export interface HostKeeperOptions {
   readonly device: string;
   readonly subnetFile: string;
   readonly offloads: Offloads;
+  /** The device gets a queue for each. */
+  readonly workers: number;
 }
 
 export class HostKeeper {
@@ -25,8 +27,8 @@ export class HostKeeper {
   #tun: OpenedTun;
   /** Index of the device; null before it was looked for. */
   #link: number | null = null;
-  /** BOUNDED: emptied as the Worker follows. It may still read from these until it has applied the epoch. */
-  #retired: { readonly fd: number; readonly epoch: number }[] = [];
+  /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
+  #retired: { readonly fds: readonly number[]; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
   #network: string | null = null;
@@ -36,7 +38,11 @@ export class HostKeeper {
     this.#net = net;
     this.#mailbox = mailbox;
     this.#options = options;
-    this.#tun = openTun(options.device, options.offloads);
+    this.#tun = this.#openTun();
+  }
+
+  #openTun(): OpenedTun {
+    return openTun(this.#options.device, this.#options.offloads, undefined, this.#options.workers);
   }
 
   /** The superframes that the device carries: what was wanted and the kernel knows. */
@@ -67,7 +73,8 @@ export class HostKeeper {
     }));
     if (!this.#attached) {
       this.#attached = true;
-      this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd, tso: this.#tun.tso, uso: this.#tun.uso });
+      const { fds, tso, uso } = this.#tun;
+      this.#mailbox.post({ kind: "attachTun", fds, tso, uso });
     }
     const { network, subnets } = own;
     const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
@@ -80,18 +87,18 @@ export class HostKeeper {
     return this.#link === null || link?.index === this.#link ? link : undefined;
   }
 
-  /** Somebody deleted the device: its descriptor is dead, another takes its place. */
+  /** Somebody deleted the device: its descriptors are dead, another takes its place. */
   #recreate(): string {
-    this.#retired.push({ fd: this.#tun.fd, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#retired.push({ fds: this.#tun.fds, epoch: this.#mailbox.post({ kind: "detachTun" }) });
     this.#link = null;
-    this.#tun = openTun(this.#options.device, this.#options.offloads);
+    this.#tun = this.#openTun();
     this.#attached = false;
     return `Made the device ${this.#tun.name} again: somebody had deleted it`;
   }
 
   #closeRetired(): void {
     const applied = this.#mailbox.appliedEpoch();
-    for (const { fd, epoch } of this.#retired) if (epoch <= applied) closeDescriptor(fd);
+    for (const { fds, epoch } of this.#retired) if (epoch <= applied) fds.forEach(closeDescriptor);
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
@@ -124,8 +131,8 @@ export class HostKeeper {
     return [];
   }
 
-  /** The device goes with its descriptor. The Worker must have stopped. */
+  /** The device goes with its descriptors. The Workers must have stopped. */
   close(): void {
-    closeDescriptor(this.#tun.fd);
+    this.#tun.fds.forEach(closeDescriptor);
   }
 }

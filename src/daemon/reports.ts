@@ -5,7 +5,7 @@
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../api/schema.ts";
 import type { Path, Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
-import type { Counters } from "../dataplane/counters.ts";
+import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
 import type { Link, Offloads, Route } from "../ports.ts";
 import { RUNTIME, VERSION } from "./version.ts";
@@ -14,7 +14,8 @@ import { RUNTIME, VERSION } from "./version.ts";
 export interface Snapshot {
   readonly view: NodeView;
   readonly wanted: Wanted;
-  readonly counters: Counters;
+  readonly counters: CounterReader;
+  readonly workers: number;
   readonly slotOf: (key: string) => number | null;
   readonly device: string;
   readonly mtu: number;
@@ -63,6 +64,7 @@ export function statusReport(snapshot: Snapshot): Status {
       cipher: "none",
       underlay: snapshot.underlay,
       offloads: snapshot.offloads,
+      workers: snapshot.workers,
       leaseState: own.leaseState,
       uptimeSeconds: seconds(snapshot, snapshot.startedAt) ?? 0,
       waitingFor: own.waitingFor.map((waiting) => ({

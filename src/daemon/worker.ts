@@ -1,5 +1,5 @@
 /**
- * The data-plane Worker: blocks in epoll over TUN, its sockets and the mailbox's eventfd, and never waits for
+ * A data-plane Worker: blocks in epoll over its TUN queue, its sockets and the mailbox's eventfd, and never waits for
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
 import type { DataplaneEvent } from "../ports.ts";
@@ -39,6 +39,7 @@ function run(start: WorkerStart): void {
     new Counters(start.counters),
     devices(epoll, sources, start),
     scope.postMessage.bind(scope),
+    start.lane,
   );
   const apply = dataPlane.apply.bind(dataPlane);
   epoll.add(start.wakeFd);

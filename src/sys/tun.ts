@@ -1,7 +1,6 @@
 /**
- * The TUN device (linux/if_tun.h, Documentation/networking/tuntap.rst). Opened with IFF_VNET_HDR, so that
- * every packet travels behind a virtio_net_hdr and the offloads need no other device; no offload is asked
- * for yet: the kernel hands over whole, checksummed packets of at most the device's MTU.
+ * The TUN device (linux/if_tun.h, Documentation/networking/tuntap.rst), with one queue for each Worker. Opened with
+ * IFF_VNET_HDR, so that every packet travels behind a virtio_net_hdr that says what the kernel left undone.
  * The device lives as long as its descriptor: a process that dies takes it along.
  */
 import { addressOf } from "#ffi";
@@ -34,9 +33,10 @@ const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
 const IFF_TUN = 0x0001;
 const IFF_NO_PI = 0x1000;
+const IFF_MULTI_QUEUE = 0x0100;
 const IFF_VNET_HDR = 0x4000;
 const IFF_TUN_EXCL = 0x8000;
-const FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
+const FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
 const IFREQ_LEN = 40;
 const IFREQ_FLAGS_AT = 16;
 const TUN_F_CSUM = 0x01;
@@ -54,6 +54,8 @@ const O_CLOEXEC = 0x80000;
 /** A TUN device created by this process. */
 export interface OpenedTun extends TunOffloads {
   readonly fd: number;
+  /** All queues, `fd` the first. */
+  readonly fds: readonly number[];
   readonly name: string;
 }
 
@@ -79,9 +81,33 @@ function hint(errno: number, name: string): string {
 
 /**
  * Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. One that exists is somebody
- * else's, also when it waits for an owner. Throws SysError.
+ * else's, also when it waits for an owner. With several queues the kernel keeps a flow on one: that of its hash, and
+ * from the first answer on that by which the answers were written. Throws SysError.
  */
-export function openTun(name: string, wanted = ALL_OFFLOADS, path = "/dev/net/tun"): OpenedTun {
+export function openTun(
+  name: string,
+  wanted = ALL_OFFLOADS,
+  path = "/dev/net/tun",
+  queues = 1,
+): OpenedTun {
+  // A device of one queue is opened as one: the kernel then keeps no table of flows.
+  const flags = FLAGS | (queues > 1 ? IFF_MULTI_QUEUE : 0);
+  const first = openQueue(path, name, flags | IFF_TUN_EXCL);
+  const fds = [first.fd];
+  try {
+    const offloads = setOffloads(first.fd, first.name, wanted);
+    while (fds.length < queues) {
+      fds.push(openQueue(path, first.name, flags).fd);
+      setOffloads(fds.at(-1)!, first.name, offloads);
+    }
+    return { fd: first.fd, fds, name: first.name, ...offloads };
+  } catch (error) {
+    fds.forEach((fd) => libc().close(fd));
+    throw error;
+  }
+}
+
+function openQueue(path: string, name: string, flags: number): { fd: number; name: string } {
   const c = libc();
   const fd = c.open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) {
@@ -90,15 +116,14 @@ export function openTun(name: string, wanted = ALL_OFFLOADS, path = "/dev/net/tu
   }
   const request = new Uint8Array(new ArrayBuffer(IFREQ_LEN));
   request.set(new TextEncoder().encode(name).subarray(0, 15));
-  new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, FLAGS, true);
+  new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, flags, true);
   if (c.ioctl(fd, TUNSETIFF, addressOf(request.buffer)) < 0) {
     const errno = c.errno();
     c.close(fd);
     throw new SysError(`Cannot create the device "${name}"`, errno, undefined, hint(errno, name));
   }
   const end = request.indexOf(0);
-  const given = new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16)));
-  return { fd, name: given, ...setOffloads(fd, given, wanted) };
+  return { fd, name: new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16))) };
 }
 
 /** Asks for the offloads from the best down to none: kernels differ in what they know. */
@@ -112,9 +137,7 @@ function setOffloads(fd: number, name: string, wanted: TunOffloads): TunOffloads
     if (offloads.uso) mask |= TUN_F_USO4 | TUN_F_USO6;
     if (c.ioctl(fd, TUNSETOFFLOAD, mask) >= 0) return offloads;
   }
-  const errno = c.errno();
-  c.close(fd);
-  throw new SysError(`Cannot set the offloads of "${name}"`, errno);
+  throw new SysError(`Cannot set the offloads of "${name}"`, c.errno());
 }
 
 /** One queue of the device over packet memory. */

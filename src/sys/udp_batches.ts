@@ -63,6 +63,7 @@ export interface UdpOffloads {
 /** One socket's batches over packet memory. `firstSlot` is the first of BATCH slots that it receives into. */
 export class UdpBatches implements DatagramSocket {
   readonly #fd: number;
+  readonly #sendFd: number;
   readonly #family: 4 | 6;
   readonly #libc = libc();
   readonly #firstSlot: number;
@@ -105,6 +106,7 @@ export class UdpBatches implements DatagramSocket {
   ) {
     this.#onLost = onLost;
     this.#fd = socket.fd;
+    this.#sendFd = socket.sendFd ?? socket.fd;
     this.#family = socket.family;
     this.#firstSlot = firstSlot;
     this.#gso = offloads.gso;
@@ -224,7 +226,7 @@ export class UdpBatches implements DatagramSocket {
   #send(): number {
     let refused = 0;
     for (let m = 0; m < this.#messages;) {
-      const sent = this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, this.#messages - m, 0);
+      const sent = this.#libc.sendmmsg(this.#sendFd, this.#outboundFrom[m]!, this.#messages - m, 0);
       if (sent > 0) {
         m += sent;
         continue;
@@ -253,7 +255,7 @@ export class UdpBatches implements DatagramSocket {
     let refused = 0;
     for (let d = first; d < end;) {
       this.#layOut(m, d, d + 1);
-      if (this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, 1, 0) < 0) {
+      if (this.#libc.sendmmsg(this.#sendFd, this.#outboundFrom[m]!, 1, 0) < 0) {
         const why = this.#libc.errno();
         if (why === EINTR) continue;
         if (why === EMSGSIZE) this.#tooLongFor = this.#slotOf[d]!;

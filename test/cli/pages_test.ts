@@ -42,6 +42,7 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
       security: "plain",
       cipher: "none",
       offloads: { tso: true, uso: true, gso: true, gro: true },
+      workers: 1,
       underlay: ["192.168.1.10:8473"],
       leaseState: "confirmed",
       uptimeSeconds: 12.3,

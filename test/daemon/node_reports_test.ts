@@ -80,6 +80,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     device: "ovl0",
     mtu: 1450,
     offloads: { tso: true, uso: true, gso: true, gro: true },
+    workers: 1,
     underlay: [],
     now: 0,
     startedAt: 0,

@@ -17,7 +17,7 @@ test("attached descriptors are watched as what they are, and TUN no more once de
 
 test("a socket attached after its peers knows their endpoints", () => {
   const f = fix.fixture();
-  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", family: 4, sockets: [{ fd: 0, sendFd: 0 }] });
   f.tun.waiting.push(OUT);
   f.dataPlane.pump("tun", 1);
   assert.equal(f.sockets.own.sent[0]!.to, fix.ENDPOINTS[0]);
@@ -25,7 +25,7 @@ test("a socket attached after its peers knows their endpoints", () => {
 
 test("an IPv6 endpoint on an IPv4 socket is a refused send", () => {
   const f = fix.fixture();
-  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", family: 4, sockets: [{ fd: 0, sendFd: 0 }] });
   const tunnel = {
     encapsulation: "data" as const,
     endpoint: "[fd00::2]:8473",

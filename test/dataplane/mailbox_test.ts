@@ -57,8 +57,8 @@ function fill(m: Ends, first = 0): number {
 test("drain() gives every kind of message as it was posted, in order", () => {
   const m = mailbox();
   const messages: DataplaneMessage[] = [
-    { kind: "attachSocket", role: "own", fd: 11, family: 6 },
-    { kind: "attachTun", fd: 12, tso: true, uso: false },
+    { kind: "attachSocket", role: "own", family: 6, sockets: [{ fd: 11, sendFd: 12 }] },
+    { kind: "attachTun", fds: [13, 14], tso: true, uso: false },
     {
       kind: "setOwn",
       own: {
