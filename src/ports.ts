@@ -151,6 +151,13 @@ export interface WorkerSocket {
   readonly sendFd: number;
 }
 
+/** The descriptors of one Worker for the TUN device: its queue, and what it writes to (sys/tun.ts says why). */
+export interface WorkerQueue {
+  readonly fd: number;
+  /** The same where there is one Worker. */
+  readonly writeFd: number;
+}
+
 /** Which Worker this is, of how many. Its number is the lane of what it sends. */
 export interface Lane {
   readonly worker: number;
@@ -173,7 +180,7 @@ export type DataplaneMessage =
   /** One queue for each Worker; `tso`, `uso`: the superframes that the device carries. */
   | {
     readonly kind: "attachTun";
-    readonly fds: readonly number[];
+    readonly queues: readonly WorkerQueue[];
     readonly tso: boolean;
     readonly uso: boolean;
   }

@@ -9,8 +9,7 @@ import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
 import type { HostNetwork, Link, Mailbox, Offloads } from "../ports.ts";
-import { closeDescriptor } from "../sys/libc.ts";
-import { type OpenedTun, openTun } from "../sys/tun.ts";
+import { closeTun, type OpenedTun, openTun } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
@@ -28,7 +27,7 @@ export class HostKeeper {
   /** Index of the device; null before it was looked for. */
   #link: number | null = null;
   /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
-  #retired: { readonly fds: readonly number[]; readonly epoch: number }[] = [];
+  #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
   #network: string | null = null;
@@ -73,8 +72,8 @@ export class HostKeeper {
     }));
     if (!this.#attached) {
       this.#attached = true;
-      const { fds, tso, uso } = this.#tun;
-      this.#mailbox.post({ kind: "attachTun", fds, tso, uso });
+      const { queues, tso, uso } = this.#tun;
+      this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
     const { network, subnets } = own;
     const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
@@ -89,7 +88,7 @@ export class HostKeeper {
 
   /** Somebody deleted the device: its descriptors are dead, another takes its place. */
   #recreate(): string {
-    this.#retired.push({ fds: this.#tun.fds, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#retired.push({ tun: this.#tun, epoch: this.#mailbox.post({ kind: "detachTun" }) });
     this.#link = null;
     this.#tun = this.#openTun();
     this.#attached = false;
@@ -98,7 +97,7 @@ export class HostKeeper {
 
   #closeRetired(): void {
     const applied = this.#mailbox.appliedEpoch();
-    for (const { fds, epoch } of this.#retired) if (epoch <= applied) fds.forEach(closeDescriptor);
+    for (const { tun, epoch } of this.#retired) if (epoch <= applied) closeTun(tun);
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
@@ -133,6 +132,6 @@ export class HostKeeper {
 
   /** The device goes with its descriptors. The Workers must have stopped. */
   close(): void {
-    this.#tun.fds.forEach(closeDescriptor);
+    closeTun(this.#tun);
   }
 }

@@ -63,7 +63,7 @@ function run(start: WorkerStart): void {
 function devices(epoll: Epoll, sources: Map<number, Source>, { gso, gro }: WorkerStart): Devices {
   const onLost = (errno: number) => scope.postMessage({ kind: "offloadLost", offload: "gso", errno });
   return {
-    tun: (fd, pool) => new TunQueue(fd, pool),
+    tun: (queue, pool) => new TunQueue(queue, pool),
     // A bare IP packet of flannel has no header to put a vnet header into: no trains there.
     socket: (opened, role, pool) =>
       new UdpBatches(opened, pool, socketSlots(role), { gso, gro: gro && role !== "flannel" }, onLost),

@@ -28,9 +28,12 @@ export class WorkerHandle {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     this.#stopped = new Promise((resolve) => {
       this.#worker.onmessage = (event: MessageEvent<DataplaneEvent>) => {
-        if (event.data.kind !== "stopped") return onEvent(event.data);
-        resolve();
-        if (!this.#stopping) onEvent({ kind: "failed", message: "It ended, and nobody had asked it to" });
+        const { kind } = event.data;
+        if (kind === "stopped" || kind === "failed") resolve();
+        if (kind !== "stopped") onEvent(event.data);
+        else if (!this.#stopping) {
+          onEvent({ kind: "failed", message: "It ended, and nobody had asked it to" });
+        }
       };
     });
     this.#worker.onerror = (event) => onEvent({ kind: "failed", message: event.message });

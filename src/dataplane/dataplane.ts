@@ -13,6 +13,7 @@ import type {
   SocketRole,
   TunDevice,
   Tunnel,
+  WorkerQueue,
   WorkerSocket,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
@@ -24,7 +25,7 @@ import { OWN_SLOT } from "./route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
 export interface Devices {
-  tun(fd: number, pool: PacketPool): TunDevice;
+  tun(queue: WorkerQueue, pool: PacketPool): TunDevice;
   socket(
     opened: WorkerSocket & { readonly family: 4 | 6 },
     role: SocketRole,
@@ -78,7 +79,7 @@ export class DataPlane {
       case "attachTun":
         this.plane.coalescer.tso = message.tso;
         this.plane.coalescer.uso = message.uso;
-        return this.#attachTun(this.#mine(message.fds));
+        return this.#attachTun(this.#mine(message.queues));
       case "detachTun":
         return this.#detachTun();
       case "setOwn":
@@ -108,12 +109,12 @@ export class DataPlane {
     return all[worker]!;
   }
 
-  #attachTun(fd: number): void {
+  #attachTun(queue: WorkerQueue): void {
     this.#detachTun();
-    this.#tunFd = fd;
-    this.plane.tun = this.#devices.tun(fd, this.plane.pool);
+    this.#tunFd = queue.fd;
+    this.plane.tun = this.#devices.tun(queue, this.plane.pool);
     this.plane.coalescer.tun = this.plane.tun;
-    this.#devices.watch(fd, "tun");
+    this.#devices.watch(queue.fd, "tun");
   }
 
   #detachTun(): void {

@@ -1,6 +1,12 @@
 /**
  * The TUN device (linux/if_tun.h, Documentation/networking/tuntap.rst), with one queue for each Worker. Opened with
  * IFF_VNET_HDR, so that every packet travels behind a virtio_net_hdr that says what the kernel left undone.
+ *
+ * A flow must stay on one queue, or its packets overtake one another. The kernel picks by a hash of addresses and
+ * ports, but remembers for three seconds by which queue a flow was written and then hands its answers out there
+ * (tun_flow_update): with Workers that receive by lane, flows would wander from queue to queue. It does not remember
+ * what a detached queue has written. So every Worker reads from an attached queue and writes to a detached one.
+ *
  * The device lives as long as its descriptor: a process that dies takes it along.
  */
 import { addressOf } from "#ffi";
@@ -12,10 +18,12 @@ import {
   SLOT_LENGTH,
   type TunDevice,
   VNET_LEN,
+  type WorkerQueue,
 } from "../ports.ts";
 import { Vector } from "./vector.ts";
 import { cString, libc } from "./libc.ts";
 import {
+  check,
   EACCES,
   EAGAIN,
   EBADFD,
@@ -31,9 +39,11 @@ import {
 
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
+const TUNSETQUEUE = 0x400454d9;
 const IFF_TUN = 0x0001;
 const IFF_NO_PI = 0x1000;
 const IFF_MULTI_QUEUE = 0x0100;
+const IFF_DETACH_QUEUE = 0x0400;
 const IFF_VNET_HDR = 0x4000;
 const IFF_TUN_EXCL = 0x8000;
 const FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
@@ -53,9 +63,7 @@ const O_CLOEXEC = 0x80000;
 
 /** A TUN device created by this process. */
 export interface OpenedTun extends TunOffloads {
-  readonly fd: number;
-  /** All queues, `fd` the first. */
-  readonly fds: readonly number[];
+  readonly queues: readonly WorkerQueue[];
   readonly name: string;
 }
 
@@ -81,30 +89,56 @@ function hint(errno: number, name: string): string {
 
 /**
  * Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. One that exists is somebody
- * else's, also when it waits for an owner. With several queues the kernel keeps a flow on one: that of its hash, and
- * from the first answer on that by which the answers were written. Throws SysError.
+ * else's, also when it waits for an owner. Throws SysError.
  */
 export function openTun(
   name: string,
   wanted = ALL_OFFLOADS,
   path = "/dev/net/tun",
-  queues = 1,
+  workers = 1,
 ): OpenedTun {
-  // A device of one queue is opened as one: the kernel then keeps no table of flows.
-  const flags = FLAGS | (queues > 1 ? IFF_MULTI_QUEUE : 0);
-  const first = openQueue(path, name, flags | IFF_TUN_EXCL);
-  const fds = [first.fd];
+  const queues: WorkerQueue[] = [];
+  const opened: number[] = [];
+  let given = { name, ...wanted };
+  /** The first creates the device; its offloads are then those of all. */
+  const open = (flags: number) => {
+    const exclusive = opened.length === 0 ? IFF_TUN_EXCL : 0;
+    const queue = openQueue(path, given.name, flags | exclusive);
+    opened.push(queue.fd);
+    given = { name: queue.name, ...setOffloads(queue.fd, queue.name, given) };
+    return queue.fd;
+  };
   try {
-    const offloads = setOffloads(first.fd, first.name, wanted);
-    while (fds.length < queues) {
-      fds.push(openQueue(path, first.name, flags).fd);
-      setOffloads(fds.at(-1)!, first.name, offloads);
+    if (workers === 1) {
+      const fd = open(FLAGS);
+      queues.push({ fd, writeFd: fd });
     }
-    return { fd: first.fd, fds, name: first.name, ...offloads };
+    while (queues.length < workers) {
+      // Detached, it keeps the number that its Worker's own queue gets next: what it writes is said to come from there.
+      const writeFd = open(FLAGS | IFF_MULTI_QUEUE);
+      detach(writeFd, given.name);
+      queues.push({ fd: open(FLAGS | IFF_MULTI_QUEUE), writeFd });
+    }
+    return { ...given, queues };
   } catch (error) {
-    fds.forEach((fd) => libc().close(fd));
+    opened.forEach((fd) => libc().close(fd));
     throw error;
   }
+}
+
+/** The device goes with the last of its descriptors. */
+export function closeTun({ queues }: OpenedTun): void {
+  for (const { fd, writeFd } of queues) {
+    libc().close(fd);
+    if (writeFd !== fd) libc().close(writeFd);
+  }
+}
+
+function detach(fd: number, name: string): void {
+  const request = new Uint8Array(new ArrayBuffer(IFREQ_LEN));
+  new DataView(request.buffer).setUint16(IFREQ_FLAGS_AT, IFF_DETACH_QUEUE, true);
+  const done = libc().ioctl(fd, TUNSETQUEUE, addressOf(request.buffer));
+  check(`Cannot detach a queue of "${name}"`, done);
 }
 
 function openQueue(path: string, name: string, flags: number): { fd: number; name: string } {
@@ -143,12 +177,14 @@ function setOffloads(fd: number, name: string, wanted: TunOffloads): TunOffloads
 /** One queue of the device over packet memory. */
 export class TunQueue implements TunDevice {
   readonly #fd: number;
+  readonly #writeFd: number;
   readonly #libc = libc();
   readonly #frames: Uint8Array[] = [];
   readonly #vector: Vector;
 
-  constructor(fd: number, pool: PacketPool) {
+  constructor({ fd, writeFd }: WorkerQueue, pool: PacketPool) {
     this.#fd = fd;
+    this.#writeFd = writeFd;
     this.#vector = new Vector(pool, MAX_PIECES);
     for (let slot = 0; slot < pool.slots; slot++) {
       const at = slot * SLOT_LENGTH + HEADROOM - VNET_LEN;
@@ -174,6 +210,6 @@ export class TunQueue implements TunDevice {
   write(): number {
     const pieces = this.#vector.count;
     this.#vector.count = 0;
-    return this.#libc.writev(this.#fd, this.#vector.bytes, pieces) < 0 ? this.#libc.errno() : 0;
+    return this.#libc.writev(this.#writeFd, this.#vector.bytes, pieces) < 0 ? this.#libc.errno() : 0;
   }
 }

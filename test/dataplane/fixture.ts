@@ -103,7 +103,11 @@ export function fixture(offloads = { tso: true, uso: true }, lane = { worker: 0,
       sockets: of({ fd, sendFd: fd }, { fd: 90, sendFd: 91 }),
     })
   );
-  dataPlane.apply({ kind: "attachTun", fds: of(3, 92), ...offloads });
+  dataPlane.apply({
+    kind: "attachTun",
+    queues: of({ fd: 3, writeFd: 4 }, { fd: 92, writeFd: 93 }),
+    ...offloads,
+  });
   const subnets = ["10.42.1.0/24", "fd42:1::/64"];
   dataPlane.apply({
     kind: "setOwn",

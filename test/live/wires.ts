@@ -48,7 +48,7 @@ export class Wires {
 
   tun(name = DEVICE, offloads?: TunOffloads, queues = 1): OpenedTun {
     const opened = this.in(() => openTun(name, offloads, undefined, queues));
-    this.#descriptors.push(...opened.fds);
+    for (const { fd, writeFd } of opened.queues) this.#descriptors.push(...new Set([fd, writeFd]));
     return opened;
   }
 
@@ -59,7 +59,7 @@ export class Wires {
 
   /** The same with several queues. */
   queuesUp(count: number, pool = this.pool): TunQueue[] {
-    const { fds, name } = this.tun(DEVICE, undefined, count);
+    const { queues, name } = this.tun(DEVICE, undefined, count);
     this.in(() => {
       const net = openHostNetwork();
       const { index: link } = net.links().find((candidate) => candidate.name === name)!;
@@ -82,7 +82,7 @@ export class Wires {
       net.close();
     });
     until("the IPv6 address to settle", () => this.in(settled) ? true : null);
-    return fds.map((fd) => new TunQueue(fd, pool));
+    return queues.map((queue) => new TunQueue(queue, pool));
   }
 
   udp(port: number): OpenedSocket {
