@@ -14,7 +14,7 @@ import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
 import { randomNetwork } from "../host/overlap.ts";
-import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
+import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
@@ -25,6 +25,7 @@ import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
+import { OffloadState } from "./offloads.ts";
 import { refuseOverlap } from "./overlap_check.ts";
 import type { Snapshot } from "./reports.ts";
 import { Resolver } from "./seeds.ts";
@@ -67,8 +68,7 @@ class Daemon {
   #keeper!: HostKeeper;
   #sockets!: Sockets;
   #wanted: Wanted | null = null;
-  /** BOUNDED: the four there are. */
-  readonly #lostOffloads = new Set<Offload>();
+  readonly #offloads: OffloadState;
   #ready = false;
   #reconcileDue = false;
   /** BOUNDED: those of one event. */
@@ -88,6 +88,7 @@ class Daemon {
 
   constructor(config: Config) {
     this.#config = config;
+    this.#offloads = new OffloadState(config.offloads);
     this.#underlay = new Underlay(this.#net, config);
   }
 
@@ -100,7 +101,8 @@ class Daemon {
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#workers = new Workers(config.workers, config.offloads, (event) => this.#fromWorker(event));
+    this.#offloads.testTrains();
+    this.#workers = new Workers(config.workers, this.#offloads.inUse, (event) => this.#fromWorker(event));
     // Descriptors close after the Workers have stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
@@ -109,7 +111,10 @@ class Daemon {
     this.#sockets = new Sockets(mailbox, config.port, config.workers);
     this.#sockets.ensure(expectedSockets(config, this.#state.stored?.mesh ?? null));
     this.#feed = new DataplaneFeed(mailbox);
-    this.#keeper = new HostKeeper(this.#net, mailbox, config);
+    this.#keeper = new HostKeeper(this.#net, mailbox, {
+      ...config,
+      testDevice: (tun) => this.#offloads.testSuperframes(tun),
+    });
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
@@ -187,15 +192,18 @@ class Daemon {
     } else if (event.kind === "pathTooSmall") {
       this.#guard(() => this.#pathTooSmall(event.slot));
     } else if (event.kind === "offloadLost") {
-      this.#lostOffloads.add(event.offload);
-      logger.warn(
-        `The kernel refuses ${event.offload} (${errnoName(event.errno)}): slower without it from now on`,
-      );
+      this.#offloadLost(event.offload, errnoName(event.errno));
     } else if (event.kind === "tunGone") {
       this.#guard(() => this.#reconcile());
     } else if (event.kind === "failed") {
       this.#fail(new Error(`The data plane failed: ${event.message}`));
     }
+  }
+
+  /** Every Worker finds it out for itself; it is told once. */
+  #offloadLost(offload: Offload, errno: string): void {
+    if (!this.#offloads.lose(offload, errno)) return;
+    logger.warn(`The kernel refuses ${offload} (${errno}): slower without it from now on`);
   }
 
   #pathTooSmall(slot: number): void {
@@ -311,13 +319,6 @@ class Daemon {
 
   // ------------------------------------------------------------------------------------------- what is told
 
-  /** What is in use: wanted, known to the kernel, not refused since. */
-  #offloads(): Offloads {
-    const wanted = { ...this.#config.offloads, ...this.#keeper.superframes };
-    const inUse = (offload: Offload) => wanted[offload] && !this.#lostOffloads.has(offload);
-    return { tso: inUse("tso"), uso: inUse("uso"), gso: inUse("gso"), gro: inUse("gro") };
-  }
-
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
     const now = systemClock.now();
@@ -330,7 +331,7 @@ class Daemon {
       slotOf: (key) => this.#feed.slotOf(key),
       device: this.#keeper.device,
       mtu: wanted.deviceMtu,
-      offloads: this.#offloads(),
+      offloads: this.#offloads,
       underlay: this.#underlay.endpoints(),
       now,
       startedAt: this.#startedAt,

@@ -8,13 +8,16 @@ import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
-import type { HostNetwork, Link, Mailbox, Offloads } from "../ports.ts";
-import { closeTun, type OpenedTun, openTun } from "../sys/tun.ts";
+import type { HostNetwork, Link, Mailbox } from "../ports.ts";
+import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
   readonly subnetFile: string;
-  readonly offloads: Offloads;
+  /** What the device is asked for. */
+  readonly offloads: TunOffloads;
+  /** Tries superframes on the device once it is up, and says what it may carry. */
+  readonly testDevice: (tun: OpenedTun) => TunOffloads;
   /** The device gets a queue for each. */
   readonly workers: number;
 }
@@ -24,6 +27,8 @@ export class HostKeeper {
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
   #tun: OpenedTun;
+  #offloads: TunOffloads;
+  #tested = false;
   /** Index of the device; null before it was looked for. */
   #link: number | null = null;
   /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
@@ -37,16 +42,12 @@ export class HostKeeper {
     this.#net = net;
     this.#mailbox = mailbox;
     this.#options = options;
+    this.#offloads = options.offloads;
     this.#tun = this.#openTun();
   }
 
   #openTun(): OpenedTun {
-    return openTun(this.#options.device, this.#options.offloads, undefined, this.#options.workers);
-  }
-
-  /** The superframes that the device carries: what was wanted and the kernel knows. */
-  get superframes(): { readonly tso: boolean; readonly uso: boolean } {
-    return { tso: this.#tun.tso, uso: this.#tun.uso };
+    return openTun(this.#options.device, this.#offloads, undefined, this.#options.workers);
   }
 
   get device(): string {
@@ -72,12 +73,21 @@ export class HostKeeper {
     }));
     if (!this.#attached) {
       this.#attached = true;
+      this.#testDevice();
       const { queues, tso, uso } = this.#tun;
       this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
     const { network, subnets } = own;
     const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
     return [...lines, ...this.#writeSubnetEnv(text)];
+  }
+
+  /** Once: a device that takes another's place is of the same kernel. */
+  #testDevice(): void {
+    if (this.#tested) return;
+    this.#tested = true;
+    this.#offloads = this.#options.testDevice(this.#tun);
+    this.#tun = limitTun(this.#tun, this.#offloads);
   }
 
   /** By its name, and by its index once that is known: another device of the same name is not ours. */

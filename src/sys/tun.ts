@@ -126,6 +126,13 @@ export function openTun(
   }
 }
 
+/** The device with fewer offloads than it has. Throws SysError. */
+export function limitTun(tun: OpenedTun, { tso, uso }: TunOffloads): OpenedTun {
+  if (tso === tun.tso && uso === tun.uso) return tun;
+  const given = tun.queues.map(({ fd }) => setOffloads(fd, tun.name, { tso, uso }));
+  return { ...tun, ...given[0]! };
+}
+
 /** The device goes with the last of its descriptors. */
 export function closeTun({ queues }: OpenedTun): void {
   for (const { fd, writeFd } of queues) {

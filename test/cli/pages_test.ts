@@ -42,6 +42,8 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
       security: "plain",
       cipher: "none",
       offloads: { tso: true, uso: true, gso: true, gro: true },
+      offloadsOff: {},
+      selfTest: { trains: "passed", superframes: "passed" },
       workers: 1,
       underlay: ["192.168.1.10:8473"],
       leaseState: "confirmed",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NOTHING } from "../../src/control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView } from "../../src/control/view.ts";
+import { OffloadState } from "../../src/daemon/offloads.ts";
 import { resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
 import { leasesReport, peersReport, type Snapshot, statusReport } from "../../src/daemon/reports.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
@@ -79,7 +80,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     slotOf: () => null,
     device: "ovl0",
     mtu: 1450,
-    offloads: { tso: true, uso: true, gso: true, gro: true },
+    offloads: new OffloadState({ tso: true, uso: true, gso: true, gro: true }),
     workers: 1,
     underlay: [],
     now: 0,
