@@ -2,11 +2,21 @@
  * Which offloads are in use, and why the others are not: switched off, unknown to the kernel, failed at the self-test,
  * refused later. The self-test runs here, over the real devices, before the node carries traffic.
  */
-import { type SelfTest, type Tested, testSuperframes, testTrains } from "../dataplane/self_test.ts";
+import {
+  READ_BACK_TO,
+  type SelfTest,
+  type Tested,
+  testReadBack,
+  testSuperframes,
+  testTrains,
+} from "../dataplane/self_test.ts";
 import { BATCH, type Offload, type Offloads, type PacketPool, SLOT_LENGTH } from "../ports.ts";
+import { closeDescriptor } from "../sys/libc.ts";
 import { LoopbackPair } from "../sys/loopback_pair.ts";
 import { type OpenedTun, type TunOffloads, TunQueue } from "../sys/tun.ts";
 import { systemClock } from "../sys/system.ts";
+import { UdpBatches } from "../sys/udp_batches.ts";
+import { deviceUdp } from "../sys/udp_socket.ts";
 import { logger } from "./log.ts";
 
 const OFFLOADS: readonly Offload[] = ["tso", "uso", "gso", "gro"];
@@ -86,12 +96,17 @@ export class OffloadState {
   }
 
   /** Tries superframes on the device, which must be up and not yet read by a Worker. Returns what it may carry. */
-  testSuperframes({ queues, tso, uso }: OpenedTun): TunOffloads {
-    if (!tso) this.unknown("tso");
-    if (!uso) this.unknown("uso");
+  testSuperframes(tun: OpenedTun): TunOffloads {
+    if (!tun.tso) this.unknown("tso");
+    if (!tun.uso) this.unknown("uso");
     const pool = testPool();
+    const queues = tun.queues.map((queue) => new TunQueue(queue, pool));
     const { inUse } = this;
-    this.#timed("superframes", () => testSuperframes(new TunQueue(queues[0]!, pool), pool, inUse));
+    this.#timed("superframes", () => {
+      const tested = testSuperframes(queues[0]!, pool, inUse);
+      const fine = tested.outcome === "passed" && inUse.uso && inUse.gso;
+      return fine && readBack(tun.name, queues, pool) === false ? FAILED_READ_BACK : tested;
+    });
     return { tso: this.inUse.tso, uso: this.inUse.uso };
   }
 
@@ -101,6 +116,22 @@ export class OffloadState {
     const milliseconds = Math.round((systemClock.now() - began) * 10) / 10;
     logger.debug(`Self-test of ${what}: ${tested.outcome}`, { milliseconds });
     this.tested(what, tested);
+  }
+}
+
+const FAILED_READ_BACK: Tested = { outcome: "failed", failed: ["uso"] };
+
+/** Sends a train through the device and reads it; null where that cannot be tried. */
+function readBack(device: string, queues: readonly TunQueue[], pool: PacketPool): boolean | null {
+  const socket = deviceUdp(device);
+  if (socket === null) return null;
+  try {
+    // A refused train leaves singly, and is read like that.
+    const sender = new UdpBatches(socket, pool, 1, { gso: true, gro: false }, () => {});
+    sender.setDestination(0, READ_BACK_TO);
+    return testReadBack(sender, queues, pool);
+  } finally {
+    closeDescriptor(socket.fd);
   }
 }
 

@@ -3,18 +3,38 @@
  * on TUN, or mangle trains. Asked once, before the node carries traffic, with the devices that will carry it:
  *   1. testTrains        datagrams through a pair of sockets on loopback: singly, as trains out, as trains out and in
  *   2. testSuperframes   packets to TUN that the kernel's IP layer drops: a single one, TCP superframes, UDP ones
+ *   3. testReadBack      a train that the host sends through the device comes out of it as a UDP superframe
  * What fails even without an offload says nothing about it: then nothing was tested. Neither waits for long.
  */
 import { type DatagramSocket, type Offload, type PacketPool, type TunDevice, VNET_LEN } from "../ports.ts";
 import { fold } from "../wire/checksum.ts";
-import { encodeIpv4, IPV4_CHECKSUM_AT, IPV4_MIN_LEN, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
+import {
+  decodeIpv4,
+  encodeIpv4,
+  IPV4_CHECKSUM_AT,
+  IPV4_MIN_LEN,
+  ipv4Destination,
+  ipv4Protocol,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+} from "../wire/ipv4.ts";
 import { encodeIpv6, IPV6_LEN } from "../wire/ipv6.ts";
 import { putU16, putU32, u16 } from "../wire/bytes.ts";
 import { TCP_ACK, TCP_CHECKSUM_AT, TCP_DATA_OFFSET_AT, TCP_FLAGS_AT, TCP_MIN_LEN } from "../wire/tcp.ts";
 import { encodeUdp, UDP_CHECKSUM_AT, UDP_LEN } from "../wire/udp.ts";
 import { packetAt } from "./pool.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
-import { clearVnet, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso } from "./vnet.ts";
+import {
+  clearVnet,
+  GSO_NONE,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  GSO_UDP_L4,
+  putVnetChecksum,
+  putVnetGso,
+  vnetGsoSize,
+  vnetGsoType,
+} from "./vnet.ts";
 
 export type SelfTest = "passed" | "failed" | "not tested";
 
@@ -73,7 +93,7 @@ function exchange(open: OpenPair, pool: PacketPool, gso: boolean, gro: boolean):
   if (pair === null) return false;
   try {
     const right = TRAINS.every((lengths) => {
-      const sent = lay(pair, pool, lengths);
+      const sent = lay(pair.sender, pool, lengths);
       return pair.sender.flush() === 0 && sameDatagrams(pair, pool, sent);
     });
     return right && !pair.refused() && (!gro || pair.takesTrains);
@@ -83,7 +103,7 @@ function exchange(open: OpenPair, pool: PacketPool, gso: boolean, gro: boolean):
 }
 
 /** Queues a datagram of each length, every byte of them different from its neighbours. Returns copies. */
-function lay({ sender }: TrainPair, pool: PacketPool, lengths: readonly number[]): Uint8Array[] {
+function lay(sender: DatagramSocket, pool: PacketPool, lengths: readonly number[]): Uint8Array[] {
   let at = packetAt(0);
   return lengths.map((length, n) => {
     for (let i = 0; i < length; i++) pool.bytes[at + i] = (i * 31 + n * 97 + (i >>> 8)) & 0xff;
@@ -171,4 +191,43 @@ function write(tun: TunDevice, b: Uint8Array, v4: boolean, tcp: boolean, segment
   }
   tun.gather(at - VNET_LEN, VNET_LEN + length);
   return tun.write();
+}
+
+/** TEST-NET-1 (RFC 5737): nobody's. */
+export const READ_BACK_TO = "192.0.2.9:9";
+const READ_BACK_ADDRESS = 0xc0000209;
+const READ_BACK: readonly number[] = [500, 500, 500];
+/** Packets of others that are passed over, and lost, on each queue of a device that has just come up. */
+const MAX_READS = 16;
+
+/**
+ * Sends a train by a socket that is bound to the device and has READ_BACK_TO as slot 0, and reads it from the queues.
+ * Whether all of it came as it was sent; null when none of it came, as when a firewall keeps it.
+ */
+export function testReadBack(
+  sender: DatagramSocket,
+  queues: readonly TunDevice[],
+  pool: PacketPool,
+): boolean | null {
+  const sent = lay(sender, pool, READ_BACK);
+  if (sender.flush() !== 0) return null;
+  const wanted = Uint8Array.from(sent.flatMap((bytes) => [...bytes]));
+  const b = pool.bytes;
+  const at = packetAt(1);
+  let read = 0, right = true;
+  for (const queue of queues) {
+    for (let n = 0; n < MAX_READS; n++) {
+      const length = queue.read(1);
+      if (length <= 0) break;
+      const headers = IPV4_MIN_LEN + UDP_LEN;
+      if (decodeIpv4(b, at, at + length) !== IPV4_MIN_LEN || length < headers) continue;
+      if (ipv4Protocol(b, at) !== PROTOCOL_UDP || ipv4Destination(b, at) !== READ_BACK_ADDRESS) continue;
+      const payload = length - headers;
+      const size = vnetGsoType(b, at) === GSO_NONE ? payload : vnetGsoSize(b, at);
+      right &&= size === READ_BACK[0]; // each datagram of its own, or the size that tells them apart
+      for (let i = 0; i < payload; i++) right &&= b[at + headers + i] === wanted[read + i];
+      read += payload;
+    }
+  }
+  return read === 0 ? null : right && read === wanted.length;
 }

@@ -5,7 +5,7 @@
  */
 import { parseEndpoint } from "../wire/address.ts";
 import { putU32le } from "../wire/bytes.ts";
-import { libc } from "./libc.ts";
+import { cString, libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { check, EADDRINUSE, EAFNOSUPPORT, SysError } from "./sys_error.ts";
 
@@ -14,6 +14,7 @@ const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_BINDTODEVICE = 25;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_RXQ_OVFL = 40;
@@ -72,6 +73,15 @@ export function unboundUdp(): OpenedSocket {
   setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO);
   if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO);
   return { fd, family };
+}
+
+/** A socket that sends by one device only, whatever the routes say; null when the kernel refuses. */
+export function deviceUdp(device: string): OpenedSocket | null {
+  const socket = unboundUdp();
+  const name = cString(device);
+  if (libc().setsockopt(socket.fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) === 0) return socket;
+  libc().close(socket.fd);
+  return null;
 }
 
 /** Gives the socket its port. Closes it and throws SysError when that is taken. */

@@ -2,11 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { packetAt } from "../../src/dataplane/pool.ts";
-import { type OpenPair, testSuperframes, testTrains, type TrainPair } from "../../src/dataplane/self_test.ts";
+import {
+  type OpenPair,
+  READ_BACK_TO,
+  testReadBack,
+  testSuperframes,
+  testTrains,
+  type TrainPair,
+} from "../../src/dataplane/self_test.ts";
 import { BATCH, type PacketPool, SLOT_LENGTH } from "../../src/ports.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
 import { type Frame, MemoryTun } from "../fakes/memory_tun.ts";
-import { naiveSum } from "./packets.ts";
+import { bytesOf, ipv4, naiveSum, udp } from "./packets.ts";
 
 const memory = new ArrayBuffer((1 + BATCH) * SLOT_LENGTH);
 const pool: PacketPool = { memory, bytes: new Uint8Array(memory), slots: 1 + BATCH };
@@ -185,4 +192,70 @@ test("the self-test stays within its slots", () => {
   testTrains(pairs(), pool, BOTH);
   testSuperframes(new PickyTun(() => false), pool, SUPER);
   assert.ok(pool.bytes.subarray(0, packetAt(0) - 10).every((byte) => byte === 0xa5));
+});
+
+const NET = "192.0.2.9";
+
+/** A host that gives what is sent through the device to its queues, as `make` says. */
+function host(make: (payloads: readonly Uint8Array[]) => (Uint8Array | Frame)[], queues = 2) {
+  const tuns = Array.from({ length: queues }, () => new MemoryTun(pool));
+  class Sender extends MemorySocket {
+    override flush(): number {
+      const refused = super.flush();
+      tuns.at(-1)!.waiting.push(...make(this.sent.splice(0).map(({ bytes }) => bytes)));
+      return refused;
+    }
+  }
+  const sender = new Sender(pool, 1);
+  sender.setDestination(0, READ_BACK_TO);
+  return { sender, tuns };
+}
+
+/** The payloads as one superframe of `size` a datagram. */
+function superframe(payloads: readonly Uint8Array[], size: number): Frame {
+  const vnet = new Uint8Array(10);
+  vnet.set([1, UDP, 28, 0, size & 255, size >> 8, 20, 0, 6, 0]);
+  return { vnet, packet: udp(["10.42.1.0", NET], bytesOf(...payloads), "partial", 9) };
+}
+
+const single = (payload: Uint8Array) => udp(["10.42.1.0", NET], payload, "complete", 9);
+const noise = [
+  new Uint8Array(3),
+  ipv4(["10.42.1.0", NET], 1, new Uint8Array(30)),
+  udp(["10.42.1.0", "10.42.2.9"], new Uint8Array(500)),
+];
+
+test("testReadBack() takes one right superframe or right single datagrams, among others' packets", () => {
+  for (
+    const make of [
+      (sent: readonly Uint8Array[]) => [superframe(sent, 500)],
+      (sent: readonly Uint8Array[]) => sent.map(single),
+      (sent: readonly Uint8Array[]) => [...noise, superframe(sent, 500), ...noise],
+    ]
+  ) {
+    const { sender, tuns } = host(make);
+    assert.equal(testReadBack(sender, tuns, pool), true);
+  }
+});
+
+test("testReadBack() sees mangled superframes, and knows when nothing came", () => {
+  const flip = (bytes: Uint8Array) => bytes.with(77, bytes[77]! ^ 4);
+  for (
+    const make of [
+      (sent: readonly Uint8Array[]) => [superframe(sent, 499)],
+      (sent: readonly Uint8Array[]) => [superframe(sent.slice(1), 500)],
+      (sent: readonly Uint8Array[]) => [superframe([...sent, sent[0]!], 500)],
+      (sent: readonly Uint8Array[]) => [superframe([sent[0]!, flip(sent[1]!), sent[2]!], 500)],
+      (sent: readonly Uint8Array[]) => [superframe([sent[1]!, sent[0]!, sent[2]!], 500)],
+      (sent: readonly Uint8Array[]) => [single(bytesOf(...sent))],
+    ]
+  ) {
+    const { sender, tuns } = host(make);
+    assert.equal(testReadBack(sender, tuns, pool), false);
+  }
+  const silent = host(() => noise);
+  assert.equal(testReadBack(silent.sender, silent.tuns, pool), null);
+  const refused = host((sent) => [superframe(sent, 500)]);
+  refused.sender.refuseNext = 3;
+  assert.equal(testReadBack(refused.sender, refused.tuns, pool), null);
 });

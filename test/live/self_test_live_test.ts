@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { packetAt } from "../../src/dataplane/pool.ts";
-import { testSuperframes, testTrains } from "../../src/dataplane/self_test.ts";
+import { READ_BACK_TO, testReadBack, testSuperframes, testTrains } from "../../src/dataplane/self_test.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { LoopbackPair } from "../../src/sys/loopback_pair.ts";
 import { limitTun, TunQueue } from "../../src/sys/tun.ts";
-import { liveTest, type Wires } from "./wires.ts";
+import { deviceUdp } from "../../src/sys/udp_socket.ts";
+import { DEVICE, liveTest, type Wires } from "./wires.ts";
 
 const BOTH = { gso: true, gro: true };
 const SUPER = { tso: true, uso: true };
@@ -88,4 +89,19 @@ liveTest("limitTun() takes offloads off an open device", (wires) => {
   const less = limitTun(tun, { tso: true, uso: false });
   assert.deepEqual([less.tso, less.uso, less.queues], [true, false, tun.queues]);
   assert.equal(limitTun(less, { tso: true, uso: false }), less);
+});
+
+for (const workers of [1, 3]) {
+  liveTest(`a train sent through the device comes out of it as it was, ${workers} queues`, (wires) => {
+    const queues = wires.queuesUp(workers);
+    const socket = wires.in(() => deviceUdp(DEVICE))!;
+    const sender = wires.over(socket, "own", { gso: true, gro: false });
+    sender.setDestination(0, READ_BACK_TO);
+    for (let round = 0; round < 5; round++) assert.equal(testReadBack(sender, queues, wires.pool), true);
+    assert.deepEqual(wires.lost, []);
+  });
+}
+
+liveTest("no socket is bound to a device that is not there", (wires) => {
+  assert.equal(wires.in(() => deviceUdp("nosuch0")), null);
 });
