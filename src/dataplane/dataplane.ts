@@ -49,6 +49,7 @@ export class DataPlane {
   #tunFd = -1;
   #own: readonly string[] = [];
   #stopped = false;
+  #sending = false;
 
   constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void, lane?: Lane) {
     this.plane = createPlane(counters, handUp, lane);
@@ -63,12 +64,26 @@ export class DataPlane {
   pump(source: Source, now: number): number {
     this.plane.now = now;
     if (source !== "tun") return inboundBatch(this.plane, source);
+    this.#sending = true;
     const count = outboundBatch(this.plane);
+    this.#sending = false;
     if (this.plane.tun === null && this.#tunFd >= 0) {
       this.#detachTun();
       this.plane.handUp({ kind: "tunGone" });
     }
     return count;
+  }
+
+  /**
+   * Moves one batch from a socket while a batch from TUN waits for room in another: what was read from TUN stays where
+   * it lies, and the other direction goes on. False when no such batch waits: answers to datagrams wait for nothing,
+   * for receiving on would overwrite what they answer.
+   */
+  pumpMeanwhile(role: SocketRole | null, now: number): boolean {
+    if (!this.#sending) return false;
+    this.#sending = false;
+    if (role !== null) this.pump(role, now);
+    return this.#sending = true;
   }
 
   /** Applies one message of the control plane. */

@@ -121,7 +121,7 @@ function isOneFrame(b: Uint8Array, at: number, end: number, segment: number): bo
 function answer(plane: Plane, socket: DatagramSocket, slot: number, at: number, length: number): void {
   if (socket.enqueue(slot, at, length, 0, 0)) return;
   flushAnswers(plane, socket);
-  socket.enqueue(slot, at, length, 0, 0);
+  if (!socket.enqueue(slot, at, length, 0, 0)) plane.counters.add(SEND_FAILED);
 }
 
 function flushAnswers(plane: Plane, socket: DatagramSocket): void {
