@@ -144,14 +144,46 @@ export interface OwnNetwork {
 /** Which kind of datagrams a socket carries. */
 export type SocketRole = "own" | "vxlan" | "flannel";
 
+/** The descriptors of one Worker for one role: what it receives from, and what it sends from. */
+export interface WorkerSocket {
+  readonly fd: number;
+  /** The same for Worker 0; the others send from ports of their own, because the kernel joins datagrams by port. */
+  readonly sendFd: number;
+}
+
+/** The descriptors of one Worker for the TUN device: its queue, and what it writes to (sys/tun.ts says why). */
+export interface WorkerQueue {
+  readonly fd: number;
+  /** The same where there is one Worker. */
+  readonly writeFd: number;
+}
+
+/** Which Worker this is, of how many. Its number is the lane of what it sends. */
+export interface Lane {
+  readonly worker: number;
+  readonly workers: number;
+}
+
 /**
- * What the control plane tells the data plane, in order, through the mailbox. A slot (0 ≤ slot < MAX_PEERS)
- * names a peer between the two; the control plane gives slots out and re-uses none before its `dropPeer`.
+ * What the control plane tells the data plane, in order, through the mailbox; every Worker gets every message.
+ * A slot (0 ≤ slot < MAX_PEERS) names a peer between the two; the control plane gives slots out and re-uses none
+ * before its `dropPeer`.
  */
 export type DataplaneMessage =
-  | { readonly kind: "attachSocket"; readonly role: SocketRole; readonly fd: number; readonly family: 4 | 6 }
-  /** `tso`, `uso`: the superframes that the device carries. */
-  | { readonly kind: "attachTun"; readonly fd: number; readonly tso: boolean; readonly uso: boolean }
+  /** One pair of descriptors for each Worker, in their order. */
+  | {
+    readonly kind: "attachSocket";
+    readonly role: SocketRole;
+    readonly family: 4 | 6;
+    readonly sockets: readonly WorkerSocket[];
+  }
+  /** One queue for each Worker; `tso`, `uso`: the superframes that the device carries. */
+  | {
+    readonly kind: "attachTun";
+    readonly queues: readonly WorkerQueue[];
+    readonly tso: boolean;
+    readonly uso: boolean;
+  }
   | { readonly kind: "detachTun" }
   | { readonly kind: "setOwn"; readonly own: OwnNetwork }
   | { readonly kind: "setPeer"; readonly slot: number; readonly tunnel: Tunnel }
@@ -181,7 +213,7 @@ export type DataplaneEvent =
 export interface Mailbox {
   /** Queues a message; never blocks, never drops. Returns its epoch. */
   post(message: DataplaneMessage): number;
-  /** The epoch the Worker has applied. */
+  /** The epoch that every Worker has applied. */
   appliedEpoch(): number;
 }
 

@@ -43,6 +43,18 @@ export interface NodeStatus {
     readonly gso: boolean;
     readonly gro: boolean;
   };
+  /**
+   * Why the others are not in use: "switched off", "unknown to this kernel", "self-test", or the errno with which the
+   * kernel refused one that had worked ("EIO").
+   */
+  readonly offloadsOff: Readonly<Partial<Record<"tso" | "uso" | "gso" | "gro", string>>>;
+  /** What the test at the start said of trains (gso, gro) and of superframes (tso, uso). */
+  readonly selfTest: {
+    readonly trains: "passed" | "failed" | "not tested";
+    readonly superframes: "passed" | "failed" | "not tested";
+  };
+  /** Data-plane threads. */
+  readonly workers: number;
   readonly leaseState: LeaseState;
   readonly uptimeSeconds: number;
   readonly waitingFor: readonly Waiting[];

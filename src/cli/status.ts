@@ -57,6 +57,8 @@ function factsOf(status: Status): [string, string][] {
   if (node.address !== null && node.mtu > 0) {
     facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
   }
+  const without = Object.entries(node.offloadsOff ?? {}).map(([offload, why]) => `${offload} (${why})`);
+  if (without.length > 0) facts.push(["without", without.join(", ")]);
   facts.push(
     ["reached at", node.underlay.join(", ") || "nowhere"],
     [

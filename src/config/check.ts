@@ -194,10 +194,4 @@ export function checkSupported(config: Config, settings: GivenSettings, warnings
       "--ip-masq is not built yet: start without it (masquerade by your own rules)",
     );
   }
-  if (config.workers !== 1) {
-    throw new ConfigError(
-      "workers",
-      `${given("workers")}: one worker is what this version has; give 1 or nothing`,
-    );
-  }
 }

@@ -89,6 +89,7 @@ export interface Config {
   readonly subnetFile: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Data-plane threads, 1 to 16. */
   readonly workers: number;
   /** `--no-tso`, `--no-uso`, `--no-gso`, `--no-gro` turn them off. */
   readonly offloads: {

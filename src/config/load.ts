@@ -53,7 +53,8 @@ export interface Loaded {
 
 /** sockaddr_un holds 108 bytes, the terminating zero included. */
 const MAX_SOCKET_PATH = 107;
-const MAX_WORKERS = 256;
+/** What the data plane was built for; lanes would fit 256. */
+const MAX_WORKERS = 16;
 const MIN_MTU = 576; // RFC 791: what every host must take
 const MAX_MTU = 65455; // 65535 less the largest overhead, sealed over IPv6
 const LINK_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,15}$/;

@@ -162,7 +162,7 @@ export const SETTINGS = [
     kind: "number",
     value: "N",
     group: HOST,
-    help: "data-plane threads (1, today's only value)",
+    help: "data-plane threads, 1 to 16, each with a queue, a socket and a lane of its own (1)",
   },
   {
     flag: "net-conf",

@@ -14,7 +14,7 @@ import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
 import { randomNetwork } from "../host/overlap.ts";
-import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
+import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
@@ -25,6 +25,7 @@ import { Cleanups, watchForTheEnd } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
+import { OffloadState } from "./offloads.ts";
 import { refuseOverlap } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import type { Snapshot } from "./reports.ts";
@@ -38,7 +39,7 @@ import { openState, type StateStore } from "./state_store.ts";
 import { Troubles } from "./troubles.ts";
 import { Underlay } from "./underlay.ts";
 import { RUNTIME, VERSION } from "./version.ts";
-import { WorkerHandle } from "./worker_handle.ts";
+import { tooManyWorkers, Workers } from "./workers.ts";
 
 const TICK_MS = 100;
 /** The host is compared with what is wanted at least this often. */
@@ -70,13 +71,12 @@ class Daemon {
   #state!: StateStore;
   #choice!: SecretChoice;
   #control!: ControlPlane;
-  #worker!: WorkerHandle;
+  #workers!: Workers;
   #feed!: DataplaneFeed;
   #keeper!: HostKeeper;
   #sockets!: Sockets;
   #wanted: Wanted | null = null;
-  /** BOUNDED: the four there are. */
-  readonly #lostOffloads = new Set<Offload>();
+  readonly #offloads: OffloadState;
   #ready = false;
   #reconcileDue = false;
   /** BOUNDED: those of one event. */
@@ -97,6 +97,7 @@ class Daemon {
   constructor(config: Config, given: GivenSecret | null) {
     this.#config = config;
     this.#given = given;
+    this.#offloads = new OffloadState(config.offloads);
     this.#underlay = new Underlay(this.#net, config);
   }
 
@@ -110,15 +111,20 @@ class Daemon {
     this.#choice = this.#chooseSecret();
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
-    // Descriptors close after the Worker has stopped, which is undone before them.
+    this.#offloads.testTrains();
+    this.#workers = new Workers(config.workers, this.#offloads.inUse, (event) => this.#fromWorker(event));
+    // Descriptors close after the Workers have stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
-    cleanups.add(() => this.#worker.stop());
-    this.#sockets = new Sockets(this.#worker.mailbox, config.port);
+    cleanups.add(() => this.#workers.stop());
+    const { mailbox } = this.#workers;
+    this.#sockets = new Sockets(mailbox, config.port, config.workers);
     this.#sockets.ensure(expectedSockets(config, this.#state.stored?.mesh ?? null));
-    this.#feed = new DataplaneFeed(this.#worker.mailbox);
-    this.#keeper = new HostKeeper(this.#net, this.#worker.mailbox, config);
+    this.#feed = new DataplaneFeed(mailbox);
+    this.#keeper = new HostKeeper(this.#net, mailbox, {
+      ...config,
+      testDevice: (tun) => this.#offloads.testSuperframes(tun),
+    });
     // Routes go first, so that nothing is sent into a tunnel nobody reads.
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
@@ -179,6 +185,8 @@ class Daemon {
       systemClock.now(),
     );
     logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
+    const crowded = tooManyWorkers(config.workers);
+    if (crowded !== null) logger.warn(crowded);
     if (this.#choice.security === "plain") {
       logger.warn(
         "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
@@ -202,7 +210,7 @@ class Daemon {
 
   #tick(): void {
     this.#event({ kind: "tick" });
-    this.#worker.mailbox.retry();
+    this.#workers.mailbox.retry();
     const now = systemClock.now();
     const changed = this.#net.changed();
     if (changed) this.#endpointsChanged();
@@ -216,15 +224,18 @@ class Daemon {
     } else if (event.kind === "pathTooSmall") {
       this.#guard(() => this.#pathTooSmall(event.slot));
     } else if (event.kind === "offloadLost") {
-      this.#lostOffloads.add(event.offload);
-      logger.warn(
-        `The kernel refuses ${event.offload} (${errnoName(event.errno)}): slower without it from now on`,
-      );
+      this.#offloadLost(event.offload, errnoName(event.errno));
     } else if (event.kind === "tunGone") {
       this.#guard(() => this.#reconcile());
     } else if (event.kind === "failed") {
       this.#fail(new Error(`The data plane failed: ${event.message}`));
     }
+  }
+
+  /** Every Worker finds it out for itself; it is told once. */
+  #offloadLost(offload: Offload, errno: string): void {
+    if (!this.#offloads.lose(offload, errno)) return;
+    logger.warn(`The kernel refuses ${offload} (${errno}): slower without it from now on`);
   }
 
   #pathTooSmall(slot: number): void {
@@ -341,13 +352,6 @@ class Daemon {
 
   // ------------------------------------------------------------------------------------------- what is told
 
-  /** What is in use: wanted, known to the kernel, not refused since. */
-  #offloads(): Offloads {
-    const wanted = { ...this.#config.offloads, ...this.#keeper.superframes };
-    const inUse = (offload: Offload) => wanted[offload] && !this.#lostOffloads.has(offload);
-    return { tso: inUse("tso"), uso: inUse("uso"), gso: inUse("gso"), gro: inUse("gro") };
-  }
-
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
     const now = systemClock.now();
@@ -355,11 +359,12 @@ class Daemon {
     return {
       view: this.#control.view(now),
       wanted,
-      counters: this.#worker.counters,
+      counters: this.#workers.counters,
+      workers: this.#workers.count,
       slotOf: (key) => this.#feed.slotOf(key),
       device: this.#keeper.device,
       mtu: wanted.deviceMtu,
-      offloads: this.#offloads(),
+      offloads: this.#offloads,
       underlay: this.#underlay.endpoints(),
       now,
       startedAt: this.#startedAt,

@@ -8,14 +8,18 @@ import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
 import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
-import type { HostNetwork, Link, Mailbox, Offloads } from "../ports.ts";
-import { closeDescriptor } from "../sys/libc.ts";
-import { type OpenedTun, openTun } from "../sys/tun.ts";
+import type { HostNetwork, Link, Mailbox } from "../ports.ts";
+import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
   readonly subnetFile: string;
-  readonly offloads: Offloads;
+  /** What the device is asked for. */
+  readonly offloads: TunOffloads;
+  /** Tries superframes on the device once it is up, and says what it may carry. */
+  readonly testDevice: (tun: OpenedTun) => TunOffloads;
+  /** The device gets a queue for each. */
+  readonly workers: number;
 }
 
 export class HostKeeper {
@@ -23,10 +27,12 @@ export class HostKeeper {
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
   #tun: OpenedTun;
+  #offloads: TunOffloads;
+  #tested = false;
   /** Index of the device; null before it was looked for. */
   #link: number | null = null;
-  /** BOUNDED: emptied as the Worker follows. It may still read from these until it has applied the epoch. */
-  #retired: { readonly fd: number; readonly epoch: number }[] = [];
+  /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
+  #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
   #network: string | null = null;
@@ -36,12 +42,12 @@ export class HostKeeper {
     this.#net = net;
     this.#mailbox = mailbox;
     this.#options = options;
-    this.#tun = openTun(options.device, options.offloads);
+    this.#offloads = options.offloads;
+    this.#tun = this.#openTun();
   }
 
-  /** The superframes that the device carries: what was wanted and the kernel knows. */
-  get superframes(): { readonly tso: boolean; readonly uso: boolean } {
-    return { tso: this.#tun.tso, uso: this.#tun.uso };
+  #openTun(): OpenedTun {
+    return openTun(this.#options.device, this.#offloads, undefined, this.#options.workers);
   }
 
   get device(): string {
@@ -67,11 +73,21 @@ export class HostKeeper {
     }));
     if (!this.#attached) {
       this.#attached = true;
-      this.#mailbox.post({ kind: "attachTun", fd: this.#tun.fd, tso: this.#tun.tso, uso: this.#tun.uso });
+      this.#testDevice();
+      const { queues, tso, uso } = this.#tun;
+      this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
     const { network, subnets } = own;
     const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
     return [...lines, ...this.#writeSubnetEnv(text)];
+  }
+
+  /** Once: a device that takes another's place is of the same kernel. */
+  #testDevice(): void {
+    if (this.#tested) return;
+    this.#tested = true;
+    this.#offloads = this.#options.testDevice(this.#tun);
+    this.#tun = limitTun(this.#tun, this.#offloads);
   }
 
   /** By its name, and by its index once that is known: another device of the same name is not ours. */
@@ -80,18 +96,18 @@ export class HostKeeper {
     return this.#link === null || link?.index === this.#link ? link : undefined;
   }
 
-  /** Somebody deleted the device: its descriptor is dead, another takes its place. */
+  /** Somebody deleted the device: its descriptors are dead, another takes its place. */
   #recreate(): string {
-    this.#retired.push({ fd: this.#tun.fd, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#retired.push({ tun: this.#tun, epoch: this.#mailbox.post({ kind: "detachTun" }) });
     this.#link = null;
-    this.#tun = openTun(this.#options.device, this.#options.offloads);
+    this.#tun = this.#openTun();
     this.#attached = false;
     return `Made the device ${this.#tun.name} again: somebody had deleted it`;
   }
 
   #closeRetired(): void {
     const applied = this.#mailbox.appliedEpoch();
-    for (const { fd, epoch } of this.#retired) if (epoch <= applied) closeDescriptor(fd);
+    for (const { tun, epoch } of this.#retired) if (epoch <= applied) closeTun(tun);
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
@@ -124,8 +140,8 @@ export class HostKeeper {
     return [];
   }
 
-  /** The device goes with its descriptor. The Worker must have stopped. */
+  /** The device goes with its descriptors. The Workers must have stopped. */
   close(): void {
-    closeDescriptor(this.#tun.fd);
+    closeTun(this.#tun);
   }
 }

@@ -58,7 +58,8 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   const worker = new WorkerHandle(NO_OFFLOADS, (e) => {
     if (e.kind === "datagram") event(e);
   });
-  worker.mailbox.post({ kind: "attachSocket", role: "own", ...socket });
+  const { fd, family } = socket;
+  worker.mailbox.post({ kind: "attachSocket", role: "own", family, sockets: [{ fd, sendFd: fd }] });
   const startedAt = systemClock.now();
   event({ kind: "release", meetMs: MEET_MS });
   const timer = setInterval(() => {

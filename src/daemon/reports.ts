@@ -5,20 +5,25 @@
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../api/schema.ts";
 import type { Path, Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
-import type { Counters } from "../dataplane/counters.ts";
+import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
-import type { Link, Offloads, Route } from "../ports.ts";
+import type { Link, Route } from "../ports.ts";
+import type { OffloadState } from "./offloads.ts";
 import { RUNTIME, VERSION } from "./version.ts";
+
+/** What is told of the offloads. */
+export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
 
 /** Everything a report is made from, taken at one moment. */
 export interface Snapshot {
   readonly view: NodeView;
   readonly wanted: Wanted;
-  readonly counters: Counters;
+  readonly counters: CounterReader;
+  readonly workers: number;
   readonly slotOf: (key: string) => number | null;
   readonly device: string;
   readonly mtu: number;
-  readonly offloads: Offloads;
+  readonly offloads: OffloadReport;
   readonly underlay: readonly string[];
   readonly now: number;
   readonly startedAt: number;
@@ -62,7 +67,10 @@ export function statusReport(snapshot: Snapshot): Status {
       security: "plain",
       cipher: "none",
       underlay: snapshot.underlay,
-      offloads: snapshot.offloads,
+      offloads: snapshot.offloads.inUse,
+      offloadsOff: snapshot.offloads.off,
+      selfTest: snapshot.offloads.tests,
+      workers: snapshot.workers,
       leaseState: own.leaseState,
       uptimeSeconds: seconds(snapshot, snapshot.startedAt) ?? 0,
       waitingFor: own.waitingFor.map((waiting) => ({
@@ -79,7 +87,7 @@ export function statusReport(snapshot: Snapshot): Status {
       subnetLen: own.mesh?.subnetLen ?? null,
     },
     peers: peersReport(snapshot),
-    counters: snapshot.counters.events(),
+    counters: { ...snapshot.counters.events(), ...snapshot.offloads.counters },
     drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
     warnings: [...own.warnings, ...snapshot.troubles],
     forgotten: view.forgotten ?? [],

@@ -1,21 +1,28 @@
-/** The UDP sockets of a daemon: our own port from the start, VXLAN's and flannel's once they are wanted. */
+/**
+ * The UDP sockets of a daemon, one for each Worker on each port: our own port from the start, VXLAN's and flannel's
+ * once they are wanted.
+ */
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../config/config.ts";
 import type { MeshConfig } from "../control/settings.ts";
 import type { Wanted } from "../control/reconcile.ts";
 import type { Mailbox, SocketRole } from "../ports.ts";
-import { closeDescriptor } from "../sys/libc.ts";
-import { type OpenedSocket, openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import { closeUdpGroup, openUdpGroup, type UdpGroup } from "../sys/udp_group.ts";
+import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
 
 export class Sockets {
   readonly #mailbox: Mailbox;
+  readonly #workers: number;
+  /** Worker 0's, whose port is the one that peers know. */
   readonly #own: OpenedSocket;
   /** BOUNDED: one per role. */
-  readonly #open = new Map<SocketRole, OpenedSocket>();
+  readonly #open = new Map<SocketRole, UdpGroup>();
 
-  /** Opens our own port and hands it to the Worker. Throws SysError when it is taken. */
-  constructor(mailbox: Mailbox, port: number) {
+  /** Opens our own port and hands it to the Workers. Throws SysError when it is taken. */
+  constructor(mailbox: Mailbox, port: number, workers: number) {
     this.#mailbox = mailbox;
-    this.#own = this.#attach("own", port, "--port");
+    this.#workers = workers;
+    const { family, sockets } = this.#attach("own", port, "--port");
+    this.#own = { fd: sockets[0]!.fd, family };
   }
 
   /** Sends a datagram of the control plane from our own port. What the network refuses is tried again by its owner. */
@@ -33,16 +40,16 @@ export class Sockets {
     }
   }
 
-  #attach(role: SocketRole, port: number, flag: string): OpenedSocket {
-    const socket = openUdp(port, flag);
-    this.#open.set(role, socket);
-    this.#mailbox.post({ kind: "attachSocket", role, ...socket });
-    return socket;
+  #attach(role: SocketRole, port: number, flag: string): UdpGroup {
+    const group = openUdpGroup(port, flag, this.#workers, role === "own");
+    this.#open.set(role, group);
+    this.#mailbox.post({ kind: "attachSocket", role, ...group });
+    return group;
   }
 
-  /** The Worker must have stopped. */
+  /** The Workers must have stopped. */
   close(): void {
-    for (const { fd } of this.#open.values()) closeDescriptor(fd);
+    for (const group of this.#open.values()) closeUdpGroup(group);
     this.#open.clear();
   }
 }

@@ -1,13 +1,14 @@
 /**
- * The data-plane Worker: blocks in epoll over TUN, its sockets and the mailbox's eventfd, and never waits for
+ * A data-plane Worker: blocks in epoll over its TUN queue, its sockets and the mailbox's eventfd, and never waits for
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
-import type { DataplaneEvent } from "../ports.ts";
+import type { DataplaneEvent, SocketRole } from "../ports.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
 import { socketSlots } from "../dataplane/pool.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
+import { waitForRoom } from "../sys/room.ts";
 import { systemClock } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
@@ -35,10 +36,11 @@ function run(start: WorkerStart): void {
   const mailbox = new MailboxReader(start.mailbox);
   /** BOUNDED: TUN and three sockets. */
   const sources = new Map<number, Source>();
-  const dataPlane = new DataPlane(
+  const dataPlane: DataPlane = new DataPlane(
     new Counters(start.counters),
-    devices(epoll, sources, start),
+    devices(epoll, sources, start, (fd) => serveMeanwhile(dataPlane, sources, fd)),
     scope.postMessage.bind(scope),
+    start.lane,
   );
   const apply = dataPlane.apply.bind(dataPlane);
   epoll.add(start.wakeFd);
@@ -59,13 +61,46 @@ function run(start: WorkerStart): void {
   epoll.close();
 }
 
-function devices(epoll: Epoll, sources: Map<number, Source>, { gso, gro }: WorkerStart): Devices {
+/** A send buffer that has no room for so long belongs to a link that is gone: what waits is given up. */
+const FULL_MS = 500;
+const POLL_MS = 50;
+
+/**
+ * Waits until `fd` has room for what was read from TUN, and receives meanwhile: a slow link out does not stop what
+ * comes in. False when there is nothing to wait for, or no room in time.
+ */
+function serveMeanwhile(dataPlane: DataPlane, sources: ReadonlyMap<number, Source>, fd: number): boolean {
+  if (!dataPlane.pumpMeanwhile(null, systemClock.now())) return false;
+  const receivers = [...sources].filter(([, source]) => source !== "tun").map(([receiver]) => receiver);
+  for (const end = systemClock.now() + FULL_MS; systemClock.now() < end;) {
+    const { writable, readable } = waitForRoom(fd, receivers, POLL_MS);
+    for (const receiver of readable) {
+      dataPlane.pumpMeanwhile(sources.get(receiver) as SocketRole, systemClock.now());
+    }
+    if (writable) return true;
+  }
+  return false;
+}
+
+function devices(
+  epoll: Epoll,
+  sources: Map<number, Source>,
+  { gso, gro }: WorkerStart,
+  onFull: (fd: number) => boolean,
+): Devices {
   const onLost = (errno: number) => scope.postMessage({ kind: "offloadLost", offload: "gso", errno });
   return {
-    tun: (fd, pool) => new TunQueue(fd, pool),
+    tun: (queue, pool) => new TunQueue(queue, pool),
     // A bare IP packet of flannel has no header to put a vnet header into: no trains there.
     socket: (opened, role, pool) =>
-      new UdpBatches(opened, pool, socketSlots(role), { gso, gro: gro && role !== "flannel" }, onLost),
+      new UdpBatches(
+        opened,
+        pool,
+        socketSlots(role),
+        { gso, gro: gro && role !== "flannel" },
+        onLost,
+        onFull,
+      ),
     watch: (fd, source) => {
       sources.set(fd, source);
       epoll.add(fd);

@@ -1,15 +1,16 @@
 /**
- * The data plane as the main thread sees it: a Worker that blocks in epoll, a mailbox and an eventfd to reach
- * it, counters to read it. It is stopped by a message, never by terminate(), which can hang on a blocked Worker.
+ * One Worker of the data plane as the main thread sees it: it blocks in epoll; a mailbox and an eventfd
+ * reach it, its counters are read without it. It is stopped by a message, never by terminate(), which can hang on a blocked Worker.
  */
 import { Counters } from "../dataplane/counters.ts";
 import { mailboxMemory, MailboxWriter } from "../dataplane/mailbox.ts";
-import type { DataplaneEvent, Offloads } from "../ports.ts";
+import type { DataplaneEvent, Lane, Offloads } from "../ports.ts";
 import { EventFd } from "../sys/epoll.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
 /** How long a Worker may take to answer the stop message. */
 const STOP_MS = 2000;
+const ONE: Lane = { worker: 0, workers: 1 };
 
 export class WorkerHandle {
   readonly counters = new Counters();
@@ -17,22 +18,28 @@ export class WorkerHandle {
   readonly #wake = new EventFd();
   readonly #worker: Worker;
   readonly #stopped: Promise<void>;
+  #stopping = false;
 
   /** Starts the Worker. `onEvent` gets everything it hands up. */
-  constructor(offloads: Offloads, onEvent: (event: DataplaneEvent) => void) {
+  constructor(offloads: Offloads, onEvent: (event: DataplaneEvent) => void, lane = ONE) {
     const memory = mailboxMemory();
     this.mailbox = new MailboxWriter(memory, () => this.#wake.signal());
     // Beside this file in the source; the build flattens the entry points of the binary (scripts/compile).
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     this.#stopped = new Promise((resolve) => {
       this.#worker.onmessage = (event: MessageEvent<DataplaneEvent>) => {
-        if (event.data.kind === "stopped") resolve();
-        else onEvent(event.data);
+        const { kind } = event.data;
+        if (kind === "stopped" || kind === "failed") resolve();
+        if (kind !== "stopped") onEvent(event.data);
+        else if (!this.#stopping) {
+          onEvent({ kind: "failed", message: "It ended, and nobody had asked it to" });
+        }
       };
     });
     this.#worker.onerror = (event) => onEvent({ kind: "failed", message: event.message });
     const { gso, gro } = offloads;
     const start: WorkerStart = {
+      lane,
       mailbox: memory,
       counters: this.counters.memory,
       wakeFd: this.#wake.fd,
@@ -44,6 +51,7 @@ export class WorkerHandle {
 
   /** Asks the Worker to end and waits until it has, or for two seconds. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.mailbox.post({ kind: "stop" });
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, STOP_MS));

@@ -1,5 +1,8 @@
+import type { Lane } from "../ports.ts";
+
 /** What the main thread hands the data-plane Worker when it starts: shared memory and the eventfd that wakes it. */
 export interface WorkerStart {
+  readonly lane: Lane;
   readonly mailbox: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly wakeFd: number;

@@ -36,6 +36,7 @@ const DROPS = [
   "control-overload",
   "receive-overflow",
   "replay",
+  "wrong-lane",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
@@ -69,6 +70,7 @@ export const TUN_WRITE_FAILED: Verdict = FIRST_DROP + 14;
 export const CONTROL_OVERLOAD: Verdict = FIRST_DROP + 15;
 export const RECEIVE_OVERFLOW: Verdict = FIRST_DROP + 16;
 export const REPLAY: Verdict = FIRST_DROP + 17;
+export const WRONG_LANE: Verdict = FIRST_DROP + 18;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */
@@ -86,8 +88,17 @@ export interface PeerTraffic {
   readonly rxBytes: number;
 }
 
+/** What counters tell. */
+export interface CounterReader {
+  /** What happened to packets that were not dropped. */
+  events(): Record<string, number>;
+  /** Every reason to drop and how often it applied. */
+  drops(): Record<DropName, number>;
+  peer(slot: number): PeerTraffic;
+}
+
 /** The counters over shared memory; without an argument, new memory. */
-export class Counters {
+export class Counters implements CounterReader {
   readonly memory: SharedArrayBuffer;
   readonly #cells: Float64Array;
 
@@ -138,7 +149,6 @@ export class Counters {
     this.#cells.fill(0, at, at + PEER_CELLS);
   }
 
-  /** Every reason to drop and how often it applied. */
   drops(): Record<DropName, number> {
     return Object.fromEntries(DROPS.map((name, i) => [name, this.#cells[FIRST_DROP + i]!])) as Record<
       DropName,
@@ -146,8 +156,36 @@ export class Counters {
     >;
   }
 
-  /** What happened to packets that were not dropped. */
   events(): Record<string, number> {
     return Object.fromEntries(EVENTS.map((name, i) => [name, this.#cells[i]!]));
   }
+}
+
+/** The counters of several Workers as those of one node: added up when they are read. */
+export class CounterSum implements CounterReader {
+  readonly #all: readonly CounterReader[];
+
+  constructor(all: readonly CounterReader[]) {
+    this.#all = all;
+  }
+
+  events(): Record<string, number> {
+    return added(this.#all.map((counters) => counters.events()));
+  }
+
+  drops(): Record<DropName, number> {
+    return added(this.#all.map((counters) => counters.drops()));
+  }
+
+  peer(slot: number): PeerTraffic {
+    return added(this.#all.map((counters) => counters.peer(slot)));
+  }
+}
+
+function added<T extends object>(all: readonly T[]): T {
+  const sum: Record<string, number> = {};
+  for (const one of all) {
+    for (const [name, value] of Object.entries(one)) sum[name] = (sum[name] ?? 0) + value;
+  }
+  return sum as T;
 }

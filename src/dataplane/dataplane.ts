@@ -7,11 +7,14 @@ import type {
   DatagramSocket,
   DataplaneEvent,
   DataplaneMessage,
+  Lane,
   OwnNetwork,
   PacketPool,
   SocketRole,
   TunDevice,
   Tunnel,
+  WorkerQueue,
+  WorkerSocket,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import type { Counters } from "./counters.ts";
@@ -22,8 +25,12 @@ import { OWN_SLOT } from "./route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
 export interface Devices {
-  tun(fd: number, pool: PacketPool): TunDevice;
-  socket(opened: { fd: number; family: 4 | 6 }, role: SocketRole, pool: PacketPool): DatagramSocket;
+  tun(queue: WorkerQueue, pool: PacketPool): TunDevice;
+  socket(
+    opened: WorkerSocket & { readonly family: 4 | 6 },
+    role: SocketRole,
+    pool: PacketPool,
+  ): DatagramSocket;
   /** Called when a descriptor is to be waited on, or no longer. */
   watch(fd: number, source: Source): void;
   unwatch(fd: number): void;
@@ -42,9 +49,10 @@ export class DataPlane {
   #tunFd = -1;
   #own: readonly string[] = [];
   #stopped = false;
+  #sending = false;
 
-  constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void) {
-    this.plane = createPlane(counters, handUp);
+  constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void, lane?: Lane) {
+    this.plane = createPlane(counters, handUp, lane);
     this.#devices = devices;
   }
 
@@ -56,7 +64,9 @@ export class DataPlane {
   pump(source: Source, now: number): number {
     this.plane.now = now;
     if (source !== "tun") return inboundBatch(this.plane, source);
+    this.#sending = true;
     const count = outboundBatch(this.plane);
+    this.#sending = false;
     if (this.plane.tun === null && this.#tunFd >= 0) {
       this.#detachTun();
       this.plane.handUp({ kind: "tunGone" });
@@ -64,19 +74,27 @@ export class DataPlane {
     return count;
   }
 
+  /**
+   * Moves one batch from a socket while a batch from TUN waits for room in another: what was read from TUN stays where
+   * it lies, and the other direction goes on. False when no such batch waits: answers to datagrams wait for nothing,
+   * for receiving on would overwrite what they answer.
+   */
+  pumpMeanwhile(role: SocketRole | null, now: number): boolean {
+    if (!this.#sending) return false;
+    this.#sending = false;
+    if (role !== null) this.pump(role, now);
+    return this.#sending = true;
+  }
+
   /** Applies one message of the control plane. */
   apply(message: DataplaneMessage): void {
     switch (message.kind) {
       case "attachSocket":
-        return this.#attachSocket(message.role, message.fd, message.family);
+        return this.#attachSocket(message.role, this.#mine(message.sockets), message.family);
       case "attachTun":
-        this.#detachTun();
-        this.#tunFd = message.fd;
-        this.plane.tun = this.#devices.tun(message.fd, this.plane.pool);
-        this.plane.coalescer.tun = this.plane.tun;
         this.plane.coalescer.tso = message.tso;
         this.plane.coalescer.uso = message.uso;
-        return this.#devices.watch(message.fd, "tun");
+        return this.#attachTun(this.#mine(message.queues));
       case "detachTun":
         return this.#detachTun();
       case "setOwn":
@@ -99,6 +117,21 @@ export class DataPlane {
     }
   }
 
+  /** This Worker's own of what was opened for all. */
+  #mine<T>(all: readonly T[]): T {
+    const { worker, workers } = this.plane.lane;
+    if (all.length !== workers) throw new RangeError(`${all.length} descriptors for ${workers} workers`);
+    return all[worker]!;
+  }
+
+  #attachTun(queue: WorkerQueue): void {
+    this.#detachTun();
+    this.#tunFd = queue.fd;
+    this.plane.tun = this.#devices.tun(queue, this.plane.pool);
+    this.plane.coalescer.tun = this.plane.tun;
+    this.#devices.watch(queue.fd, "tun");
+  }
+
   #detachTun(): void {
     if (this.#tunFd >= 0) this.#devices.unwatch(this.#tunFd);
     this.#tunFd = -1;
@@ -106,11 +139,11 @@ export class DataPlane {
     this.plane.coalescer.tun = null;
   }
 
-  #attachSocket(role: SocketRole, fd: number, family: 4 | 6): void {
-    const socket = this.#devices.socket({ fd, family }, role, this.plane.pool);
+  #attachSocket(role: SocketRole, opened: WorkerSocket, family: 4 | 6): void {
+    const socket = this.#devices.socket({ ...opened, family }, role, this.plane.pool);
     this.plane.sockets[role] = socket;
     for (const [slot, tunnel] of this.#tunnels) this.#setDestination(role, slot, tunnel);
-    this.#devices.watch(fd, role);
+    this.#devices.watch(opened.fd, role);
   }
 
   #setDestination(role: SocketRole, slot: number, tunnel: Tunnel): void {

@@ -68,6 +68,7 @@ import {
   UNKNOWN_TYPE,
   type Verdict,
   WRONG_ENDPOINT,
+  WRONG_LANE,
   WRONG_VNI,
 } from "./counters.ts";
 import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
@@ -151,7 +152,7 @@ function isOneFrame(b: Uint8Array, at: number, end: number, segment: number): bo
 function answer(plane: Plane, socket: DatagramSocket, slot: number, at: number, length: number): void {
   if (socket.enqueue(slot, at, length, 0, 0)) return;
   flushAnswers(plane, socket);
-  socket.enqueue(slot, at, length, 0, 0);
+  if (!socket.enqueue(slot, at, length, 0, 0)) plane.counters.add(SEND_FAILED);
 }
 
 function flushAnswers(plane: Plane, socket: DatagramSocket): void {
@@ -192,17 +193,22 @@ export function inboundOwn(
 function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
   const flags = decodeData(plane.b, at, end);
   if (flags < 0) return MALFORMED;
+  // Lanes are the Workers' own: the kernel brings each to one of ours (sys/udp_group.ts), unless somebody slipped
+  // it behind another's datagram in a train.
+  const lane = dataIndex(plane.b, at) & 0xff;
+  if (lane % plane.lane.workers !== plane.lane.worker) return WRONG_LANE;
   if ((flags & DATA_PLAIN) === 0) return NO_SESSION;
   if ((flags & DATA_ETHERNET) !== 0 || dataVni(plane.b, at) !== 0) return WRONG_VNI;
   const slot = plane.peers.byIndex(dataIndex(plane.b, at));
   if (slot < 0) {
-    reportUnknown(plane, socket, i);
+    if (lane === 0) reportUnknown(plane, socket, i);
     return NO_SESSION;
   }
   if (plane.peers.encapsulation[slot] !== BY_DATA) return NO_SESSION;
-  // Without keys, the endpoint that answered our hello is what tells the peer from anybody else.
-  if (!socket.isFrom(i, slot, true)) {
-    reportUnknown(plane, socket, i);
+  // Without keys, the endpoint that answered our hello is what tells the peer from anybody else. Only lane 0 sends
+  // from there; the others have ports that nobody validated, and nobody is answered at.
+  if (!socket.isFrom(i, slot, lane === 0)) {
+    if (lane === 0) reportUnknown(plane, socket, i);
     return WRONG_ENDPOINT;
   }
   const checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;

@@ -112,6 +112,31 @@ export class MailboxWriter implements Mailbox {
   }
 }
 
+/** One mailbox for each Worker, all with the same messages: their epochs are the same, too. */
+export class MailboxToAll implements Mailbox {
+  readonly #writers: readonly MailboxWriter[];
+
+  constructor(writers: readonly MailboxWriter[]) {
+    this.#writers = writers;
+  }
+
+  post(message: DataplaneMessage): number {
+    let epoch = 0;
+    for (const writer of this.#writers) epoch = writer.post(message);
+    return epoch;
+  }
+
+  /** Writes what waited for room, as `MailboxWriter.retry` does. Returns how many still wait, all together. */
+  retry(): number {
+    return this.#writers.reduce((waiting, writer) => waiting + writer.retry(), 0);
+  }
+
+  /** What the slowest has applied. */
+  appliedEpoch(): number {
+    return Math.min(...this.#writers.map((writer) => writer.appliedEpoch()));
+  }
+}
+
 /** The Worker's end. */
 export class MailboxReader {
   readonly #words: Int32Array;

@@ -31,15 +31,22 @@ export class PeerTable {
   readonly #macs = new Uint8Array(MAX_PEERS * MAC_LEN);
   /** BOUNDED: one per peer, ≤ MAX_PEERS. Receiver index without its lane → slot. */
   readonly #byIndex = new Map<number, number>();
+  readonly #lane: number;
+
+  /** `lane` goes into the low byte of the indices that are sent: the number of this Worker. */
+  constructor(lane = 0) {
+    this.#lane = lane;
+  }
 
   /** Adds or replaces the tunnel of a slot. */
   set(slot: number, tunnel: Tunnel): void {
-    if (this.sendIndex[slot] !== tunnel.sendIndex) this.#counter[slot] = 0;
+    const sendIndex = (tunnel.sendIndex | this.#lane) >>> 0;
+    if (this.sendIndex[slot] !== sendIndex) this.#counter[slot] = 0;
     this.#forgetIndex(slot);
     this.encapsulation[slot] = CODES[tunnel.encapsulation];
     this.mtu[slot] = tunnel.mtu;
     this.vni[slot] = tunnel.vni;
-    this.sendIndex[slot] = tunnel.sendIndex;
+    this.sendIndex[slot] = sendIndex;
     this.#receiveIndex[slot] = tunnel.receiveIndex;
     this.#macs.set(parseMac(tunnel.mac) ?? new Uint8Array(MAC_LEN), slot * MAC_LEN);
     if (tunnel.receiveIndex !== 0) this.#byIndex.set(tunnel.receiveIndex >>> LANE_BITS, slot);

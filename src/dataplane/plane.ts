@@ -2,7 +2,7 @@
  * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
-import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import type { DatagramSocket, DataplaneEvent, Lane, PacketPool, SocketRole, TunDevice } from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import { PeerTable } from "./peer_table.ts";
@@ -10,7 +10,7 @@ import { createPool } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { RouteTable } from "./route_table.ts";
 
-/** ICMP errors a second that a node sends to its own side. */
+/** Rates are a node's; its Workers share them evenly. ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;
 /** Datagrams a second that the control plane is asked to look at. */
 const CONTROL_RATE = 4000;
@@ -18,7 +18,10 @@ const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
 const UNKNOWN_RATE = 20;
 
+const ONE: Lane = { worker: 0, workers: 1 };
+
 export interface Plane {
+  readonly lane: Lane;
   readonly pool: PacketPool;
   readonly b: Uint8Array;
   /** The same bytes, for whoever compares words. */
@@ -52,18 +55,25 @@ export interface Plane {
   now: number;
 }
 
-export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) => void): Plane {
+export function createPlane(
+  counters: Counters,
+  handUp: (event: DataplaneEvent) => void,
+  lane = ONE,
+): Plane {
   const pool = createPool();
+  const icmp = Math.ceil(ICMP_RATE / lane.workers);
+  const unknown = Math.ceil(UNKNOWN_RATE / lane.workers);
   return {
+    lane,
     pool,
     b: pool.bytes,
     view: new DataView(pool.memory),
     counters,
-    peers: new PeerTable(),
+    peers: new PeerTable(lane.worker),
     routes: new RouteTable(),
-    icmpLimit: new RateLimit(ICMP_RATE, ICMP_RATE),
+    icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
-    unknownLimit: new RateLimit(UNKNOWN_RATE, UNKNOWN_RATE),
+    unknownLimit: new RateLimit(unknown, unknown),
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },

@@ -63,6 +63,7 @@ export interface UdpOffloads {
 /** One socket's batches over packet memory. `firstSlot` is the first of BATCH slots that it receives into. */
 export class UdpBatches implements DatagramSocket {
   readonly #fd: number;
+  readonly #sendFd: number;
   readonly #family: 4 | 6;
   readonly #libc = libc();
   readonly #firstSlot: number;
@@ -86,25 +87,36 @@ export class UdpBatches implements DatagramSocket {
   /** The first datagram of each message. */
   readonly #firstOf = new Int32Array(BATCH + 1);
   #datagrams = 0;
+  /** Datagrams that may be queued; none while they leave. */
+  #room = MAX_DATAGRAMS;
   #messages = 0;
   /** The message that may still grow: its datagram size (0: none may join), and its bytes. */
   #openSize = 0;
   #openBytes = 0;
   #gso: boolean;
   readonly #onLost: (errno: number) => void;
+  readonly #onFull: ((fd: number) => boolean) | null;
+  /** Whether room was waited for in vain in this flush: what is left is refused at once. */
+  #full = false;
   #overflows = 0;
   #tooLongFor = -1;
 
-  /** `onLost` is told the errno with which the kernel refused the first train; single datagrams go on. */
+  /**
+   * `onLost` is told the errno with which the kernel refused the first train; single datagrams go on. `onFull` waits
+   * until the descriptor takes datagrams again, or says false: they are refused. Without it the call itself waits.
+   */
   constructor(
     socket: OpenedSocket,
     pool: PacketPool,
     firstSlot: number,
     offloads: UdpOffloads,
     onLost: (errno: number) => void,
+    onFull: ((fd: number) => boolean) | null = null,
   ) {
     this.#onLost = onLost;
+    this.#onFull = onFull;
     this.#fd = socket.fd;
+    this.#sendFd = socket.sendFd ?? socket.fd;
     this.#family = socket.family;
     this.#firstSlot = firstSlot;
     this.#gso = offloads.gso;
@@ -165,7 +177,7 @@ export class UdpBatches implements DatagramSocket {
     const d = this.#datagrams;
     const length = headLength + bodyLength;
     const vector = this.#outboundVector;
-    if (d === MAX_DATAGRAMS || vector.count + 2 > MAX_PIECES) return false;
+    if (d >= this.#room || vector.count + 2 > MAX_PIECES) return false;
     if (!this.#joins(slot, length)) {
       if (this.#messages === BATCH) return false;
       this.#firstOf[this.#messages++] = d;
@@ -189,11 +201,14 @@ export class UdpBatches implements DatagramSocket {
   }
 
   flush(): number {
-    if (this.#datagrams === 0) return 0;
+    if (this.#datagrams === 0 || this.#room === 0) return 0;
+    this.#room = 0;
+    this.#full = false;
     this.#pieceOf[this.#datagrams] = this.#outboundVector.count;
     this.#firstOf[this.#messages] = this.#datagrams;
     for (let m = 0; m < this.#messages; m++) this.#layOut(m, this.#firstOf[m]!, this.#firstOf[m + 1]!);
     const refused = this.#send();
+    this.#room = MAX_DATAGRAMS;
     this.#datagrams = 0;
     this.#messages = 0;
     this.#openSize = 0;
@@ -220,17 +235,17 @@ export class UdpBatches implements DatagramSocket {
     return size;
   }
 
-  /** The socket blocks: a full send buffer holds the batch back instead of losing it. */
+  /** A full send buffer holds the batch back instead of losing it. */
   #send(): number {
     let refused = 0;
     for (let m = 0; m < this.#messages;) {
-      const sent = this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, this.#messages - m, 0);
+      const sent = this.#sendMessages(m, this.#messages - m);
       if (sent > 0) {
         m += sent;
         continue;
       }
       const errno = this.#libc.errno();
-      if (errno === EINTR) continue;
+      if (errno === EINTR || (errno === EAGAIN && this.#waitForRoom())) continue;
       const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
       // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
       if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
@@ -244,6 +259,17 @@ export class UdpBatches implements DatagramSocket {
     return refused;
   }
 
+  #sendMessages(m: number, count: number): number {
+    const flags = this.#onFull === null ? 0 : MSG_DONTWAIT;
+    return this.#libc.sendmmsg(this.#sendFd, this.#outboundFrom[m]!, count, flags);
+  }
+
+  #waitForRoom(): boolean {
+    if (this.#full || this.#onFull === null) return false;
+    this.#full = !this.#onFull(this.#sendFd);
+    return !this.#full;
+  }
+
   /**
    * The datagrams of a train refused with `errno`, one by one. When the first leaves, it was the train that the
    * kernel did not want; else the path takes no such datagram (before 6.14 that is EINVAL for trains, too). Uses
@@ -253,9 +279,9 @@ export class UdpBatches implements DatagramSocket {
     let refused = 0;
     for (let d = first; d < end;) {
       this.#layOut(m, d, d + 1);
-      if (this.#libc.sendmmsg(this.#fd, this.#outboundFrom[m]!, 1, 0) < 0) {
+      if (this.#sendMessages(m, 1) < 0) {
         const why = this.#libc.errno();
-        if (why === EINTR) continue;
+        if (why === EINTR || (why === EAGAIN && this.#waitForRoom())) continue;
         if (why === EMSGSIZE) this.#tooLongFor = this.#slotOf[d]!;
         refused++;
       } else if (d === first && this.#gso) {

@@ -5,7 +5,7 @@
  */
 import { parseEndpoint } from "../wire/address.ts";
 import { putU32le } from "../wire/bytes.ts";
-import { libc } from "./libc.ts";
+import { cString, libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { check, EADDRINUSE, EAFNOSUPPORT, SysError } from "./sys_error.ts";
 
@@ -14,6 +14,7 @@ const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_BINDTODEVICE = 25;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_RXQ_OVFL = 40;
@@ -31,10 +32,13 @@ const BUFFER_BYTES = 7 << 20;
 /** An open UDP socket and the address family it speaks. */
 export interface OpenedSocket {
   readonly fd: number;
+  /** Where datagrams leave from, if not from `fd`. */
+  readonly sendFd?: number;
   readonly family: 4 | 6;
 }
 
-function setInt(fd: number, level: number, name: number, value: number): number {
+/** setsockopt(2) with an int; −1 and errno when the kernel refuses. */
+export function setInt(fd: number, level: number, name: number, value: number): number {
   const bytes = new Uint8Array(new ArrayBuffer(4));
   putU32le(bytes, 0, value);
   return libc().setsockopt(fd, level, name, bytes, 4);
@@ -42,6 +46,13 @@ function setInt(fd: number, level: number, name: number, value: number): number 
 
 /** Opens a UDP socket on every address of the host: IPv6 and IPv4, or IPv4 where there is no IPv6. */
 export function openUdp(port: number, flag = "--port"): OpenedSocket {
+  const socket = unboundUdp();
+  bindUdp(socket, port, flag);
+  return socket;
+}
+
+/** The socket without a port: it gets one when it first sends. */
+export function unboundUdp(): OpenedSocket {
   const c = libc();
   let family: 4 | 6 = 6;
   let fd = c.socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -61,6 +72,21 @@ export function openUdp(port: number, flag = "--port"): OpenedSocket {
   setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO);
   if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO);
+  return { fd, family };
+}
+
+/** A socket that sends by one device only, whatever the routes say; null when the kernel refuses. */
+export function deviceUdp(device: string): OpenedSocket | null {
+  const socket = unboundUdp();
+  const name = cString(device);
+  if (libc().setsockopt(socket.fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) === 0) return socket;
+  libc().close(socket.fd);
+  return null;
+}
+
+/** Gives the socket its port. Closes it and throws SysError when that is taken. */
+export function bindUdp({ fd, family }: OpenedSocket, port: number, flag: string): void {
+  const c = libc();
   const name = new Uint8Array(new ArrayBuffer(SOCKADDR_ROOM));
   encodeSockaddr(name, 0, family, { address: anyAddress(family), port });
   if (c.bind(fd, name, sockaddrLength(family)) < 0) {
@@ -69,7 +95,6 @@ export function openUdp(port: number, flag = "--port"): OpenedSocket {
     const hint = errno === EADDRINUSE ? `another program holds it; stop that or choose another ${flag}` : "";
     throw new SysError(`Cannot listen on UDP port ${port}`, errno, undefined, hint);
   }
-  return { fd, family };
 }
 
 function anyAddress(family: 4 | 6): Uint8Array {

@@ -177,7 +177,6 @@ test("loadConfig() refuses what is not built yet, and says so", () => {
   refused(() => plain({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET", "--plain");
   refused(() => plain({ cipher: "aes-256-gcm" }), "--cipher aes-256-gcm", "--plain");
   refused(() => plain({ "ip-masq": true }), "--ip-masq is not built yet");
-  refused(() => plain({ workers: "2" }), "--workers 2", "one worker");
   assert.match(plain({ "allow-plain-direct": true }).warnings[0]!, /--allow-plain-direct has no effect/);
 });
 
@@ -377,4 +376,12 @@ test("loadConfig() answers nonsense with ConfigError only", () => {
     }),
     { numRuns: 2000, seed: 8473 },
   );
+});
+
+test("loadConfig() takes 1 to 16 workers, one unless told otherwise", () => {
+  assert.equal(plain({}).config.workers, 1);
+  for (const workers of [1, 2, 16]) assert.equal(plain({ workers: `${workers}` }).config.workers, workers);
+  for (const workers of ["0", "17", "-1", "2.5", "all"]) {
+    refused(() => plain({ workers }), "--workers", workers);
+  }
 });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { NOTHING } from "../../src/control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView } from "../../src/control/view.ts";
 import { forgetReport, resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
+import { OffloadState } from "../../src/daemon/offloads.ts";
 import { leasesReport, peersReport, type Snapshot, statusReport } from "../../src/daemon/reports.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 
@@ -79,7 +80,8 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     slotOf: () => null,
     device: "ovl0",
     mtu: 1450,
-    offloads: { tso: true, uso: true, gso: true, gro: true },
+    offloads: new OffloadState({ tso: true, uso: true, gso: true, gro: true }),
+    workers: 1,
     underlay: [],
     now: 0,
     startedAt: 0,

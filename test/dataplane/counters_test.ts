@@ -44,3 +44,26 @@ test("traffic is counted for each peer alone, up to the last slot", () => {
   assert.equal(c.peer(0).txBytes, 5);
   assert.equal(c.get(counters.REPLAY), 0);
 });
+
+test("CounterSum adds up what several workers counted", () => {
+  const [a, b, c] = [new counters.Counters(), new counters.Counters(), new counters.Counters()];
+  const sum = new counters.CounterSum([a, b, c]);
+  a.add(counters.SENT, 3);
+  c.add(counters.SENT, 4);
+  b.add(counters.WRONG_LANE);
+  a.set(counters.RECEIVE_OVERFLOW, 10);
+  c.set(counters.RECEIVE_OVERFLOW, 5);
+  a.sentTo(7, 100, 1);
+  b.sentTo(7, 50, 1);
+  c.receivedFrom(7, 2 ** 40);
+  assert.equal(sum.events()["sent"], 7);
+  assert.equal(sum.drops()["wrong-lane"], 1);
+  assert.equal(sum.drops()["receive-overflow"], 15);
+  assert.deepEqual(sum.peer(7), { txPackets: 2, txBytes: 150, rxPackets: 1, rxBytes: 2 ** 40 });
+  assert.deepEqual(
+    Object.keys({ ...sum.events(), ...sum.drops() }),
+    Object.keys({ ...a.events(), ...a.drops() }),
+  );
+  for (const one of [a, b, c]) one.resetPeer(7);
+  assert.equal(sum.peer(7).txBytes, 0);
+});

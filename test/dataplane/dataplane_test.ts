@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fix from "./fixture.ts";
-import { udp } from "./packets.ts";
+import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
+import { bytesOf, udp } from "./packets.ts";
 
 const OUT = udp(["10.42.1.5", "10.42.2.9"], new Uint8Array(9));
 
@@ -17,7 +18,7 @@ test("attached descriptors are watched as what they are, and TUN no more once de
 
 test("a socket attached after its peers knows their endpoints", () => {
   const f = fix.fixture();
-  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", family: 4, sockets: [{ fd: 0, sendFd: 0 }] });
   f.tun.waiting.push(OUT);
   f.dataPlane.pump("tun", 1);
   assert.equal(f.sockets.own.sent[0]!.to, fix.ENDPOINTS[0]);
@@ -25,7 +26,7 @@ test("a socket attached after its peers knows their endpoints", () => {
 
 test("an IPv6 endpoint on an IPv4 socket is a refused send", () => {
   const f = fix.fixture();
-  f.dataPlane.apply({ kind: "attachSocket", role: "own", fd: 0, family: 4 });
+  f.dataPlane.apply({ kind: "attachSocket", role: "own", family: 4, sockets: [{ fd: 0, sendFd: 0 }] });
   const tunnel = {
     encapsulation: "data" as const,
     endpoint: "[fd00::2]:8473",
@@ -70,4 +71,61 @@ test("apply() throws TypeError for a route that is no prefix, and stops when tol
   assert.equal(f.dataPlane.stopped, false);
   f.dataPlane.apply({ kind: "stop" });
   assert.equal(f.dataPlane.stopped, true);
+});
+
+const IN = udp(["10.42.2.9", "10.42.1.5"], new Uint8Array(9).fill(7));
+
+/** IN as data for lane 0. */
+function arriving(): Uint8Array {
+  const header = new Uint8Array(DATA_LEN);
+  encodeData(header, 0, DATA_PLAIN, 0, fix.RECEIVE_INDEX, 1);
+  return bytesOf(header, IN);
+}
+
+test("while a batch from TUN waits for room, datagrams come in and the batch stays as it was read", () => {
+  const f = fix.fixture();
+  const own = f.sockets.own;
+  const flush = own.flush.bind(own);
+  const meanwhile: boolean[] = [];
+  own.flush = () => {
+    own.flush = () => 0; // as of a socket whose batch is leaving
+    for (let i = 0; i < 3; i++) {
+      for (let n = 0; n < 64; n++) own.arrive(arriving(), fix.ENDPOINTS[0]);
+      meanwhile.push(f.dataPlane.pumpMeanwhile("own", 2));
+    }
+    own.flush = flush;
+    return flush();
+  };
+  const packets = Array.from(
+    { length: 64 },
+    (_, i) => udp(["10.42.1.5", "10.42.2.9"], new Uint8Array(100).fill(i)),
+  );
+  f.tun.waiting.push(...packets);
+  assert.equal(f.dataPlane.pump("tun", 1), 64);
+  assert.deepEqual(meanwhile, [true, true, true]);
+  assert.equal(f.counts()["delivered"], 192);
+  assert.deepEqual(own.sent.map(({ bytes }) => bytes.slice(DATA_LEN)), packets);
+});
+
+test("nothing is received in between while an answer waits for room, or nothing waits", () => {
+  const f = fix.fixture();
+  assert.equal(f.dataPlane.pumpMeanwhile(null, 1), false);
+  const own = f.sockets.own;
+  const meanwhile: boolean[] = [];
+  const flush = own.flush.bind(own);
+  own.flush = () => {
+    if (meanwhile.length === 1) own.arrive(arriving(), fix.ENDPOINTS[0]);
+    meanwhile.push(f.dataPlane.pumpMeanwhile(meanwhile.length === 0 ? null : "own", 2));
+    return flush();
+  };
+  own.arrive(arriving(), fix.ENDPOINTS[0]);
+  f.dataPlane.pump("own", 1); // inboundBatch flushes its answers
+  assert.deepEqual(meanwhile, [false]);
+  f.tun.waiting.push(OUT);
+  f.dataPlane.pump("tun", 1);
+  assert.deepEqual(
+    meanwhile,
+    [false, false, true],
+    "the batch waits, the answers of what came meanwhile do not",
+  );
 });

@@ -72,23 +72,42 @@ export interface Fixture {
 /** Counters of things that happen besides the packet's own verdict. */
 const BESIDES = ["fragmented", "icmp-sent", "send-failed", "receive-overflow"];
 
-/** `offloads`: whether the device carries superframes. */
-export function fixture(offloads = { tso: true, uso: true }): Fixture {
+/** `offloads`: whether the device carries superframes; `lane`: which Worker it is. */
+export function fixture(offloads = { tso: true, uso: true }, lane = { worker: 0, workers: 1 }): Fixture {
   const counters = new Counters();
   const events: DataplaneEvent[] = [];
   const watched = new Map<number, Source>();
   const sockets = {} as Record<SocketRole, MemorySocket>;
   const roles: SocketRole[] = ["own", "vxlan", "flannel"];
   let tun: MemoryTun | undefined;
-  const dataPlane = new DataPlane(counters, {
-    tun: (_fd, pool) => tun = new MemoryTun(pool),
-    socket: ({ family }, role, pool) => sockets[role] = new MemorySocket(pool, socketSlots(role), family),
-    watch: (fd, source) => watched.set(fd, source),
-    unwatch: (fd) => watched.delete(fd),
-  }, (event) => events.push(event));
+  const dataPlane = new DataPlane(
+    counters,
+    {
+      tun: (_fd, pool) => tun = new MemoryTun(pool),
+      socket: ({ family }, role, pool) => sockets[role] = new MemorySocket(pool, socketSlots(role), family),
+      watch: (fd, source) => watched.set(fd, source),
+      unwatch: (fd) => watched.delete(fd),
+    },
+    (event) => events.push(event),
+    lane,
+  );
   dataPlane.plane.b.fill(0xa5);
-  roles.forEach((role, fd) => dataPlane.apply({ kind: "attachSocket", role, fd, family: 6 }));
-  dataPlane.apply({ kind: "attachTun", fd: 3, ...offloads });
+  // Those of other Workers stand for nothing here: picking one would be a fault.
+  const of = <T>(mine: T, other: T) =>
+    Array.from({ length: lane.workers }, (_, i) => i === lane.worker ? mine : other);
+  roles.forEach((role, fd) =>
+    dataPlane.apply({
+      kind: "attachSocket",
+      role,
+      family: 6,
+      sockets: of({ fd, sendFd: fd }, { fd: 90, sendFd: 91 }),
+    })
+  );
+  dataPlane.apply({
+    kind: "attachTun",
+    queues: of({ fd: 3, writeFd: 4 }, { fd: 92, writeFd: 93 }),
+    ...offloads,
+  });
   const subnets = ["10.42.1.0/24", "fd42:1::/64"];
   dataPlane.apply({
     kind: "setOwn",

@@ -121,7 +121,7 @@ test("inboundData() reports an index nobody holds, at most 20 times a second", (
 
 test("inboundData() takes an index only from its peer's endpoint, port included", () => {
   const f = fix.fixture();
-  const packet = data(udp(FROM_DATA, new Uint8Array(4)));
+  const packet = data(udp(FROM_DATA, new Uint8Array(4)), "11 000000 f1e2d300 0000000000000001");
   for (const from of [STRANGER, "192.168.1.2:8474", "[::1]:8473", fix.ENDPOINTS[3]]) {
     assert.deepEqual(fix.takeIn(f, "own", packet, from), { "wrong-endpoint": 1 });
   }

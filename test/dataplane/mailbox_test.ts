@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { mailboxMemory, MailboxReader, MailboxWriter } from "../../src/dataplane/mailbox.ts";
+import { mailboxMemory, MailboxReader, MailboxToAll, MailboxWriter } from "../../src/dataplane/mailbox.ts";
 import type { DataplaneMessage, Tunnel } from "../../src/ports.ts";
 
 const TUNNEL: Tunnel = {
@@ -57,8 +57,8 @@ function fill(m: Ends, first = 0): number {
 test("drain() gives every kind of message as it was posted, in order", () => {
   const m = mailbox();
   const messages: DataplaneMessage[] = [
-    { kind: "attachSocket", role: "own", fd: 11, family: 6 },
-    { kind: "attachTun", fd: 12, tso: true, uso: false },
+    { kind: "attachSocket", role: "own", family: 6, sockets: [{ fd: 11, sendFd: 12 }] },
+    { kind: "attachTun", queues: [{ fd: 13, writeFd: 14 }], tso: true, uso: false },
     {
       kind: "setOwn",
       own: {
@@ -189,4 +189,41 @@ test("any mix of sizes, posts and drains leaves the reader with the newest of ea
     }),
     { seed: 42, numRuns: 150 },
   );
+});
+
+test("MailboxToAll: every worker gets every message, and the slowest says how far they are", () => {
+  const ends = [mailbox(), mailbox(), mailbox()];
+  const all = new MailboxToAll(ends.map(({ writer }) => writer));
+  const seen: DataplaneMessage[][] = ends.map(() => []);
+  const drain = (i: number) => ends[i]!.reader.drain((message) => seen[i]!.push(message));
+  assert.equal(all.post(setPeer(1)), 1);
+  assert.equal(all.post({ kind: "dropPeer", slot: 1 }), 2);
+  assert.deepEqual(ends.map((end) => end.woken()), [2, 2, 2]);
+  assert.equal(all.appliedEpoch(), 0);
+  drain(0);
+  drain(2);
+  assert.equal(all.appliedEpoch(), 0);
+  drain(1);
+  assert.equal(all.appliedEpoch(), 2);
+  assert.deepEqual(seen, [seen[0], seen[0], seen[0]]);
+  assert.equal(seen[0]!.length, 2);
+});
+
+test("MailboxToAll: a worker that lags holds up its own messages only, and loses none", () => {
+  const ends = [mailbox(), mailbox()];
+  const all = new MailboxToAll(ends.map(({ writer }) => writer));
+  const slots: number[][] = [[], []];
+  const drain = (i: number) =>
+    ends[i]!.reader.drain((message) => slots[i]!.push((message as { slot: number }).slot));
+  let last = 0;
+  for (let slot = 0; slot < 4000; slot++) {
+    last = all.post(setPeer(slot));
+    drain(0);
+  }
+  assert.equal(all.retry() > 0, true);
+  assert.equal(slots[0]!.length, 4000);
+  while (all.retry() > 0) drain(1);
+  drain(1);
+  assert.deepEqual(slots[1], slots[0]);
+  assert.equal(all.appliedEpoch(), last);
 });

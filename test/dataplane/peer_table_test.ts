@@ -85,3 +85,15 @@ test("byIndex() agrees with a naive model through random set() and drop()", () =
     assert.equal(table.byIndex(index | below(random, 256)), held?.[0] ?? -1);
   }
 });
+
+test("a worker stamps its lane into what it sends, and starts its counter anew with a new index only", () => {
+  const table = new peers.PeerTable(0x0e);
+  table.set(2, tunnel({ sendIndex: 0xfffffe00 }));
+  assert.equal(table.sendIndex[2], 0xfffffe0e);
+  assert.deepEqual([table.nextCounter(2), table.nextCounter(2)], [0, 1]);
+  table.set(2, tunnel({ sendIndex: 0xfffffe00, mtu: 1300 }));
+  assert.equal(table.nextCounter(2), 2);
+  table.set(2, tunnel({ sendIndex: 0x100 }));
+  assert.equal(table.sendIndex[2], 0x10e);
+  assert.equal(table.nextCounter(2), 0);
+});

@@ -115,14 +115,15 @@ export async function transfer(
   address: string,
   bytes: number,
   small = false,
+  port = 5300,
 ): Promise<void> {
   const timeoutMs = 15_000 + bytes / 20_000;
   const program = [COMMANDS.bun[0]!, join(TOP, "test/live/transfer.ts")];
-  const child = to.spawn([...program, "serve", address, "5300"]);
+  const child = to.spawn([...program, "serve", address, `${port}`]);
   const listening = new Promise((resolve) => child.stdout!.once("data", resolve));
   const received = collect(child, { timeoutMs: timeoutMs + 5000 });
   await Promise.race([listening, received]);
-  const send = [...program, "send", address, "5300", `${bytes}`, ...(small ? ["small"] : [])];
+  const send = [...program, "send", address, `${port}`, `${bytes}`, ...(small ? ["small"] : [])];
   const sent = await from.run(send, { timeoutMs });
   if (sent.code !== 0) child.kill("SIGKILL");
   const arrived = (await received).stdout.split("\n")[1];

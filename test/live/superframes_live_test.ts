@@ -57,7 +57,10 @@ function router(wires: Wires, offloads: TunOffloads): { from: TunQueue; to: TunQ
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
     writeFileSync("/proc/sys/net/ipv6/conf/all/forwarding", "1");
   });
-  return { from: new TunQueue(opened[0].fd, wires.pool), to: new TunQueue(opened[1].fd, wires.pool) };
+  return {
+    from: new TunQueue(opened[0].queues[0]!, wires.pool),
+    to: new TunQueue(opened[1].queues[0]!, wires.pool),
+  };
 }
 
 /** What comes out at the far device for a superframe written to the near one. */

@@ -13,6 +13,7 @@ import { closeDescriptor } from "../../src/sys/libc.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { type OpenedTun, openTun, type TunOffloads, TunQueue } from "../../src/sys/tun.ts";
 import { UdpBatches, type UdpOffloads } from "../../src/sys/udp_batches.ts";
+import { openUdpGroup } from "../../src/sys/udp_group.ts";
 import { type OpenedSocket, openUdp } from "../../src/sys/udp_socket.ts";
 
 export const DEVICE = "ovltest0";
@@ -45,15 +46,20 @@ export class Wires {
     return inNamespace(this.namespace, fn);
   }
 
-  tun(name = DEVICE, offloads?: TunOffloads): OpenedTun {
-    const opened = this.in(() => openTun(name, offloads));
-    this.#descriptors.push(opened.fd);
+  tun(name = DEVICE, offloads?: TunOffloads, queues = 1): OpenedTun {
+    const opened = this.in(() => openTun(name, offloads, undefined, queues));
+    for (const { fd, writeFd } of opened.queues) this.#descriptors.push(...new Set([fd, writeFd]));
     return opened;
   }
 
   /** The device up, with our addresses and the overlay's routes, as a daemon would have it. */
   tunUp(pool = this.pool): TunQueue {
-    const { fd, name } = this.tun();
+    return this.queuesUp(1, pool)[0]!;
+  }
+
+  /** The same with several queues. */
+  queuesUp(count: number, pool = this.pool): TunQueue[] {
+    const { queues, name } = this.tun(DEVICE, undefined, count);
     this.in(() => {
       const net = openHostNetwork();
       const { index: link } = net.links().find((candidate) => candidate.name === name)!;
@@ -76,7 +82,7 @@ export class Wires {
       net.close();
     });
     until("the IPv6 address to settle", () => this.in(settled) ? true : null);
-    return new TunQueue(fd, pool);
+    return queues.map((queue) => new TunQueue(queue, pool));
   }
 
   udp(port: number): OpenedSocket {
@@ -87,6 +93,13 @@ export class Wires {
 
   batches(port: number, role: SocketRole, offloads = SINGLE): UdpBatches {
     return this.over(this.udp(port), role, offloads);
+  }
+
+  /** A port shared by several Workers; each one's batches receive into the slots of `role`. */
+  group(port: number, workers: number, byLane: boolean, role: SocketRole, offloads = SINGLE): UdpBatches[] {
+    const group = this.in(() => openUdpGroup(port, "--port", workers, byLane));
+    for (const { fd, sendFd } of group.sockets) this.#descriptors.push(...new Set([fd, sendFd]));
+    return group.sockets.map((socket) => this.over({ ...socket, family: group.family }, role, offloads));
   }
 
   over(socket: OpenedSocket, role: SocketRole, offloads = SINGLE): UdpBatches {

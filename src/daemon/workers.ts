@@ -1,0 +1,51 @@
+/**
+ * The data plane as the main thread sees it: one Worker or several, told the same, heard as one, counted together.
+ * The end of any of them is the end of all.
+ */
+import { availableParallelism } from "node:os";
+import { type CounterReader, CounterSum } from "../dataplane/counters.ts";
+import { MailboxToAll } from "../dataplane/mailbox.ts";
+import type { DataplaneEvent, Offloads } from "../ports.ts";
+import { WorkerHandle } from "./worker_handle.ts";
+
+export class Workers {
+  readonly counters: CounterReader;
+  readonly mailbox: MailboxToAll;
+  readonly #handles: readonly WorkerHandle[];
+
+  /** Starts `count` Workers. `onEvent` gets everything they hand up. */
+  constructor(count: number, offloads: Offloads, onEvent: (event: DataplaneEvent) => void) {
+    this.#handles = Array.from(
+      { length: count },
+      (_, worker) =>
+        new WorkerHandle(offloads, (event) => onEvent(named(event, worker, count)), {
+          worker,
+          workers: count,
+        }),
+    );
+    this.counters = new CounterSum(this.#handles.map((handle) => handle.counters));
+    this.mailbox = new MailboxToAll(this.#handles.map((handle) => handle.mailbox));
+  }
+
+  get count(): number {
+    return this.#handles.length;
+  }
+
+  /** Asks all to end and waits until they have, or for two seconds. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#handles.map((handle) => handle.stop()));
+  }
+}
+
+/** Which of several failed. */
+function named(event: DataplaneEvent, worker: number, count: number): DataplaneEvent {
+  if (event.kind !== "failed" || count === 1) return event;
+  return { kind: "failed", message: `worker ${worker} of ${count}: ${event.message}` };
+}
+
+/** A sentence when more Workers are asked for than run at once, else null. */
+export function tooManyWorkers(count: number, processors = availableParallelism()): string | null {
+  if (count <= processors) return null;
+  const have = processors === 1 ? "one processor" : `${processors} processors`;
+  return `--workers ${count} on ${have}: they take turns, and packets wait for them; give ${processors} or less`;
+}

@@ -1,0 +1,129 @@
+// A send buffer without room (a slow link): nothing that was queued is lost, doubled or reordered, and the wait ends.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
+import { waitForRoom } from "../../src/sys/room.ts";
+import { UdpBatches } from "../../src/sys/udp_batches.ts";
+import { setInt } from "../../src/sys/udp_socket.ts";
+import { socketSlots } from "../../src/dataplane/pool.ts";
+import { randomBytes, seeded } from "../wire/seeded.ts";
+import { liveTest, type Wires } from "./wires.ts";
+
+const SOL_SOCKET = 1, SO_SNDBUF = 7;
+const random = seeded(14);
+
+function slowLoopback(wires: Wires, rate = "80mbit"): void {
+  wires.in(() =>
+    execFileSync("/bin/sh", [
+      "-ec",
+      `PATH=$PATH:/usr/sbin:/sbin; tc qdisc add dev lo root tbf rate ${rate} burst 70k limit 20mb`,
+    ])
+  );
+}
+
+for (const gso of [true, false]) {
+  liveTest(
+    `a full send buffer holds datagrams back and loses none: ${gso ? "trains" : "singly"}`,
+    (wires) => {
+      slowLoopback(wires);
+      const receiver = wires.batches(41002, "vxlan", { gso: false, gro: true });
+      const socket = wires.udp(41001);
+      setInt(socket.fd, SOL_SOCKET, SO_SNDBUF, 100_000);
+      const got: number[] = [];
+      const take = () => {
+        const trains = receiver.receive();
+        for (let i = 0; i < trains; i++) {
+          const at = receiver.position(i);
+          for (let from = 0; from < receiver.length(i); from += receiver.segment(i)) {
+            got.push(wires.pool.bytes[at + from]! * 256 + wires.pool.bytes[at + from + 1]!);
+          }
+        }
+        return trains;
+      };
+      let waits = 0;
+      const sender: UdpBatches = new UdpBatches(
+        socket,
+        wires.pool,
+        socketSlots("own"),
+        { gso, gro: false },
+        () => assert.fail("no train was refused"),
+        (fd) => {
+          waits++;
+          // What answers meanwhile finds no room either, and nothing is sent twice.
+          assert.equal(sender.enqueue(0, packetAt(TUN_SLOTS), 100, 0, 0), false);
+          assert.equal(sender.flush(), 0);
+          for (;;) {
+            const { writable } = waitForRoom(fd, [], 50);
+            take();
+            if (writable) return true;
+          }
+        },
+      );
+      sender.setDestination(0, "127.0.0.1:41002");
+      let sent = 0;
+      for (let batch = 0; batch < 20; batch++) {
+        for (let i = 0, at = packetAt(TUN_SLOTS); i < 60; i++, at += 1200) {
+          wires.pool.bytes.set(randomBytes(random, 1200), at);
+          wires.pool.bytes.set([sent >> 8, sent & 255], at);
+          assert.ok(sender.enqueue(0, at, 1200, 0, 0));
+          sent++;
+        }
+        assert.equal(sender.flush(), 0, "nothing was refused");
+      }
+      for (const end = performance.now() + 2000; got.length < sent && performance.now() < end;) take();
+      assert.deepEqual(got, Array.from({ length: sent }, (_, i) => i));
+      assert.ok(waits > 3, `waited ${waits} times`);
+    },
+  );
+}
+
+liveTest("who gives up waiting is asked once a batch; the rest is refused and counted", (wires) => {
+  slowLoopback(wires);
+  const socket = wires.udp(41001);
+  setInt(socket.fd, SOL_SOCKET, SO_SNDBUF, 20_000);
+  let asked = 0;
+  const giveUp = () => {
+    asked++;
+    return false;
+  };
+  const offloads = { gso: false, gro: false };
+  const sender = new UdpBatches(socket, wires.pool, socketSlots("own"), offloads, () => {}, giveUp);
+  sender.setDestination(0, "127.0.0.1:41002");
+  for (let batch = 1; batch <= 3; batch++) {
+    for (let i = 0; i < 60; i++) assert.ok(sender.enqueue(0, packetAt(TUN_SLOTS), 1400, 0, 0));
+    const refused = sender.flush();
+    assert.ok(refused > 0 && refused < 60 || batch > 1, `${refused} refused`);
+    assert.equal(asked, batch);
+  }
+});
+
+liveTest(
+  "waitForRoom() tells who is readable, who is writable, and returns when its time is over",
+  (wires) => {
+    const [a, b] = [wires.udp(41001), wires.udp(41002)];
+    assert.deepEqual(waitForRoom(a.fd, [a.fd, b.fd], 1000), { writable: true, readable: [] });
+    const sender = wires.over(a, "own");
+    sender.setDestination(0, "127.0.0.1:41002");
+    assert.ok(sender.enqueue(0, packetAt(TUN_SLOTS), 10, 0, 0));
+    assert.equal(sender.flush(), 0);
+    assert.deepEqual(waitForRoom(a.fd, [a.fd, b.fd], 1000), { writable: true, readable: [b.fd] });
+    slowLoopback(wires, "100kbit");
+    setInt(a.fd, SOL_SOCKET, SO_SNDBUF, 5_000);
+    const full = new UdpBatches(
+      a,
+      wires.pool,
+      socketSlots("own"),
+      { gso: false, gro: false },
+      () => {},
+      () => false,
+    );
+    full.setDestination(0, "127.0.0.1:41002");
+    for (let i = 0; i < 200; i++) {
+      assert.ok(full.enqueue(0, packetAt(TUN_SLOTS), 1400, 0, 0));
+      full.flush();
+    }
+    const began = performance.now();
+    assert.deepEqual(waitForRoom(a.fd, [], 5), { writable: false, readable: [] });
+    assert.ok(performance.now() - began >= 4);
+  },
+);
