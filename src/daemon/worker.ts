@@ -3,6 +3,7 @@
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
 import type { DataplaneEvent } from "../ports.ts";
+import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
@@ -11,6 +12,7 @@ import { Epoll, EventFd } from "../sys/epoll.ts";
 import { systemClock } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
+import { aeadMakers } from "./aead_makers.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
 /** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
@@ -39,6 +41,7 @@ function run(start: WorkerStart): void {
     new Counters(start.counters),
     devices(epoll, sources, start),
     scope.postMessage.bind(scope),
+    aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites),
   );
   const apply = dataPlane.apply.bind(dataPlane);
   epoll.add(start.wakeFd);

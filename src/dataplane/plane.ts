@@ -2,13 +2,22 @@
  * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
-import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import type {
+  AeadProvider,
+  DatagramSocket,
+  DataplaneEvent,
+  PacketPool,
+  SocketRole,
+  TunDevice,
+} from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import { PeerTable } from "./peer_table.ts";
-import { createPool } from "./pool.ts";
+import { createPool, SEALED_AT } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { RouteTable } from "./route_table.ts";
+import { SessionTable } from "./session_table.ts";
+import { WaitingPackets } from "./waiting_packets.ts";
 
 /** ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;
@@ -17,6 +26,8 @@ const CONTROL_RATE = 4000;
 const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
 const UNKNOWN_RATE = 20;
+/** Sessions a second that are asked for, and moves of endpoints that are reported. */
+const SESSION_RATE = 20;
 
 export interface Plane {
   readonly pool: PacketPool;
@@ -27,6 +38,14 @@ export interface Plane {
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
   readonly unknownLimit: RateLimit;
+  readonly wantedLimit: RateLimit;
+  readonly roamedLimit: RateLimit;
+  readonly sessions: SessionTable;
+  readonly waiting: WaitingPackets;
+  /** Makes the keys of sessions. */
+  readonly aead: AeadProvider;
+  /** The lane of this Worker. */
+  readonly lane: number;
   /** Hands something up to the control plane. */
   readonly handUp: (event: DataplaneEvent) => void;
   tun: TunDevice | null;
@@ -39,6 +58,8 @@ export interface Plane {
   fragments: number;
   /** Header blocks that wait for the batch to be sent. */
   headers: number;
+  /** Where the next sealed datagram goes; those before it wait for the batch to be sent. */
+  sealedAt: number;
   /** Packets on their way to TUN that wait for others of their flow. */
   readonly coalescer: Coalescer;
   /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
@@ -47,7 +68,20 @@ export interface Plane {
   now: number;
 }
 
-export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) => void): Plane {
+/** No key can be made: for planes without sealed peers. */
+export const NO_AEAD: AeadProvider = {
+  suites: () => [],
+  key: (suite) => {
+    throw new TypeError(`This data plane has no ${suite}`);
+  },
+};
+
+export function createPlane(
+  counters: Counters,
+  handUp: (event: DataplaneEvent) => void,
+  aead = NO_AEAD,
+  lane = 0,
+): Plane {
   const pool = createPool();
   return {
     pool,
@@ -58,6 +92,12 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     icmpLimit: new RateLimit(ICMP_RATE, ICMP_RATE),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     unknownLimit: new RateLimit(UNKNOWN_RATE, UNKNOWN_RATE),
+    wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    sessions: new SessionTable(),
+    waiting: new WaitingPackets(),
+    aead,
+    lane,
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },
@@ -65,6 +105,7 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     mtu: 1500,
     fragments: 0,
     headers: 0,
+    sealedAt: SEALED_AT,
     coalescer: new Coalescer(
       pool.bytes,
       counters,
