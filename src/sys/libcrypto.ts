@@ -1,11 +1,11 @@
 /**
  * AES-256-GCM and ChaCha20-Poly1305 by the host's libcrypto (EVP_EncryptInit(3)), 3.x or 1.1: the calls used here
  * are the same in both. A key has one context for each direction, set up once; a packet sets its nonce and goes
- * through one Update each for header and payload. Addresses are numbers: packet memory never moves.
+ * through one Update each for header and payload. Packet memory never moves, so addresses are sums.
  *
  *   nonce 12: | 0 0 0 0 | counter 8, as in the data header |
  */
-import { addressOf, loadLibrary, type NativeFunctions } from "#ffi";
+import { addressOf, loadLibrary, type NativeFunctions, type NativePointer, toPointer } from "#ffi";
 import type { AeadKey, AeadMaker, CipherSuite } from "../ports.ts";
 
 const SYMBOLS = {
@@ -36,6 +36,7 @@ type Functions = NativeFunctions<typeof SYMBOLS>;
 /** The names under which distributions install it, newest generation first. */
 const SONAMES = ["libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so"];
 
+const NULL = toPointer(0);
 const EVP_CTRL_AEAD_GET_TAG = 0x10;
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
 const HEADER_LEN = 16;
@@ -96,15 +97,16 @@ class Libcrypto implements AeadMaker {
 class LibcryptoKey implements AeadKey {
   readonly suite: CipherSuite;
   readonly #f: Functions;
-  /** Contexts of both directions; 0 once wiped. */
-  #sealing: number;
-  #opening: number;
+  /** Contexts of both directions, until they are wiped. */
+  readonly #sealing: NativePointer;
+  readonly #opening: NativePointer;
+  #wiped = false;
   readonly #scratch: Uint8Array;
   readonly #memory: Uint8Array;
   readonly #base: number;
-  readonly #nonce: number;
-  readonly #outLength: number;
-  readonly #final: number;
+  readonly #nonce: NativePointer;
+  readonly #outLength: NativePointer;
+  readonly #final: NativePointer;
 
   /** The key lies in `scratch`. */
   constructor(f: Functions, suite: CipherSuite, cipher: number, scratch: Uint8Array, memory: Uint8Array) {
@@ -114,16 +116,16 @@ class LibcryptoKey implements AeadKey {
     this.#memory = memory;
     this.#base = addressOf(memory.buffer as ArrayBuffer) + memory.byteOffset;
     const own = addressOf(scratch.buffer as ArrayBuffer);
-    this.#nonce = own + NONCE_AT;
-    this.#outLength = own + OUT_LENGTH_AT;
-    this.#final = own + FINAL_AT;
-    this.#sealing = f.EVP_CIPHER_CTX_new();
-    this.#opening = f.EVP_CIPHER_CTX_new();
+    this.#nonce = toPointer(own + NONCE_AT);
+    this.#outLength = toPointer(own + OUT_LENGTH_AT);
+    this.#final = toPointer(own + FINAL_AT);
+    this.#sealing = toPointer(f.EVP_CIPHER_CTX_new());
+    this.#opening = toPointer(f.EVP_CIPHER_CTX_new());
     const key = own + KEY_AT;
     if (
-      this.#sealing === 0 || this.#opening === 0 ||
-      f.EVP_EncryptInit_ex(this.#sealing, cipher, 0, key, this.#nonce) !== 1 ||
-      f.EVP_DecryptInit_ex(this.#opening, cipher, 0, key, this.#nonce) !== 1
+      this.#sealing === NULL || this.#opening === NULL ||
+      f.EVP_EncryptInit_ex(this.#sealing, cipher, NULL, key, this.#nonce) !== 1 ||
+      f.EVP_DecryptInit_ex(this.#opening, cipher, NULL, key, this.#nonce) !== 1
     ) {
       this.wipe();
       throw new Error(`libcrypto refuses a key of ${suite}`);
@@ -135,14 +137,15 @@ class LibcryptoKey implements AeadKey {
     const ctx = this.#sealing;
     const base = this.#base;
     const outLength = this.#outLength;
-    this.#check(b, ctx, Math.max(headerAt + HEADER_LEN, from + length, to + length + TAG_LEN));
+    this.#check(b, Math.max(headerAt + HEADER_LEN, from + length, to + length + TAG_LEN));
     this.#putNonce(headerAt);
-    const sealed = f.EVP_EncryptInit_ex(ctx, 0, 0, 0, this.#nonce) === 1 &&
-      f.EVP_EncryptUpdate(ctx, 0, outLength, base + headerAt, HEADER_LEN) === 1 &&
-      (length === 0 || f.EVP_EncryptUpdate(ctx, base + to, outLength, base + from, length) === 1) &&
+    const header = toPointer(base + headerAt), sealed = toPointer(base + to);
+    const done = f.EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, this.#nonce) === 1 &&
+      f.EVP_EncryptUpdate(ctx, NULL, outLength, header, HEADER_LEN) === 1 &&
+      (length === 0 || f.EVP_EncryptUpdate(ctx, sealed, outLength, toPointer(base + from), length) === 1) &&
       f.EVP_EncryptFinal_ex(ctx, this.#final, outLength) === 1 &&
-      f.EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, base + to + length) === 1;
-    if (!sealed) throw new Error(`libcrypto cannot seal with ${this.suite}`);
+      f.EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, toPointer(base + to + length)) === 1;
+    if (!done) throw new Error(`libcrypto cannot seal with ${this.suite}`);
   }
 
   open(b: Uint8Array, headerAt: number, at: number, length: number): number {
@@ -152,25 +155,27 @@ class LibcryptoKey implements AeadKey {
     const ctx = this.#opening;
     const base = this.#base;
     const outLength = this.#outLength;
-    this.#check(b, ctx, Math.max(headerAt + HEADER_LEN, at + length));
+    this.#check(b, Math.max(headerAt + HEADER_LEN, at + length));
     this.#putNonce(headerAt);
-    const opened = f.EVP_DecryptInit_ex(ctx, 0, 0, 0, this.#nonce) === 1 &&
-      f.EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, base + at + plain) === 1 &&
-      f.EVP_DecryptUpdate(ctx, 0, outLength, base + headerAt, HEADER_LEN) === 1 &&
-      (plain === 0 || f.EVP_DecryptUpdate(ctx, base + at, outLength, base + at, plain) === 1) &&
+    const header = toPointer(base + headerAt), packet = toPointer(base + at);
+    const opened = f.EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, this.#nonce) === 1 &&
+      f.EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, toPointer(base + at + plain)) === 1 &&
+      f.EVP_DecryptUpdate(ctx, NULL, outLength, header, HEADER_LEN) === 1 &&
+      (plain === 0 || f.EVP_DecryptUpdate(ctx, packet, outLength, packet, plain) === 1) &&
       f.EVP_DecryptFinal_ex(ctx, this.#final, outLength) === 1;
     return opened ? plain : -1;
   }
 
   wipe(): void {
-    if (this.#sealing !== 0) this.#f.EVP_CIPHER_CTX_free(this.#sealing);
-    if (this.#opening !== 0) this.#f.EVP_CIPHER_CTX_free(this.#opening);
-    this.#sealing = this.#opening = 0;
+    if (this.#wiped) return;
+    this.#wiped = true;
+    this.#f.EVP_CIPHER_CTX_free(this.#sealing); // NULL is allowed
+    this.#f.EVP_CIPHER_CTX_free(this.#opening);
   }
 
   /** C would write wherever we say: a fault of ours ends here. */
-  #check(b: Uint8Array, ctx: number, end: number): void {
-    if (ctx === 0) throw new TypeError("The key is wiped");
+  #check(b: Uint8Array, end: number): void {
+    if (this.#wiped) throw new TypeError("The key is wiped");
     if (b !== this.#memory || end > b.length) {
       throw new RangeError("The packet lies outside of packet memory");
     }
