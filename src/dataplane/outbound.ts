@@ -102,7 +102,10 @@ export function outbound(plane: Plane, at: number, length: number): Verdict {
 /** Keeps the packet until there is a session with the peer, and asks for one. */
 function waitForSession(plane: Plane, slot: number, at: number, size: number): Verdict {
   const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + size));
-  if (plane.wantedLimit.take(plane.now)) plane.handUp({ kind: "sessionWanted", slot });
+  if (plane.waiting.mayAsk(slot, plane.now) && plane.wantedLimit.take(plane.now)) {
+    plane.waiting.asked(slot, plane.now);
+    plane.handUp({ kind: "sessionWanted", slot });
+  }
   if (lost > 0) plane.counters.add(QUEUE_FULL, lost);
   return COUNTED_LATER;
 }
