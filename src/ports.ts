@@ -162,6 +162,8 @@ export type DataplaneMessage =
   | { readonly kind: "addRoute"; readonly prefix: string; readonly slot: number }
   | { readonly kind: "dropRoute"; readonly prefix: string }
   | InstallSession
+  /** The peer has used the session, with another Worker: packets leave on it from now on. */
+  | { readonly kind: "confirmSession"; readonly receiveIndex: number }
   /** Forgets a session and wipes its keys; one that is gone is no error. */
   | { readonly kind: "dropSession"; readonly receiveIndex: number }
   | { readonly kind: "stop" };

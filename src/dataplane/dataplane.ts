@@ -108,6 +108,8 @@ export class DataPlane {
         return this.plane.routes.delete(message.prefix);
       case "installSession":
         return this.#installSession(message);
+      case "confirmSession":
+        return this.#confirmSession(message.receiveIndex);
       case "dropSession":
         return this.plane.sessions.drop(message.receiveIndex);
       case "stop":
@@ -124,6 +126,14 @@ export class DataPlane {
     if (this.plane.sessions.sending(slot)?.counter !== 0) return;
     seal(this.plane, slot, 0, 0, false);
     flushSockets(this.plane);
+  }
+
+  /** One that is gone, or sends already, is no error: the peer may have used it here, too. */
+  #confirmSession(receiveIndex: number): void {
+    const session = this.plane.sessions.byIndex(receiveIndex);
+    if (session === null || session.confirmed) return;
+    this.plane.sessions.confirm(session);
+    sendWaiting(this.plane, session.slot);
   }
 
   #detachTun(): void {

@@ -427,6 +427,27 @@ test("a responder is silent until the initiator has used the session; then what 
   assert.deepEqual(received(a), [answer]);
 });
 
+test("a session that the peer used with another Worker may send here, too", () => {
+  const { a, b } = pair.unsealedPair();
+  pair.install(a, 1);
+  pair.install(b, 1, { confirmed: false });
+  const answer = tcp(BACK, randomBytes(random, 30));
+  b.tun.waiting.push(answer);
+  assert.deepEqual(pair.leave(b), []);
+  const confirm = () => b.dataPlane.apply({ kind: "confirmSession", receiveIndex: pair.indexOf("b", 1) });
+  confirm();
+  assert.equal(b.socket.sent.length, 1);
+  pair.arrive(a, b.socket.sent.splice(0).map(({ bytes }) => bytes));
+  assert.deepEqual(received(a), [answer]);
+  // A late one does not bring an older session back.
+  pair.install(b, 2);
+  confirm();
+  b.tun.waiting.push(answer);
+  assert.deepEqual(pair.leave(b).at(-1)!.bytes.slice(4, 8), hex("aa000200"));
+  b.dataPlane.apply({ kind: "confirmSession", receiveIndex: pair.indexOf("b", 7) });
+  assert.ok(!b.events.some(({ kind }) => kind === "sessionConfirmed"));
+});
+
 test("during a rekey both epochs are received, and packets leave on the newer", () => {
   const { a, b } = pair.sealedPair();
   a.tun.waiting.push(PACKET);
