@@ -5,7 +5,6 @@
  */
 import process from "node:process";
 import { Bench } from "tinybench";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../src/dataplane/checksum_offload.ts";
 import { Counters } from "../src/dataplane/counters.ts";
 import { inboundBatch } from "../src/dataplane/inbound.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/mailbox.ts";
@@ -24,7 +23,7 @@ import {
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";
-import { DATA_LEN, DATA_PLAIN, encodeData } from "../src/wire/data_header.ts";
+import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, DATA_TYPE, encodeData } from "../src/wire/data_header.ts";
 import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4 } from "../src/wire/ethernet.ts";
 import { encodeIpv4, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT, PROTOCOL_TCP } from "../src/wire/ipv4.ts";
 import { putTcpChecksum, TCP_CHECKSUM_AT, TCP_SEQUENCE_AT } from "../src/wire/tcp.ts";
@@ -74,7 +73,9 @@ class StillTun implements TunDevice {
 class StillSocket implements DatagramSocket {
   readonly #b: Uint8Array;
   readonly #firstSlot: number;
-  readonly #header: Uint8Array;
+  /** What each train that arrives begins with. */
+  header: Uint8Array;
+  readonly #length: number;
   arriving = 0;
   /** Datagrams in each train that arrives. */
   train = 1;
@@ -82,7 +83,8 @@ class StillSocket implements DatagramSocket {
   constructor(plane: Plane, role: SocketRole, header: Uint8Array) {
     this.#b = plane.b;
     this.#firstSlot = socketSlots(role);
-    this.#header = header;
+    this.header = header;
+    this.#length = header.length + PACKET_LEN;
   }
   setDestination(_slot: number, _endpoint: string): void {}
   enqueue(
@@ -101,17 +103,17 @@ class StillSocket implements DatagramSocket {
     return 0;
   }
   receive(): number {
-    for (let i = 0; i < this.arriving; i++) this.#b.set(this.#header, this.position(i));
+    for (let i = 0; i < this.arriving; i++) this.#b.set(this.header, this.position(i));
     return this.arriving;
   }
   position(i: number): number {
     return packetAt(this.#firstSlot + i);
   }
   length(_i: number): number {
-    return PACKET_LEN + this.#header.length;
+    return this.train * this.#length;
   }
-  segment(i: number): number {
-    return this.length(i);
+  segment(_i: number): number {
+    return this.#length;
   }
   isFrom(_i: number, _slot: number, _withPort: boolean): boolean {
     return true;
@@ -266,26 +268,25 @@ function addSuperframes(bench: Bench, encapsulation: "data" | "vxlan"): void {
     tun.left = 1;
     outboundBatch(plane);
   });
-  const joined = path(encapsulation).plane;
+  const arriving = path(encapsulation);
+  const joined = arriving.plane;
   joined.coalescer.tso = true;
-  const checksumKind = encapsulation === "data" ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
-  const first = packetAt(socketSlots("own"));
-  const distance = PACKET_LEN + DATA_LEN;
-  const write = () => {
-    for (let i = 0; i < SEGMENTS; i++) {
-      const packet = first + i * distance;
-      putPacket(joined.b, packet, PEER[encapsulation], OWN);
-      putU32(joined.b, packet + IPV4_MIN_LEN + TCP_SEQUENCE_AT, i * (PACKET_LEN - HEADERS));
-      completeTcp(joined.b, packet, PACKET_LEN);
-    }
-  };
-  write();
+  const header = arriving.socket.header.length;
+  const first = packetAt(socketSlots(arriving.role));
+  for (let i = 0; i < SEGMENTS; i++) {
+    const packet = first + i * (header + PACKET_LEN) + header;
+    joined.b.set(arriving.socket.header, packet - header);
+    if (encapsulation === "data") joined.b[packet - header] = DATA_TYPE | DATA_PLAIN | DATA_PARTIAL;
+    putPacket(joined.b, packet, PEER[encapsulation], OWN);
+    putU32(joined.b, packet + IPV4_MIN_LEN + TCP_SEQUENCE_AT, i * (PACKET_LEN - HEADERS));
+    completeTcp(joined.b, packet, PACKET_LEN);
+  }
+  // The first packet becomes the superframe's header: it is made a packet again.
+  arriving.socket.header = joined.b.slice(first, first + header + HEADERS);
+  arriving.socket.train = SEGMENTS;
   bench.add(`join ${SEGMENTS} segments, ${encapsulation}`, () => {
-    // The first packet becomes the superframe's header: it is made a packet again.
-    putU16(joined.b, first + IPV4_TOTAL_LENGTH_AT, PACKET_LEN);
-    if (checksumKind === CHECKSUM_COMPLETE) completeTcp(joined.b, first, PACKET_LEN);
-    for (let i = 0; i < SEGMENTS; i++) joined.coalescer.add(first + i * distance, PACKET_LEN, checksumKind);
-    joined.coalescer.flush();
+    arriving.socket.arriving = 1;
+    inboundBatch(joined, arriving.role);
   });
   bench.addEventListener("complete", () => [plane, joined].forEach(assertCounted));
 }

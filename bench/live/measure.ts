@@ -12,6 +12,8 @@ import { awaitAnswer, ping, tcp, udp } from "./traffic.ts";
 import { residentMb } from "./usage.ts";
 
 const START_MS = 20_000;
+/** Compilers and page allocators settle in the first seconds of traffic. */
+const WARM_UP_SECONDS = 3;
 const REST_MS = 1000;
 const IDLE_PINGS = 1000;
 /** Long enough for ping's 2 ms, within the transfer beside it. */
@@ -71,7 +73,7 @@ async function figures(pair: Pair, tunnel: Tunnel, { seconds, patienceMs }: Limi
     stolenPercent = Math.max(stolenPercent, 100 * stolenSeconds / machineSeconds);
     return measured;
   };
-  await tcp(pair, target, 1, 1);
+  await tcp(pair, target, WARM_UP_SECONDS, 1);
   await sleep(REST_MS);
   const idleResidentMb = residentMb(pids);
   const { result: idle } = await take(() => ping(pair, target, IDLE_PINGS));

@@ -6,14 +6,14 @@
  */
 import { MAX_SEGMENTS, type TunDevice, VNET_LEN } from "../ports.ts";
 import { i32, putU16, u16 } from "../wire/bytes.ts";
-import { fold, sum } from "../wire/checksum.ts";
-import { fixIpv4Checksum, IPV4_ID_AT, IPV4_TOTAL_LENGTH_AT } from "../wire/ipv4.ts";
+import { checksum as ipChecksum, fold, sum } from "../wire/checksum.ts";
+import { fixIpv4Checksum, IPV4_ID_AT, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT } from "../wire/ipv4.ts";
 import { IPV6_LEN, IPV6_PAYLOAD_LENGTH_AT } from "../wire/ipv6.ts";
 import { TCP_CHECKSUM_AT, TCP_FLAGS_AT, TCP_PSH, TCP_SEQUENCE_AT } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LENGTH_AT } from "../wire/udp.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "./counters.ts";
-import { Flow, sameFlow, sameHeaders } from "./flow.ts";
+import { Flow, isSibling, sameFlow } from "./flow.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
 import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "./vnet.ts";
 
@@ -24,6 +24,8 @@ const MAX_FRAME = 65_535;
 
 /** Packets of one flow that will be one write. */
 class Run {
+  /** Whose packets they are. */
+  from = 0;
   /** Where the first packet begins, and how its headers lie. */
   at = 0;
   readonly flow = new Flow();
@@ -44,10 +46,13 @@ class Run {
 
 export class Coalescer {
   readonly #b: Uint8Array;
+  readonly #view: DataView;
   readonly #counters: Counters;
   readonly #runs: Run[] = Array.from({ length: RUNS }, () => new Run());
   /** How many of #runs are open; they stand first, in order of their beginning. */
   #open = 0;
+  /** The one that grew last, if it is open. */
+  #newest: Run | null = null;
   readonly #flow = new Flow();
   /** MTU of the device: what is longer came as a superframe already. */
   mtu = 1500;
@@ -59,12 +64,13 @@ export class Coalescer {
   /** `onLost` is told when the kernel first refuses a kind of superframe. */
   constructor(b: Uint8Array, counters: Counters, onLost: (offload: "tso" | "uso", errno: number) => void) {
     this.#b = b;
+    this.#view = new DataView(b.buffer, b.byteOffset, b.byteLength);
     this.#counters = counters;
     this.#onLost = onLost;
   }
 
-  /** Takes the packet of `length` bytes at `at`; its bytes stay untouched until `flush`. */
-  add(at: number, length: number, checksum: number): void {
+  /** Takes the packet of `length` bytes at `at` that came `from` a peer; its bytes stay untouched until `flush`. */
+  add(at: number, length: number, checksum: number, from = 0): void {
     const flow = this.#flow;
     if (!flow.parse(this.#b, at, length)) {
       this.flush();
@@ -77,8 +83,17 @@ export class Coalescer {
       this.#flushRun(r);
     }
     if (flow.mergeable && length <= this.mtu && (flow.isTcp ? this.tso : this.uso)) {
-      this.#begin(at, length, checksum);
+      this.#begin(at, length, checksum, from);
     } else this.#single(at, length, checksum);
+  }
+
+  /**
+   * Takes the packet if it goes on where the run that grew last ends, and that is of the same peer, whose right to its
+   * addresses was looked at; else nothing has happened.
+   */
+  extend(at: number, length: number, checksum: number, from: number): boolean {
+    return this.#newest !== null && this.#newest.from === from &&
+      this.#append(this.#newest, at, length, checksum);
   }
 
   /** Takes a UDP superframe of datagrams with `size` bytes of payload, as a kernel left it: its checksum partial. */
@@ -110,11 +125,12 @@ export class Coalescer {
     return -1;
   }
 
-  #begin(at: number, length: number, checksum: number): void {
+  #begin(at: number, length: number, checksum: number, from: number): void {
     if (this.#open === RUNS) this.#flushRun(0);
     const run = this.#runs[this.#open++]!;
     const b = this.#b;
     run.flow.copy(this.#flow);
+    run.from = from;
     run.at = at;
     run.firstLength = run.length = length;
     run.size = length - run.flow.headers;
@@ -125,17 +141,19 @@ export class Coalescer {
     run.closed = run.flow.isTcp && (b[tcp + TCP_FLAGS_AT]! & TCP_PSH) !== 0;
     run.nextSequence = run.flow.isTcp ? (i32(b, tcp + TCP_SEQUENCE_AT) + run.size) | 0 : 0;
     run.lastId = run.flow.v4 ? u16(b, at + IPV4_ID_AT) : 0;
+    this.#newest = run;
   }
 
   /** Adds the packet to the run if the kernel could have cut it from the same superframe. */
   #append(run: Run, at: number, length: number, checksum: number): boolean {
-    const b = this.#b;
+    const view = this.#view;
     const flow = run.flow;
     const body = length - flow.headers;
     if (run.closed || run.count === MAX_SEGMENTS || body > run.size || body <= 0) return false;
-    if (run.length + body > MAX_FRAME || this.#flow.headers !== flow.headers) return false;
-    if (flow.isTcp && i32(b, at + flow.transport + TCP_SEQUENCE_AT) !== run.nextSequence) return false;
-    if (!sameHeaders(b, run.at, at, flow, run.lastId)) return false;
+    if (run.length + body > MAX_FRAME) return false;
+    const tcp = at + flow.transport;
+    if (flow.isTcp && view.getInt32(tcp + TCP_SEQUENCE_AT) !== run.nextSequence) return false;
+    if (!isSibling(view, run.at, at, length, flow, run.lastId)) return false;
     if (!run.verified && !this.#verify(run.at, run.firstLength, flow, run.checksum)) return false;
     run.verified = true;
     if (!this.#verify(at, length, flow, checksum)) return false;
@@ -145,10 +163,11 @@ export class Coalescer {
     run.count++;
     run.length += body;
     run.nextSequence = (run.nextSequence + body) | 0;
-    if (flow.v4) run.lastId = u16(b, at + IPV4_ID_AT);
-    const pushed = flow.isTcp && (b[at + flow.transport + TCP_FLAGS_AT]! & TCP_PSH) !== 0;
-    if (pushed) b[run.at + flow.transport + TCP_FLAGS_AT]! |= TCP_PSH;
+    if (flow.v4) run.lastId = view.getUint16(at + IPV4_ID_AT);
+    const pushed = flow.isTcp && (this.#b[tcp + TCP_FLAGS_AT]! & TCP_PSH) !== 0;
+    if (pushed) this.#b[run.at + flow.transport + TCP_FLAGS_AT]! |= TCP_PSH;
     run.closed = pushed || body < run.size;
+    this.#newest = run;
     return true;
   }
 
@@ -156,6 +175,7 @@ export class Coalescer {
   #verify(at: number, length: number, flow: Flow, checksum: number): boolean {
     if (checksum === CHECKSUM_PARTIAL) return true;
     const b = this.#b;
+    if (flow.v4 && ipChecksum(b, at, IPV4_MIN_LEN) !== 0) return false;
     const transport = at + flow.transport;
     const rest = length - flow.transport;
     const pseudo = pseudoSum(b, at, flow.protocol, rest);
@@ -168,6 +188,7 @@ export class Coalescer {
     const run = this.#runs[r]!;
     for (let i = r; i + 1 < this.#open; i++) this.#runs[i] = this.#runs[i + 1]!;
     this.#runs[--this.#open] = run;
+    if (run === this.#newest) this.#newest = null;
     if (run.count === 1) this.#single(run.at, run.firstLength, run.checksum);
     else this.#superframe(run);
   }

@@ -116,10 +116,10 @@ export class Counters {
     return this.#cells[verdict]!;
   }
 
-  /** Counts an inner packet of `length` bytes sent to peer `slot`. */
-  sentTo(slot: number, length: number): void {
+  /** Counts inner packets, `length` bytes in all, sent to peer `slot`. */
+  sentTo(slot: number, length: number, packets: number): void {
     const at = COUNT + slot * PEER_CELLS;
-    this.#cells[at + TX_PACKETS]!++;
+    this.#cells[at + TX_PACKETS]! += packets;
     this.#cells[at + TX_BYTES]! += length;
   }
 

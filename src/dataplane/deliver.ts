@@ -42,7 +42,9 @@ export function deliver(plane: Plane, slot: number, at: number, checksum: number
     : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
   if (destination !== OWN_SLOT) return NOT_FOR_US;
   if (plane.innerSegment > 0) plane.coalescer.addUdpSuperframe(at, length, plane.innerSegment);
-  else plane.coalescer.add(at, length, checksum);
+  else plane.coalescer.add(at, length, checksum, slot);
   plane.counters.receivedFrom(slot, length);
+  plane.lastSlot = slot;
+  plane.lastChecksum = checksum;
   return COUNTED_LATER;
 }

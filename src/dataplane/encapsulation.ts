@@ -4,8 +4,8 @@
  * datagram elsewhere, behind the one before.
  */
 import type { DatagramSocket } from "../ports.ts";
-import { putU16 } from "../wire/bytes.ts";
-import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData } from "../wire/data_header.ts";
+import { copyWords, putU16 } from "../wire/bytes.ts";
+import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData, putDataCounter } from "../wire/data_header.ts";
 import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
 import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
@@ -44,14 +44,20 @@ export function send(
   bodyLength: number,
   partial: boolean,
 ): Verdict {
+  const header = stamp(plane, slot, at, partial);
+  if (header < 0) return NO_PATH;
+  queue(plane, slot, at - header, header + length, bodyAt, bodyLength);
+  plane.counters.sentTo(slot, length + bodyLength, 1);
+  return SENT;
+}
+
+/** Writes the peer's header in front of what is at `at`. Returns its length, or −1 when there is no way to the peer. */
+export function stamp(plane: Plane, slot: number, at: number, partial: boolean): number {
   const b = plane.b;
   const peers = plane.peers;
-  let socket: DatagramSocket | null;
-  let header: number;
   switch (peers.encapsulation[slot]) {
     case BY_DATA:
-      socket = plane.sockets.own;
-      header = DATA_LEN;
+      if (plane.sockets.own === null) return -1;
       encodeData(
         b,
         at - DATA_LEN,
@@ -60,33 +66,54 @@ export function send(
         peers.sendIndex[slot]!,
         peers.nextCounter(slot),
       );
-      break;
-    case BY_VXLAN:
-      socket = plane.sockets.vxlan;
-      header = VXLAN_LEN + ETHERNET_LEN;
+      return DATA_LEN;
+    case BY_VXLAN: {
+      if (plane.sockets.vxlan === null) return -1;
+      const header = VXLAN_LEN + ETHERNET_LEN;
       encodeVxlan(b, at - header, peers.vni[slot]!);
       peers.copyMac(slot, b, at - ETHERNET_LEN);
       putMac(b, at - ETHERNET_LEN + MAC_LEN, plane.ownMac);
       putU16(b, at - 2, b[at]! >>> 4 === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
-      break;
+      return header;
+    }
     case BY_FLANNEL:
-      socket = plane.sockets.flannel;
-      header = 0;
-      break;
+      return plane.sockets.flannel === null ? -1 : 0;
     default:
-      return NO_PATH;
+      return -1;
   }
-  if (socket === null) return NO_PATH;
-  if (!socket.enqueue(slot, at - header, length + header, bodyAt, bodyLength)) {
-    // What is queued here may lie in the newest fragment slot or header block: they do not start over.
-    const { fragments, headers } = plane;
-    flushSockets(plane);
-    plane.fragments = fragments;
-    plane.headers = headers;
-    socket.enqueue(slot, at - header, length + header, bodyAt, bodyLength);
+}
+
+/** Stamps the header of `header` bytes in front of `at` by the one in front of `before`: only the counter differs. */
+export function stampAlike(plane: Plane, slot: number, before: number, at: number, header: number): void {
+  copyWords(plane.view, before - header, at - header, header);
+  if (plane.peers.encapsulation[slot] === BY_DATA) {
+    putDataCounter(plane.b, at - DATA_LEN, plane.peers.nextCounter(slot));
   }
-  plane.counters.sentTo(slot, length + bodyLength);
-  return SENT;
+}
+
+/** Queues a datagram that `stamp` found a way for: its head at `at`, the rest at `bodyAt`. */
+export function queue(
+  plane: Plane,
+  slot: number,
+  at: number,
+  length: number,
+  bodyAt: number,
+  bodyLength: number,
+): void {
+  const socket = socketOf(plane, slot);
+  if (socket.enqueue(slot, at, length, bodyAt, bodyLength)) return;
+  // What is queued here may lie in the newest fragment slot or header block: they do not start over.
+  const { fragments, headers } = plane;
+  flushSockets(plane);
+  plane.fragments = fragments;
+  plane.headers = headers;
+  socket.enqueue(slot, at, length, bodyAt, bodyLength);
+}
+
+function socketOf(plane: Plane, slot: number): DatagramSocket {
+  const { own, vxlan, flannel } = plane.sockets;
+  const encapsulation = plane.peers.encapsulation[slot];
+  return (encapsulation === BY_DATA ? own : encapsulation === BY_VXLAN ? vxlan : flannel)!;
 }
 
 /**
@@ -107,7 +134,7 @@ export function seal(plane: Plane, slot: number, from: number, length: number, p
     socket.enqueue(slot, header, size, 0, 0);
   }
   plane.sealedAt = header + size;
-  if (length > 0) plane.counters.sentTo(slot, length);
+  if (length > 0) plane.counters.sentTo(slot, length, 1);
   return SENT;
 }
 

@@ -5,14 +5,23 @@
 import { i32, u16 } from "../wire/bytes.ts";
 import {
   decodeIpv4,
+  IPV4_DESTINATION_AT,
   IPV4_ID_AT,
   IPV4_MIN_LEN,
   IPV4_PROTOCOL_AT,
+  IPV4_SOURCE_AT,
+  IPV4_TTL_AT,
   ipv4IsFragment,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from "../wire/ipv4.ts";
-import { decodeIpv6, IPV6_LEN, IPV6_NEXT_HEADER_AT } from "../wire/ipv6.ts";
+import {
+  decodeIpv6,
+  IPV6_LEN,
+  IPV6_NEXT_HEADER_AT,
+  IPV6_PAYLOAD_LENGTH_AT,
+  IPV6_SOURCE_AT,
+} from "../wire/ipv6.ts";
 import {
   decodeTcp,
   TCP_ACK,
@@ -21,12 +30,12 @@ import {
   TCP_FLAGS_AT,
   TCP_MIN_LEN,
   TCP_PSH,
-  TCP_WINDOW_AT,
 } from "../wire/tcp.ts";
 import { decodeUdp, UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT } from "../wire/udp.ts";
 
-const IPV4_FLAGS_AT = 6;
-const DONT_FRAGMENT = 0x40;
+/** Where these lie in the 32 bits that hold them. */
+const DONT_FRAGMENT = 0x4000;
+const PSH_IN_WORD = TCP_PSH << 16;
 
 /** Where the headers of a packet end, and whether it may be merged at all. Offsets count from its beginning. */
 export class Flow {
@@ -89,21 +98,53 @@ export function sameFlow(b: Uint8Array, p: number, pFlow: Flow, q: number, qFlow
   return true;
 }
 
-/** Whether the headers of two packets of one flow, of equal length, differ only in what a superframe restores. */
-export function sameHeaders(b: Uint8Array, p: number, q: number, flow: Flow, lastId: number): boolean {
-  if (flow.v4) {
-    // Type of service; TTL; Don't Fragment. Without it the ids must be those of neighbours.
-    if (b[p + 1] !== b[q + 1] || b[p + 8] !== b[q + 8]) return false;
-    if (b[p + IPV4_FLAGS_AT] !== b[q + IPV4_FLAGS_AT]) return false;
-    const next = (lastId + 1) & 0xffff;
-    if ((b[q + IPV4_FLAGS_AT]! & DONT_FRAGMENT) === 0 && u16(b, q + IPV4_ID_AT) !== next) return false;
-  } else if (i32(b, p) !== i32(b, q) || b[p + 7] !== b[q + 7]) return false; // traffic class, label; hop limit
-  if (!flow.isTcp) return true;
+/**
+ * Whether the packet of `length` bytes at `q` is one that the kernel could have cut from the same superframe as the
+ * packet at `p`, which `flow` describes: equal in every header but for length, identification, checksums, PSH, and the
+ * TCP sequence number, which is the caller's to compare. Reads words: a superframe costs this for each segment.
+ */
+export function isSibling(
+  v: DataView,
+  p: number,
+  q: number,
+  length: number,
+  flow: Flow,
+  lastId: number,
+): boolean {
+  if (!(flow.v4 ? isSibling4(v, p, q, length, lastId) : isSibling6(v, p, q, length))) return false;
   const s = p + flow.transport, t = q + flow.transport;
-  if (i32(b, s + TCP_ACKNOWLEDGMENT_AT) !== i32(b, t + TCP_ACKNOWLEDGMENT_AT)) return false;
-  if (u16(b, s + TCP_WINDOW_AT) !== u16(b, t + TCP_WINDOW_AT)) return false;
-  // The same header length, and the same AE bit beside it (accurate ECN).
-  if (b[s + TCP_DATA_OFFSET_AT] !== b[t + TCP_DATA_OFFSET_AT]) return false;
-  for (let i = TCP_MIN_LEN; i < flow.headers - flow.transport; i++) if (b[s + i] !== b[t + i]) return false;
+  if (v.getInt32(s) !== v.getInt32(t)) return false; // ports
+  if (!flow.isTcp) {
+    return v.getUint16(t + UDP_LENGTH_AT) === length - flow.transport &&
+      v.getUint16(t + UDP_CHECKSUM_AT) !== 0;
+  }
+  if (v.getInt32(s + TCP_ACKNOWLEDGMENT_AT) !== v.getInt32(t + TCP_ACKNOWLEDGMENT_AT)) return false;
+  // Header length, flags, window; the AE bit of accurate ECN is among them.
+  const differ = v.getInt32(s + TCP_DATA_OFFSET_AT) ^ v.getInt32(t + TCP_DATA_OFFSET_AT);
+  if ((differ & ~PSH_IN_WORD) !== 0) return false;
+  const options = flow.headers - flow.transport;
+  for (let i = TCP_MIN_LEN; i < options; i += 4) if (v.getInt32(s + i) !== v.getInt32(t + i)) return false;
+  return true;
+}
+
+function isSibling4(v: DataView, p: number, q: number, length: number, lastId: number): boolean {
+  // Version, header length, type of service; flags and offset; TTL and protocol; addresses.
+  if (v.getInt32(q) !== ((v.getInt32(p) & ~0xffff) | length)) return false;
+  const id = v.getInt32(q + IPV4_ID_AT);
+  if (((id ^ v.getInt32(p + IPV4_ID_AT)) & 0xffff) !== 0) return false;
+  // Without Don't Fragment the ids must be those of neighbours.
+  if ((id & DONT_FRAGMENT) === 0 && id >>> 16 !== ((lastId + 1) & 0xffff)) return false;
+  return v.getUint16(p + IPV4_TTL_AT) === v.getUint16(q + IPV4_TTL_AT) &&
+    v.getInt32(p + IPV4_SOURCE_AT) === v.getInt32(q + IPV4_SOURCE_AT) &&
+    v.getInt32(p + IPV4_DESTINATION_AT) === v.getInt32(q + IPV4_DESTINATION_AT);
+}
+
+function isSibling6(v: DataView, p: number, q: number, length: number): boolean {
+  if (v.getInt32(p) !== v.getInt32(q)) return false; // version, traffic class, label
+  if (v.getUint16(q + IPV6_PAYLOAD_LENGTH_AT) !== length - IPV6_LEN) return false;
+  if (v.getUint16(p + IPV6_NEXT_HEADER_AT) !== v.getUint16(q + IPV6_NEXT_HEADER_AT)) return false; // and hop limit
+  for (let i = IPV6_SOURCE_AT; i < IPV6_LEN; i += 4) {
+    if (v.getInt32(p + i) !== v.getInt32(q + i)) return false;
+  }
   return true;
 }

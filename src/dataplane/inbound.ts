@@ -87,14 +87,20 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
     const whole = role === "vxlan" && isOneFrame(plane.b, socket.position(i), stop, segment);
     plane.innerSegment = whole ? segment : 0;
     const size = whole ? socket.length(i) : segment;
+    let before = NOTHING;
     for (let at = socket.position(i); at < stop || size === 0; at += size) {
       const end = Math.min(at + size, stop);
+      if (before !== NOTHING && goesOn(plane, role, before, at, end)) {
+        before = at;
+        continue;
+      }
       const verdict = role === "own"
         ? inboundOwn(plane, socket, i, at, end)
         : role === "vxlan"
         ? inboundVxlan(plane, socket, i, at, end)
         : inboundFlannel(plane, socket, i, at, end);
       if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+      before = verdict === COUNTED_LATER ? at : NOTHING;
       if (size === 0) break;
     }
   }
@@ -104,6 +110,32 @@ export function inboundBatch(plane: Plane, role: SocketRole): number {
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
   }
   return count;
+}
+
+/** No datagram of this train went to TUN before. */
+const NOTHING = -1;
+
+/**
+ * Takes the next datagram of a train when it is to the one before what a segment is to its neighbour: whatever was
+ * asked about that one has the same answer. False: it has to be looked at in full.
+ */
+function goesOn(plane: Plane, role: SocketRole, before: number, at: number, end: number): boolean {
+  const view = plane.view;
+  let header: number;
+  if (role === "own") {
+    header = DATA_LEN; // type, VNI, index; the counter differs. Sealed data is opened before anything is believed.
+    if ((plane.b[at]! & DATA_PLAIN) === 0) return false;
+    if (view.getInt32(before) !== view.getInt32(at) || view.getInt32(before + 4) !== view.getInt32(at + 4)) {
+      return false;
+    }
+  } else if (role === "vxlan") {
+    header = VXLAN_LEN + ETHERNET_LEN;
+    for (let i = 0; i < header; i += 2) if (view.getInt16(before + i) !== view.getInt16(at + i)) return false;
+  } else return false;
+  const length = end - at - header;
+  if (!plane.coalescer.extend(at + header, length, plane.lastChecksum, plane.lastSlot)) return false;
+  plane.counters.receivedFrom(plane.lastSlot, length);
+  return true;
 }
 
 /**

@@ -32,6 +32,8 @@ const SESSION_RATE = 20;
 export interface Plane {
   readonly pool: PacketPool;
   readonly b: Uint8Array;
+  /** The same bytes, for whoever compares words. */
+  readonly view: DataView;
   readonly counters: Counters;
   readonly peers: PeerTable;
   readonly routes: RouteTable;
@@ -64,6 +66,9 @@ export interface Plane {
   readonly coalescer: Coalescer;
   /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
   innerSegment: number;
+  /** The peer and the kind of checksum of the packet that went to TUN last. */
+  lastSlot: number;
+  lastChecksum: number;
   /** Time of the batch, milliseconds, monotonic. */
   now: number;
 }
@@ -86,6 +91,7 @@ export function createPlane(
   return {
     pool,
     b: pool.bytes,
+    view: new DataView(pool.memory),
     counters,
     peers: new PeerTable(),
     routes: new RouteTable(),
@@ -112,6 +118,8 @@ export function createPlane(
       (offload, errno) => handUp({ kind: "offloadLost", offload, errno }),
     ),
     innerSegment: 0,
+    lastSlot: 0,
+    lastChecksum: 0,
     now: 0,
   };
 }

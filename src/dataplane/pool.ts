@@ -3,6 +3,7 @@
  * answered where it was received. Slots never touched cost no memory.
  */
 import { BATCH, HEADROOM, type PacketPool, SLOT_LENGTH, type SocketRole } from "../ports.ts";
+import { checksumArena } from "../wire/checksum.ts";
 
 /** Packets read from TUN, until the batch is sent. */
 export const TUN_SLOTS = 0;
@@ -44,6 +45,6 @@ export function headerBlock(i: number): number {
 }
 
 export function createPool(): PacketPool {
-  const memory = new ArrayBuffer(SLOTS * SLOT_LENGTH);
-  return { memory, bytes: new Uint8Array(memory), slots: SLOTS };
+  const bytes = checksumArena(SLOTS * SLOT_LENGTH);
+  return { memory: bytes.buffer, bytes, slots: SLOTS };
 }

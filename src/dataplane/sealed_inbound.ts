@@ -23,6 +23,7 @@ import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "./checksum_offload.ts";
 import {
   BAD_SEAL,
   CONTROL_OVERLOAD,
+  COUNTED_LATER,
   HANDED_UP,
   KEEPALIVE,
   MALFORMED,
@@ -74,6 +75,11 @@ export function inboundSealed(
   if ((index & LANE_MASK) === CONTROL_LANE) return tellMessage(plane, socket, i, session, payload, plain);
   if (plane.peers.encapsulation[session.slot] !== BY_SEALED) return NO_SESSION;
   const checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
+  // To the packet before what a segment is to its neighbour: what was asked about that one has the same answer.
+  if (plane.coalescer.extend(payload, plain, checksum, session.slot)) {
+    plane.counters.receivedFrom(session.slot, plain);
+    return COUNTED_LATER;
+  }
   return accept(plane, session.slot, payload, payload + plain, checksum);
 }
 

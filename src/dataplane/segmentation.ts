@@ -6,10 +6,11 @@
  * becomes whole where it lies: its headers go over the end of the one before, which is sealed by then.
  */
 import { HEADROOM } from "../ports.ts";
-import { putU16, u16, u32 } from "../wire/bytes.ts";
-import { fold, sum } from "../wire/checksum.ts";
+import { copyWords, putU16, u16, u32 } from "../wire/bytes.ts";
+import { fold, sum, updateChecksum16 } from "../wire/checksum.ts";
 import {
   fixIpv4Checksum,
+  IPV4_CHECKSUM_AT,
   IPV4_ID_AT,
   IPV4_TOTAL_LENGTH_AT,
   ipv4DontFragment,
@@ -28,8 +29,8 @@ import {
   TCP_SEQUENCE_AT,
 } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT, udpChecksumOnWire } from "../wire/udp.ts";
-import { MALFORMED, TOO_BIG, type Verdict } from "./counters.ts";
-import { flushSockets, seal, send } from "./encapsulation.ts";
+import { MALFORMED, NO_PATH, SENT, TOO_BIG, type Verdict } from "./counters.ts";
+import { flushSockets, queue, seal, stamp, stampAlike } from "./encapsulation.ts";
 import { BY_DATA, BY_SEALED } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, HEADERS_MAX } from "./pool.ts";
@@ -61,18 +62,26 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     return sealSegments(plane, slot, at, length, headers, size);
   }
   const partial = plane.peers.encapsulation[slot] === BY_DATA;
-  let verdict: Verdict = TOO_BIG;
-  for (let i = 0, body = headers; body < length; i++, body += size) {
+  const count = Math.ceil((length - headers) / size);
+  let before = at;
+  let header = 0;
+  for (let i = 0, body = headers; i < count; i++, body += size) {
     const bodyLength = Math.min(size, length - body);
     const head = nextHeader(plane);
-    b.copyWithin(head, at, at + headers);
-    putSegmentHeaders(b, head, start, i, headers - start + bodyLength);
-    if (isTcp) putTcpSegment(b, head + start, i * size, i === 0, body + bodyLength === length);
-    else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    copyWords(plane.view, before, head, headers);
+    putIpHeader(b, head, start, i, headers - start + bodyLength, i === 0 || i === count - 1);
+    if (isTcp) {
+      putTcpHeader(b, head + start, b[transport + TCP_FLAGS_AT]!, i === 0 ? 0 : size, i === count - 1);
+    } else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     if (!partial) completeSegment(b, head, start, transportLength, at + body, bodyLength, isTcp);
-    verdict = send(plane, slot, head, headers, at + body, bodyLength, partial);
+    if (i === 0) header = stamp(plane, slot, head, partial);
+    else stampAlike(plane, slot, before, head, header);
+    if (header < 0) return NO_PATH;
+    queue(plane, slot, head - header, header + headers, at + body, bodyLength);
+    before = head;
   }
-  return verdict;
+  plane.counters.sentTo(slot, count * headers + length - headers, count);
+  return SENT;
 }
 
 /** Seals the superframe segment by segment, `size` bytes of payload each. */
@@ -87,16 +96,18 @@ function sealSegments(
   const b = plane.b;
   const start = vnetChecksumStart(b, at);
   const isTcp = vnetGsoType(b, at) !== GSO_UDP_L4;
-  const original = nextHeader(plane);
-  b.copyWithin(original, at, at + headers);
+  const flags = b[at + start + TCP_FLAGS_AT]!;
+  const count = Math.ceil((length - headers) / size);
+  const next = nextHeader(plane); // the headers of the segment before, made those of the next
+  copyWords(plane.view, at, next, headers);
   let verdict: Verdict = TOO_BIG;
-  for (let i = 0, body = headers; body < length; i++, body += size) {
+  for (let i = 0, body = headers; i < count; i++, body += size) {
     const bodyLength = Math.min(size, length - body);
+    putIpHeader(b, next, start, i, headers - start + bodyLength, i === 0 || i === count - 1);
+    if (isTcp) putTcpHeader(b, next + start, flags, i === 0 ? 0 : size, i === count - 1);
+    else putU16(b, next + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     const head = at + body - headers;
-    if (i > 0) b.copyWithin(head, original, original + headers);
-    putSegmentHeaders(b, head, start, i, headers - start + bodyLength);
-    if (isTcp) putTcpSegment(b, head + start, i * size, i === 0, body + bodyLength === length);
-    else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    copyWords(plane.view, next, head, headers);
     verdict = seal(plane, slot, head, headers + bodyLength, true);
   }
   return verdict;
@@ -115,7 +126,8 @@ function fragmentDatagrams(plane: Plane, slot: number, at: number, length: numbe
     const bodyLength = Math.min(size, length - body);
     const datagram = at + body - headers; // over the end of the one before, whose fragments are copies
     b.copyWithin(datagram, original, original + headers);
-    putSegmentHeaders(b, datagram, start, i, UDP_LEN + bodyLength);
+    putU16(b, datagram + IPV4_ID_AT, u16(b, original + IPV4_ID_AT) + i);
+    putIpHeader(b, datagram, start, 0, UDP_LEN + bodyLength, true);
     putU16(b, datagram + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     completeSegment(b, datagram, start, UDP_LEN, at + body, bodyLength, false);
     verdict = tooBig(plane, slot, datagram, headers + bodyLength);
@@ -129,22 +141,40 @@ function nextHeader(plane: Plane): number {
   return headerBlock(plane.headers++) + HEADROOM;
 }
 
-/** IP header of segment `i`, whose transport header and payload are `rest` bytes. */
-function putSegmentHeaders(b: Uint8Array, head: number, start: number, i: number, rest: number): void {
-  if (b[head]! >>> 4 === 4) {
+/** IP header of segment `i`, a copy of the one before; `rest` bytes follow it. `anew`: the length may be another. */
+function putIpHeader(
+  b: Uint8Array,
+  head: number,
+  start: number,
+  i: number,
+  rest: number,
+  anew: boolean,
+): void {
+  if (b[head]! >>> 4 !== 4) {
+    if (anew) putU16(b, head + IPV6_PAYLOAD_LENGTH_AT, start - IPV6_LEN + rest);
+    return;
+  }
+  const id = u16(b, head + IPV4_ID_AT);
+  if (i > 0) putU16(b, head + IPV4_ID_AT, id + 1);
+  if (anew) {
     putU16(b, head + IPV4_TOTAL_LENGTH_AT, start + rest);
-    putU16(b, head + IPV4_ID_AT, u16(b, head + IPV4_ID_AT) + i);
     fixIpv4Checksum(b, head);
-  } else putU16(b, head + IPV6_PAYLOAD_LENGTH_AT, start - IPV6_LEN + rest);
+  } else {
+    const checksum = u16(b, head + IPV4_CHECKSUM_AT);
+    putU16(b, head + IPV4_CHECKSUM_AT, updateChecksum16(checksum, id, (id + 1) & 0xffff));
+  }
 }
 
-/** FIN and PSH only on the last segment, CWR only on the first (RFC 3168 §6.1.2). */
-function putTcpSegment(b: Uint8Array, tcp: number, offset: number, first: boolean, last: boolean): void {
-  putTcpSequence(b, tcp, u32(b, tcp + TCP_SEQUENCE_AT) + offset);
-  let flags = b[tcp + TCP_FLAGS_AT]!;
-  if (!last) flags &= ~(TCP_FIN | TCP_PSH);
-  if (!first) flags &= ~TCP_CWR;
-  b[tcp + TCP_FLAGS_AT] = flags;
+/**
+ * TCP header of a segment, `offset` bytes after the one it is a copy of. `flags` are the superframe's: FIN and PSH
+ * only on the last segment, CWR only on the first (RFC 3168 §6.1.2).
+ */
+function putTcpHeader(b: Uint8Array, tcp: number, flags: number, offset: number, last: boolean): void {
+  if (offset > 0) {
+    putTcpSequence(b, tcp, u32(b, tcp + TCP_SEQUENCE_AT) + offset);
+    flags &= ~TCP_CWR;
+  }
+  b[tcp + TCP_FLAGS_AT] = last ? flags : flags & ~(TCP_FIN | TCP_PSH);
 }
 
 /** Completes the checksum of a segment whose headers lie at `head` and whose payload at `body`. */

@@ -4,6 +4,7 @@
 // call and no bounds are checked: the caller knows that the bytes are there.
 
 import { u16 } from "./bytes.ts";
+import { summedMemory } from "./checksum_simd.ts";
 
 const TWO_32 = 4294967296;
 
@@ -12,17 +13,30 @@ const TWO_32 = 4294967296;
 const MIN_WORDS_LEN = 64;
 const MIN_ARENA_LEN = 4096;
 const MAX_WORDS_LEN = 65536 * 4; // both partial sums of sumWords stay below 2^32
+const MAX_SIMD_LEN = 65536;
+
+type SimdSum = ((at: number, len: number) => number) | undefined;
 
 // BOUNDED: weak, one per arena; `lastBytes` spares the lookup when the same arena comes again.
 const wordViews = new WeakMap<Uint8Array, Int32Array>();
+const simdSums = new WeakMap<Uint8Array, SimdSum>();
 let lastBytes: Uint8Array = new Uint8Array(0);
 let lastWords: Int32Array = new Int32Array(0);
+let lastSimd: SimdSum;
+
+/** Zeroed memory of at least `length` bytes that never moves; `sum` over it is five times as fast as over another. */
+export function checksumArena(length: number): Uint8Array<ArrayBuffer> {
+  const made = summedMemory(length);
+  const bytes = new Uint8Array(made?.memory ?? new ArrayBuffer(length));
+  if (made !== null) simdSums.set(bytes, made.sum);
+  return bytes;
+}
 
 /**
  * Adds the `len` bytes at `at` as 16-bit words to `initial`; an odd last byte counts as the high half of a word.
  * Fold the result before use: which of the equal unfolded sums comes back depends on the alignment. It is 0 only
  * when `initial` and all bytes are. Pass long-lived arenas, not fresh subarrays: each array of 4 KiB or more gets
- * a 32-bit view once, which makes 1400 bytes cost 0.2 µs in place of 0.45 (Deno).
+ * a 32-bit view once, which makes 1400 bytes cost 0.2 µs in place of 0.45 (Deno); memory of `checksumArena` 0.04.
  */
 export function sum(b: Uint8Array, at: number, len: number, initial: number): number {
   return len >= MIN_WORDS_LEN && len <= MAX_WORDS_LEN && b.length >= MIN_ARENA_LEN
@@ -34,6 +48,7 @@ export function sum(b: Uint8Array, at: number, len: number, initial: number): nu
 // swapped words is the swapped sum (RFC 1071 §2 (B)), also when an odd number of bytes came before them.
 function sumWords(b: Uint8Array, at: number, len: number, initial: number): number {
   const w = b === lastBytes ? lastWords : wordsOf(b);
+  if (lastSimd !== undefined && len <= MAX_SIMD_LEN) return initial + swap16(fold(lastSimd(at, len)));
   const head = -(b.byteOffset + at) & 3;
   const count = (len - head) >> 2;
   let i = (at + head - (-b.byteOffset & 3)) >> 2;
@@ -66,6 +81,7 @@ function wordsOf(b: Uint8Array): Int32Array {
   }
   lastBytes = b;
   lastWords = words;
+  lastSimd = simdSums.get(b);
   return words;
 }
 

@@ -40,6 +40,11 @@ export function encodeData(
   b[at] = DATA_TYPE | flags;
   putU24(b, at + DATA_VNI_AT, vni);
   putU32(b, at + DATA_INDEX_AT, index);
+  putDataCounter(b, at, counter);
+}
+
+/** Writes the counter into the header at `at`. */
+export function putDataCounter(b: Uint8Array, at: number, counter: number): void {
   putU32(b, at + DATA_COUNTER_AT, Math.floor(counter / TWO_32));
   putU32(b, at + DATA_COUNTER_AT + 4, counter);
 }

@@ -34,10 +34,10 @@ test("a second reader over the same memory sees what is counted", () => {
 test("traffic is counted for each peer alone, up to the last slot", () => {
   const c = new counters.Counters();
   const last = MAX_PEERS - 1;
-  c.sentTo(last, 1400);
+  c.sentTo(last, 1400, 1);
   c.receivedFrom(last, 2 ** 40);
   c.receivedFrom(last, 1);
-  c.sentTo(0, 5);
+  c.sentTo(0, 5, 1);
   assert.deepEqual(c.peer(last), { txPackets: 1, txBytes: 1400, rxPackets: 2, rxBytes: 2 ** 40 + 1 });
   assert.deepEqual(c.peer(0), { txPackets: 1, txBytes: 5, rxPackets: 0, rxBytes: 0 });
   assert.deepEqual(c.peer(1), { txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 });

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as checksum from "../../src/wire/checksum.ts";
 import { putU16, u16 } from "../../src/wire/bytes.ts";
+import { summedMemory } from "../../src/wire/checksum_simd.ts";
 import { below, hex, randomBytes, seeded } from "./seeded.ts";
 
 function naive(b: Uint8Array, at: number, len: number): number {
@@ -25,6 +26,8 @@ test("sum() agrees with a naive model at every alignment, in small arrays and ar
   const memory = randomBytes(random, 80_000).buffer;
   const views = [0, 1, 2, 3, 5].map((from) => new Uint8Array(memory, from, 70_000 + from));
   views.push(new Uint8Array(memory, 3, 600));
+  views.push(checksum.checksumArena(80_000));
+  views.at(-1)!.set(new Uint8Array(memory));
   for (let i = 0; i < 6000; i++) {
     const b = views[below(random, views.length)]!;
     const len = below(random, random() < 0.9 ? 200 : b.length - 16);
@@ -49,12 +52,24 @@ test("sum() reads what was written since, and the arena that is meant", () => {
   }
 });
 
+test("both runtimes have WebAssembly with SIMD, which sums zeroes to zero", () => {
+  const made = summedMemory(1)!;
+  assert.equal(made.memory.byteLength, 65_536);
+  assert.equal(made.sum(0, 65_536), 0);
+  new Uint8Array(made.memory).set([1, 2, 3], 7);
+  assert.equal(made.sum(7, 3), 0x0201 + 3);
+  assert.equal(made.sum(0, 65_536), 0x0100 + 0x0302);
+});
+
 test("sum() of the greatest words stays exact, beyond the word path too", () => {
-  const b = new Uint8Array(600_000).fill(0xff);
-  for (const len of [63, 64, 65, 65535, 65536, 262143, 262144, 262145, 599_999]) {
-    const expected = len % 2 === 0 ? 0xffff : 0xff00;
-    for (const at of [0, 1]) {
-      assert.equal(checksum.fold(checksum.sum(b, at, len, 0)), expected, `${at} ${len}`);
+  const plain = new Uint8Array(600_000).fill(0xff);
+  const arena = checksum.checksumArena(plain.length).fill(0xff);
+  for (const b of [plain, arena]) {
+    for (const len of [63, 64, 65, 65535, 65536, 262143, 262144, 262145, 599_999]) {
+      const expected = len % 2 === 0 ? 0xffff : 0xff00;
+      for (const at of [0, 1]) {
+        assert.equal(checksum.fold(checksum.sum(b, at, len, 0)), expected, `${at} ${len}`);
+      }
     }
   }
 });
