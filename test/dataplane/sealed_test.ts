@@ -212,22 +212,21 @@ test("a datagram reflected to its sender does not open", () => {
 
 test("a forged datagram that rides in a train behind genuine ones is opened like any other", () => {
   // GRO joins by addresses and ports, which anybody can forge: what a train begins with says nothing of the rest.
-  const { a, b } = pair.sealedPair();
+  const { a } = pair.sealedPair();
   const frame = superframe({ ...PLAIN, ends: pair.ENDS.v4, payload: 4 * PLAIN.size });
   a.tun.waiting.push(frame);
   const genuine = pair.leave(a).map(({ bytes }) => bytes);
   const segments = cut(frame);
   for (let from = 1; from < 4; from++) {
-    const fresh = pair.sealedPair().b;
-    // The same header with the next counter, and the very segment that would go on, in the clear.
-    const forged = genuine.map((bytes, i) =>
-      i < from ? bytes : bytesOf(bytes.slice(0, 16), segments[i]!, new Uint8Array(16))
-    );
-    const count = pair.counted(fresh, () => pair.arrive(fresh, forged));
-    assert.deepEqual(count, { delivered: from, "bad-seal": 4 - from });
-    assert.deepEqual(received(fresh), segments.slice(0, from));
+    for (const tag of [0, 16]) {
+      const { b } = pair.sealedPair();
+      // The header of the next datagram and the very segment that would go on, in the clear.
+      const forged = bytesOf(genuine[from]!.slice(0, 16), segments[from]!, new Uint8Array(tag));
+      const count = pair.counted(b, () => pair.arrive(b, [...genuine.slice(0, from), forged]));
+      assert.deepEqual(count, { delivered: from, "bad-seal": 1 });
+      assert.deepEqual(received(b), segments.slice(0, from));
+    }
   }
-  assert.deepEqual(pair.counted(b, () => pair.arrive(b, genuine)), { delivered: 4 });
 });
 
 test("a plain datagram does not join a train of sealed ones, nor a sealed one a train of plain", () => {
