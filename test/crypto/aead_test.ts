@@ -190,6 +190,13 @@ test("measureSuites() leaves out who seals or opens wrongly", () => {
   assert.equal(works(wrong(() => {}, true), "xsalsa20-poly1305"), true);
   assert.equal(works(wrong(() => {}, false), "xsalsa20-poly1305"), false);
   assert.deepEqual(measureSuites([wrong((sealed) => sealed[3]! ^= 1, true)], clock), []);
+  const strict: AeadMaker = {
+    ...nacl,
+    key: () => {
+      throw new Error("not allowed here");
+    },
+  };
+  assert.deepEqual(measureSuites([strict], clock), []);
 });
 
 test("without libcrypto every host still has xsalsa20-poly1305", () => {
