@@ -84,6 +84,8 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** Sentences for people: what is wrong and what to do. */
   readonly warnings: readonly string[];
+  /** Nodes that were forgotten or revoked, and by whom; absent from older daemons. */
+  readonly forgotten?: readonly Directive[];
 }
 
 export interface LeaseEntry {
@@ -146,6 +148,26 @@ export interface Resolved {
   readonly self: boolean;
 }
 
+/** A node that `forget` was told of; null where the mesh knows no record of it. */
+export interface Forgotten {
+  readonly id: string;
+  readonly name: string | null;
+  /** The lease that is free now. */
+  readonly subnet: string | null;
+  /** How it was when it was forgotten. */
+  readonly state: PeerState | null;
+  readonly revoked: boolean;
+}
+
+/** What the mesh decided about a node that it does not count any more. */
+export interface Directive {
+  readonly id: string;
+  readonly name: string | null;
+  /** Name of the member that issued it, or the beginning of its id. */
+  readonly by: string;
+  readonly revoked: boolean;
+}
+
 /** A lease that was given back: a member `heard` it, there was nobody else (`alone`), or nobody answered. */
 export interface Release {
   readonly subnet: string;
@@ -167,6 +189,11 @@ export interface ApiMethods {
   /** `node`: name, id prefix, or an address inside a lease. Fails when unknown or ambiguous. */
   why: { params: { readonly node: string }; result: Why };
   resolve: { params: { readonly node: string }; result: Resolved };
+  /**
+   * Has the mesh forget a node (idempotent): its lease is free; if it lives, it joins anew. With `revoke` its key is
+   * refused for good; then `node` may also be a whole id that nobody knows. Fails for this node and for static peers.
+   */
+  forget: { params: { readonly node: string; readonly revoke: boolean }; result: Forgotten };
   /**
    * Answers before the daemon begins to stop, or with `purge` once it is known what became of the lease; the socket
    * disappears when it has stopped. `release` is null without a lease or `purge`, absent from older daemons.

@@ -5,8 +5,11 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
 import { escapeText } from "../daemon/log.ts";
+import { refuseSecretArguments } from "../config/secret_setting.ts";
 import { registerDown } from "./down.ts";
+import { registerForget } from "./forget.ts";
 import { registerHelp } from "./help.ts";
+import { registerJoin } from "./join.ts";
 import { registerLab } from "./lab.ts";
 import { registerLabTraffic } from "./lab_traffic.ts";
 import { registerLater } from "./later.ts";
@@ -15,7 +18,9 @@ import { Exit, printRaw, tell, tellRaw } from "./output.ts";
 import { registerPeers } from "./peers.ts";
 import { registerPing } from "./ping.ts";
 import { registerRoutes } from "./routes.ts";
+import { registerSecret } from "./secret.ts";
 import { registerStatus } from "./status.ts";
+import { registerToken } from "./token.ts";
 import { registerUp } from "./up.ts";
 import { registerVersion, versionLine } from "./version.ts";
 import { registerWait } from "./wait.ts";
@@ -34,6 +39,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
 /** Runs `argv` (without the program's own name) and gives the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   try {
+    refuseSecretArguments(argv);
     await buildProgram().parseAsync(argv, { from: "user" });
     return 0;
   } catch (error) {
@@ -55,8 +61,13 @@ function buildProgram(): Command {
     .showSuggestionAfterError(true);
   program.commandsGroup("Run:");
   registerUp(program);
+  registerJoin(program);
   registerDown(program);
   registerWait(program);
+  program.commandsGroup("Who is in:");
+  registerToken(program);
+  registerSecret(program);
+  registerForget(program);
   program.commandsGroup("Look:");
   registerStatus(program);
   registerPeers(program);

@@ -3,13 +3,9 @@ import type { Command } from "commander";
 import { ConfigError } from "../config/config_error.ts";
 
 const LATER = [
-  "join",
-  "secret",
-  "token",
   "doctor",
   "install",
   "uninstall",
-  "forget",
   "reserve",
   "completion",
   "docker-opts",

@@ -66,6 +66,10 @@ function factsOf(status: Status): [string, string][] {
     ["dropped", dropsLine(status.drops)],
     ["peers", peersLine(peers)],
   );
+  const forgotten = (status.forgotten ?? []).map(({ id, name, by, revoked }) =>
+    `${name ?? shortId(id)} (${revoked ? "revoked" : "forgotten"} by ${by})`
+  );
+  if (forgotten.length > 0) facts.push(["left out", forgotten.join(", ")]);
   return facts;
 }
 

@@ -1,10 +1,7 @@
 /** `ovltun up`: the configuration from flags, environment and files, then the daemon in the foreground. */
 import type { Command } from "commander";
-import { hostname } from "node:os";
-import { loadConfig } from "../config/load.ts";
-import { configureLog, logger } from "../daemon/log.ts";
-import { addSettings, sourcesOf } from "./options.ts";
-import { Exit } from "./output.ts";
+import { runUp } from "./run_up.ts";
+import { addSettings } from "./options.ts";
 
 const EXAMPLES = `
 Examples:
@@ -23,10 +20,6 @@ export function registerUp(program: Command): void {
     "join or found the mesh and run in the foreground until stopped; needs root",
   );
   addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
-    const { config, warnings } = loadConfig({ ...sourcesOf(options), hostName: hostname() });
-    configureLog(config.logLevel, config.logFormat);
-    for (const warning of warnings) logger.warn(warning);
-    const { runDaemon } = await import("../daemon/daemon.ts");
-    throw new Exit(await runDaemon(config));
+    await runUp(options, null);
   });
 }

@@ -14,7 +14,6 @@ import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
 const IPV4_BITS_AT = 96;
-const NOT_BUILT_YET = "Encryption is not built yet, start with --plain on a network you trust";
 /** Networks in which no overlay can lie: this-network, loopback, link-local, multicast and reserved. */
 const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map((text) =>
   parsePrefix(text)!
@@ -175,13 +174,8 @@ function checkStaticPeers(config: Config, words: Words): void {
   }
 }
 
-/** Refuses what later versions bring, and contradictions around `--plain`, last: other mistakes are told first. */
-export function checkSupported(
-  config: Config,
-  settings: GivenSettings,
-  environment: Readonly<Record<string, string | undefined>>,
-  warnings: string[],
-): void {
+/** Refuses what later versions bring. */
+export function checkSupported(config: Config, settings: GivenSettings, warnings: string[]): void {
   const given = (name: SettingName) => {
     const one = settings.get(name);
     return one === undefined ? `--${name}` : describe(one);
@@ -206,29 +200,4 @@ export function checkSupported(
       `${given("workers")}: one worker is what this version has; give 1 or nothing`,
     );
   }
-  if (config.plain) {
-    if (config.secretFile !== null) {
-      throw new ConfigError(
-        "secret-file",
-        `${given("secret-file")} contradicts --plain: a plain mesh has no secret`,
-      );
-    }
-    if ((environment["OVLTUN_SECRET"] ?? "") !== "") {
-      throw new ConfigError("secret-file", "OVLTUN_SECRET contradicts --plain: a plain mesh has no secret");
-    }
-    if (config.cipher !== "none") {
-      throw new ConfigError("cipher", `${given("cipher")} contradicts --plain: a plain mesh has no cipher`);
-    }
-    if (config.allowPlainDirect) {
-      warnings.push("--allow-plain-direct has no effect with --plain, where every path is in the clear");
-    }
-    return;
-  }
-  if (config.cipher === "none") {
-    throw new ConfigError(
-      "cipher",
-      `${given("cipher")} needs --plain, which turns encryption off for the whole mesh`,
-    );
-  }
-  throw new ConfigError("plain", NOT_BUILT_YET);
 }

@@ -68,7 +68,12 @@ export interface Config {
   readonly vni: number | null;
   readonly port: number;
   readonly vxlanPort: number | null;
+  /** Where the network secret lies; the secret itself is in no configuration. */
   readonly secretFile: string | null;
+  /** OVLTUN_SECRET holds it. */
+  readonly secretInEnvironment: boolean;
+  /** Id of the node that a token names: on first contact nobody else is taken for a member. Null without a token. */
+  readonly pinnedNode: string | null;
   readonly cipher: Cipher;
   readonly iface: string | null;
   /** "HOST" or "HOST:PORT" as given. */

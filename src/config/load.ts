@@ -4,6 +4,7 @@
  */
 import { formatPrefix, parseAddress } from "../wire/address.ts";
 import { checkConfig, checkSupported } from "./check.ts";
+import { checkSecurity } from "./check_security.ts";
 import {
   BACKENDS,
   CIPHERS,
@@ -17,6 +18,9 @@ import {
   LOG_LEVELS,
 } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
+import { applyJoin, type JoinFacts } from "./joining.ts";
+import { SEALED_READY } from "./sealed_ready.ts";
+import { readSecretSetting } from "./secret_setting.ts";
 import { describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
 import { MAX_VNI, parseStaticPeers } from "./static_peer.ts";
@@ -35,6 +39,10 @@ import {
 export interface LoadInput extends Sources {
   /** The machine's host name, for the default of `--name`. */
   readonly hostName: string;
+  /** What a token says, for `join`. */
+  readonly join?: JoinFacts;
+  /** Whether sealed meshes work; default: SEALED_READY. */
+  readonly sealedReady?: boolean;
 }
 
 export interface Loaded {
@@ -56,13 +64,15 @@ const NODE_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 export function loadConfig(input: LoadInput): Loaded {
   const warnings: string[] = [];
   const settings = collectSettings(input, (sentence) => warnings.push(sentence));
-  const config = readConfig(settings, input.hostName);
+  const given = readConfig(settings, input);
+  const config = input.join === undefined ? given : applyJoin(given, input.join, settings);
   checkConfig(config, settings);
-  checkSupported(config, settings, input.environment, warnings);
+  checkSupported(config, settings, warnings);
+  checkSecurity(config, settings, { warnings, sealedReady: input.sealedReady ?? SEALED_READY });
   return { config, warnings };
 }
 
-function readConfig(settings: GivenSettings, hostName: string): Config {
+function readConfig(settings: GivenSettings, input: LoadInput): Config {
   const prefix = (name: "network" | "subnet") => {
     const given = prefixOf(settings, name);
     return given === null ? null : formatPrefix(given);
@@ -81,14 +91,15 @@ function readConfig(settings: GivenSettings, hostName: string): Config {
     subnetMin: addressOf(settings, "subnet-min"),
     subnetMax: addressOf(settings, "subnet-max"),
     subnet: prefix("subnet"),
-    name: readName(settings, hostName),
+    name: readName(settings, input.hostName),
     backend: choiceOf(settings, "backend", BACKENDS),
     directRouting: switchOf(settings, "direct-routing"),
     allowPlainDirect: switchOf(settings, "allow-plain-direct"),
     vni: integerOf(settings, "vni", 1, MAX_VNI),
     port: integerOf(settings, "port", 1, MAX_PORT) ?? DEFAULT_PORT,
     vxlanPort: integerOf(settings, "vxlan-port", 1, MAX_PORT),
-    secretFile: textOf(settings, "secret-file"),
+    ...readSecretSetting(settings, input.environment),
+    pinnedNode: null,
     cipher: choiceOf(settings, "cipher", CIPHERS) ?? (plain ? "none" : "auto"),
     iface: matchingOf(settings, "iface", LINK_NAME, LINK_WORDS),
     advertise: hostsOf(settings, "advertise"),

@@ -108,7 +108,7 @@ export const SETTINGS = [
     kind: "text",
     value: "FILE",
     group: SECURITY,
-    help: "the network secret (or OVLTUN_SECRET); not built yet",
+    help: "the network secret, or set OVLTUN_SECRET; not built yet",
   },
   {
     flag: "cipher",

@@ -14,6 +14,7 @@ import {
   type Setting,
   type SettingName,
 } from "./settings.ts";
+import { SECRET_KEY_ADVICE, SECRET_VARIABLE } from "./secret_setting.ts";
 import { suggest } from "./suggest.ts";
 
 /** What the command line hands over for one flag: commander's text, true, or a list. */
@@ -28,7 +29,7 @@ export interface Sources {
 }
 
 /** Environment variables of ours that are no flags. */
-const OTHER_KEYS = ["OVLTUN_SECRET", "OVLTUN_JOIN_FILE"];
+const OTHER_KEYS = [SECRET_VARIABLE, "OVLTUN_JOIN_FILE"];
 
 /** All settings that were given, the strongest source of each. Throws ConfigError; `warn` gets sentences. */
 export function collectSettings(sources: Sources, warn: (sentence: string) => void): GivenSettings {
@@ -124,6 +125,9 @@ function fromConfigFile(path: string, label: string, readFile: Sources["readFile
   for (const [key, entry] of Object.entries(value)) {
     const setting = ALL_SETTINGS.find((one) => one.flag === key || one.alias === key);
     if (setting === undefined) {
+      if (key === "secret") {
+        throw new ConfigError("config", `Key "secret" in ${JSON.stringify(path)}: ${SECRET_KEY_ADVICE}`);
+      }
       const near = suggest(key, ALL_SETTINGS.map((one) => one.flag));
       const hint = near === null ? "" : `; did you mean ${JSON.stringify(near)}?`;
       throw new ConfigError("config", `Unknown key ${JSON.stringify(key)} in ${JSON.stringify(path)}${hint}`);

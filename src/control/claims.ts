@@ -3,6 +3,7 @@
 // are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
 
 import { overlaps, parsePrefix, type Prefix } from "../wire/address.ts";
+import { Directives, isFenced, isVoid } from "./directives.ts";
 import type { NodeRecord } from "./record.ts";
 
 /** A claim by a node; a reservation has `reserved` and counts before all claims. */
@@ -29,12 +30,16 @@ export function compareContenders(a: Contender, b: Contender): number {
   return a.subnet === b.subnet ? 0 : a.subnet < b.subnet ? -1 : 1;
 }
 
-/** Everything that the records claim or reserve. */
-export function contenders(records: Iterable<NodeRecord>): Contender[] {
+/** Everything that the records claim or reserve, and no directive makes void. */
+export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
   const list: Contender[] = [];
   for (const record of records) {
+    if (isFenced(directives, record)) continue;
     for (const subnet of record.reserved) push(list, record.id, subnet, 0, true);
-    for (const claim of record.claims) push(list, record.id, claim.subnet, claim.stamp, false);
+    for (const claim of record.claims) {
+      if (isVoid(directives, record.id, claim, record.incarnation)) continue;
+      push(list, record.id, claim.subnet, claim.stamp, false);
+    }
   }
   return list;
 }

@@ -7,6 +7,7 @@ import type { Random } from "../ports.ts";
 import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin } from "./clones.ts";
+import { Directives, isFenced, isRevoked } from "./directives.ts";
 import { Dissemination, type News } from "./dissemination.ts";
 import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
@@ -18,6 +19,7 @@ import { meshHash, plainNetworkId } from "./mesh.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnRecord } from "./own_record.ts";
 import { RoundTrips } from "./rtt.ts";
+import type { NodeRecord } from "./record.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
 import { Sync } from "./sync.ts";
@@ -32,6 +34,7 @@ export class Core {
   now: number;
   readonly out = new Outbox();
   readonly store = new Store();
+  readonly directives = new Directives();
   readonly news = new Dissemination();
   readonly sync = new Sync();
   readonly joiners: Joiners;
@@ -54,6 +57,8 @@ export class Core {
   ready = false;
   /** Our own record may be told: a later version of it that the mesh may hold would have reached us by now. */
   spoken = false;
+  /** Since when, as a joiner, we know all records and not all directives. */
+  directivesAwaited: number | null = null;
   /** No more: refused, released or left. */
   ended = false;
   /** Host or data plane must follow something. */
@@ -64,7 +69,7 @@ export class Core {
   readonly warnings = new Map<string, string>();
   #clonesSince: number | null = null;
   #holdings: Holdings | null = null;
-  #holdingsOf = -1;
+  #holdingsOf = "";
 
   constructor(settings: Settings, identity: Identity, random: Random, now: number) {
     this.settings = settings;
@@ -111,7 +116,18 @@ export class Core {
   }
 
   agreed(link: Link): boolean {
-    return link.endpoint !== null && this.meshHash !== null && link.mesh === this.meshHash;
+    return link.endpoint !== null && this.meshHash !== null && link.mesh === this.meshHash &&
+      !this.isRevoked(link.id);
+  }
+
+  /** Whether a member made the mesh forget the node of this record, as of this version of it. */
+  isFenced(record: Pick<NodeRecord, "id" | "incarnation">): boolean {
+    return isFenced(this.directives, record);
+  }
+
+  /** Whether a member had this key revoked. */
+  isRevoked(id: string): boolean {
+    return isRevoked(this.directives, id);
   }
 
   /** Links to members of our own mesh. */
@@ -126,7 +142,7 @@ export class Core {
   }
 
   /** The records and statements that news items stand for now. Our own record only once it may be told. */
-  itemsOf(news: readonly News[]): Required<Piggyback> {
+  itemsOf(news: readonly News[]): Required<Pick<Piggyback, "records" | "statements">> {
     const ids = news.filter((n) => n.kind === "record").map((n) => n.id);
     const statements = news.filter((n) => n.kind === "statement").map((n) => this.membership.statement(n.id));
     return { records: this.recordItems(ids), statements: statements.filter((s) => s !== null) };
@@ -150,16 +166,19 @@ export class Core {
 
   /** Who holds what, by the records as they are now. */
   holdings(): Holdings {
-    if (this.#holdings === null || this.#holdingsOf !== this.store.version) {
-      this.#holdings = holdings(contenders(this.store.records()));
-      this.#holdingsOf = this.store.version;
+    const version = `${this.store.version} ${this.directives.version}`;
+    if (this.#holdings === null || this.#holdingsOf !== version) {
+      this.#holdings = holdings(contenders(this.store.records(), this.directives));
+      this.#holdingsOf = version;
     }
     return this.#holdings;
   }
 
   /** Everything claimed or reserved, our own claims left out. */
   othersContenders(): Contender[] {
-    return contenders(this.store.records()).filter((c) => c.reserved || c.nodeId !== this.identity.id);
+    return contenders(this.store.records(), this.directives).filter((c) =>
+      c.reserved || c.nodeId !== this.identity.id
+    );
   }
 
   warn(key: string, sentence: string): void {
@@ -197,7 +216,8 @@ export class Core {
     const base = { version, nodeId: this.identity.id, networkName: this.settings.networkName };
     // Before we are informed, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
-    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, peers };
+    const directives = this.directives.all().map(({ raw }) => recordText(raw));
+    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, peers, directives };
     this.out.push({ kind: "persist", state });
   }
 }

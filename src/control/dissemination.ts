@@ -10,7 +10,9 @@ export const ROUND_MS = 200;
 
 export type News =
   | { readonly kind: "record"; readonly id: string }
-  | { readonly kind: "statement"; readonly id: string };
+  | { readonly kind: "statement"; readonly id: string }
+  /** The directive about this node. */
+  | { readonly kind: "directive"; readonly id: string };
 
 interface Queued {
   readonly news: News;
@@ -18,7 +20,7 @@ interface Queued {
 }
 
 export class Dissemination {
-  // BOUNDED: two per node, ≤ 2 × MAX_PEERS
+  // BOUNDED: three per node, ≤ 3 × MAX_PEERS
   readonly #queue = new Map<string, Queued>();
   #nextAt = 0;
   #fresh = false;
@@ -51,7 +53,7 @@ export class Dissemination {
 export function pack(
   records: readonly RecordItem[],
   statements: readonly Statement[],
-): Required<Piggyback>[] {
+): Required<Pick<Piggyback, "records" | "statements">>[] {
   const parcels: { records: RecordItem[]; statements: Statement[] }[] = [];
   let room = 0;
   const parcel = (size: number) => {

@@ -22,6 +22,8 @@ export type ControlEvent =
    * that is ever said; `meetMs` is how long to look for a member first while none is linked.
    */
   | { readonly kind: "release"; readonly meetMs?: number }
+  /** `ovltun forget`: have the mesh forget this node, or with `revoke` refuse its key for good. */
+  | { readonly kind: "forget"; readonly target: string; readonly revoke: boolean }
   /** `down`: tell the others that we go; the lease stays ours. */
   | { readonly kind: "leave" };
 

@@ -9,6 +9,7 @@ import { PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Core } from "./core.ts";
 import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest.ts";
 import { FANOUT, pack } from "./dissemination.ts";
+import { packDirectives, pushDirectives, takeDirective } from "./fencing.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
@@ -18,12 +19,15 @@ const ANTI_ENTROPY_MS = 3000;
 const INTRODUCE_MS = 500;
 const SILENT_MS = 25_000;
 const PUSH_MAX = 256;
+/** How long a joiner that has all records waits for directives. */
+const DIRECTIVES_MS = 2000;
 const MESSAGES_PER_SECOND = 400;
 
 /** Takes in a datagram of type 0x21. */
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
+    if (link !== undefined && core.isRevoked(link.id)) return core.out.reject();
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
@@ -36,6 +40,7 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
     }
     return core.out.reject();
   }
+  if (core.isRevoked(link.id)) return core.out.reject();
   if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
   const gossip = decodeGossip(bytes);
   if (gossip === null) return core.out.reject();
@@ -75,6 +80,8 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       return performMembership(core, core.membership.onPingRequest(link.id, body.target, body.seq, now), now);
     case "push":
       takePiggyback(core, body, now);
+      for (const raw of body.directives ?? []) takeDirective(core, raw, link, now);
+      if (core.ended) return;
       checkSynced(core, link, now);
       if (body.ack) acknowledge(core, link);
       return;
@@ -102,6 +109,7 @@ function onAgreed(core: Core, link: Link, now: number): void {
   for (const parcel of pack(core.recordItems([core.identity.id]), statements)) {
     core.say(link, { kind: "push", ack: false, ...parcel });
   }
+  pushDirectives(core, link);
   if (core.lease.onProbation) askAcknowledgement(core);
 }
 
@@ -122,6 +130,7 @@ function takePiggyback(core: Core, body: Piggyback, now: number): void {
 function acknowledge(core: Core, link: Link): void {
   const record = core.store.get(link.id);
   if (record === undefined) return;
+  if (core.isFenced(record)) return pushDirectives(core, link); // its claim is void, and it has not heard so
   const rivals = core.holdings().lost
     .filter(({ claim, to }) => claim.nodeId === link.id || to.nodeId === link.id)
     .map(({ claim, to }) => (claim.nodeId === link.id ? to.nodeId : claim.nodeId))
@@ -133,12 +142,13 @@ function acknowledge(core: Core, link: Link): void {
 // ------------------------------------------------------------------------------------ synchronisation
 
 function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }): void {
+  if (asked.directives !== undefined && asked.directives !== core.directives.hash) pushDirectives(core, link);
   // Whoever is about to claim must not take our silence about our own claim for the whole truth.
   const hiding = !core.spoken && core.lease.claim !== null;
   if (!core.informed || (hiding && !asked.ready)) return;
   const buckets = differingBuckets(asked.hashes, core.store.bucketHashes(core.unspoken()));
   for (const part of digestParts(core.store, buckets, core.unspoken())) {
-    core.say(link, { kind: "digest", round: asked.round, ...part });
+    core.say(link, { kind: "digest", round: asked.round, ...part, directives: core.directives.hash });
   }
 }
 
@@ -154,7 +164,18 @@ function onDigest(core: Core, link: Link, body: GossipBody & { kind: "digest" },
 }
 
 function checkSynced(core: Core, link: Link, now: number): void {
-  if (core.sync.complete(link.id, core.store)) onSynced(core, link, now);
+  if (core.sync.complete(link.id, core.store) && !awaitsDirectives(core, link, now)) {
+    onSynced(core, link, now);
+  }
+}
+
+// Whoever is about to claim must know what is void. Ours may be more than theirs, so it is not waited for long; with
+// each round until then we are told again.
+function awaitsDirectives(core: Core, link: Link, now: number): boolean {
+  const theirs = core.sync.directivesOf(link.id);
+  if (core.ready || theirs === null || theirs === core.directives.hash) return false;
+  core.directivesAwaited ??= now;
+  return now - core.directivesAwaited < DIRECTIVES_MS;
 }
 
 function push(core: Core, link: Link, ids: Iterable<string>): void {
@@ -180,9 +201,12 @@ export function spreadNews(core: Core, now: number): void {
   if (news.length === 0) return;
   const items = core.itemsOf(news);
   const parcels = pack(items.records, items.statements);
+  const decided = news.filter((n) => n.kind === "directive").map((n) => core.directives.about(n.id));
+  const told = packDirectives(decided.filter((d) => d !== undefined));
   for (let n = 0; n < FANOUT && links.length > 0; n++) {
     const link = links.splice(core.random.below(links.length), 1)[0]!;
     for (const parcel of parcels) core.say(link, { kind: "push", ack: false, ...parcel });
+    for (const directives of told) core.say(link, { kind: "push", ack: false, directives });
   }
 }
 

@@ -8,12 +8,13 @@ import { JOINERS_MAX } from "../wire/gossip.ts";
 import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
 import type { MeshConfig } from "./settings.ts";
+import { obeyOwn, rememberDirective } from "./fencing.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
 import { contradiction, foundMesh, meshDifference, meshText, readMesh } from "./mesh.ts";
 import { openRecord } from "./record.ts";
 import { rememberRecord } from "./records.ts";
-import { storedRecordBytes, type StoredState } from "./state.ts";
+import { storedBytes, storedRecordBytes, type StoredState } from "./state.ts";
 
 const TELL_JOINERS_MS = 200;
 const SPEAK_ALONE_MS = 2000;
@@ -48,13 +49,18 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   }
   core.setMesh(mesh);
   core.informed = true;
+  for (const text of stored.directives ?? []) {
+    if (!rememberDirective(core, storedBytes(text))) core.out.log("warning", "A stored directive is damaged");
+  }
+  if (core.isRevoked(core.identity.id)) return obeyOwn(core, now); // before the lease is used for a moment
   for (const peer of stored.peers) {
     const record = openRecord(storedRecordBytes(peer));
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.out.log("warning", "A stored record of a peer is damaged and was left out");
   }
   if (!ours) core.out.log("warning", "The stored lease belongs to another identity; claiming a new one");
-  const claim = ours ? stored.claim : null;
+  // A claim of a version that did not say when it was made is of the life before this one at the latest.
+  const claim = ours && stored.claim !== null ? { incarnation: stored.incarnation, ...stored.claim } : null;
   const misfit = claim === null ? null : wishProblem(mesh, claim.subnet);
   if (claim !== null && misfit === null) {
     core.lease.restore(claim);
@@ -67,6 +73,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   const alone = !core.settings.hasSeeds && core.store.size === 0;
   if (alone || core.settings.found) core.ready = core.spoken = true;
   rewriteOwn(core, "epoch");
+  obeyOwn(core, now);
 }
 
 function found(core: Core, why: string): void {
@@ -141,7 +148,8 @@ export function beginSync(core: Core, link: Link, now: number): void {
   const round = core.sync.begin(link.id, now);
   if (round === null) return;
   const hashes = core.store.bucketHashes(core.unspoken());
-  core.say(link, { kind: "sync", round, hashes, informed: core.informed, ready: core.ready });
+  const directives = core.directives.hash;
+  core.say(link, { kind: "sync", round, hashes, informed: core.informed, ready: core.ready, directives });
 }
 
 /** One round of synchronisation with a member is complete. */

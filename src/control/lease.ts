@@ -30,6 +30,8 @@ export interface LeaseWorld {
   /** Ids of the members known alive. */
   readonly alive: readonly string[];
   readonly greatestStamp: number;
+  /** Of our own record: in which the next claim is made. */
+  readonly incarnation: number;
   readonly wish: string | null;
 }
 
@@ -118,6 +120,20 @@ export class Lease {
     return steps;
   }
 
+  /** Others made the mesh forget us: the claim is void, and another is made with the next step. */
+  fenced(why: string): LeaseStep[] {
+    const lost = this.#claim?.subnet ?? null;
+    const used = this.#state === "confirmed";
+    this.#claim = null;
+    this.#acks = new Set();
+    if (lost === null) return [];
+    this.#state = "yielding";
+    const message = `Lost ${lost}: ${why}; claiming anew`;
+    const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
+    if (used) steps.push({ kind: "changed", from: lost, to: null, why });
+    return steps;
+  }
+
   /** A member has merged our claim, or our giving it back. */
   onAck(id: string): void {
     this.#acks.add(id);
@@ -175,7 +191,7 @@ export class Lease {
       this.#state = "exhausted";
       const message =
         `No subnet is free: all ${choice.total} between ${mesh.subnetMin} and ${mesh.subnetMax} are ` +
-        "leased (give one back with down --purge on its host)";
+        "leased (give one back with down --purge on its host; for a host that is gone, ovltun forget NODE)";
       return [...steps, { kind: "note", level: "error", message }];
     }
     if (world.wish !== null && !choice.wish && steps.length === 0 && !this.#wishTold) {
@@ -187,7 +203,7 @@ export class Lease {
       });
     }
     const stamp = Math.min(world.greatestStamp + 1, VERSION_LIMIT - 1);
-    this.#claim = { subnet: choice.subnet, stamp };
+    this.#claim = { subnet: choice.subnet, stamp, incarnation: world.incarnation };
     this.#madeHere = true;
     this.#claimedAt = now;
     this.#acks = new Set();

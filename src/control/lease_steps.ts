@@ -79,6 +79,7 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
     greatestStamp: core.store.greatestStamp,
+    incarnation: core.own.incarnation,
     wish: core.settings.subnetWish,
   };
 }

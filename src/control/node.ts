@@ -9,6 +9,7 @@ import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
+import { forget } from "./fencing.ts";
 import { receiveGossip, spreadNews, tickLinks } from "./gossip.ts";
 import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
@@ -82,6 +83,8 @@ export class ControlPlane {
         return;
       case "release":
         return this.#release(event.meetMs ?? 0, now);
+      case "forget":
+        return forget(core, event.target, event.revoke, now);
       case "leave":
         return this.#leave();
     }
@@ -112,6 +115,7 @@ export class ControlPlane {
     switch (event.kind) {
       case "up": {
         const { link } = event;
+        if (core.isRevoked(link.id)) return core.links.down(link.id, now);
         core.changed = core.stale = true;
         core.sync.forget(link.id);
         core.roundTrips.start(link.id, link.endpoint!, now);

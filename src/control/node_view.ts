@@ -17,7 +17,7 @@ export function buildView(core: Core, now: number): NodeView {
   for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone) continue;
+    if (record.id === core.identity.id || record.gone || core.isFenced(record)) continue;
     peers.push(peerView(core, record, subnets.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -25,7 +25,17 @@ export function buildView(core: Core, now: number): NodeView {
     ...held.map((c) => leaseView(core, c, false)),
     ...lost.map(({ claim }) => leaseView(core, claim, true)),
   ].sort((a, b) => compareSubnets(a.subnet, b.subnet));
-  return { own: ownView(core, now), peers, leases };
+  return { own: ownView(core, now), peers, leases, ...forgottenView(core) };
+}
+
+// A node that came back since counts again, and is not listed.
+function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
+  const forgotten = core.directives.all().flatMap(({ target: id, issuer, revoke: revoked }) => {
+    const record = core.store.get(id);
+    if (record !== undefined && !core.isFenced(record)) return [];
+    return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
+  });
+  return forgotten.length === 0 ? {} : { forgotten };
 }
 
 function ownView(core: Core, now: number): OwnView {

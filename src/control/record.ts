@@ -13,6 +13,8 @@ import { fromHex, toHex } from "../wire/bytes.ts";
 export interface Claim {
   readonly subnet: string;
   readonly stamp: number;
+  /** In which incarnation of its node it was made; not told by versions before directives. */
+  readonly incarnation?: number;
 }
 
 /** What a record says; its owner's id and keys are hexadecimal. */
@@ -69,7 +71,9 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
     i: content.incarnation,
     e: content.epoch,
     b: fromHex(content.bootNonce),
-    c: content.claims.map((claim) => [claim.subnet, claim.stamp]),
+    c: content.claims.map(({ subnet, stamp, incarnation }) =>
+      incarnation === undefined ? [subnet, stamp] : [subnet, stamp, incarnation]
+    ),
     r: content.reserved,
     p: content.endpoints,
     m: content.vtepMac,
@@ -185,7 +189,8 @@ function claimOf(value: unknown): Claim | null {
   if (!Array.isArray(value)) return null;
   const subnet = prefixOf(value[0]);
   const stamp: unknown = value[1];
-  return subnet === null || !isVersion(stamp) ? null : { subnet, stamp };
+  if (subnet === null || !isVersion(stamp)) return null;
+  return isVersion(value[2]) ? { subnet, stamp, incarnation: value[2] } : { subnet, stamp };
 }
 
 // For people only: what cannot be read is left out.

@@ -5,6 +5,7 @@
 import { shortId } from "../crypto/identity.ts";
 import type { RecordItem, Statement } from "../wire/gossip.ts";
 import type { Core } from "./core.ts";
+import { dropMember, obeyOwn } from "./fencing.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
 import type { MembershipAction } from "./membership.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
@@ -23,7 +24,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
-      if (!own && !known.gone) {
+      if (!own && !known.gone && !core.isFenced(known)) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -43,7 +44,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
 export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
   if (record.id === core.identity.id || record.networkId !== core.networkId) return;
   core.store.insert(record);
-  if (record.gone) return;
+  if (record.gone || core.isFenced(record)) return;
   core.membership.remember(record.id, now);
   const endpoints = endpoint === null ? record.endpoints : [...new Set([endpoint, ...record.endpoints])];
   core.links.want(record.id, endpoints, false, now);
@@ -57,6 +58,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   core.stale = true;
   core.changed = true;
   core.news.add({ kind: "record", id: record.id }, core.store.size);
+  if (core.isFenced(record)) return dropMember(core, record.id, now);
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
     if (before !== undefined && !before.gone) {
@@ -87,7 +89,7 @@ function noteYielded(core: Core, record: NodeRecord, known: string | null): void
 /** Tells the links where a node may be found. */
 export function wantLink(core: Core, id: string, now: number): void {
   const record = core.store.get(id);
-  if (record === undefined || record.gone || id === core.identity.id) return;
+  if (record === undefined || record.gone || core.isFenced(record) || id === core.identity.id) return;
   const last = core.links.get(id)?.endpoint ?? null;
   const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
   const endpoints = [...new Set([...(last === null ? [] : [last]), ...record.endpoints, ...remembered])];
@@ -184,4 +186,5 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
   rewriteOwn(core, { above: record.incarnation });
+  obeyOwn(core, now);
 }

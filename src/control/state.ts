@@ -5,7 +5,7 @@
 import { formatEndpoint, formatPrefix, parseEndpoint, parsePrefix } from "../wire/address.ts";
 import type { MeshConfig } from "./settings.ts";
 import { readMesh } from "./mesh.ts";
-import { VERSION_LIMIT } from "./record.ts";
+import { type Claim, VERSION_LIMIT } from "./record.ts";
 
 export const STATE_VERSION = 1;
 
@@ -23,10 +23,12 @@ export interface StoredState {
   /** The host's name in the mesh; not in files of before it was kept. */
   readonly name?: string;
   readonly mesh: MeshConfig | null;
-  readonly claim: { readonly subnet: string; readonly stamp: number } | null;
+  readonly claim: Claim | null;
   readonly incarnation: number;
   readonly epoch: number;
   readonly peers: readonly StoredPeer[];
+  /** The signed directives, base64; not in files of before there were any. */
+  readonly directives?: readonly string[];
 }
 
 /** The text of the state file. */
@@ -59,15 +61,21 @@ export function stateFromJson(text: string): StoredState {
     incarnation: versionField(f["incarnation"], "incarnation"),
     epoch: versionField(f["epoch"], "epoch"),
     peers: peersField(f["peers"]),
+    ...(f["directives"] === undefined ? {} : { directives: directivesField(f["directives"]) }),
   };
 }
 
 /** The bytes of a stored record. */
 export function storedRecordBytes(peer: StoredPeer): Uint8Array {
-  return Uint8Array.from(atob(peer.record), (c) => c.charCodeAt(0));
+  return storedBytes(peer.record);
 }
 
-/** A record's bytes as a StoredPeer carries them. */
+/** The bytes of a stored record or directive. */
+export function storedBytes(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+}
+
+/** Bytes of a record or a directive as the file carries them. */
 export function recordText(raw: Uint8Array): string {
   return btoa(String.fromCharCode(...raw));
 }
@@ -92,10 +100,14 @@ function versionField(value: unknown, field: string): number {
 function claimField(value: unknown): StoredState["claim"] {
   if (value === null) return null;
   if (typeof value !== "object" || value === undefined) throw wrong("claim", "is missing or malformed");
-  const { subnet, stamp } = value as Record<string, unknown>;
+  const { subnet, stamp, incarnation } = value as Record<string, unknown>;
   const prefix = typeof subnet === "string" ? parsePrefix(subnet) : null;
   if (prefix === null) throw wrong("claim.subnet", `is no subnet: ${JSON.stringify(subnet)}`);
-  return { subnet: formatPrefix(prefix), stamp: versionField(stamp, "claim.stamp") };
+  return {
+    subnet: formatPrefix(prefix),
+    stamp: versionField(stamp, "claim.stamp"),
+    ...(incarnation === undefined ? {} : { incarnation: versionField(incarnation, "claim.incarnation") }),
+  };
 }
 
 function peersField(value: unknown): StoredPeer[] {
@@ -103,9 +115,18 @@ function peersField(value: unknown): StoredPeer[] {
   return (value as unknown[]).map((item) => {
     const { record, endpoint } = (item ?? {}) as Record<string, unknown>;
     const parsed = typeof endpoint === "string" ? parseEndpoint(endpoint) : null;
-    if (typeof record !== "string" || !/^[A-Za-z0-9+/]+={0,2}$/.test(record) || record.length % 4 !== 0) {
-      throw wrong("peers", "holds a record that is not base64");
-    }
+    if (!isBase64(record)) throw wrong("peers", "holds a record that is not base64");
     return { record, endpoint: parsed === null ? null : formatEndpoint(parsed) };
   });
+}
+
+function directivesField(value: unknown): string[] {
+  if (!Array.isArray(value) || !value.every(isBase64)) {
+    throw wrong("directives", "is no list of base64 texts");
+  }
+  return value;
+}
+
+function isBase64(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z0-9+/]+={0,2}$/.test(value) && value.length % 4 === 0;
 }

@@ -16,6 +16,8 @@ interface Session {
   parts: number | null;
   /** BOUNDED: ≤ 4096 parts, see the codec */
   readonly got: Set<number>;
+  /** Hash of the peer's directives; null when it does not tell. */
+  directives: string | null;
   /** BOUNDED: one per node, ≤ MAX_PEERS */
   readonly missing: Map<string, { readonly incarnation: number; readonly epoch: number }>;
 }
@@ -38,16 +40,23 @@ export class Sync {
       startedAt: now,
       parts: null,
       got: new Set(),
+      directives: null,
       missing: new Map(),
     });
     return round;
   }
 
   /** A part of the answer came and was compared. */
-  onPart(peer: string, round: number, part: DigestPart, comparison: Comparison): void {
+  onPart(
+    peer: string,
+    round: number,
+    part: DigestPart & { readonly directives?: string },
+    comparison: Comparison,
+  ): void {
     const session = this.#sessions.get(peer);
     if (session === undefined || session.round !== round) return;
     session.parts = part.parts;
+    session.directives = part.directives ?? null;
     session.got.add(part.part);
     for (const w of comparison.want) session.missing.set(w.prefix, w);
   }
@@ -65,6 +74,11 @@ export class Sync {
       }
     }
     return session.missing.size === 0;
+  }
+
+  /** Hash of this peer's directives as of its last answer; null when it does not tell. */
+  directivesOf(peer: string): string | null {
+    return this.#sessions.get(peer)?.directives ?? null;
   }
 
   forget(peer: string): void {

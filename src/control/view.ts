@@ -90,10 +90,21 @@ export interface LeaseView {
   readonly vtepMac: string | null;
 }
 
+/** A node that somebody had the mesh forget. */
+export interface ForgottenView {
+  readonly id: string;
+  readonly name: string | null;
+  /** Name of the member that issued it, or the beginning of its id. */
+  readonly by: string;
+  readonly revoked: boolean;
+}
+
 export interface NodeView {
   readonly own: OwnView;
   /** Everyone known but ourselves, in order of id. */
   readonly peers: readonly PeerView[];
   /** Own lease included, in order of subnet. */
   readonly leases: readonly LeaseView[];
+  /** What was decided about nodes that do not count any more; absent where nothing was. */
+  readonly forgotten?: readonly ForgottenView[];
 }

@@ -1,16 +1,17 @@
 /** The methods of the control socket, over snapshots of the daemon. Parameters come from strangers and are checked. */
 import process from "node:process";
-import type { ApiHandlers, Release } from "../api/schema.ts";
+import type { ApiHandlers, Forgotten, Release } from "../api/schema.ts";
 import type { HostNetwork } from "../ports.ts";
-import { resolveReport, whyReport } from "./node_reports.ts";
+import { forgetReport, resolveReport, whyReport } from "./node_reports.ts";
 import { leasesReport, peersReport, routesReport, type Snapshot, statusReport } from "./reports.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
-/** `stop` begins to stop and gives what is to be told about the lease. */
+/** `stop` begins to stop and gives what is to be told about the lease; `forget` tells the mesh. */
 export function apiHandlers(
   net: HostNetwork,
   snapshot: () => Snapshot,
   stop: (purge: boolean) => Promise<Release | null>,
+  forget: (node: Forgotten) => void,
 ): ApiHandlers {
   return {
     status: () => statusReport(snapshot()),
@@ -19,6 +20,11 @@ export function apiHandlers(
     routes: () => routesReport(snapshot(), net.routes(), net.links()),
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
+    forget: (params) => {
+      const node = forgetReport(snapshot(), nodeOf(params), params["revoke"] === true);
+      forget(node);
+      return node;
+    },
     version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
     stop: async (params) => ({ pid: process.pid, release: await stop(params["purge"] === true) }),
   };

@@ -26,7 +26,10 @@ import { HostKeeper } from "./host_keeper.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { refuseOverlap } from "./overlap_check.ts";
+import { joinAdvice } from "./join_advice.ts";
 import type { Snapshot } from "./reports.ts";
+import { chooseSecret, type SecretChoice } from "./secret_choice.ts";
+import type { GivenSecret } from "./secret_files.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { expectedSockets, Sockets } from "./sockets.ts";
@@ -43,10 +46,13 @@ const HOST_CHECK_MS = 5000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 
-/** Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. */
-export async function runDaemon(config: Config): Promise<number> {
+/**
+ * Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. `given` is
+ * the network secret that the user gave, if any.
+ */
+export async function runDaemon(config: Config, given: GivenSecret | null = null): Promise<number> {
   configureLog(config.logLevel, config.logFormat);
-  const daemon = new Daemon(config);
+  const daemon = new Daemon(config, given);
   try {
     return await daemon.run();
   } finally {
@@ -56,11 +62,13 @@ export async function runDaemon(config: Config): Promise<number> {
 
 class Daemon {
   readonly #config: Config;
+  readonly #given: GivenSecret | null;
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
   readonly #underlay: Underlay;
   readonly #cleanups = new Cleanups();
   #state!: StateStore;
+  #choice!: SecretChoice;
   #control!: ControlPlane;
   #worker!: WorkerHandle;
   #feed!: DataplaneFeed;
@@ -86,8 +94,9 @@ class Daemon {
   /** Whether a member has heard that the lease is given back. */
   readonly #released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
 
-  constructor(config: Config) {
+  constructor(config: Config, given: GivenSecret | null) {
     this.#config = config;
+    this.#given = given;
     this.#underlay = new Underlay(this.#net, config);
   }
 
@@ -98,6 +107,7 @@ class Daemon {
     cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
     this.#state = openState(config.stateDir);
     cleanups.add(() => this.#state.close());
+    this.#choice = this.#chooseSecret();
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
@@ -113,7 +123,12 @@ class Daemon {
     cleanups.add(() => void this.#keeper.withdraw());
     const api = await serveApi(
       join(config.runDir, SOCKET_NAME),
-      apiHandlers(this.#net, () => this.#snapshot(), (purge) => this.#askedToStop(purge)),
+      apiHandlers(
+        this.#net,
+        () => this.#snapshot(),
+        (purge) => this.#askedToStop(purge),
+        ({ id, revoked }) => this.#guard(() => this.#event({ kind: "forget", target: id, revoke: revoked })),
+      ),
     );
     cleanups.add(() => api.close());
     this.#startControl();
@@ -121,6 +136,21 @@ class Daemon {
     cleanups.add(() => clearInterval(timer));
     await this.#finished;
     return this.#exitCode;
+  }
+
+  #chooseSecret(): SecretChoice {
+    const { plain, peers, found, stateDir } = this.#config;
+    const { stored, secret } = this.#state;
+    const choice = chooseSecret({
+      plain,
+      given: this.#given,
+      stored: secret,
+      storedMesh: stored?.mesh?.security ?? null,
+      founds: found || peers.length === 0,
+      stateDir,
+    });
+    if (choice.security === "sealed" && choice.keep) this.#state.keepSecret(choice.secret);
+    return choice;
   }
 
   #startControl(): void {
@@ -149,9 +179,11 @@ class Daemon {
       systemClock.now(),
     );
     logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
-    logger.warn(
-      "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
-    );
+    if (this.#choice.security === "plain") {
+      logger.warn(
+        "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
+      );
+    }
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
     // Resolving a name may take its time: nothing waits for it.
@@ -284,6 +316,7 @@ class Daemon {
       mtu: wanted.deviceMtu,
       backend: own.mesh?.backend,
     });
+    if (this.#choice.security === "sealed" && this.#choice.founded) logger.info(joinAdvice(this.#config));
     notifyReady();
   }
 

@@ -2,7 +2,7 @@
  * What the API tells of one node: who is meant by a name, an id or an address, and by which paths it was tried.
  * Every answer is a sentence for a person who wonders why something does not work.
  */
-import type { PathAttempt, Resolved, Why } from "../api/schema.ts";
+import type { Forgotten, PathAttempt, Resolved, Why } from "../api/schema.ts";
 import type { Path } from "../control/reconcile.ts";
 import type { LeaseView, PeerView } from "../control/view.ts";
 import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
@@ -42,16 +42,48 @@ export function whyReport(snapshot: Snapshot, text: string): Why {
   return { ...identity, state: "alive", path: path.path, ...whyStatic(snapshot, found.lease, path) };
 }
 
+/**
+ * Who is to be forgotten: one node, dead or alive, and none by chance. Throws a sentence when it is this node, a static
+ * peer, nobody or more than one.
+ */
+export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean): Forgotten {
+  const { own } = snapshot.view;
+  if (own.mesh === null || own.leaseState === "joining") {
+    throw new Error("This node has not joined a mesh yet, so nobody listens to it (see: ovltun status)");
+  }
+  const found = candidates(snapshot, text);
+  if (found.length === 0 && revoke && /^[0-9a-f]{64}$/i.test(text)) {
+    return { id: text.toLowerCase(), name: null, subnet: null, state: null, revoked: true };
+  }
+  const one = onlyOne(snapshot, text, found);
+  if (one.kind === "self") {
+    throw new Error(
+      `${own.name} is this node: to leave the mesh and give its lease back, ovltun down --purge`,
+    );
+  }
+  if (one.kind === "static") {
+    throw new Error(`${one.lease.name} is in no record: start its node without that --static-peer`);
+  }
+  const { id, name, subnet, state } = one.peer;
+  return { id, name, subnet, state, revoked: revoke };
+}
+
 // ------------------------------------------------------------------------------------------------ who is meant
 
 function find(snapshot: Snapshot, text: string): Found {
+  return onlyOne(snapshot, text, notDead(candidates(snapshot, text)));
+}
+
+function candidates(snapshot: Snapshot, text: string): Found[] {
   const address = parseAddress(text);
-  const found = address !== null
+  return address !== null
     ? holdersOf(snapshot, (subnet) => contains(subnet, address))
     : [...called(snapshot, text), ...holdersOf(snapshot, text)];
-  const meant = notDead(found);
+}
+
+function onlyOne(snapshot: Snapshot, text: string, meant: readonly Found[]): Found {
   if (meant.length === 1) return meant[0]!;
-  if (meant.length === 0) throw new Error(unknownNode(snapshot, text, address !== null));
+  if (meant.length === 0) throw new Error(unknownNode(snapshot, text, parseAddress(text) !== null));
   const names = meant.map((one) => {
     const { id, name } = identityOf(snapshot, one);
     return `${name} (${one.kind === "static" ? one.lease.subnet : id.slice(0, 8)})`;

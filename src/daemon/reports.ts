@@ -82,6 +82,7 @@ export function statusReport(snapshot: Snapshot): Status {
     counters: snapshot.counters.events(),
     drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
     warnings: [...own.warnings, ...snapshot.troubles],
+    forgotten: view.forgotten ?? [],
   };
 }
 

@@ -24,9 +24,13 @@ import { acquireLock, type FileLock, lockHolder } from "../sys/file_lock.ts";
 
 export const IDENTITY_FILE = "identity.json";
 export const STATE_FILE = "state.json";
+/** The network secret, as ovltun secret new prints one. */
+export const SECRET_FILE = "secret";
 const LOCK_FILE = "lock";
 /** Everything we ever put into a state directory; `removeStateDir` touches nothing else. */
-const OWN_FILES = [IDENTITY_FILE, STATE_FILE].flatMap((name) => [name, `${name}.bak`, `${name}.tmp`]);
+const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE].flatMap((
+  name,
+) => [name, `${name}.bak`, `${name}.tmp`]);
 
 export interface JsonRead {
   /** The parsed content; null when there is no such file. */

@@ -3,7 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
+import type { NetworkSecret } from "../crypto/network_secret.ts";
 import { logger } from "./log.ts";
+import { readStoredSecret, writeStoredSecret } from "./secret_files.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,
@@ -18,6 +20,13 @@ export interface StateStore {
   readonly identity: Identity;
   /** What an earlier run left, or null. */
   readonly stored: StoredState | null;
+  /** The network secret that an earlier run left, or null. */
+  readonly secret: NetworkSecret | null;
+  /**
+   * Keeps this secret from the moment on that the state has a mesh, and writes it before that state: a mistyped one
+   * leaves nothing behind, and no mesh is on disk without its secret.
+   */
+  keepSecret(secret: NetworkSecret): void;
   /**
    * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: nobody may
    * hear of a claim that a restart would forget. The rest can wait for `retry`.
@@ -42,10 +51,13 @@ export function openState(directory: string): StateStore {
     const identity = openIdentity(identityPath);
     const statePath = join(directory, STATE_FILE);
     const stored = openStored(statePath);
+    const secret = readStoredSecret(directory);
     const saver = new Saver(statePath, stored);
     return {
       identity,
       stored,
+      secret,
+      keepSecret: (fresh) => saver.before = () => writeStoredSecret(directory, fresh),
       save: (state) => saver.save(state),
       retry: () => saver.retry(),
       close: () => {
@@ -66,6 +78,8 @@ class Saver {
   #claim: string;
   #unsaved: StoredState | null = null;
   #wrote = false;
+  /** To be done before the first state that has a mesh is written. */
+  before: (() => void) | null = null;
 
   constructor(path: string, stored: StoredState | null) {
     this.#path = path;
@@ -88,6 +102,10 @@ class Saver {
   retry(): string | null {
     if (this.#unsaved === null) return null;
     try {
+      if (this.#unsaved.mesh !== null) {
+        this.before?.();
+        this.before = null;
+      }
       writeJsonFile(this.#path, this.#unsaved);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);

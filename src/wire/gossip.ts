@@ -24,6 +24,8 @@ export const DIGEST_ENTRY_LEN = 24;
 export const DIGEST_ENTRIES_MAX = 40;
 export const JOINERS_MAX = 20;
 export const WANT_MAX = 64;
+/** Directives (directive.ts) that fit in one push, alone. */
+export const DIRECTIVES_IN_PUSH = 4;
 
 /** Liveness as it is told: 0 alive, 1 suspect, 2 dead. */
 export type Liveness = 0 | 1 | 2;
@@ -58,6 +60,8 @@ export interface JoinerEntry {
 export interface Piggyback {
   readonly records?: readonly RecordItem[];
   readonly statements?: readonly Statement[];
+  /** Signed directives (directive.ts), in pushes only. */
+  readonly directives?: readonly Uint8Array[];
 }
 
 /** How far whoever asks for a sync has come. */
@@ -74,7 +78,13 @@ export type GossipBody =
   /** `ack`: answer with claim-ack for the sender's own record. */
   | ({ readonly kind: "push"; readonly ack: boolean } & Piggyback)
   /** Hashes of all buckets: "what differs?", and what the asker is: see SyncAsker. */
-  | ({ readonly kind: "sync"; readonly round: number; readonly hashes: Uint8Array } & SyncAsker)
+  | ({
+    readonly kind: "sync";
+    readonly round: number;
+    readonly hashes: Uint8Array;
+    /** Hash of the asker's directives, 16 hexadecimal digits; absent in versions without them. */
+    readonly directives?: string;
+  } & SyncAsker)
   /** All my entries of these buckets whose prefix lies in from..to: entries of DIGEST_ENTRY_LEN bytes. */
   | {
     readonly kind: "digest";
@@ -87,6 +97,8 @@ export type GossipBody =
     readonly from: string;
     readonly to: string;
     readonly entries: Uint8Array;
+    /** Hash of the sender's directives, as in `sync`. */
+    readonly directives?: string;
   }
   /** Id prefixes, 16 hexadecimal digits each. */
   | { readonly kind: "want"; readonly prefixes: readonly string[] }
@@ -183,10 +195,12 @@ function fieldsOf(body: GossipBody): Record<string, unknown> {
         r: body.round,
         h: body.hashes,
         q: (body.informed ? ASKER_INFORMED : 0) | (body.ready ? ASKER_READY : 0),
+        ...(body.directives === undefined ? {} : { d: fromHex(body.directives) }),
       };
     case "digest": {
       const { round, part, parts, buckets, from, to, entries } = body;
-      return { r: round, p: part, n: parts, b: buckets, f: fromHex(from), t: fromHex(to), e: entries };
+      const d = body.directives === undefined ? {} : { d: fromHex(body.directives) };
+      return { r: round, p: part, n: parts, b: buckets, f: fromHex(from), t: fromHex(to), e: entries, ...d };
     }
     case "want":
       return { w: body.prefixes.map(fromHex) };
@@ -202,6 +216,7 @@ function fieldsOf(body: GossipBody): Record<string, unknown> {
 function piggybackOf(body: Piggyback): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   if (body.records?.length) fields["R"] = body.records.map((r) => [r.raw, r.state]);
+  if (body.directives?.length) fields["D"] = body.directives;
   if (body.statements?.length) {
     fields["S"] = body.statements.map((s) => {
       const told = [fromHex(s.id), s.incarnation, s.state];
@@ -245,6 +260,7 @@ function readSync(f: Record<string, unknown>): GossipBody {
     kind: "sync",
     round: intField(f["r"]),
     hashes: bytesField(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN),
+    ...directivesHash(f),
     informed: (asker & ASKER_INFORMED) !== 0,
     ready: (asker & ASKER_READY) !== 0,
   };
@@ -266,11 +282,18 @@ function readDigest(f: Record<string, unknown>): GossipBody {
     from,
     to,
     entries,
+    ...directivesHash(f),
   };
 }
 
+function directivesHash(f: Record<string, unknown>): { readonly directives?: string } {
+  return f["d"] === undefined ? {} : { directives: hexField(f["d"], 8) };
+}
+
 function readPiggyback(f: Record<string, unknown>): Piggyback {
+  const directives = listField(f["D"] ?? [], 16).map((raw) => bytesField(raw, null));
   return {
+    ...(directives.length === 0 ? {} : { directives }),
     records: listField(f["R"] ?? [], 64).map((item) => {
       const [raw, state] = listField(item, 8);
       return { raw: bytesField(raw, null), state: livenessField(state) };

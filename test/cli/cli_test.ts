@@ -1,7 +1,13 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
+import { givenSecret, runUp } from "../../src/cli/run_up.ts";
+import { encodeToken } from "../../src/crypto/join_token.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { selfCommand } from "../../src/sys/self_command.ts";
 
 interface Ended {
@@ -11,9 +17,13 @@ interface Ended {
 }
 
 function ovltun(...argv: string[]): Ended {
+  return ovltunWith("", {}, argv);
+}
+
+function ovltunWith(input: string, more: Record<string, string>, argv: readonly string[]): Ended {
   const [program, ...leading] = selfCommand();
-  const env = { ...process.env, NO_COLOR: "1", OVLTUN_RUN_DIR: "/nonexistent/ovltun" };
-  const ended = spawnSync(program!, [...leading, ...argv], { encoding: "utf8", env });
+  const env = { ...process.env, NO_COLOR: "1", OVLTUN_RUN_DIR: "/nonexistent/ovltun", ...more };
+  const ended = spawnSync(program!, [...leading, ...argv], { encoding: "utf8", env, input });
   return { code: ended.status, out: ended.stdout, err: ended.stderr };
 }
 
@@ -33,7 +43,24 @@ test("version and help write to stdout and end with 0", () => {
   assert.match(ovltun("--version").out, new RegExp(`^ovltun ${facts.version} \\(`));
   const help = ovltun("help");
   assert.equal(help.code, 0);
-  for (const name of ["up", "down", "wait", "status", "peers", "leases", "routes", "ping", "why", "lab"]) {
+  for (
+    const name of [
+      "up",
+      "down",
+      "wait",
+      "status",
+      "peers",
+      "leases",
+      "routes",
+      "ping",
+      "why",
+      "lab",
+      "join",
+      "token",
+      "secret",
+      "forget",
+    ]
+  ) {
     assert.match(help.out, new RegExp(`^  ${name} `, "m"));
   }
   assert.equal(ovltun("help", "up").out, ovltun("up", "--help").out);
@@ -58,7 +85,7 @@ test("every flag of up has help", () => {
 });
 
 test("every help page fits 80 columns and says each default once", () => {
-  for (const name of ["up", "down", "wait", "status", "why", "ping", "lab", ""]) {
+  for (const name of ["up", "down", "wait", "status", "why", "ping", "lab", "join", "token", "secret", ""]) {
     const help = ovltun(...name === "" ? [] : [name], "--help").out;
     assert.ok(!help.includes("default:"), help);
     for (const line of help.split("\n")) assert.ok([...line].length <= 90, line);
@@ -85,12 +112,21 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
 
 test("reading commands say that no daemon answers and end with 1", () => {
   for (
-    const argv of [["status"], ["peers", "--json"], ["leases"], ["routes"], ["why", "x"], [
-      "ping",
-      "x",
-      "-c",
-      "1",
-    ]]
+    const argv of [
+      ["status"],
+      ["peers", "--json"],
+      ["leases"],
+      ["routes"],
+      ["token"],
+      ["forget", "x", "--revoke"],
+      ["why", "x"],
+      [
+        "ping",
+        "x",
+        "-c",
+        "1",
+      ],
+    ]
   ) {
     const ended = ovltun(...argv);
     assert.equal(ended.code, 1, argv.join(" "));
@@ -108,5 +144,86 @@ test("reading commands say that no daemon answers and end with 1", () => {
   assert.match(
     waited.err,
     /Gave up after 0\.2 s: No ovltun daemon answers at "\/nonexistent\/other\/control\.sock"/,
+  );
+});
+
+test("secret new prints one secret to stdout, another each time, and what to do to stderr", () => {
+  const [one, two] = [ovltun("secret", "new"), ovltun("secret", "new")];
+  assert.equal(one.code, 0, one.err);
+  assert.match(one.out, /^ovs1[0-9a-z]{58}\n$/);
+  assert.notEqual(one.out, two.out);
+  assert.match(one.err, /umask 077; ovltun secret new > .*--secret-file/s);
+  assert.ok(!one.err.includes(one.out.trim()));
+});
+
+test("a secret or a token as an argument is refused, and not repeated", () => {
+  misused(
+    ["up", "--plain", "--secret", "hunter2"],
+    /There is no --secret: .*ps.*--secret-file FILE.*OVLTUN_SECRET/,
+  );
+  assert.ok(!ovltun("up", "--secret=hunter2").err.includes("hunter2"));
+  misused(["join", `ovt1${"7".repeat(100)}`], /command line is seen by every user.*ovltun join on stdin/);
+});
+
+test("join reads a token from stdin or a file, and says what is wrong with what it got", () => {
+  const token = encodeToken({
+    networkName: "home",
+    endpoints: ["192.0.2.1:8473"],
+    secret: NetworkSecret.create(),
+    issuer: "ab".repeat(32),
+    expiresAt: null,
+  });
+  const joined = (input: string, ...argv: string[]) => {
+    const ended = ovltunWith(input, {}, ["join", ...argv]);
+    assert.equal(ended.code, 2, ended.err);
+    assert.ok(!ended.err.includes(token.slice(10, 40)) && ended.out === "", ended.err);
+    return ended.err;
+  };
+  assert.match(joined(""), /^No token was given \(ovltun token on a member/);
+  assert.match(joined("nonsense\n"), /This is no token/);
+  assert.match(joined(token.slice(1, 60)), /This is no token/);
+  assert.match(joined(token.slice(0, 90)), /not complete or was changed/);
+  const broken = token.replace(/.{50}/g, "$&\r\n  ");
+  assert.match(joined(broken, "--plain"), /--plain contradicts the token/);
+  assert.match(joined(broken), /Encryption is not built yet/);
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
+  try {
+    const file = join(directory, "token");
+    writeFileSync(file, token, { mode: 0o600 });
+    assert.match(joined("", "--join-file", file), /Encryption is not built yet/);
+    assert.match(
+      ovltunWith("", { OVLTUN_JOIN_FILE: file }, ["join", "--found"]).err,
+      /--found contradicts the token/,
+    );
+    chmodSync(file, 0o644);
+    const open = ovltunWith("", {}, ["join", "--join-file", file]);
+    assert.match(open.err, /holds a token and others may read it \(mode 0644\); run: chmod 600 /);
+    assert.match(
+      joined("", "--join-file", join(directory, "none")),
+      /There is no file ".*none" with a token/,
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("OVLTUN_SECRET is gone from the environment once it was read, and in no message", async () => {
+  const words = "correct horse battery staple";
+  const before = process.env["OVLTUN_SECRET"];
+  process.env["OVLTUN_SECRET"] = words;
+  try {
+    await assert.rejects(runUp({ plain: true }, null), (error: Error) => {
+      assert.match(error.message, /OVLTUN_SECRET contradicts --plain/);
+      return !`${error.message}${error.stack}`.includes(words);
+    });
+    assert.equal(process.env["OVLTUN_SECRET"], undefined);
+  } finally {
+    if (before !== undefined) process.env["OVLTUN_SECRET"] = before;
+  }
+  const config = { secretFile: null, secretInEnvironment: true, networkName: "home" };
+  assert.ok(givenSecret(config, words, null)!.secret.equals(NetworkSecret.parse(words, "home")));
+  assert.throws(
+    () => givenSecret(config, "hunter2", null),
+    /^ConfigError: OVLTUN_SECRET: The passphrase is too short/,
   );
 });

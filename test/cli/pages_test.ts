@@ -66,6 +66,16 @@ test("statusPage() shows lease, drops, peers and what is waited for", () => {
   assert.ok(!page.includes("\x1b"));
 });
 
+test("statusPage() names who was left out, and by whom", () => {
+  const forgotten = [
+    { id: "c".repeat(64), name: "gamma", by: "alpha", revoked: false },
+    { id: "d".repeat(64), name: null, by: "beta", revoked: true },
+  ];
+  const page = statusPage({ ...statusWith({}), forgotten }, PLAIN);
+  assert.match(page, /^left out +gamma \(forgotten by alpha\), dddddddd \(revoked by beta\)$/m);
+  assert.ok(!statusPage(statusWith({}), PLAIN).includes("left out"));
+});
+
 test("statusPage() escapes names from the network", () => {
   const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), PLAIN);
   assert.ok(!page.includes("\x1b") && !page.includes("\u202e"));

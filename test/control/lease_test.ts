@@ -10,7 +10,16 @@ import { settingsFor } from "../sim/world.ts";
 const MESH = foundMesh(settingsFor("x", { network: "10.42.0.0/22" })) as MeshConfig;
 
 function world(change: Partial<LeaseWorld> = {}): LeaseWorld {
-  return { mesh: MESH, taken: () => [], lostTo: null, alive: [], greatestStamp: 4, wish: null, ...change };
+  return {
+    mesh: MESH,
+    taken: () => [],
+    lostTo: null,
+    alive: [],
+    greatestStamp: 4,
+    incarnation: 1,
+    wish: null,
+    ...change,
+  };
 }
 
 const kinds = (steps: readonly { readonly kind: string }[]) => steps.map((s) => s.kind);

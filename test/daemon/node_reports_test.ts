@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NOTHING } from "../../src/control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView } from "../../src/control/view.ts";
-import { resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
+import { forgetReport, resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
 import { leasesReport, peersReport, type Snapshot, statusReport } from "../../src/daemon/reports.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 
@@ -151,4 +151,28 @@ test("a static peer that this node names shows where it is", () => {
   assert.equal(whyReport(named, STATIC).attempts.length, 1);
   assert.equal(resolveReport(named, STATIC).address, "10.42.3.0");
   assert.equal(statusReport(named).counters["sent"], 0);
+});
+
+test("forgetReport() finds one node, dead or alive, and is never satisfied with a likely one", () => {
+  const at = { mesh: {}, leaseState: "confirmed" } as unknown as Partial<NodeView["own"]>;
+  const forget = (text: string, revoke = false) => forgetReport(snapshot(at), text, revoke);
+  assert.deepEqual(forget("gamma"), {
+    id: "c".repeat(64),
+    name: "gamma",
+    subnet: null,
+    state: "alive",
+    revoked: false,
+  });
+  assert.equal(forget("dddd").state, "dead");
+  assert.equal(forget("10.42.9.17", true).id, "b".repeat(64));
+  assert.throws(
+    () => forget("beta"),
+    /"beta" is more than one node: beta \(bbbbbbbb\), beta \(dddddddd\); give what/,
+  );
+  assert.throws(() => forget("alpha"), /alpha is this node: .*ovltun down --purge/);
+  assert.throws(() => forget(STATIC), /static peer of gamma is in no record/);
+  assert.throws(() => forget("e".repeat(64)), /No node is called/);
+  assert.deepEqual(forget("E".repeat(64), true).id, "e".repeat(64), "revoked beforehand, by its whole id");
+  assert.throws(() => forget("e".repeat(63), true), /No node is called/);
+  assert.throws(() => forgetReport(snapshot({ mesh: null }), "gamma", false), /has not joined a mesh yet/);
 });

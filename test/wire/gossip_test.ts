@@ -18,6 +18,14 @@ const BODIES: wire.GossipBody[] = [
   { kind: "push", ack: true, ...CARRIED },
   { kind: "push", ack: false, records: [], statements: [] },
   { kind: "sync", round: 3, hashes: HASHES, informed: true, ready: false },
+  {
+    kind: "push",
+    ack: false,
+    records: [],
+    statements: [],
+    directives: Array(4).fill(new Uint8Array(256).fill(5)),
+  },
+  { kind: "sync", round: 5, hashes: HASHES, informed: true, ready: true, directives: "0123456789abcdef" },
   { kind: "sync", round: 4, hashes: HASHES, informed: false, ready: true },
   {
     kind: "digest",
@@ -28,6 +36,7 @@ const BODIES: wire.GossipBody[] = [
     from: "00".repeat(8),
     to: "ff".repeat(8),
     entries: new Uint8Array(wire.DIGEST_ENTRIES_MAX * wire.DIGEST_ENTRY_LEN).fill(3),
+    directives: "fedcba9876543210",
   },
   { kind: "want", prefixes: Array.from({ length: wire.WANT_MAX }, () => "12".repeat(8)) },
   { kind: "claim-ack", incarnation: 4, epoch: 5 },

@@ -1,0 +1,88 @@
+/** `ovltun join`: `up` with what a token says. The token comes on stdin or from a file, never as an argument. */
+import { Buffer } from "node:buffer";
+import { readSync } from "node:fs";
+import process from "node:process";
+import type { Command } from "commander";
+import { ConfigError } from "../config/config_error.ts";
+import { type JoinToken, parseToken, TOKEN_MAX_LENGTH } from "../crypto/join_token.ts";
+import { readSecretText } from "../daemon/secret_files.ts";
+import { addSettings } from "./options.ts";
+import { tell } from "./output.ts";
+import { runUp } from "./run_up.ts";
+
+const STDIN = 0;
+const WAIT_MS = 20;
+const FILE_VARIABLE = "OVLTUN_JOIN_FILE";
+
+const EXAMPLES = `
+Examples:
+  ovltun token | ssh root@HOST ovltun join    on a member: let HOST join
+  ovltun join                                 paste the token when asked
+  ovltun join --join-file /root/token         a file that only root may read
+
+All flags of ovltun up are allowed as well. Once joined, the host knows the mesh:
+from then on ovltun up is enough.`;
+
+export function registerJoin(program: Command): void {
+  const command = program.command("join").description(
+    "join a mesh by the token of a member, on stdin, and run like up; needs root",
+  ).option("--join-file <FILE>", `read the token from this file (or ${FILE_VARIABLE})`);
+  addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
+    const file = (options["joinFile"] as string | undefined) ?? process.env[FILE_VARIABLE];
+    await runUp(options, file === undefined || file === "" ? tokenFromStdin() : tokenFromFile(file));
+  });
+}
+
+function tokenFromFile(path: string): JoinToken {
+  const text = readSecretText(path, "a token");
+  if (text === null) {
+    throw new ConfigError("join-file", `There is no file ${JSON.stringify(path)} with a token`);
+  }
+  return parsed(text);
+}
+
+/** Reads stdin to its end; what a person pastes, until it is a whole token. */
+function tokenFromStdin(): JoinToken {
+  const person = process.stdin.isTTY === true;
+  if (person) tell("Paste the token (ovltun token on a member prints it), then press Enter:");
+  let text = "";
+  const bytes = Buffer.alloc(TOKEN_MAX_LENGTH);
+  for (;;) {
+    const length = readSome(bytes);
+    text += bytes.toString("utf8", 0, length);
+    if (length === 0 || text.length > 2 * TOKEN_MAX_LENGTH) break;
+    if (person && isWhole(text)) break;
+  }
+  bytes.fill(0);
+  return parsed(text);
+}
+
+function readSome(bytes: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(STDIN, bytes, 0, bytes.length, null);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS); // nothing to read yet
+    }
+  }
+}
+
+function isWhole(text: string): boolean {
+  try {
+    parseToken(text, Date.now());
+    return true;
+  } catch {
+    return false; // said in full when the input ends
+  }
+}
+
+function parsed(text: string): JoinToken {
+  try {
+    return parseToken(text, Date.now());
+  } catch (error) {
+    throw new ConfigError("join-file", (error as Error).message);
+  }
+}

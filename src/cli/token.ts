@@ -1,0 +1,65 @@
+/**
+ * `ovltun token`: one string that lets another host join. The daemon tells its name and endpoints over its socket; the
+ * secret comes from the state directory, never from the API.
+ */
+import type { Command } from "commander";
+import { callApi } from "../api/client.ts";
+import type { Status } from "../api/schema.ts";
+import { encodeToken, type JoinToken, TOKEN_ENDPOINTS_MAX } from "../crypto/join_token.ts";
+import type { NetworkSecret } from "../crypto/network_secret.ts";
+import { readStoredSecret } from "../daemon/secret_files.ts";
+import { addSettings, parseDuration, placesOf, socketOf } from "./options.ts";
+import { print, tell } from "./output.ts";
+
+export function registerToken(program: Command): void {
+  const command = program.command("token")
+    .description("print a token: all that another host needs to join; it holds the secret")
+    .option(
+      "--expires <DURATION>",
+      "refused by ovltun join after this long, such as 30m, 24h (never)",
+      parseDuration,
+    );
+  addSettings(command, ["run-dir", "state-dir", "config"]).action(
+    async (options: Record<string, unknown>) => {
+      const status = await callApi(socketOf(options), "status", {});
+      const { stateDir } = placesOf(options);
+      const secret = status.node.security === "sealed" ? storedSecret(stateDir) : null;
+      const valid = options["expires"] as number | undefined;
+      const token = tokenOf(status, secret, valid === undefined ? null : Date.now() + valid);
+      print(encodeToken(token));
+      tell(adviceOf(token));
+    },
+  );
+}
+
+function storedSecret(stateDir: string): NetworkSecret {
+  const secret = readStoredSecret(stateDir);
+  if (secret !== null) return secret;
+  throw new Error(
+    `No secret in the state directory ${
+      JSON.stringify(stateDir)
+    } (give the daemon's own --state-dir, as root)`,
+  );
+}
+
+/** What a token of this node says. Throws a sentence when it cannot be joined at. */
+export function tokenOf(status: Status, secret: NetworkSecret | null, expiresAt: number | null): JoinToken {
+  const endpoints = status.node.underlay.slice(0, TOKEN_ENDPOINTS_MAX);
+  if (endpoints.length === 0) {
+    throw new Error(
+      "Others reach this node nowhere at the moment (see: ovltun status); there is nothing to join at",
+    );
+  }
+  if (status.network.cidr === null) {
+    throw new Error("This node has not joined a mesh itself yet (see: ovltun status)");
+  }
+  return { networkName: status.network.name, endpoints, secret, issuer: status.node.id, expiresAt };
+}
+
+function adviceOf(token: JoinToken): string {
+  const plain = token.secret === null;
+  const worth = plain
+    ? "The mesh is plain: this token holds no secret."
+    : "Whoever has this token can join and read the mesh: treat it as a password.";
+  return `${worth} On the other host, as root, give it to ovltun join${plain ? " --plain" : ""} on stdin.`;
+}

@@ -1,0 +1,46 @@
+/** What a token says, put together with what the flags say; whoever contradicts it is told by name. Pure. */
+import type { Config } from "./config.ts";
+import { ConfigError } from "./config_error.ts";
+import { describe, type GivenSettings } from "./settings.ts";
+
+/** What `ovltun join` learned from a token, all but the secret. */
+export interface JoinFacts {
+  readonly networkName: string;
+  /** Endpoints of the node that issued it. */
+  readonly endpoints: readonly string[];
+  /** Its id, 64 hexadecimal digits. */
+  readonly pinnedNode: string;
+  readonly sealed: boolean;
+}
+
+/** The configuration with the token's facts in it. Throws ConfigError where a flag contradicts them. */
+export function applyJoin(config: Config, join: JoinFacts, settings: GivenSettings): Config {
+  const name = settings.get("network-name");
+  if (name !== undefined && config.networkName !== join.networkName) {
+    throw new ConfigError(
+      "network-name",
+      `${describe(name)} contradicts the token, which is of the network "${join.networkName}"; leave it out`,
+    );
+  }
+  if (config.found) {
+    throw new ConfigError("found", "--found contradicts the token: a token is of a mesh that exists");
+  }
+  if (config.secretFile !== null || config.secretInEnvironment) {
+    const given = config.secretInEnvironment ? "OVLTUN_SECRET" : "--secret-file";
+    throw new ConfigError(
+      "secret-file",
+      `${given} beside a token: the token has the secret; leave ${given} out`,
+    );
+  }
+  if (config.plain && join.sealed) {
+    throw new ConfigError("plain", "--plain contradicts the token, which is of a sealed mesh; leave it out");
+  }
+  if (!config.plain && !join.sealed) {
+    throw new ConfigError(
+      "plain",
+      "The token is of a plain mesh, in which nothing is encrypted; add --plain, on a network you trust",
+    );
+  }
+  const peers = [...new Set([...join.endpoints, ...config.peers])];
+  return { ...config, networkName: join.networkName, peers, pinnedNode: join.pinnedNode };
+}

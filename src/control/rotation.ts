@@ -1,0 +1,118 @@
+// Which network secrets count, and which one this node seals with, while the mesh goes from one to the next
+// (docs/security.md, Changing the secret). Decides and holds no key: a generation is known by its key id, and whoever has
+// the keys asks here. A new generation is accepted as soon as it is known, used when everybody alive has it, and the
+// older ones are dropped some time later; so at no moment does a member seal with what another cannot open.
+//
+//   known ──(all alive have it, or somebody uses it, or time is up)──▶ used ──(a newer one is used)──▶ kept ──▶ dropped
+//
+// Two members may begin at once. Generations are totally ordered, so all end with the same one.
+
+/** For so long it is waited for members that have not acknowledged. */
+export const SWITCH_MS = 10 * 60_000;
+/** For so long after the switch those who were away are still let in by the older secret. */
+export const KEEP_MS = 24 * 3_600_000;
+const GENERATIONS_MAX = 4;
+
+/** One secret of the mesh. */
+export interface Generation {
+  /** Of its keys (crypto/network_keys.ts). */
+  readonly keyId: number;
+  /** One more than the greatest that its maker knew; 0 = the founder's. */
+  readonly seq: number;
+  /** Node id of its maker. */
+  readonly issuer: string;
+  /** The older ones are dropped with the switch: the old secret is in wrong hands. */
+  readonly dropOld: boolean;
+}
+
+interface Held {
+  readonly generation: Generation;
+  readonly knownSince: number;
+  /** When it is dropped; null while no newer one is used. */
+  dropAt: number | null;
+}
+
+/** Negative when `a` is older. Total: two makers at one moment are told apart by their ids. */
+export function compareGenerations(a: Generation, b: Generation): number {
+  if (a.seq !== b.seq) return a.seq - b.seq;
+  if (a.issuer !== b.issuer) return a.issuer < b.issuer ? -1 : 1;
+  return a.keyId - b.keyId;
+}
+
+export class Rotation {
+  // Oldest first. BOUNDED: ≤ GENERATIONS_MAX, the oldest that is not used goes
+  #held: Held[];
+  #used: Generation;
+
+  constructor(first: Generation, now: number) {
+    this.#used = first;
+    this.#held = [{ generation: first, knownSince: now, dropAt: null }];
+  }
+
+  /** The one to seal with. */
+  get used(): Generation {
+    return this.#used;
+  }
+
+  /** A rotation is under way: another must not be begun here. */
+  get underWay(): boolean {
+    return this.newest !== this.#used;
+  }
+
+  get newest(): Generation {
+    return this.#held.at(-1)!.generation;
+  }
+
+  /** Key ids to open with, the used one first. */
+  accepted(now: number): number[] {
+    const others = this.#held.filter((h) => h.generation !== this.#used && !isOver(h, now));
+    return [this.#used.keyId, ...others.reverse().map((h) => h.generation.keyId)];
+  }
+
+  /** A secret became known. False when it changes nothing: known already, older than what is used, or a taken key id. */
+  learn(generation: Generation, now: number): boolean {
+    const known = this.#held.some((h) => h.generation.keyId === generation.keyId);
+    if (known || compareGenerations(generation, this.#used) < 0) return false;
+    this.#held.push({ generation, knownSince: now, dropAt: null });
+    this.#held.sort((a, b) => compareGenerations(a.generation, b.generation));
+    if (this.#held.length > GENERATIONS_MAX) {
+      this.#held.splice(this.#held.findIndex((h) => h.generation !== this.#used), 1);
+    }
+    return true;
+  }
+
+  /** Something authenticated came under this key: whoever sent it knows that all have it. True when we follow. */
+  onUse(keyId: number, now: number): boolean {
+    const held = this.#held.find((h) => h.generation.keyId === keyId);
+    if (held === undefined || compareGenerations(held.generation, this.#used) <= 0) return false;
+    this.#switch(held.generation, now);
+    return true;
+  }
+
+  /**
+   * What time brings: the switch to the newest, and the end of the old. `haveNewest`: every member known alive has
+   * acknowledged the newest. Gives the key ids that are to be wiped.
+   */
+  tick(haveNewest: boolean, now: number): number[] {
+    const newest = this.#held.at(-1)!;
+    if (newest.generation !== this.#used && (haveNewest || now - newest.knownSince >= SWITCH_MS)) {
+      this.#switch(newest.generation, now);
+    }
+    const over = this.#held.filter((h) => h.generation !== this.#used && isOver(h, now));
+    this.#held = this.#held.filter((h) => !over.includes(h));
+    return over.map((h) => h.generation.keyId);
+  }
+
+  #switch(to: Generation, now: number): void {
+    this.#used = to;
+    for (const held of this.#held) {
+      if (compareGenerations(held.generation, to) >= 0) continue;
+      const dropAt = to.dropOld ? now : now + KEEP_MS;
+      held.dropAt = held.dropAt === null ? dropAt : Math.min(held.dropAt, dropAt);
+    }
+  }
+}
+
+function isOver({ dropAt }: Held, now: number): boolean {
+  return dropAt !== null && now >= dropAt;
+}

@@ -1,0 +1,155 @@
+// A token: everything a host needs to join, as one text that begins with "ovt1" (text_code.ts; the 1 is the version).
+// It holds the network secret, so it is as good as the secret itself, and is treated as one. The time after which it is
+// refused guards against old copies of it that turn up, not against whoever reads the secret in it.
+//
+//   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | length 1, name | count 1, endpoints |
+//
+// flags: 1 = sealed. expires: Unix minutes, 0 = never. An endpoint is its family (4 or 6), the address and the port.
+// What follows the endpoints is of later versions and ignored.
+
+import { formatEndpoint, isIpv4, parseEndpoint } from "../wire/address.ts";
+import { fromHex, putU16, putU32, toHex, u16, u32 } from "../wire/bytes.ts";
+import { ID_LEN } from "./identity.ts";
+import { NetworkSecret, SECRET_LEN, SECRET_PREFIX } from "./network_secret.ts";
+import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
+
+export const TOKEN_PREFIX = "ovt1";
+export const TOKEN_ENDPOINTS_MAX = 8;
+/** Longer texts are no tokens: 2 × what the longest takes. */
+export const TOKEN_MAX_LENGTH = 4096;
+const NAME_MAX = 64;
+const SEALED = 1;
+const MINUTE_MS = 60_000;
+const IPV4_AT = 12;
+
+export interface JoinToken {
+  readonly networkName: string;
+  /** "192.168.1.10:8473", literal addresses; at least one. */
+  readonly endpoints: readonly string[];
+  /** Null: of a plain mesh. */
+  readonly secret: NetworkSecret | null;
+  /** Id of the node that issued it, hexadecimal. */
+  readonly issuer: string;
+  /** Unix time in ms after which it is refused; null: never. */
+  readonly expiresAt: number | null;
+}
+
+/** The text of a token. RangeError when a name is too long, an endpoint is none or there are none or too many. */
+export function encodeToken(token: JoinToken): string {
+  const name = new TextEncoder().encode(token.networkName);
+  const count = token.endpoints.length;
+  if (name.length > NAME_MAX || count === 0 || count > TOKEN_ENDPOINTS_MAX) {
+    throw new RangeError(
+      `A token has a name of at most ${NAME_MAX} bytes and 1 to ${TOKEN_ENDPOINTS_MAX} endpoints`,
+    );
+  }
+  const b = new Uint8Array(5 + ID_LEN + SECRET_LEN + 2 + name.length + 19 * count);
+  b[0] = token.secret === null ? 0 : SEALED;
+  putU32(b, 1, token.expiresAt === null ? 0 : Math.ceil(token.expiresAt / MINUTE_MS));
+  b.set(fromHex(token.issuer)!, 5);
+  let at = 5 + ID_LEN;
+  if (token.secret !== null) {
+    const root = token.secret.bytes();
+    b.set(root, at);
+    root.fill(0);
+    at += SECRET_LEN;
+  }
+  b[at++] = name.length;
+  b.set(name, at);
+  at += name.length;
+  b[at++] = count;
+  for (const endpoint of token.endpoints) at = putEndpoint(b, at, endpoint);
+  const text = encodeText(TOKEN_PREFIX, b.subarray(0, at));
+  b.fill(0);
+  return text;
+}
+
+/**
+ * The token in a text, however it was broken into lines. `wall` is the present Unix time, ms. Throws Error with a
+ * sentence that says what is wrong and never what was given.
+ */
+export function parseToken(text: string, wall: number): JoinToken {
+  if (text.trim() === "") {
+    throw new Error("No token was given (ovltun token on a member of the mesh prints one)");
+  }
+  if (hasPrefix(SECRET_PREFIX, text)) {
+    throw new Error("This is a secret, not a token: give it to ovltun up by --secret-file, with --peers");
+  }
+  if (!hasPrefix(TOKEN_PREFIX, text)) {
+    if (/^\s*ovt[2-9]/i.test(text)) {
+      throw new Error("The token is of a later version of ovltun: update this host");
+    }
+    throw new Error(`This is no token: one begins with ${TOKEN_PREFIX} (ovltun token on a member prints it)`);
+  }
+  const bytes = text.length > TOKEN_MAX_LENGTH ? "damaged" : decodeText(TOKEN_PREFIX, text);
+  const token = typeof bytes === "string" ? null : decode(bytes);
+  if (typeof bytes !== "string") bytes.fill(0);
+  if (token === null) {
+    throw new Error(
+      "The token is not complete or was changed on its way (its checksum is wrong); copy it again",
+    );
+  }
+  if (token.expiresAt !== null && wall > token.expiresAt) {
+    const since = new Date(token.expiresAt).toISOString().slice(0, 16).replace("T", " ");
+    throw new Error(
+      `The token expired at ${since} UTC by this host's clock; ask for a new one (ovltun token)`,
+    );
+  }
+  return token;
+}
+
+function decode(b: Uint8Array): JoinToken | null {
+  const sealed = (b[0]! & SEALED) !== 0;
+  const secretAt = 5 + ID_LEN;
+  let at = secretAt + (sealed ? SECRET_LEN : 0);
+  if (b.length < at + 2) return null;
+  const nameEnd = at + 1 + b[at]!;
+  if (nameEnd >= b.length) return null;
+  const networkName = new TextDecoder().decode(b.subarray(at + 1, nameEnd));
+  if (!/^[\x21-\x7e]{1,64}$/.test(networkName)) return null;
+  const count = b[nameEnd]!;
+  if (count === 0 || count > TOKEN_ENDPOINTS_MAX) return null;
+  const endpoints: string[] = [];
+  at = nameEnd + 1;
+  for (let i = 0; i < count; i++) {
+    const size = endpointSize(b[at]);
+    if (size === 0 || at + size > b.length) return null;
+    const endpoint = endpointAt(b, at, size);
+    if (endpoint === null) return null;
+    endpoints.push(endpoint);
+    at += size;
+  }
+  const minutes = u32(b, 1);
+  return {
+    networkName,
+    endpoints,
+    secret: sealed ? NetworkSecret.of(b.subarray(secretAt, secretAt + SECRET_LEN)) : null,
+    issuer: toHex(b.subarray(5, secretAt)),
+    expiresAt: minutes === 0 ? null : minutes * MINUTE_MS,
+  };
+}
+
+function putEndpoint(b: Uint8Array, at: number, text: string): number {
+  const endpoint = parseEndpoint(text);
+  if (endpoint === null) throw new RangeError(`"${text}" is no endpoint with a literal address`);
+  const v4 = isIpv4(endpoint.address);
+  b[at] = v4 ? 4 : 6;
+  const bytes = v4 ? endpoint.address.subarray(IPV4_AT) : endpoint.address;
+  b.set(bytes, at + 1);
+  putU16(b, at + 1 + bytes.length, endpoint.port);
+  return at + 3 + bytes.length;
+}
+
+/** Bytes of an endpoint with its family, 0 when there is no such family. */
+function endpointSize(family: number | undefined): number {
+  return family === 4 ? 7 : family === 6 ? 19 : 0;
+}
+
+function endpointAt(b: Uint8Array, at: number, size: number): string | null {
+  const bytes = b.subarray(at + 1, at + size - 2);
+  const address = new Uint8Array(16);
+  if (bytes.length === 4) address.set([0xff, 0xff], 10);
+  address.set(bytes, 16 - bytes.length);
+  const port = u16(b, at + size - 2);
+  return port === 0 ? null : formatEndpoint({ address, port });
+}

@@ -1,0 +1,133 @@
+// The network secret: who knows it may join the mesh. It is 32 random bytes, as a text that begins with "ovs1"
+// (text_code.ts), or a passphrase that scrypt (RFC 7914) turns into 32 bytes. Those 32 bytes are the root, from which
+// HKDF-SHA256 (RFC 5869) makes the keys of network_keys.ts; a passphrase itself is neither kept nor passed on.
+// The root lives in a private field, so that no log, no JSON and no inspection of an object shows it.
+
+import { hkdfSync, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
+import type { NetworkKeys } from "./network_keys.ts";
+import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
+
+export const SECRET_PREFIX = "ovs1";
+export const SECRET_LEN = 32;
+/** scrypt's cost: 128 × N × r = 32 MiB, three times over. */
+export const SCRYPT = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 } as const;
+export const PASSPHRASE_MIN = 16;
+/** "aaaaaaaaaaaaaaaa" is long, and no passphrase. */
+const DIFFERENT_MIN = 8;
+const PASSPHRASE_MAX = 1024;
+const TOKEN_PREFIX = "ovt1";
+const HIDDEN = "[network secret]";
+
+export class NetworkSecret {
+  readonly #root: Uint8Array;
+
+  private constructor(root: Uint8Array) {
+    this.#root = root;
+  }
+
+  /** A new one from the operating system's randomness. */
+  static create(): NetworkSecret {
+    return new NetworkSecret(new Uint8Array(randomBytes(SECRET_LEN)));
+  }
+
+  /** The secret of 32 bytes, which are copied; TypeError when it is another number. */
+  static of(root: Uint8Array): NetworkSecret {
+    if (root.length !== SECRET_LEN) throw new TypeError(`A network secret has ${SECRET_LEN} bytes`);
+    return new NetworkSecret(new Uint8Array(root)); // slice() of a Buffer would share its memory
+  }
+
+  /**
+   * What a user gave: the text of a secret, or a passphrase (0.3 s of scrypt). A line end after it is no part of it.
+   * Throws Error with a sentence that tells what is wrong and never what was given.
+   */
+  static parse(text: string, networkName: string): NetworkSecret {
+    if (hasPrefix(TOKEN_PREFIX, text)) {
+      throw new Error("This is a token, not a secret: give it to ovltun join");
+    }
+    if (!hasPrefix(SECRET_PREFIX, text)) return NetworkSecret.#stretch(text.trim(), networkName);
+    const root = decodeText(SECRET_PREFIX, text);
+    if (typeof root === "string" || root.length !== SECRET_LEN) {
+      throw new Error("The secret is not complete or mistyped (its checksum is wrong); copy it again");
+    }
+    return new NetworkSecret(root);
+  }
+
+  static #stretch(passphrase: string, networkName: string): NetworkSecret {
+    const advice = "make a secret with ovltun secret new, or take six random words";
+    if (passphrase === "") throw new Error(`The secret is empty; ${advice}`);
+    // Decomposed on one keyboard, composed on another: the same words.
+    const words = passphrase.normalize("NFC");
+    const length = [...words].length;
+    if (length < PASSPHRASE_MIN) {
+      throw new Error(
+        `The passphrase is too short: anybody who records one handshake can try millions; ` +
+          `${PASSPHRASE_MIN} characters are the least: ${advice}`,
+      );
+    }
+    if (new Set(words).size < DIFFERENT_MIN) {
+      throw new Error(`The passphrase repeats too few different characters; ${advice}`);
+    }
+    if (length > PASSPHRASE_MAX || /\p{Cc}/u.test(words)) {
+      throw new Error("The secret has more than one line, or is no text; give one line");
+    }
+    const bytes = new TextEncoder().encode(words);
+    const root = scryptSync(bytes, saltOf(networkName), SECRET_LEN, SCRYPT);
+    bytes.fill(0);
+    const secret = NetworkSecret.of(root);
+    root.fill(0);
+    return secret;
+  }
+
+  /** The text of it, to keep or to hand to people. */
+  text(): string {
+    return encodeText(SECRET_PREFIX, this.#root);
+  }
+
+  /** A copy of the 32 bytes, for a token; the caller wipes it. */
+  bytes(): Uint8Array {
+    return this.#root.slice();
+  }
+
+  /** The keys of the network of this name. Two networks never share one, whatever their secrets are. */
+  keys(networkName: string): NetworkKeys {
+    const keyId = this.#derive(networkName, "key id", 2);
+    return {
+      networkId: this.#derive(networkName, "network id", 16),
+      psk: this.#derive(networkName, "psk", 32),
+      macKey: this.#derive(networkName, "mac key", 32),
+      gossipKey: this.#derive(networkName, "gossip key", 32),
+      keyId: (keyId[0]! << 8) | keyId[1]!,
+    };
+  }
+
+  #derive(networkName: string, purpose: string, length: number): Uint8Array {
+    return new Uint8Array(hkdfSync("sha256", this.#root, saltOf(networkName), `ovltun ${purpose}`, length));
+  }
+
+  /** Whether both are one secret; takes the same time whatever they hold. */
+  equals(other: NetworkSecret): boolean {
+    return timingSafeEqual(this.#root, other.#root);
+  }
+
+  /** Zeroes it; of no use afterwards. */
+  wipe(): void {
+    this.#root.fill(0);
+  }
+
+  toString(): string {
+    return HIDDEN;
+  }
+
+  toJSON(): string {
+    return HIDDEN;
+  }
+}
+
+/** Zeroes keys that are of no use any more. */
+export function wipeKeys(keys: NetworkKeys): void {
+  for (const key of [keys.psk, keys.macKey, keys.gossipKey]) key.fill(0);
+}
+
+function saltOf(networkName: string): string {
+  return `ovltun ${networkName}`;
+}

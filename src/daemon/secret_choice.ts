@@ -1,0 +1,92 @@
+/**
+ * Which secret this run goes by: the one that was given, the one of the state directory, or for a founder a new one;
+ * or none, in a plain mesh. Decided before anything is said to anybody. Pure but for the randomness of a new secret.
+ */
+import { ConfigError } from "../config/config_error.ts";
+import { NetworkSecret } from "../crypto/network_secret.ts";
+import type { GivenSecret } from "./secret_files.ts";
+
+export interface SecretFacts {
+  /** `--plain` */
+  readonly plain: boolean;
+  readonly given: GivenSecret | null;
+  /** What the state directory keeps. */
+  readonly stored: NetworkSecret | null;
+  /** Security of the mesh that the state directory belongs to; null when it belongs to none yet. */
+  readonly storedMesh: "plain" | "sealed" | null;
+  /** No peers were given, or `--found`. */
+  readonly founds: boolean;
+  readonly stateDir: string;
+}
+
+export type SecretChoice =
+  | { readonly security: "plain" }
+  | {
+    readonly security: "sealed";
+    readonly secret: NetworkSecret;
+    /** The state directory does not have it yet. */
+    readonly keep: boolean;
+    /** This run founds: others need a token to join. */
+    readonly founded: boolean;
+  };
+
+/** Throws ConfigError when there is no secret to go by, or two. */
+export function chooseSecret(facts: SecretFacts): SecretChoice {
+  const { stateDir, stored, given, storedMesh } = facts;
+  const purge = `ovltun down --purge --state-dir ${stateDir}`;
+  if (facts.plain) {
+    if (storedMesh === "sealed") {
+      throw new ConfigError(
+        "plain",
+        `--plain contradicts the mesh of the state directory ${JSON.stringify(stateDir)}, which is sealed; ` +
+          `leave --plain out, or leave that mesh first: ${purge}`,
+      );
+    }
+    return { security: "plain" };
+  }
+  if (storedMesh === "plain") {
+    throw new ConfigError(
+      "plain",
+      `The mesh of the state directory ${JSON.stringify(stateDir)} is plain, and --plain was not given; ` +
+        `add --plain, or leave that mesh first: ${purge}`,
+    );
+  }
+  if (storedMesh === "sealed") return memberSecret(facts, purge);
+  const secret = given?.secret ?? stored ?? (facts.founds ? NetworkSecret.create() : null);
+  if (secret === null) {
+    throw new ConfigError(
+      "secret-file",
+      "Joining a sealed mesh needs its secret: run ovltun token on a member and give the token to ovltun join here, " +
+        "or give --secret-file or OVLTUN_SECRET; when that mesh is plain, add --plain",
+    );
+  }
+  return {
+    security: "sealed",
+    secret,
+    keep: stored === null || !stored.equals(secret),
+    founded: facts.founds,
+  };
+}
+
+function memberSecret({ stored, given, stateDir }: SecretFacts, purge: string): SecretChoice {
+  if (stored !== null && given !== null && !stored.equals(given.secret)) {
+    throw new ConfigError(
+      "secret-file",
+      `The secret of ${given.from} is not that of the mesh of the state directory ${
+        JSON.stringify(stateDir)
+      }; ` +
+        `leave it out (was the secret rotated since?), or leave that mesh first: ${purge}`,
+    );
+  }
+  const secret = stored ?? given?.secret;
+  if (secret === undefined) {
+    throw new ConfigError(
+      "secret-file",
+      `The state directory ${
+        JSON.stringify(stateDir)
+      } has lost its secret; give it once by --secret-file or ` +
+        "OVLTUN_SECRET, or take a token: ovltun token on a member, ovltun join here",
+    );
+  }
+  return { security: "sealed", secret, keep: stored === null, founded: false };
+}

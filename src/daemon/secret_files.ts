@@ -1,0 +1,91 @@
+/**
+ * Secrets on disk: the one that a user names, and the one that the state directory keeps. A file that others may read
+ * is refused, with the command that helps. Nothing that was read is ever part of a message.
+ */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { NetworkSecret } from "../crypto/network_secret.ts";
+import { SECRET_FILE, writeTextFile } from "./state_files.ts";
+
+/** More is no secret and no token. */
+const READ_MAX = 8192;
+
+/** A secret, and where it came from in a user's words: `--secret-file "/etc/x"`, "OVLTUN_SECRET", "the token". */
+export interface GivenSecret {
+  readonly secret: NetworkSecret;
+  readonly from: string;
+}
+
+/** The text of a file that only its owner may read; null when there is none. `what` says what the file holds. */
+export function readSecretText(path: string, what: string): string | null {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code === "ENOENT") return null;
+    const hint = code === "EACCES" ? " (run as root)" : "";
+    throw new Error(`Cannot read ${JSON.stringify(path)}: ${code ?? String(cause)}${hint}`, { cause });
+  }
+  const bytes = Buffer.alloc(READ_MAX + 1);
+  try {
+    const found = fstatSync(fd);
+    if (found.isDirectory()) {
+      throw new Error(`${JSON.stringify(path)} is a directory, not a file with ${what}`);
+    }
+    // A pipe, as of <(command), has no mode of interest.
+    if (found.isFile() && (found.mode & 0o077) !== 0) {
+      const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
+      throw new Error(
+        `${JSON.stringify(path)} holds ${what} and others may read it (mode ${mode}); run: chmod 600 ${path}`,
+      );
+    }
+    let length = 0;
+    for (let n = -1; n !== 0 && length < bytes.length; length += n) {
+      n = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    if (length > READ_MAX) throw new Error(`${JSON.stringify(path)} is too long to be ${what}`);
+    return bytes.toString("utf8", 0, length);
+  } finally {
+    bytes.fill(0);
+    closeSync(fd);
+  }
+}
+
+/** The secret that a user gave by `--secret-file`. Throws a sentence. */
+export function readSecretFile(path: string, networkName: string): GivenSecret {
+  const from = `--secret-file ${JSON.stringify(path)}`;
+  const text = readSecretText(path, "the network secret");
+  if (text === null) {
+    throw new Error(`Cannot read ${from}: there is no such file (make one with ovltun secret new)`);
+  }
+  try {
+    return { secret: NetworkSecret.parse(text, networkName), from };
+  } catch (cause) {
+    throw new Error(`${from}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The secret that a state directory keeps, or null. Throws a sentence. */
+export function readStoredSecret(stateDir: string): NetworkSecret | null {
+  const path = join(stateDir, SECRET_FILE);
+  const text = readSecretText(path, "the network secret");
+  if (text === null) return null;
+  try {
+    return NetworkSecret.parse(text, "");
+  } catch (cause) {
+    throw new Error(
+      `Cannot use ${JSON.stringify(path)}: ${
+        (cause as Error).message
+      } (restore it from a backup, or remove it and ` +
+        "give the secret by --secret-file)",
+      { cause },
+    );
+  }
+}
+
+/** Keeps a secret in a state directory: atomic, synced, for its owner only. */
+export function writeStoredSecret(stateDir: string, secret: NetworkSecret): void {
+  writeTextFile(join(stateDir, SECRET_FILE), `${secret.text()}\n`, 0o600, false);
+}

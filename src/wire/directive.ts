@@ -1,0 +1,83 @@
+// A directive: what one member decided about another, for all to obey. It is signed by whoever issued it and passed on
+// as it came, like a record (control/record.ts), in the key `D` of pushes (gossip.ts).
+//
+//   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
+//
+// Keys: `i` issuer, `w` network id, `q` number, `k` kind, `t` target, `n` incarnation, `r` revoked. Kinds are append-only
+// (0 = fence); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
+// control/directives.ts.
+
+import { Packr } from "msgpackr/pack";
+import { Unpackr } from "msgpackr/unpack";
+import { fromHex, toHex } from "./bytes.ts";
+
+export const DIRECTIVE_MAX_LEN = 256;
+const SIGNATURE_LEN = 64;
+const VERSION_LIMIT = 2 ** 48;
+const KINDS = ["fence"] as const;
+
+/** What a directive says; ids are hexadecimal. */
+export interface DirectiveContent {
+  /** Node id of whoever issued it. */
+  readonly issuer: string;
+  /** A directive of one network means nothing in another; 32 digits. */
+  readonly networkId: string;
+  /** One more than the greatest that the issuer knew of. */
+  readonly seq: number;
+  readonly kind: typeof KINDS[number];
+  /** Node id. */
+  readonly target: string;
+  /** What the target claimed in this incarnation, or in an earlier one, is void. */
+  readonly incarnation: number;
+  /** Its key is refused from now on, in every incarnation. */
+  readonly revoke: boolean;
+}
+
+export interface Directive extends DirectiveContent {
+  /** The bytes as signed, signature included. Never changed. */
+  readonly raw: Uint8Array;
+}
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+
+/** The bytes to sign. */
+export function encodeDirective(content: DirectiveContent): Uint8Array {
+  const { issuer, networkId, seq, kind, target, incarnation, revoke } = content;
+  return new Uint8Array(packr.pack({
+    i: fromHex(issuer),
+    w: fromHex(networkId),
+    q: seq,
+    k: KINDS.indexOf(kind),
+    t: fromHex(target),
+    n: incarnation,
+    r: revoke,
+  }));
+}
+
+/** A directive's fields, its signature unchecked; null when it is malformed or of a later kind. Never throws. */
+export function decodeDirective(raw: Uint8Array): Directive | null {
+  if (raw.length <= SIGNATURE_LEN || raw.length > DIRECTIVE_MAX_LEN) return null;
+  let map: unknown;
+  try {
+    map = unpackr.unpack(raw.slice(0, raw.length - SIGNATURE_LEN));
+  } catch {
+    return null;
+  }
+  if (typeof map !== "object" || map === null) return null;
+  const f = map as Record<string, unknown>;
+  const issuer = hexOf(f["i"], 32), networkId = hexOf(f["w"], 16), target = hexOf(f["t"], 32);
+  const seq = f["q"], incarnation = f["n"], revoke = f["r"];
+  const kind = typeof f["k"] === "number" ? KINDS[f["k"]] : undefined;
+  if (issuer === null || networkId === null || target === null || kind === undefined) return null;
+  if (!isNumber(seq) || !isNumber(incarnation) || typeof revoke !== "boolean") return null;
+  return { issuer, networkId, seq, kind, target, incarnation, revoke, raw: raw.slice() };
+}
+
+function hexOf(value: unknown, length: number): string | null {
+  return value instanceof Uint8Array && value.length === length ? toHex(value) : null;
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < VERSION_LIMIT;
+}

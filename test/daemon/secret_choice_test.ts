@@ -1,0 +1,87 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { ConfigError } from "../../src/config/config_error.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
+import { chooseSecret, type SecretFacts } from "../../src/daemon/secret_choice.ts";
+import { joinAdvice } from "../../src/daemon/join_advice.ts";
+
+const A = NetworkSecret.create();
+const B = NetworkSecret.create();
+const FACTS: SecretFacts = {
+  plain: false,
+  given: null,
+  stored: null,
+  storedMesh: null,
+  founds: true,
+  stateDir: "/state",
+};
+const given = (secret: NetworkSecret) => ({ secret, from: '--secret-file "f"' });
+
+function chosen(change: Partial<SecretFacts>) {
+  const choice = chooseSecret({ ...FACTS, ...change });
+  assert.equal(choice.security, "sealed");
+  return choice as Exclude<typeof choice, { security: "plain" }>;
+}
+
+function refused(change: Partial<SecretFacts>, message: RegExp): void {
+  assert.throws(() => chooseSecret({ ...FACTS, ...change }), (error: Error) => {
+    assert.ok(error instanceof ConfigError);
+    assert.equal(error.exitCode, 2);
+    assert.match(error.message, message);
+    return ![A.text(), B.text()].some((text) => error.message.includes(text));
+  });
+}
+
+test("A founder makes a secret, a new one each time, and keeps it", () => {
+  const [one, two] = [chosen({}), chosen({})];
+  assert.deepEqual([one.keep, one.founded], [true, true]);
+  assert.ok(!one.secret.equals(two.secret));
+});
+
+test("A founder takes the secret it was given, and one that a broken first start left", () => {
+  assert.equal(chosen({ given: given(A) }).secret, A);
+  const again = chosen({ stored: A });
+  assert.deepEqual([again.secret, again.keep, again.founded], [A, false, true]);
+  const other = chosen({ stored: A, given: given(B) });
+  assert.deepEqual([other.secret, other.keep], [B, true]);
+});
+
+test("A joiner without a secret is told at once what to do", () => {
+  refused(
+    { founds: false },
+    /ovltun token on a member.*ovltun join.*--secret-file or OVLTUN_SECRET.*add --plain/,
+  );
+  const joiner = chosen({ founds: false, given: given(A) });
+  assert.deepEqual([joiner.secret, joiner.keep, joiner.founded], [A, true, false]);
+});
+
+test("A member uses the secret of its state directory, and refuses another by name", () => {
+  const member = { storedMesh: "sealed", stored: A } as const;
+  assert.deepEqual(chosen(member), { security: "sealed", secret: A, keep: false, founded: false });
+  assert.equal(chosen({ ...member, founds: false }).secret, A);
+  assert.equal(chosen({ ...member, given: given(NetworkSecret.of(A.bytes())) }).secret, A);
+  refused(
+    { ...member, given: given(B) },
+    /--secret-file "f" is not that of the mesh of the state directory "\/state"/,
+  );
+  const lost = chosen({ storedMesh: "sealed", given: given(A) });
+  assert.deepEqual([lost.secret, lost.keep], [A, true]);
+  refused({ storedMesh: "sealed" }, /has lost its secret.*--secret-file/);
+});
+
+test("Plain and sealed are never mixed up", () => {
+  assert.deepEqual(chooseSecret({ ...FACTS, plain: true }), { security: "plain" });
+  assert.deepEqual(chooseSecret({ ...FACTS, plain: true, storedMesh: "plain" }), { security: "plain" });
+  refused(
+    { plain: true, storedMesh: "sealed", stored: A },
+    /--plain contradicts.*sealed.*ovltun down --purge/,
+  );
+  refused({ storedMesh: "plain" }, /is plain, and --plain was not given; add --plain/);
+  refused({ storedMesh: "plain", given: given(A) }, /is plain/);
+});
+
+test("joinAdvice() is a command that works as it stands", () => {
+  const at = (runDir: string, stateDir: string) => joinAdvice({ runDir, stateDir });
+  assert.match(at("/run/ovltun", "/var/lib/ovltun"), /: ovltun token \| ssh root@HOST ovltun join$/);
+  assert.match(at("/tmp/it's", "/b"), /ovltun token --run-dir '\/tmp\/it'\\''s' --state-dir \/b \| ssh/);
+});

@@ -1,0 +1,233 @@
+// `ovltun forget` in simulated networks: told once, known everywhere; the subnet is free; a node that returns joins anew;
+// a revoked key stays outside, whatever it says and however often it restarts.
+
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { signDirective } from "../../src/control/directives.ts";
+import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
+import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+
+const LONG = { timeout: 120_000 };
+
+function subnetOf(world: World, node: SimNode): string | null {
+  return world.view(node).own.subnet;
+}
+
+function forget(world: World, by: SimNode, target: SimNode, revoke = false): void {
+  world.event(by, { kind: "forget", target: target.identity.id, revoke });
+}
+
+/** Whether a node knows of another as a member or a holder of a lease. */
+function knows(world: World, node: SimNode, other: SimNode): boolean {
+  const { peers, leases } = world.view(node);
+  return peers.some((p) => p.id === other.identity.id) || leases.some((l) => l.nodeId === other.identity.id);
+}
+
+function meshOf(seed: number, names: readonly string[], loss = 0): World {
+  const world = new World(seed, { loss });
+  for (const name of names) world.add(name, name === names[0] ? [] : [names[0]!]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 15_000), whyNotOneMesh(world) ?? "");
+  world.run(3000);
+  return world;
+}
+
+test("A dead node that one member forgets is known to nobody, and its subnet is free", LONG, () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = meshOf(seed, ["a", "b", "c", "d", "e"], seed % 2 === 0 ? 0.2 : 0);
+    const gone = world.node("e");
+    const subnet = subnetOf(world, gone)!;
+    world.stop(gone);
+    world.run(12_000);
+    assert.ok(knows(world, world.node("d"), gone), "the dead keep their lease");
+    forget(world, world.node("b"), gone);
+    const told = () => world.running.every((n) => !knows(world, n, gone));
+    assert.ok(world.runUntil(told, 4000), `seed ${seed}`);
+    const lines = world.node("c").logs.filter((l) => l.message === `e was forgotten by b; ${subnet} is free`);
+    assert.equal(lines.length, 1);
+    const heir = world.add("heir", ["c"], { subnetWish: subnet });
+    world.start(heir);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    assert.equal(subnetOf(world, heir), subnet);
+  }
+});
+
+test("Forgetting again, and by two at once, changes nothing more", () => {
+  const world = meshOf(1, ["a", "b", "c"]);
+  const gone = world.node("c");
+  world.stop(gone);
+  world.run(12_000);
+  forget(world, world.node("a"), gone);
+  forget(world, world.node("b"), gone);
+  world.run(5000);
+  const persists = world.nodes.map((n) => n.persists);
+  const logs = world.nodes.map((n) => n.logs.length);
+  forget(world, world.node("a"), gone);
+  world.run(5000);
+  assert.deepEqual(world.nodes.map((n) => n.logs.length), logs);
+  assert.deepEqual(world.nodes.map((n) => n.persists), persists);
+  assert.deepEqual(
+    JSON.parse(world.node("a").disk!).directives,
+    JSON.parse(world.node("b").disk!).directives,
+    "both went by the same in the end",
+  );
+});
+
+test("A forgotten node that returns joins anew, and the heir of its subnet is not disturbed", LONG, () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = meshOf(seed, ["a", "b", "c"], seed % 2 === 0 ? 0.1 : 0);
+    const back = world.node("c");
+    const subnet = subnetOf(world, back)!;
+    world.stop(back);
+    world.run(12_000);
+    forget(world, world.node("a"), back);
+    world.run(3000);
+    const heir = world.add("heir", ["a"], { subnetWish: subnet });
+    world.start(heir);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    assert.equal(subnetOf(world, heir), subnet);
+    const settled = heir.leases.length;
+    const before = JSON.parse(back.disk!);
+    world.start(back);
+    assert.ok(world.runUntil(() => oneMesh(world), 15_000), `seed ${seed}: ${whyNotOneMesh(world)}`);
+    assert.equal(subnetOf(world, heir), subnet);
+    assert.equal(heir.leases.length, settled, `seed ${seed}: the heir keeps it throughout`);
+    assert.ok(
+      back.logs.some((l) => l.message.startsWith(`Lost ${subnet}: a made the mesh forget this node`)),
+    );
+    world.run(2000);
+    assert.ok(JSON.parse(back.disk!).incarnation > before.incarnation + 1);
+    // From now on it is a member like any other: a restart keeps its new subnet.
+    const fresh = subnetOf(world, back);
+    world.stop(back);
+    world.run(2000);
+    world.start(back);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    assert.equal(subnetOf(world, back), fresh);
+  }
+});
+
+test("A living node that is forgotten claims anew within seconds", () => {
+  const world = meshOf(3, ["a", "b", "c"]);
+  const subnet = subnetOf(world, world.node("c"));
+  forget(world, world.node("a"), world.node("c"));
+  assert.ok(world.runUntil(() => subnetOf(world, world.node("c")) !== subnet && oneMesh(world), 6000));
+  assert.equal(world.node("c").refusal, null);
+});
+
+test("A fence is known after restarts, and to those who join or were away", () => {
+  const world = meshOf(4, ["a", "b", "c", "d"]);
+  const [a, b, gone, away] = ["a", "b", "c", "d"].map((n) => world.node(n)) as [
+    SimNode,
+    SimNode,
+    SimNode,
+    SimNode,
+  ];
+  world.stop(gone);
+  world.stop(away);
+  world.run(12_000);
+  forget(world, a, gone);
+  world.run(3000);
+  world.stop(a);
+  world.start(a);
+  world.start(away);
+  const fresh = world.add("fresh", ["b"]);
+  world.start(fresh);
+  const told = () => [a, b, away, fresh].every((n) => !knows(world, n, gone));
+  assert.ok(world.runUntil(told, 12_000));
+  world.run(10_000);
+  assert.ok(told(), "old state does not come back by those who had it");
+});
+
+test("A revoked node is told, ends, and stays outside however often it starts", () => {
+  const world = meshOf(5, ["a", "b", "c"]);
+  const stolen = world.node("c");
+  const subnet = subnetOf(world, stolen);
+  forget(world, world.node("a"), stolen, true);
+  world.run(3000);
+  assert.match(stolen.refusal ?? "", /^a revoked the key of this node .*ovltun down --purge/);
+  const disk = stolen.disk;
+  for (let i = 0; i < 3; i++) {
+    const reconciles = stolen.reconciles;
+    world.start(stolen);
+    assert.equal(stolen.reconciles, reconciles, "its lease is not used for a moment");
+    assert.equal(stolen.disk, disk);
+    world.run(1000);
+    assert.match(stolen.refusal ?? "", /revoked the key of this node/, "also by what its own disk knows");
+  }
+  assert.ok(world.running.every((n) => !knows(world, n, stolen)));
+  assert.ok(world.nodes[0]!.logs.some((l) => l.message === `c was revoked by a; ${subnet} is free`));
+});
+
+test("A stolen node that obeys nobody is refused by everybody: no link, no member, no path", LONG, () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = meshOf(seed, ["a", "b", "c", "d"], seed % 2 === 0 ? 0.1 : 0);
+    const thief = world.node("d");
+    const disk = thief.disk;
+    forget(world, world.node("a"), thief, true);
+    world.run(4000);
+    // It starts from a copy made before, and drops every message that tells it so, as changed software would.
+    thief.disk = disk;
+    world.network.rewrite = (d) =>
+      d.to === thief.endpoint && hasDirective(d.bytes) ? new Uint8Array(0) : d.bytes;
+    world.start(thief);
+    world.run(15_000);
+    assert.equal(thief.refusal, null, "it does not obey");
+    for (const name of ["a", "b", "c"]) {
+      assert.ok(!knows(world, world.node(name), thief), `seed ${seed}: ${name}`);
+      assert.ok(world.view(world.node(name)).own.rejected > 0, "what it says is refused");
+    }
+    const honest = world.nodes.slice(0, 3);
+    assert.ok(oneMesh(world, honest), whyNotOneMesh(world, honest) ?? "");
+    // What it decides about others reaches nobody.
+    forget(world, thief, world.node("a"), true);
+    world.run(5000);
+    assert.equal(world.node("a").refusal, null);
+    assert.ok(knows(world, world.node("b"), world.node("a")));
+  }
+});
+
+test("Directives of strangers, forged ones and those of another network decide nothing", () => {
+  const world = meshOf(6, ["a", "b", "c"]);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { networkId } = world.view(a).own;
+  const about = {
+    networkId,
+    seq: 1,
+    kind: "fence",
+    target: c.identity.id,
+    incarnation: 99,
+    revoke: true,
+  } as const;
+  const stranger = identityFromSeeds(new Uint8Array(32).fill(77), new Uint8Array(32).fill(78));
+  const signed = signDirective({ ...about, issuer: b.identity.id }, b.identity).raw;
+  const bad = [
+    signDirective({ ...about, issuer: stranger.id }, stranger).raw,
+    signDirective({ ...about, issuer: b.identity.id }, stranger).raw,
+    signDirective({ ...about, issuer: b.identity.id, networkId: "00".repeat(16) }, b.identity).raw,
+    signed.map((byte, i) => i === signed.length - 1 ? byte ^ 1 : byte),
+  ];
+  let sent = 0;
+  const replacePings = (directives: readonly Uint8Array[]) => {
+    world.network.rewrite = (d) => {
+      const gossip = d.from === b.endpoint && d.to === a.endpoint ? decodeGossip(d.bytes) : null;
+      if (gossip?.body.kind !== "ping") return d.bytes;
+      sent++;
+      const body = { kind: "push", ack: false, directives } as const;
+      return encodeGossip(gossipIndex(d.bytes), { mesh: gossip.mesh, body });
+    };
+  };
+  replacePings(bad);
+  world.run(10_000);
+  assert.ok(sent > 3, `${sent}`);
+  assert.ok(knows(world, a, c) && c.refusal === null);
+  replacePings([signed]);
+  world.run(10_000);
+  assert.ok(!knows(world, a, c) && c.refusal !== null, "what a member signed, any member may bring");
+});
+
+function hasDirective(bytes: Uint8Array): boolean {
+  const gossip = decodeGossip(bytes);
+  return gossip?.body.kind === "push" && gossip.body.directives !== undefined;
+}
