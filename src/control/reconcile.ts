@@ -64,6 +64,7 @@ const ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
 };
 const OVERHEADS: Readonly<Record<Exclude<Encapsulation, "none">, Overhead>> = {
   data: "data-plain",
+  sealed: "data-sealed",
   vxlan: "vxlan",
   flannel: "flannel",
 };

@@ -3,6 +3,7 @@
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
 import type { DataplaneEvent, SocketRole } from "../ports.ts";
+import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
@@ -12,6 +13,7 @@ import { waitForRoom } from "../sys/room.ts";
 import { systemClock } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
+import { aeadMakers } from "./aead_makers.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
 /** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
@@ -40,6 +42,7 @@ function run(start: WorkerStart): void {
     new Counters(start.counters),
     devices(epoll, sources, start, (fd) => serveMeanwhile(dataPlane, sources, fd)),
     scope.postMessage.bind(scope),
+    aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites),
     start.lane,
   );
   const apply = dataPlane.apply.bind(dataPlane);

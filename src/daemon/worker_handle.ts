@@ -4,7 +4,7 @@
  */
 import { Counters } from "../dataplane/counters.ts";
 import { mailboxMemory, MailboxWriter } from "../dataplane/mailbox.ts";
-import type { DataplaneEvent, Lane, Offloads } from "../ports.ts";
+import type { DataplaneEvent, Lane, MeasuredSuite, Offloads } from "../ports.ts";
 import { EventFd } from "../sys/epoll.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
@@ -20,8 +20,13 @@ export class WorkerHandle {
   readonly #stopped: Promise<void>;
   #stopping = false;
 
-  /** Starts the Worker. `onEvent` gets everything it hands up. */
-  constructor(offloads: Offloads, onEvent: (event: DataplaneEvent) => void, lane = ONE) {
+  /** Starts the Worker. `onEvent` gets everything it hands up; `suites` are what sessions may ask for. */
+  constructor(
+    offloads: Offloads,
+    onEvent: (event: DataplaneEvent) => void,
+    suites: readonly MeasuredSuite[] = [],
+    lane = ONE,
+  ) {
     const memory = mailboxMemory();
     this.mailbox = new MailboxWriter(memory, () => this.#wake.signal());
     // Beside this file in the source; the build flattens the entry points of the binary (scripts/compile).
@@ -45,6 +50,7 @@ export class WorkerHandle {
       wakeFd: this.#wake.fd,
       gso,
       gro,
+      suites,
     };
     this.#worker.postMessage(start);
   }

@@ -1,6 +1,6 @@
-import type { Lane } from "../ports.ts";
-
 /** What the main thread hands the data-plane Worker when it starts: shared memory and the eventfd that wakes it. */
+import type { Lane, MeasuredSuite } from "../ports.ts";
+
 export interface WorkerStart {
   readonly lane: Lane;
   readonly mailbox: SharedArrayBuffer;
@@ -9,4 +9,6 @@ export interface WorkerStart {
   /** Trains of datagrams: wanted in sends, in receives. */
   readonly gso: boolean;
   readonly gro: boolean;
+  /** Who seals what best on this host; the main thread has measured it. */
+  readonly suites: readonly MeasuredSuite[];
 }

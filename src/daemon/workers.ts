@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { type CounterReader, CounterSum } from "../dataplane/counters.ts";
 import { MailboxToAll } from "../dataplane/mailbox.ts";
-import type { DataplaneEvent, Offloads } from "../ports.ts";
+import type { DataplaneEvent, MeasuredSuite, Offloads } from "../ports.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 
 export class Workers {
@@ -13,12 +13,17 @@ export class Workers {
   readonly mailbox: MailboxToAll;
   readonly #handles: readonly WorkerHandle[];
 
-  /** Starts `count` Workers. `onEvent` gets everything they hand up. */
-  constructor(count: number, offloads: Offloads, onEvent: (event: DataplaneEvent) => void) {
+  /** Starts `count` Workers. `onEvent` gets everything they hand up; `suites` are what sessions may ask for. */
+  constructor(
+    count: number,
+    offloads: Offloads,
+    onEvent: (event: DataplaneEvent) => void,
+    suites: readonly MeasuredSuite[] = [],
+  ) {
     this.#handles = Array.from(
       { length: count },
       (_, worker) =>
-        new WorkerHandle(offloads, (event) => onEvent(named(event, worker, count)), {
+        new WorkerHandle(offloads, (event) => onEvent(named(event, worker, count)), suites, {
           worker,
           workers: count,
         }),

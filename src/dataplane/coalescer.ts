@@ -24,6 +24,8 @@ const MAX_FRAME = 65_535;
 
 /** Packets of one flow that will be one write. */
 class Run {
+  /** Whose packets they are. */
+  from = 0;
   /** Where the first packet begins, and how its headers lie. */
   at = 0;
   readonly flow = new Flow();
@@ -67,8 +69,8 @@ export class Coalescer {
     this.#onLost = onLost;
   }
 
-  /** Takes the packet of `length` bytes at `at`; its bytes stay untouched until `flush`. */
-  add(at: number, length: number, checksum: number): void {
+  /** Takes the packet of `length` bytes at `at` that came `from` a peer; its bytes stay untouched until `flush`. */
+  add(at: number, length: number, checksum: number, from = 0): void {
     const flow = this.#flow;
     if (!flow.parse(this.#b, at, length)) {
       this.flush();
@@ -81,13 +83,17 @@ export class Coalescer {
       this.#flushRun(r);
     }
     if (flow.mergeable && length <= this.mtu && (flow.isTcp ? this.tso : this.uso)) {
-      this.#begin(at, length, checksum);
+      this.#begin(at, length, checksum, from);
     } else this.#single(at, length, checksum);
   }
 
-  /** Takes the packet if it goes on where the run that grew last ends; else nothing has happened. */
-  extend(at: number, length: number, checksum: number): boolean {
-    return this.#newest !== null && this.#append(this.#newest, at, length, checksum);
+  /**
+   * Takes the packet if it goes on where the run that grew last ends, and that is of the same peer, whose right to its
+   * addresses was looked at; else nothing has happened.
+   */
+  extend(at: number, length: number, checksum: number, from: number): boolean {
+    return this.#newest !== null && this.#newest.from === from &&
+      this.#append(this.#newest, at, length, checksum);
   }
 
   /** Takes a UDP superframe of datagrams with `size` bytes of payload, as a kernel left it: its checksum partial. */
@@ -119,11 +125,12 @@ export class Coalescer {
     return -1;
   }
 
-  #begin(at: number, length: number, checksum: number): void {
+  #begin(at: number, length: number, checksum: number, from: number): void {
     if (this.#open === RUNS) this.#flushRun(0);
     const run = this.#runs[this.#open++]!;
     const b = this.#b;
     run.flow.copy(this.#flow);
+    run.from = from;
     run.at = at;
     run.firstLength = run.length = length;
     run.size = length - run.flow.headers;

@@ -4,9 +4,11 @@
  * through `Devices`, which the Worker (daemon/worker.ts) implements over sys/ and tests over memory.
  */
 import type {
+  AeadProvider,
   DatagramSocket,
   DataplaneEvent,
   DataplaneMessage,
+  InstallSession,
   Lane,
   OwnNetwork,
   PacketPool,
@@ -17,10 +19,11 @@ import type {
   WorkerSocket,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
-import type { Counters } from "./counters.ts";
+import { type Counters, NO_SESSION } from "./counters.ts";
+import { flushSockets, seal } from "./encapsulation.ts";
 import { inboundBatch } from "./inbound.ts";
-import { outboundBatch } from "./outbound.ts";
-import { createPlane, type Plane } from "./plane.ts";
+import { outboundBatch, sendWaiting } from "./outbound.ts";
+import { createPlane, NO_AEAD, type Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
@@ -51,8 +54,15 @@ export class DataPlane {
   #stopped = false;
   #sending = false;
 
-  constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void, lane?: Lane) {
-    this.plane = createPlane(counters, handUp, lane);
+  /** `aead` makes the keys of sessions; `lane` is that of this Worker. */
+  constructor(
+    counters: Counters,
+    devices: Devices,
+    handUp: (event: DataplaneEvent) => void,
+    aead: AeadProvider = NO_AEAD,
+    lane?: Lane,
+  ) {
+    this.plane = createPlane(counters, handUp, aead, lane);
     this.#devices = devices;
   }
 
@@ -67,6 +77,8 @@ export class DataPlane {
     this.#sending = true;
     const count = outboundBatch(this.plane);
     this.#sending = false;
+    for (const slot of this.plane.unblocked) sendWaiting(this.plane, slot);
+    this.plane.unblocked.clear();
     if (this.plane.tun === null && this.#tunFd >= 0) {
       this.#detachTun();
       this.plane.handUp({ kind: "tunGone" });
@@ -82,7 +94,9 @@ export class DataPlane {
   pumpMeanwhile(role: SocketRole | null, now: number): boolean {
     if (!this.#sending) return false;
     this.#sending = false;
+    this.plane.flushing = true;
     if (role !== null) this.pump(role, now);
+    this.plane.flushing = false;
     return this.#sending = true;
   }
 
@@ -105,6 +119,8 @@ export class DataPlane {
         return ROLES.forEach((role) => this.#setDestination(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
+        this.plane.sessions.dropPeer(message.slot);
+        this.plane.counters.add(NO_SESSION, this.plane.waiting.take(message.slot).length);
         this.plane.counters.resetPeer(message.slot);
         this.#tunnels.delete(message.slot);
         return;
@@ -112,6 +128,12 @@ export class DataPlane {
         return this.#addRoute(message.prefix, message.slot);
       case "dropRoute":
         return this.plane.routes.delete(message.prefix);
+      case "installSession":
+        return this.#installSession(message);
+      case "confirmSession":
+        return this.#confirmSession(message.receiveIndex);
+      case "dropSession":
+        return this.plane.sessions.drop(message.receiveIndex);
       case "stop":
         this.#stopped = true;
     }
@@ -130,6 +152,25 @@ export class DataPlane {
     this.plane.tun = this.#devices.tun(queue, this.plane.pool);
     this.plane.coalescer.tun = this.plane.tun;
     this.#devices.watch(queue.fd, "tun");
+  }
+
+  /** What waited leaves on a session that may send; when nothing did, a keepalive tells the peer that we have it. */
+  #installSession(message: InstallSession): void {
+    const { aead, lane, b } = this.plane;
+    const { slot, confirmed } = this.plane.sessions.install(message, { aead, lane: lane.worker, memory: b });
+    if (!confirmed) return;
+    sendWaiting(this.plane, slot);
+    if (this.plane.sessions.sending(slot)?.counter !== 0) return;
+    seal(this.plane, slot, 0, 0, false);
+    flushSockets(this.plane);
+  }
+
+  /** One that is gone, or sends already, is no error: the peer may have used it here, too. */
+  #confirmSession(receiveIndex: number): void {
+    const session = this.plane.sessions.byIndex(receiveIndex);
+    if (session === null || session.confirmed) return;
+    this.plane.sessions.confirm(session);
+    sendWaiting(this.plane, session.slot);
   }
 
   #detachTun(): void {

@@ -2,13 +2,23 @@
  * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
-import type { DatagramSocket, DataplaneEvent, Lane, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import type {
+  AeadProvider,
+  DatagramSocket,
+  DataplaneEvent,
+  Lane,
+  PacketPool,
+  SocketRole,
+  TunDevice,
+} from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import { PeerTable } from "./peer_table.ts";
-import { createPool } from "./pool.ts";
+import { createPool, SEALED_AT } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { RouteTable } from "./route_table.ts";
+import { SessionTable } from "./session_table.ts";
+import { WaitingPackets } from "./waiting_packets.ts";
 
 /** Rates are a node's; its Workers share them evenly. ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;
@@ -17,10 +27,13 @@ const CONTROL_RATE = 4000;
 const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
 const UNKNOWN_RATE = 20;
+/** Sessions a second that are asked for, and moves of endpoints that are reported. */
+const SESSION_RATE = 20;
 
 const ONE: Lane = { worker: 0, workers: 1 };
 
 export interface Plane {
+  /** Which Worker this is, of how many: what it sends bears its number as the lane. */
   readonly lane: Lane;
   readonly pool: PacketPool;
   readonly b: Uint8Array;
@@ -32,6 +45,16 @@ export interface Plane {
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
   readonly unknownLimit: RateLimit;
+  readonly wantedLimit: RateLimit;
+  readonly roamedLimit: RateLimit;
+  readonly sessions: SessionTable;
+  readonly waiting: WaitingPackets;
+  /** Whether a batch from TUN waits for room in its socket: nothing may be queued or sealed before it has left. */
+  flushing: boolean;
+  /** BOUNDED: ≤ MAX_PEERS. Slots whose waiting packets may leave after that. */
+  readonly unblocked: Set<number>;
+  /** Makes the keys of sessions. */
+  readonly aead: AeadProvider;
   /** Hands something up to the control plane. */
   readonly handUp: (event: DataplaneEvent) => void;
   tun: TunDevice | null;
@@ -44,6 +67,8 @@ export interface Plane {
   fragments: number;
   /** Header blocks that wait for the batch to be sent. */
   headers: number;
+  /** Where the next sealed datagram goes; those before it wait for the batch to be sent. */
+  sealedAt: number;
   /** Packets on their way to TUN that wait for others of their flow. */
   readonly coalescer: Coalescer;
   /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
@@ -55,9 +80,18 @@ export interface Plane {
   now: number;
 }
 
+/** No key can be made: for planes without sealed peers. */
+export const NO_AEAD: AeadProvider = {
+  suites: () => [],
+  key: (suite) => {
+    throw new TypeError(`This data plane has no ${suite}`);
+  },
+};
+
 export function createPlane(
   counters: Counters,
   handUp: (event: DataplaneEvent) => void,
+  aead = NO_AEAD,
   lane = ONE,
 ): Plane {
   const pool = createPool();
@@ -74,6 +108,13 @@ export function createPlane(
     icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     unknownLimit: new RateLimit(unknown, unknown),
+    wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    sessions: new SessionTable(),
+    waiting: new WaitingPackets(),
+    flushing: false,
+    unblocked: new Set(),
+    aead,
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },
@@ -81,6 +122,7 @@ export function createPlane(
     mtu: 1500,
     fragments: 0,
     headers: 0,
+    sealedAt: SEALED_AT,
     coalescer: new Coalescer(
       pool.bytes,
       counters,

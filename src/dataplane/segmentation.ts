@@ -2,7 +2,8 @@
  * A superframe's way out: TUN hands over up to 64 KiB of TCP (or UDP) as one packet, and each segment leaves as
  * a datagram of its own (Documentation/networking/segmentation-offloads.rst). Per segment only the headers are
  * written, into a block of their own; the payload stays where it was read and the kernel gathers both. Between
- * ovltun nodes the checksum stays partial; towards anybody else it is completed here.
+ * ovltun nodes the checksum stays partial; towards anybody else it is completed here. A segment that will be sealed
+ * becomes whole where it lies: its headers go over the end of the one before, which is sealed by then.
  */
 import { HEADROOM } from "../ports.ts";
 import { copyWords, putU16, u16, u32 } from "../wire/bytes.ts";
@@ -29,8 +30,8 @@ import {
 } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT, udpChecksumOnWire } from "../wire/udp.ts";
 import { MALFORMED, NO_PATH, SENT, TOO_BIG, type Verdict } from "./counters.ts";
-import { flushSockets, queue, stamp, stampAlike } from "./encapsulation.ts";
-import { BY_DATA } from "./peer_table.ts";
+import { flushSockets, queue, seal, stamp, stampAlike } from "./encapsulation.ts";
+import { BY_DATA, BY_SEALED } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, HEADERS_MAX } from "./pool.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
@@ -57,6 +58,9 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     if (!isTcp) return fragmentDatagrams(plane, slot, at, length);
     size = mtu - headers;
   }
+  if (plane.peers.encapsulation[slot] === BY_SEALED) {
+    return sealSegments(plane, slot, at, length, headers, size);
+  }
   const partial = plane.peers.encapsulation[slot] === BY_DATA;
   const count = Math.ceil((length - headers) / size);
   let before = at;
@@ -78,6 +82,35 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
   }
   plane.counters.sentTo(slot, count * headers + length - headers, count);
   return SENT;
+}
+
+/** Seals the superframe segment by segment, `size` bytes of payload each. */
+function sealSegments(
+  plane: Plane,
+  slot: number,
+  at: number,
+  length: number,
+  headers: number,
+  size: number,
+): Verdict {
+  const b = plane.b;
+  const start = vnetChecksumStart(b, at);
+  const isTcp = vnetGsoType(b, at) !== GSO_UDP_L4;
+  const flags = b[at + start + TCP_FLAGS_AT]!;
+  const count = Math.ceil((length - headers) / size);
+  const next = nextHeader(plane); // the headers of the segment before, made those of the next
+  copyWords(plane.view, at, next, headers);
+  let verdict: Verdict = TOO_BIG;
+  for (let i = 0, body = headers; i < count; i++, body += size) {
+    const bodyLength = Math.min(size, length - body);
+    putIpHeader(b, next, start, i, headers - start + bodyLength, i === 0 || i === count - 1);
+    if (isTcp) putTcpHeader(b, next + start, flags, i === 0 ? 0 : size, i === count - 1);
+    else putU16(b, next + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    const head = at + body - headers;
+    copyWords(plane.view, next, head, headers);
+    verdict = seal(plane, slot, head, headers + bodyLength, true);
+  }
+  return verdict;
 }
 
 /** UDP has no smaller segments: its datagrams one by one, each in fragments. A datagram is made where it lies. */

@@ -2,6 +2,7 @@
 // and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
 import { Counters } from "../../src/dataplane/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
+import { NO_AEAD } from "../../src/dataplane/plane.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
 import type { DataplaneEvent, SocketRole, Tunnel } from "../../src/ports.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
@@ -89,6 +90,7 @@ export function fixture(offloads = { tso: true, uso: true }, lane = { worker: 0,
       unwatch: (fd) => watched.delete(fd),
     },
     (event) => events.push(event),
+    NO_AEAD,
     lane,
   );
   dataPlane.plane.b.fill(0xa5);
