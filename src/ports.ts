@@ -158,6 +158,8 @@ export type DataplaneMessage =
   | { readonly kind: "dropPeer"; readonly slot: number }
   | { readonly kind: "addRoute"; readonly prefix: string; readonly slot: number }
   | { readonly kind: "dropRoute"; readonly prefix: string }
+  /** The keys (32 bytes each) of which one must have made the MAC of a handshake; none: this mesh is plain. */
+  | { readonly kind: "setGate"; readonly macKeys: readonly Uint8Array[] }
   | { readonly kind: "stop" };
 
 /** What the data plane hands up (rate-limited, over postMessage). */
@@ -167,6 +169,8 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /** A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. */
+  | { readonly kind: "badMac"; readonly from: string }
   /** The path to the peer in this slot takes less than we thought. */
   | { readonly kind: "pathTooSmall"; readonly slot: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
@@ -187,6 +191,8 @@ export interface Mailbox {
 
 /** Peers a node can hold at once. */
 export const MAX_PEERS = 4096;
+/** The slot of a socket's destinations for answers to whoever is no peer. */
+export const REPLY_SLOT = MAX_PEERS;
 
 /**
  * What carries many packets in one call: TCP and UDP superframes through TUN (tso, uso), trains of datagrams
@@ -194,6 +200,13 @@ export const MAX_PEERS = 4096;
  */
 export type Offload = "tso" | "uso" | "gso" | "gro";
 export type Offloads = Readonly<Record<Offload, boolean>>;
+
+/** HMAC-SHA256 (RFC 2104), for the MACs of handshakes. */
+export interface Hmac {
+  readonly by: "libcrypto" | "node:crypto";
+  /** Writes the first `out.length` bytes (at most 32) of the MAC over `length` bytes of `b` at `at`. */
+  digest(key: Uint8Array, b: Uint8Array, at: number, length: number, out: Uint8Array): void;
+}
 
 // --------------------------------------------------------------------------------- the data plane's devices
 

@@ -3,12 +3,14 @@
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
 import type { DataplaneEvent } from "../ports.ts";
+import { nodeHmac } from "../crypto/hmac.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
 import { socketSlots } from "../dataplane/pool.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
-import { systemClock } from "../sys/system.ts";
+import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
+import { systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
 import type { WorkerStart } from "./worker_start.ts";
@@ -74,5 +76,6 @@ function devices(epoll: Epoll, sources: Map<number, Source>, { gso, gro }: Worke
       sources.delete(fd);
       epoll.remove(fd);
     },
+    gate: { hmac: libcryptoHmac() ?? nodeHmac, random: systemRandom },
   };
 }

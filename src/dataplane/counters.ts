@@ -14,6 +14,7 @@ const EVENTS = [
   "icmp-sent",
   "arp-answered",
   "probe-answered",
+  "cookie-sent",
 ] as const;
 
 /** Why packets were dropped. */
@@ -36,6 +37,7 @@ const DROPS = [
   "control-overload",
   "receive-overflow",
   "replay",
+  "bad-mac",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
@@ -49,6 +51,7 @@ export const FRAGMENTED: Verdict = 3;
 export const ICMP_SENT: Verdict = 4;
 export const ARP_ANSWERED: Verdict = 5;
 export const PROBE_ANSWERED: Verdict = 6;
+export const COOKIE_SENT: Verdict = 7;
 
 const FIRST_DROP = EVENTS.length;
 export const NO_ROUTE: Verdict = FIRST_DROP;
@@ -69,6 +72,7 @@ export const TUN_WRITE_FAILED: Verdict = FIRST_DROP + 14;
 export const CONTROL_OVERLOAD: Verdict = FIRST_DROP + 15;
 export const RECEIVE_OVERFLOW: Verdict = FIRST_DROP + 16;
 export const REPLAY: Verdict = FIRST_DROP + 17;
+export const BAD_MAC: Verdict = FIRST_DROP + 18;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */

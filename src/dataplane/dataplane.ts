@@ -7,14 +7,17 @@ import type {
   DatagramSocket,
   DataplaneEvent,
   DataplaneMessage,
+  Hmac,
   OwnNetwork,
   PacketPool,
+  Random,
   SocketRole,
   TunDevice,
   Tunnel,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import type { Counters } from "./counters.ts";
+import { HandshakeGate } from "./handshake_gate.ts";
 import { inboundBatch } from "./inbound.ts";
 import { outboundBatch } from "./outbound.ts";
 import { createPlane, type Plane } from "./plane.ts";
@@ -27,6 +30,8 @@ export interface Devices {
   /** Called when a descriptor is to be waited on, or no longer. */
   watch(fd: number, source: Source): void;
   unwatch(fd: number): void;
+  /** For the gate of handshakes; without, they are handed up as they come. */
+  readonly gate?: { readonly hmac: Hmac; readonly random: Random };
 }
 
 /** What became readable. */
@@ -44,7 +49,8 @@ export class DataPlane {
   #stopped = false;
 
   constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void) {
-    this.plane = createPlane(counters, handUp);
+    const { gate } = devices;
+    this.plane = createPlane(counters, handUp, gate && new HandshakeGate(gate.hmac, gate.random));
     this.#devices = devices;
   }
 
@@ -94,6 +100,10 @@ export class DataPlane {
         return this.#addRoute(message.prefix, message.slot);
       case "dropRoute":
         return this.plane.routes.delete(message.prefix);
+      case "setGate":
+        this.plane.gate?.setKeys(message.macKeys);
+        for (const key of message.macKeys) key.fill(0);
+        return;
       case "stop":
         this.#stopped = true;
     }

@@ -9,7 +9,7 @@
  *   5. coalescer.ts    segments of one flow become one write to TUN
  * Datagrams come from anybody: nothing here throws on their account, everything is counted once.
  */
-import type { DatagramSocket, SocketRole } from "../ports.ts";
+import { type DatagramSocket, REPLY_SLOT, type SocketRole } from "../ports.ts";
 import {
   ARP_LEN,
   ARP_SENDER_IP_AT,
@@ -51,11 +51,14 @@ import {
 } from "../wire/ethernet.ts";
 import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
 import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
+import { REPLY_LEN } from "../wire/handshake.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "./checksum_offload.ts";
 import {
   ARP_ANSWERED,
+  BAD_MAC,
   CONTROL_OVERLOAD,
+  COOKIE_SENT,
   HANDED_UP,
   MALFORMED,
   MULTICAST,
@@ -63,6 +66,7 @@ import {
   NOT_FOR_US,
   PROBE_ANSWERED,
   RECEIVE_OVERFLOW,
+  REPLAY,
   SEND_FAILED,
   SPOOFED,
   UNKNOWN_TYPE,
@@ -149,6 +153,7 @@ export function inboundOwn(
       return inboundProbe(plane, socket, i, at, end);
     case TYPE_HANDSHAKE:
     case TYPE_COOKIE:
+      return inboundHandshake(plane, socket, i, at, end);
     case TYPE_HELLO:
     case TYPE_GOSSIP_SEALED:
     case TYPE_GOSSIP_PLAIN:
@@ -195,6 +200,36 @@ function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: numbe
   if (!socket.isFrom(i, slot, true)) return WRONG_ENDPOINT;
   answer(plane, socket, slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!));
   return PROBE_ANSWERED;
+}
+
+/** Handshakes pass the gate first: a keyed MAC, and under load a cookie (handshake_gate.ts). */
+function inboundHandshake(
+  plane: Plane,
+  socket: DatagramSocket,
+  i: number,
+  at: number,
+  end: number,
+): Verdict {
+  if (plane.gate === null) return handUp(plane, socket, i, at, end);
+  switch (plane.gate.check(plane.b, at, end, () => socket.source(i), plane.now)) {
+    case "pass":
+      return handUp(plane, socket, i, at, end);
+    case "bad-mac":
+      if (plane.badMacLimit.take(plane.now)) plane.handUp({ kind: "badMac", from: socket.source(i) });
+      return BAD_MAC;
+    case "cookie":
+      // The reply lies where the question lay, and leaves before another stranger's address is set.
+      socket.setDestination(REPLY_SLOT, socket.source(i));
+      answer(plane, socket, REPLY_SLOT, at, REPLY_LEN);
+      flushAnswers(plane, socket);
+      return COOKIE_SENT;
+    case "replay":
+      return REPLAY;
+    case "overload":
+      return CONTROL_OVERLOAD;
+    default:
+      return MALFORMED;
+  }
 }
 
 function handUp(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {

@@ -5,6 +5,7 @@
 import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
+import type { HandshakeGate } from "./handshake_gate.ts";
 import { PeerTable } from "./peer_table.ts";
 import { createPool } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -17,6 +18,8 @@ const CONTROL_RATE = 4000;
 const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
 const UNKNOWN_RATE = 20;
+/** Datagrams a second with a wrong MAC that are reported. */
+const BAD_MAC_RATE = 5;
 
 export interface Plane {
   readonly pool: PacketPool;
@@ -27,6 +30,9 @@ export interface Plane {
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
   readonly unknownLimit: RateLimit;
+  readonly badMacLimit: RateLimit;
+  /** Null: handshakes are handed up as they come. */
+  readonly gate: HandshakeGate | null;
   /** Hands something up to the control plane. */
   readonly handUp: (event: DataplaneEvent) => void;
   tun: TunDevice | null;
@@ -47,7 +53,11 @@ export interface Plane {
   now: number;
 }
 
-export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) => void): Plane {
+export function createPlane(
+  counters: Counters,
+  handUp: (event: DataplaneEvent) => void,
+  gate: HandshakeGate | null = null,
+): Plane {
   const pool = createPool();
   return {
     pool,
@@ -58,6 +68,8 @@ export function createPlane(counters: Counters, handUp: (event: DataplaneEvent) 
     icmpLimit: new RateLimit(ICMP_RATE, ICMP_RATE),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     unknownLimit: new RateLimit(UNKNOWN_RATE, UNKNOWN_RATE),
+    badMacLimit: new RateLimit(BAD_MAC_RATE, BAD_MAC_RATE),
+    gate,
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },

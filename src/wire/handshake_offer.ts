@@ -3,7 +3,7 @@
 //
 //   i  the sender's receiver index, as in the header in the clear
 //   o  where the sender sees the receiver, "192.168.1.10:8473"; nil when it cannot say
-//   u  AEAD suites it can do: [number, megabytes a second], ≤ 8
+//   u  AEAD suites it can do: [number, megabits a second], ≤ 8
 //   c  counter of initiations, < 2^48
 //   f  flags: 1 = a member of a mesh
 //   r  the sender's signed record; nil where the other side has it
@@ -19,7 +19,7 @@ export type SuiteName = (typeof SUITE_NAMES)[number];
 /** A suite and how fast it is on this host. */
 export interface SuiteOffer {
   readonly suite: SuiteName;
-  /** Megabytes a second, a whole number ≥ 1. */
+  /** Megabits a second, a whole number. */
   readonly mbps: number;
 }
 
