@@ -169,8 +169,11 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
-  /** A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. */
-  | { readonly kind: "badMac"; readonly from: string }
+  /**
+   * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
+   * handshake, and long enough to be answered.
+   */
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
   /** The path to the peer in this slot takes less than we thought. */
   | { readonly kind: "pathTooSmall"; readonly slot: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */

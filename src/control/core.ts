@@ -4,6 +4,7 @@
 
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
+import { toHex } from "../wire/bytes.ts";
 import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin } from "./clones.ts";
@@ -12,15 +13,20 @@ import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
 import { Lease } from "./lease.ts";
 import type { Link } from "./link_table.ts";
-import { Links } from "./links.ts";
+import type { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import { meshHash, plainNetworkId } from "./mesh.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnRecord } from "./own_record.ts";
+import { PlainLinks } from "./plain_links.ts";
 import { RoundTrips } from "./rtt.ts";
+import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
 import { Sync } from "./sync.ts";
+
+/** How many initiations one write of the state covers. */
+const INITIATIONS_STORED = 1000;
 
 export class Core {
   readonly settings: Settings;
@@ -36,6 +42,8 @@ export class Core {
   readonly sync = new Sync();
   readonly joiners: Joiners;
   readonly links: Links;
+  /** The same as `links` in a sealed mesh, else null. */
+  readonly sealed: SealedLinks | null;
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
   readonly lease: Lease;
@@ -62,16 +70,27 @@ export class Core {
   stale = false;
   /** Sentences for `view.warnings`, by what they are about. BOUNDED: ≤ 64, the oldest go first */
   readonly warnings = new Map<string, string>();
+  /** Sealed meshes: the counter of the next initiation, and what is on disk as greater than all that were used. */
+  initiations = 0;
+  #initiationsStored = 0;
   #clonesSince: number | null = null;
   #holdings: Holdings | null = null;
   #holdingsOf = -1;
 
-  constructor(settings: Settings, identity: Identity, random: Random, now: number) {
+  /** `sealed`: the keys of a sealed mesh; null: plain. */
+  constructor(
+    settings: Settings,
+    identity: Identity,
+    random: Random,
+    now: number,
+    sealed: SealedSetup | null = null,
+  ) {
     this.settings = settings;
     this.identity = identity;
     this.random = random;
     this.startedAt = this.now = now;
-    this.networkId = plainNetworkId(settings.networkName);
+    const networkKeys = sealed?.keys[0];
+    this.networkId = networkKeys ? toHex(networkKeys.networkId) : plainNetworkId(settings.networkName);
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.joiners = new Joiners(identity.id);
     const owner = {
@@ -81,8 +100,12 @@ export class Core {
       bootNonce: this.own.bootNonce,
       member: () => this.member,
       age: (at: number) => (at - this.startedAt) / 1000,
+      known: (id: string) => this.store.get(id),
+      record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
+      nextCounter: () => this.#nextInitiation(),
     };
-    this.links = new Links(owner, random, this.out);
+    this.sealed = sealed === null ? null : new SealedLinks(owner, sealed, random, this.out);
+    this.links = this.sealed ?? new PlainLinks(owner, random, this.out);
     this.membership = new Membership(
       identity.id,
       random,
@@ -122,7 +145,7 @@ export class Core {
   /** Sends one message over a link, if it is up. */
   say(link: Link | null | undefined, body: GossipBody): void {
     if (link === null || link === undefined || link.endpoint === null) return;
-    this.out.send(link.endpoint, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+    this.links.send(link, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
   }
 
   /** The records and statements that news items stand for now. Our own record only once it may be told. */
@@ -183,6 +206,20 @@ export class Core {
     this.out.push({ kind: "refuse", message });
   }
 
+  /** Goes on after the counters that a former run may have used. */
+  restoreInitiations(stored: number): void {
+    this.initiations = this.#initiationsStored = stored;
+  }
+
+  // On disk before it is used, many at once: no restart may repeat one.
+  #nextInitiation(): number {
+    if (this.initiations >= this.#initiationsStored) {
+      this.#initiationsStored = this.initiations + INITIATIONS_STORED;
+      this.persist();
+    }
+    return this.initiations++;
+  }
+
   /** Puts the state on disk, before any action that comes later. */
   persist(): void {
     this.stale = false;
@@ -197,7 +234,8 @@ export class Core {
     const base = { version, nodeId: this.identity.id, networkName: this.settings.networkName };
     // Before we are informed, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
-    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, peers };
+    const counter = this.sealed === null ? {} : { initiations: this.#initiationsStored };
+    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, ...counter, peers };
     this.out.push({ kind: "persist", state });
   }
 }

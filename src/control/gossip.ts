@@ -20,13 +20,18 @@ const SILENT_MS = 25_000;
 const PUSH_MAX = 256;
 const MESSAGES_PER_SECOND = 400;
 
-/** Takes in a datagram of type 0x21. */
+/** Takes in a datagram of type 0x21, in a plain mesh. */
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
+  takeGossip(core, link, bytes, from, now);
+}
+
+/** Takes in what is known to come from the peer of this link. */
+export function takeGossip(core: Core, link: Link, bytes: Uint8Array, from: string, now: number): void {
   if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
     if (core.out.due(`version ${from}`, 60_000, now)) {
       core.out.log(
@@ -190,7 +195,7 @@ export function spreadNews(core: Core, now: number): void {
 export function tickLinks(core: Core, now: number): void {
   for (const link of [...core.links.up()]) {
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
-    if (probe !== null) core.out.send(link.endpoint, probe);
+    if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
     if (core.store.get(link.id)?.gone !== true) {
       core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });

@@ -215,7 +215,10 @@ function inboundHandshake(
     case "pass":
       return handUp(plane, socket, i, at, end);
     case "bad-mac":
-      if (plane.badMacLimit.take(plane.now)) plane.handUp({ kind: "badMac", from: socket.source(i) });
+      if (plane.badMacLimit.take(plane.now)) {
+        const question = plane.b[at] === TYPE_HANDSHAKE && end - at >= REPLY_LEN;
+        plane.handUp({ kind: "badMac", from: socket.source(i), question });
+      }
       return BAD_MAC;
     case "cookie":
       // The reply lies where the question lay, and leaves before another stranger's address is set.
