@@ -29,10 +29,11 @@ test("encodeHandshake() writes the documented bytes", () => {
 test("decodeHandshake() gives back what encodeHandshake() wrote, whatever the length", () => {
   const random = seeded(1);
   for (let i = 0; i < 300; i++) {
+    const message = 1 + below(random, 5);
     const h: wire.Handshake = {
-      message: 1 + below(random, 5),
+      message,
       sender: below(random, 2 ** 32),
-      receiver: below(random, 2 ** 32),
+      receiver: wire.isInitiation(message) ? 0 : below(random, 2 ** 32),
       keyId: below(random, 65536),
       noise: randomBytes(random, below(random, 1185)),
     };
@@ -55,7 +56,9 @@ test("decodeHandshake() returns null at every shorter length, and of another typ
     c[at] = value;
     assert.equal(wire.decodeHandshake(c), null, `${at}`);
   }
-  const first = wire.encodeHandshake({ ...MESSAGE, message: wire.XX1 });
+  const first = wire.encodeHandshake({ ...MESSAGE, message: wire.XX1, receiver: 0 });
+  assert.notEqual(wire.decodeHandshake(first), null);
+  assert.equal(wire.decodeHandshake(wire.encodeHandshake({ ...MESSAGE, message: wire.IK1 })), null, "whose?");
   assert.equal(wire.decodeHandshake(first.slice(0, -1)), null, "an answer could be longer");
 });
 
