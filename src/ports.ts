@@ -105,8 +105,11 @@ export interface HostNetwork {
 
 // ---------------------------------------------------------------------------------- control → data plane
 
-/** How packets to one peer leave; `none`: not by us (host-gw), but its probes are answered. */
-export type Encapsulation = "data" | "vxlan" | "flannel" | "none";
+/**
+ * How packets to one peer leave. `sealed`: the data header and AEAD, by the sessions of its slot; `none`: not by us
+ * (host-gw), but its probes are answered.
+ */
+export type Encapsulation = "data" | "sealed" | "vxlan" | "flannel" | "none";
 
 /** Everything the data plane needs to carry packets to and from one peer. */
 export interface Tunnel {
@@ -117,9 +120,9 @@ export interface Tunnel {
   readonly ownPort: string;
   /** Largest inner packet, bytes. */
   readonly mtu: number;
-  /** The receiver index the peer gave us; static peers: 0. */
+  /** The receiver index the peer gave us; static and sealed peers: 0. */
   readonly sendIndex: number;
-  /** The receiver index we gave the peer; static peers: 0. */
+  /** The receiver index we gave the peer; static and sealed peers: 0. */
   readonly receiveIndex: number;
   /** `vxlan`: the VNI; `data`: 0, the hosts' own network. */
   readonly vni: number;
@@ -160,7 +163,30 @@ export type DataplaneMessage =
   | { readonly kind: "dropRoute"; readonly prefix: string }
   /** The keys (32 bytes each) of which one must have made the MAC of a handshake; none: this mesh is plain. */
   | { readonly kind: "setGate"; readonly macKeys: readonly Uint8Array[] }
+  | InstallSession
+  /** Forgets a session and wipes its keys; one that is gone is no error. */
+  | { readonly kind: "dropSession"; readonly receiveIndex: number }
   | { readonly kind: "stop" };
+
+/**
+ * A session with the peer in `slot`. The data plane derives each lane's keys from the roots (crypto/lane_keys.ts)
+ * and wipes the message. `confirmed`: packets leave on it from now on; else (the responder's side) it only receives
+ * until the first authenticated packet, which makes it the sending session. Earlier sessions go on receiving; a slot
+ * holds MAX_SESSIONS, the oldest goes.
+ */
+export interface InstallSession {
+  readonly kind: "installSession";
+  readonly slot: number;
+  /** The index we gave the peer: 24 random bits, then 0 in place of the lane. */
+  readonly receiveIndex: number;
+  /** The index the peer gave us, likewise. */
+  readonly sendIndex: number;
+  readonly suite: CipherSuite;
+  /** Root keys, 32 bytes for each direction. */
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly confirmed: boolean;
+}
 
 /** What the data plane hands up (rate-limited, over postMessage). */
 export type DataplaneEvent =
@@ -174,6 +200,16 @@ export type DataplaneEvent =
    * handshake, and long enough to be answered.
    */
   | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
+  /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
+  | { readonly kind: "sessionConfirmed"; readonly slot: number; readonly receiveIndex: number }
+  /** A packet for a sealed peer waits for a session. */
+  | { readonly kind: "sessionWanted"; readonly slot: number }
+  /** An authenticated packet, newer than all before, came from another endpoint: packets go there already. */
+  | { readonly kind: "roamed"; readonly slot: number; readonly endpoint: string }
+  /** An authenticated payload on the control lane, or an answered probe of any lane. */
+  | SessionMessage
+  /** A counter has passed 2^48: there must be another session before it reaches 2^52. */
+  | { readonly kind: "rekeyWanted"; readonly slot: number }
   /** The path to the peer in this slot takes less than we thought. */
   | { readonly kind: "pathTooSmall"; readonly slot: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
@@ -183,6 +219,16 @@ export type DataplaneEvent =
   /** The Worker cannot go on; the process must end. */
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "stopped" };
+
+/** What a peer's control plane said over a session; `at` is monotonic milliseconds. */
+export interface SessionMessage {
+  readonly kind: "sessionMessage";
+  readonly slot: number;
+  readonly receiveIndex: number;
+  readonly bytes: Uint8Array;
+  readonly from: string;
+  readonly at: number;
+}
 
 /** Ordered delivery of messages to the Worker; see dataplane/mailbox.ts. */
 export interface Mailbox {
@@ -210,6 +256,58 @@ export interface Hmac {
   /** Writes the first `out.length` bytes (at most 32) of the MAC over `length` bytes of `b` at `at`. */
   digest(key: Uint8Array, b: Uint8Array, at: number, length: number, out: Uint8Array): void;
 }
+
+// ------------------------------------------------------------------------------------------------- sealing
+
+/** The AEAD ciphers (RFC 5116, RFC 8439, NaCl secretbox); keys of 32 bytes, tags of 16. */
+export type CipherSuite = "aes-256-gcm" | "chacha20-poly1305" | "xsalsa20-poly1305";
+
+/** Who computes a suite. */
+export type AeadMakerName = "libcrypto" | "node:crypto" | "tweetnacl";
+
+/**
+ * A key over the packet memory `b` that it was made for; other memory must not be given. The 16-byte data header at
+ * `headerAt` is the associated data, and its counter (bytes 8 to 15) the nonce.
+ */
+export interface AeadKey {
+  readonly suite: CipherSuite;
+  /**
+   * Seals `length` bytes at `from` to `to`: as many bytes, then the tag. The two may be the same place or not
+   * overlap at all.
+   */
+  seal(b: Uint8Array, headerAt: number, from: number, length: number, to: number): void;
+  /** Opens in place `length` bytes at `at`, the tag being the last 16. Bytes of plaintext, or −1: forged. */
+  open(b: Uint8Array, headerAt: number, at: number, length: number): number;
+  /** Ends the key, wiping it; it is not used again. */
+  wipe(): void;
+}
+
+/** One implementation of some suites. */
+export interface AeadMaker {
+  readonly by: AeadMakerName;
+  readonly suites: readonly CipherSuite[];
+  /** A key of 32 bytes, which the caller may wipe afterwards, for packets in `memory`. */
+  key(suite: CipherSuite, key: Uint8Array, memory: Uint8Array): AeadKey;
+}
+
+/** A suite, who computes it best on this host, and how fast, megabits a second. */
+export interface MeasuredSuite {
+  readonly suite: CipherSuite;
+  readonly by: AeadMakerName;
+  readonly mbps: number;
+}
+
+/** The suites of this host. */
+export interface AeadProvider {
+  /** The fastest first. */
+  suites(): readonly MeasuredSuite[];
+  key(suite: CipherSuite, key: Uint8Array, memory: Uint8Array): AeadKey;
+}
+
+/** Sessions a peer may have at once: during a rekey two, and one that is not confirmed yet. */
+export const MAX_SESSIONS = 3;
+/** The lane of the control plane: what it seals is not an IP packet. */
+export const CONTROL_LANE = 255;
 
 // --------------------------------------------------------------------------------- the data plane's devices
 

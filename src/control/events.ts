@@ -3,7 +3,7 @@
 // must be on disk before what follows it leaves the host. Addresses, prefixes and endpoints are canonical text.
 // What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
 
-import type { SuiteName } from "../wire/handshake_offer.ts";
+import type { CipherSuite } from "../ports.ts";
 import type { Seed } from "./settings.ts";
 import type { StoredState } from "./state.ts";
 
@@ -60,7 +60,7 @@ export type Action =
     readonly endpoint: string;
     readonly receiveIndex: number;
     readonly sendIndex: number;
-    readonly suite: SuiteName;
+    readonly suite: CipherSuite;
     readonly sendKey: Uint8Array;
     readonly receiveKey: Uint8Array;
     readonly confirmed: boolean;

@@ -17,11 +17,11 @@ import { nodeHmac } from "../crypto/hmac.ts";
 import type { NetworkKeys } from "../crypto/network_keys.ts";
 import { NoiseHandshake, type Pattern } from "../crypto/noise.ts";
 import { type DhKeys, dhKeys } from "../crypto/x25519.ts";
-import { MAX_PEERS, type Random } from "../ports.ts";
+import { type CipherSuite, MAX_PEERS, type Random } from "../ports.ts";
 import { compareBytes } from "../wire/bytes.ts";
 import * as wire from "../wire/handshake.ts";
 import { chooseSuite, decodeOffer, encodeOffer } from "../wire/handshake_offer.ts";
-import type { HandshakeOffer, SuiteName, SuiteOffer } from "../wire/handshake_offer.ts";
+import type { HandshakeOffer, SuiteOffer } from "../wire/handshake_offer.ts";
 import { REFUSE_VERSION } from "../wire/hello.ts";
 import { type RecordJudge, recordOfHandshake } from "./handshake_records.ts";
 import type { Outbox } from "./outbox.ts";
@@ -59,7 +59,7 @@ export interface NewSession {
   readonly endpoint: string;
   readonly receiveIndex: number;
   readonly sendIndex: number;
-  readonly suite: SuiteName;
+  readonly suite: CipherSuite;
   readonly sendKey: Uint8Array;
   readonly receiveKey: Uint8Array;
   /** We began: the session may be used at once. */

@@ -5,11 +5,11 @@
 import { shortId } from "../crypto/identity.ts";
 import type { NetworkKeys } from "../crypto/network_keys.ts";
 import { dhKeys } from "../crypto/x25519.ts";
-import type { Random } from "../ports.ts";
+import type { CipherSuite, Random } from "../ports.ts";
 import { fromHex } from "../wire/bytes.ts";
 import { TYPE_HELLO } from "../wire/datagram.ts";
 import { HANDSHAKE_VERSION } from "../wire/handshake.ts";
-import type { SuiteName, SuiteOffer } from "../wire/handshake_offer.ts";
+import type { SuiteOffer } from "../wire/handshake_offer.ts";
 import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_VERSION } from "../wire/hello.ts";
 import { type HandshakeEvent, Handshakes, type NewSession } from "./handshakes.ts";
 import type { Link } from "./link_table.ts";
@@ -93,9 +93,21 @@ export class SealedLinks extends Links {
     this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
   }
 
-  /** The suite and age of the session we speak on with a node; null: none. */
-  session(id: string): { readonly suite: SuiteName; readonly at: number } | null {
-    return this.#sessions.current(id);
+  /** The session we speak on with a node; null: none. */
+  session(id: string): { readonly suite: CipherSuite; readonly at: number } | null {
+    const session = this.#sessions.current(id);
+    return session === null ? null : { suite: session.suite, at: session.at };
+  }
+
+  /** Everybody we have a session with, whether or not it is in use, and where they are. */
+  peers(): { readonly id: string; readonly endpoint: string }[] {
+    const places = new Map<string, string>(); // BOUNDED: ≤ MAX_PEERS
+    for (const [index, { endpoint }] of this.#unused) {
+      const session = this.#sessions.byIndex(index);
+      if (session !== undefined) places.set(session.peer, endpoint);
+    }
+    for (const link of this.up()) places.set(link.id, link.endpoint);
+    return [...places].map(([id, endpoint]) => ({ id, endpoint }));
   }
 
   override halfOpen(now: number): boolean {
@@ -115,7 +127,10 @@ export class SealedLinks extends Links {
   override tick(now: number): void {
     this.#handshakes.tick(now);
     for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
-    for (const id of this.#sessions.expire(now)) this.down(id, now);
+    for (const id of this.#sessions.expire(now)) {
+      this.down(id, now);
+      this.out.push({ kind: "reconcile" });
+    }
     super.tick(now);
   }
 

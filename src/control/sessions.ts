@@ -2,11 +2,10 @@
 // it ends. Keys are not kept: they go to the data plane with the action that installs a session. A new session is made
 // at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes its keys.
 
-import { MAX_PEERS } from "../ports.ts";
+import { type CipherSuite, MAX_PEERS } from "../ports.ts";
 import type { NewSession } from "./handshakes.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
-import type { SuiteName } from "../wire/handshake_offer.ts";
 
 /** Whoever began the session renews it at this age … */
 const REKEY_MS = 120_000;
@@ -22,7 +21,7 @@ const SESSIONS_EACH = 3;
 export interface Session {
   readonly peer: string;
   readonly receiveIndex: number;
-  readonly suite: SuiteName;
+  readonly suite: CipherSuite;
   readonly initiator: boolean;
   /** When its handshake was complete here. */
   readonly at: number;

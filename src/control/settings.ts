@@ -65,6 +65,8 @@ export interface Settings {
   readonly hasSeeds: boolean;
   readonly security: Security;
   readonly directRouting: boolean;
+  /** In a sealed mesh: routes around the tunnel, which are in the clear, are right with this user. */
+  readonly allowPlainDirect: boolean;
   readonly staticPeers: readonly StaticPeer[];
   /** Where others may reach us, "192.168.1.10:8473"; `--advertise` first. */
   readonly ownEndpoints: readonly string[];

@@ -12,7 +12,7 @@ import { ConfigError } from "../config/config_error.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
-import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
+import { NOTHING, reconcile, sealedTunnel, type Wanted } from "../control/reconcile.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload, Offloads } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
@@ -27,6 +27,7 @@ import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { refuseOverlap } from "./overlap_check.ts";
 import type { Snapshot } from "./reports.ts";
+import { controlEvent, type SealedParts, SealedSide } from "./sealed_side.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { expectedSockets, Sockets } from "./sockets.ts";
@@ -43,10 +44,13 @@ const HOST_CHECK_MS = 5000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 
-/** Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. */
-export async function runDaemon(config: Config): Promise<number> {
+/**
+ * Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. `sealed`: the
+ * keys and ciphers of a sealed mesh; null: it is plain.
+ */
+export async function runDaemon(config: Config, sealed: SealedParts | null = null): Promise<number> {
   configureLog(config.logLevel, config.logFormat);
-  const daemon = new Daemon(config);
+  const daemon = new Daemon(config, sealed);
   try {
     return await daemon.run();
   } finally {
@@ -56,6 +60,9 @@ export async function runDaemon(config: Config): Promise<number> {
 
 class Daemon {
   readonly #config: Config;
+  readonly #parts: SealedParts | null;
+  /** Null in a plain mesh. */
+  #sealed: SealedSide | null = null;
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
   readonly #underlay: Underlay;
@@ -86,8 +93,9 @@ class Daemon {
   /** Whether a member has heard that the lease is given back. */
   readonly #released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
 
-  constructor(config: Config) {
+  constructor(config: Config, sealed: SealedParts | null) {
     this.#config = config;
+    this.#parts = sealed;
     this.#underlay = new Underlay(this.#net, config);
   }
 
@@ -101,6 +109,11 @@ class Daemon {
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
+    if (this.#parts !== null) {
+      const { setup, provider } = this.#parts;
+      this.#sealed = new SealedSide(setup, provider, this.#worker.mailbox);
+      cleanups.add(() => this.#sealed?.close());
+    }
     // Descriptors close after the Worker has stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
@@ -147,11 +160,14 @@ class Daemon {
       this.#state.stored,
       systemRandom,
       systemClock.now(),
+      this.#parts?.setup ?? null,
     );
     logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
-    logger.warn(
-      "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
-    );
+    if (this.#parts === null) {
+      logger.warn(
+        "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
+      );
+    }
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
     // Resolving a name may take its time: nothing waits for it.
@@ -179,8 +195,9 @@ class Daemon {
 
   #fromWorker(event: DataplaneEvent): void {
     if (this.#closing) return;
-    if (event.kind === "datagram" || event.kind === "unknownIndex") {
-      if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    const known = controlEvent(event, (slot) => this.#feed.keyOf(slot));
+    if (known !== null) {
+      if (this.#control !== undefined) this.#guard(() => this.#event(known));
     } else if (event.kind === "pathTooSmall") {
       this.#guard(() => this.#pathTooSmall(event.slot));
     } else if (event.kind === "offloadLost") {
@@ -236,6 +253,17 @@ class Daemon {
     switch (action.kind) {
       case "send":
         return this.#sockets.send(action.to, action.bytes);
+      case "installSession": {
+        const tunnel = sealedTunnel(action.endpoint, this.#underlay.facts());
+        return this.#sealed?.install(action, this.#feed.setPeer(action.id, tunnel));
+      }
+      case "dropSession":
+        return this.#sealed?.drop(action.receiveIndex);
+      case "sendSealed": {
+        const datagram = this.#sealed?.seal(action.receiveIndex, action.bytes) ?? null;
+        if (datagram !== null) this.#sockets.send(action.to, datagram);
+        return;
+      }
       case "persist":
         return this.#state.save(action.state);
       case "reconcile":
@@ -332,6 +360,7 @@ class Daemon {
       startedAt: this.#startedAt,
       pid: process.pid,
       networkName: this.#config.networkName,
+      sealed: this.#parts?.setup.suites ?? null,
       troubles: this.#troubles.now,
     };
   }

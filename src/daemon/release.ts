@@ -94,6 +94,7 @@ function settingsOf(stored: StoredState): Settings {
     vxlanPort: null,
     hasSeeds: false,
     directRouting: false,
+    allowPlainDirect: false,
     security: "plain",
     staticPeers: [],
     ownEndpoints: [],

@@ -22,6 +22,7 @@ export function settingsOf(config: Config, pick: string, ownEndpoints: readonly 
     hasSeeds: config.peers.length > 0,
     security: config.plain ? "plain" : "sealed",
     directRouting: config.directRouting,
+    allowPlainDirect: config.allowPlainDirect,
     staticPeers: config.staticPeers,
     ownEndpoints,
   };

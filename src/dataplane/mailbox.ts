@@ -26,8 +26,12 @@ export function mailboxMemory(): SharedArrayBuffer {
 function subject(message: DataplaneMessage): string {
   switch (message.kind) {
     case "setPeer":
-    case "dropPeer":
       return `peer ${message.slot}`;
+    case "dropPeer": // not made superfluous by the next holder of the slot: sessions go with it
+      return `no peer ${message.slot}`;
+    case "installSession":
+    case "dropSession":
+      return `session ${message.receiveIndex}`;
     case "addRoute":
     case "dropRoute":
       return `route ${message.prefix}`;
@@ -39,6 +43,18 @@ function subject(message: DataplaneMessage): string {
     default:
       return message.kind;
   }
+}
+
+/** A message that waits has keys of its own: whoever posted it may wipe his at once. */
+function ownKeys(message: DataplaneMessage): DataplaneMessage {
+  if (message.kind !== "installSession") return message;
+  return { ...message, sendKey: message.sendKey.slice(), receiveKey: message.receiveKey.slice() };
+}
+
+function wipeKeys(message: DataplaneMessage): void {
+  if (message.kind !== "installSession") return;
+  message.sendKey.fill(0);
+  message.receiveKey.fill(0);
 }
 
 /** The control plane's end. */
@@ -62,8 +78,10 @@ export class MailboxWriter implements Mailbox {
     this.#writeWaiting();
     if (this.#waiting.size > 0 || !this.#write(message, epoch)) {
       const key = subject(message);
+      const superseded = this.#waiting.get(key);
+      if (superseded !== undefined) wipeKeys(superseded.message);
       this.#waiting.delete(key);
-      this.#waiting.set(key, { message, epoch });
+      this.#waiting.set(key, { message: ownKeys(message), epoch });
     }
     this.#wake();
     return epoch;
@@ -81,6 +99,7 @@ export class MailboxWriter implements Mailbox {
     for (const [key, { message, epoch }] of this.#waiting) {
       if (!this.#write(message, epoch)) break;
       this.#waiting.delete(key);
+      wipeKeys(message);
     }
     return this.#waiting.size < before;
   }
@@ -133,8 +152,11 @@ export class MailboxReader {
       wipe(this.#ring, read, FRAME_BYTES + length);
       Atomics.store(this.#words, READ, (read + FRAME_BYTES + length) | 0);
       const message = unpack(body) as DataplaneMessage;
-      body.fill(0);
-      apply(message);
+      try {
+        apply(message);
+      } finally {
+        body.fill(0); // the keys of a message are views of it
+      }
       Atomics.store(this.#words, APPLIED, head.getUint32(4));
     }
   }

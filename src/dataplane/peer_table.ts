@@ -11,11 +11,13 @@ export const NO_TUNNEL = 0;
 export const BY_DATA = 1;
 export const BY_VXLAN = 2;
 export const BY_FLANNEL = 3;
+export const BY_SEALED = 4;
 const CODES: Record<Encapsulation, number> = {
   none: NO_TUNNEL,
   data: BY_DATA,
   vxlan: BY_VXLAN,
   flannel: BY_FLANNEL,
+  sealed: BY_SEALED,
 };
 
 /** The low byte of a receiver index is the lane. */

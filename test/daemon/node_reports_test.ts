@@ -17,6 +17,7 @@ function peer(name: string, id: string, more: Partial<PeerView> = {}): PeerView 
     state: "alive",
     since: 0,
     endpoint: null,
+    session: null,
     link: null,
     lastHelloAt: null,
     rttMs: null,
@@ -72,6 +73,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
         ...own,
       },
       peers: PEERS,
+      sessions: [],
       leases: LEASES,
     },
     wanted: { ...NOTHING, ...wanted },
@@ -85,6 +87,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     startedAt: 0,
     pid: 1,
     networkName: "ovltun",
+    sealed: null,
     troubles: [],
   };
 }
@@ -151,4 +154,23 @@ test("a static peer that this node names shows where it is", () => {
   assert.equal(whyReport(named, STATIC).attempts.length, 1);
   assert.equal(resolveReport(named, STATIC).address, "10.42.3.0");
   assert.equal(statusReport(named).counters["sent"], 0);
+});
+
+test("In a sealed mesh the reports tell ciphers, and when each session was made", () => {
+  const session = { suite: "chacha20-poly1305", at: 4000 } as const;
+  const sealed = [{ suite: "aes-256-gcm", mbps: 9000 }] as const;
+  const path = (kind: "tunnel" | "direct-route") => ({ path: kind, why: "", mtu: 1440 });
+  const base = snapshot({}, {
+    paths: new Map([["b".repeat(64), path("tunnel")], ["c".repeat(64), path("direct-route")]]),
+  });
+  const alone = statusReport({ ...base, sealed });
+  assert.deepEqual([alone.node.security, alone.node.cipher], ["sealed", "aes-256-gcm"]);
+  const peers = base.view.peers.map((p) => ({ ...p, session }));
+  const report = statusReport({ ...base, sealed, now: 10_000, view: { ...base.view, peers } });
+  assert.equal(report.node.cipher, "chacha20-poly1305");
+  const of = (name: string) => report.peers.find((p) => p.name === name)!;
+  assert.deepEqual([of("beta").security, of("beta").lastHandshakeSeconds], ["sealed", 6]);
+  assert.equal(of("gamma").security, "clear");
+  const plain = statusReport(base);
+  assert.deepEqual([plain.node.security, plain.node.cipher], ["plain", "none"]);
 });

@@ -63,6 +63,7 @@ export function settingsFor(name: string, change: Partial<Settings> = {}): Setti
     vxlanPort: null,
     hasSeeds: false,
     directRouting: false,
+    allowPlainDirect: false,
     security: "plain",
     staticPeers: [],
     ownEndpoints: [],
