@@ -30,6 +30,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "bun:": ["sys"],
   "msgpackr": ["wire", "dataplane", "control"],
   "lru-cache": ["dataplane"],
+  "tweetnacl": ["crypto"],
   "commander": ["cli", "config"],
 };
 

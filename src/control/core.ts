@@ -9,6 +9,7 @@ import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin } from "./clones.ts";
 import { Dissemination, type News } from "./dissemination.ts";
+import { GroupGossip } from "./group_gossip.ts";
 import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
 import { Lease } from "./lease.ts";
@@ -44,6 +45,8 @@ export class Core {
   readonly links: Links;
   /** The same as `links` in a sealed mesh, else null. */
   readonly sealed: SealedLinks | null;
+  /** Sealed meshes: for what must not wait for a session. */
+  readonly group: GroupGossip | null;
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
   readonly lease: Lease;
@@ -105,6 +108,7 @@ export class Core {
       nextCounter: () => this.#nextInitiation(),
     };
     this.sealed = sealed === null ? null : new SealedLinks(owner, sealed, random, this.out);
+    this.group = sealed === null ? null : new GroupGossip(sealed.keys, identity.id, random);
     this.links = this.sealed ?? new PlainLinks(owner, random, this.out);
     this.membership = new Membership(
       identity.id,
@@ -146,6 +150,24 @@ export class Core {
   say(link: Link | null | undefined, body: GossipBody): void {
     if (link === null || link === undefined || link.endpoint === null) return;
     this.links.send(link, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+  }
+
+  /**
+   * Sends one small message to a member: over its link, or in a sealed mesh, where that is a session and may be missing
+   * for a moment, under the network's key to where it was last.
+   */
+  sayTo(id: string, body: GossipBody): void {
+    const link = this.agreedLink(id);
+    if (link !== null) return this.say(link, body);
+    const endpoint = this.group === null ? undefined : this.#lastEndpoint(id);
+    if (endpoint === undefined) return;
+    const bytes = this.group!.seal(this.own.incarnation, encodeGossip(0, { mesh: this.meshHash, body }));
+    if (bytes !== null) this.out.send(endpoint, bytes);
+  }
+
+  #lastEndpoint(id: string): string | undefined {
+    for (const target of this.links.targets.all()) if (target.answeredBy === id) return target.endpoint;
+    return this.store.get(id)?.endpoints[0];
   }
 
   /** The records and statements that news items stand for now. Our own record only once it may be told. */

@@ -4,12 +4,19 @@
 
 import { type Identity, shortId } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
-import { TYPE_COOKIE, TYPE_GOSSIP_PLAIN, TYPE_HANDSHAKE, TYPE_HELLO, TYPE_PROBE } from "../wire/datagram.ts";
+import {
+  TYPE_COOKIE,
+  TYPE_GOSSIP_PLAIN,
+  TYPE_GOSSIP_SEALED,
+  TYPE_HANDSHAKE,
+  TYPE_HELLO,
+  TYPE_PROBE,
+} from "../wire/datagram.ts";
 import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
-import { receiveGossip, spreadNews, takeGossip, tickLinks } from "./gossip.ts";
+import { receiveGossip, receiveGroupGossip, spreadNews, takeGossip, tickLinks } from "./gossip.ts";
 import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
 import type { LinkEvent } from "./links.ts";
@@ -113,6 +120,8 @@ export class ControlPlane {
         return this.#onLinks(core.sealed.receive(bytes, from, now), now);
       case TYPE_GOSSIP_PLAIN:
         return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.out.reject();
+      case TYPE_GOSSIP_SEALED:
+        return receiveGroupGossip(core, bytes, from, now);
       case TYPE_PROBE:
         return core.sealed === null ? this.#onProbe(bytes, from, at, now) : core.out.reject();
       default: // none we know
@@ -236,9 +245,9 @@ export class ControlPlane {
       state: 2,
       stopped: true,
     } as const;
-    for (const link of core.agreedLinks()) {
-      core.say(link, { kind: "push", ack: false, statements: [statement] });
-    }
+    const goodbye = { kind: "push", ack: false, statements: [statement] } as const;
+    for (const link of core.agreedLinks()) core.say(link, goodbye);
+    for (const { id } of core.membership.living()) if (core.agreedLink(id) === null) core.sayTo(id, goodbye);
     if (core.mesh !== null && core.informed) core.persist();
     core.ended = true;
   }

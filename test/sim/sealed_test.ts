@@ -1,9 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { GroupGossip } from "../../src/control/group_gossip.ts";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { decodeHandshake, IK1, IK2, XX1 } from "../../src/wire/handshake.ts";
+import { encodeGossip } from "../../src/wire/gossip.ts";
 import { addSealed, agreedSession, keysOf } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
@@ -362,4 +364,41 @@ test("Twenty sealed nodes that start together are one mesh within ten seconds", 
   for (let i = 0; i < 20; i++) addSealed(world, `n${i}`, i === 0 ? [] : ["n0"]);
   for (const node of world.nodes) world.start(node);
   assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+});
+
+test("Who stops says so also to whom it has no session with, under the network's key", () => {
+  const { world, a, b } = pair(65);
+  const c = addSealed(world, "c", ["a"]);
+  world.start(c);
+  assert.ok(world.runUntil(() => oneMesh(world), 10_000));
+  // Between b and c no handshake arrives any more, and their session is gone.
+  const apart = [b.endpoint, c.endpoint];
+  world.network.rewrite = ({ from, to, bytes }) =>
+    apart.includes(from) && apart.includes(to) && (bytes[0] === 0x01 || bytes[0] === 0x10)
+      ? new Uint8Array(0)
+      : bytes;
+  world.run(200_000);
+  assert.equal(c.sessions.of(b.identity.id).length, 0);
+  world.event(b, { kind: "leave" });
+  world.stop(b);
+  world.network.partition((endpoint) => endpoint === a.endpoint ? 1 : 0); // nobody else tells it
+  world.run(500);
+  assert.ok(c.logs.some(({ message }) => message === "b was stopped"));
+});
+
+test("A group message from outside, or replayed, changes nothing", () => {
+  const { world, a, b } = pair(66);
+  const rejected = world.view(a).own.rejected;
+  const forged = new GroupGossip([keysOf("another")], b.identity.id, world.random);
+  const stranger = new GroupGossip([keysOf("secret")], "77".repeat(32), world.random);
+  const gossip = encodeGossip(0, {
+    mesh: null,
+    body: { kind: "push", ack: false, statements: [{ id: b.identity.id, incarnation: 1e9, state: 2 }] },
+  });
+  for (const from of [forged, stranger]) {
+    world.network.send(world.clock.now(), b.endpoint, a.endpoint, from.seal(1e9, gossip)!);
+  }
+  world.run(100);
+  assert.equal(world.view(a).own.rejected, rejected + 2);
+  assert.equal(world.view(a).peers[0]!.state, "alive");
 });
