@@ -87,14 +87,17 @@ export type HandshakeEvent =
   /** No suite in common. */
   | { readonly kind: "no-suite"; readonly endpoint: string; readonly peer: string };
 
-interface Pending {
-  readonly noise: NoiseHandshake;
+/** The datagram that we sent last in a handshake, to send again with a cookie. */
+interface Sent {
   readonly keys: NetworkKeys;
   readonly endpoint: string;
-  readonly index: number;
   readonly at: number;
-  /** The datagram that we sent last in it, to send again with a cookie. */
   readonly sent: Uint8Array;
+}
+
+interface Pending extends Sent {
+  readonly noise: NoiseHandshake;
+  readonly index: number;
   /** Whom we expect; null: whoever is there. */
   readonly peer: string | null;
   readonly ephemeral: Uint8Array;
@@ -111,6 +114,8 @@ export class Handshakes {
   readonly #begun = new Map<number, Pending>();
   // BOUNDED: ≤ MAX_ANSWERED, the oldest go first; XX1 that we answered, by our index
   readonly #answered = new Map<number, Pending>();
+  // BOUNDED: ≤ MAX_BEGUN, the oldest go first; XX3 that may have to be sent again with a cookie, by our index
+  readonly #finished = new Map<number, Sent>();
   // BOUNDED: ≤ MAX_PEERS, the longest unused go first: only of nodes that were authenticated
   readonly #greatest = new Map<string, number>();
   // BOUNDED: ≤ MAX_COOKIES, the oldest go first
@@ -184,6 +189,7 @@ export class Handshakes {
         this.#end(table, pending, true);
       }
     }
+    for (const [index, { at }] of this.#finished) if (now - at >= PENDING_MS) this.#finished.delete(index);
   }
 
   /** Takes in a datagram of type 0x01 or 0x02 that the gate let pass. */
@@ -305,6 +311,8 @@ export class Handshakes {
     // Another host with our keys is to learn of it, too.
     if (last !== null && (made || events.some((event) => event.kind === "clone"))) {
       this.#send(from, last, pending.keys, now);
+      this.#finished.set(pending.index, { keys: pending.keys, endpoint: from, at: now, sent: last });
+      if (this.#finished.size > MAX_BEGUN) this.#finished.delete(this.#finished.keys().next().value!);
     }
     this.#end(this.#begun, pending, !made);
     return events;
@@ -343,9 +351,7 @@ export class Handshakes {
 
   #onReply(bytes: Uint8Array, from: string, now: number): HandshakeEvent[] {
     const reply = wire.decodeReply(bytes);
-    const pending = reply === null
-      ? undefined
-      : this.#begun.get(reply.receiver) ?? this.#answered.get(reply.receiver);
+    const pending = reply === null ? undefined : this.#waiting(reply.receiver);
     if (reply === null || pending === undefined || pending.endpoint !== from) return this.#reject();
     const mac = borneMac(pending.sent, pending.sent.length);
     if (reply.kind === wire.REPLY_REFUSAL) {
@@ -363,6 +369,10 @@ export class Handshakes {
     if (this.#cookies.size > MAX_COOKIES) this.#cookies.delete(this.#cookies.keys().next().value!);
     this.#send(from, pending.sent, pending.keys, now);
     return [];
+  }
+
+  #waiting(index: number): Sent | undefined {
+    return this.#begun.get(index) ?? this.#answered.get(index) ?? this.#finished.get(index);
   }
 
   // Of another version, or malformed behind a good MAC: the other side can read a refusal as far as it must.

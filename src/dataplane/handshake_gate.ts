@@ -29,6 +29,7 @@ import {
   REPLY_COOKIE,
   REPLY_NONCE_LEN,
   XX2,
+  XX3,
 } from "../wire/handshake.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -41,7 +42,7 @@ const MAX_SEEN = 4096;
 
 /** Per second; bursts are of one second's worth. */
 export interface GateLimits {
-  /** Handshakes that reach the control thread; as many answers to our own. */
+  /** Handshakes that reach the control thread, by their first and third messages each; as many answers to our own. */
   readonly handshakes: number;
   /** More than that, and cookies are demanded. */
   readonly calm: number;
@@ -63,6 +64,7 @@ export class HandshakeGate {
   #keys: readonly Uint8Array[] = [];
   readonly #calm: RateLimit;
   readonly #handshakes: RateLimit;
+  readonly #finishes: RateLimit;
   readonly #answers: RateLimit;
   readonly #cookies: RateLimit;
   #busyUntil = -Infinity;
@@ -79,6 +81,8 @@ export class HandshakeGate {
     this.#limits = limits;
     this.#calm = new RateLimit(limits.calm, limits.calm);
     this.#handshakes = new RateLimit(limits.handshakes, limits.handshakes);
+    // Twice as many, for they come in bursts; only what matches a handshake under way costs anything.
+    this.#finishes = new RateLimit(2 * limits.handshakes, 2 * limits.handshakes);
     this.#answers = new RateLimit(limits.handshakes, limits.handshakes);
     this.#cookies = new RateLimit(limits.cookies, limits.cookies);
   }
@@ -106,11 +110,13 @@ export class HandshakeGate {
     if (reply) return this.#answers.take(now) ? "pass" : "overload";
     const message = handshakeMessage(b, at);
     if (message === XX2 || message === IK2) return this.#once(b, end, this.#answers, now);
-    if (!this.#calm.take(now)) this.#busyUntil = now + BUSY_MS;
-    if (!this.busy(now)) return this.#once(b, end, this.#handshakes, now);
+    // What finishes a handshake has a rate of its own: those that begin must not crowd out those that are under way.
+    const rate = message === XX3 ? this.#finishes : this.#handshakes;
+    if (message !== XX3 && !this.#calm.take(now)) this.#busyUntil = now + BUSY_MS;
+    if (!this.busy(now)) return this.#once(b, end, rate, now);
     const from = source();
     if (!this.#showsCookie(b, at, end, from, now)) return this.#demandCookie(key, b, at, end, from, now);
-    return this.#ofAddress(from).take(now) ? this.#once(b, end, this.#handshakes, now) : "overload";
+    return message === XX3 || this.#ofAddress(from).take(now) ? this.#once(b, end, rate, now) : "overload";
   }
 
   // What has passed before does not pass again: who merely listens can repeat, and nothing else.
