@@ -228,6 +228,18 @@ test("A cookie that is demanded is shown at once, and with what follows", () => 
   assert.notDeepEqual(third.slice(-16), new Uint8Array(16));
 });
 
+test("A cookie demanded for the last message is shown, too: the session is made on both sides", () => {
+  const [a, b] = [side(1), side(2)];
+  a.machine.begin(b.endpoint, null, 0);
+  b.machine.receive(sends(a)[0]!.bytes, a.endpoint, 0);
+  a.events.push(...a.machine.receive(sends(b)[0]!.bytes, b.endpoint, 1));
+  const third = sends(a)[0]!.bytes;
+  a.machine.receive(cookieReply(third, new Uint8Array(16).fill(9)), b.endpoint, 2);
+  carry([a, b], 3);
+  assert.deepEqual([sessions(a).length, sessions(b).length], [1, 1]);
+  assert.deepEqual(sessions(a)[0]!.sendKey, sessions(b)[0]!.receiveKey);
+});
+
 function cookieReply(question: Uint8Array, cookie: Uint8Array): Uint8Array {
   const reply = new Uint8Array(wire.REPLY_LEN);
   const echoedMac = question.slice(-32, -16);

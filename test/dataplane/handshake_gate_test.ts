@@ -5,6 +5,7 @@ import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 import { DataPlane } from "../../src/dataplane/dataplane.ts";
 import { GATE_LIMITS, type GateVerdict, HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { mailboxMemory, MailboxReader, MailboxWriter } from "../../src/dataplane/mailbox.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
 import type { DataplaneEvent } from "../../src/ports.ts";
 import { encodeHandshake, IK1, IK2, REPLY_LEN, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
@@ -176,9 +177,15 @@ test("The data plane hands up what passes, answers with cookies, reports wrong M
     gate: { hmac: nodeHmac, random: new SeededRandom(2) },
   }, (event) => events.push(event));
   dataPlane.apply({ kind: "attachSocket", role: "own", fd: 1, family: 6 });
-  const key = KEY.slice();
-  dataPlane.apply({ kind: "setGate", macKeys: [key] });
-  assert.deepEqual(key, new Uint8Array(32), "wiped");
+  const memory = mailboxMemory();
+  const epoch = new MailboxWriter(memory, () => {}).post({ kind: "setGate", macKeys: [KEY] });
+  let told: Uint8Array | null = null;
+  new MailboxReader(memory).drain((message) => {
+    if (message.kind === "setGate") told = message.macKeys[0]!;
+    dataPlane.apply(message);
+  });
+  assert.equal(epoch, 1);
+  assert.deepEqual(told, new Uint8Array(32), "wiped");
   for (let i = 0; i < 50; i++) socket!.arrive(handshake(IK1, null, OLD_KEY), A);
   dataPlane.pump("own", 1000);
   assert.equal(counters.drops()["bad-mac"], 50);
