@@ -164,6 +164,8 @@ export type DataplaneMessage =
   /** The keys (32 bytes each) of which one must have made the MAC of a handshake; none: this mesh is plain. */
   | { readonly kind: "setGate"; readonly macKeys: readonly Uint8Array[] }
   | InstallSession
+  /** The peer has used the session, with another Worker: packets leave on it from now on. */
+  | { readonly kind: "confirmSession"; readonly receiveIndex: number }
   /** Forgets a session and wipes its keys; one that is gone is no error. */
   | { readonly kind: "dropSession"; readonly receiveIndex: number }
   | { readonly kind: "stop" };

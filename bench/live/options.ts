@@ -9,6 +9,8 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
   --systems <A,B,…>   what to compare (${DEFAULT_SYSTEMS.join(",")});
                       what is not installed is left out unless it is named here.
                       ovltun: ovltun-<udp|vxlan>[-deno][-no-<tso|uso|gso|gro|offloads>…]
+                      its data plane alone, with keys put in by hand:
+                      keyed-<plain|aes-256-gcm|chacha20-poly1305|xsalsa20-poly1305>[-deno]
   --deno              add ovltun from its source under Deno
   --no-tso, --no-uso, --no-gso, --no-gro, --no-offloads
                       add ovltun-udp with that offload off, or with all of them

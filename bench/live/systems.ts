@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { release } from "node:os";
 import process from "node:process";
 import type { Pair, Running } from "./hosts.ts";
+import { keyed } from "./keyed.ts";
 import { ovltun } from "./ovltun.ts";
 import { fastd, nebula, tinc, wireguardGo } from "./tunnels.ts";
 
@@ -62,7 +63,7 @@ const OTHERS: readonly System[] = [VETH, KERNEL_VXLAN, wireguardGo(), fastd(), t
 
 /** Null when no system has this name. */
 export function systemOf(name: string): System | null {
-  return OTHERS.find((system) => system.name === name) ?? ovltun(name, OFFLOADS);
+  return OTHERS.find((system) => system.name === name) ?? keyed(name) ?? ovltun(name, OFFLOADS);
 }
 
 /** The first of its programs that is not on this machine, or null. */

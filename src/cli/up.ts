@@ -27,6 +27,6 @@ export function registerUp(program: Command): void {
     configureLog(config.logLevel, config.logFormat);
     for (const warning of warnings) logger.warn(warning);
     const { runDaemon } = await import("../daemon/daemon.ts");
-    throw new Exit(await runDaemon(config));
+    throw new Exit(await runDaemon(config, config.plain ? null : (await import("../daemon/trial.ts")).trialParts()));
   });
 }

@@ -108,7 +108,7 @@ class Daemon {
     cleanups.add(() => this.#state.close());
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event));
+    this.#worker = new WorkerHandle(config.offloads, (event) => this.#fromWorker(event), this.#parts?.provider.suites() ?? []);
     if (this.#parts !== null) {
       const { setup, provider } = this.#parts;
       this.#sealed = new SealedSide(setup, provider, this.#worker.mailbox);

@@ -4,6 +4,7 @@
  */
 import type { DataplaneEvent } from "../ports.ts";
 import { nodeHmac } from "../crypto/hmac.ts";
+import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
@@ -13,6 +14,7 @@ import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
+import { aeadMakers } from "./aead_makers.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
 /** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
@@ -41,6 +43,7 @@ function run(start: WorkerStart): void {
     new Counters(start.counters),
     devices(epoll, sources, start),
     scope.postMessage.bind(scope),
+    aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites),
   );
   const apply = dataPlane.apply.bind(dataPlane);
   epoll.add(start.wakeFd);

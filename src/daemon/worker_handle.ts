@@ -4,7 +4,7 @@
  */
 import { Counters } from "../dataplane/counters.ts";
 import { mailboxMemory, MailboxWriter } from "../dataplane/mailbox.ts";
-import type { DataplaneEvent, Offloads } from "../ports.ts";
+import type { DataplaneEvent, MeasuredSuite, Offloads } from "../ports.ts";
 import { EventFd } from "../sys/epoll.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
@@ -18,8 +18,12 @@ export class WorkerHandle {
   readonly #worker: Worker;
   readonly #stopped: Promise<void>;
 
-  /** Starts the Worker. `onEvent` gets everything it hands up. */
-  constructor(offloads: Offloads, onEvent: (event: DataplaneEvent) => void) {
+  /** Starts the Worker. `onEvent` gets everything it hands up; `suites` are what sessions may ask for. */
+  constructor(
+    offloads: Offloads,
+    onEvent: (event: DataplaneEvent) => void,
+    suites: readonly MeasuredSuite[] = [],
+  ) {
     const memory = mailboxMemory();
     this.mailbox = new MailboxWriter(memory, () => this.#wake.signal());
     // Beside this file in the source; the build flattens the entry points of the binary (scripts/compile).
@@ -38,6 +42,7 @@ export class WorkerHandle {
       wakeFd: this.#wake.fd,
       gso,
       gro,
+      suites,
     };
     this.#worker.postMessage(start);
   }

@@ -1,4 +1,6 @@
 /** What the main thread hands the data-plane Worker when it starts: shared memory and the eventfd that wakes it. */
+import type { MeasuredSuite } from "../ports.ts";
+
 export interface WorkerStart {
   readonly mailbox: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
@@ -6,4 +8,6 @@ export interface WorkerStart {
   /** Trains of datagrams: wanted in sends, in receives. */
   readonly gso: boolean;
   readonly gro: boolean;
+  /** Who seals what best on this host; the main thread has measured it. */
+  readonly suites: readonly MeasuredSuite[];
 }

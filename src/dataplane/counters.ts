@@ -15,6 +15,7 @@ const EVENTS = [
   "arp-answered",
   "probe-answered",
   "cookie-sent",
+  "keepalive",
 ] as const;
 
 /** Why packets were dropped. */
@@ -38,12 +39,16 @@ const DROPS = [
   "receive-overflow",
   "replay",
   "bad-mac",
+  "bad-seal",
+  "queue-full",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
 
 /** Index of a counter. */
 export type Verdict = number;
+/** No verdict yet: the packet waits, and is counted when that is over. */
+export const COUNTED_LATER: Verdict = -1;
 export const SENT: Verdict = 0;
 export const DELIVERED: Verdict = 1;
 export const HANDED_UP: Verdict = 2;
@@ -52,6 +57,7 @@ export const ICMP_SENT: Verdict = 4;
 export const ARP_ANSWERED: Verdict = 5;
 export const PROBE_ANSWERED: Verdict = 6;
 export const COOKIE_SENT: Verdict = 7;
+export const KEEPALIVE: Verdict = 8;
 
 const FIRST_DROP = EVENTS.length;
 export const NO_ROUTE: Verdict = FIRST_DROP;
@@ -73,6 +79,8 @@ export const CONTROL_OVERLOAD: Verdict = FIRST_DROP + 15;
 export const RECEIVE_OVERFLOW: Verdict = FIRST_DROP + 16;
 export const REPLAY: Verdict = FIRST_DROP + 17;
 export const BAD_MAC: Verdict = FIRST_DROP + 18;
+export const BAD_SEAL: Verdict = FIRST_DROP + 19;
+export const QUEUE_FULL: Verdict = FIRST_DROP + 20;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */

@@ -4,10 +4,12 @@
  * through `Devices`, which the Worker (daemon/worker.ts) implements over sys/ and tests over memory.
  */
 import type {
+  AeadProvider,
   DatagramSocket,
   DataplaneEvent,
   DataplaneMessage,
   Hmac,
+  InstallSession,
   OwnNetwork,
   PacketPool,
   Random,
@@ -16,11 +18,12 @@ import type {
   Tunnel,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
-import type { Counters } from "./counters.ts";
 import { HandshakeGate } from "./handshake_gate.ts";
+import { type Counters, NO_SESSION } from "./counters.ts";
+import { flushSockets, seal } from "./encapsulation.ts";
 import { inboundBatch } from "./inbound.ts";
-import { outboundBatch } from "./outbound.ts";
-import { createPlane, type Plane } from "./plane.ts";
+import { outboundBatch, sendWaiting } from "./outbound.ts";
+import { createPlane, NO_AEAD, type Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
@@ -48,9 +51,16 @@ export class DataPlane {
   #own: readonly string[] = [];
   #stopped = false;
 
-  constructor(counters: Counters, devices: Devices, handUp: (event: DataplaneEvent) => void) {
+  /** `aead` makes the keys of sessions; `lane` is that of this Worker. */
+  constructor(
+    counters: Counters,
+    devices: Devices,
+    handUp: (event: DataplaneEvent) => void,
+    aead: AeadProvider = NO_AEAD,
+    lane = 0,
+  ) {
     const { gate } = devices;
-    this.plane = createPlane(counters, handUp, gate && new HandshakeGate(gate.hmac, gate.random));
+    this.plane = createPlane(counters, handUp, aead, lane, gate && new HandshakeGate(gate.hmac, gate.random));
     this.#devices = devices;
   }
 
@@ -93,6 +103,8 @@ export class DataPlane {
         return ROLES.forEach((role) => this.#setDestination(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
+        this.plane.sessions.dropPeer(message.slot);
+        this.plane.counters.add(NO_SESSION, this.plane.waiting.take(message.slot).length);
         this.plane.counters.resetPeer(message.slot);
         this.#tunnels.delete(message.slot);
         return;
@@ -104,9 +116,34 @@ export class DataPlane {
         this.plane.gate?.setKeys(message.macKeys);
         for (const key of message.macKeys) key.fill(0);
         return;
+      case "installSession":
+        return this.#installSession(message);
+      case "confirmSession":
+        return this.#confirmSession(message.receiveIndex);
+      case "dropSession":
+        return this.plane.sessions.drop(message.receiveIndex);
       case "stop":
         this.#stopped = true;
     }
+  }
+
+  /** What waited leaves on a session that may send; when nothing did, a keepalive tells the peer that we have it. */
+  #installSession(message: InstallSession): void {
+    const { aead, lane, b } = this.plane;
+    const { slot, confirmed } = this.plane.sessions.install(message, { aead, lane, memory: b });
+    if (!confirmed) return;
+    sendWaiting(this.plane, slot);
+    if (this.plane.sessions.sending(slot)?.counter !== 0) return;
+    seal(this.plane, slot, 0, 0, false);
+    flushSockets(this.plane);
+  }
+
+  /** One that is gone, or sends already, is no error: the peer may have used it here, too. */
+  #confirmSession(receiveIndex: number): void {
+    const session = this.plane.sessions.byIndex(receiveIndex);
+    if (session === null || session.confirmed) return;
+    this.plane.sessions.confirm(session);
+    sendWaiting(this.plane, session.slot);
   }
 
   #detachTun(): void {

@@ -1,15 +1,23 @@
 /**
  * The last steps of a packet's way out: the peer's header in front of it, and the batch to the kernel.
- * Headers grow into the headroom of the slot; the packet stays there until `flushSockets`.
+ * Headers grow into the headroom of the slot; the packet stays there until `flushSockets`. Sealing writes the
+ * datagram elsewhere, behind the one before.
  */
 import type { DatagramSocket } from "../ports.ts";
 import { putU16 } from "../wire/bytes.ts";
 import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData } from "../wire/data_header.ts";
 import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
 import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
-import { NO_PATH, SEND_FAILED, SENT, type Verdict } from "./counters.ts";
-import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
+import { AEAD_TAG_LEN } from "../wire/overhead.ts";
+import { NO_PATH, NO_SESSION, SEND_FAILED, SENT, type Verdict } from "./counters.ts";
+import { BY_DATA, BY_FLANNEL, BY_SEALED, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
+import { SEALED_AT, SEALED_END } from "./pool.ts";
+import type { Session } from "./session_table.ts";
+
+/** A counter at which the control plane is asked for another session, and one that is never sent. */
+const REKEY_AT = 2 ** 48;
+const COUNTER_END = 2 ** 52;
 
 /** Stamps the peer's header in front of a whole packet and queues the datagram. */
 export function encapsulate(
@@ -19,6 +27,7 @@ export function encapsulate(
   length: number,
   partial: boolean,
 ): Verdict {
+  if (plane.peers.encapsulation[slot] === BY_SEALED) return seal(plane, slot, at, length, partial);
   return send(plane, slot, at, length, 0, 0, partial);
 }
 
@@ -80,6 +89,49 @@ export function send(
   return SENT;
 }
 
+/**
+ * Seals a whole packet, or nothing (a keepalive), on the session of peer `slot` and queues the datagram. The packet's
+ * own memory is free afterwards.
+ */
+export function seal(plane: Plane, slot: number, from: number, length: number, partial: boolean): Verdict {
+  const session = plane.sessions.sending(slot);
+  const socket = plane.sockets.own;
+  if (socket === null) return NO_PATH;
+  if (session === null || !mayCount(plane, session)) return NO_SESSION;
+  const size = DATA_LEN + length + AEAD_TAG_LEN;
+  if (plane.sealedAt + size > SEALED_END) flushSockets(plane);
+  const header = plane.sealedAt;
+  sealTo(plane, session, header, from, length, partial ? DATA_PARTIAL : 0);
+  if (!socket.enqueue(slot, header, size, 0, 0)) {
+    flushSockets(plane);
+    socket.enqueue(slot, header, size, 0, 0);
+  }
+  plane.sealedAt = header + size;
+  if (length > 0) plane.counters.sentTo(slot, length);
+  return SENT;
+}
+
+/** Writes the sealed datagram to `header`: the next counter, then ciphertext and tag. */
+export function sealTo(
+  plane: Plane,
+  session: Session,
+  header: number,
+  from: number,
+  length: number,
+  flags: number,
+): void {
+  encodeData(plane.b, header, flags, 0, session.sendIndex, session.counter++);
+  session.sealing.seal(plane.b, header, from, length, header + DATA_LEN);
+}
+
+/** Whether the session has a counter left; the control plane is told in time. */
+export function mayCount(plane: Plane, session: Session): boolean {
+  if (session.counter < REKEY_AT) return true;
+  if (!session.rekeyAsked) plane.handUp({ kind: "rekeyWanted", slot: session.slot });
+  session.rekeyAsked = true;
+  return session.counter < COUNTER_END;
+}
+
 /** Sends what waits on every socket; the slots of the batch are free afterwards. */
 export function flushSockets(plane: Plane): void {
   const { own, vxlan, flannel } = plane.sockets;
@@ -90,6 +142,7 @@ export function flushSockets(plane: Plane): void {
   if (refused > 0) plane.counters.add(SEND_FAILED, refused);
   plane.fragments = 0;
   plane.headers = 0;
+  plane.sealedAt = SEALED_AT;
 }
 
 function flush(plane: Plane, socket: DatagramSocket): number {

@@ -2,14 +2,15 @@
  * A packet's way in, in this order:
  *   1. inboundBatch    receive up to BATCH datagrams from one socket
  *   2. inboundOwn      our port: classify by the first byte; data goes on, the rest is handed up or answered
+ *      inboundSealed   sealed data: opened where it lies, then as above         (sealed_inbound.ts)
  *      inboundVxlan    the VXLAN port: RFC 7348, Ethernet, ARP for our addresses answered
  *      inboundFlannel  the flannel udp port: a bare IP packet
  *   3. accept          the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
- *   4. deliver         the destination must lie in ours
+ *   4. deliver         the destination must lie in ours                                  (3 and 4: deliver.ts)
  *   5. coalescer.ts    segments of one flow become one write to TUN
  * Datagrams come from anybody: nothing here throws on their account, everything is counted once.
  */
-import { type DatagramSocket, REPLY_SLOT, type SocketRole } from "../ports.ts";
+import type { DatagramSocket, SocketRole } from "../ports.ts";
 import {
   ARP_LEN,
   ARP_SENDER_IP_AT,
@@ -49,34 +50,32 @@ import {
   macEquals,
   putMac,
 } from "../wire/ethernet.ts";
-import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
-import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
-import { REPLY_LEN } from "../wire/handshake.ts";
+import { decodeIpv4, ipv4TotalLength } from "../wire/ipv4.ts";
+import { decodeIpv6, ipv6TotalLength } from "../wire/ipv6.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
+import { answer, flushAnswers, handUp, reportUnknown } from "./answers.ts";
+import { inboundHandshake } from "./inbound_handshake.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "./checksum_offload.ts";
 import {
   ARP_ANSWERED,
-  BAD_MAC,
-  CONTROL_OVERLOAD,
-  COOKIE_SENT,
-  HANDED_UP,
+  COUNTED_LATER,
   MALFORMED,
   MULTICAST,
   NO_SESSION,
   NOT_FOR_US,
   PROBE_ANSWERED,
   RECEIVE_OVERFLOW,
-  REPLAY,
-  SEND_FAILED,
   SPOOFED,
   UNKNOWN_TYPE,
   type Verdict,
   WRONG_ENDPOINT,
   WRONG_VNI,
 } from "./counters.ts";
+import { accept, deliver, NOT_IP, senderOf } from "./deliver.ts";
 import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
+import { inboundSealed } from "./sealed_inbound.ts";
 
 /** Moves one batch from a socket to TUN. Returns how many datagrams were received. */
 export function inboundBatch(plane: Plane, role: SocketRole): number {
@@ -120,18 +119,6 @@ function isOneFrame(b: Uint8Array, at: number, end: number, segment: number): bo
   return packet + (v4 ? ipv4TotalLength(b, packet) : ipv6TotalLength(b, packet)) > at + segment;
 }
 
-/** Queues what answers a datagram, where that lay. A batch of trains may hold more questions than the queue answers. */
-function answer(plane: Plane, socket: DatagramSocket, slot: number, at: number, length: number): void {
-  if (socket.enqueue(slot, at, length, 0, 0)) return;
-  flushAnswers(plane, socket);
-  socket.enqueue(slot, at, length, 0, 0);
-}
-
-function flushAnswers(plane: Plane, socket: DatagramSocket): void {
-  const refused = socket.flush();
-  if (refused > 0) plane.counters.add(SEND_FAILED, refused);
-}
-
 function overflows(plane: Plane): number {
   const { own, vxlan, flannel } = plane.sockets;
   return (own?.overflows() ?? 0) + (vxlan?.overflows() ?? 0) + (flannel?.overflows() ?? 0);
@@ -166,7 +153,7 @@ export function inboundOwn(
 function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
   const flags = decodeData(plane.b, at, end);
   if (flags < 0) return MALFORMED;
-  if ((flags & DATA_PLAIN) === 0) return NO_SESSION;
+  if ((flags & DATA_PLAIN) === 0) return inboundSealed(plane, socket, i, at, end);
   if ((flags & DATA_ETHERNET) !== 0 || dataVni(plane.b, at) !== 0) return WRONG_VNI;
   const slot = plane.peers.byIndex(dataIndex(plane.b, at));
   if (slot < 0) {
@@ -183,10 +170,6 @@ function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number
   return accept(plane, slot, at + DATA_LEN, end, checksum);
 }
 
-function reportUnknown(plane: Plane, socket: DatagramSocket, i: number): void {
-  if (plane.unknownLimit.take(plane.now)) plane.handUp({ kind: "unknownIndex", from: socket.source(i) });
-}
-
 /** Path probes are answered here, without the control plane: they measure the path, not its patience. */
 function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
   const kind = decodeProbe(plane.b, at, end);
@@ -200,45 +183,6 @@ function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: numbe
   if (!socket.isFrom(i, slot, true)) return WRONG_ENDPOINT;
   answer(plane, socket, slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!));
   return PROBE_ANSWERED;
-}
-
-/** Handshakes pass the gate first: a keyed MAC, and under load a cookie (handshake_gate.ts). */
-function inboundHandshake(
-  plane: Plane,
-  socket: DatagramSocket,
-  i: number,
-  at: number,
-  end: number,
-): Verdict {
-  if (plane.gate === null) return handUp(plane, socket, i, at, end);
-  switch (plane.gate.check(plane.b, at, end, () => socket.source(i), plane.now)) {
-    case "pass":
-      return handUp(plane, socket, i, at, end);
-    case "bad-mac":
-      if (plane.badMacLimit.take(plane.now)) {
-        const question = plane.b[at] === TYPE_HANDSHAKE && end - at >= REPLY_LEN;
-        plane.handUp({ kind: "badMac", from: socket.source(i), question });
-      }
-      return BAD_MAC;
-    case "cookie":
-      // The reply lies where the question lay, and leaves before another stranger's address is set.
-      socket.setDestination(REPLY_SLOT, socket.source(i));
-      answer(plane, socket, REPLY_SLOT, at, REPLY_LEN);
-      flushAnswers(plane, socket);
-      return COOKIE_SENT;
-    case "replay":
-      return REPLAY;
-    case "overload":
-      return CONTROL_OVERLOAD;
-    default:
-      return MALFORMED;
-  }
-}
-
-function handUp(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
-  if (!plane.controlLimit.take(plane.now)) return CONTROL_OVERLOAD;
-  plane.handUp({ kind: "datagram", bytes: plane.b.slice(at, end), from: socket.source(i), at: plane.now });
-  return HANDED_UP;
 }
 
 /** Datagram `i` of a batch from the VXLAN port. */
@@ -301,42 +245,4 @@ export function inboundFlannel(
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
   if (plane.peers.encapsulation[slot] !== BY_FLANNEL || !socket.isFrom(i, slot, false)) return SPOOFED;
   return deliver(plane, slot, at, CHECKSUM_COMPLETE);
-}
-
-/** The coalescer counts what it writes. */
-const COUNTED_LATER: Verdict = -1;
-const NOT_IP = -2;
-const NOBODY = -1;
-
-/** The peer whose lease holds the source of the packet; NOBODY, or NOT_IP. */
-function senderOf(plane: Plane, at: number, end: number): number {
-  const b = plane.b;
-  const v4 = b[at]! >>> 4 === 4;
-  if ((v4 ? decodeIpv4(b, at, end) : decodeIpv6(b, at, end)) < 0) return NOT_IP;
-  const slot = v4
-    ? plane.routes.lookup(b, at + IPV4_SOURCE_AT, 4)
-    : plane.routes.lookup(b, at + IPV6_SOURCE_AT, 16);
-  return slot === OWN_SLOT ? NOBODY : slot;
-}
-
-/** The inner packet of a data datagram from peer `slot`: its source must lie in the peer's lease. */
-function accept(plane: Plane, slot: number, at: number, end: number, checksum: number): Verdict {
-  const sender = senderOf(plane, at, end);
-  if (sender === NOT_IP) return MALFORMED;
-  return sender === slot ? deliver(plane, slot, at, checksum) : SPOOFED;
-}
-
-/** Gives the decoded packet to the coalescer, and so to TUN, if it is for us. What the datagram holds behind it is left out: frames are padded. */
-function deliver(plane: Plane, slot: number, at: number, checksum: number): Verdict {
-  const b = plane.b;
-  const v4 = b[at]! >>> 4 === 4;
-  const length = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at);
-  const destination = v4
-    ? plane.routes.lookup(b, at + IPV4_DESTINATION_AT, 4)
-    : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
-  if (destination !== OWN_SLOT) return NOT_FOR_US;
-  if (plane.innerSegment > 0) plane.coalescer.addUdpSuperframe(at, length, plane.innerSegment);
-  else plane.coalescer.add(at, length, checksum);
-  plane.counters.receivedFrom(slot, length);
-  return COUNTED_LATER;
 }

@@ -29,6 +29,8 @@ function subject(message: DataplaneMessage): string {
       return `peer ${message.slot}`;
     case "dropPeer": // not made superfluous by the next holder of the slot: sessions go with it
       return `no peer ${message.slot}`;
+    case "confirmSession": // must not take the place of the installSession before it
+      return `confirmed ${message.receiveIndex}`;
     case "installSession":
     case "dropSession":
       return `session ${message.receiveIndex}`;

@@ -2,11 +2,11 @@
  * A packet's way out, in this order:
  *   1. outboundBatch   read up to BATCH packets from TUN, each into its slot
  *   2. outbound        parse; find the peer that holds the destination; the source must be ours
- *   3. encapsulate     stamp the header in front of it: data, VXLAN (RFC 7348), or none (flannel udp)
+ *   3. encapsulate     stamp the header in front of it: data, VXLAN (RFC 7348), or none (flannel udp); or seal it
  *   4. flushSockets    send the batch                                  (3 and 4: encapsulation.ts)
- * What is refused goes to refusals.ts, which tells the sender.
+ * What is refused goes to refusals.ts, which tells the sender; what needs a session first waits (waitForSession).
  */
-import { BATCH } from "../ports.ts";
+import { BATCH, VNET_LEN } from "../ports.ts";
 import {
   decodeIpv4,
   IPV4_DESTINATION_AT,
@@ -25,9 +25,18 @@ import {
   ipv6Transport,
   ipv6TransportProtocol,
 } from "../wire/ipv6.ts";
-import { MALFORMED, MULTICAST, NO_PATH, NO_ROUTE, NOT_OURS, type Verdict } from "./counters.ts";
+import {
+  COUNTED_LATER,
+  MALFORMED,
+  MULTICAST,
+  NO_PATH,
+  NO_ROUTE,
+  NOT_OURS,
+  QUEUE_FULL,
+  type Verdict,
+} from "./counters.ts";
 import { encapsulate, flushSockets } from "./encapsulation.ts";
-import { BY_DATA, NO_TUNNEL } from "./peer_table.ts";
+import { BY_DATA, BY_SEALED, NO_TUNNEL } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { packetAt, TUN_SLOTS } from "./pool.ts";
 import { completeChecksum, isOwnChecksum, sendSuperframe } from "./segmentation.ts";
@@ -52,7 +61,8 @@ export function outboundBatch(plane: Plane): number {
       break;
     }
     bytes += length;
-    plane.counters.add(outbound(plane, packetAt(slot), length));
+    const verdict = outbound(plane, packetAt(slot), length);
+    if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
   }
   if (count > 0) flushSockets(plane);
   return count;
@@ -79,6 +89,9 @@ export function outbound(plane: Plane, at: number, length: number): Verdict {
   }
   if (plane.peers.encapsulation[slot] === NO_TUNNEL) return NO_PATH;
   const size = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at); // `length` may count bytes behind it
+  if (plane.peers.encapsulation[slot] === BY_SEALED && plane.sessions.sending(slot) === null) {
+    return waitForSession(plane, slot, at, size);
+  }
   if (vnetGsoType(b, at) !== GSO_NONE) return sendSuperframe(plane, slot, at, size);
   const partial = vnetNeedsChecksum(b, at) && mayStayPartial(plane, slot, at, size);
   if (vnetNeedsChecksum(b, at) && !partial && !completeChecksum(b, at, size)) return MALFORMED;
@@ -86,10 +99,35 @@ export function outbound(plane: Plane, at: number, length: number): Verdict {
   return encapsulate(plane, slot, at, size, partial);
 }
 
+/** Keeps the packet until there is a session with the peer, and asks for one. */
+function waitForSession(plane: Plane, slot: number, at: number, size: number): Verdict {
+  const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + size));
+  if (plane.waiting.mayAsk(slot, plane.now) && plane.wantedLimit.take(plane.now)) {
+    plane.waiting.asked(slot, plane.now);
+    plane.handUp({ kind: "sessionWanted", slot });
+  }
+  if (lost > 0) plane.counters.add(QUEUE_FULL, lost);
+  return COUNTED_LATER;
+}
+
+/** Sends what waited for the session that peer `slot` has now. Between batches only: it uses their slots. */
+export function sendWaiting(plane: Plane, slot: number): void {
+  const at = packetAt(TUN_SLOTS);
+  for (const frame of plane.waiting.take(slot)) {
+    plane.b.set(frame, at - VNET_LEN);
+    const verdict = outbound(plane, at, frame.length - VNET_LEN);
+    if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+  }
+  flushSockets(plane);
+}
+
 /** Between ovltun nodes nobody need finish a checksum that the receiving kernel would only check again. */
 function mayStayPartial(plane: Plane, slot: number, at: number, size: number): boolean {
   const b = plane.b;
-  if (plane.peers.encapsulation[slot] !== BY_DATA || size > plane.peers.mtu[slot]!) return false;
+  const encapsulation = plane.peers.encapsulation[slot];
+  if ((encapsulation !== BY_DATA && encapsulation !== BY_SEALED) || size > plane.peers.mtu[slot]!) {
+    return false;
+  }
   if (b[at]! >>> 4 === 4) {
     return !ipv4IsFragment(b, at) && isOwnChecksum(b, at, at + ipv4HeaderLength(b, at), ipv4Protocol(b, at));
   }

@@ -2,14 +2,23 @@
  * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
-import type { DatagramSocket, DataplaneEvent, PacketPool, SocketRole, TunDevice } from "../ports.ts";
+import type {
+  AeadProvider,
+  DatagramSocket,
+  DataplaneEvent,
+  PacketPool,
+  SocketRole,
+  TunDevice,
+} from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import type { HandshakeGate } from "./handshake_gate.ts";
 import { PeerTable } from "./peer_table.ts";
-import { createPool } from "./pool.ts";
+import { createPool, SEALED_AT } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { RouteTable } from "./route_table.ts";
+import { SessionTable } from "./session_table.ts";
+import { WaitingPackets } from "./waiting_packets.ts";
 
 /** ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;
@@ -20,6 +29,8 @@ const CONTROL_BURST = 1000;
 const UNKNOWN_RATE = 20;
 /** Datagrams a second with a wrong MAC that are reported. */
 const BAD_MAC_RATE = 5;
+/** Sessions a second that are asked for, and moves of endpoints that are reported. */
+const SESSION_RATE = 20;
 
 export interface Plane {
   readonly pool: PacketPool;
@@ -33,6 +44,14 @@ export interface Plane {
   readonly badMacLimit: RateLimit;
   /** Null: handshakes are handed up as they come. */
   readonly gate: HandshakeGate | null;
+  readonly wantedLimit: RateLimit;
+  readonly roamedLimit: RateLimit;
+  readonly sessions: SessionTable;
+  readonly waiting: WaitingPackets;
+  /** Makes the keys of sessions. */
+  readonly aead: AeadProvider;
+  /** The lane of this Worker. */
+  readonly lane: number;
   /** Hands something up to the control plane. */
   readonly handUp: (event: DataplaneEvent) => void;
   tun: TunDevice | null;
@@ -45,6 +64,8 @@ export interface Plane {
   fragments: number;
   /** Header blocks that wait for the batch to be sent. */
   headers: number;
+  /** Where the next sealed datagram goes; those before it wait for the batch to be sent. */
+  sealedAt: number;
   /** Packets on their way to TUN that wait for others of their flow. */
   readonly coalescer: Coalescer;
   /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
@@ -53,9 +74,19 @@ export interface Plane {
   now: number;
 }
 
+/** No key can be made: for planes without sealed peers. */
+export const NO_AEAD: AeadProvider = {
+  suites: () => [],
+  key: (suite) => {
+    throw new TypeError(`This data plane has no ${suite}`);
+  },
+};
+
 export function createPlane(
   counters: Counters,
   handUp: (event: DataplaneEvent) => void,
+  aead = NO_AEAD,
+  lane = 0,
   gate: HandshakeGate | null = null,
 ): Plane {
   const pool = createPool();
@@ -70,6 +101,12 @@ export function createPlane(
     unknownLimit: new RateLimit(UNKNOWN_RATE, UNKNOWN_RATE),
     badMacLimit: new RateLimit(BAD_MAC_RATE, BAD_MAC_RATE),
     gate,
+    wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    sessions: new SessionTable(),
+    waiting: new WaitingPackets(),
+    aead,
+    lane,
     handUp,
     tun: null,
     sockets: { own: null, vxlan: null, flannel: null },
@@ -77,6 +114,7 @@ export function createPlane(
     mtu: 1500,
     fragments: 0,
     headers: 0,
+    sealedAt: SEALED_AT,
     coalescer: new Coalescer(
       pool.bytes,
       counters,

@@ -22,7 +22,11 @@ const HEADER_BLOCK = 384;
 export const HEADER_BLOCKS = 2048;
 /** Longest IP and transport headers of a superframe: a block without its headroom. */
 export const HEADERS_MAX = HEADER_BLOCK - HEADROOM;
-const SLOTS = HEADER_SLOTS + Math.ceil((HEADER_BLOCKS * HEADER_BLOCK) / SLOT_LENGTH);
+/** Sealed datagrams, one behind the other, until they are sent: a train of them is one piece of memory. */
+const SEALED_SLOTS = HEADER_SLOTS + Math.ceil((HEADER_BLOCKS * HEADER_BLOCK) / SLOT_LENGTH);
+export const SEALED_AT = SEALED_SLOTS * SLOT_LENGTH;
+export const SEALED_END = SEALED_AT + 5 * SLOT_LENGTH;
+const SLOTS = SEALED_SLOTS + 5;
 
 /** The first of the BATCH slots that a socket receives into. */
 export function socketSlots(role: SocketRole): number {

@@ -2,7 +2,8 @@
  * A superframe's way out: TUN hands over up to 64 KiB of TCP (or UDP) as one packet, and each segment leaves as
  * a datagram of its own (Documentation/networking/segmentation-offloads.rst). Per segment only the headers are
  * written, into a block of their own; the payload stays where it was read and the kernel gathers both. Between
- * ovltun nodes the checksum stays partial; towards anybody else it is completed here.
+ * ovltun nodes the checksum stays partial; towards anybody else it is completed here. A segment that will be sealed
+ * becomes whole where it lies: its headers go over the end of the one before, which is sealed by then.
  */
 import { HEADROOM } from "../ports.ts";
 import { putU16, u16, u32 } from "../wire/bytes.ts";
@@ -28,8 +29,8 @@ import {
 } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT, udpChecksumOnWire } from "../wire/udp.ts";
 import { MALFORMED, TOO_BIG, type Verdict } from "./counters.ts";
-import { flushSockets, send } from "./encapsulation.ts";
-import { BY_DATA } from "./peer_table.ts";
+import { flushSockets, seal, send } from "./encapsulation.ts";
+import { BY_DATA, BY_SEALED } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, HEADERS_MAX } from "./pool.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
@@ -56,6 +57,9 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     if (!isTcp) return fragmentDatagrams(plane, slot, at, length);
     size = mtu - headers;
   }
+  if (plane.peers.encapsulation[slot] === BY_SEALED) {
+    return sealSegments(plane, slot, at, length, headers, size);
+  }
   const partial = plane.peers.encapsulation[slot] === BY_DATA;
   let verdict: Verdict = TOO_BIG;
   for (let i = 0, body = headers; body < length; i++, body += size) {
@@ -67,6 +71,33 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     if (!partial) completeSegment(b, head, start, transportLength, at + body, bodyLength, isTcp);
     verdict = send(plane, slot, head, headers, at + body, bodyLength, partial);
+  }
+  return verdict;
+}
+
+/** Seals the superframe segment by segment, `size` bytes of payload each. */
+function sealSegments(
+  plane: Plane,
+  slot: number,
+  at: number,
+  length: number,
+  headers: number,
+  size: number,
+): Verdict {
+  const b = plane.b;
+  const start = vnetChecksumStart(b, at);
+  const isTcp = vnetGsoType(b, at) !== GSO_UDP_L4;
+  const original = nextHeader(plane);
+  b.copyWithin(original, at, at + headers);
+  let verdict: Verdict = TOO_BIG;
+  for (let i = 0, body = headers; body < length; i++, body += size) {
+    const bodyLength = Math.min(size, length - body);
+    const head = at + body - headers;
+    if (i > 0) b.copyWithin(head, original, original + headers);
+    putSegmentHeaders(b, head, start, i, headers - start + bodyLength);
+    if (isTcp) putTcpSegment(b, head + start, i * size, i === 0, body + bodyLength === length);
+    else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
+    verdict = seal(plane, slot, head, headers + bodyLength, true);
   }
   return verdict;
 }

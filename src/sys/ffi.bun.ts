@@ -4,9 +4,9 @@
  */
 // deno-lint-ignore-file no-explicit-any
 import { CString, dlopen, FFIType, ptr, read } from "bun:ffi";
-import type { NativeFunctions, NativeSymbol, NativeType } from "./ffi.deno.ts";
+import type { NativeFunctions, NativePointer, NativeSymbol, NativeType } from "./ffi.deno.ts";
 
-export type { NativeFunctions, NativeSymbol, NativeType } from "./ffi.deno.ts";
+export type { NativeFunctions, NativePointer, NativeSymbol, NativeType } from "./ffi.deno.ts";
 
 export const runtimeName = "bun";
 
@@ -34,6 +34,11 @@ export function loadLibrary<const S extends Record<string, NativeSymbol>>(
 /** The address of the first byte of `buffer`. It stays valid for as long as the buffer is reachable. */
 export function addressOf(buffer: ArrayBuffer): number {
   return Number(ptr(buffer));
+}
+
+/** The form of an address that a call takes quickest: a number. */
+export function toPointer(address: number): NativePointer {
+  return address;
 }
 
 /** A reader of one fixed int32 in native memory, cheap enough for every failed call. */

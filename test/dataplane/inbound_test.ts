@@ -16,7 +16,7 @@ import {
   udp,
   word,
 } from "./packets.ts";
-import { PLAIN, superframe } from "./superframes.ts";
+import { cut, PLAIN, single, superframe } from "./superframes.ts";
 
 const random = seeded(4711);
 const HERE = "10.42.1.5";
@@ -556,4 +556,25 @@ test("a fragment is delivered without touching its bytes", () => {
   assert.deepEqual(fix.takeIn(f, "vxlan", vxlan(packet), VXLAN_FLOW), { delivered: 1 });
   assert.deepEqual(f.tun.written, [{ vnet: NO_OFFLOAD, packet }]);
   assert.equal(naiveSum(packet.subarray(0, 20)), 0xffff);
+});
+
+test("a peer cannot go on with the flow of another behind a packet of its own", () => {
+  const f = fix.fixture();
+  // Its index as a vnet header would overwrite it: then the header of what went to TUN looks as it came.
+  const tunnel = { endpoint: fix.ENDPOINTS[3], ownPort: fix.ENDPOINTS[3], mtu: fix.MTU, vni: 0, mac: "" };
+  f.dataPlane.apply({
+    kind: "setPeer",
+    slot: fix.SMALL_SLOT,
+    tunnel: { ...tunnel, encapsulation: "data", sendIndex: 0x500, receiveIndex: 0x00050000 },
+  });
+  const shape = { ...PLAIN, ends: ["10.42.2.9", "10.42.1.5"] as [string, string], payload: 2 * PLAIN.size };
+  const [first, second] = cut(superframe(shape));
+  // From the fourth peer: a SYN of its own, as long as the others, then the other peer's next segment.
+  const own = single({ ...PLAIN, ends: ["10.42.5.9", "10.42.1.5"], payload: PLAIN.size, flags: 0x12 });
+  f.sockets.own.arrive(bytesOf(hex("11 000000 f1e2d300 0000000000000001"), first!), fix.ENDPOINTS[0]);
+  const head = hex("11 000000 00050000 0000000000000001");
+  const train = bytesOf(head, own, head, second!);
+  f.sockets.own.arrive(train, fix.ENDPOINTS[3], train.length / 2);
+  f.dataPlane.pump("own", 1000);
+  assert.deepEqual(f.counts(), { delivered: 2, spoofed: 1 });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../../src/dataplane/mailbox.ts";
-import type { DataplaneMessage, Tunnel } from "../../src/ports.ts";
+import type { DataplaneMessage, InstallSession, Tunnel } from "../../src/ports.ts";
 
 const TUNNEL: Tunnel = {
   encapsulation: "data",
@@ -189,4 +189,75 @@ test("any mix of sizes, posts and drains leaves the reader with the newest of ea
     }),
     { seed: 42, numRuns: 150 },
   );
+});
+
+function session(receiveIndex: number): InstallSession {
+  return {
+    kind: "installSession",
+    slot: 3,
+    receiveIndex,
+    sendIndex: 0xfedcba00,
+    suite: "aes-256-gcm",
+    sendKey: Uint8Array.from({ length: 32 }, (_, i) => i + 1),
+    receiveKey: Uint8Array.from({ length: 32 }, (_, i) => 200 - i),
+    confirmed: false,
+  };
+}
+
+/** What arrives, copied while it may be read. */
+function drainSessions(m: Ends): { copies: unknown[]; lent: Uint8Array[] } {
+  const copies: unknown[] = [], lent: Uint8Array[] = [];
+  m.reader.drain((message) => {
+    if (message.kind !== "installSession") return;
+    copies.push({ ...message, sendKey: message.sendKey.slice(), receiveKey: message.receiveKey.slice() });
+    lent.push(message.sendKey, message.receiveKey);
+  });
+  return { copies, lent };
+}
+
+test("session keys arrive whole and leave nothing behind: neither in the ring nor in the decoded message", () => {
+  const m = mailbox();
+  m.writer.post(session(0x80000100));
+  const { copies, lent } = drainSessions(m);
+  assert.deepEqual(JSON.stringify(copies), JSON.stringify([session(0x80000100)]));
+  assert.equal(lent.length, 2);
+  assert.ok(lent.every((key) => key.every((byte) => byte === 0)));
+  assert.ok(new Uint8Array(m.memory, 16).every((byte) => byte === 0));
+});
+
+test("keys are wiped even when applying the message fails", () => {
+  const m = mailbox();
+  m.writer.post(session(0x100));
+  let key: Uint8Array | undefined;
+  assert.throws(() =>
+    m.reader.drain((message) => {
+      if (message.kind === "installSession") key = message.sendKey;
+      throw new Error("no");
+    })
+  );
+  assert.ok(key!.every((byte) => byte === 0));
+});
+
+test("a session that waits for room has keys of its own: the poster may wipe his", () => {
+  const m = mailbox();
+  fill(m);
+  const message = session(0x100);
+  m.writer.post(message);
+  message.sendKey.fill(0);
+  message.receiveKey.fill(0);
+  assert.ok(m.writer.retry() > 0);
+  m.drain();
+  assert.equal(m.writer.retry(), 0);
+  assert.deepEqual(JSON.stringify(drainSessions(m).copies), JSON.stringify([session(0x100)]));
+});
+
+test("a dropPeer that waits stays although the slot has a new holder: sessions go with it", () => {
+  const m = mailbox();
+  const slots = fill(m);
+  const drop: DataplaneMessage = { kind: "dropPeer", slot: 1 };
+  m.writer.post(drop);
+  m.writer.post(setPeer(1, 99));
+  m.drain();
+  m.writer.retry();
+  assert.deepEqual(m.drain(), [setPeer(slots - 1), drop, setPeer(1, 99)]);
 });

@@ -1,0 +1,42 @@
+// Which counters of a lane were used already: a ring of bits behind the greatest (RFC 6479). A counter is looked up
+// before its packet is opened and entered only after that succeeded, so that nobody without the key moves the window.
+// Counters are exact doubles below 2^53; the low 32 bits decide the place in the ring.
+
+const WORDS = 256;
+const WORD_BITS = 32;
+const WORD_SHIFT = 5;
+/** Counters so far behind the greatest are refused: the ring, less the word that is being filled. */
+export const REPLAY_WINDOW = (WORDS - 1) * WORD_BITS;
+
+export class ReplayWindow {
+  readonly #words = new Int32Array(WORDS);
+  #greatest = -1;
+
+  /** Whether the counter was not used and is not too old. Changes nothing. */
+  isFresh(counter: number): boolean {
+    if (counter > this.#greatest) return true;
+    if (this.#greatest - counter >= REPLAY_WINDOW) return false;
+    return (this.#words[wordOf(counter)]! & (1 << (counter & (WORD_BITS - 1)))) === 0;
+  }
+
+  /** Enters the fresh counter of an authenticated packet. True when it is the greatest so far. */
+  commit(counter: number): boolean {
+    const newest = counter > this.#greatest;
+    if (newest) this.#advance(counter);
+    this.#words[wordOf(counter)]! |= 1 << (counter & (WORD_BITS - 1));
+    return newest;
+  }
+
+  /** Empties the words between the greatest and `counter`, its own included. */
+  #advance(counter: number): void {
+    const words = Math.min(WORDS, Math.floor(counter / WORD_BITS) - Math.floor(this.#greatest / WORD_BITS));
+    const last = wordOf(counter);
+    for (let i = 0; i < words; i++) this.#words[(last - i) & (WORDS - 1)] = 0;
+    this.#greatest = counter;
+  }
+}
+
+/** Exact for every counter: the ring has 2^13 bits, and `>>>` takes a double modulo 2^32. */
+function wordOf(counter: number): number {
+  return (counter >>> WORD_SHIFT) & (WORDS - 1);
+}

@@ -1,0 +1,138 @@
+/**
+ * A sealed datagram's way in, from the classification on our port:
+ *   1. the session and lane of its receiver index; a counter that was not used yet
+ *   2. opened where it lies: from here on it is known to be the peer's
+ *   3. the replay window, the peer's endpoint, and an unconfirmed session follow it
+ *   4. a packet goes on like plain data (deliver.ts); a probe is answered; what the control planes say is handed up
+ * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
+ */
+import { CONTROL_LANE, type DatagramSocket } from "../ports.ts";
+import {
+  DATA_ETHERNET,
+  DATA_LEN,
+  DATA_PARTIAL,
+  dataCounter,
+  dataFlags,
+  dataIndex,
+  dataVni,
+} from "../wire/data_header.ts";
+import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../wire/datagram.ts";
+import { AEAD_TAG_LEN } from "../wire/overhead.ts";
+import { answer, reportUnknown } from "./answers.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "./checksum_offload.ts";
+import {
+  BAD_SEAL,
+  CONTROL_OVERLOAD,
+  HANDED_UP,
+  KEEPALIVE,
+  MALFORMED,
+  NO_SESSION,
+  PROBE_ANSWERED,
+  REPLAY,
+  type Verdict,
+  WRONG_VNI,
+} from "./counters.ts";
+import { accept } from "./deliver.ts";
+import { mayCount, sealTo } from "./encapsulation.ts";
+import { sendWaiting } from "./outbound.ts";
+import { BY_SEALED } from "./peer_table.ts";
+import type { Plane } from "./plane.ts";
+import type { Session } from "./session_table.ts";
+
+const LANE_MASK = 0xff;
+
+/** The sealed data datagram at..end of train `i`. */
+export function inboundSealed(
+  plane: Plane,
+  socket: DatagramSocket,
+  i: number,
+  at: number,
+  end: number,
+): Verdict {
+  const b = plane.b;
+  const length = end - at - DATA_LEN;
+  if (length < AEAD_TAG_LEN) return MALFORMED;
+  const flags = dataFlags(b, at);
+  if ((flags & DATA_ETHERNET) !== 0 || dataVni(b, at) !== 0) return WRONG_VNI;
+  const index = dataIndex(b, at);
+  const session = plane.sessions.byIndex(index);
+  if (session === null) {
+    reportUnknown(plane, socket, i);
+    return NO_SESSION;
+  }
+  const lane = session.lane(index & LANE_MASK);
+  if (lane === null) return NO_SESSION;
+  const counter = dataCounter(b, at);
+  if (counter < 0 || !lane.window.isFresh(counter)) return REPLAY;
+  const payload = at + DATA_LEN;
+  const plain = lane.key.open(b, at, payload, length);
+  if (plain < 0) return BAD_SEAL;
+  if (lane.window.commit(counter) && movesEndpoint(index)) followEndpoint(plane, socket, i, session.slot);
+  if (!session.confirmed) confirm(plane, session);
+  if (plain === 0) return KEEPALIVE;
+  if (b[payload] === TYPE_PROBE && plain === PROBE_LEN) return sealedProbe(plane, socket, i, session, at);
+  if ((index & LANE_MASK) === CONTROL_LANE) return tellMessage(plane, socket, i, session, payload, plain);
+  if (plane.peers.encapsulation[session.slot] !== BY_SEALED) return NO_SESSION;
+  const checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
+  return accept(plane, session.slot, payload, payload + plain, checksum);
+}
+
+/** Lanes but the first may leave by ports of their own; the first and the control plane's have the peer's own port. */
+function movesEndpoint(index: number): boolean {
+  const lane = index & LANE_MASK;
+  return lane === 0 || lane === CONTROL_LANE;
+}
+
+/** The newest authenticated packet of the peer came from there: packets go there. */
+function followEndpoint(plane: Plane, socket: DatagramSocket, i: number, slot: number): void {
+  if (socket.isFrom(i, slot, true)) return;
+  const endpoint = socket.source(i);
+  socket.setDestination(slot, endpoint);
+  if (plane.roamedLimit.take(plane.now)) plane.handUp({ kind: "roamed", slot, endpoint });
+}
+
+/** The initiator has used the session, so it has it: we may send on it. */
+function confirm(plane: Plane, session: Session): void {
+  plane.sessions.confirm(session);
+  plane.handUp({ kind: "sessionConfirmed", slot: session.slot, receiveIndex: session.receiveIndex });
+  sendWaiting(plane, session.slot);
+}
+
+/** A question is answered on our own lane, sealed where it lay: question and answer have one length. */
+function sealedProbe(
+  plane: Plane,
+  socket: DatagramSocket,
+  i: number,
+  session: Session,
+  at: number,
+): Verdict {
+  const payload = at + DATA_LEN;
+  const kind = decodeProbe(plane.b, payload, payload + PROBE_LEN);
+  if (kind < 0) return MALFORMED;
+  if (kind !== PROBE_ASK) return tellMessage(plane, socket, i, session, payload, PROBE_LEN);
+  if (!mayCount(plane, session)) return NO_SESSION;
+  answerProbe(plane.b, payload, session.sendIndex);
+  sealTo(plane, session, at, payload, PROBE_LEN, 0);
+  answer(plane, socket, session.slot, at, DATA_LEN + PROBE_LEN + AEAD_TAG_LEN);
+  return PROBE_ANSWERED;
+}
+
+function tellMessage(
+  plane: Plane,
+  socket: DatagramSocket,
+  i: number,
+  session: Session,
+  at: number,
+  length: number,
+): Verdict {
+  if (!plane.controlLimit.take(plane.now)) return CONTROL_OVERLOAD;
+  plane.handUp({
+    kind: "sessionMessage",
+    slot: session.slot,
+    receiveIndex: session.receiveIndex,
+    bytes: plane.b.slice(at, at + length),
+    from: socket.source(i),
+    at: plane.now,
+  });
+  return HANDED_UP;
+}
