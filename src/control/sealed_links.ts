@@ -23,6 +23,8 @@ import { Sessions } from "./sessions.ts";
 import type { Target } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
+/** How long a packet for an index that nobody holds may be one that overtook its session. */
+const OVERTAKEN_MS = 500;
 /** Handshakes with a known key that go unanswered before one is tried that presumes nothing. */
 const KNOWN_TRIES = 2;
 /** Every so many tries, a seed that is silent is asked whether it is plain. */
@@ -52,6 +54,7 @@ export interface SealedOwner extends LinkOwner {
 interface Peerhood {
   readonly endpoint: string;
   readonly life: string;
+  readonly at: number;
 }
 
 export class SealedLinks extends Links {
@@ -62,6 +65,8 @@ export class SealedLinks extends Links {
   readonly #plain: PlainEncounter;
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
+  // BOUNDED: ≤ MAX_PEERS, emptied with each tick: whom to send one more keepalive on a new session
+  readonly #fresh = new Set<string>();
 
   constructor(own: SealedOwner, setup: SealedSetup, random: Random, out: Outbox) {
     super(own, random, out);
@@ -119,13 +124,22 @@ export class SealedLinks extends Links {
     this.#sessions.dropPeer(id);
   }
 
-  // Packets may overtake the last message of a handshake: no reason for another.
+  // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
   override poke(endpoint: string, entitled: boolean, now: number): void {
-    if (!this.#handshakes.underWay(endpoint, now)) super.poke(endpoint, entitled, now);
+    if (this.#handshakes.underWay(endpoint, now)) return;
+    for (const made of this.#unused.values()) {
+      if (made.endpoint === endpoint && now - made.at < OVERTAKEN_MS) return;
+    }
+    super.poke(endpoint, entitled, now);
   }
 
   override tick(now: number): void {
     this.#handshakes.tick(now);
+    for (const id of this.#fresh) {
+      const link = this.table.get(id);
+      if (link !== undefined) this.send(link, NOTHING);
+    }
+    this.#fresh.clear();
     for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
     for (const id of this.#sessions.expire(now)) {
       this.down(id, now);
@@ -259,10 +273,11 @@ export class SealedLinks extends Links {
     }
     link.staticKey = made.peer.staticKey;
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
-    const peerhood = { endpoint: made.endpoint, life: made.peer.bootNonce };
+    const peerhood = { endpoint: made.endpoint, life: made.peer.bootNonce, at: now };
     if (made.initiator) {
       const events = this.#use(link, peerhood, now);
       this.send(link, NOTHING); // the other side may speak once it has come
+      this.#fresh.add(id); // it may overtake the installing of the session there: again with the next tick
       return [...events, ...seen];
     }
     this.#unused.set(made.receiveIndex, peerhood);

@@ -4,7 +4,7 @@ import { GroupGossip } from "../../src/control/group_gossip.ts";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
-import { decodeHandshake, IK1, IK2, XX1 } from "../../src/wire/handshake.ts";
+import { decodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
 import { addSealed, agreedSession, keysOf } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
@@ -401,4 +401,27 @@ test("A group message from outside, or replayed, changes nothing", () => {
   world.run(100);
   assert.equal(world.view(a).own.rejected, rejected + 2);
   assert.equal(world.view(a).peers[0]!.state, "alive");
+});
+
+test("A session is confirmed within a tick also when the first packets overtake its installing", () => {
+  const world = new World(67, { latency: [1, 1] });
+  const a = addSealed(world, "a");
+  const b = addSealed(world, "b", ["a"]);
+  const handshakes = watchHandshakes(world);
+  const record = world.network.rewrite!;
+  let finishedAt = Infinity;
+  world.network.rewrite = (datagram) => {
+    const message = decodeHandshake(datagram.bytes)?.message;
+    if (message === XX3) finishedAt = world.clock.now();
+    const overtakes = datagram.bytes[0] === 0x10 && datagram.from === b.endpoint &&
+      world.clock.now() === finishedAt;
+    return record(overtakes ? { ...datagram, bytes: new Uint8Array(0) } : datagram);
+  };
+  for (const node of world.nodes) world.start(node);
+  assert.ok(
+    world.runUntil(() => a.sessions.sending(b.identity.id) !== undefined, 350),
+    "no second keepalive",
+  );
+  world.run(3000);
+  assert.deepEqual(handshakes.map(({ message }) => message), [XX1, XX2, XX3]);
 });
