@@ -65,8 +65,6 @@ export class SealedLinks extends Links {
   readonly #plain: PlainEncounter;
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
-  // BOUNDED: ≤ MAX_PEERS, emptied with each tick: whom to send one more keepalive on a new session
-  readonly #fresh = new Set<string>();
 
   constructor(own: SealedOwner, setup: SealedSetup, random: Random, out: Outbox) {
     super(own, random, out);
@@ -135,11 +133,6 @@ export class SealedLinks extends Links {
 
   override tick(now: number): void {
     this.#handshakes.tick(now);
-    for (const id of this.#fresh) {
-      const link = this.table.get(id);
-      if (link !== undefined) this.send(link, NOTHING);
-    }
-    this.#fresh.clear();
     for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
     for (const id of this.#sessions.expire(now)) {
       this.down(id, now);
@@ -276,8 +269,7 @@ export class SealedLinks extends Links {
     const peerhood = { endpoint: made.endpoint, life: made.peer.bootNonce, at: now };
     if (made.initiator) {
       const events = this.#use(link, peerhood, now);
-      this.send(link, NOTHING); // the other side may speak once it has come
-      this.#fresh.add(id); // it may overtake the installing of the session there: again with the next tick
+      this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
       return [...events, ...seen];
     }
     this.#unused.set(made.receiveIndex, peerhood);

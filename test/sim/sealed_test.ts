@@ -420,7 +420,7 @@ test("A session is confirmed within a tick also when the first packets overtake 
   for (const node of world.nodes) world.start(node);
   assert.ok(
     world.runUntil(() => a.sessions.sending(b.identity.id) !== undefined, 350),
-    "no second keepalive",
+    "a probe follows",
   );
   world.run(3000);
   assert.deepEqual(handshakes.map(({ message }) => message), [XX1, XX2, XX3]);
