@@ -193,6 +193,8 @@ export type DataplaneMessage =
   | { readonly kind: "dropPeer"; readonly slot: number }
   | { readonly kind: "addRoute"; readonly prefix: string; readonly slot: number }
   | { readonly kind: "dropRoute"; readonly prefix: string }
+  /** The keys (32 bytes each) of which one must have made the MAC of a handshake; none: this mesh is plain. */
+  | { readonly kind: "setGate"; readonly macKeys: readonly Uint8Array[] }
   | InstallSession
   /** The peer has used the session, with another Worker: packets leave on it from now on. */
   | { readonly kind: "confirmSession"; readonly receiveIndex: number }
@@ -227,6 +229,11 @@ export type DataplaneEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /**
+   * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
+   * handshake, and long enough to be answered.
+   */
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
   /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
   | { readonly kind: "sessionConfirmed"; readonly slot: number; readonly receiveIndex: number }
   /** A packet for a sealed peer waits for a session. */
@@ -267,6 +274,8 @@ export interface Mailbox {
 
 /** Peers a node can hold at once. */
 export const MAX_PEERS = 4096;
+/** The slot of a socket's destinations for answers to whoever is no peer. */
+export const REPLY_SLOT = MAX_PEERS;
 
 /**
  * What carries many packets in one call: TCP and UDP superframes through TUN (tso, uso), trains of datagrams
@@ -274,6 +283,13 @@ export const MAX_PEERS = 4096;
  */
 export type Offload = "tso" | "uso" | "gso" | "gro";
 export type Offloads = Readonly<Record<Offload, boolean>>;
+
+/** HMAC-SHA256 (RFC 2104), for the MACs of handshakes. */
+export interface Hmac {
+  readonly by: "libcrypto" | "node:crypto";
+  /** Writes the first `out.length` bytes (at most 32) of the MAC over `length` bytes of `b` at `at`. */
+  digest(key: Uint8Array, b: Uint8Array, at: number, length: number, out: Uint8Array): void;
+}
 
 // ------------------------------------------------------------------------------------------------- sealing
 

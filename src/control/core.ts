@@ -4,25 +4,32 @@
 
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
+import { toHex } from "../wire/bytes.ts";
 import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin } from "./clones.ts";
 import { Directives, isFenced, isRevoked } from "./directives.ts";
 import { Dissemination, type News } from "./dissemination.ts";
+import { GroupGossip } from "./group_gossip.ts";
 import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
 import { Lease } from "./lease.ts";
 import type { Link } from "./link_table.ts";
-import { Links } from "./links.ts";
+import type { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import { meshHash, plainNetworkId } from "./mesh.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnRecord } from "./own_record.ts";
+import { PlainLinks } from "./plain_links.ts";
 import { RoundTrips } from "./rtt.ts";
 import type { NodeRecord } from "./record.ts";
+import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
 import { Sync } from "./sync.ts";
+
+/** How many initiations one write of the state covers. */
+const INITIATIONS_STORED = 1000;
 
 export class Core {
   readonly settings: Settings;
@@ -39,6 +46,10 @@ export class Core {
   readonly sync = new Sync();
   readonly joiners: Joiners;
   readonly links: Links;
+  /** The same as `links` in a sealed mesh, else null. */
+  readonly sealed: SealedLinks | null;
+  /** Sealed meshes: for what must not wait for a session. */
+  readonly group: GroupGossip | null;
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
   readonly lease: Lease;
@@ -67,16 +78,27 @@ export class Core {
   stale = false;
   /** Sentences for `view.warnings`, by what they are about. BOUNDED: ≤ 64, the oldest go first */
   readonly warnings = new Map<string, string>();
+  /** Sealed meshes: the counter of the next initiation, and what is on disk as greater than all that were used. */
+  initiations = 0;
+  #initiationsStored = 0;
   #clonesSince: number | null = null;
   #holdings: Holdings | null = null;
   #holdingsOf = "";
 
-  constructor(settings: Settings, identity: Identity, random: Random, now: number) {
+  /** `sealed`: the keys of a sealed mesh; null: plain. */
+  constructor(
+    settings: Settings,
+    identity: Identity,
+    random: Random,
+    now: number,
+    sealed: SealedSetup | null = null,
+  ) {
     this.settings = settings;
     this.identity = identity;
     this.random = random;
     this.startedAt = this.now = now;
-    this.networkId = plainNetworkId(settings.networkName);
+    const networkKeys = sealed?.keys[0];
+    this.networkId = networkKeys ? toHex(networkKeys.networkId) : plainNetworkId(settings.networkName);
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.joiners = new Joiners(identity.id);
     const owner = {
@@ -86,8 +108,14 @@ export class Core {
       bootNonce: this.own.bootNonce,
       member: () => this.member,
       age: (at: number) => (at - this.startedAt) / 1000,
+      known: (id: string) => this.store.get(id),
+      isRevoked: (id: string) => this.isRevoked(id),
+      record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
+      nextCounter: () => this.#nextInitiation(),
     };
-    this.links = new Links(owner, random, this.out);
+    this.sealed = sealed === null ? null : new SealedLinks(owner, sealed, random, this.out);
+    this.group = sealed === null ? null : new GroupGossip(sealed.keys, identity.id, random);
+    this.links = this.sealed ?? new PlainLinks(owner, random, this.out);
     this.membership = new Membership(
       identity.id,
       random,
@@ -138,7 +166,25 @@ export class Core {
   /** Sends one message over a link, if it is up. */
   say(link: Link | null | undefined, body: GossipBody): void {
     if (link === null || link === undefined || link.endpoint === null) return;
-    this.out.send(link.endpoint, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+    this.links.send(link, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+  }
+
+  /**
+   * Sends one small message to a member: over its link, or in a sealed mesh, where that is a session and may be missing
+   * for a moment, under the network's key to where it was last.
+   */
+  sayTo(id: string, body: GossipBody): void {
+    const link = this.agreedLink(id);
+    if (link !== null) return this.say(link, body);
+    const endpoint = this.group === null ? undefined : this.#lastEndpoint(id);
+    if (endpoint === undefined) return;
+    const bytes = this.group!.seal(this.own.incarnation, encodeGossip(0, { mesh: this.meshHash, body }));
+    if (bytes !== null) this.out.send(endpoint, bytes);
+  }
+
+  #lastEndpoint(id: string): string | undefined {
+    for (const target of this.links.targets.all()) if (target.answeredBy === id) return target.endpoint;
+    return this.store.get(id)?.endpoints[0];
   }
 
   /** The records and statements that news items stand for now. Our own record only once it may be told. */
@@ -202,6 +248,20 @@ export class Core {
     this.out.push({ kind: "refuse", message });
   }
 
+  /** Goes on after the counters that a former run may have used. */
+  restoreInitiations(stored: number): void {
+    this.initiations = this.#initiationsStored = stored;
+  }
+
+  // On disk before it is used, many at once: no restart may repeat one.
+  #nextInitiation(): number {
+    if (this.initiations >= this.#initiationsStored) {
+      this.#initiationsStored = this.initiations + INITIATIONS_STORED;
+      this.persist();
+    }
+    return this.initiations++;
+  }
+
   /** Puts the state on disk, before any action that comes later. */
   persist(): void {
     this.stale = false;
@@ -217,7 +277,18 @@ export class Core {
     // Before we are informed, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
     const directives = this.directives.all().map(({ raw }) => recordText(raw));
-    const state = { ...base, name: this.settings.name, mesh, claim, incarnation, epoch, peers, directives };
+    const counter = this.sealed === null ? {} : { initiations: this.#initiationsStored };
+    const state = {
+      ...base,
+      name: this.settings.name,
+      mesh,
+      claim,
+      incarnation,
+      epoch,
+      ...counter,
+      peers,
+      directives,
+    };
     this.out.push({ kind: "persist", state });
   }
 }

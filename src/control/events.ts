@@ -3,10 +3,11 @@
 // must be on disk before what follows it leaves the host. Addresses, prefixes and endpoints are canonical text.
 // What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
 
+import type { CipherSuite } from "../ports.ts";
 import type { Seed } from "./settings.ts";
 import type { StoredState } from "./state.ts";
 
-export type { Backend, MeshConfig, Seed, Settings, StaticPeer } from "./settings.ts";
+export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "./settings.ts";
 
 export type ControlEvent =
   /** Every 100 ms. */
@@ -15,6 +16,22 @@ export type ControlEvent =
   | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
   /** Data came from this endpoint for a receiver index nobody here holds. */
   | { readonly kind: "unknownIndex"; readonly from: string }
+  /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
+  /** The peer has used a session that it had begun. */
+  | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
+  /** What a peer's control plane said over a session. */
+  | {
+    readonly kind: "sessionMessage";
+    readonly receiveIndex: number;
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+  }
+  /** Packets for this node wait for a session, or its session has to be renewed. */
+  | { readonly kind: "sessionWanted"; readonly id: string }
+  /** This node has moved: packets go to that endpoint already. */
+  | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
   /**
@@ -35,6 +52,29 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 export type Action =
   /** Send this datagram from our own port. */
   | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array }
+  /**
+   * A session with this node for the data plane: it needs a peer of encapsulation `sealed` for it, whether or not
+   * anything is routed there. `confirmed`: it may be sent on. The keys are wiped by whoever takes them.
+   */
+  | {
+    readonly kind: "installSession";
+    readonly id: string;
+    readonly endpoint: string;
+    readonly receiveIndex: number;
+    readonly sendIndex: number;
+    readonly suite: CipherSuite;
+    readonly sendKey: Uint8Array;
+    readonly receiveKey: Uint8Array;
+    readonly confirmed: boolean;
+  }
+  | { readonly kind: "dropSession"; readonly id: string; readonly receiveIndex: number }
+  /** Seal this (empty: a keepalive) on the control lane of the session whose index we gave out, and send it. */
+  | {
+    readonly kind: "sendSealed";
+    readonly receiveIndex: number;
+    readonly to: string;
+    readonly bytes: Uint8Array;
+  }
   /** Write the state, atomically and synced, before the actions that follow. */
   | { readonly kind: "persist"; readonly state: StoredState }
   /** Something in the view changed that the host or the data plane must follow: run `reconcile`. */

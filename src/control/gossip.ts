@@ -3,7 +3,7 @@
 // path probes) are at the end. A message from a link that is not validated, or of another mesh, changes nothing.
 
 import { shortId } from "../crypto/identity.ts";
-import { decodeGossip, gossipIndex, gossipVersion, WANT_MAX } from "../wire/gossip.ts";
+import { decodeGossip, encodeGossip, gossipIndex, gossipVersion, WANT_MAX } from "../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip.ts";
 import { PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Core } from "./core.ts";
@@ -23,7 +23,7 @@ const PUSH_MAX = 256;
 const DIRECTIVES_MS = 2000;
 const MESSAGES_PER_SECOND = 400;
 
-/** Takes in a datagram of type 0x21. */
+/** Takes in a datagram of type 0x21, in a plain mesh. */
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
@@ -31,6 +31,11 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
+  takeGossip(core, link, bytes, from, now);
+}
+
+/** Takes in what is known to come from the peer of this link. */
+export function takeGossip(core: Core, link: Link, bytes: Uint8Array, from: string, now: number): void {
   if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
     if (core.out.due(`version ${from}`, 60_000, now)) {
       core.out.log(
@@ -52,6 +57,45 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
   if (gossip.body.kind === "sync") link.informed = gossip.body.informed;
   if (!agreedBefore && core.agreed(link)) onAgreed(core, link, now);
   dispatch(core, link, gossip.body, now);
+}
+
+/**
+ * Takes in a datagram of type 0x20, of a sealed mesh. The sender is a member by its own word and the network's key
+ * alone: only what anybody may say is heard, and an answer is no longer than the question.
+ */
+export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
+  const opened = core.group?.open(bytes, (id) => memberIncarnation(core, id)) ?? null;
+  const gossip = opened === null ? null : decodeGossip(opened.gossip);
+  if (opened === null || gossip === null || gossip.mesh === null || gossip.mesh !== core.meshHash) {
+    return core.out.reject();
+  }
+  const { sender } = opened;
+  if (!core.out.spend(`gossip ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
+  const { body } = gossip;
+  switch (body.kind) {
+    case "ping":
+      takePiggyback(core, body, now);
+      return answerByGroup(core, body.seq, from);
+    case "pong":
+      takePiggyback(core, body, now);
+      return performMembership(core, core.membership.onPong(sender, body.seq), now);
+    case "push":
+      return takePiggyback(core, body, now);
+    default:
+      return core.out.reject();
+  }
+}
+
+// Null for whoever is no member: nothing is opened for them.
+function memberIncarnation(core: Core, id: string): number | null {
+  const record = core.store.get(id);
+  return record === undefined || record.gone ? null : record.incarnation;
+}
+
+function answerByGroup(core: Core, seq: number, to: string): void {
+  const pong = encodeGossip(0, { mesh: core.meshHash, body: { kind: "pong", seq } });
+  const bytes = core.group?.seal(core.own.incarnation, pong) ?? null;
+  if (bytes !== null) core.out.send(to, bytes);
 }
 
 function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
@@ -214,7 +258,7 @@ export function spreadNews(core: Core, now: number): void {
 export function tickLinks(core: Core, now: number): void {
   for (const link of [...core.links.up()]) {
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
-    if (probe !== null) core.out.send(link.endpoint, probe);
+    if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
     if (core.store.get(link.id)?.gone !== true) {
       core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });

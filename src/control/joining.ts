@@ -27,13 +27,14 @@ const LOG_EVERY_MS = 60_000;
 /** The first thing a node does. */
 export function start(core: Core, stored: StoredState | null, now: number): void {
   const { settings, identity } = core;
-  if (stored !== null && stored.networkName !== settings.networkName) {
+  if (stored !== null && stored.mesh !== null && stored.networkName !== settings.networkName) {
     return core.refuse(
       `The state directory belongs to the network "${stored.networkName}", but --network-name says ` +
         `"${settings.networkName}" (give it another --state-dir, or leave the old network with down --purge)`,
     );
   }
   const ours = stored !== null && stored.nodeId === identity.id;
+  core.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
   core.own.incarnateAbove(ours ? stored.incarnation : 0);
   if (stored !== null && stored.mesh !== null) return restore(core, stored, stored.mesh, ours, now);
   if (settings.found || !settings.hasSeeds) {

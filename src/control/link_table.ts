@@ -3,19 +3,21 @@
 
 import { MAX_PEERS, type Random } from "../ports.ts";
 import { u24 } from "../wire/bytes.ts";
-import { FLAG_MEMBER, type Hello } from "../wire/hello.ts";
 
 const UNUSED_LINK_MS = 30_000;
 
 export interface Link {
   readonly id: string;
-  /** What we gave the peer: 24 random bits, then the lane. Never changes while the process lives. */
+  /** Plain: what we gave the peer: 24 random bits, then the lane. Never changes while the process lives. */
   readonly receiveIndex: number;
-  /** What the peer gave us; 0 until validated. */
+  /** Plain: what the peer gave us; 0 until validated. */
   sendIndex: number;
+  /** Sealed: the peer's static key and the boot nonce of the life that we have a session with; else null. */
+  staticKey: string | null;
+  life: string | null;
   /** Null while not validated, or given up. */
   endpoint: string | null;
-  /** Of the hello that was verified last. */
+  /** Of the hello or handshake that was verified last. */
   member: boolean;
   /** Hash of the mesh that its last gossip named; null while it is joining, undefined before any gossip. */
   mesh: string | null | undefined;
@@ -58,10 +60,9 @@ export class LinkTable {
     return false;
   }
 
-  /** The link of whoever signed this hello, new when need be; null when the table is full. */
-  obtain(h: Hello, now: number): Link | null {
-    const member = (h.flags & FLAG_MEMBER) !== 0;
-    const known = this.#links.get(h.nodeId);
+  /** The link of whoever proved to be this node just now, new when need be; null when the table is full. */
+  obtain(id: string, member: boolean, now: number): Link | null {
+    const known = this.#links.get(id);
     if (known !== undefined) {
       known.member = member;
       known.lastHelloAt = now;
@@ -69,9 +70,11 @@ export class LinkTable {
     }
     if (this.#links.size >= MAX_PEERS) return null;
     const link: Link = {
-      id: h.nodeId,
+      id,
       receiveIndex: this.#freshIndex(),
       sendIndex: 0,
+      staticKey: null,
+      life: null,
       endpoint: null,
       member,
       mesh: undefined,
@@ -80,7 +83,7 @@ export class LinkTable {
       lastHelloAt: now,
       lastHeardAt: now,
     };
-    this.#links.set(h.nodeId, link);
+    this.#links.set(id, link);
     this.#byIndex.set(link.receiveIndex, link);
     return link;
   }

@@ -1,34 +1,22 @@
-// Links: one per peer node, made by hellos and acks. An endpoint counts only by return-routability: we sent a fresh
-// nonce there, and an ack that echoes it, signed by that node, came back from there. The course of it:
-//
-//   A ── hello (nonce a) ──▶ B      B verifies the signature, has a link for A (not validated), answers
-//   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
-//   A ── ack (echo b) ──────▶ B     B has validated A
-//
-// Every answer is one datagram of the same size as its question. What is wrong with a hello (another network, version,
-// security, our own identity) is answered with a refusal and logged, rarely, on both sides.
+// Links: one per peer node, each with an endpoint that counts only once the peer has shown that it receives there. How
+// that is shown is the mesh's security: signed hellos (plain_links.ts) or sessions (sealed_links.ts). Here is what both
+// share: which endpoints to try, when, and the table of links.
 
-import { type Identity, shortId, verifySignature } from "../crypto/identity.ts";
+import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
-import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
-import * as hello from "../wire/hello.ts";
-import type { Hello } from "../wire/hello.ts";
 import type { Twin } from "./clones.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "./outbox.ts";
-import { ourObjection, theirObjection } from "./refusals.ts";
 import { RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
-const VERIFY_PER_SECOND = 500;
-const KNOCK_MS = 1200;
-/** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
-const KNOCK_JOINING_MS = 5000;
 const HALF_OPEN_MS = 4000;
-const KNOCK_EVERY_MS = 300;
 const JOINING_STEADY_TRIES = 8;
-const LOG_EVERY_MS = 60_000;
 /** Hellos a second to all the dead together. */
 const DEAD_PER_SECOND = 20;
+/** How often one thing is logged. */
+export const LOG_EVERY_MS = 60_000;
+/** How long we answer a stranger's hello with our own. */
+export const KNOCK_MS = 1200;
 
 /** What a datagram did to the links. */
 export type LinkEvent =
@@ -50,34 +38,55 @@ export interface LinkOwner {
   age(now: number): number;
 }
 
-export class Links {
-  readonly #own: LinkOwner;
-  readonly #out: Outbox;
+export abstract class Links {
+  protected readonly own: LinkOwner;
+  protected readonly out: Outbox;
+  protected readonly table: LinkTable;
   readonly targets: Targets;
-  readonly #table: LinkTable;
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with, and whether they count as dead
   readonly #wanted = new Map<string, { dead: boolean }>();
   #dead = 0;
   #sweptAt = 0;
 
   constructor(own: LinkOwner, random: Random, out: Outbox) {
-    this.#own = own;
-    this.#out = out;
+    this.own = own;
+    this.out = out;
     this.targets = new Targets(random);
-    this.#table = new LinkTable(random);
+    this.table = new LinkTable(random);
   }
+
+  /** Takes in a datagram that makes links: a hello, a handshake. */
+  abstract receive(bytes: Uint8Array, from: string, now: number): LinkEvent[];
+
+  /** Sends gossip or a probe over a link that is up. */
+  abstract send(link: Link, bytes: Uint8Array): void;
+
+  /** Asks whoever is at the target to make a link. */
+  protected abstract ask(target: Target, now: number): void;
 
   get(id: string): Link | undefined {
-    return this.#table.get(id);
+    return this.table.get(id);
   }
 
+  /** The link to whose peer we gave this index (plain meshes). */
   byIndex(index: number): Link | undefined {
-    return this.#table.byIndex(index);
+    return this.table.byIndex(index);
   }
 
   /** Validated links. */
   up(): Iterable<Link & { readonly endpoint: string }> {
-    return this.#table.up();
+    return this.table.up();
+  }
+
+  /** Whether the link of this node is validated. */
+  isUp(id: string): boolean {
+    const link = this.table.get(id);
+    return link !== undefined && link.endpoint !== null;
+  }
+
+  /** Whether somebody asked for a link lately whom we have not validated yet. */
+  halfOpen(now: number): boolean {
+    return this.table.halfOpen(HALF_OPEN_MS, now);
   }
 
   /** A node to have a link with, where it may be, and whether it counts as dead (tried less often). */
@@ -97,7 +106,7 @@ export class Links {
 
   /** Gives a link up, and begins to look for the node again at once. */
   down(id: string, now: number): void {
-    const link = this.#table.get(id);
+    const link = this.table.get(id);
     if (link === undefined || link.endpoint === null) return;
     const last = this.targets.obtain(link.endpoint, now);
     link.endpoint = null;
@@ -117,48 +126,35 @@ export class Links {
    */
   poke(endpoint: string, entitled: boolean, now: number): void {
     const known = this.targets.get(endpoint) ?? this.#targetOfLink(endpoint, entitled, now);
-    if (known !== null && this.#out.due(`poke ${endpoint}`, 1000, now)) this.#ask(known, now);
+    if (known !== null && this.out.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
   }
 
-  /** Sends the hellos that are due. */
+  /** Asks wherever it is due. */
   tick(now: number): void {
     for (const target of this.targets.all()) {
-      if (target.nextAt <= now && this.#needed(target, now)) this.#ask(target, now);
+      if (target.nextAt <= now && this.#needed(target, now)) this.ask(target, now);
     }
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
     this.targets.sweep(now);
-    this.#table.sweep((id) => this.#wanted.has(id), now);
+    this.table.sweep((id) => this.#wanted.has(id), now);
   }
 
-  /** Takes in a datagram of type 0x03. */
-  receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
-    const h = hello.decodeHello(bytes);
-    if (h === null) {
-      this.#foreign(bytes, from, now);
-      return [];
-    }
-    const genuine = this.#out.spend("verify hellos", VERIFY_PER_SECOND, now) &&
-      verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
-    if (!genuine) {
-      this.#out.reject();
-      return [];
-    }
-    switch (h.kind) {
-      case hello.HELLO_ASK:
-        this.#answer(h, from, now);
-        return [];
-      case hello.HELLO_ACK:
-        return this.#acknowledged(h, from, now);
-      default:
-        return this.#refused(h, from, now);
-    }
+  protected tried(target: Target, now: number): void {
+    const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
+    this.targets.tried(target, steady, this.#longestWait(target), now);
   }
 
-  // ------------------------------------------------------------------------------------------ asking
+  /** Whoever is there does not want us: kept for `status`, and told rarely. */
+  protected noteRefusal(target: Target, why: string, now: number): void {
+    target.outcome = `refused: ${why}`;
+    if (this.out.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
+      this.out.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
+    }
+  }
 
   #needed(target: Target, now: number): boolean {
-    if (target.answeredBy === this.#own.identity.id) return false;
+    if (target.answeredBy === this.own.identity.id) return false;
     if (target.knockUntil >= now) return true;
     const answered = target.answeredBy;
     if (target.seeds.size > 0 && (answered === null || !this.isUp(answered))) return true;
@@ -166,165 +162,10 @@ export class Links {
     return false;
   }
 
-  /** Whether the link of this node is validated. */
-  isUp(id: string): boolean {
-    const link = this.#table.get(id);
-    return link !== undefined && link.endpoint !== null;
-  }
-
-  /** Whether somebody said hello lately whom we have not validated yet. */
-  halfOpen(now: number): boolean {
-    return this.#table.halfOpen(HALF_OPEN_MS, now);
-  }
-
-  #ask(target: Target, now: number): void {
-    const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
-    const link = id === null ? undefined : this.#table.get(id);
-    const fields = {
-      kind: hello.HELLO_ASK,
-      index: link?.receiveIndex ?? 0,
-      echoedIndex: link?.sendIndex ?? 0,
-    };
-    this.#send(target.endpoint, { ...fields, nonce: this.targets.freshNonce(target, now) });
-    const steady = !this.#own.member() && target.tries < JOINING_STEADY_TRIES;
-    this.targets.tried(target, steady, this.#longestWait(target), now);
-  }
-
   // The dead are tried every 5 s while they are few, and share a fixed rate when they are many.
   #longestWait(target: Target): number {
     const onlyDead = target.seeds.size === 0 && [...target.nodes].every((id) => this.#wanted.get(id)?.dead);
     return onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
-  }
-
-  // --------------------------------------------------------------------------------------- answering
-
-  #answer(h: Hello, from: string, now: number): void {
-    if (h.nodeId === this.#own.identity.id) return this.#answerOurself(h, from, now);
-    const reason = this.#objection(h);
-    if (reason !== 0) {
-      this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
-      return;
-    }
-    const link = this.#table.obtain(h, now);
-    if (link === null) {
-      this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
-      return;
-    }
-    const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
-    const nonce = known || !this.#out.due(`knock ${from}`, KNOCK_EVERY_MS, now)
-      ? null
-      : this.#knock(from, now);
-    const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
-    this.#send(from, { ...fields, nonce: nonce ?? hello.NO_NONCE, echoedNonce: h.nonce });
-  }
-
-  // A nonce to validate whoever is there; what follows if the answer is lost is a hello of our own.
-  #knock(from: string, now: number): string | null {
-    const target = this.targets.knock(from, now, this.#own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
-    if (target === null) return null;
-    if (target.answeredBy === this.#own.identity.id) target.answeredBy = null;
-    target.tries = 0;
-    this.targets.tried(target, true, RETRY_MAX_MS, now);
-    return this.targets.freshNonce(target, now);
-  }
-
-  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys.
-  #answerOurself(h: Hello, from: string, now: number): void {
-    for (const target of this.targets.all()) {
-      if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
-      target.answeredBy = h.nodeId;
-      target.outcome = "this is our own address";
-      return;
-    }
-    // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
-    const index = Math.min(Math.floor(this.#own.age(now)) + 1, 0xffffffff);
-    const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
-    this.#send(from, { ...fields, nonce: this.#own.bootNonce, echoedNonce: h.nonce });
-    const target = this.targets.knock(from, now, KNOCK_MS);
-    if (target !== null && this.#out.due(`clone ${from}`, 1000, now)) this.#ask(target, now);
-  }
-
-  #objection(h: Hello): number {
-    if ((h.flags & hello.FLAG_SEALED) !== 0) return hello.REFUSE_SECURITY;
-    return h.networkId === this.#own.networkId ? 0 : hello.REFUSE_NETWORK;
-  }
-
-  // ------------------------------------------------------------------------------------------ answers
-
-  #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.get(from);
-    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
-    if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.#own.identity.id) return [];
-    const link = this.#table.obtain(h, now);
-    if (link === null) return [];
-    target.tries = 0;
-    target.answeredBy = h.nodeId;
-    target.outcome = "answered";
-    if (h.nonce !== hello.NO_NONCE) {
-      const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
-      this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
-    }
-    const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
-    const knocked = target.knockUntil >= now;
-    // A second way to a node whose link is well: we know it now, but the link stays where it is.
-    const another = link.endpoint !== null && link.endpoint !== from && !knocked;
-    if (another && link.sendIndex === h.index) return [seen];
-    target.knockUntil = 0;
-    link.lastHeardAt = now;
-    if (link.endpoint === from && link.sendIndex === h.index) return [seen];
-    link.endpoint = from;
-    link.sendIndex = h.index;
-    link.since = now;
-    link.mesh = link.informed = undefined;
-    return [{ kind: "up", link }, seen];
-  }
-
-  #refused(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.get(from);
-    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
-    target.knockUntil = 0;
-    if (h.reason === hello.REFUSE_IDENTITY) {
-      if (h.nodeId !== this.#own.identity.id) return [];
-      target.outcome = "refused: it runs with our own identity";
-      const member = (h.flags & hello.FLAG_MEMBER) !== 0;
-      const twin = { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
-      return [{ kind: "clone", from, twin, member }];
-    }
-    this.#noteRefusal(target, theirObjection(h.reason), now);
-    return [];
-  }
-
-  #noteRefusal(target: Target, why: string, now: number): void {
-    target.outcome = `refused: ${why}`;
-    if (this.#out.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
-      this.#out.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
-    }
-  }
-
-  // A hello of another version: refused in our own version, which the other side can read as far as it must.
-  #foreign(bytes: Uint8Array, from: string, now: number): void {
-    const f = hello.decodeForeignHello(bytes);
-    if (f === null) return this.#out.reject();
-    const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
-    if (f.kind === hello.HELLO_ASK) {
-      if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
-      this.#refuse(from, f.nonce, hello.REFUSE_VERSION, now, words, "");
-      return;
-    }
-    const target = this.targets.get(from);
-    if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
-      this.#noteRefusal(target, `${words}; install the same version on both`, now);
-    }
-  }
-
-  #refuse(from: string, nonce: string, reason: number, now: number, why: string, node: string): void {
-    const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason };
-    // Signing costs: at most so many refusals a second to one address.
-    if (!this.#out.due(`refusal ${from}`, 200, now)) return;
-    this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: nonce });
-    if (this.#out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-      this.#out.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
-    }
   }
 
   #targetOfLink(endpoint: string, entitled: boolean, now: number): Target | null {
@@ -334,37 +175,4 @@ export class Links {
     }
     return null;
   }
-
-  #send(
-    to: string,
-    fields: {
-      kind: number;
-      index: number;
-      echoedIndex: number;
-      nonce: string;
-      echoedNonce?: string;
-      reason?: number;
-    },
-  ): void {
-    const seen = parseEndpoint(to);
-    if (seen === null) return;
-    const b = new Uint8Array(hello.HELLO_LEN);
-    const whole: Hello = {
-      version: hello.PROTOCOL_VERSION,
-      flags: this.#own.member() ? hello.FLAG_MEMBER : 0,
-      echoedNonce: hello.NO_NONCE,
-      reason: 0,
-      networkId: this.#own.networkId,
-      nodeId: this.#own.identity.id,
-      seenAddress: seen.address,
-      seenPort: seen.port,
-      ...fields,
-    };
-    hello.encodeHello(b, 0, whole, this.#own.identity.sign);
-    this.#out.send(to, b);
-  }
-}
-
-function seenEndpoint(h: Hello): string {
-  return formatEndpoint({ address: h.seenAddress, port: h.seenPort });
 }

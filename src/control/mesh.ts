@@ -5,12 +5,13 @@
 import { sha256Hex } from "../crypto/sha256.ts";
 import { contains, formatAddress, parseAddress, parsePrefix } from "../wire/address.ts";
 import { isIpv4, nthSubnet, type Prefix } from "../wire/address.ts";
-import type { Backend, MeshConfig, Settings } from "./settings.ts";
+import type { Backend, MeshConfig, Security, Settings } from "./settings.ts";
 
 export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
 const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
+const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
 /** What this founder's settings make of a mesh, or a sentence that says why they cannot. */
 export function foundMesh(settings: Settings): MeshConfig | string {
@@ -33,7 +34,7 @@ export function foundMesh(settings: Settings): MeshConfig | string {
     backend: settings.backend ?? "udp",
     vni: settings.vni ?? DEFAULT_VNI,
     vxlanPort: settings.vxlanPort ?? DEFAULT_VXLAN_PORT,
-    security: "plain",
+    security: settings.security,
   };
   return checkMesh(mesh) ?? mesh;
 }
@@ -69,7 +70,7 @@ export function checkMesh(mesh: MeshConfig): string | null {
   if (!Number.isInteger(mesh.vxlanPort) || mesh.vxlanPort < 1 || mesh.vxlanPort > 0xffff) {
     return `VXLAN port ${mesh.vxlanPort} is not a port`;
   }
-  return (mesh.security as string) === "plain" ? null : `Unknown security "${mesh.security}"`;
+  return SECURITIES.includes(mesh.security) ? null : `Unknown security "${mesh.security}"`;
 }
 
 /** The configuration in a JSON value from outside; null when it is none or does not pass checkMesh. */

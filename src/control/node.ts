@@ -4,18 +4,26 @@
 
 import { type Identity, shortId } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
-import { TYPE_GOSSIP_PLAIN, TYPE_HELLO, TYPE_PROBE } from "../wire/datagram.ts";
+import {
+  TYPE_COOKIE,
+  TYPE_GOSSIP_PLAIN,
+  TYPE_GOSSIP_SEALED,
+  TYPE_HANDSHAKE,
+  TYPE_HELLO,
+  TYPE_PROBE,
+} from "../wire/datagram.ts";
 import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
 import { forget } from "./fencing.ts";
-import { receiveGossip, spreadNews, tickLinks } from "./gossip.ts";
+import { receiveGossip, receiveGroupGossip, spreadNews, takeGossip, tickLinks } from "./gossip.ts";
 import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
 import type { LinkEvent } from "./links.ts";
 import { buildView } from "./node_view.ts";
 import { performMembership, wantLink } from "./records.ts";
+import type { SealedSetup } from "./sealed_links.ts";
 import type { StoredState } from "./state.ts";
 import type { NodeView } from "./view.ts";
 import { logWaiting } from "./waiting.ts";
@@ -31,15 +39,19 @@ export class ControlPlane {
   #releasingSince: number | null = null;
   #meetUntil = 0;
 
-  /** `stored` is what the last `persist` action carried, or null. Nothing happens before the first event. */
+  /**
+   * `stored` is what the last `persist` action carried, or null. `sealed`: keys and ciphers of a sealed mesh; null: it
+   * is plain. Nothing happens before the first event.
+   */
   constructor(
     settings: Settings,
     identity: Identity,
     stored: StoredState | null,
     random: Random,
     now: number,
+    sealed: SealedSetup | null = null,
   ) {
-    this.#core = new Core(settings, identity, random, now);
+    this.#core = new Core(settings, identity, random, now, sealed);
     this.#stored = stored;
   }
 
@@ -71,6 +83,16 @@ export class ControlPlane {
         return this.#receive(event.bytes, event.from, event.at, now);
       case "unknownIndex":
         return core.links.poke(event.from, false, now);
+      case "badMac":
+        return core.sealed?.badMac(event.from, event.question, now);
+      case "sessionConfirmed":
+        return this.#onLinks(core.sealed?.confirmed(event.receiveIndex, now), now);
+      case "sessionMessage":
+        return this.#onSessionMessage(event, now);
+      case "sessionWanted":
+        return core.sealed?.wanted(event.id, now);
+      case "roamed":
+        return this.#onLinks(core.sealed?.roamed(event.id, event.endpoint, now), now);
       case "seeds":
         for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
         core.seeds = event.seeds;
@@ -94,20 +116,45 @@ export class ControlPlane {
     const core = this.#core;
     switch (bytes[0]) {
       case TYPE_HELLO:
-        for (const event of core.links.receive(bytes, from, now)) this.#onLink(event, now);
-        return;
+        return this.#onLinks(core.links.receive(bytes, from, now), now);
+      case TYPE_HANDSHAKE:
+      case TYPE_COOKIE:
+        if (core.sealed === null) return core.out.reject();
+        return this.#onLinks(core.sealed.receive(bytes, from, now), now);
       case TYPE_GOSSIP_PLAIN:
-        return receiveGossip(core, bytes, from, now);
-      case TYPE_PROBE: {
-        const id = core.roundTrips.receive(bytes, from, at);
-        if (id === null) return core.out.reject();
-        const link = core.links.get(id);
-        if (link !== undefined) link.lastHeardAt = now;
-        return;
-      }
-      default: // of sealed meshes, or none we know
+        return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.out.reject();
+      case TYPE_GOSSIP_SEALED:
+        return receiveGroupGossip(core, bytes, from, now);
+      case TYPE_PROBE:
+        return core.sealed === null ? this.#onProbe(bytes, from, at, now) : core.out.reject();
+      default: // none we know
         return core.out.reject();
     }
+  }
+
+  #onProbe(bytes: Uint8Array, from: string, at: number, now: number): void {
+    const core = this.#core;
+    const id = core.roundTrips.receive(bytes, from, at);
+    if (id === null) return core.out.reject();
+    const link = core.links.get(id);
+    if (link !== undefined) link.lastHeardAt = now;
+  }
+
+  // What comes over a session is from its peer, wherever it is by now.
+  #onSessionMessage(event: ControlEvent & { kind: "sessionMessage" }, now: number): void {
+    const core = this.#core;
+    const { receiveIndex, bytes, from, at } = event;
+    const link = core.sealed?.bySession(receiveIndex);
+    if (link === undefined) return core.out.reject();
+    if (bytes[0] === TYPE_PROBE) return this.#onProbe(bytes, link.endpoint ?? from, at, now);
+    if (bytes[0] === TYPE_GOSSIP_PLAIN && link.endpoint !== null) {
+      return takeGossip(core, link, bytes, link.endpoint, now);
+    }
+    core.out.reject();
+  }
+
+  #onLinks(events: readonly LinkEvent[] | undefined, now: number): void {
+    for (const event of events ?? []) this.#onLink(event, now);
   }
 
   #onLink(event: LinkEvent, now: number): void {
@@ -202,9 +249,9 @@ export class ControlPlane {
       state: 2,
       stopped: true,
     } as const;
-    for (const link of core.agreedLinks()) {
-      core.say(link, { kind: "push", ack: false, statements: [statement] });
-    }
+    const goodbye = { kind: "push", ack: false, statements: [statement] } as const;
+    for (const link of core.agreedLinks()) core.say(link, goodbye);
+    for (const { id } of core.membership.living()) if (core.agreedLink(id) === null) core.sayTo(id, goodbye);
     if (core.mesh !== null && core.informed) core.persist();
     core.ended = true;
   }

@@ -25,7 +25,8 @@ export function buildView(core: Core, now: number): NodeView {
     ...held.map((c) => leaseView(core, c, false)),
     ...lost.map(({ claim }) => leaseView(core, claim, true)),
   ].sort((a, b) => compareSubnets(a.subnet, b.subnet));
-  return { own: ownView(core, now), peers, leases, ...forgottenView(core) };
+  const sessions = core.sealed?.peers() ?? [];
+  return { own: ownView(core, now), peers, sessions, leases, ...forgottenView(core) };
 }
 
 // A node that came back since counts again, and is not listed.
@@ -72,6 +73,7 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     stopped: member?.stopped ?? false,
     since: member?.since ?? core.startedAt,
     endpoint: link?.endpoint ?? null,
+    session: core.sealed?.session(record.id) ?? null,
     link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
     lastHelloAt: link?.lastHelloAt ?? null,
     rttMs: core.roundTrips.rttMs(record.id),

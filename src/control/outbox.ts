@@ -46,10 +46,10 @@ export class Outbox {
     return true;
   }
 
-  /** Takes one from a bucket of `perSecond` that refills by the clock; false when it is empty. */
-  spend(key: string, perSecond: number, now: number): boolean {
-    const bucket = this.#buckets.get(key) ?? { left: perSecond, at: now };
-    bucket.left = Math.min(perSecond, bucket.left + ((now - bucket.at) * perSecond) / 1000);
+  /** Takes one from a bucket that holds `burst` and refills by the clock; false when it is empty. */
+  spend(key: string, perSecond: number, now: number, burst = perSecond): boolean {
+    const bucket = this.#buckets.get(key) ?? { left: burst, at: now };
+    bucket.left = Math.min(burst, bucket.left + ((now - bucket.at) * perSecond) / 1000);
     bucket.at = now;
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);

@@ -104,7 +104,7 @@ export class OwnRecord {
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
       capabilities: [],
-      security: "plain",
+      security: settings.security,
       gone: this.gone,
       age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),

@@ -57,7 +57,7 @@ export interface Wanted {
 }
 
 const FLANNEL_PORT = 8285;
-const ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
+const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
   udp: "data",
   vxlan: "vxlan",
   "host-gw": "none",
@@ -72,7 +72,7 @@ const OVERHEADS: Readonly<Record<Exclude<Encapsulation, "none">, Overhead>> = {
 /** The state that host and data plane should be in. */
 export function reconcile(view: NodeView, settings: Settings, host: HostFacts): Wanted {
   const mesh = view.own.mesh;
-  if (mesh === null) return NOTHING;
+  if (mesh === null) return { ...NOTHING, tunnels: sessionTunnels(view, host) };
   const tunnels = new Map<PeerKey, Tunnel>();
   const routes: { prefix: string; peerKey: PeerKey }[] = [];
   const directRoutes: DirectRoute[] = [];
@@ -83,8 +83,17 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     const direct = tunnel === null ? null : directRoute(peer, mesh, settings, host);
     paths.set(peer.id, pathTo(peer, tunnel, direct, mesh, settings, host));
     if (tunnel === null || peer.subnet === null) continue;
+    // In a sealed mesh host-gw has tunnels too, for sessions alone.
+    if (mesh.backend === "host-gw" && mesh.security === "sealed") {
+      if (direct !== null) directRoutes.push(direct);
+      continue;
+    }
     routes.push({ prefix: peer.subnet, peerKey: peer.id });
     if (direct !== null) directRoutes.push(direct);
+  }
+  // Whoever has a session needs a place in the data plane for it: joiners, too.
+  for (const { id, endpoint } of view.sessions) {
+    if (!tunnels.has(id)) tunnels.set(id, sealedTunnel(endpoint, host));
   }
   for (const peer of settings.staticPeers) {
     const key = `static:${peer.subnet}`;
@@ -93,7 +102,11 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     routes.push({ prefix: peer.subnet, peerKey: key });
     paths.set(key, staticPath(peer, tunnel));
   }
-  const deviceMtu = mtuOf(ENCAPSULATIONS[mesh.backend], underlayOf(view.own.endpoints), host.underlayMtu);
+  const deviceMtu = mtuOf(
+    mesh.backend === "host-gw" ? "none" : encapsulationOf(mesh),
+    underlayOf(view.own.endpoints),
+    host.underlayMtu,
+  );
   return {
     own: ownNetwork(view, mesh, deviceMtu),
     deviceMtu,
@@ -139,7 +152,8 @@ function underlayOf(endpoints: readonly string[]): Underlay {
 /** Null while there is no link. With host-gw the tunnel carries probes only. */
 function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tunnel | null {
   if (peer.endpoint === null || peer.link === null) return null;
-  const encapsulation = ENCAPSULATIONS[mesh.backend];
+  const encapsulation = encapsulationOf(mesh);
+  if (encapsulation === "sealed") return sealedTunnel(peer.endpoint, host);
   return {
     encapsulation,
     endpoint: encapsulation === "vxlan" ? withPort(peer.endpoint, mesh.vxlanPort) : peer.endpoint,
@@ -150,6 +164,22 @@ function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tunnel | n
     vni: encapsulation === "vxlan" ? mesh.vni : 0,
     mac: encapsulation === "vxlan" ? peer.vtepMac : "",
   };
+}
+
+/** The data plane's place for a peer of a sealed mesh, whose indices and keys come with its sessions. */
+export function sealedTunnel(endpoint: string, host: HostFacts): Tunnel {
+  const mtu = mtuOf("sealed", underlayOf([endpoint]), host.pathMtu(endpoint));
+  const indices = { sendIndex: 0, receiveIndex: 0 };
+  return { encapsulation: "sealed", endpoint, ownPort: endpoint, mtu, ...indices, vni: 0, mac: "" };
+}
+
+function sessionTunnels(view: NodeView, host: HostFacts): Map<PeerKey, Tunnel> {
+  return new Map(view.sessions.map(({ id, endpoint }) => [id, sealedTunnel(endpoint, host)]));
+}
+
+/** With a secret, our peers use the data header whatever the backend. */
+function encapsulationOf(mesh: MeshConfig): Encapsulation {
+  return mesh.security === "sealed" ? "sealed" : PLAIN_ENCAPSULATIONS[mesh.backend];
 }
 
 function withPort(endpoint: string, port: number): string {
@@ -185,6 +215,7 @@ function directRoute(
   host: HostFacts,
 ): DirectRoute | null {
   if (mesh.backend !== "host-gw" && !settings.directRouting) return null;
+  if (mesh.security === "sealed" && !settings.allowPlainDirect) return null;
   if (peer.endpoint === null || peer.subnet === null || peer.endpoint.startsWith("[")) return null;
   const gateway = addressOf(peer.endpoint);
   const link = host.onLink(gateway);
@@ -204,11 +235,19 @@ function pathTo(
     return { path: "direct-route", why: `same link as ${direct.gateway}`, mtu: host.underlayMtu };
   }
   const gatewayed = `${addressOf(tunnel.ownPort)} is behind a gateway or not IPv4`;
+  const forbidden = mesh.security === "sealed" && !settings.allowPlainDirect;
+  const clear = "the mesh is sealed, and --allow-plain-direct was not given";
   if (mesh.backend === "host-gw") {
-    const why = peer.subnet === null ? "it has no lease yet" : `host-gw needs one link, and ${gatewayed}`;
+    const why = peer.subnet === null
+      ? "it has no lease yet"
+      : forbidden
+      ? `host-gw is in the clear: ${clear}`
+      : `host-gw needs one link, and ${gatewayed}`;
     return { path: "none", why, mtu: 0 };
   }
-  const why = settings.directRouting ? `no direct route: ${gatewayed}` : "direct routing is off";
+  const why = !settings.directRouting
+    ? "direct routing is off"
+    : `no direct route: ${forbidden ? clear : gatewayed}`;
   return { path: "tunnel", why, mtu: tunnel.mtu };
 }
 

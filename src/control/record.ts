@@ -8,6 +8,7 @@ import { Unpackr } from "msgpackr/unpack";
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
 import { formatEndpoint, formatPrefix, parseEndpoint, parseMac, parsePrefix } from "../wire/address.ts";
 import { fromHex, toHex } from "../wire/bytes.ts";
+import type { Security } from "./settings.ts";
 
 /** A subnet and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
 export interface Claim {
@@ -36,7 +37,7 @@ export interface RecordContent {
   /** Version of the program. */
   readonly version: string;
   readonly capabilities: readonly string[];
-  readonly security: "plain";
+  readonly security: Security;
   /** The node gave its lease back and is gone for good. */
   readonly gone: boolean;
   /** How long its process had been running when it was signed, seconds: which of two clones came first. */
@@ -122,7 +123,9 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
   const incarnation = f["i"], epoch = f["e"];
   if (id === null || staticKey === null || networkId === null || bootNonce === null) return null;
   if (claims === null || reserved === null || endpoints === null || capabilities === null) return null;
-  if (name === null || version === null || vtepMac === null || f["s"] !== "plain") return null;
+  if (name === null || version === null || vtepMac === null) return null;
+  const security = f["s"];
+  if (security !== "plain" && security !== "sealed") return null;
   if (!isVersion(incarnation) || !isVersion(epoch)) return null;
   const content = {
     id,
@@ -141,7 +144,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
     vtepMac,
     version,
     capabilities,
-    security: "plain",
+    security,
     gone: f["g"] === true,
     ...(isVersion(f["a"]) ? { age: f["a"] } : {}),
     ...yieldedOf(f["y"]),

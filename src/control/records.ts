@@ -112,7 +112,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         const statements = about !== null && about.state !== 0
           ? [about, ...items.statements]
           : items.statements;
-        core.say(core.agreedLink(action.to), {
+        core.sayTo(action.to, {
           kind: action.kind,
           seq: action.seq,
           records: items.records,
@@ -121,7 +121,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         break;
       }
       case "ask":
-        core.say(core.agreedLink(action.via), {
+        core.sayTo(action.via, {
           kind: "ping-request",
           seq: action.seq,
           target: action.target,
@@ -129,7 +129,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         break;
       case "tell":
         if (!core.out.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
-        core.say(core.agreedLink(action.to), { kind: "push", ack: false, statements: [action.statement] });
+        core.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
         break;
       case "refute":
         rewriteOwn(core, { above: action.above });

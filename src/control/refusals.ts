@@ -8,10 +8,16 @@ import {
   REFUSE_VERSION,
 } from "../wire/hello.ts";
 
+/** What to do about a plain and a sealed node that meet. */
+export const MIXED_SECURITY = "start both with or both without --plain";
+
+/** What it means when the MACs of an address are of none of our keys. */
+export const WRONG_SECRET = "wrong secret there or here, or another network";
+
 /** What is wrong with a hello that we refuse. */
 export function ourObjection(reason: number): string {
   return reason === REFUSE_SECURITY
-    ? "its mesh is sealed, ours is plain (start both with or both without --plain)"
+    ? `its mesh is sealed, ours is plain (${MIXED_SECURITY})`
     : "it belongs to another network (--network-name)";
 }
 
@@ -23,7 +29,7 @@ export function theirObjection(reason: number): string {
     case REFUSE_NETWORK:
       return "it belongs to another network (check --network-name on both)";
     case REFUSE_SECURITY:
-      return "its mesh is sealed, ours is plain (start both with or both without --plain)";
+      return `its mesh is sealed, ours is plain (${MIXED_SECURITY})`;
     case REFUSE_FULL:
       return "its table of peers is full";
     default:

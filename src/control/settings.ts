@@ -3,6 +3,9 @@
 /** How packets between two hosts of a mesh are carried; one for the whole mesh. */
 export type Backend = "udp" | "vxlan" | "host-gw";
 
+/** Whether everything on the wire is encrypted and authenticated under the network secret; one for the whole mesh. */
+export type Security = "plain" | "sealed";
+
 /** What is founded once and learned by joiners. Every value is settled: nothing here is a default any more. */
 export interface MeshConfig {
   /** The overlay network, "10.42.0.0/16". */
@@ -16,7 +19,7 @@ export interface MeshConfig {
   /** VNI and port of the vxlan backend. */
   readonly vni: number;
   readonly vxlanPort: number;
-  readonly security: "plain";
+  readonly security: Security;
 }
 
 /** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
@@ -60,7 +63,10 @@ export interface Settings {
   readonly vxlanPort: number | null;
   /** `--peers` was given, whether or not its names could be resolved yet. */
   readonly hasSeeds: boolean;
+  readonly security: Security;
   readonly directRouting: boolean;
+  /** In a sealed mesh: routes around the tunnel, which are in the clear, are right with this user. */
+  readonly allowPlainDirect: boolean;
   readonly staticPeers: readonly StaticPeer[];
   /** Where others may reach us, "192.168.1.10:8473"; `--advertise` first. */
   readonly ownEndpoints: readonly string[];

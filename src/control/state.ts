@@ -26,6 +26,8 @@ export interface StoredState {
   readonly claim: Claim | null;
   readonly incarnation: number;
   readonly epoch: number;
+  /** Sealed meshes: every counter of an initiation so far is below it; not in other files. */
+  readonly initiations?: number;
   readonly peers: readonly StoredPeer[];
   /** The signed directives, base64; not in files of before there were any. */
   readonly directives?: readonly string[];
@@ -60,6 +62,7 @@ export function stateFromJson(text: string): StoredState {
     claim: claimField(f["claim"]),
     incarnation: versionField(f["incarnation"], "incarnation"),
     epoch: versionField(f["epoch"], "epoch"),
+    ...(f["initiations"] === undefined ? {} : { initiations: versionField(f["initiations"], "initiations") }),
     peers: peersField(f["peers"]),
     ...(f["directives"] === undefined ? {} : { directives: directivesField(f["directives"]) }),
   };

@@ -1,6 +1,7 @@
 // What the control plane knows, as plain read-only data: the source of `status`, `peers`, `leases`, `why` and
 // of reconcile.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
 
+import type { CipherSuite } from "../ports.ts";
 import type { MeshConfig } from "./settings.ts";
 
 /**
@@ -65,7 +66,9 @@ export interface PeerView {
   readonly since: number;
   /** The endpoint validated by return-routability, while there is a link. */
   readonly endpoint: string | null;
-  /** The indices of the link: what the peer gave us and what we gave it. */
+  /** The session in use, in a sealed mesh: its cipher, and when its handshake was. */
+  readonly session: { readonly suite: CipherSuite; readonly at: number } | null;
+  /** The indices of the link: what the peer gave us and what we gave it; 0 in a sealed mesh. */
   readonly link: { readonly sendIndex: number; readonly receiveIndex: number } | null;
   readonly lastHelloAt: number | null;
   readonly rttMs: number | null;
@@ -103,6 +106,8 @@ export interface NodeView {
   readonly own: OwnView;
   /** Everyone known but ourselves, in order of id. */
   readonly peers: readonly PeerView[];
+  /** Sealed meshes: everybody we have a session with, also while they are joining, and where they are. */
+  readonly sessions: readonly { readonly id: string; readonly endpoint: string }[];
   /** Own lease included, in order of subnet. */
   readonly leases: readonly LeaseView[];
   /** What was decided about nodes that do not count any more; absent where nothing was. */

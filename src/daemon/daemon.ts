@@ -12,7 +12,7 @@ import { ConfigError } from "../config/config_error.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
-import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
+import { NOTHING, reconcile, sealedTunnel, type Wanted } from "../control/reconcile.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
@@ -31,6 +31,8 @@ import { joinAdvice } from "./join_advice.ts";
 import type { Snapshot } from "./reports.ts";
 import { chooseSecret, type SecretChoice } from "./secret_choice.ts";
 import type { GivenSecret } from "./secret_files.ts";
+import { type SealedParts, sealedParts } from "./sealed_parts.ts";
+import { controlEvent, SealedSide } from "./sealed_side.ts";
 import { Resolver } from "./seeds.ts";
 import { settingsOf } from "./settings.ts";
 import { expectedSockets, Sockets } from "./sockets.ts";
@@ -64,6 +66,10 @@ export async function runDaemon(config: Config, given: GivenSecret | null = null
 class Daemon {
   readonly #config: Config;
   readonly #given: GivenSecret | null;
+  /** Keys and ciphers of a sealed mesh; null in a plain one. */
+  #parts: SealedParts | null = null;
+  /** Null in a plain mesh. */
+  #sealed: SealedSide | null = null;
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
   readonly #underlay: Underlay;
@@ -112,7 +118,19 @@ class Daemon {
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
     this.#offloads.testTrains();
-    this.#workers = new Workers(config.workers, this.#offloads.inUse, (event) => this.#fromWorker(event));
+    this.#parts = this.#sealedParts();
+    const suites = this.#parts?.provider.suites() ?? [];
+    this.#workers = new Workers(
+      config.workers,
+      this.#offloads.inUse,
+      (event) => this.#fromWorker(event),
+      suites,
+    );
+    if (this.#parts !== null) {
+      const { setup, provider } = this.#parts;
+      this.#sealed = new SealedSide(setup, provider, this.#workers.mailbox);
+      cleanups.add(() => this.#sealed?.close());
+    }
     // Descriptors close after the Workers have stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
@@ -159,6 +177,12 @@ class Daemon {
     return choice;
   }
 
+  #sealedParts(): SealedParts | null {
+    if (this.#choice.security === "plain") return null;
+    const { networkName, cipher, pinnedNode } = this.#config;
+    return sealedParts(this.#choice.secret.keys(networkName), cipher, pinnedNode);
+  }
+
   #startControl(): void {
     const config = this.#config;
     const seeds = new Resolver(config.peers, config.port, (found) => {
@@ -183,6 +207,7 @@ class Daemon {
       this.#state.stored,
       systemRandom,
       systemClock.now(),
+      this.#parts?.setup ?? null,
     );
     logger.info(`Started ${settings.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
     const crowded = tooManyWorkers(config.workers);
@@ -219,8 +244,13 @@ class Daemon {
 
   #fromWorker(event: DataplaneEvent): void {
     if (this.#closing) return;
-    if (event.kind === "datagram" || event.kind === "unknownIndex") {
-      if (this.#control !== undefined) this.#guard(() => this.#event(event));
+    const known = controlEvent(event, (slot) => this.#feed.keyOf(slot));
+    if (event.kind === "sessionConfirmed") {
+      // The peer has used it at one Worker: all may send on it.
+      this.#workers.mailbox.post({ kind: "confirmSession", receiveIndex: event.receiveIndex });
+    }
+    if (known !== null) {
+      if (this.#control !== undefined) this.#guard(() => this.#event(known));
     } else if (event.kind === "pathTooSmall") {
       this.#guard(() => this.#pathTooSmall(event.slot));
     } else if (event.kind === "offloadLost") {
@@ -279,6 +309,17 @@ class Daemon {
     switch (action.kind) {
       case "send":
         return this.#sockets.send(action.to, action.bytes);
+      case "installSession": {
+        const tunnel = sealedTunnel(action.endpoint, this.#underlay.facts());
+        return this.#sealed?.install(action, this.#feed.setPeer(action.id, tunnel));
+      }
+      case "dropSession":
+        return this.#sealed?.drop(action.receiveIndex);
+      case "sendSealed": {
+        const datagram = this.#sealed?.seal(action.receiveIndex, action.bytes) ?? null;
+        if (datagram !== null) this.#sockets.send(action.to, datagram);
+        return;
+      }
       case "persist":
         return this.#state.save(action.state);
       case "reconcile":
@@ -370,6 +411,7 @@ class Daemon {
       startedAt: this.#startedAt,
       pid: process.pid,
       networkName: this.#config.networkName,
+      sealed: this.#parts?.setup.suites ?? null,
       troubles: this.#troubles.now,
     };
   }

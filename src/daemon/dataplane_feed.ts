@@ -36,7 +36,7 @@ export class DataplaneFeed {
   /** Posts whatever differs from the last time. */
   apply(wanted: Wanted): void {
     this.#setOwn(wanted.own ?? NO_NETWORK);
-    for (const [key, tunnel] of wanted.tunnels) this.#setPeer(key, tunnel);
+    for (const [key, tunnel] of wanted.tunnels) this.setPeer(key, tunnel);
     this.#setRoutes(wanted);
     for (const key of [...this.#slots.keys()]) if (!wanted.tunnels.has(key)) this.#dropPeer(key);
   }
@@ -48,17 +48,19 @@ export class DataplaneFeed {
     this.#mailbox.post({ kind: "setOwn", own });
   }
 
-  #setPeer(key: PeerKey, tunnel: Tunnel): void {
+  /** Tells of one peer, as for a session that is about to be installed. Its slot; null when there are too many. */
+  setPeer(key: PeerKey, tunnel: Tunnel): number | null {
     const text = JSON.stringify(tunnel);
-    if (this.#tunnels.get(key) === text) return;
     let slot = this.#slots.get(key);
     if (slot === undefined) {
       slot = this.#free.pop();
-      if (slot === undefined) return; // control admits no more than MAX_PEERS
+      if (slot === undefined) return null; // control admits no more than MAX_PEERS
       this.#slots.set(key, slot);
     }
+    if (this.#tunnels.get(key) === text) return slot;
     this.#tunnels.set(key, text);
     this.#mailbox.post({ kind: "setPeer", slot, tunnel });
+    return slot;
   }
 
   #setRoutes(wanted: Wanted): void {

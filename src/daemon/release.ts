@@ -6,16 +6,22 @@ import { hostname } from "node:os";
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
+import { sealedTunnel } from "../control/reconcile.ts";
 import { decodeRecord } from "../control/record.ts";
 import { type StoredPeer, storedRecordBytes, type StoredState } from "../control/state.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import { DataplaneFeed } from "./dataplane_feed.ts";
+import { type SealedParts, sealedParts } from "./sealed_parts.ts";
+import { controlEvent, SealedSide } from "./sealed_side.ts";
 import type { StateStore } from "./state_store.ts";
 import { VERSION } from "./version.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 
 const NO_OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
+/** Nothing but control messages leaves here, which fit anywhere. */
+const NO_HOST = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => null };
 const TICK_MS = 50;
 const GIVE_UP_MS = 4000;
 /** Time to meet a peer before the lease is given back: a release nobody hears is none. */
@@ -39,6 +45,11 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   if (stored === null || stored.claim === null) return "No lease to give back";
   const { subnet } = stored.claim;
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
+  const parts = sealedPartsOf(state, stored);
+  if (parts === "lost") {
+    return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is free; ` +
+      `on a member: ovltun forget ${stored.name ?? subnet}`;
+  }
   const socket = openUdp(0);
   const control = new ControlPlane(
     settingsOf(stored),
@@ -46,18 +57,28 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     stored,
     systemRandom,
     systemClock.now(),
+    parts?.setup ?? null,
   );
   let finish = (_heard: boolean): void => {};
   const finished = new Promise<boolean>((resolve) => finish = resolve);
   const perform = (action: Action): void => {
     if (action.kind === "send") sendDatagram(socket, action.bytes, action.to);
+    else if (action.kind === "sendSealed") {
+      const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
+      if (datagram !== null) sendDatagram(socket, datagram, action.to);
+    } else if (action.kind === "installSession") {
+      sealed?.install(action, feed.setPeer(action.id, sealedTunnel(action.endpoint, NO_HOST)));
+    } else if (action.kind === "dropSession") sealed?.drop(action.receiveIndex);
     else if (action.kind === "persist") state.save(action.state);
     else if (action.kind === "released") finish(action.heard);
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
   const worker = new WorkerHandle(NO_OFFLOADS, (e) => {
-    if (e.kind === "datagram") event(e);
-  });
+    const known = controlEvent(e, (slot) => feed.keyOf(slot));
+    if (known !== null) event(known);
+  }, parts?.provider.suites());
+  const feed = new DataplaneFeed(worker.mailbox);
+  const sealed = parts === null ? null : new SealedSide(parts.setup, parts.provider, worker.mailbox);
   const { fd, family } = socket;
   worker.mailbox.post({ kind: "attachSocket", role: "own", family, sockets: [{ fd, sendFd: fd }] });
   const startedAt = systemClock.now();
@@ -68,6 +89,7 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   }, TICK_MS);
   const heard = await finished;
   clearInterval(timer);
+  sealed?.close();
   await worker.stop();
   closeDescriptor(socket.fd);
   return releaseSentence({ subnet, outcome: heard ? "heard" : "unheard" });
@@ -76,6 +98,13 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
 // Those who gave their leases back are remembered too, and nobody to tell.
 function isMember(peer: StoredPeer): boolean {
   return decodeRecord(storedRecordBytes(peer))?.gone === false;
+}
+
+/** "lost": the mesh is sealed, and its secret is not here. */
+function sealedPartsOf(state: StateStore, stored: StoredState): SealedParts | null | "lost" {
+  if (stored.mesh?.security !== "sealed") return null;
+  if (state.secret === null) return "lost";
+  return sealedParts(state.secret.keys(stored.networkName), "auto", null);
 }
 
 function settingsOf(stored: StoredState): Settings {
@@ -95,6 +124,8 @@ function settingsOf(stored: StoredState): Settings {
     vxlanPort: null,
     hasSeeds: false,
     directRouting: false,
+    allowPlainDirect: false,
+    security: stored.mesh?.security ?? "plain",
     staticPeers: [],
     ownEndpoints: [],
   };

@@ -7,7 +7,7 @@ import type { Path, Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
 import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
-import type { Link, Route } from "../ports.ts";
+import type { CipherSuite, Link, Route } from "../ports.ts";
 import type { OffloadState } from "./offloads.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
@@ -29,6 +29,8 @@ export interface Snapshot {
   readonly startedAt: number;
   readonly pid: number;
   readonly networkName: string;
+  /** Sealed meshes: what this host can do, the fastest first; null: the mesh is plain. */
+  readonly sealed: readonly { readonly suite: CipherSuite; readonly mbps: number }[] | null;
   /** What cannot be done on the host at the moment, sentences. */
   readonly troubles: readonly string[];
 }
@@ -40,8 +42,20 @@ export function pathTo(snapshot: Snapshot, key: string): Path {
   return snapshot.wanted.paths.get(key) ?? NO_PATH;
 }
 
-function securityOf(path: PathKind): PathSecurity {
-  return path === "direct-route" || path === "kernel-vxlan" ? "clear" : "plain";
+function securityOf(path: PathKind, peer: PeerView): PathSecurity {
+  if (path === "direct-route" || path === "kernel-vxlan") return "clear";
+  return peer.session === null ? "plain" : "sealed";
+}
+
+/** The cipher of most sessions, or before any the fastest of this host. */
+function cipherOf({ view, sealed }: Snapshot): string {
+  if (sealed === null) return "none";
+  const used = new Map<string, number>(); // BOUNDED: one per suite
+  for (const { session } of view.peers) {
+    if (session !== null) used.set(session.suite, (used.get(session.suite) ?? 0) + 1);
+  }
+  const most = [...used].sort(([, a], [, b]) => b - a)[0];
+  return most?.[0] ?? sealed[0]?.suite ?? "none";
 }
 
 function seconds(snapshot: Snapshot, since: number | null): number | null {
@@ -64,8 +78,8 @@ export function statusReport(snapshot: Snapshot): Status {
       device: snapshot.device,
       mtu: wanted.own === null ? 0 : snapshot.mtu,
       backend: own.mesh?.backend ?? "",
-      security: "plain",
-      cipher: "none",
+      security: snapshot.sealed === null ? "plain" : "sealed",
+      cipher: cipherOf(snapshot),
       underlay: snapshot.underlay,
       offloads: snapshot.offloads.inUse,
       offloadsOff: snapshot.offloads.off,
@@ -142,12 +156,15 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
     endpoint: peer.endpoint,
     state: peer.state,
     path: path.path,
-    security: securityOf(path.path),
+    security: securityOf(path.path, peer),
     why: path.why,
     rttMs: peer.rttMs === null ? null : Math.round(peer.rttMs * 1000) / 1000,
     mtu: path.mtu,
     ...traffic(snapshot, peer.id),
-    lastHandshakeSeconds: seconds(snapshot, peer.lastHelloAt),
+    lastHandshakeSeconds: seconds(
+      snapshot,
+      snapshot.sealed === null ? peer.lastHelloAt : peer.session?.at ?? null,
+    ),
   };
 }
 

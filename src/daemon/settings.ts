@@ -20,7 +20,9 @@ export function settingsOf(config: Config, pick: string, ownEndpoints: readonly 
     vni: config.vni,
     vxlanPort: config.vxlanPort,
     hasSeeds: config.peers.length > 0,
+    security: config.plain ? "plain" : "sealed",
     directRouting: config.directRouting,
+    allowPlainDirect: config.allowPlainDirect,
     staticPeers: config.staticPeers,
     ownEndpoints,
   };

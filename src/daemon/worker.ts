@@ -3,14 +3,16 @@
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
 import type { DataplaneEvent, SocketRole } from "../ports.ts";
+import { nodeHmac } from "../crypto/hmac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
 import { socketSlots } from "../dataplane/pool.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
+import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { waitForRoom } from "../sys/room.ts";
-import { systemClock } from "../sys/system.ts";
+import { systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
 import { aeadMakers } from "./aead_makers.ts";
@@ -112,5 +114,6 @@ function devices(
       sources.delete(fd);
       epoll.remove(fd);
     },
+    gate: { hmac: libcryptoHmac() ?? nodeHmac, random: systemRandom },
   };
 }

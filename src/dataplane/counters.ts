@@ -14,6 +14,7 @@ const EVENTS = [
   "icmp-sent",
   "arp-answered",
   "probe-answered",
+  "cookie-sent",
   "keepalive",
 ] as const;
 
@@ -40,6 +41,7 @@ const DROPS = [
   "wrong-lane",
   "bad-seal",
   "queue-full",
+  "bad-mac",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
@@ -55,7 +57,8 @@ export const FRAGMENTED: Verdict = 3;
 export const ICMP_SENT: Verdict = 4;
 export const ARP_ANSWERED: Verdict = 5;
 export const PROBE_ANSWERED: Verdict = 6;
-export const KEEPALIVE: Verdict = 7;
+export const COOKIE_SENT: Verdict = 7;
+export const KEEPALIVE: Verdict = 8;
 
 const FIRST_DROP = EVENTS.length;
 export const NO_ROUTE: Verdict = FIRST_DROP;
@@ -79,6 +82,7 @@ export const REPLAY: Verdict = FIRST_DROP + 17;
 export const WRONG_LANE: Verdict = FIRST_DROP + 18;
 export const BAD_SEAL: Verdict = FIRST_DROP + 19;
 export const QUEUE_FULL: Verdict = FIRST_DROP + 20;
+export const BAD_MAC: Verdict = FIRST_DROP + 21;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */

@@ -8,10 +8,12 @@ import type {
   DatagramSocket,
   DataplaneEvent,
   DataplaneMessage,
+  Hmac,
   InstallSession,
   Lane,
   OwnNetwork,
   PacketPool,
+  Random,
   SocketRole,
   TunDevice,
   Tunnel,
@@ -19,6 +21,7 @@ import type {
   WorkerSocket,
 } from "../ports.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
+import { HandshakeGate } from "./handshake_gate.ts";
 import { type Counters, NO_SESSION } from "./counters.ts";
 import { flushSockets, seal } from "./encapsulation.ts";
 import { inboundBatch } from "./inbound.ts";
@@ -37,6 +40,8 @@ export interface Devices {
   /** Called when a descriptor is to be waited on, or no longer. */
   watch(fd: number, source: Source): void;
   unwatch(fd: number): void;
+  /** For the gate of handshakes; without, they are handed up as they come. */
+  readonly gate?: { readonly hmac: Hmac; readonly random: Random };
 }
 
 /** What became readable. */
@@ -62,7 +67,8 @@ export class DataPlane {
     aead: AeadProvider = NO_AEAD,
     lane?: Lane,
   ) {
-    this.plane = createPlane(counters, handUp, aead, lane);
+    const { gate } = devices;
+    this.plane = createPlane(counters, handUp, aead, lane, gate && new HandshakeGate(gate.hmac, gate.random));
     this.#devices = devices;
   }
 
@@ -128,6 +134,10 @@ export class DataPlane {
         return this.#addRoute(message.prefix, message.slot);
       case "dropRoute":
         return this.plane.routes.delete(message.prefix);
+      case "setGate":
+        this.plane.gate?.setKeys(message.macKeys);
+        for (const key of message.macKeys) key.fill(0);
+        return;
       case "installSession":
         return this.#installSession(message);
       case "confirmSession":

@@ -54,6 +54,7 @@ import { decodeIpv4, ipv4TotalLength } from "../wire/ipv4.ts";
 import { decodeIpv6, ipv6TotalLength } from "../wire/ipv6.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { answer, flushAnswers, handUp, reportUnknown } from "./answers.ts";
+import { inboundHandshake } from "./inbound_handshake.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "./checksum_offload.ts";
 import {
   ARP_ANSWERED,
@@ -172,6 +173,7 @@ export function inboundOwn(
       return inboundProbe(plane, socket, i, at, end);
     case TYPE_HANDSHAKE:
     case TYPE_COOKIE:
+      return inboundHandshake(plane, socket, i, at, end);
     case TYPE_HELLO:
     case TYPE_GOSSIP_SEALED:
     case TYPE_GOSSIP_PLAIN:

@@ -13,6 +13,7 @@ import type {
 } from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
+import type { HandshakeGate } from "./handshake_gate.ts";
 import { PeerTable } from "./peer_table.ts";
 import { createPool, SEALED_AT } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -27,6 +28,8 @@ const CONTROL_RATE = 4000;
 const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
 const UNKNOWN_RATE = 20;
+/** Datagrams a second with a wrong MAC that are reported. */
+const BAD_MAC_RATE = 5;
 /** Sessions a second that are asked for, and moves of endpoints that are reported. */
 const SESSION_RATE = 20;
 
@@ -45,6 +48,9 @@ export interface Plane {
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
   readonly unknownLimit: RateLimit;
+  readonly badMacLimit: RateLimit;
+  /** Null: handshakes are handed up as they come. */
+  readonly gate: HandshakeGate | null;
   readonly wantedLimit: RateLimit;
   readonly roamedLimit: RateLimit;
   readonly sessions: SessionTable;
@@ -93,6 +99,7 @@ export function createPlane(
   handUp: (event: DataplaneEvent) => void,
   aead = NO_AEAD,
   lane = ONE,
+  gate: HandshakeGate | null = null,
 ): Plane {
   const pool = createPool();
   const icmp = Math.ceil(ICMP_RATE / lane.workers);
@@ -108,6 +115,8 @@ export function createPlane(
     icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     unknownLimit: new RateLimit(unknown, unknown),
+    badMacLimit: new RateLimit(BAD_MAC_RATE, BAD_MAC_RATE),
+    gate,
     wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     sessions: new SessionTable(),

@@ -11,9 +11,9 @@ import {
   BATCH,
   type DatagramSocket,
   HEADROOM,
-  MAX_PEERS,
   MAX_SEGMENTS,
   type PacketPool,
+  REPLY_SLOT,
   SLOT_CAPACITY,
   SLOT_LENGTH,
 } from "../ports.ts";
@@ -67,7 +67,7 @@ export class UdpBatches implements DatagramSocket {
   readonly #family: 4 | 6;
   readonly #libc = libc();
   readonly #firstSlot: number;
-  readonly #destinations = new Uint8Array(new ArrayBuffer(MAX_PEERS * SOCKADDR_ROOM));
+  readonly #destinations = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * SOCKADDR_ROOM));
   readonly #destinationsBase = addressOf(this.#destinations.buffer as ArrayBuffer);
   readonly #sources = new Uint8Array(new ArrayBuffer(BATCH * SOCKADDR_ROOM));
   readonly #inbound = new Uint8Array(new ArrayBuffer(BATCH * MMSGHDR_LEN));

@@ -21,6 +21,7 @@ function peer(change: Partial<PeerView> = {}): PeerView {
     stopped: false,
     since: 0,
     endpoint: "192.168.1.11:8473",
+    session: null,
     link: { sendIndex: 0x100, receiveIndex: 0x200 },
     lastHelloAt: 0,
     rttMs: null,
@@ -52,7 +53,7 @@ function view(
     rejected: 0,
     startedAt: 0,
   };
-  return { own, peers, leases: [] };
+  return { own, peers, sessions: [], leases: [] };
 }
 
 const SETTINGS = settingsFor("x");
@@ -189,4 +190,47 @@ test("Static peers: a kernel VXLAN device and a flannel node", () => {
   ]);
   assert.deepEqual(wanted.sockets, { vxlan: 8472, flannel: true });
   assert.equal(wanted.paths.get("static:10.42.3.0/24")!.path, "kernel-vxlan");
+});
+
+/** The same view in a sealed mesh, in which a joiner without a record has a session as well. */
+function sealedView(backend: MeshConfig["backend"], peers: PeerView[]) {
+  const plain = view(backend, peers);
+  const mesh = foundMesh(settingsFor("x", { backend, security: "sealed" })) as MeshConfig;
+  return {
+    ...plain,
+    own: { ...plain.own, mesh },
+    sessions: [{ id: "joiner", endpoint: "192.168.1.99:8473" }],
+  };
+}
+
+test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440, and joiners with a session, too", () => {
+  for (const backend of ["udp", "vxlan"] as const) {
+    const wanted = reconcile(sealedView(backend, [peer()]), SETTINGS, HOST);
+    const sealed = { encapsulation: "sealed", mtu: 1440, sendIndex: 0, receiveIndex: 0, vni: 0, mac: "" };
+    const at = (endpoint: string) => ({ ...sealed, endpoint, ownPort: endpoint });
+    assert.deepEqual(wanted.tunnels.get("b"), at("192.168.1.11:8473"));
+    assert.deepEqual(wanted.tunnels.get("joiner"), at("192.168.1.99:8473"));
+    assert.deepEqual(wanted.routes, [{ prefix: "10.42.9.0/24", peerKey: "b" }]);
+    assert.equal(wanted.deviceMtu, 1440);
+  }
+});
+
+test("Before the mesh is known, whoever we have a session with has a tunnel, and nothing is routed", () => {
+  const known = sealedView("udp", []);
+  const wanted = reconcile({ ...known, own: { ...known.own, mesh: null } }, SETTINGS, HOST);
+  assert.deepEqual([...wanted.tunnels.keys()], ["joiner"]);
+  assert.deepEqual(wanted.routes, []);
+});
+
+test("In a sealed mesh a route in the clear needs the user's own word", () => {
+  const direct = settingsFor("x", { directRouting: true, security: "sealed" });
+  for (const allowPlainDirect of [false, true]) {
+    const udp = reconcile(sealedView("udp", [peer()]), { ...direct, allowPlainDirect }, HOST);
+    assert.equal(udp.directRoutes.length, Number(allowPlainDirect));
+    assert.equal(udp.paths.get("b")!.path, allowPlainDirect ? "direct-route" : "tunnel");
+    if (!allowPlainDirect) assert.match(udp.paths.get("b")!.why, /sealed, and --allow-plain-direct/);
+    const gateway = reconcile(sealedView("host-gw", [peer()]), { ...direct, allowPlainDirect }, HOST);
+    assert.equal(gateway.paths.get("b")!.path, allowPlainDirect ? "direct-route" : "none");
+    assert.deepEqual(gateway.routes, []);
+  }
 });

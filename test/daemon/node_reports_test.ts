@@ -18,6 +18,7 @@ function peer(name: string, id: string, more: Partial<PeerView> = {}): PeerView 
     state: "alive",
     since: 0,
     endpoint: null,
+    session: null,
     link: null,
     lastHelloAt: null,
     rttMs: null,
@@ -73,6 +74,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
         ...own,
       },
       peers: PEERS,
+      sessions: [],
       leases: LEASES,
     },
     wanted: { ...NOTHING, ...wanted },
@@ -87,6 +89,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     startedAt: 0,
     pid: 1,
     networkName: "ovltun",
+    sealed: null,
     troubles: [],
   };
 }
@@ -177,4 +180,23 @@ test("forgetReport() finds one node, dead or alive, and is never satisfied with 
   assert.deepEqual(forget("E".repeat(64), true).id, "e".repeat(64), "revoked beforehand, by its whole id");
   assert.throws(() => forget("e".repeat(63), true), /No node is called/);
   assert.throws(() => forgetReport(snapshot({ mesh: null }), "gamma", false), /has not joined a mesh yet/);
+});
+
+test("In a sealed mesh the reports tell ciphers, and when each session was made", () => {
+  const session = { suite: "chacha20-poly1305", at: 4000 } as const;
+  const sealed = [{ suite: "aes-256-gcm", mbps: 9000 }] as const;
+  const path = (kind: "tunnel" | "direct-route") => ({ path: kind, why: "", mtu: 1440 });
+  const base = snapshot({}, {
+    paths: new Map([["b".repeat(64), path("tunnel")], ["c".repeat(64), path("direct-route")]]),
+  });
+  const alone = statusReport({ ...base, sealed });
+  assert.deepEqual([alone.node.security, alone.node.cipher], ["sealed", "aes-256-gcm"]);
+  const peers = base.view.peers.map((p) => ({ ...p, session }));
+  const report = statusReport({ ...base, sealed, now: 10_000, view: { ...base.view, peers } });
+  assert.equal(report.node.cipher, "chacha20-poly1305");
+  const of = (name: string) => report.peers.find((p) => p.name === name)!;
+  assert.deepEqual([of("beta").security, of("beta").lastHandshakeSeconds], ["sealed", 6]);
+  assert.equal(of("gamma").security, "clear");
+  const plain = statusReport(base);
+  assert.deepEqual([plain.node.security, plain.node.cipher], ["plain", "none"]);
 });

@@ -8,6 +8,13 @@ import { ControlPlane } from "../../src/control/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
 import type { NodeView } from "../../src/control/view.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, TYPE_PROBE } from "../../src/wire/datagram.ts";
+import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import type { SealedSetup } from "../../src/control/sealed_links.ts";
+import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
+import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";
+import { REPLY_LEN } from "../../src/wire/handshake.ts";
+import { FakeSessions } from "../fakes/fake_sessions.ts";
 import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
@@ -16,7 +23,14 @@ const TICK_MS = 100;
 
 export interface SimNode {
   readonly name: string;
-  readonly endpoint: string;
+  endpoint: string;
+  /** Keys and ciphers, when its mesh is sealed. */
+  sealed: SealedSetup | null;
+  /** What its data plane has of sessions, and its gate. */
+  sessions: FakeSessions;
+  gate: HandshakeGate;
+  /** Payloads that its data plane delivered. */
+  readonly delivered: Uint8Array[];
   identity: Identity;
   settings: Settings;
   seeds: readonly string[];
@@ -49,6 +63,8 @@ export function settingsFor(name: string, change: Partial<Settings> = {}): Setti
     vxlanPort: null,
     hasSeeds: false,
     directRouting: false,
+    allowPlainDirect: false,
+    security: "plain",
     staticPeers: [],
     ownEndpoints: [],
     ...change,
@@ -85,6 +101,10 @@ export class World {
     const node: SimNode = {
       name,
       endpoint,
+      sealed: null,
+      sessions: new FakeSessions(),
+      gate: new HandshakeGate(nodeHmac, this.random),
+      delivered: [],
       identity,
       settings,
       seeds,
@@ -113,7 +133,10 @@ export class World {
     const now = this.clock.now();
     const stored: StoredState | null = node.disk === null ? null : stateFromJson(node.disk);
     node.refusal = null;
-    node.plane = new ControlPlane(node.settings, node.identity, stored, this.random, now);
+    node.sessions = new FakeSessions();
+    node.gate = new HandshakeGate(nodeHmac, this.random);
+    node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
+    node.plane = new ControlPlane(node.settings, node.identity, stored, this.random, now, node.sealed);
     node.nextTick = now + TICK_MS;
     if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
@@ -193,6 +216,7 @@ export class World {
     const node = this.nodes.find((n) => n.endpoint === datagram.to);
     if (node === undefined || node.plane === null) return;
     const { bytes, from, at } = datagram;
+    if (node.sealed !== null && this.#deliverSealed(node, bytes, from, at)) return;
     if (bytes[0] === TYPE_PROBE && decodeProbe(bytes, 0, bytes.length) === PROBE_ASK) {
       if (this.deaf.has(node.name)) return;
       answerProbe(bytes, 0, 0);
@@ -202,6 +226,37 @@ export class World {
     this.event(node, { kind: "datagram", bytes, from, at });
   }
 
+  /** A packet of data from one node to another over their session; false when there is none to send it on. */
+  sendData(node: SimNode, to: SimNode, bytes: Uint8Array): boolean {
+    const sent = node.sessions.data(to.identity.id, bytes);
+    if (sent !== null) this.network.send(this.clock.now(), node.endpoint, sent.to, sent.bytes);
+    return sent !== null;
+  }
+
+  // What a data plane does in a sealed mesh; false: it hands the datagram up as it is.
+  #deliverSealed(node: SimNode, bytes: Uint8Array, from: string, at: number): boolean {
+    const now = this.clock.now();
+    const flags = decodeData(bytes, 0, bytes.length);
+    if (flags >= 0) {
+      if ((flags & DATA_PLAIN) !== 0) return true;
+      const opened = node.sessions.open(bytes, from, at);
+      for (const { to, bytes: answer } of this.deaf.has(node.name) ? [] : opened.answers) {
+        this.network.send(now, node.endpoint, to, answer);
+      }
+      if (opened.data !== null) node.delivered.push(opened.data);
+      for (const event of opened.events) this.event(node, event);
+      return true;
+    }
+    if (bytes[0] !== TYPE_HANDSHAKE && bytes[0] !== TYPE_COOKIE) return bytes[0] === TYPE_PROBE;
+    const verdict = node.gate.check(bytes, 0, bytes.length, () => from, now);
+    if (verdict === "cookie") this.network.send(now, node.endpoint, from, bytes.slice(0, REPLY_LEN));
+    if (verdict === "bad-mac") {
+      const question = bytes[0] === TYPE_HANDSHAKE && bytes.length >= REPLY_LEN;
+      this.event(node, { kind: "badMac", from, question });
+    }
+    return verdict !== "pass";
+  }
+
   #perform(node: SimNode, action: Action): void {
     const now = this.clock.now();
     this.onAction?.(node, action);
@@ -209,6 +264,22 @@ export class World {
       case "send":
         this.network.send(now, node.endpoint, action.to, action.bytes);
         break;
+      case "installSession":
+        node.sessions.install(action);
+        action.sendKey.fill(0);
+        action.receiveKey.fill(0);
+        break;
+      case "dropSession":
+        node.sessions.drop(action.receiveIndex);
+        break;
+      case "sendSealed": {
+        const bytes = node.sessions.seal(action.receiveIndex, action.bytes);
+        if (bytes === null) {
+          throw new Error(`${node.name} speaks on a session that its data plane does not have`);
+        }
+        this.network.send(now, node.endpoint, action.to, bytes);
+        break;
+      }
       case "persist":
         node.disk = stateToJson(action.state);
         node.persists++;

@@ -1,0 +1,205 @@
+// Links in a plain mesh, made by signed hellos and acks. An endpoint counts only by return-routability: we sent a fresh
+// nonce there, and an ack that echoes it, signed by that node, came back from there. The course of it:
+//
+//   A ── hello (nonce a) ──▶ B      B verifies the signature, has a link for A (not validated), answers
+//   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
+//   A ── ack (echo b) ──────▶ B     B has validated A
+//
+// Every answer is one datagram of the same size as its question. What is wrong with a hello (another network, version,
+// security, our own identity) is answered with a refusal and logged, rarely, on both sides.
+
+import { shortId, verifySignature } from "../crypto/identity.ts";
+import { formatEndpoint } from "../wire/address.ts";
+import * as hello from "../wire/hello.ts";
+import type { Hello } from "../wire/hello.ts";
+import { type HelloFields, makeHello } from "./hello_frame.ts";
+import type { Link } from "./link_table.ts";
+import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
+import { ourObjection, theirObjection } from "./refusals.ts";
+import { RETRY_MAX_MS, type Target } from "./targets.ts";
+
+const VERIFY_PER_SECOND = 500;
+/** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
+const KNOCK_JOINING_MS = 5000;
+const KNOCK_EVERY_MS = 300;
+
+export class PlainLinks extends Links {
+  /** Takes in a datagram of type 0x03. */
+  receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
+    const h = hello.decodeHello(bytes);
+    if (h === null) {
+      this.#foreign(bytes, from, now);
+      return [];
+    }
+    const genuine = this.out.spend("verify hellos", VERIFY_PER_SECOND, now) &&
+      verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
+    if (!genuine) {
+      this.out.reject();
+      return [];
+    }
+    switch (h.kind) {
+      case hello.HELLO_ASK:
+        this.#answer(h, from, now);
+        return [];
+      case hello.HELLO_ACK:
+        return this.#acknowledged(h, from, now);
+      default:
+        return this.#refused(h, from, now);
+    }
+  }
+
+  send(link: Link, bytes: Uint8Array): void {
+    if (link.endpoint !== null) this.out.send(link.endpoint, bytes);
+  }
+
+  // ------------------------------------------------------------------------------------------ asking
+
+  protected ask(target: Target, now: number): void {
+    const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
+    const link = id === null ? undefined : this.table.get(id);
+    const fields = {
+      kind: hello.HELLO_ASK,
+      index: link?.receiveIndex ?? 0,
+      echoedIndex: link?.sendIndex ?? 0,
+    };
+    this.#send(target.endpoint, { ...fields, nonce: this.targets.freshNonce(target, now) });
+    this.tried(target, now);
+  }
+
+  // --------------------------------------------------------------------------------------- answering
+
+  #answer(h: Hello, from: string, now: number): void {
+    if (h.nodeId === this.own.identity.id) return this.#answerOurself(h, from, now);
+    const reason = this.#objection(h);
+    if (reason !== 0) {
+      this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
+      return;
+    }
+    const link = this.table.obtain(h.nodeId, memberOf(h), now);
+    if (link === null) {
+      this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
+      return;
+    }
+    const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
+    const nonce = known || !this.out.due(`knock ${from}`, KNOCK_EVERY_MS, now)
+      ? null
+      : this.#knock(from, now);
+    const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
+    this.#send(from, { ...fields, nonce: nonce ?? hello.NO_NONCE, echoedNonce: h.nonce });
+  }
+
+  // A nonce to validate whoever is there; what follows if the answer is lost is a hello of our own.
+  #knock(from: string, now: number): string | null {
+    const target = this.targets.knock(from, now, this.own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
+    if (target === null) return null;
+    if (target.answeredBy === this.own.identity.id) target.answeredBy = null;
+    target.tries = 0;
+    this.targets.tried(target, true, RETRY_MAX_MS, now);
+    return this.targets.freshNonce(target, now);
+  }
+
+  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys.
+  #answerOurself(h: Hello, from: string, now: number): void {
+    for (const target of this.targets.all()) {
+      if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
+      target.answeredBy = h.nodeId;
+      target.outcome = "this is our own address";
+      return;
+    }
+    // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
+    const index = Math.min(Math.floor(this.own.age(now)) + 1, 0xffffffff);
+    const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
+    this.#send(from, { ...fields, nonce: this.own.bootNonce, echoedNonce: h.nonce });
+    const target = this.targets.knock(from, now, KNOCK_MS);
+    if (target !== null && this.out.due(`clone ${from}`, 1000, now)) this.ask(target, now);
+  }
+
+  #objection(h: Hello): number {
+    if ((h.flags & hello.FLAG_SEALED) !== 0) return hello.REFUSE_SECURITY;
+    return h.networkId === this.own.networkId ? 0 : hello.REFUSE_NETWORK;
+  }
+
+  // ------------------------------------------------------------------------------------------ answers
+
+  #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
+    const target = this.targets.get(from);
+    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
+    if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.own.identity.id) return [];
+    const link = this.table.obtain(h.nodeId, memberOf(h), now);
+    if (link === null) return [];
+    target.tries = 0;
+    target.answeredBy = h.nodeId;
+    target.outcome = "answered";
+    if (h.nonce !== hello.NO_NONCE) {
+      const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
+      this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
+    }
+    const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
+    const knocked = target.knockUntil >= now;
+    // A second way to a node whose link is well: we know it now, but the link stays where it is.
+    const another = link.endpoint !== null && link.endpoint !== from && !knocked;
+    if (another && link.sendIndex === h.index) return [seen];
+    target.knockUntil = 0;
+    link.lastHeardAt = now;
+    if (link.endpoint === from && link.sendIndex === h.index) return [seen];
+    link.endpoint = from;
+    link.sendIndex = h.index;
+    link.since = now;
+    link.mesh = link.informed = undefined;
+    return [{ kind: "up", link }, seen];
+  }
+
+  #refused(h: Hello, from: string, now: number): LinkEvent[] {
+    const target = this.targets.get(from);
+    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
+    target.knockUntil = 0;
+    if (h.reason === hello.REFUSE_IDENTITY) {
+      if (h.nodeId !== this.own.identity.id) return [];
+      target.outcome = "refused: it runs with our own identity";
+      const member = (h.flags & hello.FLAG_MEMBER) !== 0;
+      const twin = { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
+      return [{ kind: "clone", from, twin, member }];
+    }
+    this.noteRefusal(target, theirObjection(h.reason), now);
+    return [];
+  }
+
+  // A hello of another version: refused in our own version, which the other side can read as far as it must.
+  #foreign(bytes: Uint8Array, from: string, now: number): void {
+    const f = hello.decodeForeignHello(bytes);
+    if (f === null) return this.out.reject();
+    const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
+    if (f.kind === hello.HELLO_ASK) {
+      if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
+      this.#refuse(from, f.nonce, hello.REFUSE_VERSION, now, words, "");
+      return;
+    }
+    const target = this.targets.get(from);
+    if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
+      this.noteRefusal(target, `${words}; install the same version on both`, now);
+    }
+  }
+
+  #refuse(from: string, nonce: string, reason: number, now: number, why: string, node: string): void {
+    const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason };
+    // Signing costs: at most so many refusals a second to one address.
+    if (!this.out.due(`refusal ${from}`, 200, now)) return;
+    this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: nonce });
+    if (this.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
+      this.out.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
+    }
+  }
+
+  #send(to: string, fields: HelloFields): void {
+    const b = makeHello(this.own, to, fields);
+    if (b !== null) this.out.send(to, b);
+  }
+}
+
+function memberOf(h: Hello): boolean {
+  return (h.flags & hello.FLAG_MEMBER) !== 0;
+}
+
+function seenEndpoint(h: Hello): string {
+  return formatEndpoint({ address: h.seenAddress, port: h.seenPort });
+}

@@ -1,0 +1,143 @@
+// The SymmetricState of the Noise Protocol Framework (revision 34, §5.2) for AESGCM and SHA256: chaining key, handshake
+// hash, and the cipher of the handshake. Primitives are node:crypto's; this runs a few times a handshake, never for a
+// packet. Whoever owns a state wipes it.
+
+import { createCipheriv, createDecipheriv, createHash, createHmac } from "node:crypto";
+
+export const HASH_LEN = 32;
+export const TAG_LEN = 16;
+const NONCE_LEN = 12;
+
+export class SymmetricState {
+  #chainingKey: Uint8Array;
+  #hash: Uint8Array;
+  // Empty before the first mixKey.
+  #key = new Uint8Array(0);
+  #nonce = 0;
+
+  /** `protocolName` is ASCII; more than 32 bytes are hashed (§5.2, InitializeSymmetric). */
+  constructor(protocolName: string) {
+    const name = new TextEncoder().encode(protocolName);
+    this.#hash = new Uint8Array(HASH_LEN);
+    this.#hash.set(name.length <= HASH_LEN ? name : digest(name));
+    this.#chainingKey = this.#hash.slice();
+  }
+
+  /** The handshake hash. */
+  get hash(): Uint8Array {
+    return this.#hash.slice();
+  }
+
+  mixHash(data: Uint8Array): void {
+    this.#hash = digest(this.#hash, data);
+  }
+
+  mixKey(material: Uint8Array): void {
+    const [chainingKey, key] = hkdf(this.#chainingKey, material, 2);
+    this.#renew(chainingKey!, key!);
+  }
+
+  mixKeyAndHash(material: Uint8Array): void {
+    const [chainingKey, hash, key] = hkdf(this.#chainingKey, material, 3);
+    this.mixHash(hash!);
+    this.#renew(chainingKey!, key!);
+  }
+
+  /** The plaintext itself before there is a key; else ciphertext and tag. */
+  encryptAndHash(plaintext: Uint8Array): Uint8Array {
+    let sealed = plaintext.slice();
+    if (this.#key.length > 0) {
+      const cipher = createCipheriv("aes-256-gcm", this.#key, this.#nextNonce());
+      cipher.setAAD(this.#hash);
+      const text = cipher.update(plaintext);
+      const rest = cipher.final();
+      sealed = new Uint8Array(Buffer.concat([text, rest, cipher.getAuthTag()]));
+    }
+    this.mixHash(sealed);
+    return sealed;
+  }
+
+  /** Null when the tag is wrong; the state is then of no more use (the caller keeps a copy). */
+  decryptAndHash(sealed: Uint8Array): Uint8Array | null {
+    let plaintext: Uint8Array | null = sealed.slice();
+    if (this.#key.length > 0) plaintext = this.#open(sealed);
+    if (plaintext !== null) this.mixHash(sealed);
+    return plaintext;
+  }
+
+  /** The two keys of the transport phase: initiator to responder, and back (§5.2, Split). */
+  split(): readonly [Uint8Array, Uint8Array] {
+    const [first, second] = hkdf(this.#chainingKey, new Uint8Array(0), 2);
+    return [first!, second!];
+  }
+
+  copy(): SymmetricState {
+    const copy = new SymmetricState("");
+    copy.#chainingKey = this.#chainingKey.slice();
+    copy.#hash = this.#hash.slice();
+    copy.#key = this.#key.slice();
+    copy.#nonce = this.#nonce;
+    return copy;
+  }
+
+  wipe(): void {
+    this.#chainingKey.fill(0);
+    this.#key.fill(0);
+    this.#hash.fill(0);
+  }
+
+  #open(sealed: Uint8Array): Uint8Array | null {
+    const end = sealed.length - TAG_LEN;
+    if (end < 0) return null;
+    const cipher = createDecipheriv("aes-256-gcm", this.#key, this.#nextNonce());
+    cipher.setAAD(this.#hash);
+    cipher.setAuthTag(sealed.slice(end));
+    try {
+      const text = cipher.update(sealed.slice(0, end));
+      return new Uint8Array(Buffer.concat([text, cipher.final()]));
+    } catch {
+      return null; // the tag is wrong
+    }
+  }
+
+  // §12.4: 32 bits of zeroes and the counter, big-endian. No handshake counts further than a byte.
+  #nextNonce(): Uint8Array {
+    const nonce = new Uint8Array(NONCE_LEN);
+    nonce[NONCE_LEN - 1] = this.#nonce++;
+    return nonce;
+  }
+
+  #renew(chainingKey: Uint8Array, key: Uint8Array): void {
+    this.#chainingKey.fill(0);
+    this.#key.fill(0);
+    this.#chainingKey = chainingKey;
+    this.#key = key.slice();
+    key.fill(0);
+    this.#nonce = 0;
+  }
+}
+
+// §4.3: HKDF with `outputs` outputs of 32 bytes.
+function hkdf(chainingKey: Uint8Array, material: Uint8Array, outputs: number): Uint8Array[] {
+  const secret = hmac(chainingKey, material);
+  const list: Uint8Array[] = [];
+  let last: Uint8Array = new Uint8Array(0);
+  for (let n = 1; n <= outputs; n++) {
+    last = hmac(secret, last, Uint8Array.of(n));
+    list.push(last);
+  }
+  secret.fill(0);
+  return list;
+}
+
+function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const mac = createHmac("sha256", key);
+  for (const part of parts) mac.update(part);
+  return new Uint8Array(mac.digest());
+}
+
+function digest(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+}

@@ -1,0 +1,135 @@
+// The sealed half of a data plane in memory, for simulated networks: sessions (installed, confirmed by the first
+// authenticated packet, three a peer), the control lane, keepalives, probes answered. The seal is a hash under the
+// session's keys, so that two sides agree only when their handshake did; it hides nothing.
+
+import { createHash } from "node:crypto";
+import type { Action, ControlEvent } from "../../src/control/events.ts";
+import { DATA_LEN, dataCounter, dataIndex, encodeData } from "../../src/wire/data_header.ts";
+import { answerProbe, decodeProbe, PROBE_ASK } from "../../src/wire/datagram.ts";
+
+const TAG_LEN = 16;
+const SESSIONS_EACH = 3;
+const CONTROL_LANE = 255;
+const DATA_LANE = 0;
+
+type Install = Action & { readonly kind: "installSession" };
+
+interface Session extends Omit<Install, "kind" | "confirmed"> {
+  confirmed: boolean;
+  counter: number;
+  readonly seen: Set<string>;
+  greatest: number;
+}
+
+export interface Sent {
+  readonly to: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What a datagram did. */
+export interface Opened {
+  readonly events: ControlEvent[];
+  readonly answers: Sent[];
+  /** Payload on a lane of data, if it was that. */
+  readonly data: Uint8Array | null;
+}
+
+export class FakeSessions {
+  // In the order in which they became current.
+  readonly #sessions: Session[] = [];
+  readonly #endpoints = new Map<string, string>();
+
+  install(action: Install): void {
+    const keys = { sendKey: action.sendKey.slice(), receiveKey: action.receiveKey.slice() };
+    this.#sessions.push({ ...action, ...keys, counter: 0, seen: new Set(), greatest: -1 });
+    this.#endpoints.set(action.id, action.endpoint);
+    const those = this.#sessions.filter((s) => s.id === action.id);
+    for (const s of those.slice(0, -SESSIONS_EACH)) this.drop(s.receiveIndex);
+  }
+
+  drop(receiveIndex: number): void {
+    const at = this.#sessions.findIndex((s) => s.receiveIndex === receiveIndex);
+    if (at >= 0) this.#sessions.splice(at, 1);
+  }
+
+  of(id: string): readonly Readonly<Session>[] {
+    return this.#sessions.filter((s) => s.id === id);
+  }
+
+  /** The session that packets to this node leave on. */
+  sending(id: string): Readonly<Session> | undefined {
+    return this.#sessions.findLast((s) => s.id === id && s.confirmed);
+  }
+
+  /** Seals on the control lane of the session that has this index here. */
+  seal(receiveIndex: number, bytes: Uint8Array): Uint8Array | null {
+    const session = this.#sessions.find((s) => s.receiveIndex === receiveIndex);
+    return session === undefined ? null : seal(session, CONTROL_LANE, bytes);
+  }
+
+  /** A packet of data for a node; null when there is no session to send it on. */
+  data(id: string, bytes: Uint8Array): Sent | null {
+    const session = this.#sessions.findLast((s) => s.id === id && s.confirmed);
+    return session === undefined
+      ? null
+      : { to: this.#endpoints.get(id)!, bytes: seal(session, DATA_LANE, bytes) };
+  }
+
+  /** Takes in a sealed datagram. */
+  open(b: Uint8Array, from: string, at: number): Opened {
+    const events: ControlEvent[] = [];
+    const answers: Sent[] = [];
+    const nothing = { events, answers, data: null };
+    const session = this.#sessions.find((s) => s.receiveIndex === dataIndex(b, 0) - (dataIndex(b, 0) & 0xff));
+    if (session === undefined) return { ...nothing, events: [{ kind: "unknownIndex", from }] };
+    const end = b.length - TAG_LEN;
+    if (end < DATA_LEN || tag(session.receiveKey, b.subarray(0, end)) !== hex(b.subarray(end))) {
+      return nothing;
+    }
+    const lane = dataIndex(b, 0) & 0xff;
+    const counter = dataCounter(b, 0);
+    if (session.seen.has(`${lane} ${counter}`)) return nothing;
+    session.seen.add(`${lane} ${counter}`);
+    if (!session.confirmed) this.#confirm(session, events);
+    if (counter > session.greatest) {
+      session.greatest = counter;
+      if (this.#endpoints.get(session.id) !== from) {
+        this.#endpoints.set(session.id, from);
+        events.push({ kind: "roamed", id: session.id, endpoint: from });
+      }
+    }
+    const payload = b.slice(DATA_LEN, end);
+    if (payload.length === 0) return nothing;
+    if (decodeProbe(payload, 0, payload.length) === PROBE_ASK) {
+      answerProbe(payload, 0, 0);
+      const bytes = seal(session, CONTROL_LANE, payload);
+      return { ...nothing, answers: [{ to: from, bytes }] };
+    }
+    if (lane !== CONTROL_LANE) return { ...nothing, data: payload };
+    events.push({ kind: "sessionMessage", receiveIndex: session.receiveIndex, bytes: payload, from, at });
+    return nothing;
+  }
+
+  #confirm(session: Session, events: ControlEvent[]): void {
+    session.confirmed = true;
+    this.#sessions.push(...this.#sessions.splice(this.#sessions.indexOf(session), 1));
+    events.push({ kind: "sessionConfirmed", receiveIndex: session.receiveIndex });
+  }
+}
+
+function seal(session: Session, lane: number, bytes: Uint8Array): Uint8Array {
+  const b = new Uint8Array(DATA_LEN + bytes.length + TAG_LEN);
+  encodeData(b, 0, 0, 0, (session.sendIndex | lane) >>> 0, session.counter++);
+  b.set(bytes, DATA_LEN);
+  const end = DATA_LEN + bytes.length;
+  b.set(Buffer.from(tag(session.sendKey, b.subarray(0, end)), "hex"), end);
+  return b;
+}
+
+function tag(key: Uint8Array, b: Uint8Array): string {
+  return createHash("sha256").update(key).update(b).digest("hex").slice(0, 2 * TAG_LEN);
+}
+
+function hex(b: Uint8Array): string {
+  return Buffer.from(b).toString("hex");
+}

@@ -1,0 +1,86 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { Handshakes } from "../../src/control/handshakes.ts";
+import { Outbox } from "../../src/control/outbox.ts";
+import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
+import { signRecord } from "../../src/control/record.ts";
+import { Targets } from "../../src/control/targets.ts";
+import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { dhKeys } from "../../src/crypto/x25519.ts";
+import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { fromHex, toHex } from "../../src/wire/bytes.ts";
+import { REPLY_LEN } from "../../src/wire/handshake.ts";
+import { LossyNetwork } from "../fakes/lossy_network.ts";
+import { SeededRandom } from "../fakes/seeded_random.ts";
+import { contentOf } from "../control/made_records.ts";
+import { keysOf } from "./sealed.ts";
+
+const KEYS = keysOf("secret");
+const PEERS = 1000;
+const SERVER = "10.0.0.1:8473";
+
+test("A thousand peers that begin at once with one node have their sessions within ten seconds", () => {
+  const random = new SeededRandom(7);
+  const network = new LossyNetwork(random, { latency: [0.5, 3] });
+  const host = (endpoint: string) => {
+    const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
+    const content = contentOf(1, {
+      id: identity.id,
+      staticKey: identity.staticKey,
+      networkId: toHex(KEYS.networkId),
+      security: "sealed",
+    });
+    const { raw } = signRecord(content, identity);
+    let counter = 0;
+    const owner = {
+      id: identity.id,
+      staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
+      networkId: content.networkId,
+      keys: [KEYS],
+      suites: [{ suite: "aes-256-gcm", mbps: 100 } as const],
+      known: () => undefined,
+      revoked: () => false,
+      member: () => true,
+      record: () => raw,
+      nextCounter: () => counter++,
+    };
+    const out = new Outbox();
+    const gate = new HandshakeGate(nodeHmac, random);
+    gate.setKeys([KEYS.macKey]);
+    const targets = new Targets(random);
+    const target = targets.obtain(SERVER, 0)!;
+    const machine = new Handshakes(owner, new ReceiverIndices(random), random, out);
+    return { endpoint, out, gate, machine, targets, target, sessions: 0 };
+  };
+  const server = host(SERVER);
+  const peers = Array.from({ length: PEERS }, (_, i) => host(`10.1.${i >> 8}.${i & 255}:8473`));
+  const byEndpoint = new Map([server, ...peers].map((h) => [h.endpoint, h]));
+  const flush = (h: typeof server, now: number) => {
+    for (const a of h.out.drain()) if (a.kind === "send") network.send(now, h.endpoint, a.to, a.bytes);
+  };
+  let now = 0;
+  for (; now < 10_000 && server.sessions < PEERS; now += 20) {
+    for (const peer of peers) {
+      if (peer.sessions > 0 || peer.target.nextAt > now) continue;
+      peer.machine.begin(SERVER, null, now);
+      peer.targets.tried(peer.target, true, 5000, now); // as a joiner does: every half second at first
+      flush(peer, now);
+    }
+    while (network.nextArrival() <= now + 20) {
+      const { at, from, to, bytes } = network.take()!;
+      const h = byEndpoint.get(to)!;
+      const verdict = h.gate.check(bytes, 0, bytes.length, () => from, at);
+      if (verdict === "cookie") network.send(at, to, from, bytes.slice(0, REPLY_LEN));
+      if (verdict !== "pass") continue;
+      for (const event of h.machine.receive(bytes, from, at)) if (event.kind === "session") h.sessions++;
+      flush(h, at);
+    }
+    server.machine.tick(now);
+  }
+  assert.ok(server.sessions >= PEERS, `${server.sessions} sessions after ${now} ms`);
+  assert.ok(peers.every((peer) => peer.sessions > 0));
+  console.log(
+    `figure: 1000 handshakes with one node at once, by the gate's limits: ${now} ms of simulated time`,
+  );
+});
