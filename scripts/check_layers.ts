@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   host: ["wire", "ports"],
   api: ["ports", "control:types"],
   config: ["wire"],
-  lab: ["api", "config", "sys"],
+  lab: ["api", "config", "crypto", "sys"],
   daemon: ["wire", "ports", "crypto", "dataplane", "control", "sys", "host", "api", "config"],
   cli: ["api", "config", "crypto", "daemon", "lab"],
   main: ["cli"],

@@ -1,7 +1,6 @@
 /** `ovltun lab`: a mesh of N hosts on this machine, measured and cleaned up; the work is in lab/. */
 import { type Command, Option } from "commander";
 import { type Backend, BACKENDS } from "../config/config.ts";
-import { ConfigError } from "../config/config_error.ts";
 import { integerParser } from "./options.ts";
 import { Exit } from "./output.ts";
 
@@ -23,9 +22,13 @@ export function registerLab(program: Command): void {
       ).default("udp"),
     )
     .addOption(
-      new Option("--secret <auto|none>", "encryption (none; auto is not built yet)").choices(["auto", "none"])
-        .default("none"),
+      new Option("--secret <auto|none>", "sealed with a new secret, or plain (auto)").choices([
+        "auto",
+        "none",
+      ])
+        .default("auto"),
     )
+    .option("--plain", "the same as --secret none")
     .addOption(
       new Option("--seconds <N>", "how long throughput is measured, 0 for not at all (3)").argParser(
         integerParser(0, MAX_SECONDS),
@@ -41,23 +44,19 @@ interface LabFlags {
   readonly hosts: number;
   readonly backend: Backend;
   readonly secret: "auto" | "none";
+  readonly plain?: boolean;
   readonly seconds: number;
   readonly keep?: boolean;
   readonly json?: boolean;
 }
 
 async function lab(flags: LabFlags): Promise<void> {
-  if (flags.secret === "auto") {
-    throw new ConfigError(
-      "secret",
-      "Encryption is not built yet: --secret auto will come, --secret none is what works",
-    );
-  }
   const { runLab } = await import("../lab/lab.ts");
   throw new Exit(
     await runLab({
       hosts: flags.hosts,
       backend: flags.backend,
+      sealed: flags.secret === "auto" && flags.plain !== true,
       seconds: flags.seconds,
       keep: flags.keep === true,
       json: flags.json === true,

@@ -7,27 +7,19 @@ import type { Config } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, describeLabel, type GivenSettings, type SettingName } from "./settings.ts";
 
-const NOT_BUILT_YET = "Encryption is not built yet, start with --plain on a network you trust";
-
-export interface SecurityContext {
-  readonly warnings: string[];
-  readonly sealedReady: boolean;
-}
-
-/** Throws ConfigError on the first contradiction. */
-export function checkSecurity(config: Config, settings: GivenSettings, context: SecurityContext): void {
+/** Throws ConfigError on the first contradiction; adds to `warnings` what has no effect. */
+export function checkSecurity(config: Config, settings: GivenSettings, warnings: string[]): void {
   const given = (name: SettingName) => {
     const one = settings.get(name);
     return one === undefined ? `--${name}` : describe(one);
   };
-  if (config.plain) return checkPlain(config, given, context.warnings);
+  if (config.plain) return checkPlain(config, given, warnings);
   if (config.cipher === "none") {
     throw new ConfigError(
       "cipher",
       `${given("cipher")} needs --plain, which turns encryption off for the whole mesh`,
     );
   }
-  if (!context.sealedReady) throw new ConfigError("plain", NOT_BUILT_YET);
   if (!config.allowPlainDirect) checkClearPaths(config, settings);
 }
 

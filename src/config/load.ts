@@ -19,7 +19,6 @@ import {
 } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { applyJoin, type JoinFacts } from "./joining.ts";
-import { SEALED_READY } from "./sealed_ready.ts";
 import { readSecretSetting } from "./secret_setting.ts";
 import { describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
@@ -41,8 +40,6 @@ export interface LoadInput extends Sources {
   readonly hostName: string;
   /** What a token says, for `join`. */
   readonly join?: JoinFacts;
-  /** Whether sealed meshes work; default: SEALED_READY. */
-  readonly sealedReady?: boolean;
 }
 
 export interface Loaded {
@@ -69,7 +66,7 @@ export function loadConfig(input: LoadInput): Loaded {
   const config = input.join === undefined ? given : applyJoin(given, input.join, settings);
   checkConfig(config, settings);
   checkSupported(config, settings, warnings);
-  checkSecurity(config, settings, { warnings, sealedReady: input.sealedReady ?? SEALED_READY });
+  checkSecurity(config, settings, warnings);
   return { config, warnings };
 }
 

@@ -108,14 +108,14 @@ export const SETTINGS = [
     kind: "text",
     value: "FILE",
     group: SECURITY,
-    help: "the network secret, or set OVLTUN_SECRET; not built yet",
+    help: "the network secret or a passphrase; or set OVLTUN_SECRET",
   },
   {
     flag: "cipher",
     kind: "text",
     value: "CIPHER",
     group: SECURITY,
-    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 or none; not built yet, none with --plain",
+    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 ; auto: the fastest of both hosts",
   },
   {
     flag: "allow-plain-direct",

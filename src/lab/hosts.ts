@@ -1,5 +1,5 @@
 /**
- * The lab's daemons: this very program once in each namespace, `up --plain`, each with state and run
+ * The lab's daemons: this very program once in each namespace, `ovltun up`, each with state and run
  * directories of its own. Every daemon holds one end of a pipe as its stdin and exits when it ends, so that
  * none outlives the lab, also when that is killed.
  */
@@ -38,16 +38,27 @@ export class LabError extends Error {
   }
 }
 
+/** What the daemons of one mesh have in common. */
+export interface LabMesh {
+  readonly backend: string;
+  /** Where the network secret lies; null: a plain mesh. */
+  readonly secretFile: string | null;
+  /** The lab's own directory. */
+  readonly folder: string;
+}
+
 /** Starts the daemon of a host; the one without peers founds the mesh. */
 export function startDaemon(
   host: LabHost,
   peers: readonly string[],
-  backend: string,
-  folder: string,
+  { backend, secretFile, folder }: LabMesh,
 ): LabDaemon {
   const runDir = join(folder, host.name, "run");
   const [program, ...leading] = selfCommand();
-  const args = [...leading, "up", "--plain", "--name", host.name, "--backend", backend];
+  const args = [...leading, "up", "--name", host.name, "--backend", backend];
+  args.push(...secretFile === null ? ["--plain"] : ["--secret-file", secretFile]);
+  // Nothing of host-gw is sealed: whoever asks the lab for it wants to see that.
+  if (secretFile !== null && backend === "host-gw") args.push("--allow-plain-direct");
   args.push(...peers.length > 0 ? ["--peers", peers.join(",")] : ["--network", NETWORK]);
   args.push("--run-dir", runDir, "--state-dir", join(folder, host.name, "state"));
   const child = host.inside(() =>

@@ -2,12 +2,13 @@
  * `ovltun lab`: a mesh of N hosts on this machine, with real TUN and real UDP. Wires, daemons, every pair
  * pinged, throughput between the first two, a table, and everything gone again, however it ends.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
+import { NetworkSecret } from "../crypto/network_secret.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { selfCommand } from "../sys/self_command.ts";
 import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
@@ -20,6 +21,8 @@ import { measureTraffic } from "./traffic.ts";
 export interface LabOptions {
   readonly hosts: number;
   readonly backend: "udp" | "vxlan" | "host-gw";
+  /** With a network secret of its own; else plain. */
+  readonly sealed: boolean;
   /** Length of the throughput measurement; 0 leaves it out. */
   readonly seconds: number;
   /** Leave the mesh running after the report, until a signal. */
@@ -63,17 +66,23 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
   let topology: Topology | null = null;
   const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   try {
-    say(`Starting ${options.hosts} hosts, backend ${options.backend} …`);
+    const security = options.sealed ? "sealed" : "plain";
+    say(`Starting ${options.hosts} hosts, backend ${options.backend}, ${security} …`);
+    const mesh = {
+      backend: options.backend,
+      secretFile: options.sealed ? writeSecret(folder) : null,
+      folder,
+    };
     topology = buildTopology(options.hosts);
     const founder = topology.hosts[0]!.underlay;
     for (const [i, host] of topology.hosts.entries()) {
-      daemons.push(startDaemon(host, i === 0 ? [] : [founder], options.backend, folder));
+      daemons.push(startDaemon(host, i === 0 ? [] : [founder], mesh));
     }
     const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS, stop);
     say(`One mesh after ${seconds(began)} s`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);
-    await print(options.json ? JSON.stringify(report) + "\n" : formatReport(report, options.backend));
+    await print(options.json ? JSON.stringify(report) + "\n" : formatReport(report));
     if (options.keep) await keepRunning(daemons, statuses, stop);
     return report.ok ? 0 : 1;
   } finally {
@@ -81,6 +90,13 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
     topology?.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A new network secret in a file that only root reads; it goes with the folder. */
+function writeSecret(folder: string): string {
+  const file = join(folder, "secret");
+  writeFileSync(file, `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
+  return file;
 }
 
 interface Mesh {
@@ -112,6 +128,8 @@ async function measure(options: LabOptions, mesh: Mesh, stop: AbortSignal): Prom
   }
   return {
     ok,
+    backend: options.backend,
+    cipher: statuses[0]!.node.cipher,
     hosts: hosts.map((host, i) => ({
       name: host.name,
       subnet: statuses[i]!.node.subnet!,

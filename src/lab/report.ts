@@ -4,6 +4,9 @@ import type { PairResult } from "./pairs.ts";
 export interface LabReport {
   /** Every pair answered every ping, and the traffic flowed. */
   readonly ok: boolean;
+  readonly backend: string;
+  /** What the first two hosts seal with; "none" in a plain mesh. */
+  readonly cipher: string;
   readonly hosts: readonly { readonly name: string; readonly subnet: string; readonly underlay: string }[];
   readonly pairs: readonly PairResult[];
   /** TCP payload between the first two hosts; null when it was not measured. */
@@ -13,7 +16,7 @@ export interface LabReport {
 }
 
 /** The tables of `lab`, ready to print. */
-export function formatReport(report: LabReport, backend: string): string {
+export function formatReport(report: LabReport): string {
   const hosts = table(
     ["HOST", "SUBNET", "UNDERLAY"],
     report.hosts.map((h) => [h.name, h.subnet, h.underlay]),
@@ -40,7 +43,11 @@ export function formatReport(report: LabReport, backend: string): string {
     const [from, to] = report.hosts;
     sums.push(`TCP ${from!.name} → ${to!.name}: ${formatRate(report.throughputMbps)}`);
   }
-  sums.push(`backend ${backend}`, `${report.seconds.toFixed(1)} s`);
+  sums.push(
+    `backend ${report.backend}`,
+    report.cipher === "none" ? "plain" : `sealed with ${report.cipher}`,
+    `${report.seconds.toFixed(1)} s`,
+  );
   return `${hosts}\n\n${pairs}\n\n${sums.join(" · ")}\n`;
 }
 

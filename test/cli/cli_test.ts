@@ -100,7 +100,6 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
     ["up", "--plain", "--network", "10.42.0.0/16", "--subnet", "10.9.0.0/24"],
     /--subnet 10\.9\.0\.0\/24.*--network/,
   );
-  misused(["up"], /Encryption is not built yet, start with --plain/);
   misused(["up", "--plain", "--mtu"], /argument missing/);
   misused(["status", "extra"], /Too many arguments/);
   misused(["wait", "--timeout", "soon"], /30s/);
@@ -185,12 +184,12 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
   assert.match(joined(token.slice(0, 90)), /not complete or was changed/);
   const broken = token.replace(/.{50}/g, "$&\r\n  ");
   assert.match(joined(broken, "--plain"), /--plain contradicts the token/);
-  assert.match(joined(broken), /Encryption is not built yet/);
+  assert.match(joined(broken, "--network-name", "work"), /--network-name work contradicts the token/);
   const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
   try {
     const file = join(directory, "token");
     writeFileSync(file, token, { mode: 0o600 });
-    assert.match(joined("", "--join-file", file), /Encryption is not built yet/);
+    assert.match(joined("", "--join-file", file, "--found"), /--found contradicts the token/);
     assert.match(
       ovltunWith("", { OVLTUN_JOIN_FILE: file }, ["join", "--found"]).err,
       /--found contradicts the token/,

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig, type Loaded, type LoadInput, loadPlaces } from "../../src/config/load.ts";
-import { SEALED_READY } from "../../src/config/sealed_ready.ts";
 import { refuseSecretArguments } from "../../src/config/secret_setting.ts";
 import { ALL_SETTINGS, environmentKey } from "../../src/config/settings.ts";
 
@@ -13,7 +12,7 @@ function load(
   flags: Flags,
   environment: Record<string, string> = {},
   files: Record<string, string> = {},
-  more: Pick<LoadInput, "join" | "sealedReady"> = {},
+  more: Pick<LoadInput, "join"> = {},
 ): Loaded {
   const readFile = (path: string) => {
     const text = files[path];
@@ -170,8 +169,6 @@ test("loadConfig() refuses static peers that cannot work", () => {
 });
 
 test("loadConfig() refuses what is not built yet, and says so", () => {
-  refused(() => load({}), "Encryption is not built yet, start with --plain");
-  refused(() => load({ "secret-file": "x" }), "Encryption is not built yet");
   refused(() => load({ cipher: "none" }), "--cipher none", "--plain");
   refused(() => plain({ "secret-file": "x" }), "--secret-file", "--plain");
   refused(() => plain({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET", "--plain");
@@ -180,12 +177,9 @@ test("loadConfig() refuses what is not built yet, and says so", () => {
   assert.match(plain({ "allow-plain-direct": true }).warnings[0]!, /--allow-plain-direct has no effect/);
 });
 
-/** As it will be when sealed meshes work. */
-const sealed = (flags: Flags, environment = {}, files = {}) =>
-  load(flags, environment, files, { sealedReady: true });
+const sealed = load;
 
-test("loadConfig() takes a mesh for sealed unless --plain is given, once that is built", () => {
-  assert.equal(SEALED_READY, false, "then drop the tests of what is not built yet");
+test("loadConfig() takes a mesh for sealed unless --plain is given", () => {
   const { config, warnings } = sealed({});
   assert.deepEqual([config.plain, config.cipher, config.secretFile, config.secretInEnvironment], [
     false,
@@ -274,7 +268,7 @@ test("applyJoin() puts the token's facts into the configuration, and refuses wha
     sealed: true,
   };
   const with_ = (flags: Flags, environment = {}, facts: Partial<typeof join> = {}) => () =>
-    load(flags, environment, {}, { sealedReady: true, join: { ...join, ...facts } });
+    load(flags, environment, {}, { join: { ...join, ...facts } });
   const { config } = with_({ peers: ["b", "10.0.0.1:8473"], name: "beta" })();
   assert.deepEqual([config.peers, config.networkName, config.pinnedNode, config.name], [
     ["10.0.0.1:8473", "b"],
@@ -291,7 +285,6 @@ test("applyJoin() puts the token's facts into the configuration, and refuses wha
   refused(with_({ plain: true }), "--plain contradicts the token");
   refused(with_({}, {}, { sealed: false }), "of a plain mesh", "add --plain");
   assert.equal(with_({ plain: true }, {}, { sealed: false })().config.plain, true);
-  refused(() => load({}, {}, {}, { join }), "Encryption is not built yet");
 });
 
 test("loadConfig() says which file and key is wrong", () => {

@@ -4,6 +4,8 @@ import { formatRate, formatReport, type LabReport } from "../../src/lab/report.t
 
 const REPORT: LabReport = {
   ok: false,
+  backend: "udp",
+  cipher: "aes-256-gcm",
   hosts: [
     { name: "alpha", subnet: "10.42.7.0/24", underlay: "10.99.0.1" },
     { name: "beta", subnet: "10.42.112.0/24", underlay: "10.99.0.2" },
@@ -18,7 +20,7 @@ const REPORT: LabReport = {
 
 test("formatReport() aligns hosts and pairs and sums up", () => {
   assert.equal(
-    formatReport(REPORT, "udp"),
+    formatReport(REPORT),
     `HOST   SUBNET          UNDERLAY
 alpha  10.42.7.0/24    10.99.0.1
 beta   10.42.112.0/24  10.99.0.2
@@ -27,14 +29,20 @@ FROM   TO     LOSS   RTT MIN  AVG    MAX ms  PATH
 alpha  beta   0 %    0.100    0.250  1.500   tunnel
 beta   alpha  100 %  -        -      -       none
 
-1 of 2 pairs lose packets · TCP alpha → beta: 6.51 Gbit/s · backend udp · 4.2 s
+1 of 2 pairs lose packets · TCP alpha → beta: 6.51 Gbit/s · backend udp · sealed with aes-256-gcm · 4.2 s
 `,
   );
 });
 
 test("formatReport() leaves out a throughput that was not measured", () => {
-  const text = formatReport({ ...REPORT, pairs: REPORT.pairs.slice(0, 1), throughputMbps: null }, "vxlan");
-  assert.match(text, /\nAll 1 pairs answer · backend vxlan · 4\.2 s\n$/);
+  const text = formatReport({
+    ...REPORT,
+    pairs: REPORT.pairs.slice(0, 1),
+    throughputMbps: null,
+    backend: "vxlan",
+    cipher: "none",
+  });
+  assert.match(text, /\nAll 1 pairs answer · backend vxlan · plain · 4\.2 s\n$/);
 });
 
 test("formatRate() changes the unit at 1 Gbit/s", () => {
