@@ -13,7 +13,7 @@ import {
 import type { Pair, Running } from "./hosts.ts";
 import { undisturbed } from "./noise.ts";
 import { withTunnel } from "./session.ts";
-import { type System, versionOf } from "./systems.ts";
+import { type System, type Tunnel, versionOf } from "./systems.ts";
 import { tcp } from "./traffic.ts";
 import { residentMb } from "./usage.ts";
 
@@ -49,46 +49,59 @@ class MemoryWatch {
   }
 }
 
+/** What is known when the stream has ended and the programs still run. */
+interface Streamed extends Pick<FloodResult, "mbit" | "bytes" | "retransmits" | "foreignPercent"> {
+  readonly stolenPercent: number;
+  readonly processes: readonly Running[];
+  /** Of each process. */
+  readonly memory: readonly (readonly MemorySample[])[];
+  /** Of the stream, seconds. */
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Throws when the system does not start, does not answer, or the stream breaks off. */
-export function floodThrough(system: System, minutes: number): Promise<FloodResult> {
-  return withTunnel(system, async (pair, { target, processes }) => {
-    const logs = processes.map(readCollections);
-    await tcp(pair, target, WARM_UP_SECONDS, 1);
-    const pids = processes.map(({ pid }) => pid);
-    const from = nowSeconds();
-    const watches = pids.map((pid) => new MemoryWatch(pid));
-    let measured;
-    let memory: readonly (readonly MemorySample[])[];
-    try {
-      measured = await undisturbed(pids, 0, () => stream(pair, target, minutes));
-    } finally {
-      memory = watches.map((watch) => watch.end());
-    }
-    const to = nowSeconds();
-    const { result, usage, foreignPercent } = measured;
-    const ended = processes.find((running) => running.ended() !== null);
-    if (ended !== undefined) throw new Error(`A program ended (${ended.ended()})\n${ended.log()}`);
-    if (result === null) throw new Error("The stream broke off: iperf3 gave no figure");
-    return {
-      name: system.name,
-      version: versionOf(system),
-      ...result,
-      retransmitsPerGb: result.retransmits / (result.bytes / 1e9),
-      hosts: processes.map((_, i) => hostFlood(pair.hosts[i]!.name, memory[i]!, logs[i]!, { from, to })),
-      foreignPercent,
-      stolenPercent: 100 * usage.stolenSeconds / usage.machineSeconds,
-    };
-  }, COLLECTION_LOGS);
+export async function floodThrough(system: System, minutes: number): Promise<FloodResult> {
+  /** BOUNDED: one per process. */
+  const logs = new Map<number, CollectionLog>();
+  const logOf = (pid: number) => logs.get(pid) ?? logs.set(pid, new CollectionLog(nowSeconds())).get(pid)!;
+  const watch = {
+    environment: COLLECTION_LOGS,
+    onLine: (pid: number, line: string) => logOf(pid).add(line, nowSeconds()),
+  };
+  const streamed = await withTunnel(
+    system,
+    (pair, tunnel) => stream(pair, tunnel, Math.max(1, Math.round(minutes * 60))),
+    watch,
+  );
+  const { processes, memory, from, to, ...figures } = streamed;
+  // V8 keeps lines back until the program ends.
+  await Promise.all(processes.map((running) => running.closed));
+  return {
+    name: system.name,
+    version: versionOf(system),
+    ...figures,
+    retransmitsPerGb: figures.retransmits / (figures.bytes / 1e9),
+    hosts: processes.map(({ pid }, i) =>
+      hostFlood(i === 0 ? "a" : "b", memory[i]!, logOf(pid), { from, to })
+    ),
+  };
 }
 
-function stream(pair: Pair, target: string, minutes: number): ReturnType<typeof tcp> {
-  return tcp(pair, target, Math.max(1, Math.round(minutes * 60)), 1);
-}
-
-function readCollections(running: Running): CollectionLog {
-  const log = new CollectionLog();
-  running.onLine((line) => log.add(line, nowSeconds()));
-  return log;
+async function stream(pair: Pair, { target, processes }: Tunnel, seconds: number): Promise<Streamed> {
+  await tcp(pair, target, WARM_UP_SECONDS, 1);
+  const pids = processes.map(({ pid }) => pid);
+  const from = nowSeconds();
+  const watches = pids.map((pid) => new MemoryWatch(pid));
+  let memory: Streamed["memory"] = [];
+  const { result, usage, foreignPercent } = await undisturbed(pids, 0, () => tcp(pair, target, seconds, 1))
+    .finally(() => memory = watches.map((watch) => watch.end()));
+  const to = nowSeconds();
+  const ended = processes.find((running) => running.ended() !== null);
+  if (ended !== undefined) throw new Error(`A program ended (${ended.ended()})\n${ended.log()}`);
+  if (result === null) throw new Error("The stream broke off: iperf3 gave no figure");
+  const stolenPercent = 100 * usage.stolenSeconds / usage.machineSeconds;
+  return { ...result, foreignPercent, stolenPercent, processes, memory, from, to };
 }
 
 function hostFlood(

@@ -61,7 +61,7 @@ export function readFlood(file: string): Flood | null {
 export function growthPercent(memory: readonly MemorySample[]): number {
   const [first, last] = [memory[0], memory.at(-1)];
   if (first === undefined || last === undefined || first.mb === 0) return 0;
-  return 100 * (last.mb / first.mb - 1);
+  return 100 * (last.mb - first.mb) / first.mb;
 }
 
 /** Of those between two moments, in seconds, in Workers or in the main thread. */

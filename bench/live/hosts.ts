@@ -26,8 +26,16 @@ export interface Running {
   readonly ended: () => string | null;
   /** Its last lines on both streams. */
   readonly log: () => string;
-  /** Tells of every whole line that it prints from now on. */
-  readonly onLine: (listener: (line: string) => void) => void;
+  /** Settles when it has ended and everything it printed was read. */
+  readonly closed: Promise<void>;
+}
+
+/** What is wanted of the programs that stay. */
+export interface Watch {
+  /** Beside the usual environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Called for every line that one of them prints. */
+  readonly onLine: (pid: number, line: string) => void;
 }
 
 /** One end of the comparison. */
@@ -39,12 +47,11 @@ export class Host {
   /** Its address in the tunnel, for those whose addresses we choose. */
   readonly overlay: string;
   readonly #children: ChildProcess[] = [];
-  readonly #environment: Readonly<Record<string, string>>;
+  readonly #watch: Watch | null;
 
-  /** `environment`: for the programs that stay, beside the usual. */
-  constructor(name: "a" | "b", environment: Readonly<Record<string, string>>) {
+  constructor(name: "a" | "b", watch: Watch | null) {
     this.name = name;
-    this.#environment = environment;
+    this.#watch = watch;
     this.namespace = `ovb${process.pid}${name}`;
     this.underlay = name === "a" ? "10.99.0.1" : "10.99.0.2";
     this.overlay = name === "a" ? "10.42.0.1" : "10.42.0.2";
@@ -71,17 +78,16 @@ export class Host {
   /** Starts a program that stays: its id is that of `ip netns exec`, which becomes the program. */
   start(...command: string[]): Running {
     const args = ["netns", "exec", this.namespace, ...command];
-    const env = { ...environment(), ...this.#environment };
+    const env = { ...environment(), ...this.#watch?.environment };
     const child = spawn("ip", args, { stdio: ["ignore", "pipe", "pipe"], env });
     this.#keep(child);
     const lines: string[] = [];
-    const listeners: ((line: string) => void)[] = [];
     let ended: string | null = null;
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on("line", (line) => {
         if (line !== "") lines.push(line);
         lines.splice(0, lines.length - LOG_LINES);
-        for (const listener of listeners) listener(line);
+        this.#watch?.onLine(child.pid ?? 0, line);
       });
     }
     child.on("error", (error) => ended ??= error.message);
@@ -90,7 +96,7 @@ export class Host {
       pid: child.pid ?? 0,
       ended: () => ended,
       log: () => lines.join("\n"),
-      onLine: (listener) => void listeners.push(listener),
+      closed: new Promise((resolve) => child.on("close", () => resolve())),
     };
   }
 
@@ -115,10 +121,9 @@ export class Pair {
   readonly folder = mkdtempSync(join(tmpdir(), `ovltun-bench-${process.pid}-`));
   #closing: Promise<void> | null = null;
 
-  /** `environment`: for the programs that stay, beside the usual. */
-  constructor(environment: Readonly<Record<string, string>> = {}) {
-    this.a = new Host("a", environment);
-    this.b = new Host("b", environment);
+  constructor(watch: Watch | null = null) {
+    this.a = new Host("a", watch);
+    this.b = new Host("b", watch);
   }
 
   get hosts(): readonly [Host, Host] {

@@ -1,5 +1,5 @@
 /** One system between two new hosts: started, answering, measured, removed. */
-import { Pair } from "./hosts.ts";
+import { Pair, type Watch } from "./hosts.ts";
 import type { System, Tunnel } from "./systems.ts";
 import { awaitAnswer } from "./traffic.ts";
 
@@ -16,16 +16,16 @@ export async function stopSessions(): Promise<void> {
 }
 
 /**
- * Runs `fn` with a system that answers. `environment` is added to that of the programs that stay. Throws when the
- * system does not start or does not answer, with what its programs said.
+ * Runs `fn` with a system that answers. Throws when it does not start or does not answer, with what its programs
+ * said.
  */
 export async function withTunnel<T>(
   system: System,
   fn: (pair: Pair, tunnel: Tunnel) => Promise<T>,
-  environment: Readonly<Record<string, string>> = {},
+  watch: Watch | null = null,
 ): Promise<T> {
   if (stopped) throw new Error("Stopped");
-  const pair = current = new Pair(environment);
+  const pair = current = new Pair(watch);
   try {
     await pair.open();
     const tunnel = await system.start(pair);

@@ -20,7 +20,7 @@ const BUN = [
 ];
 
 test("CollectionLog tells Bun's Worker from its main thread by which heap was made first", () => {
-  const log = new CollectionLog();
+  const log = new CollectionLog(100);
   assert.equal(log.speaks, false);
   for (const [i, line] of BUN.entries()) log.add(line, i);
   assert.equal(log.speaks, true);
@@ -32,19 +32,38 @@ test("CollectionLog tells Bun's Worker from its main thread by which heap was ma
 });
 
 test("CollectionLog reads a collection whose line begins within another thread's", () => {
-  const log = new CollectionLog();
+  const log = new CollectionLog(0);
   for (const line of BUN.slice(0, 2)) log.add(line, 0);
   log.add(`[GC<${MAIN}>: [GC<${WORKER}>: START M 25035kb => EdenCollection, a=0kb`, 3);
   assert.deepEqual(log.collections, [{ at: 3, worker: true, minor: true }]);
 });
 
 test("CollectionLog passes over what is no line of a heap", () => {
-  const log = new CollectionLog();
+  const log = new CollectionLog(0);
   for (const line of ["", "GC END!", "START M 8004kb => EdenCollection", "[GC<nothing>: starting"]) {
     log.add(line, 0);
   }
   assert.equal(log.speaks, false);
   assert.deepEqual(log.collections, []);
+});
+
+/** Deno 2.9.6, a program whose Worker is collected first. */
+const DENO = [
+  "[7413:0x7f2d08060000]       43 ms: Scavenge 4.0 (4.8) -> 3.4 (5.2) MB, pooled: 0.0 MB, 0.86 / 0.00 ms (average mu = 1.000, current mu = 1.000) allocation failure; ",
+  "[7413:0x563d36d8f000]       95 ms: Scavenge 3.4 (4.4) -> 3.0 (5.2) MB, pooled: 0.0 MB, 8.96 / 0.00 ms (average mu = 1.000, current mu = 1.000) allocation failure; ",
+  "[7413:0x7f2d08060000]       55 ms: Scavenge 4.0 (5.8) -> 3.7 (6.2) MB, pooled: 0.0 MB, 12.18 / 0.00 ms (average mu = 1.000, current mu = 1.000) allocation failure; ",
+  "[7413:0x563d36d8f000]     2500 ms: Mark-Compact (reduce) 9.9 (12.4) -> 9.0 (13.8) MB, pooled: 0.0 MB, 4.85 / 0.00 ms",
+];
+
+test("CollectionLog tells V8's heaps by their age, and when by what the line says", () => {
+  const log = new CollectionLog(100);
+  for (const line of DENO) log.add(line, 900);
+  assert.deepEqual(log.collections, [
+    { at: 100.043, worker: true, minor: true },
+    { at: 100.095, worker: false, minor: true },
+    { at: 100.055, worker: true, minor: true },
+    { at: 102.5, worker: false, minor: false },
+  ]);
 });
 
 test("mostWithin() counts the fullest window", () => {
