@@ -63,6 +63,17 @@ class RunningPlane {
   }
 }
 
+/** What the host's kernel found wrong in TCP and UDP: a lost segment comes again, so a transfer hides it. */
+async function checksumErrors(host: Host): Promise<number> {
+  const script = `awk '$1 == "Tcp:" || $1 == "Udp:" {
+      if ($1 == protocol) errors += $column
+      else { protocol = $1; for (i = 1; i <= NF; i++) if ($i == "InCsumErrors") column = i }
+    }
+    $1 == "Udp6InCsumErrors" { errors += $2 }
+    END { print errors + 0 }' /proc/net/snmp /proc/net/snmp6`;
+  return Number(await host.sh(script));
+}
+
 /** Two data planes with these switches; everything sent through them must arrive as it was. */
 async function exchange(encapsulation: BarePlane["encapsulation"], offloads: Offloads, name: string) {
   await withHosts(2, async (hosts) => {
@@ -87,6 +98,7 @@ async function exchange(encapsulation: BarePlane["encapsulation"], offloads: Off
         await assertDatagrams(alpha, beta, there);
         await assertDatagrams(beta, alpha, here);
       }
+      for (const host of hosts) assert.equal(await checksumErrors(host), 0, `${host.name}: wrong checksums`);
       for (const plane of planes) {
         const { drops, lost } = await plane.end();
         assert.deepEqual(lost, []);
