@@ -1,5 +1,6 @@
 // Two floods at once, one in each direction through the same two data planes: neither starves the other. Not a
-// measurement: it shows that a full TUN queue does not keep a Worker from its socket, nor the reverse.
+// measurement: it shows that a full TUN queue does not keep a Worker from its socket. The reverse cannot be shown
+// where hosts share two processors: a Worker receives faster than another one sends.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { figure, iperf, liveTest, startMesh, withHosts } from "./mesh.ts";
