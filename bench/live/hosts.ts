@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -25,6 +26,16 @@ export interface Running {
   readonly ended: () => string | null;
   /** Its last lines on both streams. */
   readonly log: () => string;
+  /** Settles when it has ended and everything it printed was read. */
+  readonly closed: Promise<void>;
+}
+
+/** What is wanted of the programs that stay. */
+export interface Watch {
+  /** Beside the usual environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Called for every line that one of them prints. */
+  readonly onLine: (pid: number, line: string) => void;
 }
 
 /** One end of the comparison. */
@@ -36,9 +47,11 @@ export class Host {
   /** Its address in the tunnel, for those whose addresses we choose. */
   readonly overlay: string;
   readonly #children: ChildProcess[] = [];
+  readonly #watch: Watch | null;
 
-  constructor(name: "a" | "b") {
+  constructor(name: "a" | "b", watch: Watch | null) {
     this.name = name;
+    this.#watch = watch;
     this.namespace = `ovb${process.pid}${name}`;
     this.underlay = name === "a" ? "10.99.0.1" : "10.99.0.2";
     this.overlay = name === "a" ? "10.42.0.1" : "10.42.0.2";
@@ -65,19 +78,26 @@ export class Host {
   /** Starts a program that stays: its id is that of `ip netns exec`, which becomes the program. */
   start(...command: string[]): Running {
     const args = ["netns", "exec", this.namespace, ...command];
-    const child = spawn("ip", args, { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+    const env = { ...environment(), ...this.#watch?.environment };
+    const child = spawn("ip", args, { stdio: ["ignore", "pipe", "pipe"], env });
     this.#keep(child);
     const lines: string[] = [];
     let ended: string | null = null;
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        lines.push(...text.split("\n").filter(Boolean));
+      createInterface({ input: stream }).on("line", (line) => {
+        if (line !== "") lines.push(line);
         lines.splice(0, lines.length - LOG_LINES);
+        this.#watch?.onLine(child.pid ?? 0, line);
       });
     }
     child.on("error", (error) => ended ??= error.message);
     child.on("exit", (code, signal) => ended ??= signal ?? `exit code ${code}`);
-    return { pid: child.pid ?? 0, ended: () => ended, log: () => lines.join("\n") };
+    return {
+      pid: child.pid ?? 0,
+      ended: () => ended,
+      log: () => lines.join("\n"),
+      closed: new Promise((resolve) => child.on("close", () => resolve())),
+    };
   }
 
   #keep(child: ChildProcess): void {
@@ -95,11 +115,16 @@ export class Host {
 }
 
 export class Pair {
-  readonly a = new Host("a");
-  readonly b = new Host("b");
+  readonly a: Host;
+  readonly b: Host;
   /** For keys and configurations; deleted with the pair. */
   readonly folder = mkdtempSync(join(tmpdir(), `ovltun-bench-${process.pid}-`));
   #closing: Promise<void> | null = null;
+
+  constructor(watch: Watch | null = null) {
+    this.a = new Host("a", watch);
+    this.b = new Host("b", watch);
+  }
 
   get hosts(): readonly [Host, Host] {
     return [this.a, this.b];

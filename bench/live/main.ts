@@ -8,9 +8,13 @@ import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { type Comparison, type Figures, medians, readComparison } from "./figures.ts";
 import { sweep } from "./hosts.ts";
-import { measure, stopMeasuring } from "./measure.ts";
+import { floodThrough } from "./flood.ts";
+import { type Flood, type FloodResult, readFlood } from "./flood_figures.ts";
+import { renderFlood } from "./flood_report.ts";
+import { measure } from "./measure.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { render } from "./report.ts";
+import { stopSessions } from "./session.ts";
 import { missingProgram, type System, systemOf, versionOf } from "./systems.ts";
 
 const TOP = resolve(import.meta.dirname!, "../..");
@@ -34,9 +38,9 @@ function chosen(options: Options): System[] {
 }
 
 /** Null, and a line to stderr, when the system did not run. */
-async function attempt(system: System, { seconds, patience }: Options): Promise<Figures | null> {
+async function attempt<T>(system: System, run: () => Promise<T>): Promise<T | null> {
   try {
-    return await measure(system, seconds, patience);
+    return await run();
   } catch (error) {
     if (stopping) throw error;
     say(`${system.name}: ${error instanceof Error ? error.message : error}`);
@@ -49,7 +53,7 @@ async function compare(options: Options): Promise<Comparison> {
   const rounds = new Map<string, Figures[]>(systems.map(({ name }) => [name, []]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const system of round % 2 === 1 ? systems : systems.toReversed()) {
-      const figures = await attempt(system, options);
+      const figures = await attempt(system, () => measure(system, options.seconds, options.patience));
       if (figures === null) continue;
       rounds.get(system.name)!.push(figures);
       const rate = (mbit: number | null) => mbit === null ? "–" : Math.round(mbit);
@@ -63,12 +67,7 @@ async function compare(options: Options): Promise<Comparison> {
   return {
     format: 1,
     date: new Date().toISOString(),
-    machine: {
-      processors: cpus().length,
-      model: cpus()[0]?.model ?? "unknown",
-      kernel: release(),
-      memoryGb: Math.round(totalmem() / 1e9),
-    },
+    machine: thisMachine(),
     seconds: options.seconds,
     rounds: options.rounds,
     systems: systems.filter(({ name }) => rounds.get(name)!.length > 0).map((system) => ({
@@ -80,12 +79,37 @@ async function compare(options: Options): Promise<Comparison> {
   };
 }
 
-function save(comparison: Comparison, wanted: string | null): void {
-  const name = `${comparison.date.slice(0, 19).replaceAll(":", "")}.json`;
+async function flood(options: Options, minutes: number): Promise<Flood> {
+  const results: FloodResult[] = [];
+  for (const system of chosen(options)) {
+    say(`${system.name}: a TCP stream for ${minutes} min …`);
+    const result = await attempt(system, () => floodThrough(system, minutes));
+    if (result !== null) results.push(result);
+  }
+  return {
+    flood: 1,
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    minutes,
+    systems: results,
+  };
+}
+
+function thisMachine(): Comparison["machine"] {
+  return {
+    processors: cpus().length,
+    model: cpus()[0]?.model ?? "unknown",
+    kernel: release(),
+    memoryGb: Math.round(totalmem() / 1e9),
+  };
+}
+
+function save(figures: Comparison | Flood, wanted: string | null): void {
+  const name = `${figures.date.slice(0, 19).replaceAll(":", "")}.json`;
   const file = resolve(wanted ?? join(TOP, "bench/out", name));
   const folder = dirname(file);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(file, `${JSON.stringify(comparison, null, 1)}\n`);
+  writeFileSync(file, `${JSON.stringify(figures, null, 1)}\n`);
   // Root in somebody's checkout: what was made here belongs to them.
   const { uid, gid } = statSync(TOP);
   for (const made of [folder, file]) {
@@ -100,18 +124,29 @@ async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
   say("Stopping: removing the hosts …");
-  await stopMeasuring();
+  await stopSessions();
   process.exit(code);
 }
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options.help) return console.log(USAGE);
-  if (options.from !== null) return console.log(render(readComparison(options.from), options.markdown));
+  const { from, markdown } = options;
+  if (from !== null) {
+    const earlier = readFlood(from);
+    return console.log(
+      earlier !== null ? renderFlood(earlier, markdown) : render(readComparison(from), markdown),
+    );
+  }
   sweep();
+  if (options.flood !== null) {
+    const figures = await flood(options, options.flood);
+    save(figures, options.json);
+    return console.log(renderFlood(figures, markdown));
+  }
   const comparison = await compare(options);
   save(comparison, options.json);
-  console.log(render(comparison, options.markdown));
+  console.log(render(comparison, markdown));
 }
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {

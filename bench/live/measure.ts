@@ -5,13 +5,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figures } from "./figures.ts";
-import { Pair } from "./hosts.ts";
+import type { Pair } from "./hosts.ts";
 import { type Measured, undisturbed } from "./noise.ts";
+import { withTunnel } from "./session.ts";
 import type { System, Tunnel } from "./systems.ts";
-import { awaitAnswer, ping, tcp, udp } from "./traffic.ts";
+import { ping, tcp, udp } from "./traffic.ts";
 import { residentMb } from "./usage.ts";
 
-const START_MS = 20_000;
 /** Compilers and page allocators settle in the first seconds of traffic. */
 const WARM_UP_SECONDS = 3;
 const REST_MS = 1000;
@@ -24,37 +24,13 @@ const LARGE = 1300;
 const SMALL = 64;
 const LOAD = 0.8;
 
-/** The hosts of the round that runs, for whoever must stop it. */
-let current: Pair | null = null;
-let stopped = false;
-
-/** Ends the round that runs, and every later one at its start. */
-export async function stopMeasuring(): Promise<void> {
-  stopped = true;
-  await current?.close();
-}
-
 /**
  * Throws when the system does not start or does not answer. Transfers last `seconds`; each is repeated for at most
  * `patience` seconds while other programs disturb it.
  */
-export async function measure(system: System, seconds: number, patience: number): Promise<Figures> {
-  if (stopped) throw new Error("Stopped");
-  const pair = current = new Pair();
-  try {
-    await pair.open();
-    const tunnel = await system.start(pair);
-    try {
-      await awaitAnswer(pair, tunnel.target, START_MS);
-    } catch (cause) {
-      const logs = tunnel.processes.map((running) => running.log()).filter((log) => log !== "");
-      throw new Error([`${system.name} does not answer`, ...logs].join("\n"), { cause });
-    }
-    return await figures(pair, tunnel, { seconds, patienceMs: patience * 1000 });
-  } finally {
-    await pair.close();
-    current = null;
-  }
+export function measure(system: System, seconds: number, patience: number): Promise<Figures> {
+  const limits = { seconds, patienceMs: patience * 1000 };
+  return withTunnel(system, (pair, tunnel) => figures(pair, tunnel, limits));
 }
 
 interface Limits {

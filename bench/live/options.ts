@@ -1,6 +1,6 @@
 /** The command line of scripts/bench. */
 import { parseArgs } from "node:util";
-import { DEFAULT_SYSTEMS, DENO_SYSTEMS, OFFLOADS } from "./systems.ts";
+import { DEFAULT_SYSTEMS, DENO_SYSTEMS, FLOOD_SYSTEMS, OFFLOADS } from "./systems.ts";
 
 export const USAGE = `Usage: scripts/bench [options]
 
@@ -18,6 +18,10 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
   --rounds <N>        of which the median is taken (3)
   --patience <N>      seconds for which a measurement waits, or is repeated, because other
                       programs use the processors (60)
+  --flood <MINUTES>   instead of the rounds: one TCP stream without a pause for so long (0.5: half
+                      a minute) through each system (${FLOOD_SYSTEMS.join(",")} unless named);
+                      retransmits per gigabyte beside kernel VXLAN's, resident memory each 30
+                      seconds, garbage collections of the Workers in 10 seconds
   --json <FILE>       where the figures go (bench/out/<date>.json)
   --from <FILE>       print the tables of such a file, measure nothing
   --markdown          tables as Markdown
@@ -32,6 +36,8 @@ export interface Options {
   readonly seconds: number;
   readonly rounds: number;
   readonly patience: number;
+  /** Minutes; null: rounds as usual. */
+  readonly flood: number | null;
   readonly json: string | null;
   readonly from: string | null;
   readonly markdown: boolean;
@@ -47,6 +53,7 @@ export function readOptions(args: readonly string[]): Options {
       seconds: { type: "string", default: "4" },
       rounds: { type: "string", default: "3" },
       patience: { type: "string", default: "60" },
+      flood: { type: "string" },
       json: { type: "string" },
       from: { type: "string" },
       markdown: { type: "boolean", default: false },
@@ -58,7 +65,8 @@ export function readOptions(args: readonly string[]): Options {
   const given = values as Record<string, string | boolean | undefined>;
   const text = (name: string) => given[name] as string | undefined ?? null;
   const added = switches.filter((name) => given[name] === true).map((name) => `ovltun-udp-${name}`);
-  const systems = text("systems")?.split(",").filter(Boolean) ?? DEFAULT_SYSTEMS;
+  const systems = text("systems")?.split(",").filter(Boolean) ??
+    (text("flood") === null ? DEFAULT_SYSTEMS : FLOOD_SYSTEMS);
   return {
     help: given["help"] === true,
     systems: [...new Set([...systems, ...given["deno"] === true ? DENO_SYSTEMS : [], ...added])],
@@ -66,6 +74,7 @@ export function readOptions(args: readonly string[]): Options {
     seconds: whole("--seconds", text("seconds")!, 1),
     rounds: whole("--rounds", text("rounds")!, 1),
     patience: whole("--patience", text("patience")!, 0),
+    flood: text("flood") === null ? null : minutes("--flood", text("flood")!),
     json: text("json"),
     from: text("from"),
     markdown: given["markdown"] === true,
@@ -76,4 +85,10 @@ function whole(flag: string, text: string, least: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= least) return value;
   throw new RangeError(`${flag} must be a whole number of at least ${least}: "${text}"`);
+}
+
+function minutes(flag: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value * 60 >= 1 && Number.isFinite(value)) return value;
+  throw new RangeError(`${flag} must be minutes, at least a second of them: "${text}"`);
 }

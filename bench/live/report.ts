@@ -1,15 +1,9 @@
 /** The tables of a comparison, for a terminal or as Markdown. */
 import { type Comparison, type FigureName, figureOf, spreadPercent, type SystemResult } from "./figures.ts";
+import { NOTHING, number, renderTable, type Table } from "./table.ts";
 
 /** What the others are measured against. */
 const YARDSTICKS = { kernel: "kernel-vxlan", wg: "wireguard-go" } as const;
-const NOTHING = "–";
-
-interface Table {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
 
 type Column = readonly [head: string, cell: (result: SystemResult) => string];
 
@@ -19,7 +13,7 @@ export function render(comparison: Comparison, markdown: boolean): string {
   const what =
     `Medians of ${rounds} rounds of ${seconds} s; a gigabyte is 10⁹ bytes of payload that arrived.`;
   const lines = [where, what, ""];
-  for (const table of tables(comparison)) lines.push(...markdown ? asMarkdown(table) : asText(table), "");
+  for (const table of tables(comparison)) lines.push(...renderTable(table, markdown), "");
   return lines.join("\n");
 }
 
@@ -95,30 +89,5 @@ function tables(comparison: Comparison): Table[] {
       plain("other programs, % of the processors at worst", "foreignPercent", 1),
       plain("stolen by the hypervisor, % at worst", "stolenPercent", 1),
     ),
-  ];
-}
-
-function number(value: number | null, digits = 0, factor = 1): string {
-  if (value === null) return NOTHING;
-  const [whole = "", fraction] = (value * factor).toFixed(digits).split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
-}
-
-function asText({ title, head, rows }: Table): string[] {
-  const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ");
-  return [title, "-".repeat(title.length), line(head), ...rows.map(line)];
-}
-
-function asMarkdown({ title, head, rows }: Table): string[] {
-  const line = (row: readonly string[]) => `| ${row.join(" | ")} |`;
-  return [
-    `**${title}**`,
-    "",
-    line(head),
-    line(head.map((_, i) => i === 0 ? "---" : "--:")),
-    ...rows.map(line),
   ];
 }

@@ -57,6 +57,7 @@ export const DEFAULT_SYSTEMS: readonly string[] = [
   "tinc",
   "nebula",
 ];
+export const FLOOD_SYSTEMS: readonly string[] = ["kernel-vxlan", "ovltun-udp"];
 export const DENO_SYSTEMS: readonly string[] = ["ovltun-udp-deno", "ovltun-vxlan-deno"];
 export const OFFLOADS: readonly string[] = ["tso", "uso", "gso", "gro"];
 const OTHERS: readonly System[] = [VETH, KERNEL_VXLAN, wireguardGo(), fastd(), tinc(), nebula()];

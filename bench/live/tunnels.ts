@@ -4,7 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Host, Pair, Running } from "./hosts.ts";
@@ -16,6 +16,11 @@ const DEVICE_MS = 10_000;
 function make(command: readonly string[], input = "", cwd?: string): string {
   const [program, ...args] = command;
   return execFileSync(program!, args, { input, encoding: "utf8", stdio: "pipe", ...cwd && { cwd } }).trim();
+}
+
+/** A program that is started in another folder: a path becomes absolute, a name stays one. */
+function fromAnywhere(program: string): string {
+  return program.includes("/") ? resolve(program) : program;
 }
 
 function otherOf(pair: Pair, host: Host): Host {
@@ -126,7 +131,7 @@ export function tinc(): System {
 
 export function nebula(): System {
   const program = process.env["NEBULA"] ?? "nebula";
-  const cert = process.env["NEBULA_CERT"] ?? "nebula-cert";
+  const cert = fromAnywhere(process.env["NEBULA_CERT"] ?? "nebula-cert");
   return {
     name: "nebula",
     programs: [program, cert],

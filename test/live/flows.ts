@@ -5,10 +5,11 @@
  */
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { createConnection, createServer } from "node:net";
+import { createConnection, createServer, isIPv6 } from "node:net";
 import process from "node:process";
 
 const [role, address, port, flows] = process.argv.slice(2);
+const UDP = isIPv6(address!) ? "udp6" : "udp4";
 const AT_ONCE = 100;
 const TRIES = 4;
 const WAIT_MS = 1500;
@@ -22,7 +23,7 @@ function serve(): void {
     socket.on("end", () => socket.end(hash.digest()));
     socket.on("error", () => socket.destroy());
   }).listen(Number(port), address, 1024, () => {
-    const udp = createSocket("udp4");
+    const udp = createSocket(UDP);
     udp.on("message", (bytes, from) => udp.send(digest(bytes), from.port, from.address));
     udp.bind(Number(port), address, () => process.stdout.write("listening\n"));
   });
@@ -52,7 +53,7 @@ function tcpFlow(): Promise<string> {
 
 /** One socket: a few datagrams, sent again while unanswered; an answer to anything else is wrong. */
 async function udpFlow(): Promise<string> {
-  const socket = createSocket("udp4");
+  const socket = createSocket(UDP);
   const size = randomInt(1, randomInt(4) === 0 ? 9000 : 1300);
   const wanted = new Map<string, Uint8Array>();
   for (let n = randomInt(1, 6); n > 0; n--) {

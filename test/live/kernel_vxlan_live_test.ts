@@ -1,8 +1,8 @@
 // A Linux kernel vxlan device as a full peer, given by --static-peer: pings and TCP both ways, with the veth's
 // checksum offload on (the kernel hands over unsegmented datagrams with partial checksums) and off.
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
-import { collect, type Host, until } from "./host.ts";
+import { assertDatagrams } from "./datagrams.ts";
+import { type Host, until } from "./host.ts";
 import { figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";
 
 const MAC = "02:42:0a:2a:03:00";
@@ -14,27 +14,6 @@ async function vtepMac(host: Host): Promise<string> {
   const own = JSON.parse(stdout).find((lease: { name: string }) => lease.name === host.name);
   return own.vtepMac;
 }
-
-/** Ten and a half datagrams of 1000 bytes that leave as one UDP superframe (UDP_SEGMENT) arrive as they are. */
-async function assertDatagrams(from: Host, to: Host, address: string): Promise<void> {
-  const receiver = to.spawn(["/usr/bin/perl", "-MSocket", "-e", RECEIVE]);
-  const finished = collect(receiver, { timeoutMs: 10_000 });
-  await sleep(300);
-  await from.firstAnswer(address, 3000);
-  await from.run(["/usr/bin/perl", "-MSocket", "-e", SEND, address]);
-  const { stdout, stderr } = await finished;
-  assert.equal(
-    stdout.trim(),
-    "1000 1000 1000 1000 1000 1000 1000 1000 1000 1000 500",
-    `${from.name}: ${stderr}`,
-  );
-}
-
-const RECEIVE = `socket(S, AF_INET, SOCK_DGRAM, 0); bind(S, pack_sockaddr_in(7000, INADDR_ANY));
-  setsockopt(S, SOL_SOCKET, SO_RCVTIMEO, pack("q2", 1, 0)) or die; $| = 1;
-  for (1..30) { last unless defined recv(S, $b, 70000, 0); print length($b), " " }`;
-const SEND = `socket(S, AF_INET, SOCK_DGRAM, 0); setsockopt(S, 17, 103, pack("i", 1000)) or die;
-  send(S, "x" x 10500, 0, pack_sockaddr_in(7000, inet_aton($ARGV[0]))) or die $!`;
 
 liveTest("a kernel vxlan device exchanges pings and TCP with a vxlan node", async () => {
   await withHosts(3, async (hosts) => {

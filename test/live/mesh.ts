@@ -130,6 +130,24 @@ export async function transfer(
   assert.equal(arrived, sent.stdout.trim(), `${from.name} → ${address}, ${bytes} bytes ${sent.stderr}`);
 }
 
+/** `count` small flows, TCP and UDP in equal parts, from one place to another; all must be right. */
+export async function flows(from: Place, to: Place, address: string, count: number): Promise<void> {
+  const program = [COMMANDS.bun[0]!, join(TOP, "test/live/flows.ts")];
+  const server = to.spawn([...program, "serve", address, "5400"]);
+  await new Promise((resolve) => server.stdout!.once("data", resolve));
+  const began = performance.now();
+  const { stdout, stderr } = await from.run([...program, "load", address, "5400", `${count}`], {
+    timeoutMs: 120_000,
+  });
+  server.kill("SIGKILL");
+  assert.notEqual(stdout, "", `the flows did not end: ${stderr}`);
+  const results = JSON.parse(stdout);
+  assert.deepEqual(results, { "tcp-right": count / 2, "udp-right": count / 2 });
+  if (count > 100) {
+    figure(`${count} flows to ${address}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  }
+}
+
 /** What a host looks like to its administrator, without addresses the kernel picks at random: to compare. */
 export async function tracesOf(host: Host): Promise<string> {
   return await host.sh(`

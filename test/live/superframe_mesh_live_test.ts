@@ -6,8 +6,18 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { collect, COMMANDS, type Host, TOP } from "./host.ts";
-import { figure, iperf, liveTest, NETWORK, type Place, startMesh, transfer, withHosts } from "./mesh.ts";
+import { collect, type Host } from "./host.ts";
+import {
+  figure,
+  flows,
+  iperf,
+  liveTest,
+  NETWORK,
+  type Place,
+  startMesh,
+  transfer,
+  withHosts,
+} from "./mesh.ts";
 
 const LONG = process.env.OVLTUN_LONG === "1";
 const BYTES = LONG ? 1_000_000_000 : 50_000_000;
@@ -59,24 +69,6 @@ class Container implements Place {
 
   stop(): void {
     this.#holder.kill("SIGKILL");
-  }
-}
-
-/** `count` flows from one place to another; all must be right. */
-async function flows(from: Place, to: Place, address: string, count: number): Promise<void> {
-  const program = [COMMANDS.bun[0]!, join(TOP, "test/live/flows.ts")];
-  const server = to.spawn([...program, "serve", address, "5400"]);
-  await new Promise((resolve) => server.stdout!.once("data", resolve));
-  const began = performance.now();
-  const { stdout, stderr } = await from.run([...program, "load", address, "5400", `${count}`], {
-    timeoutMs: 120_000,
-  });
-  server.kill("SIGKILL");
-  assert.notEqual(stdout, "", `the flows did not end: ${stderr}`);
-  const results = JSON.parse(stdout);
-  assert.deepEqual(results, { "tcp-right": count / 2, "udp-right": count / 2 });
-  if (count > 100) {
-    figure(`${count} flows to ${address}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
   }
 }
 
