@@ -8,7 +8,8 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
 
   --systems <A,B,…>   what to compare (${DEFAULT_SYSTEMS.join(",")});
                       what is not installed is left out unless it is named here.
-                      ovltun: ovltun-<udp|vxlan>[-deno][-no-<tso|uso|gso|gro|offloads>…]
+                      ovltun: ovltun-<udp|vxlan>[-deno][-no-<tso|uso|gso|gro|offloads>…],
+                      sealed: ovltun-<aes|chacha|xsalsa>[-deno][-no-libcrypto]…
                       its data plane alone, with keys put in by hand:
                       keyed-<plain|aes-256-gcm|chacha20-poly1305|xsalsa20-poly1305>[-deno][-no-libcrypto]
   --deno              add ovltun from its source under Deno

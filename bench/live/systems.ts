@@ -1,6 +1,7 @@
 /**
- * What is compared, by name. ovltun's names say how it is started: `ovltun-BACKEND[-deno][-no-OFFLOAD…]`, such
- * as `ovltun-udp-no-gso`; `-no-offloads` stands for all four.
+ * What is compared, by name. ovltun's names say how it is started: `ovltun-BACKEND[-deno][-no-OFFLOAD…]` is
+ * plain, such as `ovltun-udp-no-gso` (`-no-offloads` stands for all four); `ovltun-CIPHER…` is sealed with aes, chacha or
+ * xsalsa, and `-no-libcrypto` does without the host's.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -52,6 +53,8 @@ export const DEFAULT_SYSTEMS: readonly string[] = [
   "kernel-vxlan",
   "ovltun-udp",
   "ovltun-vxlan",
+  "ovltun-aes",
+  "ovltun-chacha",
   "wireguard-go",
   "fastd",
   "tinc",
