@@ -76,6 +76,11 @@ export class DataPlane {
     return this.#stopped;
   }
 
+  /** Whether TUN should rest before the next batch is read from it: plane.flooded. */
+  get flooded(): boolean {
+    return this.plane.flooded;
+  }
+
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
   pump(source: Source, now: number): number {
     this.plane.now = now;

@@ -47,6 +47,13 @@ import { OWN_SLOT } from "./route_table.ts";
 /** A batch of superframes ends here: what fits in the processor's cache goes faster. */
 const BATCH_BYTES = 512 * 1024;
 
+/**
+ * So many packets of so few bytes on average, and TUN is empty: they come one by one as quickly as we read. Reading later
+ * brings more of them at once, and what is done once a batch is done less often (the Worker lets TUN rest).
+ */
+const FLOOD_PACKETS = 8;
+const SMALL_BYTES = 2048;
+
 /** Moves one batch from TUN to the sockets. Returns how many packets were read. */
 export function outboundBatch(plane: Plane): number {
   const tun = plane.tun;
@@ -65,6 +72,7 @@ export function outboundBatch(plane: Plane): number {
     if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
   }
   if (count > 0) flushSockets(plane);
+  plane.flooded = count >= FLOOD_PACKETS && count < BATCH && bytes < count * SMALL_BYTES;
   return count;
 }
 

@@ -55,6 +55,8 @@ export interface Plane {
   readonly roamedLimit: RateLimit;
   readonly sessions: SessionTable;
   readonly waiting: WaitingPackets;
+  /** Whether the last batch from TUN was of many small packets, and more are on their way. */
+  flooded: boolean;
   /** Whether a batch from TUN waits for room in its socket: nothing may be queued or sealed before it has left. */
   flushing: boolean;
   /** BOUNDED: ≤ MAX_PEERS. Slots whose waiting packets may leave after that. */
@@ -121,6 +123,7 @@ export function createPlane(
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     sessions: new SessionTable(),
     waiting: new WaitingPackets(),
+    flooded: false,
     flushing: false,
     unblocked: new Set(),
     aead,

@@ -56,6 +56,8 @@ const SYMBOLS = {
   eventfd: { args: ["u32", "i32"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t nfds, int timeout)
   poll: { args: ["buffer", "u64", "i32"], result: "i32" },
+  // int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *sigmask)
+  ppoll: { args: ["buffer", "u64", "buffer", "buffer"], result: "i32" },
   // int unshare(int flags)
   unshare: { args: ["i32"], result: "i32" },
   // int setns(int fd, int nstype)
