@@ -2,6 +2,7 @@
  * Somebody on the path between the hosts: sees every frame that they send, can send any frame to any of them, and,
  * once the cables are cut from the bridge, decides what arrives at all. Works on the bridge's ports with packet sockets.
  */
+import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { collect, type Host } from "./host.ts";
 import type { Topology } from "../../src/lab/topology.ts";
@@ -119,9 +120,10 @@ export class Attacker {
     this.#child.stdin!.write(`${portOf(to)} ${Buffer.from(frame).toString("hex")}\n`);
   }
 
-  /** The peer of a host of two. */
-  other(host: Host): Host {
-    return this.#hosts.find((one) => one !== host)!;
+  /** The host that a datagram was meant for. */
+  meantFor({ frame }: Seen): Host {
+    const address = frame.slice(30, 34).join(".");
+    return this.#hosts.find((one) => one.underlay === address)!;
   }
 
   async close(): Promise<void> {
