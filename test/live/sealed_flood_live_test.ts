@@ -15,8 +15,8 @@ import { startSealed } from "./sealed.ts";
 const RATE = 20_000;
 const SECONDS = 3;
 const RUNS = 3;
-/** The least of its rate that a flow keeps, however many processors there are. */
-const KEPT = 0.3;
+/** The least of its rate that a flow must keep here; the aim is 0.8, but single runs on two processors vary by as much. */
+const KEPT = 0.5;
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
