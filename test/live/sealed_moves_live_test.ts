@@ -64,7 +64,7 @@ liveTest("either side killed under load and started again: traffic is back in tw
         await victim.daemon.kill("SIGKILL");
         victim.up("compiled", ["--secret-file", `${victim.stateDir}/secret`, "--peers", other.underlay]);
         await victim.daemon.ready(1);
-        await sleep(2500);
+        await sleep(2200);
         const gap = await ping.longestGap();
         figure(
           `sealed, ${victim.name} killed under load and started at once: ${
@@ -94,7 +94,7 @@ liveTest("a changed underlay address, under traffic from either side: back in tw
       const ping = new SteadyPing(from, address);
       await sleep(500);
       await beta.sh(`ip addr del ${old}/24 dev eth0; ip addr add ${fresh}/24 dev eth0`);
-      await sleep(3000);
+      await sleep(2300);
       const gap = await ping.longestGap();
       figure(
         `sealed, ${old} becomes ${fresh} while ${from.name} pings: ${gap.toFixed(0)} ms without an answer`,
@@ -125,7 +125,7 @@ liveTest(
       await gamma.sh(`
       ip addr add 192.168.77.1/24 dev eth0
       sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0
-      sysctl -qw net.netfilter.nf_conntrack_udp_timeout=5 net.netfilter.nf_conntrack_udp_timeout_stream=5
+      sysctl -qw net.netfilter.nf_conntrack_udp_timeout=3 net.netfilter.nf_conntrack_udp_timeout_stream=3
       nft -f - <<'END'
         table ip nat {
           chain post {
@@ -146,13 +146,13 @@ END
       assert.equal(await alpha.pingLoss(b!.node.address!), 0);
       assert.equal(await beta.pingLoss(a!.node.address!), 0);
       // Nothing is sent for longer than the router remembers: the keepalives are what remains.
-      await sleep(7000);
+      await sleep(5000);
       assert.equal(await alpha.pingLoss(b!.node.address!), 0, "the outer side begins after a pause");
       // The router gets another address, and with it forgets all: what beta sends moves alpha's idea of it.
       const ping = new SteadyPing(beta, a!.node.address!);
       await sleep(400);
       await gamma.sh("ip addr del 10.99.0.3/24 dev eth0; ip addr add 10.99.0.13/24 dev eth0");
-      await sleep(2500);
+      await sleep(2200);
       const gap = await ping.longestGap();
       figure(`behind NAT, the router gets another address: ${gap.toFixed(0)} ms without an answer`);
       assert.ok(gap < RECOVERY_MS, `${gap} ms`);

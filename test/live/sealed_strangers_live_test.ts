@@ -27,7 +27,7 @@ liveTest("a wrong secret never meshes, and both sides say so in one line", async
       return node.waitingFor.some(({ message }) => /wrong secret/.test(message ?? "")) ? node : null;
     });
     assert.equal(waiting.leaseState, "joining");
-    await sleep(3000);
+    await sleep(2000);
     assert.equal(lines(alpha, /10\.99\.0\.2.*wrong secret/).length, 1, alpha.daemon.log());
     const told = lines(beta, /10\.99\.0\.1.*wrong secret/).filter((line) => !/aiting for/.test(line));
     assert.equal(told.length, 1, beta.daemon.log());
