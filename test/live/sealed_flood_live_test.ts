@@ -1,6 +1,7 @@
 // 20,000 handshakes a second from forged sources, into a node that carries traffic: no session ends, new members come in,
 // and traffic goes on. How much of its rate it keeps is printed; machines with few processors share them with the flood.
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Attacker, withPayload } from "./attacker.ts";
@@ -120,5 +121,43 @@ liveTest(`${RATE} first messages a second of one who has the secret end no sessi
     const peer = (await beta.daemon.peer("alpha"))!;
     assert.deepEqual([peer.state, peer.path, peer.security], ["alive", "tunnel", "sealed"]);
     assert.equal(await beta.pingLoss(here!.node.address!), 0);
+  });
+});
+
+liveTest(`${RATE} forged hellos and gossip a second make nobody seem dead, and a member joins`, async () => {
+  await withHosts(3, async (hosts, folder, between) => {
+    const [alpha, beta, gamma] = hosts as [Host, Host, Host];
+    const attacker = new Attacker([alpha, beta], between);
+    await attacker.open();
+    const [, there] = await startSealed([alpha, beta], folder);
+    const first = attacker.seen.find(({ from, payload }) => from === beta && payload[0] === 0x01)!;
+    await attacker.close();
+    // Gossip under the network key as if of beta, but for the seal; a hello; plain gossip; an answer to a probe.
+    const gossip = first.payload.slice(0, 300);
+    gossip.set([0x20, 1, first.payload[14]!, first.payload[15]!]);
+    gossip.set(Buffer.from(there!.node.id, "hex"), 4);
+    const others = [[0x03, 1, 0], [0x21, 1, 0], [0x30, 1, 1]].map((head, i) => {
+      const payload = first.payload.slice(0, [160, 100, 32][i]!);
+      payload.set(head);
+      return payload;
+    });
+    const frames = [gossip, ...others].map((payload) => withPayload(first.frame, payload));
+    const ping = alpha.run(["ping", "-c", "100", "-i", "0.05", "-W", "1", "-q", there!.node.address!]);
+    const flooding = flood(alpha, between, frames, RATE, 5);
+    const began = performance.now();
+    gamma.up("compiled", ["--secret-file", `${alpha.stateDir}/secret`, "--peers", alpha.underlay]);
+    await gamma.daemon.ready(2);
+    const joined = performance.now() - began;
+    const sent = await flooding;
+    const lost = /([\d.]+)% packet loss/.exec((await ping).stdout)?.[1];
+    const { drops } = await alpha.daemon.status();
+    figure(
+      `${(sent / 5).toFixed(0)} forged hellos and gossip/s: a member joins in ${
+        joined.toFixed(0)
+      } ms, ${lost} % of pings ` +
+        `lost; control-overload ${drops["control-overload"]}, control-rejected ${drops["control-rejected"]}`,
+    );
+    assert.equal(Number(lost), 0);
+    for (const host of hosts) assert.doesNotMatch(host.daemon.log(), /is (dead|suspect)/, host.name);
   });
 });
