@@ -34,6 +34,8 @@ export interface NodeStatus {
   readonly backend: string;
   readonly security: "sealed" | "plain";
   readonly cipher: string;
+  /** In a sealed mesh: why this host seals without libcrypto, which is slower; null: it has it. Absent from older daemons. */
+  readonly withoutLibcrypto?: string | null;
   /** Our own endpoints, "192.168.1.10:8473". */
   readonly underlay: readonly string[];
   /** Superframes (tso, uso) and trains of datagrams (gso, gro) in use. */

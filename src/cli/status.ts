@@ -58,6 +58,7 @@ function factsOf(status: Status): [string, string][] {
     facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
   }
   const without = Object.entries(node.offloadsOff ?? {}).map(([offload, why]) => `${offload} (${why})`);
+  if (node.withoutLibcrypto) without.unshift(`libcrypto, so sealing is slower (${node.withoutLibcrypto})`);
   if (without.length > 0) facts.push(["without", without.join(", ")]);
   facts.push(
     ["reached at", node.underlay.join(", ") || "nowhere"],

@@ -51,7 +51,7 @@ export function maskCookie(hmac: Hmac, key: Uint8Array, b: Uint8Array, at: numbe
 
 /** Writes the MAC of a reply. */
 export function stampReply(hmac: Hmac, key: Uint8Array, b: Uint8Array, at: number): void {
-  b.set(macOf(hmac, key, b, at, REPLY_MAC_AT), at + REPLY_MAC_AT);
+  b.set(macOf(hmac, key, b, at, at + REPLY_MAC_AT), at + REPLY_MAC_AT);
 }
 
 /** Whether the reply at `at` bears a MAC of this key. */

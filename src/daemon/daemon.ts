@@ -412,6 +412,7 @@ class Daemon {
       pid: process.pid,
       networkName: this.#config.networkName,
       sealed: this.#parts?.setup.suites ?? null,
+      withoutLibcrypto: this.#parts?.without ?? null,
       troubles: this.#troubles.now,
     };
   }

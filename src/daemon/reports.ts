@@ -31,6 +31,8 @@ export interface Snapshot {
   readonly networkName: string;
   /** Sealed meshes: what this host can do, the fastest first; null: the mesh is plain. */
   readonly sealed: readonly { readonly suite: CipherSuite; readonly mbps: number }[] | null;
+  /** Why this host seals without libcrypto; null: it has it, or the mesh is plain. */
+  readonly withoutLibcrypto: string | null;
   /** What cannot be done on the host at the moment, sentences. */
   readonly troubles: readonly string[];
 }
@@ -80,6 +82,7 @@ export function statusReport(snapshot: Snapshot): Status {
       backend: own.mesh?.backend ?? "",
       security: snapshot.sealed === null ? "plain" : "sealed",
       cipher: cipherOf(snapshot),
+      withoutLibcrypto: snapshot.withoutLibcrypto,
       underlay: snapshot.underlay,
       offloads: snapshot.offloads.inUse,
       offloadsOff: snapshot.offloads.off,

@@ -21,9 +21,16 @@ export function reportUnknown(plane: Plane, socket: DatagramSocket, i: number): 
   if (plane.unknownLimit.take(plane.now)) plane.handUp({ kind: "unknownIndex", from: socket.source(i) });
 }
 
-/** Hands the datagram at..end up to the control plane, as many as that takes. */
-export function handUp(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
-  if (!plane.controlLimit.take(plane.now)) return CONTROL_OVERLOAD;
+/** Hands the datagram at..end up to the control plane, as many as that takes, by `limit`. */
+export function handUp(
+  plane: Plane,
+  socket: DatagramSocket,
+  i: number,
+  at: number,
+  end: number,
+  limit = plane.controlLimit,
+): Verdict {
+  if (!limit.take(plane.now)) return CONTROL_OVERLOAD;
   plane.handUp({ kind: "datagram", bytes: plane.b.slice(at, end), from: socket.source(i), at: plane.now });
   return HANDED_UP;
 }

@@ -1,7 +1,7 @@
 /**
  * The gate before every handshake, in the Worker: what passes it costs the control thread curve operations. In this
- * order: the keyed MAC, which only members of the network can make; under load a cookie, which only whoever receives
- * at its source address can show; what has passed once already is a replay; then the rates. Strangers without a
+ * order: the keyed MAC, which only members of the network can make; what has passed once already is a replay; under load
+ * a cookie, which only whoever receives at its source address can show; then the rates. Strangers without a
  * cookie take nothing from the rate of those with one, and no address takes all of that.
  *
  * A cookie is HMAC(secret, source address and port): nothing is stored for it. The secret changes every two minutes;
@@ -108,6 +108,8 @@ export class HandshakeGate {
     );
     if (key === undefined) return "bad-mac";
     if (reply) return this.#answers.take(now) ? "pass" : "overload";
+    // Before anything that load decides: whoever repeats what he heard makes nobody else show a cookie.
+    if (this.#seen.has(u48(b, macAt(end)))) return "replay";
     const message = handshakeMessage(b, at);
     if (message === XX2 || message === IK2) return this.#once(b, end, this.#answers, now);
     // What finishes a handshake has a rate of its own: those that begin must not crowd out those that are under way.
@@ -119,12 +121,10 @@ export class HandshakeGate {
     return message === XX3 || this.#ofAddress(from).take(now) ? this.#once(b, end, rate, now) : "overload";
   }
 
-  // What has passed before does not pass again: who merely listens can repeat, and nothing else.
+  // Passes, and never again.
   #once(b: Uint8Array, end: number, rate: RateLimit, now: number): GateVerdict {
-    const mac = u48(b, macAt(end));
-    if (this.#seen.has(mac)) return "replay";
     if (!rate.take(now)) return "overload";
-    this.#seen.add(mac);
+    this.#seen.add(u48(b, macAt(end)));
     if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value!);
     return "pass";
   }

@@ -17,7 +17,7 @@ export function inboundHandshake(
   if (plane.gate === null) return handUp(plane, socket, i, at, end);
   switch (plane.gate.check(plane.b, at, end, () => socket.source(i), plane.now)) {
     case "pass":
-      return handUp(plane, socket, i, at, end);
+      return handUp(plane, socket, i, at, end, plane.memberLimit);
     case "bad-mac":
       if (plane.badMacLimit.take(plane.now)) {
         const question = plane.b[at] === TYPE_HANDSHAKE && end - at >= REPLY_LEN;

@@ -23,7 +23,7 @@ import { WaitingPackets } from "./waiting_packets.ts";
 
 /** Rates are a node's; its Workers share them evenly. ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;
-/** Datagrams a second that the control plane is asked to look at. */
+/** Datagrams a second that the control plane is asked to look at: of strangers, and as many of members. */
 const CONTROL_RATE = 4000;
 const CONTROL_BURST = 1000;
 /** Unknown receiver indices a second that are reported. */
@@ -47,6 +47,8 @@ export interface Plane {
   readonly routes: RouteTable;
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
+  /** The same for what was authenticated here: a flood of strangers takes nothing from it. */
+  readonly memberLimit: RateLimit;
   readonly unknownLimit: RateLimit;
   readonly badMacLimit: RateLimit;
   /** Null: handshakes are handed up as they come. */
@@ -116,6 +118,7 @@ export function createPlane(
     routes: new RouteTable(),
     icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
+    memberLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     unknownLimit: new RateLimit(unknown, unknown),
     badMacLimit: new RateLimit(BAD_MAC_RATE, BAD_MAC_RATE),
     gate,

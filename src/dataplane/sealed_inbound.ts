@@ -132,7 +132,7 @@ function tellMessage(
   at: number,
   length: number,
 ): Verdict {
-  if (!plane.controlLimit.take(plane.now)) return CONTROL_OVERLOAD;
+  if (!plane.memberLimit.take(plane.now)) return CONTROL_OVERLOAD;
   plane.handUp({
     kind: "sessionMessage",
     slot: session.slot,

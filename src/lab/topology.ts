@@ -23,6 +23,8 @@ export interface LabHost {
 
 export interface Topology {
   readonly hosts: readonly LabHost[];
+  /** Runs `start` in the namespace of the bridge, between the hosts: its ports are `to-NAME`. */
+  between<T>(start: () => T): T;
   close(): void;
 }
 
@@ -60,7 +62,7 @@ export function buildTopology(count: number): Topology {
         setCable: (plugged: boolean) => network.setLink(index, { up: plugged }),
       };
     });
-    return { hosts, close };
+    return { hosts, between: <T>(start: () => T) => inNamespace(hub, start), close };
   } catch (error) {
     close();
     throw error;

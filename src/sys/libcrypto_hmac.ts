@@ -30,6 +30,10 @@ export function libcryptoHmac(): Hmac | null {
     by: "libcrypto",
     digest: (key, b, at, length, out) => {
       if (key.length > KEY_ROOM) throw new RangeError(`A MAC key has at most ${KEY_ROOM} bytes`);
+      // C would read wherever we say: a fault of ours ends here.
+      if (at < 0 || length < 0 || at + length > b.length) {
+        throw new RangeError("No such bytes to make a MAC of");
+      }
       keyRoom.set(key);
       const data = b.subarray(at, at + length);
       const done = library.HMAC(sha256, keyRoom, key.length, data, length, mac, 0);

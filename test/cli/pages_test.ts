@@ -69,6 +69,12 @@ test("statusPage() shows lease, drops, peers and what is waited for", () => {
   assert.ok(!page.includes("\x1b"));
 });
 
+test("statusPage() says why there is no libcrypto", () => {
+  const page = statusPage(statusWith({ withoutLibcrypto: "no libcrypto.so.3" }), PLAIN);
+  assert.match(page, /without +libcrypto, so sealing is slower \(no libcrypto\.so\.3\)/);
+  assert.ok(!statusPage(statusWith({ withoutLibcrypto: null }), PLAIN).includes("libcrypto"));
+});
+
 test("statusPage() names who was left out, and by whom", () => {
   const forgotten = [
     { id: "c".repeat(64), name: "gamma", by: "alpha", revoked: false },

@@ -48,3 +48,14 @@ test("digest() is the same by libcrypto and by node:crypto", (t) => {
   }
   assert.throws(() => libcrypto.digest(new Uint8Array(65), memory, 0, 1, new Uint8Array(32)), RangeError);
 });
+
+test(
+  "libcrypto's HMAC reads nothing outside of the array that it is given",
+  { skip: libcrypto === null },
+  () => {
+    const b = new Uint8Array(new ArrayBuffer(64)), key = new Uint8Array(32), out = new Uint8Array(16);
+    for (const [at, length] of [[60, 5], [-1, 2], [48, -48]] as const) {
+      assert.throws(() => libcrypto!.digest(key, b, at, length, out), /^RangeError: No such bytes/);
+    }
+  },
+);

@@ -90,6 +90,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     pid: 1,
     networkName: "ovltun",
     sealed: null,
+    withoutLibcrypto: null,
     troubles: [],
   };
 }

@@ -9,6 +9,7 @@ import { mailboxMemory, MailboxReader, MailboxWriter } from "../../src/dataplane
 import { socketSlots } from "../../src/dataplane/pool.ts";
 import type { DataplaneEvent } from "../../src/ports.ts";
 import { encodeHandshake, IK1, IK2, REPLY_LEN, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
+import { libcryptoHmac } from "../../src/sys/libcrypto_hmac.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
 import { MemoryTun } from "../fakes/memory_tun.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
@@ -195,4 +196,31 @@ test("The data plane hands up what passes, answers with cookies, reports wrong M
   assert.equal(events.filter((event) => event.kind === "datagram").length, 50);
   assert.equal(counters.events()["cookie-sent"], 10);
   assert.deepEqual(socket!.sent.map(({ to, bytes }) => `${to} ${bytes.length}`), Array(10).fill(`${A} 64`));
+});
+
+test("HandshakeGate answers where the question lay, in the middle of packet memory", () => {
+  for (const hmac of [nodeHmac, libcryptoHmac() ?? nodeHmac]) {
+    const gate = new HandshakeGate(hmac, new SeededRandom(1), GATE_LIMITS);
+    gate.setKeys([KEY]);
+    load(gate);
+    const at = 4096;
+    const question = handshake(XX1);
+    const memory = new Uint8Array(new ArrayBuffer(8192));
+    memory.set(question, at);
+    assert.equal(gate.check(memory, at, at + question.length, () => A, 1000), "cookie");
+    const reply = memory.slice(at, at + REPLY_LEN);
+    const cookie = openCookie(nodeHmac, KEY, reply, question.slice(-32, -16));
+    assert.ok(cookie !== null, "its MAC is right");
+    stampHandshake(nodeHmac, KEY, question, cookie);
+    assert.equal(check(gate, question), "pass");
+  }
+});
+
+test("A flood of what was heard before is all replays, and makes nobody show a cookie", () => {
+  const gate = gateOf();
+  const heard = handshake(XX1);
+  assert.equal(check(gate, heard), "pass");
+  for (let i = 0; i < 1000; i++) assert.equal(check(gate, heard, `198.18.0.1:${i + 1}`), "replay");
+  assert.ok(!gate.busy(1000));
+  assert.equal(check(gate, handshake(), A), "pass");
 });

@@ -598,6 +598,18 @@ test("messages of a peer that talks too much are dropped, counted", () => {
   assert.equal(b.counts()["control-overload"], 100);
 });
 
+test("a flood of strangers' hellos and gossip takes nothing from what members say", () => {
+  const { b } = pair.sealedPair();
+  const stranger = "203.0.113.9:4000";
+  for (let i = 0; i < 3000; i++) b.socket.arrive(hex(i % 2 === 0 ? "03 01" : "20 01"), stranger);
+  while (b.dataPlane.pump("own", 1000) > 0);
+  assert.equal(b.counts()["control-overload"], 2000);
+  b.events.splice(0);
+  for (let i = 0; i < 100; i++) b.socket.arrive(seal("b", hex("21 00"), i, { lane: 255 }), pair.HOME.a);
+  while (b.dataPlane.pump("own", 1000) > 0);
+  assert.equal(b.events.filter(({ kind }) => kind === "sessionMessage").length, 100);
+});
+
 test("an IP packet on the control lane is not delivered", () => {
   const { b } = pair.sealedPair();
   pair.arrive(b, [seal("b", ipv4(pair.ENDS.v4, TCP, PACKET), 1, { lane: 255 })]);

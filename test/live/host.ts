@@ -162,14 +162,18 @@ export class Host {
     return this.daemons.at(-1)!;
   }
 
-  /** Starts `ovltun up --plain` with the host's name and directories. `wrap` goes before the program. */
+  /**
+   * Starts `ovltun up` with the host's name and directories, plain unless a secret file is among the flags. `wrap`
+   * goes before the program.
+   */
   up(kind: Kind, flags: readonly string[], wrap: readonly string[] = []): Daemon {
     return this.start(kind, [...wrap, ...COMMANDS[kind]], flags);
   }
 
   /** As `up`, with any program as ovltun. */
   start(kind: Kind, program: readonly string[], flags: readonly string[]): Daemon {
-    const args = [...program, "up", "--plain", "--name", this.name, ...this.#directories(), ...flags];
+    const plain = flags.includes("--secret-file") ? [] : ["--plain"];
+    const args = [...program, "up", ...plain, "--name", this.name, ...this.#directories(), ...flags];
     const child = this.#lab.inside(() =>
       spawn(args[0]!, args.slice(1), { stdio: ["pipe", "ignore", "pipe"], env: cleanEnvironment(), cwd: "/" })
     );

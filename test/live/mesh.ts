@@ -12,7 +12,7 @@ import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../../src/api/schema.ts";
-import { buildTopology } from "../../src/lab/topology.ts";
+import { buildTopology, type Topology } from "../../src/lab/topology.ts";
 import { collect, COMMANDS, Host, type Kind, TOP } from "./host.ts";
 
 export const NETWORK = "10.42.0.0/16";
@@ -32,14 +32,14 @@ export function figure(text: string): void {
 /** `fn` with `count` hosts; everything is gone afterwards. A failure carries the logs of all daemons. */
 export async function withHosts(
   count: number,
-  fn: (hosts: Host[], folder: string) => Promise<void>,
+  fn: (hosts: Host[], folder: string, between: Topology["between"]) => Promise<void>,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "ovltun-live-"));
   const topology = buildTopology(count);
   const hosts = topology.hosts.map((host) => new Host(host, folder));
   const daemons = () => hosts.flatMap((host) => host.daemons);
   try {
-    await fn(hosts, folder);
+    await fn(hosts, folder, topology.between);
   } catch (error) {
     const logs = daemons().map((daemon) => daemon.tail()).join("\n");
     if (error instanceof Error) error.message += `\n${logs}`;

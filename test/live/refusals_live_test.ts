@@ -25,10 +25,11 @@ async function assertRefused(
   }
 }
 
-liveTest("up without --plain is refused until there is encryption", async () => {
+liveTest("up that would join a sealed mesh without its secret says where to get one", async () => {
   await withHosts(2, async ([host]) => {
-    const run = () => ({ finished: host!.ovltun(["up", "--state-dir", host!.stateDir]) });
-    await assertRefused(host!, run, { code: 2, says: [/--plain/] });
+    const args = ["up", "--peers", "10.99.0.2", "--state-dir", host!.stateDir];
+    const run = () => ({ finished: host!.ovltun(args) });
+    await assertRefused(host!, run, { code: 2, says: [/ovltun token/, /--secret-file/, /--plain/] });
   });
 });
 

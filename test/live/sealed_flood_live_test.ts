@@ -1,0 +1,163 @@
+// 20,000 handshakes a second from forged sources, into a node that carries traffic: no session ends, new members come in,
+// and traffic goes on. How much of its rate it keeps is printed; machines with few processors share them with the flood.
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Attacker, withPayload } from "./attacker.ts";
+import { answerNobody, flood } from "./flood.ts";
+import { type Host } from "./host.ts";
+import { figure, iperf, liveTest, withHosts } from "./mesh.ts";
+import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
+import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
+import { startSealed } from "./sealed.ts";
+
+const RATE = 20_000;
+const SECONDS = 2;
+const RUNS = 3;
+/** The least of its rate that a flow must keep here; the aim is 0.8, but single runs on two processors vary by as much. */
+const KEPT = 0.5;
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+liveTest(`${RATE} handshakes a second from forged sources end no session`, async () => {
+  await withHosts(3, async (hosts, folder, between) => {
+    const [alpha, beta, gamma] = hosts as [Host, Host, Host];
+    const attacker = new Attacker([alpha, beta], between);
+    await attacker.open();
+    const [here, there] = await startSealed([alpha, beta], folder);
+    const first = attacker.seen.find(({ from, payload }) =>
+      from === beta && payload[0] === 0x01 && payload[2] === 1
+    );
+    assert.ok(first !== undefined, "a first message of beta was caught");
+    await attacker.close();
+    const genuine = withPayload(first.frame, first.payload);
+    const wrong = first.payload.slice();
+    wrong[wrong.length - 32]! ^= 1;
+    const frames = [genuine, withPayload(first.frame, wrong)];
+    await answerNobody(alpha);
+
+    const calm: number[] = [], flooded: number[] = [];
+    const session = (await beta.daemon.peer("alpha"))!.lastHandshakeSeconds!;
+    for (let run = 0; run < RUNS; run++) {
+      calm.push(await iperf(beta, alpha, here!.node.address!, 1));
+      const flooding = flood(alpha, between, frames, RATE, SECONDS);
+      await sleep(500);
+      flooded.push(await iperf(beta, alpha, here!.node.address!, 1));
+      const sent = await flooding;
+      assert.ok(sent > 0.5 * RATE * SECONDS, `only ${sent} left`);
+      const { drops, counters } = await alpha.daemon.status();
+      figure(
+        `run ${run + 1}: ${calm[run]!.toFixed(0)} Mbit/s calm, ${flooded[run]!.toFixed(0)} with ${
+          (sent / SECONDS).toFixed(0)
+        } handshakes/s; bad-mac ${drops["bad-mac"]}, replay ${drops["replay"]}, control-overload ${
+          drops["control-overload"]
+        }, cookies ${counters["cookie-sent"]}`,
+      );
+    }
+    const kept = median(flooded) / median(calm);
+    figure(
+      `handshake flood of ${RATE}/s: the flow keeps ${
+        (100 * kept).toFixed(0)
+      } % of its rate (medians of ${RUNS})`,
+    );
+    assert.ok(kept > KEPT, `${(100 * kept).toFixed(0)} % kept`);
+    const peer = (await beta.daemon.peer("alpha"))!;
+    assert.deepEqual([peer.state, peer.path, peer.security], ["alive", "tunnel", "sealed"]);
+    assert.ok(peer.lastHandshakeSeconds! > session, "the session is the one from before");
+
+    // A new member comes in during a flood.
+    const flooding = flood(alpha, between, frames, RATE, SECONDS);
+    const began = performance.now();
+    gamma.up("compiled", ["--secret-file", `${alpha.stateDir}/secret`, "--peers", alpha.underlay]);
+    const { node } = await gamma.daemon.ready(2);
+    figure(`a member joins during the flood: ${(performance.now() - began).toFixed(0)} ms from its start`);
+    await flooding;
+    assert.equal(await alpha.pingLoss(node.address!), 0);
+    assert.equal(await alpha.pingLoss(there!.node.address!), 0);
+  });
+});
+
+liveTest(`${RATE} first messages a second of one who has the secret end no session`, async () => {
+  await withHosts(2, async (hosts, folder, between) => {
+    const [alpha, beta] = hosts as [Host, Host];
+    const attacker = new Attacker(hosts, between);
+    await attacker.open();
+    const [here] = await startSealed(hosts, folder);
+    const first = attacker.seen.find(({ from, payload }) =>
+      from === beta && payload[0] === 0x01 && payload[2] === 1
+    );
+    assert.ok(first !== undefined, "a first message of beta was caught");
+    await attacker.close();
+    const secret = readFileSync(`${alpha.stateDir}/secret`, "utf8").trim();
+    const { macKey } = NetworkSecret.parse(secret, "ovltun").keys("ovltun");
+    // Unlike one another, each with the right MAC: the gate asks for cookies, which forged sources cannot show.
+    const frames = Array.from({ length: 300 }, (_, i) => {
+      const payload = first.payload.slice();
+      payload.set([i >> 8, i & 255], 16);
+      stampHandshake(nodeHmac, macKey, payload, null);
+      return withPayload(first.frame, payload);
+    });
+    await answerNobody(alpha);
+    const calm = await iperf(beta, alpha, here!.node.address!, 1);
+    const flooding = flood(alpha, between, frames, RATE, SECONDS);
+    await sleep(500);
+    const flooded = await iperf(beta, alpha, here!.node.address!, 1);
+    const sent = await flooding;
+    const { drops, counters } = await alpha.daemon.status();
+    figure(
+      `an insider's flood of ${(sent / SECONDS).toFixed(0)}/s: ${flooded.toFixed(0)} of ${
+        calm.toFixed(0)
+      } Mbit/s; ` +
+        `cookies ${counters["cookie-sent"]}, control-overload ${drops["control-overload"]}, replay ${
+          drops["replay"]
+        }`,
+    );
+    assert.ok(counters["cookie-sent"]! > 0, "cookies are asked for");
+    assert.ok(flooded > 0.1 * calm, `${flooded} of ${calm} Mbit/s`);
+    const peer = (await beta.daemon.peer("alpha"))!;
+    assert.deepEqual([peer.state, peer.path, peer.security], ["alive", "tunnel", "sealed"]);
+    assert.equal(await beta.pingLoss(here!.node.address!), 0);
+  });
+});
+
+liveTest(`${RATE} forged hellos and gossip a second make nobody seem dead, and a member joins`, async () => {
+  await withHosts(3, async (hosts, folder, between) => {
+    const [alpha, beta, gamma] = hosts as [Host, Host, Host];
+    const attacker = new Attacker([alpha, beta], between);
+    await attacker.open();
+    const [, there] = await startSealed([alpha, beta], folder);
+    const first = attacker.seen.find(({ from, payload }) => from === beta && payload[0] === 0x01)!;
+    await attacker.close();
+    // Gossip under the network key as if of beta, but for the seal; a hello; plain gossip; an answer to a probe.
+    const gossip = first.payload.slice(0, 300);
+    gossip.set([0x20, 1, first.payload[14]!, first.payload[15]!]);
+    gossip.set(Buffer.from(there!.node.id, "hex"), 4);
+    const others = [[0x03, 1, 0], [0x21, 1, 0], [0x30, 1, 1]].map((head, i) => {
+      const payload = first.payload.slice(0, [160, 100, 32][i]!);
+      payload.set(head);
+      return payload;
+    });
+    const frames = [gossip, ...others].map((payload) => withPayload(first.frame, payload));
+    const ping = alpha.run(["ping", "-c", "100", "-i", "0.05", "-W", "1", "-q", there!.node.address!]);
+    const flooding = flood(alpha, between, frames, RATE, 5);
+    const began = performance.now();
+    gamma.up("compiled", ["--secret-file", `${alpha.stateDir}/secret`, "--peers", alpha.underlay]);
+    await gamma.daemon.ready(2);
+    const joined = performance.now() - began;
+    const sent = await flooding;
+    const lost = /([\d.]+)% packet loss/.exec((await ping).stdout)?.[1];
+    const { drops } = await alpha.daemon.status();
+    figure(
+      `${(sent / 5).toFixed(0)} forged hellos and gossip/s: a member joins in ${
+        joined.toFixed(0)
+      } ms, ${lost} % of pings ` +
+        `lost; control-overload ${drops["control-overload"]}, control-rejected ${drops["control-rejected"]}`,
+    );
+    assert.equal(Number(lost), 0);
+    for (const host of hosts) assert.doesNotMatch(host.daemon.log(), /is (dead|suspect)/, host.name);
+  });
+});
