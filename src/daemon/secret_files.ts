@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
+import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { SECRET_FILE, writeTextFile } from "./state_files.ts";
 
@@ -67,13 +68,20 @@ export function readSecretFile(path: string, networkName: string): GivenSecret {
   }
 }
 
-/** The secret that a state directory keeps, or null. Throws a sentence. */
+/** The newest secret that a state directory keeps, or null. Throws a sentence. */
 export function readStoredSecret(stateDir: string): NetworkSecret | null {
+  return readStoredSecrets(stateDir)[0]?.secret ?? null;
+}
+
+/** The secrets that a state directory keeps, the newest first: more than one while they change. Throws a sentence. */
+export function readStoredSecrets(stateDir: string): HeldSecret[] {
   const path = join(stateDir, SECRET_FILE);
   const text = readSecretText(path, "the network secret");
-  if (text === null) return null;
+  if (text === null) return [];
   try {
-    return NetworkSecret.parse(text, "");
+    const lines = text.trim().split("\n");
+    // What was never rotated is one text, however it was broken into lines.
+    return lines.some((line) => line.includes(" ")) ? lines.map(heldOf) : [founderOf(text)];
   } catch (cause) {
     throw new Error(
       `Cannot use ${JSON.stringify(path)}: ${
@@ -85,7 +93,34 @@ export function readStoredSecret(stateDir: string): NetworkSecret | null {
   }
 }
 
-/** Keeps a secret in a state directory: atomic, synced, for its owner only. */
+/** Keeps secrets in a state directory, the newest first: atomic, synced, for its owner only. */
+export function writeStoredSecrets(stateDir: string, secrets: readonly HeldSecret[]): void {
+  const lines = secrets.map((held) => `${lineOf(held)}\n`);
+  writeTextFile(join(stateDir, SECRET_FILE), lines.join(""), 0o600, false);
+}
+
+/** Keeps one secret in a state directory, in place of what was there. */
 export function writeStoredSecret(stateDir: string, secret: NetworkSecret): void {
-  writeTextFile(join(stateDir, SECRET_FILE), `${secret.text()}\n`, 0o600, false);
+  writeStoredSecrets(stateDir, [{ secret, generation: placeOfGiven(secret), used: true }]);
+}
+
+function founderOf(text: string): HeldSecret {
+  const secret = NetworkSecret.parse(text, "");
+  return { secret, generation: placeOfGiven(secret), used: true };
+}
+
+function lineOf({ secret, generation, used }: HeldSecret): string {
+  const { seq, issuer, dropOld } = generation;
+  if (seq === 0 && used) return secret.text();
+  return [secret.text(), seq, issuer || "-", dropOld ? "drop" : "keep", used ? "used" : "known"].join(" ");
+}
+
+function heldOf(line: string): HeldSecret {
+  if (!line.includes(" ")) return founderOf(line);
+  const [text, seq, issuer, old, use] = line.split(" ");
+  const place = { seq: Number(seq), issuer: issuer === "-" ? "" : issuer ?? "", dropOld: old === "drop" };
+  if (!Number.isSafeInteger(place.seq) || !/^([0-9a-f]{16})?$/.test(place.issuer)) {
+    throw new Error("It holds a line that is no secret");
+  }
+  return { secret: NetworkSecret.parse(text!, ""), generation: place, used: use === "used" };
 }

@@ -14,6 +14,7 @@ const FACTS: SecretFacts = {
   storedMesh: null,
   founds: true,
   stateDir: "/state",
+  networkName: "home",
 };
 const given = (secret: NetworkSecret) => ({ secret, from: '--secret-file "f"' });
 
