@@ -11,6 +11,8 @@ import { SECRET_FILE, writeTextFile } from "./state_files.ts";
 
 /** More is no secret and no token. */
 const READ_MAX = 8192;
+/** A line of several secrets: text, place in the order, maker, what becomes of older ones, whether it is used. */
+const ROTATED = /^(\S+) (\d{1,15}) (-|[0-9a-f]{16}) (drop|keep) (used|known)$/;
 
 /** A secret, and where it came from in a user's words: `--secret-file "/etc/x"`, "OVLTUN_SECRET", "the token". */
 export interface GivenSecret {
@@ -81,7 +83,7 @@ export function readStoredSecrets(stateDir: string): HeldSecret[] {
   try {
     const lines = text.trim().split("\n");
     // What was never rotated is one text, however it was broken into lines.
-    return lines.some((line) => line.includes(" ")) ? lines.map(heldOf) : [founderOf(text)];
+    return lines.some((line) => ROTATED.test(line)) ? lines.map(heldOf) : [founderOf(text)];
   } catch (cause) {
     throw new Error(
       `Cannot use ${JSON.stringify(path)}: ${
@@ -95,7 +97,9 @@ export function readStoredSecrets(stateDir: string): HeldSecret[] {
 
 /** Keeps secrets in a state directory, the newest first: atomic, synced, for its owner only. */
 export function writeStoredSecrets(stateDir: string, secrets: readonly HeldSecret[]): void {
-  const lines = secrets.map((held) => `${lineOf(held)}\n`);
+  const [only] = secrets;
+  const plain = secrets.length === 1 && only!.generation.seq === 0; // as ovltun secret new prints it
+  const lines = secrets.map((held) => `${plain ? held.secret.text() : lineOf(held)}\n`);
   writeTextFile(join(stateDir, SECRET_FILE), lines.join(""), 0o600, false);
 }
 
@@ -111,16 +115,13 @@ function founderOf(text: string): HeldSecret {
 
 function lineOf({ secret, generation, used }: HeldSecret): string {
   const { seq, issuer, dropOld } = generation;
-  if (seq === 0 && used) return secret.text();
   return [secret.text(), seq, issuer || "-", dropOld ? "drop" : "keep", used ? "used" : "known"].join(" ");
 }
 
 function heldOf(line: string): HeldSecret {
-  if (!line.includes(" ")) return founderOf(line);
-  const [text, seq, issuer, old, use] = line.split(" ");
-  const place = { seq: Number(seq), issuer: issuer === "-" ? "" : issuer ?? "", dropOld: old === "drop" };
-  if (!Number.isSafeInteger(place.seq) || !/^([0-9a-f]{16})?$/.test(place.issuer)) {
-    throw new Error("It holds a line that is no secret");
-  }
-  return { secret: NetworkSecret.parse(text!, ""), generation: place, used: use === "used" };
+  const found = ROTATED.exec(line);
+  if (found === null) throw new Error("It holds a line that is no secret");
+  const [, text, seq, issuer, old, use] = found;
+  const generation = { seq: Number(seq), issuer: issuer === "-" ? "" : issuer!, dropOld: old === "drop" };
+  return { secret: NetworkSecret.parse(text!, ""), generation, used: use === "used" };
 }
