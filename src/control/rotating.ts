@@ -14,6 +14,8 @@ import { compareGenerations, type Generation, secretCapability, secretOfRecord }
 
 const TICK_MS = 200;
 const TELL_AGAIN_MS = 1000;
+/** Secrets from one peer: each that is new is a write to the disk. */
+const TAKEN_PER_SECOND = 4;
 const LOG_EVERY_MS = 60_000;
 const ISSUER_DIGITS = 16;
 
@@ -40,6 +42,7 @@ export function rotate(core: Core, secret: NetworkSecret, dropOld: boolean, now:
 /** A member tells the newest secret, over its session. */
 export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "secret" }, now: number): void {
   if (core.ring === null || !core.member) return;
+  if (!core.out.spend(`secrets ${link.id}`, TAKEN_PER_SECOND, now)) return core.out.reject();
   const { seq, issuer, dropOld, root } = body;
   const secret = NetworkSecret.of(root, fromHex(core.networkId));
   root.fill(0);
