@@ -44,8 +44,11 @@ liveTest(
     await withHosts(5, async (hosts, folder) => {
       const [alpha, beta, gamma, delta, epsilon] = hosts as [Host, Host, Host, Host, Host];
       const members = [alpha, beta, gamma];
-      const statuses = await startMesh(members, ["compiled"]);
+      start(alpha, "up", ["--network", NETWORK]);
+      await alpha.daemon.ready(0);
       const oldToken = await tokenOf(alpha, join(folder, "old-token"));
+      for (const host of [beta, gamma]) joinBy(host, oldToken);
+      const statuses = await Promise.all(members.map((host) => host.daemon.ready(2)));
       const before = secretLines(alpha);
       const pairs = [[alpha, 1], [beta, 2], [gamma, 0]] as const;
       const pings = pairs.map(([host, to]) =>
