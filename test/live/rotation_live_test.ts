@@ -25,7 +25,7 @@ function joinBy(host: Host, file: string): Daemon {
 }
 
 async function tokenOf(host: Host, file: string): Promise<string> {
-  const { code, stdout, stderr } = await host.ovltun(["token"]);
+  const { code, stdout, stderr } = await host.ovltun(["token", "--state-dir", host.stateDir]);
   assert.equal(code, 0, stderr);
   writeFileSync(file, stdout, { mode: 0o600 });
   return file;
