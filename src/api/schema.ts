@@ -57,6 +57,8 @@ export interface NodeStatus {
   };
   /** Data-plane threads. */
   readonly workers: number;
+  /** Of a sealed mesh. */
+  readonly secret?: Rotated;
   readonly leaseState: LeaseState;
   readonly uptimeSeconds: number;
   readonly waitingFor: readonly Waiting[];
@@ -182,6 +184,19 @@ export interface Directive {
   readonly revoked: boolean;
 }
 
+/** How far the network secret is rotated. */
+export interface Rotated {
+  /** How many rotations there were before this secret. */
+  readonly generation: number;
+  /** Members do not use it yet: some have not got it. */
+  readonly underWay: boolean;
+  /** Older secrets that still let members in. */
+  readonly olderAccepted: number;
+  /** Names of members alive, and of those away, that have not got it. */
+  readonly without: readonly string[];
+  readonly away: readonly string[];
+}
+
 /** A lease that was given back: a member `heard` it, there was nobody else (`alone`), or nobody answered. */
 export interface Release {
   readonly subnet: string;
@@ -208,6 +223,12 @@ export interface ApiMethods {
    * refused for good; then `node` may also be a whole id that nobody knows. Fails for this node and for static peers.
    */
   forget: { params: { readonly node: string; readonly revoke: boolean }; result: Forgotten };
+  /**
+   * Makes a new network secret, or reads the one in `secretFile` (as the daemon, a whole path), and begins to rotate the
+   * mesh to it. `now`: the old one counts no longer than the members alive need. Fails in a plain mesh, and while a
+   * rotation is under way.
+   */
+  rotate: { params: { readonly secretFile: string | null; readonly now: boolean }; result: Rotated };
   /**
    * Answers before the daemon begins to stop, or with `purge` once it is known what became of the lease; the socket
    * disappears when it has stopped. `release` is null without a lease or `purge`, absent from older daemons.

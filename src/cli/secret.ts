@@ -1,8 +1,15 @@
-/** `ovltun secret new`: a fresh network secret on stdout, and on stderr what to do with it. */
+/**
+ * `ovltun secret new`: a fresh network secret on stdout, and on stderr what to do with it. `ovltun secret rotate`: the
+ * mesh goes over to another; the daemon makes or reads it, so that it passes no socket.
+ */
+import { resolve } from "node:path";
 import type { Command } from "commander";
-import { ConfigError } from "../config/config_error.ts";
+import { callApi } from "../api/client.ts";
+import type { Rotated } from "../api/schema.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { print, tell } from "./output.ts";
+import { escapeText } from "../daemon/log.ts";
+import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
+import { print, printJson, tell } from "./output.ts";
 
 const ADVICE = `This is a new network secret; no mesh uses it yet. Keep it where only root reads it:
   (umask 077; ovltun secret new > /etc/ovltun.secret)
@@ -10,17 +17,44 @@ and start every host with --secret-file /etc/ovltun.secret. A mesh that founds
 without one makes its own: then ovltun token is all that other hosts need.`;
 
 export function registerSecret(program: Command): void {
-  const command = program.command("secret").description("make a network secret");
+  const command = program.command("secret").description(
+    "make a network secret, or rotate the mesh to another",
+  );
   command.command("new").description("print a fresh network secret").action(() => {
     const secret = NetworkSecret.create();
     print(secret.text());
     secret.wipe();
     tell(ADVICE);
   });
-  command.command("rotate", { hidden: true }).allowUnknownOption().helpOption(false).action(() => {
-    throw new ConfigError(
-      "command",
-      "ovltun secret rotate is not built yet (docs/security.md: Changing the secret)",
-    );
+  const rotate = command.command("rotate")
+    .description("have the whole mesh change to another secret, without an interruption")
+    .option("--secret-file <NEW>", "the new secret, in a file that only root may read (a fresh one)")
+    .option("--now", "drop the old one as soon as all who are alive have the new: it is in wrong hands")
+    .option("--json", "print JSON");
+  addSettings(rotate, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
+    const file = options["secretFile"] as string | undefined;
+    const now = options["now"] === true;
+    const secretFile = file === undefined ? null : resolve(file);
+    const rotated = await callApi(socketOf(options), "rotate", { secretFile, now });
+    if (options["json"] === true) printJson(rotated);
+    else for (const line of rotatedLines(rotated, now)) tell(escapeText(line));
   });
+}
+
+/** What was begun and what it means, a sentence each. */
+export function rotatedLines({ without, away }: Rotated, now: boolean): string[] {
+  const lines = [
+    without.length === 0
+      ? "The network secret is rotated; nobody else is alive who needs the new one"
+      : `The new network secret is on its way to ${without.join(", ")}; once they have it, it is used`,
+    "Tokens made before let nobody new in; make others (ovltun token)",
+  ];
+  if (away.length > 0) {
+    lines.push(
+      now
+        ? `Away and in need of a new token when they come back: ${away.join(", ")}`
+        : `Away: ${away.join(", ")}; they learn it when they come back within 7 days, later by a token`,
+    );
+  }
+  return lines;
 }

@@ -13,6 +13,7 @@ import { Dissemination, type News } from "./dissemination.ts";
 import { GroupGossip } from "./group_gossip.ts";
 import type { MeshConfig, Seed, Settings } from "./settings.ts";
 import { Joiners } from "./joiners.ts";
+import { KeyRing } from "./key_ring.ts";
 import { Lease } from "./lease.ts";
 import type { Link } from "./link_table.ts";
 import type { Links } from "./links.ts";
@@ -21,6 +22,7 @@ import { meshHash, plainNetworkId } from "./mesh.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnRecord } from "./own_record.ts";
 import { PlainLinks } from "./plain_links.ts";
+import { secretCapability } from "./rotation.ts";
 import { RoundTrips } from "./rtt.ts";
 import type { NodeRecord } from "./record.ts";
 import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
@@ -50,6 +52,8 @@ export class Core {
   readonly sealed: SealedLinks | null;
   /** Sealed meshes: for what must not wait for a session. */
   readonly group: GroupGossip | null;
+  /** Sealed meshes: the network secrets that count. */
+  readonly ring: KeyRing | null;
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
   readonly lease: Lease;
@@ -98,6 +102,10 @@ export class Core {
     this.random = random;
     this.startedAt = this.now = now;
     const networkKeys = sealed?.keys[0];
+    const ring = networkKeys === undefined
+      ? null
+      : new KeyRing(networkKeys, sealed?.secrets ?? [], settings.networkName, now);
+    this.ring = ring;
     this.networkId = networkKeys ? toHex(networkKeys.networkId) : plainNetworkId(settings.networkName);
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.joiners = new Joiners(identity.id);
@@ -113,8 +121,14 @@ export class Core {
       record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
       nextCounter: () => this.#nextInitiation(),
     };
-    this.sealed = sealed === null ? null : new SealedLinks(owner, sealed, random, this.out);
-    this.group = sealed === null ? null : new GroupGossip(sealed.keys, identity.id, random);
+    this.sealed = sealed === null || ring === null ? null : new SealedLinks(
+      { ...owner, ring, keyUsed: (keyId) => this.onKeyUsed(keyId) },
+      sealed,
+      random,
+      this.out,
+    );
+    this.group = ring === null ? null : new GroupGossip(ring.keys, identity.id, random);
+    if (ring !== null) this.own.capabilities = secretCapability(ring.newest);
     this.links = this.sealed ?? new PlainLinks(owner, random, this.out);
     this.membership = new Membership(
       identity.id,
@@ -246,6 +260,21 @@ export class Core {
   refuse(message: string): void {
     this.ended = true;
     this.out.push({ kind: "refuse", message });
+  }
+
+  /** A member has used this key: all who are alive have it. */
+  onKeyUsed(keyId: number): void {
+    if (this.ring?.onUse(keyId, this.now)) this.tellSecretUsed();
+  }
+
+  /** Another network secret is in use from now on. */
+  tellSecretUsed(): void {
+    const ring = this.ring!;
+    this.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+    this.out.log(
+      "info",
+      `Network secret ${ring.used.seq} is in use; older ones let in only those who were away`,
+    );
   }
 
   /** Goes on after the counters that a former run may have used. */

@@ -3,7 +3,10 @@
 // must be on disk before what follows it leaves the host. Addresses, prefixes and endpoints are canonical text.
 // What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
 
+import type { NetworkKeys } from "../crypto/network_keys.ts";
+import type { NetworkSecret } from "../crypto/network_secret.ts";
 import type { CipherSuite } from "../ports.ts";
+import type { HeldSecret } from "./key_ring.ts";
 import type { Seed } from "./settings.ts";
 import type { StoredState } from "./state.ts";
 
@@ -41,6 +44,8 @@ export type ControlEvent =
   | { readonly kind: "release"; readonly meetMs?: number }
   /** `ovltun forget`: have the mesh forget this node, or with `revoke` refuse its key for good. */
   | { readonly kind: "forget"; readonly target: string; readonly revoke: boolean }
+  /** `ovltun secret rotate`: the mesh goes over to this secret. */
+  | { readonly kind: "rotate"; readonly secret: NetworkSecret; readonly dropOld: boolean }
   /** `down`: tell the others that we go; the lease stays ours. */
   | { readonly kind: "leave" };
 
@@ -77,6 +82,15 @@ export type Action =
   }
   /** Write the state, atomically and synced, before the actions that follow. */
   | { readonly kind: "persist"; readonly state: StoredState }
+  /**
+   * Other secrets count now: write `secrets`, atomically and synced, before the actions that follow, and let the gate
+   * pass what bears a MAC of any of `keys`. Both are valid only until the next event.
+   */
+  | {
+    readonly kind: "secrets";
+    readonly secrets: readonly HeldSecret[];
+    readonly keys: readonly NetworkKeys[];
+  }
   /** Something in the view changed that the host or the data plane must follow: run `reconcile`. */
   | { readonly kind: "reconcile" }
   /**

@@ -13,6 +13,7 @@ import { packDirectives, pushDirectives, takeDirective } from "./fencing.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
+import { takeSecret } from "./rotating.ts";
 import { performMembership, takeRecord, takeStatement, TELL_STATE_MS, wantLink } from "./records.ts";
 
 const ANTI_ENTROPY_MS = 3000;
@@ -71,6 +72,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   }
   const { sender } = opened;
   if (!core.out.spend(`gossip ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
+  core.onKeyUsed(opened.keyId);
   const { body } = gossip;
   switch (body.kind) {
     case "ping":
@@ -137,6 +139,8 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       return push(core, link, idsOf(core, body.prefixes));
     case "claim-ack":
       return onClaimAck(core, link.id, body.incarnation, body.epoch);
+    case "secret":
+      return takeSecret(core, link, body, now);
   }
 }
 

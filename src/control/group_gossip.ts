@@ -18,6 +18,7 @@ interface Heard {
 }
 
 export class GroupGossip {
+  /** They change. */
   readonly #keys: readonly NetworkKeys[];
   readonly #own: string;
   readonly #random: Random;
@@ -47,7 +48,7 @@ export class GroupGossip {
   open(
     b: Uint8Array,
     least: (sender: string) => number | null,
-  ): { sender: string; gossip: Uint8Array } | null {
+  ): { sender: string; keyId: number; gossip: Uint8Array } | null {
     const header = wire.decodeGroupHeader(b);
     const keys = this.#keys.find((k) => k.keyId === header?.keyId);
     if (header === null || keys === undefined || header.sender === this.#own) return null;
@@ -55,7 +56,8 @@ export class GroupGossip {
     const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
-    return this.#isNew(header.sender, message) ? { sender: header.sender, gossip: message.gossip } : null;
+    if (!this.#isNew(header.sender, message)) return null;
+    return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
   }
 
   #isNew(sender: string, { incarnation, sequence }: wire.GroupMessage): boolean {

@@ -43,8 +43,10 @@ const EPHEMERAL_LEN = 32;
 export interface HandshakeOwner extends RecordJudge {
   readonly id: string;
   readonly staticKeys: DhKeys;
-  /** The generation to begin with first; the others are accepted. */
+  /** The generation to begin with first; the others are accepted. They change. */
   readonly keys: readonly NetworkKeys[];
+  /** Whether this node is let in by this generation. */
+  admits(id: string, keyId: number): boolean;
   readonly suites: readonly SuiteOffer[];
   member(): boolean;
   /** Our signed record. */
@@ -65,6 +67,8 @@ export interface NewSession {
   /** We began: the session may be used at once. */
   readonly initiator: boolean;
   readonly member: boolean;
+  /** Of the generation it was made under. */
+  readonly keyId: number;
   /** Where the peer sees us. */
   readonly seen: string | null;
 }
@@ -84,6 +88,8 @@ export type HandshakeEvent =
   | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
   /** A handshake of another version came, and was refused. */
   | { readonly kind: "foreign"; readonly endpoint: string; readonly version: number }
+  /** It came by an older secret, and was no member when the newer became known. */
+  | { readonly kind: "outdated"; readonly endpoint: string; readonly peer: string }
   /** No suite in common. */
   | { readonly kind: "no-suite"; readonly endpoint: string; readonly peer: string };
 
@@ -128,13 +134,17 @@ export class Handshakes {
     this.#out = out;
   }
 
-  /** Begins a handshake with whoever is at `endpoint`, or with the node whose static key is known. */
+  /**
+   * Begins a handshake with whoever is at `endpoint`, or with the node whose static key is known. `attempt`: each tries
+   * another generation of the keys, for whoever does not have the one in use.
+   */
   begin(
     endpoint: string,
     known: { readonly id: string; readonly staticKey: Uint8Array } | null,
     now: number,
+    attempt = 0,
   ): void {
-    const keys = this.#own.keys[0];
+    const keys = this.#own.keys[attempt % this.#own.keys.length];
     const index = this.#indices.take();
     if (keys === undefined || index === null) return;
     const pattern = known === null ? "XXpsk3" : "IKpsk2";
@@ -329,6 +339,9 @@ export class Handshakes {
     const record = known ?? this.#recordOf(pending.noise, offer);
     if (record === null || offer.index !== pending.sendIndex) return this.#reject();
     if (record.id === this.#own.id) return [{ kind: "clone", endpoint: from, record, member: offer.member }];
+    if (!this.#own.admits(record.id, pending.keys.keyId)) {
+      return [{ kind: "outdated", endpoint: from, peer: record.id }];
+    }
     const suite = chooseSuite(this.#own.suites, offer.suites);
     if (suite === null) return [{ kind: "no-suite", endpoint: from, peer: record.id }];
     const { send, receive } = pending.noise.split();
@@ -344,6 +357,7 @@ export class Handshakes {
         receiveKey: receive,
         initiator,
         member: offer.member,
+        keyId: pending.keys.keyId,
         seen: offer.seen,
       },
     }];

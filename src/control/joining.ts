@@ -59,6 +59,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.out.log("warning", "A stored record of a peer is damaged and was left out");
   }
+  core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
   if (!ours) core.out.log("warning", "The stored lease belongs to another identity; claiming a new one");
   // A claim of a version that did not say when it was made is of the life before this one at the latest.
   const claim = ours && stored.claim !== null ? { incarnation: stored.incarnation, ...stored.claim } : null;

@@ -3,6 +3,7 @@
 // networks. What happens in which order on each event can be read here; the decisions are in the files it calls.
 
 import { type Identity, shortId } from "../crypto/identity.ts";
+import type { NetworkSecret } from "../crypto/network_secret.ts";
 import type { Random } from "../ports.ts";
 import {
   TYPE_COOKIE,
@@ -23,6 +24,7 @@ import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease
 import type { LinkEvent } from "./links.ts";
 import { buildView } from "./node_view.ts";
 import { performMembership, wantLink } from "./records.ts";
+import { rotate, rotationProblem, tickRotation } from "./rotating.ts";
 import type { SealedSetup } from "./sealed_links.ts";
 import type { StoredState } from "./state.ts";
 import type { NodeView } from "./view.ts";
@@ -69,6 +71,11 @@ export class ControlPlane {
     return core.out.drain();
   }
 
+  /** Why `rotate` would do nothing, a sentence, or null. */
+  rotationProblem(secret: NetworkSecret): string | null {
+    return rotationProblem(this.#core, secret);
+  }
+
   /** Everything known, as plain data. */
   view(now: number): NodeView {
     return buildView(this.#core, now);
@@ -107,6 +114,8 @@ export class ControlPlane {
         return this.#release(event.meetMs ?? 0, now);
       case "forget":
         return forget(core, event.target, event.revoke, now);
+      case "rotate":
+        return rotate(core, event.secret, event.dropOld, now);
       case "leave":
         return this.#leave();
     }
@@ -200,6 +209,7 @@ export class ControlPlane {
       performMembership(core, core.membership.tick(now), now);
     }
     tickLinks(core, now);
+    tickRotation(core, now);
     logWaiting(core, now);
     if (core.stale && core.member && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
   }

@@ -5,6 +5,7 @@ import { shortId } from "../crypto/identity.ts";
 import { formatAddress, parsePrefix } from "../wire/address.ts";
 import type { Contender } from "./claims.ts";
 import type { Core } from "./core.ts";
+import { withoutNewest } from "./rotating.ts";
 import type { NodeRecord } from "./record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
 import { waitingFor } from "./waiting.ts";
@@ -59,7 +60,17 @@ function ownView(core: Core, now: number): OwnView {
     rejected: core.out.rejected,
     warnings: [...core.warnings.values(), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
+    ...secretView(core),
   };
+}
+
+function secretView(core: Core): Pick<OwnView, "secret"> {
+  if (core.ring === null) return {};
+  const { newest, underWay, keys } = core.ring;
+  const { alive, away } = withoutNewest(core);
+  const names = (records: NodeRecord[]) => records.map(({ name }) => name).sort();
+  const older = { olderAccepted: keys.length - 1, without: names(alive), away: names(away) };
+  return { secret: { generation: newest.seq, underWay, ...older } };
 }
 
 function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerView {

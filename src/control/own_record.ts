@@ -19,6 +19,7 @@ export class OwnRecord {
   epoch = 0;
   gone = false;
   claim: Claim | null = null;
+  capabilities: readonly string[] = [];
   /** The lease that we gave up last because another claim came first. */
   yielded: { readonly subnet: string; readonly to: string } | null = null;
   readonly #identity: Identity;
@@ -103,7 +104,7 @@ export class OwnRecord {
       endpoints: this.endpoints,
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
-      capabilities: [],
+      capabilities: this.capabilities,
       security: settings.security,
       gone: this.gone,
       age,

@@ -10,8 +10,11 @@
 /** For so long it is waited for members that have not acknowledged. */
 export const SWITCH_MS = 10 * 60_000;
 /** For so long after the switch those who were away are still let in by the older secret. */
-export const KEEP_MS = 24 * 3_600_000;
+export const KEEP_MS = 7 * 24 * 3_600_000;
+/** For so long after nobody needs the older one any more: others may not have heard yet that this is so. */
+export const SETTLE_MS = 20_000;
 const GENERATIONS_MAX = 4;
+const CAPABILITY = /^k(\d{1,15})\.([0-9a-f]{4})\.([0-9a-f]{16})?$/;
 
 /** One secret of the mesh. */
 export interface Generation {
@@ -19,7 +22,7 @@ export interface Generation {
   readonly keyId: number;
   /** One more than the greatest that its maker knew; 0 = the founder's. */
   readonly seq: number;
-  /** Node id of its maker. */
+  /** The first 16 digits of its maker's node id; empty while it is not known. */
   readonly issuer: string;
   /** The older ones are dropped with the switch: the old secret is in wrong hands. */
   readonly dropOld: boolean;
@@ -37,6 +40,22 @@ export function compareGenerations(a: Generation, b: Generation): number {
   if (a.seq !== b.seq) return a.seq - b.seq;
   if (a.issuer !== b.issuer) return a.issuer < b.issuer ? -1 : 1;
   return a.keyId - b.keyId;
+}
+
+/** What a record says of the newest secret that its node has, as a capability; none while it is the founder's. */
+export function secretCapability({ seq, keyId, issuer }: Generation): string[] {
+  return seq === 0 ? [] : [`k${seq}.${keyId.toString(16).padStart(4, "0")}.${issuer}`];
+}
+
+/** The newest secret that the node of a record has, as it says; null: the founder's. */
+export function secretOfRecord(record: { readonly capabilities: readonly string[] }): Generation | null {
+  for (const capability of record.capabilities) {
+    const found = CAPABILITY.exec(capability);
+    if (found === null) continue;
+    const [, seq, keyId, issuer] = found;
+    return { seq: Number(seq), keyId: parseInt(keyId!, 16), issuer: issuer ?? "", dropOld: false };
+  }
+  return null;
 }
 
 export class Rotation {
@@ -63,6 +82,11 @@ export class Rotation {
     return this.#held.at(-1)!.generation;
   }
 
+  /** What is known of the secret of this key id. */
+  generation(keyId: number): Generation | undefined {
+    return this.#held.find((h) => h.generation.keyId === keyId)?.generation;
+  }
+
   /** Key ids to open with, the used one first. */
   accepted(now: number): number[] {
     const others = this.#held.filter((h) => h.generation !== this.#used && !isOver(h, now));
@@ -81,6 +105,17 @@ export class Rotation {
     return true;
   }
 
+  /** More became known of a secret that is held: its place in the order. True when it changes anything. */
+  place(generation: Generation): boolean {
+    const at = this.#held.findIndex((h) => h.generation.keyId === generation.keyId);
+    const held = this.#held[at];
+    if (held === undefined || compareGenerations(generation, held.generation) <= 0) return false;
+    this.#held[at] = { ...held, generation };
+    if (this.#used === held.generation) this.#used = generation;
+    this.#held.sort((a, b) => compareGenerations(a.generation, b.generation));
+    return true;
+  }
+
   /** Something authenticated came under this key: whoever sent it knows that all have it. True when we follow. */
   onUse(keyId: number, now: number): boolean {
     const held = this.#held.find((h) => h.generation.keyId === keyId);
@@ -91,13 +126,15 @@ export class Rotation {
 
   /**
    * What time brings: the switch to the newest, and the end of the old. `haveNewest`: every member known alive has
-   * acknowledged the newest. Gives the key ids that are to be wiped.
+   * acknowledged the newest; `allHave`: every member has, also those who are away. Gives the key ids that are to be
+   * wiped.
    */
-  tick(haveNewest: boolean, now: number): number[] {
+  tick(haveNewest: boolean, now: number, allHave = false): number[] {
     const newest = this.#held.at(-1)!;
     if (newest.generation !== this.#used && (haveNewest || now - newest.knownSince >= SWITCH_MS)) {
       this.#switch(newest.generation, now);
     }
+    if (allHave && newest.generation === this.#used) this.#dropOlder(this.#used, now + SETTLE_MS);
     const over = this.#held.filter((h) => h.generation !== this.#used && isOver(h, now));
     this.#held = this.#held.filter((h) => !over.includes(h));
     return over.map((h) => h.generation.keyId);
@@ -105,9 +142,12 @@ export class Rotation {
 
   #switch(to: Generation, now: number): void {
     this.#used = to;
+    this.#dropOlder(to, now + (to.dropOld ? SETTLE_MS : KEEP_MS));
+  }
+
+  #dropOlder(than: Generation, dropAt: number): void {
     for (const held of this.#held) {
-      if (compareGenerations(held.generation, to) >= 0) continue;
-      const dropAt = to.dropOld ? now : now + KEEP_MS;
+      if (compareGenerations(held.generation, than) >= 0) continue;
       held.dropAt = held.dropAt === null ? dropAt : Math.min(held.dropAt, dropAt);
     }
   }

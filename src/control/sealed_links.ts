@@ -12,6 +12,7 @@ import { HANDSHAKE_VERSION } from "../wire/handshake.ts";
 import type { SuiteOffer } from "../wire/handshake_offer.ts";
 import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_VERSION } from "../wire/hello.ts";
 import { type HandshakeEvent, Handshakes, type NewSession } from "./handshakes.ts";
+import type { HeldSecret, KeyRing } from "./key_ring.ts";
 import type { Link } from "./link_table.ts";
 import { KNOCK_MS, type LinkEvent, type LinkOwner, Links, LOG_EVERY_MS } from "./links.ts";
 import type { Outbox } from "./outbox.ts";
@@ -37,6 +38,8 @@ const NOTHING = new Uint8Array(0);
 export interface SealedSetup {
   /** The generation in use first; the others are accepted. */
   readonly keys: readonly NetworkKeys[];
+  /** What these keys come of; absent: they cannot be told to others or kept. */
+  readonly secrets?: readonly HeldSecret[];
   /** What this host can do, and how fast. */
   readonly suites: readonly SuiteOffer[];
   /** On first contact nobody else is taken for a member; null: anybody with the secret. */
@@ -49,6 +52,9 @@ export interface SealedOwner extends LinkOwner {
   isRevoked(id: string): boolean;
   record(): Uint8Array;
   nextCounter(): number;
+  readonly ring: KeyRing;
+  /** A member has begun a session under this key. */
+  keyUsed(keyId: number): void;
 }
 
 /** Where a peer is, and which life of it (its boot nonce). */
@@ -79,7 +85,8 @@ export class SealedLinks extends Links {
       id: own.identity.id,
       staticKeys,
       networkId: own.networkId,
-      keys: setup.keys,
+      keys: own.ring.keys,
+      admits: (id: string, keyId: number) => own.ring.admits(id, keyId),
       suites: setup.suites,
       known: (id: string) => own.known(id),
       revoked: (id: string) => own.isRevoked(id),
@@ -208,7 +215,7 @@ export class SealedLinks extends Links {
     const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
     const key = id === null ? null : this.#staticKeyOf(id);
     const known = key === null || target.tries >= KNOWN_TRIES ? null : { id: id!, staticKey: key };
-    this.#handshakes.begin(target.endpoint, known, now);
+    this.#handshakes.begin(target.endpoint, known, now, Math.floor(target.tries / KNOWN_TRIES));
     if (target.seeds.size > 0 && target.tries % PLAIN_EVERY === PLAIN_EVERY - 1) this.#plain.ask(target, now);
     this.tried(target, now);
   }
@@ -246,6 +253,9 @@ export class SealedLinks extends Links {
       case "foreign":
         this.#note(event.endpoint, versions(event.version), now);
         return [];
+      case "outdated":
+        this.#note(event.endpoint, "its secret was rotated; it needs a new token (ovltun token)", now);
+        return [];
       case "no-suite":
         this.#note(event.endpoint, "it has no cipher in common with us (--cipher)", now);
         return [];
@@ -267,6 +277,8 @@ export class SealedLinks extends Links {
       return [];
     }
     link.staticKey = made.peer.staticKey;
+    this.#sealedOwner.ring.proved(id, made.keyId);
+    if (made.member) this.#sealedOwner.keyUsed(made.keyId);
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
     const peerhood = { endpoint: made.endpoint, life: made.peer.bootNonce, at: now };
     if (made.initiator) {

@@ -25,6 +25,17 @@ export interface WaitingFor {
   readonly hint: string;
 }
 
+/** How far the network secret is rotated. */
+export interface SecretView {
+  /** How many rotations there were before the newest. */
+  readonly generation: number;
+  readonly underWay: boolean;
+  readonly olderAccepted: number;
+  /** Names of members alive, and of those away, that do not have the newest. */
+  readonly without: readonly string[];
+  readonly away: readonly string[];
+}
+
 export interface OwnView {
   readonly id: string;
   readonly name: string;
@@ -43,6 +54,8 @@ export interface OwnView {
   readonly warnings: readonly string[];
   /** Datagrams that were handed up and not used, since the start. */
   readonly rejected: number;
+  /** Of a sealed mesh. */
+  readonly secret?: SecretView;
   readonly startedAt: number;
 }
 

@@ -2,15 +2,16 @@
 // It holds the network secret, so it is as good as the secret itself, and is treated as one. The time after which it is
 // refused guards against old copies of it that turn up, not against whoever reads the secret in it.
 //
-//   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | length 1, name | count 1, endpoints |
+//   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
+//   | count 1, endpoints |
 //
-// flags: 1 = sealed. expires: Unix minutes, 0 = never. An endpoint is its family (4 or 6), the address and the port.
+// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 = never. An endpoint is its family (4 or 6), the address and the port.
 // What follows the endpoints is of later versions and ignored.
 
 import { formatEndpoint, isIpv4, parseEndpoint } from "../wire/address.ts";
 import { fromHex, putU16, putU32, toHex, u16, u32 } from "../wire/bytes.ts";
 import { ID_LEN } from "./identity.ts";
-import { NetworkSecret, SECRET_LEN, SECRET_PREFIX } from "./network_secret.ts";
+import { NETWORK_ID_LEN, NetworkSecret, SECRET_LEN, SECRET_PREFIX } from "./network_secret.ts";
 import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
 
 export const TOKEN_PREFIX = "ovt1";
@@ -19,6 +20,7 @@ export const TOKEN_ENDPOINTS_MAX = 8;
 export const TOKEN_MAX_LENGTH = 4096;
 const NAME_MAX = 64;
 const SEALED = 1;
+const ROTATED = 2;
 const MINUTE_MS = 60_000;
 const IPV4_AT = 12;
 
@@ -43,8 +45,9 @@ export function encodeToken(token: JoinToken): string {
       `A token has a name of at most ${NAME_MAX} bytes and 1 to ${TOKEN_ENDPOINTS_MAX} endpoints`,
     );
   }
-  const b = new Uint8Array(5 + ID_LEN + SECRET_LEN + 2 + name.length + 19 * count);
-  b[0] = token.secret === null ? 0 : SEALED;
+  const b = new Uint8Array(5 + ID_LEN + SECRET_LEN + NETWORK_ID_LEN + 2 + name.length + 19 * count);
+  const foundingId = token.secret?.foundingId ?? null;
+  b[0] = (token.secret === null ? 0 : SEALED) | (foundingId === null ? 0 : ROTATED);
   putU32(b, 1, token.expiresAt === null ? 0 : Math.ceil(token.expiresAt / MINUTE_MS));
   b.set(fromHex(token.issuer)!, 5);
   let at = 5 + ID_LEN;
@@ -53,6 +56,10 @@ export function encodeToken(token: JoinToken): string {
     b.set(root, at);
     root.fill(0);
     at += SECRET_LEN;
+    if (foundingId !== null) {
+      b.set(foundingId, at);
+      at += NETWORK_ID_LEN;
+    }
   }
   b[at++] = name.length;
   b.set(name, at);
@@ -100,8 +107,10 @@ export function parseToken(text: string, wall: number): JoinToken {
 
 function decode(b: Uint8Array): JoinToken | null {
   const sealed = (b[0]! & SEALED) !== 0;
+  const rotated = sealed && (b[0]! & ROTATED) !== 0;
   const secretAt = 5 + ID_LEN;
-  let at = secretAt + (sealed ? SECRET_LEN : 0);
+  const secretEnd = secretAt + (sealed ? SECRET_LEN : 0);
+  let at = secretEnd + (rotated ? NETWORK_ID_LEN : 0);
   if (b.length < at + 2) return null;
   const nameEnd = at + 1 + b[at]!;
   if (nameEnd >= b.length) return null;
@@ -120,10 +129,11 @@ function decode(b: Uint8Array): JoinToken | null {
     at += size;
   }
   const minutes = u32(b, 1);
+  const foundingId = rotated ? b.subarray(secretEnd, secretEnd + NETWORK_ID_LEN) : null;
   return {
     networkName,
     endpoints,
-    secret: sealed ? NetworkSecret.of(b.subarray(secretAt, secretAt + SECRET_LEN)) : null,
+    secret: sealed ? NetworkSecret.of(b.subarray(secretAt, secretEnd), foundingId) : null,
     issuer: toHex(b.subarray(5, secretAt)),
     expiresAt: minutes === 0 ? null : minutes * MINUTE_MS,
   };

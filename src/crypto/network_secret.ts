@@ -1,7 +1,8 @@
 // The network secret: who knows it may join the mesh. It is 32 random bytes, as a text that begins with "ovs1"
 // (text_code.ts), or a passphrase that scrypt (RFC 7914) turns into 32 bytes. Those 32 bytes are the root, from which
 // HKDF-SHA256 (RFC 5869) makes the keys of network_keys.ts; a passphrase itself is neither kept nor passed on.
-// The root lives in a private field, so that no log, no JSON and no inspection of an object shows it.
+// The root lives in a private field, so that no log, no JSON and no inspection of an object shows it. A secret that a
+// mesh was rotated to carries the network id of its founding, which outlives all rotations.
 
 import { hkdfSync, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
 import type { NetworkKeys } from "./network_keys.ts";
@@ -9,6 +10,7 @@ import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
 
 export const SECRET_PREFIX = "ovs1";
 export const SECRET_LEN = 32;
+export const NETWORK_ID_LEN = 16;
 /** scrypt's cost: 128 × N × r = 32 MiB, three times over. */
 export const SCRYPT = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 } as const;
 export const PASSPHRASE_MIN = 16;
@@ -20,9 +22,12 @@ const HIDDEN = "[network secret]";
 
 export class NetworkSecret {
   readonly #root: Uint8Array;
+  /** Network id of the mesh's founding, 16 bytes; null: the one that comes of this secret. */
+  readonly foundingId: Uint8Array | null;
 
-  private constructor(root: Uint8Array) {
+  private constructor(root: Uint8Array, foundingId: Uint8Array | null = null) {
     this.#root = root;
+    this.foundingId = foundingId;
   }
 
   /** A new one from the operating system's randomness. */
@@ -30,10 +35,15 @@ export class NetworkSecret {
     return new NetworkSecret(new Uint8Array(randomBytes(SECRET_LEN)));
   }
 
-  /** The secret of 32 bytes, which are copied; TypeError when it is another number. */
-  static of(root: Uint8Array): NetworkSecret {
+  /**
+   * The secret of 32 bytes, which are copied, of a mesh whose network id is `foundingId` (16 bytes) or comes of it;
+   * TypeError when either has another length.
+   */
+  static of(root: Uint8Array, foundingId: Uint8Array | null = null): NetworkSecret {
     if (root.length !== SECRET_LEN) throw new TypeError(`A network secret has ${SECRET_LEN} bytes`);
-    return new NetworkSecret(new Uint8Array(root)); // slice() of a Buffer would share its memory
+    if (foundingId === null) return new NetworkSecret(new Uint8Array(root)); // slice() of a Buffer would share its memory
+    if (foundingId.length !== NETWORK_ID_LEN) throw new TypeError(`A network id has ${NETWORK_ID_LEN} bytes`);
+    return new NetworkSecret(new Uint8Array(root), new Uint8Array(foundingId));
   }
 
   /**
@@ -46,10 +56,15 @@ export class NetworkSecret {
     }
     if (!hasPrefix(SECRET_PREFIX, text)) return NetworkSecret.#stretch(text.trim(), networkName);
     const root = decodeText(SECRET_PREFIX, text);
-    if (typeof root === "string" || root.length !== SECRET_LEN) {
+    if (
+      typeof root === "string" || (root.length !== SECRET_LEN && root.length !== SECRET_LEN + NETWORK_ID_LEN)
+    ) {
       throw new Error("The secret is not complete or mistyped (its checksum is wrong); copy it again");
     }
-    return new NetworkSecret(root);
+    if (root.length === SECRET_LEN) return new NetworkSecret(root);
+    const secret = NetworkSecret.of(root.subarray(0, SECRET_LEN), root.subarray(SECRET_LEN));
+    root.fill(0);
+    return secret;
   }
 
   static #stretch(passphrase: string, networkName: string): NetworkSecret {
@@ -80,7 +95,13 @@ export class NetworkSecret {
 
   /** The text of it, to keep or to hand to people. */
   text(): string {
-    return encodeText(SECRET_PREFIX, this.#root);
+    if (this.foundingId === null) return encodeText(SECRET_PREFIX, this.#root);
+    const bytes = new Uint8Array(SECRET_LEN + NETWORK_ID_LEN);
+    bytes.set(this.#root);
+    bytes.set(this.foundingId, SECRET_LEN);
+    const text = encodeText(SECRET_PREFIX, bytes);
+    bytes.fill(0);
+    return text;
   }
 
   /** A copy of the 32 bytes, for a token; the caller wipes it. */
@@ -92,7 +113,7 @@ export class NetworkSecret {
   keys(networkName: string): NetworkKeys {
     const keyId = this.#derive(networkName, "key id", 2);
     return {
-      networkId: this.#derive(networkName, "network id", 16),
+      networkId: this.foundingId?.slice() ?? this.#derive(networkName, "network id", NETWORK_ID_LEN),
       psk: this.#derive(networkName, "psk", 32),
       macKey: this.#derive(networkName, "mac key", 32),
       gossipKey: this.#derive(networkName, "gossip key", 32),
@@ -104,7 +125,7 @@ export class NetworkSecret {
     return new Uint8Array(hkdfSync("sha256", this.#root, saltOf(networkName), `ovltun ${purpose}`, length));
   }
 
-  /** Whether both are one secret; takes the same time whatever they hold. */
+  /** Whether both are one secret, whatever mesh each is of; takes the same time whatever they hold. */
   equals(other: NetworkSecret): boolean {
     return timingSafeEqual(this.#root, other.#root);
   }

@@ -1,17 +1,18 @@
 /** The methods of the control socket, over snapshots of the daemon. Parameters come from strangers and are checked. */
 import process from "node:process";
-import type { ApiHandlers, Forgotten, Release } from "../api/schema.ts";
+import type { ApiHandlers, Forgotten, Release, Rotated } from "../api/schema.ts";
 import type { HostNetwork } from "../ports.ts";
 import { forgetReport, resolveReport, whyReport } from "./node_reports.ts";
 import { leasesReport, peersReport, routesReport, type Snapshot, statusReport } from "./reports.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 
-/** `stop` begins to stop and gives what is to be told about the lease; `forget` tells the mesh. */
+/** `stop` begins to stop and gives what is to be told about the lease; `forget` and `rotate` tell the mesh. */
 export function apiHandlers(
   net: HostNetwork,
   snapshot: () => Snapshot,
   stop: (purge: boolean) => Promise<Release | null>,
   forget: (node: Forgotten) => void,
+  rotate: (secretFile: string | null, dropOld: boolean) => Rotated,
 ): ApiHandlers {
   return {
     status: () => statusReport(snapshot()),
@@ -24,6 +25,13 @@ export function apiHandlers(
       const node = forgetReport(snapshot(), nodeOf(params), params["revoke"] === true);
       forget(node);
       return node;
+    },
+    rotate: (params) => {
+      const file = params["secretFile"] ?? null;
+      if (file !== null && (typeof file !== "string" || !file.startsWith("/"))) {
+        throw new TypeError('"secretFile" must be a whole path or null');
+      }
+      return rotate(file, params["now"] === true);
     },
     version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
     stop: async (params) => ({ pid: process.pid, release: await stop(params["purge"] === true) }),

@@ -6,13 +6,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { type Release, SOCKET_NAME } from "../api/schema.ts";
+import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
 import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
+import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, sealedTunnel, type Wanted } from "../control/reconcile.ts";
+import { NetworkSecret } from "../crypto/network_secret.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
@@ -30,7 +32,7 @@ import { refuseOverlap } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import type { Snapshot } from "./reports.ts";
 import { chooseSecret, type SecretChoice } from "./secret_choice.ts";
-import type { GivenSecret } from "./secret_files.ts";
+import { type GivenSecret, readSecretFile } from "./secret_files.ts";
 import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { controlEvent, SealedSide } from "./sealed_side.ts";
 import { Resolver } from "./seeds.ts";
@@ -152,6 +154,7 @@ class Daemon {
         () => this.#snapshot(),
         (purge) => this.#askedToStop(purge),
         ({ id, revoked }) => this.#guard(() => this.#event({ kind: "forget", target: id, revoke: revoked })),
+        (secretFile, dropOld) => this.#rotate(secretFile, dropOld),
       ),
     );
     cleanups.add(() => api.close());
@@ -172,6 +175,7 @@ class Daemon {
       storedMesh: stored?.mesh?.security ?? null,
       founds: found || peers.length === 0,
       stateDir,
+      networkName: this.#config.networkName,
     });
     if (choice.security === "sealed" && choice.keep) this.#state.keepSecret(choice.secret);
     return choice;
@@ -180,7 +184,7 @@ class Daemon {
   #sealedParts(): SealedParts | null {
     if (this.#choice.security === "plain") return null;
     const { networkName, cipher, pinnedNode } = this.#config;
-    return sealedParts(this.#choice.secret.keys(networkName), cipher, pinnedNode);
+    return sealedParts(heldSecrets(this.#choice, this.#state.secrets), networkName, cipher, pinnedNode);
   }
 
   #startControl(): void {
@@ -215,6 +219,11 @@ class Daemon {
     if (this.#choice.security === "plain") {
       logger.warn(
         "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
+      );
+    }
+    if (this.#choice.security === "sealed" && this.#choice.outdated !== undefined) {
+      logger.warn(
+        `The secret of ${this.#choice.outdated} is not used: the mesh rotated it since, and this host has the new one`,
       );
     }
     this.#cleanups.add(() => seeds.close());
@@ -322,6 +331,9 @@ class Daemon {
       }
       case "persist":
         return this.#state.save(action.state);
+      case "secrets":
+        this.#state.writeSecrets(action.secrets);
+        return this.#sealed?.setGate(action.keys);
       case "reconcile":
         this.#reconcileDue = true;
         return;
@@ -417,6 +429,22 @@ class Daemon {
     };
   }
 
+  /** `ovltun secret rotate`. Throws a sentence when it cannot be begun. */
+  #rotate(secretFile: string | null, dropOld: boolean): Rotated {
+    if (this.#control === undefined) throw new Error("The daemon is starting; try again");
+    const { networkName } = this.#config;
+    const secret = secretFile === null
+      ? NetworkSecret.create()
+      : readSecretFile(secretFile, networkName).secret;
+    const problem = this.#control.rotationProblem(secret);
+    if (problem !== null) throw new Error(problem);
+    this.#guard(() => this.#event({ kind: "rotate", secret, dropOld }));
+    secret.wipe();
+    const rotation = this.#control.view(systemClock.now()).own.secret;
+    if (rotation === undefined) throw new Error("The daemon is stopping");
+    return rotation;
+  }
+
   // --------------------------------------------------------------------------------------------- the end
 
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
@@ -451,6 +479,25 @@ class Daemon {
     this.#closing = true;
     return this.#cleanups.run();
   }
+}
+
+/** What is kept of secrets, and what was given besides. */
+function heldSecrets(
+  choice: SecretChoice & { readonly security: "sealed" },
+  kept: readonly HeldSecret[],
+): readonly HeldSecret[] {
+  const { secret, also } = choice;
+  const ofGiven = (given: NetworkSecret, used: boolean) => ({
+    secret: given,
+    generation: placeOfGiven(given),
+    used,
+  });
+  if (!kept.some((held) => held.secret.equals(secret))) return [ofGiven(secret, true)];
+  if (also === undefined || kept.some((held) => held.secret.equals(also))) return kept;
+  const known = kept[0]!.generation.seq > 0;
+  const given = ofGiven(also, false);
+  // Of two that were both rotated, the one that the mesh told counts as the later until the mesh says otherwise.
+  return [...kept, known ? { ...given, generation: { ...given.generation, seq: 0 } } : given];
 }
 
 /** `--mtu` beats what the underlay leaves. */

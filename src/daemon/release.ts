@@ -69,7 +69,10 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     } else if (action.kind === "installSession") {
       sealed?.install(action, feed.setPeer(action.id, sealedTunnel(action.endpoint, NO_HOST)));
     } else if (action.kind === "dropSession") sealed?.drop(action.receiveIndex);
-    else if (action.kind === "persist") state.save(action.state);
+    else if (action.kind === "secrets") {
+      state.writeSecrets(action.secrets);
+      sealed?.setGate(action.keys);
+    } else if (action.kind === "persist") state.save(action.state);
     else if (action.kind === "released") finish(action.heard);
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
@@ -104,7 +107,7 @@ function isMember(peer: StoredPeer): boolean {
 function sealedPartsOf(state: StateStore, stored: StoredState): SealedParts | null | "lost" {
   if (stored.mesh?.security !== "sealed") return null;
   if (state.secret === null) return "lost";
-  return sealedParts(state.secret.keys(stored.networkName), "auto", null);
+  return sealedParts(state.secrets, stored.networkName, "auto", null);
 }
 
 function settingsOf(stored: StoredState): Settings {

@@ -88,6 +88,7 @@ export function statusReport(snapshot: Snapshot): Status {
       offloadsOff: snapshot.offloads.off,
       selfTest: snapshot.offloads.tests,
       workers: snapshot.workers,
+      ...(own.secret === undefined ? {} : { secret: own.secret }),
       leaseState: own.leaseState,
       uptimeSeconds: seconds(snapshot, snapshot.startedAt) ?? 0,
       waitingFor: own.waitingFor.map((waiting) => ({

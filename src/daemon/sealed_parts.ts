@@ -1,9 +1,9 @@
 /** What a daemon of a sealed mesh starts with: the keys of its secret, and the ciphers this host is good at. */
 import type { Cipher } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
+import type { HeldSecret } from "../control/key_ring.ts";
 import type { SealedSetup } from "../control/sealed_links.ts";
 import { aeadProvider, measureSuites } from "../crypto/aead.ts";
-import type { NetworkKeys } from "../crypto/network_keys.ts";
 import type { AeadProvider } from "../ports.ts";
 import { systemClock } from "../sys/system.ts";
 import { aeadMakers } from "./aead_makers.ts";
@@ -16,11 +16,16 @@ export interface SealedParts {
 }
 
 /**
- * Measures what this host seals with, some milliseconds each. `cipher` names the only suite to offer, or "auto";
+ * `secrets`: those that count, one of them used. Measures what this host seals with, some milliseconds each. `cipher` names the only suite to offer, or "auto";
  * `pinnedNode` is the id of the member that a token was issued by, or null. Throws ConfigError when the host does not
  * have the suite.
  */
-export function sealedParts(keys: NetworkKeys, cipher: Cipher, pinnedNode: string | null): SealedParts {
+export function sealedParts(
+  secrets: readonly HeldSecret[],
+  networkName: string,
+  cipher: Cipher,
+  pinnedNode: string | null,
+): SealedParts {
   const { makers, without } = aeadMakers();
   const suites = measureSuites(makers, systemClock);
   const offers = suites
@@ -35,8 +40,10 @@ export function sealedParts(keys: NetworkKeys, cipher: Cipher, pinnedNode: strin
       }; it has ${have}, or give --cipher auto`,
     );
   }
+  const usedFirst = [...secrets].sort((a, b) => Number(b.used) - Number(a.used));
+  const keys = usedFirst.map(({ secret }) => secret.keys(networkName));
   return {
-    setup: { keys: [keys], suites: offers, pinnedNode },
+    setup: { keys, secrets, suites: offers, pinnedNode },
     provider: aeadProvider(makers, suites),
     without,
   };

@@ -4,6 +4,7 @@
  */
 import type { Action, ControlEvent } from "../control/events.ts";
 import type { SealedSetup } from "../control/sealed_links.ts";
+import type { NetworkKeys } from "../crypto/network_keys.ts";
 import type { AeadProvider, DataplaneEvent, Mailbox } from "../ports.ts";
 import { ControlLane } from "./control_lane.ts";
 
@@ -15,7 +16,12 @@ export class SealedSide {
   constructor(setup: SealedSetup, provider: AeadProvider, mailbox: Mailbox) {
     this.#mailbox = mailbox;
     this.#lane = new ControlLane(provider);
-    mailbox.post({ kind: "setGate", macKeys: setup.keys.map((keys) => keys.macKey) });
+    this.setGate(setup.keys);
+  }
+
+  /** The network secret is changing: these are the keys that count. */
+  setGate(keys: readonly NetworkKeys[]): void {
+    this.#mailbox.post({ kind: "setGate", macKeys: keys.map(({ macKey }) => macKey) });
   }
 
   /** Hands a session to the Worker, for the peer in `slot` (null: there is no place for it), and wipes its keys. */

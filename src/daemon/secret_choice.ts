@@ -3,7 +3,7 @@
  * or none, in a plain mesh. Decided before anything is said to anybody. Pure but for the randomness of a new secret.
  */
 import { ConfigError } from "../config/config_error.ts";
-import { NetworkSecret } from "../crypto/network_secret.ts";
+import { NetworkSecret, wipeKeys } from "../crypto/network_secret.ts";
 import type { GivenSecret } from "./secret_files.ts";
 
 export interface SecretFacts {
@@ -17,6 +17,7 @@ export interface SecretFacts {
   /** No peers were given, or `--found`. */
   readonly founds: boolean;
   readonly stateDir: string;
+  readonly networkName: string;
 }
 
 export type SecretChoice =
@@ -26,6 +27,10 @@ export type SecretChoice =
     readonly secret: NetworkSecret;
     /** The state directory does not have it yet. */
     readonly keep: boolean;
+    /** A later secret of the same mesh than the stored one, or an older one: both are tried. */
+    readonly also?: NetworkSecret;
+    /** Where the secret came from that was given and is not used, for it was rotated since. */
+    readonly outdated?: string;
     /** This run founds: others need a token to join. */
     readonly founded: boolean;
   };
@@ -68,14 +73,22 @@ export function chooseSecret(facts: SecretFacts): SecretChoice {
   };
 }
 
-function memberSecret({ stored, given, stateDir }: SecretFacts, purge: string): SecretChoice {
+function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
+  const { stored, given, stateDir } = facts;
   if (stored !== null && given !== null && !stored.equals(given.secret)) {
+    const member = { security: "sealed", secret: stored, keep: false, founded: false } as const;
+    const ofToken = given.secret.foundingId;
+    if (ofToken !== null && isNetworkOf(stored, facts.networkName, ofToken)) {
+      return { ...member, also: given.secret };
+    }
+    // The file is of the time before the rotation; what is stored came from the mesh itself.
+    if (stored.foundingId !== null && ofToken === null) return { ...member, outdated: given.from };
     throw new ConfigError(
       "secret-file",
       `The secret of ${given.from} is not that of the mesh of the state directory ${
         JSON.stringify(stateDir)
       }; ` +
-        `leave it out (was the secret rotated since?), or leave that mesh first: ${purge}`,
+        `leave it out (was the secret rotated since? then take a token), or leave that mesh first: ${purge}`,
     );
   }
   const secret = stored ?? given?.secret;
@@ -89,4 +102,10 @@ function memberSecret({ stored, given, stateDir }: SecretFacts, purge: string): 
     );
   }
   return { security: "sealed", secret, keep: stored === null, founded: false };
+}
+
+function isNetworkOf(stored: NetworkSecret, networkName: string, networkId: Uint8Array): boolean {
+  const keys = stored.keys(networkName);
+  wipeKeys(keys);
+  return keys.networkId.every((byte, i) => byte === networkId[i]);
 }

@@ -5,11 +5,14 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
+import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { SECRET_FILE, writeTextFile } from "./state_files.ts";
 
 /** More is no secret and no token. */
 const READ_MAX = 8192;
+/** A line of several secrets: text, place in the order, maker, what becomes of older ones, whether it is used. */
+const ROTATED = /^(\S+) (\d{1,15}) (-|[0-9a-f]{16}) (drop|keep) (used|known)$/;
 
 /** A secret, and where it came from in a user's words: `--secret-file "/etc/x"`, "OVLTUN_SECRET", "the token". */
 export interface GivenSecret {
@@ -67,13 +70,20 @@ export function readSecretFile(path: string, networkName: string): GivenSecret {
   }
 }
 
-/** The secret that a state directory keeps, or null. Throws a sentence. */
+/** The newest secret that a state directory keeps, or null. Throws a sentence. */
 export function readStoredSecret(stateDir: string): NetworkSecret | null {
+  return readStoredSecrets(stateDir)[0]?.secret ?? null;
+}
+
+/** The secrets that a state directory keeps, the newest first: more than one while they change. Throws a sentence. */
+export function readStoredSecrets(stateDir: string): HeldSecret[] {
   const path = join(stateDir, SECRET_FILE);
   const text = readSecretText(path, "the network secret");
-  if (text === null) return null;
+  if (text === null) return [];
   try {
-    return NetworkSecret.parse(text, "");
+    const lines = text.trim().split("\n");
+    // What was never rotated is one text, however it was broken into lines.
+    return lines.some((line) => ROTATED.test(line)) ? lines.map(heldOf) : [founderOf(text)];
   } catch (cause) {
     throw new Error(
       `Cannot use ${JSON.stringify(path)}: ${
@@ -85,7 +95,33 @@ export function readStoredSecret(stateDir: string): NetworkSecret | null {
   }
 }
 
-/** Keeps a secret in a state directory: atomic, synced, for its owner only. */
+/** Keeps secrets in a state directory, the newest first: atomic, synced, for its owner only. */
+export function writeStoredSecrets(stateDir: string, secrets: readonly HeldSecret[]): void {
+  const [only] = secrets;
+  const plain = secrets.length === 1 && only!.generation.seq === 0; // as ovltun secret new prints it
+  const lines = secrets.map((held) => `${plain ? held.secret.text() : lineOf(held)}\n`);
+  writeTextFile(join(stateDir, SECRET_FILE), lines.join(""), 0o600, false);
+}
+
+/** Keeps one secret in a state directory, in place of what was there. */
 export function writeStoredSecret(stateDir: string, secret: NetworkSecret): void {
-  writeTextFile(join(stateDir, SECRET_FILE), `${secret.text()}\n`, 0o600, false);
+  writeStoredSecrets(stateDir, [{ secret, generation: placeOfGiven(secret), used: true }]);
+}
+
+function founderOf(text: string): HeldSecret {
+  const secret = NetworkSecret.parse(text, "");
+  return { secret, generation: placeOfGiven(secret), used: true };
+}
+
+function lineOf({ secret, generation, used }: HeldSecret): string {
+  const { seq, issuer, dropOld } = generation;
+  return [secret.text(), seq, issuer || "-", dropOld ? "drop" : "keep", used ? "used" : "known"].join(" ");
+}
+
+function heldOf(line: string): HeldSecret {
+  const found = ROTATED.exec(line);
+  if (found === null) throw new Error("It holds a line that is no secret");
+  const [, text, seq, issuer, old, use] = found;
+  const generation = { seq: Number(seq), issuer: issuer === "-" ? "" : issuer!, dropOld: old === "drop" };
+  return { secret: NetworkSecret.parse(text!, ""), generation, used: use === "used" };
 }

@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
+import type { HeldSecret } from "../control/key_ring.ts";
 import type { NetworkSecret } from "../crypto/network_secret.ts";
 import { logger } from "./log.ts";
-import { readStoredSecret, writeStoredSecret } from "./secret_files.ts";
+import { readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,
@@ -20,13 +21,17 @@ export interface StateStore {
   readonly identity: Identity;
   /** What an earlier run left, or null. */
   readonly stored: StoredState | null;
-  /** The network secret that an earlier run left, or null. */
+  /** The newest network secret that an earlier run left, or null. */
   readonly secret: NetworkSecret | null;
+  /** All that it left, the newest first. */
+  readonly secrets: readonly HeldSecret[];
   /**
    * Keeps this secret from the moment on that the state has a mesh, and writes it before that state: a mistyped one
    * leaves nothing behind, and no mesh is on disk without its secret.
    */
   keepSecret(secret: NetworkSecret): void;
+  /** Keeps these secrets in place of what was there, on disk before it returns. Throws when it cannot. */
+  writeSecrets(secrets: readonly HeldSecret[]): void;
   /**
    * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: nobody may
    * hear of a claim that a restart would forget. The rest can wait for `retry`.
@@ -51,13 +56,18 @@ export function openState(directory: string): StateStore {
     const identity = openIdentity(identityPath);
     const statePath = join(directory, STATE_FILE);
     const stored = openStored(statePath);
-    const secret = readStoredSecret(directory);
+    const secrets = readStoredSecrets(directory);
     const saver = new Saver(statePath, stored);
     return {
       identity,
       stored,
-      secret,
+      secret: secrets[0]?.secret ?? null,
+      secrets,
       keepSecret: (fresh) => saver.before = () => writeStoredSecret(directory, fresh),
+      writeSecrets: (held) => {
+        saver.before = null;
+        writeStoredSecrets(directory, held);
+      },
       save: (state) => saver.save(state),
       retry: () => saver.retry(),
       close: () => {

@@ -105,7 +105,17 @@ export type GossipBody =
   | { readonly kind: "claim-ack"; readonly incarnation: number; readonly epoch: number }
   | { readonly kind: "joining"; readonly joiners: readonly JoinerEntry[] }
   /** The mesh configuration, as JSON text: few and small, and read with the checks of stored state. */
-  | { readonly kind: "config"; readonly config: string };
+  | { readonly kind: "config"; readonly config: string }
+  /** Over a session, never else: the network secret that the mesh goes over to, and its place among all. */
+  | {
+    readonly kind: "secret";
+    readonly seq: number;
+    /** The first 16 digits of the node id of whoever made it. */
+    readonly issuer: string;
+    readonly dropOld: boolean;
+    /** 32 bytes. */
+    readonly root: Uint8Array;
+  };
 
 export type GossipKind = GossipBody["kind"];
 
@@ -126,6 +136,7 @@ const KINDS: readonly GossipKind[] = [
   "claim-ack",
   "joining",
   "config",
+  "secret",
 ];
 
 const ASKER_INFORMED = 1;
@@ -210,6 +221,8 @@ function fieldsOf(body: GossipBody): Record<string, unknown> {
       return { j: body.joiners.map((j) => [fromHex(j.id), j.seq, j.age, j.complete, fromHex(j.view)]) };
     case "config":
       return { c: body.config };
+    case "secret":
+      return { q: body.seq, i: fromHex(body.issuer), o: body.dropOld, x: body.root };
   }
 }
 
@@ -249,6 +262,14 @@ function bodyOf(f: Record<string, unknown>): GossipBody {
     case "config":
       if (typeof f["c"] !== "string" || f["c"].length > GOSSIP_ROOM) throw new Malformed();
       return { kind, config: f["c"] };
+    case "secret":
+      return {
+        kind,
+        seq: intField(f["q"]),
+        issuer: toHex(bytesField(f["i"], 8)),
+        dropOld: f["o"] === true,
+        root: bytesField(f["x"], 32),
+      };
     default:
       throw new Malformed();
   }

@@ -53,6 +53,7 @@ function side(n: number, change: (own: HandshakeOwner) => Partial<HandshakeOwner
     revoked: () => false,
     member: () => true,
     record: () => record.raw,
+    admits: () => true,
     nextCounter: () => counter++,
   };
   const owner = { ...honest, ...change(honest) };

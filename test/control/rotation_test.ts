@@ -6,6 +6,7 @@ import {
   type Generation,
   KEEP_MS,
   Rotation,
+  SETTLE_MS,
   SWITCH_MS,
 } from "../../src/control/rotation.ts";
 
@@ -43,7 +44,7 @@ test("Whoever hears the new secret in use follows at once, and never goes back",
   assert.ok(!rotation.learn({ ...FIRST, keyId: 9 }, 30), "older than what is used");
 });
 
-test("The old secret lets those in who were away, and then is dropped; at once when it is in wrong hands", () => {
+test("The old secret lets those in who were away, and then is dropped; soon when it is in wrong hands", () => {
   const kept = new Rotation(FIRST, 0);
   kept.learn(SECOND, 0);
   kept.tick(true, 50);
@@ -54,8 +55,24 @@ test("The old secret lets those in who were away, and then is dropped; at once w
   const stolen = new Rotation(FIRST, 0);
   stolen.learn({ ...SECOND, dropOld: true }, 0);
   assert.deepEqual(stolen.accepted(0), [1, 2], "until all have it nobody is cut off");
-  assert.deepEqual(stolen.tick(true, 50), [1]);
-  assert.deepEqual(stolen.accepted(50), [2]);
+  assert.deepEqual(stolen.tick(true, 50), [], "others are about to hear that all have it");
+  assert.deepEqual(stolen.tick(true, 50 + SETTLE_MS), [1]);
+  assert.deepEqual(stolen.accepted(50 + SETTLE_MS), [2]);
+});
+
+test("Once every member has the new secret, those who were away too, the old one goes", () => {
+  const rotation = new Rotation(FIRST, 0);
+  rotation.learn(SECOND, 0);
+  assert.deepEqual(rotation.tick(true, 100, true), []);
+  assert.deepEqual(rotation.tick(true, 99 + SETTLE_MS, true), []);
+  assert.deepEqual(rotation.tick(true, 100 + SETTLE_MS, true), [1]);
+});
+
+test("A secret of a token finds its place in the order when a member tells it", () => {
+  const rotation = new Rotation({ ...SECOND, issuer: "" }, 0);
+  assert.ok(rotation.place({ ...SECOND, seq: 3 }));
+  assert.ok(!rotation.place(SECOND));
+  assert.deepEqual([rotation.used.seq, rotation.newest.seq], [3, 3]);
 });
 
 test("A key id that is taken is not learned: nobody could tell the two apart", () => {

@@ -22,6 +22,7 @@ function fixture() {
     receiveKey: new Uint8Array(32),
     initiator,
     member: true,
+    keyId: 1,
     seen: null,
   });
   const dropped = () => out.drain().flatMap((a) => a.kind === "dropSession" ? [a.receiveIndex] : []);

@@ -36,6 +36,18 @@ test("parseToken() gives back what encodeToken() took, broken into lines and ind
   }
 });
 
+test("A token of a rotated mesh holds the network id of its founding", () => {
+  const id = new Uint8Array(16).fill(5);
+  const rotated = { ...TOKEN, secret: NetworkSecret.of(new Uint8Array(32).fill(1), id) };
+  const { secret, ...rest } = parseToken(encodeToken(rotated), NOW);
+  assert.deepEqual(secret!.foundingId, id);
+  assert.ok(secret!.equals(rotated.secret));
+  assert.deepEqual({ ...rest, secret: TOKEN.secret }, {
+    ...parseToken(encodeToken(TOKEN), NOW),
+    secret: TOKEN.secret,
+  });
+});
+
 test("parseToken() gives back a plain token, which holds no secret", () => {
   const plain = { ...TOKEN, secret: null, expiresAt: NOW + 60_000 };
   assert.deepEqual(parseToken(encodeToken(plain), NOW), plain);

@@ -14,6 +14,7 @@ const FACTS: SecretFacts = {
   storedMesh: null,
   founds: true,
   stateDir: "/state",
+  networkName: "home",
 };
 const given = (secret: NetworkSecret) => ({ secret, from: '--secret-file "f"' });
 
@@ -84,4 +85,20 @@ test("joinAdvice() is a command that works as it stands", () => {
   const at = (runDir: string, stateDir: string) => joinAdvice({ runDir, stateDir });
   assert.match(at("/run/ovltun", "/var/lib/ovltun"), /: ovltun token \| ssh root@HOST ovltun join$/);
   assert.match(at("/tmp/it's", "/b"), /ovltun token --run-dir '\/tmp\/it'\\''s' --state-dir \/b \| ssh/);
+});
+
+test("After a rotation a member goes by what the mesh told it, and tries a token of the same mesh besides", () => {
+  const { networkId } = A.keys("home");
+  const rotated = NetworkSecret.of(B.bytes(), networkId);
+  const member = { storedMesh: "sealed", founds: false } as const;
+  const outdated = chosen({ ...member, stored: rotated, given: given(A) });
+  assert.deepEqual([outdated.secret, outdated.keep, outdated.outdated], [
+    rotated,
+    false,
+    '--secret-file "f"',
+  ]);
+  const late = chosen({ ...member, stored: A, given: given(rotated) });
+  assert.deepEqual([late.secret, late.also], [A, rotated]);
+  const foreign = NetworkSecret.of(B.bytes(), new Uint8Array(16));
+  refused({ ...member, stored: A, given: given(foreign) }, /is not that of the mesh/);
 });

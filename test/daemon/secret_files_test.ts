@@ -17,7 +17,9 @@ import {
   readSecretFile,
   readSecretText,
   readStoredSecret,
+  readStoredSecrets,
   writeStoredSecret,
+  writeStoredSecrets,
 } from "../../src/daemon/secret_files.ts";
 import { removeStateDir, SECRET_FILE, STATE_FILE } from "../../src/daemon/state_files.ts";
 import { openState } from "../../src/daemon/state_store.ts";
@@ -142,5 +144,33 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
     assert.ok(again.secret!.equals(secret));
     assert.equal(again.stored!.epoch, 2);
     again.close();
+  });
+});
+
+test("Several secrets are kept while they change, the newest first, for their owner only", () => {
+  withDirectory((directory) => {
+    const root = (n: number) => new Uint8Array(32).fill(n);
+    const id = new Uint8Array(16).fill(5);
+    const old = { secret: NetworkSecret.of(root(1)), used: true };
+    const fresh = { secret: NetworkSecret.of(root(2), id), used: false };
+    writeStoredSecrets(directory, [
+      { ...fresh, generation: { seq: 1, issuer: "0123456789abcdef", dropOld: true } },
+      { ...old, generation: { seq: 0, issuer: "", dropOld: false } },
+    ]);
+    const path = join(directory, SECRET_FILE);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const read = readStoredSecrets(directory);
+    assert.deepEqual(read.map(({ generation, used }) => [generation, used]), [
+      [{ seq: 1, issuer: "0123456789abcdef", dropOld: true }, false],
+      [{ seq: 0, issuer: "", dropOld: false }, true],
+    ]);
+    assert.ok(read[0]!.secret.equals(fresh.secret));
+    assert.deepEqual(read[0]!.secret.keys("home").networkId, id, "the network id outlives the rotation");
+    assert.ok(readStoredSecret(directory)!.equals(fresh.secret), "what a token tells");
+    writeFileSync(path, `${readFileSync(path, "utf8")}nonsense\n`, { mode: 0o600 });
+    assert.throws(
+      () => readStoredSecrets(directory),
+      /Cannot use ".*secret": It holds a line that is no secret/,
+    );
   });
 });

@@ -43,6 +43,7 @@ test("A thousand peers that begin at once with one node have their sessions with
       revoked: () => false,
       member: () => true,
       record: () => raw,
+      admits: () => true,
       nextCounter: () => counter++,
     };
     const out = new Outbox();

@@ -4,10 +4,12 @@
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent, Settings } from "../../src/control/events.ts";
+import type { HeldSecret } from "../../src/control/key_ring.ts";
 import { ControlPlane } from "../../src/control/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
 import type { NodeView } from "../../src/control/view.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, TYPE_PROBE } from "../../src/wire/datagram.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import type { SealedSetup } from "../../src/control/sealed_links.ts";
@@ -284,6 +286,10 @@ export class World {
         node.disk = stateToJson(action.state);
         node.persists++;
         break;
+      case "secrets":
+        node.gate.setKeys(action.keys.map((keys) => keys.macKey.slice()));
+        node.sealed = { ...node.sealed!, secrets: action.secrets.map(copyOf) };
+        break;
       case "reconcile":
         node.reconciles++;
         break;
@@ -302,6 +308,11 @@ export class World {
         this.stop(node);
     }
   }
+}
+
+// As a file would keep it: what the plane wipes later stays.
+function copyOf({ secret, generation, used }: HeldSecret): HeldSecret {
+  return { secret: NetworkSecret.parse(secret.text(), ""), generation, used };
 }
 
 /** Confirmed, each with a subnet of its own, all in one mesh, all seeing one another alive over a link. */

@@ -48,6 +48,13 @@ const BODIES: wire.GossipBody[] = [
     ),
   },
   { kind: "config", config: '{"network":"10.42.0.0/16"}' },
+  {
+    kind: "secret",
+    seq: 3,
+    issuer: "0123456789abcdef",
+    dropOld: true,
+    root: new Uint8Array(32).fill(9),
+  },
 ];
 
 test("encodeGossip() puts type, version and the receiver's index in front", () => {
