@@ -2,6 +2,7 @@
 // mesh. Every refusal is counted, and no answer to a stranger is longer than what it said.
 
 import assert from "node:assert/strict";
+import { createCipheriv } from "node:crypto";
 import type { Action } from "../../src/control/events.ts";
 import { GroupGossip } from "../../src/control/group_gossip.ts";
 import { Handshakes } from "../../src/control/handshakes.ts";
@@ -17,8 +18,8 @@ import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { encodeData } from "../../src/wire/data_header.ts";
 import { encodeProbe } from "../../src/wire/datagram.ts";
 import { isReply, REPLY_LEN } from "../../src/wire/handshake.ts";
+import { HELLO_LEN } from "../../src/wire/hello.ts";
 import { contentOf, identityOf } from "../control/made_records.ts";
-import { referenceSeal } from "../crypto/reference_aead.ts";
 import { bytesOf, tcp, udp } from "../dataplane/packets.ts";
 import * as pair from "../dataplane/sealed_pair.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
@@ -143,10 +144,15 @@ const HANDSHAKES = genuineHandshakes();
 const PAYLOAD = new Uint8Array(100).fill(7);
 const INNER = [pair.ENDS.v4, pair.ENDS.v6].flatMap((ends) => [tcp(ends, PAYLOAD), udp(ends, PAYLOAD)]);
 
+const PEER_KEY = laneKey(pair.rootOf("a", 1), 0);
+
+/** By node:crypto, for the reference of the other tests takes a millisecond a packet. */
 function sealFor(payload: Uint8Array, counter: number, flags: number): Uint8Array {
   const header = new Uint8Array(16);
   encodeData(header, 0, flags, 0, pair.indexOf("b", 1), counter);
-  return bytesOf(header, referenceSeal("aes-256-gcm", laneKey(pair.rootOf("a", 1), 0), header, payload));
+  const cipher = createCipheriv("aes-256-gcm", PEER_KEY, bytesOf(new Uint8Array(4), header.slice(8)));
+  cipher.setAAD(header);
+  return bytesOf(header, cipher.update(payload), cipher.final(), cipher.getAuthTag());
 }
 
 /** Lets one datagram arrive, and what the counters say of it: exactly one thing happened. */
@@ -175,7 +181,6 @@ const TAKEN = /delivered|handed-up|answered|keepalive|icmp-sent/;
       HANDSHAKES[0]!,
       HANDSHAKES.at(-1)!,
     ],
-    longCases: 1_000_000,
     run: (b) => {
       if (b.length === 0) return null;
       const what = arrived(end, b, now += 5);
@@ -190,7 +195,6 @@ const TAKEN = /delivered|handed-up|answered|keepalive|icmp-sent/;
   fuzz({
     name: "packets of a sealed peer",
     genuine: INNER.map((packet) => bytesOf([0], packet)),
-    longCases: 1_000_000,
     run: (b) => {
       if (b.length === 0) return null;
       const what = arrived(end, sealFor(b.slice(1), counter++, b[0]! & 0x0c), now += 5);
@@ -226,7 +230,10 @@ const TAKEN = /delivered|handed-up|answered|keepalive|icmp-sent/;
         assert.ok(action.kind !== "refuse" && action.kind !== "released", JSON.stringify(action));
         if (action.kind === "send" && action.to === from) bytes += action.bytes.length;
       }
-      if (stranger) assert.ok(bytes <= input.length, `${bytes} bytes in answer to ${input.length}`);
+      // Besides, once a second, a hello to whoever shows an index that only the receiver of a hello can know.
+      if (stranger) {
+        assert.ok(bytes <= Math.max(input.length, HELLO_LEN), `${bytes} bytes in answer to ${input.length}`);
+      }
       if (n % 20 === 0) b.plane!.handle({ kind: "tick" }, now);
       return actions.length === 0 ? null : actions.map(({ kind }) => kind).join();
     },
