@@ -272,8 +272,12 @@ export class Handshakes {
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#reject(); // a replay
     if (record.id !== this.#own.id && this.#losesCrossing(h, from, record.id, now)) return [];
     const index = this.#indices.take();
-    const message = index === null ? null : noise.write(this.#offer(index, from, null));
-    if (index === null || message === null) return this.#reject();
+    if (index === null) return this.#reject();
+    const message = noise.write(this.#offer(index, from, null));
+    if (message === null) {
+      this.#indices.release(index);
+      return this.#reject();
+    }
     const fields = { message: wire.IK2, sender: index, receiver: h.sender, keyId: keys.keyId };
     const sent = wire.encodeHandshake({ ...fields, noise: message });
     const ephemeral = ephemeralKeys.publicKey;

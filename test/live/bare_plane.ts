@@ -93,11 +93,12 @@ async function run({ own, encapsulation, offloads }: BarePlane): Promise<void> {
   const worker = new WorkerHandle(offloads, onEvent);
   const overhead = encapsulation === "data" ? "data-plain" : "vxlan";
   const mtu = overlayMtu(UNDERLAY_MTU, overhead, 4);
-  const { fd, tso, uso } = openTun(DEVICE, offloads);
+  const { queues, tso, uso } = openTun(DEVICE, offloads);
   const role = encapsulation === "data" ? "own" : "vxlan";
   const { mailbox } = worker;
-  mailbox.post({ kind: "attachSocket", role, ...openUdp(PORTS[encapsulation]) });
-  mailbox.post({ kind: "attachTun", fd, tso, uso });
+  const { fd: socket, family } = openUdp(PORTS[encapsulation]);
+  mailbox.post({ kind: "attachSocket", role, family, sockets: [{ fd: socket, sendFd: socket }] });
+  mailbox.post({ kind: "attachTun", queues, tso, uso });
   const network = { network: "10.42.0.0/16", address: address(own, 4), subnets: subnets(own) };
   mailbox.post({ kind: "setOwn", own: { ...network, mac: mac(own), mtu } });
   mailbox.post({ kind: "setPeer", slot: 0, tunnel: tunnelTo(peer, encapsulation, mtu) });

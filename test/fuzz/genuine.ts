@@ -1,0 +1,44 @@
+// Genuine messages to begin with: one of each kind of gossip, with everything it can carry.
+
+import * as wire from "../../src/wire/gossip.ts";
+
+const ID = "ab".repeat(32);
+
+/** Datagrams of type 0x21 that carry these records and directives. */
+export function genuineGossip(
+  records: readonly Uint8Array[],
+  directives: readonly Uint8Array[],
+  mesh: string | null = "12".repeat(8),
+): Uint8Array[] {
+  const hashes = new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9);
+  const statements: wire.Statement[] = [
+    { id: ID, incarnation: 2 ** 47, state: 1 },
+    { id: ID, incarnation: 3, state: 2, stopped: true },
+  ];
+  const items: wire.RecordItem[] = records.map((raw) => ({ raw, state: 0 }));
+  const bodies: wire.GossipBody[] = [
+    { kind: "ping", seq: 5, statements },
+    { kind: "ping", seq: 6, records: items.slice(0, 1), statements },
+    { kind: "pong", seq: 2 ** 40 },
+    { kind: "ping-request", seq: 5, target: ID, statements },
+    { kind: "push", ack: true, records: items.slice(0, 2) },
+    { kind: "push", ack: false, directives },
+    { kind: "sync", round: 3, hashes, informed: true, ready: false, directives: "0123456789abcdef" },
+    {
+      kind: "digest",
+      round: 3,
+      part: 0,
+      parts: 1,
+      buckets: 0xffffffff,
+      from: "00".repeat(8),
+      to: "ff".repeat(8),
+      entries: new Uint8Array(2 * wire.DIGEST_ENTRY_LEN).fill(3),
+      directives: "fedcba9876543210",
+    },
+    { kind: "want", prefixes: ["12".repeat(8), "34".repeat(8)] },
+    { kind: "claim-ack", incarnation: 1, epoch: 5 },
+    { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
+    { kind: "config", config: '{"network":"10.42.0.0/16"}' },
+  ];
+  return bodies.map((body) => wire.encodeGossip(0, { mesh, body }));
+}
