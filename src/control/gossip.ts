@@ -88,10 +88,10 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   }
 }
 
-// Null for whoever is no member: nothing is opened for them.
+// Null for whoever is no member, or revoked: nothing is opened for them.
 function memberIncarnation(core: Core, id: string): number | null {
   const record = core.store.get(id);
-  return record === undefined || record.gone ? null : record.incarnation;
+  return record === undefined || record.gone || core.isRevoked(id) ? null : record.incarnation;
 }
 
 function answerByGroup(core: Core, seq: number, to: string): void {

@@ -18,7 +18,7 @@ import type { NetworkKeys } from "../crypto/network_keys.ts";
 import { NoiseHandshake, type Pattern } from "../crypto/noise.ts";
 import { type DhKeys, dhKeys } from "../crypto/x25519.ts";
 import { type CipherSuite, MAX_PEERS, type Random } from "../ports.ts";
-import { compareBytes } from "../wire/bytes.ts";
+import { compareBytes, fromHex } from "../wire/bytes.ts";
 import * as wire from "../wire/handshake.ts";
 import { chooseSuite, decodeOffer, encodeOffer } from "../wire/handshake_offer.ts";
 import type { HandshakeOffer, SuiteOffer } from "../wire/handshake_offer.ts";
@@ -36,6 +36,8 @@ const BEGUN_EACH = 3;
 /** Handshakes that cross are this close together; what is older was lost. */
 const CROSSING_MS = 500;
 const COOKIE_MS = 110_000;
+/** Ages at which an XX3 is sent again. */
+const XX3_AGAIN_MS = [500, 1000, 2000];
 const MAX_COOKIES = 1024;
 const EPHEMERAL_LEN = 32;
 
@@ -121,7 +123,7 @@ export class Handshakes {
   // BOUNDED: ≤ MAX_ANSWERED, the oldest go first; XX1 that we answered, by our index
   readonly #answered = new Map<number, Pending>();
   // BOUNDED: ≤ MAX_BEGUN, the oldest go first; XX3 that may have to be sent again with a cookie, by our index
-  readonly #finished = new Map<number, Sent>();
+  readonly #finished = new Map<number, Sent & { repeats: number }>();
   // BOUNDED: ≤ MAX_PEERS, the longest unused go first: only of nodes that were authenticated
   readonly #greatest = new Map<string, number>();
   // BOUNDED: ≤ MAX_COOKIES, the oldest go first
@@ -149,7 +151,7 @@ export class Handshakes {
     if (keys === undefined || index === null) return;
     const pattern = known === null ? "XXpsk3" : "IKpsk2";
     const ephemeralKeys = this.#ephemeral();
-    const noise = this.#machine(pattern, true, keys, ephemeralKeys, known?.staticKey);
+    const noise = this.#machine(pattern, true, keys, ephemeralKeys, known);
     const payload = this.#offer(index, endpoint, known === null ? null : this.#own.record());
     const message = noise.write(payload);
     if (message === null) { // its record names a static key that is no point
@@ -199,7 +201,19 @@ export class Handshakes {
         this.#end(table, pending, true);
       }
     }
-    for (const [index, { at }] of this.#finished) if (now - at >= PENDING_MS) this.#finished.delete(index);
+    for (const [index, finished] of this.#finished) {
+      if (now - finished.at >= PENDING_MS) this.#finished.delete(index);
+      else if (now - finished.at >= (XX3_AGAIN_MS[finished.repeats] ?? Infinity)) {
+        // Should it be lost, the peer does not know our session, and nothing comes on it.
+        finished.repeats++;
+        this.#send(finished.endpoint, finished.sent, finished.keys, now);
+      }
+    }
+  }
+
+  /** Something came on the session of this index of ours: what finished the handshake has arrived. */
+  arrived(index: number): void {
+    this.#finished.delete(index);
   }
 
   /** Takes in a datagram of type 0x01 or 0x02 that the gate let pass. */
@@ -325,7 +339,8 @@ export class Handshakes {
     // Another host with our keys is to learn of it, too.
     if (last !== null && (made || events.some((event) => event.kind === "clone"))) {
       this.#send(from, last, pending.keys, now);
-      this.#finished.set(pending.index, { keys: pending.keys, endpoint: from, at: now, sent: last });
+      const finished = { keys: pending.keys, endpoint: from, at: now, sent: last, repeats: 0 };
+      this.#finished.set(pending.index, finished);
       if (this.#finished.size > MAX_BEGUN) this.#finished.delete(this.#finished.keys().next().value!);
     }
     this.#end(this.#begun, pending, !made);
@@ -448,6 +463,7 @@ export class Handshakes {
   }
 
   #read(noise: NoiseHandshake, h: wire.Handshake): HandshakeOffer | null {
+    if (!noise.awaits) return null; // one that was no offer has been read already: this handshake times out
     const payload = noise.read(h.noise);
     const offer = payload === null ? null : decodeOffer(payload);
     return offer?.index === h.sender ? offer : null;
@@ -469,15 +485,20 @@ export class Handshakes {
     initiator: boolean,
     keys: NetworkKeys,
     ephemeralKeys: DhKeys,
-    remoteStatic?: Uint8Array,
+    known: { readonly id: string; readonly staticKey: Uint8Array } | null = null,
   ): NoiseHandshake {
     const label = new TextEncoder().encode("ovltun noise 1 ");
-    const prologue = new Uint8Array(label.length + keys.networkId.length);
+    // IK brings no record of the responder: without its id anybody could name its static key in a record of his own, and
+    // pass the messages on.
+    const responder = initiator ? known?.id : this.#own.id;
+    const bound = pattern === "IKpsk2" ? fromHex(responder!)! : new Uint8Array(0);
+    const prologue = new Uint8Array(label.length + keys.networkId.length + bound.length);
     prologue.set(label);
     prologue.set(keys.networkId, label.length);
+    prologue.set(bound, label.length + keys.networkId.length);
     const { staticKeys } = this.#own;
     const setup = { pattern, initiator, prologue, psk: keys.psk, staticKeys, ephemeralKeys };
-    return new NoiseHandshake(remoteStatic === undefined ? setup : { ...setup, remoteStatic });
+    return new NoiseHandshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
   }
 
   #ephemeral(): DhKeys {

@@ -4,6 +4,7 @@
 
 import type { NetworkKeys } from "../crypto/network_keys.ts";
 import { type NetworkSecret, wipeKeys } from "../crypto/network_secret.ts";
+import { MAX_PEERS } from "../ports.ts";
 import { compareGenerations, type Generation, Rotation } from "./rotation.ts";
 
 /** A secret as it is kept on disk. */
@@ -131,7 +132,10 @@ export class KeyRing {
 
   /** This node made a session under this key. */
   proved(id: string, keyId: number): void {
-    if (keyId === this.newest.keyId) this.#proved.add(id);
+    if (keyId !== this.newest.keyId) return;
+    this.#proved.delete(id);
+    this.#proved.add(id);
+    if (this.#proved.size > MAX_PEERS) this.#proved.delete(this.#proved.values().next().value!);
   }
 
   /** Whether a session may be made with this node under this key. */

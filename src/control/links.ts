@@ -10,6 +10,8 @@ import type { Outbox } from "./outbox.ts";
 import { RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
+/** How long an address is believed to be our own. */
+const OWN_MS = 60_000;
 const JOINING_STEADY_TRIES = 8;
 /** Hellos a second to all the dead together. */
 const DEAD_PER_SECOND = 20;
@@ -154,7 +156,9 @@ export abstract class Links {
   }
 
   #needed(target: Target, now: number): boolean {
-    if (target.answeredBy === this.own.identity.id) return false;
+    // It may have been our own address, or somebody sent us our own words back: asked again, now and then.
+    const own = target.answeredBy === this.own.identity.id;
+    if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
     if (target.knockUntil >= now) return true;
     const answered = target.answeredBy;
     if (target.seeds.size > 0 && (answered === null || !this.isUp(answered))) return true;

@@ -5,7 +5,7 @@
 import { shortId } from "../crypto/identity.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { fromHex } from "../wire/bytes.ts";
-import type { GossipBody } from "../wire/gossip.ts";
+import { type GossipBody, SECRET_SEQ_MAX } from "../wire/gossip.ts";
 import type { Core } from "./core.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
@@ -26,6 +26,9 @@ export function rotationProblem(core: Core, secret: NetworkSecret): string | nul
   if (!core.member) return "This node has not joined a mesh yet (see: ovltun status)";
   if (ring.underWay) {
     return "A rotation is under way already; wait until every member has its secret (see: ovltun status)";
+  }
+  if (ring.newest.seq >= SECRET_SEQ_MAX) {
+    return "This secret was rotated a thousand million times: found a new mesh";
   }
   return ring.collides(secret)
     ? "This secret cannot be told from one in use by its key id; take another"

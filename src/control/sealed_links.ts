@@ -26,6 +26,8 @@ import type { Target } from "./targets.ts";
 const HALF_OPEN_MS = 4000;
 /** How long a packet for an index that nobody holds may be one that overtook its session. */
 const OVERTAKEN_MS = 500;
+/** A peer that was heard so lately has the session that it is heard on. */
+const HEARD_MS = 3000;
 /** Handshakes with a known key that go unanswered before one is tried that presumes nothing. */
 const KNOWN_TRIES = 2;
 /** Every so many tries, a seed that is silent is asked whether it is plain. */
@@ -69,6 +71,7 @@ export class SealedLinks extends Links {
   readonly #setup: SealedSetup;
   readonly #handshakes: Handshakes;
   readonly #sessions: Sessions;
+  readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
@@ -77,7 +80,7 @@ export class SealedLinks extends Links {
     super(own, random, out);
     this.#sealedOwner = own;
     this.#setup = setup;
-    const indices = new ReceiverIndices(random);
+    const indices = this.#indices = new ReceiverIndices(random);
     const seed = fromHex(own.identity.seeds.x25519)!;
     const staticKeys = dhKeys(seed);
     seed.fill(0);
@@ -134,6 +137,8 @@ export class SealedLinks extends Links {
   // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (this.#handshakes.underWay(endpoint, now)) return;
+    // The address is not authenticated: whom we hear from there does not need another session.
+    for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
     for (const made of this.#unused.values()) {
       if (made.endpoint === endpoint && now - made.at < OVERTAKEN_MS) return;
     }
@@ -175,6 +180,7 @@ export class SealedLinks extends Links {
   /** The link over which a session's message came; undefined when the session is gone. */
   bySession(receiveIndex: number): Link | undefined {
     const session = this.#sessions.byIndex(receiveIndex);
+    this.#handshakes.arrived(receiveIndex);
     return session === undefined ? undefined : this.table.get(session.peer);
   }
 
@@ -265,14 +271,19 @@ export class SealedLinks extends Links {
   #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {
     const { id } = made.peer;
     const { pinnedNode } = this.#setup;
-    if (pinnedNode !== null && made.member && !this.own.member() && id !== pinnedNode) {
+    // Whatever it says of itself: a joiner with a token hears of the mesh from nobody else.
+    if (pinnedNode !== null && !this.own.member() && id !== pinnedNode) {
       this.#note(made.endpoint, `it is ${shortId(id)}, and the token names ${shortId(pinnedNode)}`, now);
       made.sendKey.fill(0);
       made.receiveKey.fill(0);
+      this.#indices.release(made.receiveIndex);
       return [];
     }
     const link = this.table.obtain(id, made.member, now);
+    if (link === null) this.#indices.release(made.receiveIndex); // Sessions.add does so itself
     if (link === null || !this.#sessions.add(made, now)) {
+      made.sendKey.fill(0);
+      made.receiveKey.fill(0);
       if (!made.initiator) this.#handshakes.refuse(made.endpoint, bytes, REFUSE_FULL);
       return [];
     }

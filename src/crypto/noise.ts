@@ -132,6 +132,11 @@ export class NoiseHandshake {
     this.#next = Infinity;
   }
 
+  /** Whether the next message is to be read, not written. */
+  get awaits(): boolean {
+    return this.#next < this.#messages.length && (this.#next % 2 === 0) !== this.#setup.initiator;
+  }
+
   get #messages(): readonly (readonly Token[])[] {
     return PATTERNS[this.#setup.pattern].messages;
   }

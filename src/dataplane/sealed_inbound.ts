@@ -91,10 +91,10 @@ function movesEndpoint(index: number): boolean {
 
 /** The newest authenticated packet of the peer came from there: packets go there. */
 function followEndpoint(plane: Plane, socket: DatagramSocket, i: number, slot: number): void {
-  if (socket.isFrom(i, slot, true)) return;
+  if (socket.isFrom(i, slot, true) || !plane.roamedLimit.take(plane.now)) return; // else the next packet moves it
   const endpoint = socket.source(i);
   socket.setDestination(slot, endpoint);
-  if (plane.roamedLimit.take(plane.now)) plane.handUp({ kind: "roamed", slot, endpoint });
+  plane.handUp({ kind: "roamed", slot, endpoint });
 }
 
 /** The initiator has used the session, so it has it: we may send on it. */

@@ -18,7 +18,7 @@ import {
   SLOT_LENGTH,
 } from "../ports.ts";
 import { parseEndpoint } from "../wire/address.ts";
-import { putU16le, putU32le, putU64le, u16le, u32le } from "../wire/bytes.ts";
+import { putU16le, putU32le, putU64le, u16, u16le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { encodeSockaddr, sameSockaddr, SOCKADDR_ROOM, sockaddrLength, sockaddrText } from "./sockaddr.ts";
 import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, SysError } from "./sys_error.ts";
@@ -32,6 +32,8 @@ const UDP_GRO = 104;
 const SO_RXQ_OVFL = 40;
 const MSG_DONTWAIT = 0x40;
 
+/** struct sockaddr_in and sockaddr_in6: | family 2 | port 2 | … */
+const PORT_AT = 2;
 const MMSGHDR_LEN = 64;
 const NAME_AT = 0;
 const NAMELEN_AT = 8;
@@ -313,8 +315,17 @@ export class UdpBatches implements DatagramSocket {
       if (errno === EAGAIN || errno === EINTR) return 0;
       throw new SysError("Cannot receive from the UDP socket", errno);
     }
-    for (let i = 0; i < count; i++) this.#readControl(i);
+    for (let i = 0; i < count; i++) {
+      this.#readControl(i);
+      if (u16(this.#sources, i * SOCKADDR_ROOM + PORT_AT) === 0) this.#leaveOut(i);
+    }
     return count;
+  }
+
+  /** From port 0, which nobody can be answered at: as good as empty. Its sender chose that, or somebody on the way. */
+  #leaveOut(i: number): void {
+    putU32le(this.#inbound, i * MMSGHDR_LEN + MSG_LEN_AT, 0);
+    this.#segments[i] = 0;
   }
 
   #readControl(i: number): void {

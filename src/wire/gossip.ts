@@ -265,7 +265,7 @@ function bodyOf(f: Record<string, unknown>): GossipBody {
     case "secret":
       return {
         kind,
-        seq: intField(f["q"]),
+        seq: intField(f["q"], SECRET_SEQ_MAX),
         issuer: toHex(bytesField(f["i"], 8)),
         dropOld: f["o"] === true,
         root: bytesField(f["x"], 32),
@@ -340,6 +340,9 @@ function readJoiner(item: unknown): JoinerEntry {
 
 /** Thrown and caught inside this file only. */
 class Malformed extends Error {}
+
+/** Generations of the secret: more digits would not fit into the capability that names one. */
+export const SECRET_SEQ_MAX = 999_999_999;
 
 function intField(value: unknown, max = 2 ** 48 - 1): number {
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
