@@ -293,3 +293,41 @@ test("Old keys are accepted beside new ones", () => {
   carry([a, b], 0);
   assert.deepEqual([sessions(a).length, sessions(b).length], [1, 1]);
 });
+
+test("A message whose payload is no offer of ours ends its handshake: the genuine one comes too late, and throws nothing", () => {
+  const [a, b] = [side(1), side(2)];
+  a.machine.begin(b.endpoint, null, 0);
+  const [first] = sends(a);
+  b.machine.receive(first!.bytes, a.endpoint, 0);
+  const genuine = sends(b)[0]!.bytes;
+  const changed = genuine.slice();
+  changed[4]! ^= 1; // the sender's index, which the payload repeats
+  stampHandshake(nodeHmac, KEYS.macKey, changed, null);
+  assert.deepEqual(a.machine.receive(changed, b.endpoint, 1), []);
+  assert.deepEqual(a.machine.receive(genuine, b.endpoint, 2), []);
+  assert.deepEqual(sends(a), []);
+});
+
+test("Whoever signs a record that names another's static key gets no session of IK through that other", () => {
+  const [a, victim] = [side(1), side(2)];
+  const liar = side(3);
+  a.store.set(liar.record.id, liar.record);
+  // As if the liar's record named the victim's key, and he passed the messages on.
+  a.machine.begin(victim.endpoint, { id: liar.record.id, staticKey: fromHex(victim.record.staticKey)! }, 0);
+  assert.equal(carry([a, victim], 0).length, 1, "no answer");
+  assert.deepEqual([sessions(a), sessions(victim)], [[], []]);
+});
+
+test("The last message of XX is sent again while nothing comes on its session", () => {
+  const [a, b] = [side(1), side(2)];
+  a.machine.begin(b.endpoint, null, 0);
+  carry([a, b], 0);
+  const made = sessions(a)[0]!.receiveIndex;
+  a.machine.tick(400);
+  assert.equal(sends(a).length, 0);
+  a.machine.tick(600);
+  assert.equal(wire.decodeHandshake(sends(a)[0]!.bytes)!.message, wire.XX3);
+  a.machine.arrived(made);
+  a.machine.tick(1600);
+  assert.equal(sends(a).length, 0);
+});
