@@ -115,29 +115,32 @@ liveTest(
   },
 );
 
-liveTest("a copied identity, secret included, is reported on both hosts and one of them ends", async () => {
-  await withHosts(3, async (hosts, folder) => {
-    const [alpha, beta, gamma] = hosts as [Host, Host, Host];
-    await startSealed([alpha, beta], folder);
-    await beta.daemon.kill("SIGKILL");
-    cpSync(beta.stateDir, gamma.stateDir, { recursive: true });
-    // The directory holds the secret as well.
-    const kept = join(gamma.stateDir, "secret");
-    assert.match(readFileSync(kept, "utf8"), /^ovs1/);
-    const file = join(folder, "same");
-    cpSync(kept, file);
-    beta.up("compiled", ["--secret-file", file, "--peers", alpha.underlay]);
-    gamma.up("compiled", ["--secret-file", file, "--peers", alpha.underlay]);
-    const ended = await until("one of the two ends", 15_000, () => {
-      const gone = [beta, gamma].filter(({ daemon }) => !daemon.running);
-      return gone.length > 0 ? gone : null;
+liveTest(
+  "a copied identity, secret included, is reported by the mesh and by the one of the two that ends",
+  async () => {
+    await withHosts(3, async (hosts, folder) => {
+      const [alpha, beta, gamma] = hosts as [Host, Host, Host];
+      await startSealed([alpha, beta], folder);
+      await beta.daemon.kill("SIGKILL");
+      cpSync(beta.stateDir, gamma.stateDir, { recursive: true });
+      // The directory holds the secret as well.
+      const kept = join(gamma.stateDir, "secret");
+      assert.match(readFileSync(kept, "utf8"), /^ovs1/);
+      const file = join(folder, "same");
+      cpSync(kept, file);
+      beta.up("compiled", ["--secret-file", file, "--peers", alpha.underlay]);
+      gamma.up("compiled", ["--secret-file", file, "--peers", alpha.underlay]);
+      const ended = await until("one of the two ends", 60_000, () => {
+        const gone = [beta, gamma].filter(({ daemon }) => !daemon.running);
+        return gone.length > 0 ? gone : null;
+      });
+      assert.equal(ended.length, 1, "never both");
+      // The other one has heard it only if it met a member between: docs/security.md, what could not be verified.
+      for (const host of [alpha, ended[0]!]) {
+        await until(`${host.name} reports it`, 10_000, () => lines(host, /identity/i)[0] ?? null);
+      }
+      assert.equal((await ended[0]!.daemon.finished).code, 2);
+      assert.match(ended[0]!.daemon.log(), /COPY/);
     });
-    assert.equal(ended.length, 1, "never both");
-    // The one that alpha's newest session is not with hears of it when it makes another: after 25 s of silence.
-    for (const host of [beta, gamma]) {
-      await until(`${host.name} reports it`, 60_000, () => lines(host, /identity/i)[0] ?? null);
-    }
-    assert.equal((await ended[0]!.daemon.finished).code, 2);
-    assert.match(ended[0]!.daemon.log(), /COPY/);
-  });
-});
+  },
+);
