@@ -5,9 +5,9 @@ import { addSettings } from "./options.ts";
 
 const EXAMPLES = `
 Examples:
-  ovltun up                                   found a sealed mesh; then, for each other host:
-  ovltun token | ssh root@HOST ovltun join    let it join
-  ovltun up --plain --peers 192.168.1.10      join a plain mesh, on a network you trust
+  ovltun up                                 found a sealed mesh
+  ovltun token | ssh root@HOST ovltun join  let another host join it
+  ovltun up --plain --peers 192.168.1.10    join a plain mesh, on a network you trust
 
 A static peer is SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N], for instance
   --static-peer 10.42.3.0/24=192.168.1.12,backend=vxlan,mac=02:00:00:00:00:03
