@@ -80,6 +80,7 @@ async function peerOf(i: number) {
     admits: () => true,
     member: () => false,
     record: () => raw,
+    bootNonce: "00".repeat(8),
     nextCounter: () => counter++,
   };
   const out = new Outbox();

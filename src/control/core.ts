@@ -118,6 +118,9 @@ export class Core {
       age: (at: number) => (at - this.startedAt) / 1000,
       known: (id: string) => this.store.get(id),
       isRevoked: (id: string) => this.isRevoked(id),
+      holds: (endpoint: string) => this.own.holds(endpoint),
+      meshHash: () => this.meshHash,
+      recordItems: (ids: readonly string[]) => this.recordItems(ids),
       record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
       nextCounter: () => this.#nextInitiation(),
     };

@@ -14,6 +14,8 @@ import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from 
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
 import { takeSecret } from "./rotating.ts";
+import { reportClone, reportTwin } from "./clone_reports.ts";
+import type { TwinBody } from "./twins.ts";
 import { performMembership, takeRecord, takeStatement, TELL_STATE_MS, wantLink } from "./records.ts";
 
 const ANTI_ENTROPY_MS = 3000;
@@ -103,6 +105,7 @@ function answerByGroup(core: Core, seq: number, to: string): void {
 function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
   if (body.kind === "joining") return onJoining(core, link, body.joiners, now);
   if (body.kind === "config") return onConfig(core, link, body.config, now);
+  if (body.kind === "twin") return onTwin(core, link, body, now);
   if (core.mesh === null) return; // the configuration comes first; we ask for it with each sync
   if (link.mesh === null) {
     if (core.out.due(`config ${link.id}`, 100, now)) tellConfig(core, link);
@@ -112,6 +115,19 @@ function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
   const member = core.membership.get(link.id);
   if (member !== undefined && member.state !== "alive") tellItself(core, link, now);
   perform(core, link, body, now);
+}
+
+// A member knows of another host with our identity; or one of two hosts that the link may be of knows of the other.
+function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
+  if (core.sealed === null) return core.out.reject();
+  if (body.endpoint === null) {
+    const record = core.store.get(link.id);
+    if (core.sealed.twins.proved(link.id, body, now) && record !== undefined) reportClone(core, record, now);
+    return;
+  }
+  if (body.life !== core.own.bootNonce || body.other === body.life) return core.out.reject();
+  reportTwin(core, core.store.get(link.id)?.name ?? shortId(link.id), body);
+  core.say(link, { ...body, endpoint: null });
 }
 
 function perform(core: Core, link: Link, body: GossipBody, now: number): void {

@@ -53,6 +53,8 @@ export interface HandshakeOwner extends RecordJudge {
   member(): boolean;
   /** Our signed record. */
   record(): Uint8Array;
+  /** Of this life, as in the record. */
+  readonly bootNonce: string;
   /** Greater each time, also over restarts. */
   nextCounter(): number;
 }
@@ -60,6 +62,8 @@ export interface HandshakeOwner extends RecordJudge {
 /** A session that a handshake made. The keys are the receiver's to wipe. */
 export interface NewSession {
   readonly peer: NodeRecord;
+  /** The boot nonce of whoever made it; null when it did not say. */
+  readonly life: string | null;
   readonly endpoint: string;
   readonly receiveIndex: number;
   readonly sendIndex: number;
@@ -77,7 +81,7 @@ export interface NewSession {
 
 export type HandshakeEvent =
   | { readonly kind: "session"; readonly session: NewSession }
-  /** Our own datagram came back: the endpoint is ours. */
+  /** A datagram that we sent to this endpoint came back. */
   | { readonly kind: "own"; readonly endpoint: string }
   /** Another host has our keys; what its record says. */
   | {
@@ -287,7 +291,7 @@ export class Handshakes {
     if (record.id !== this.#own.id && this.#losesCrossing(h, from, record.id, now)) return [];
     const index = this.#indices.take();
     if (index === null) return this.#reject();
-    const message = noise.write(this.#offer(index, from, null));
+    const message = noise.write(this.#offer(index, from, null, this.#own.bootNonce));
     if (message === null) {
       this.#indices.release(index);
       return this.#reject();
@@ -368,6 +372,7 @@ export class Handshakes {
       kind: "session",
       session: {
         peer: record,
+        life: offer.record === null ? offer.life : record.bootNonce,
         endpoint: from,
         receiveIndex: pending.index,
         sendIndex: pending.sendIndex,
@@ -474,10 +479,10 @@ export class Handshakes {
     return key === null || offer.record === null ? null : recordOfHandshake(this.#own, offer.record, key);
   }
 
-  #offer(index: number, seen: string, record: Uint8Array | null): Uint8Array {
+  #offer(index: number, seen: string, record: Uint8Array | null, life: string | null = null): Uint8Array {
     const counter = record === null ? 0 : this.#own.nextCounter();
     const { suites } = this.#own;
-    return encodeOffer({ index, seen, suites, counter, member: this.#own.member(), record });
+    return encodeOffer({ index, seen, suites, counter, member: this.#own.member(), record, life });
   }
 
   #machine(

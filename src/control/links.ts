@@ -156,7 +156,7 @@ export abstract class Links {
   }
 
   #needed(target: Target, now: number): boolean {
-    // It may have been our own address, or somebody sent us our own words back: asked again, now and then.
+    // Addresses change hands: asked again, now and then.
     const own = target.answeredBy === this.own.identity.id;
     if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
     if (target.knockUntil >= now) return true;

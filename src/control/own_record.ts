@@ -45,6 +45,11 @@ export class OwnRecord {
     return [...new Set([...this.#endpoints, ...observed])].slice(0, ENDPOINTS_MAX);
   }
 
+  /** Whether this host itself has that address; not where others see it, for they may lie. */
+  holds(endpoint: string): boolean {
+    return this.#endpoints.includes(endpoint);
+  }
+
   get vtepMac(): string {
     return nodeMac(this.#identity.id);
   }

@@ -4,6 +4,7 @@
 
 import { shortId } from "../crypto/identity.ts";
 import type { RecordItem, Statement } from "../wire/gossip.ts";
+import { reportClone } from "./clone_reports.ts";
 import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./fencing.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
@@ -11,7 +12,6 @@ import type { MembershipAction } from "./membership.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
 import { compareRecords, compareVersions } from "./store.ts";
 
-const LOG_EVERY_MS = 60_000;
 /** How often one node is told what others say of it. */
 export const TELL_STATE_MS = 500;
 
@@ -160,17 +160,6 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
     core.sync.forget(member.id);
   }
   wantLink(core, member.id, now);
-}
-
-function reportClone(core: Core, record: NodeRecord, now: number): void {
-  const message =
-    `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was a state directory ` +
-    "copied, or restored from a backup? Stop ovltun on the copy, and remove its state directory (rm -r, not " +
-    "down --purge: the lease is the original's)";
-  core.warn(`clone ${record.id}`, message);
-  if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
-    core.out.log("error", message, { peer: shortId(record.id) });
-  }
 }
 
 // A record of our own that we did not write in this run.

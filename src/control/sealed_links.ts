@@ -22,6 +22,7 @@ import type { NodeRecord } from "./record.ts";
 import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
 import type { Target } from "./targets.ts";
+import { Twins, type TwinsOwner } from "./twins.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long a packet for an index that nobody holds may be one that overtook its session. */
@@ -34,6 +35,8 @@ const KNOWN_TRIES = 2;
 const PLAIN_EVERY = 4;
 /** Lines about foreign networks a minute, all addresses together. */
 const WRONG_SECRET_LINES = 10;
+const CAME_BACK =
+  "refused: what we send there comes back. If it is an address of this host, leave it out of --peers";
 const NOTHING = new Uint8Array(0);
 
 /** What a node of a sealed mesh starts with. */
@@ -49,10 +52,12 @@ export interface SealedSetup {
 }
 
 /** What sealed links know of their own node. */
-export interface SealedOwner extends LinkOwner {
+export interface SealedOwner extends LinkOwner, TwinsOwner {
   known(id: string): NodeRecord | undefined;
   isRevoked(id: string): boolean;
   record(): Uint8Array;
+  /** Whether this is an address of this host, with our port. */
+  holds(endpoint: string): boolean;
   nextCounter(): number;
   readonly ring: KeyRing;
   /** A member has begun a session under this key. */
@@ -73,6 +78,7 @@ export class SealedLinks extends Links {
   readonly #sessions: Sessions;
   readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
+  readonly twins: Twins;
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
 
@@ -95,10 +101,12 @@ export class SealedLinks extends Links {
       revoked: (id: string) => own.isRevoked(id),
       member: () => own.member(),
       record: () => own.record(),
+      bootNonce: own.bootNonce,
       nextCounter: () => own.nextCounter(),
     };
     this.#handshakes = new Handshakes(owner, indices, random, out);
     this.#sessions = new Sessions(indices, out);
+    this.twins = new Twins(this.#sessions, own, out);
     this.#plain = new PlainEncounter(own, out, this.targets);
   }
 
@@ -247,8 +255,11 @@ export class SealedLinks extends Links {
       case "own": {
         const target = this.targets.get(event.endpoint);
         if (target === undefined) return [];
-        target.answeredBy = this.own.identity.id;
-        target.outcome = "this is our own address";
+        // Somebody on the way can send back what we send him, and from any address but one that this host holds itself.
+        const ours = this.#sealedOwner.holds(event.endpoint);
+        if (ours) target.answeredBy = this.own.identity.id;
+        if (ours) target.outcome = "this is our own address";
+        else if (target.answeredBy === null) target.outcome = CAME_BACK;
         return [];
       }
       case "clone":
@@ -291,7 +302,7 @@ export class SealedLinks extends Links {
     this.#sealedOwner.ring.proved(id, made.keyId);
     if (made.member) this.#sealedOwner.keyUsed(made.keyId);
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
-    const peerhood = { endpoint: made.endpoint, life: made.peer.bootNonce, at: now };
+    const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
     if (made.initiator) {
       const events = this.#use(link, peerhood, now);
       this.send(link, NOTHING); // the other side may speak once it, or what follows, has come

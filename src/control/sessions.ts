@@ -20,6 +20,10 @@ const SESSIONS_EACH = 3;
 
 export interface Session {
   readonly peer: string;
+  /** The boot nonce of whoever made it; null when it did not say. */
+  readonly life: string | null;
+  /** Where it was made. */
+  readonly endpoint: string;
   readonly receiveIndex: number;
   readonly suite: CipherSuite;
   readonly initiator: boolean;
@@ -54,6 +58,8 @@ export class Sessions {
     }
     const session: Session = {
       peer: id,
+      life: made.life,
+      endpoint: made.endpoint,
       receiveIndex: made.receiveIndex,
       suite: made.suite,
       initiator: made.initiator,
@@ -98,6 +104,24 @@ export class Sessions {
     const list = this.#byPeer.get(session.peer)!;
     list.push(...list.splice(list.indexOf(session), 1));
     return session;
+  }
+
+  /**
+   * The newest session with another life of the peer that was made after the life of this one, which was heard just now,
+   * had made its first; null: none. What we heard may have been on its way for long: a hint that two hosts run with one
+   * identity, not a proof.
+   */
+  twinOf(heard: Session): Session | null {
+    if (heard.life === null) return null;
+    const list = this.#byPeer.get(heard.peer) ?? [];
+    const since = Math.min(...list.filter(({ life }) => life === heard.life).map(({ at }) => at));
+    const isOther = ({ life, confirmed }: Session) => confirmed && life !== null && life !== heard.life;
+    return list.findLast((session) => isOther(session) && session.at > since) ?? null;
+  }
+
+  /** The newest session with that life of the peer; null: none. */
+  ofLife(peer: string, life: string): Session | null {
+    return this.#byPeer.get(peer)?.findLast((s) => s.confirmed && s.life === life) ?? null;
   }
 
   /** The current sessions that a handshake should replace now; each comes again after a while. */

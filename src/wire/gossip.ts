@@ -7,6 +7,7 @@
 
 import { Packr } from "msgpackr/pack";
 import { Unpackr } from "msgpackr/unpack";
+import { formatEndpoint, parseEndpoint } from "./address.ts";
 import { fromHex, putU32, toHex, u32 } from "./bytes.ts";
 import { TYPE_GOSSIP_PLAIN } from "./datagram.ts";
 import { PROTOCOL_VERSION } from "./hello.ts";
@@ -115,6 +116,16 @@ export type GossipBody =
     readonly dropOld: boolean;
     /** 32 bytes. */
     readonly root: Uint8Array;
+  }
+  /** Over a session, never else: two hosts run with one identity. Boot nonces of 16 hexadecimal digits. */
+  | {
+    readonly kind: "twin";
+    /** Whom it is told to; in an answer, who says it. */
+    readonly life: string;
+    /** The other one, … */
+    readonly other: string;
+    /** … and where it is; null in an answer: "I live, and have heard of it". */
+    readonly endpoint: string | null;
   };
 
 export type GossipKind = GossipBody["kind"];
@@ -137,6 +148,7 @@ const KINDS: readonly GossipKind[] = [
   "joining",
   "config",
   "secret",
+  "twin",
 ];
 
 const ASKER_INFORMED = 1;
@@ -223,6 +235,8 @@ function fieldsOf(body: GossipBody): Record<string, unknown> {
       return { c: body.config };
     case "secret":
       return { q: body.seq, i: fromHex(body.issuer), o: body.dropOld, x: body.root };
+    case "twin":
+      return { b: fromHex(body.life), o: fromHex(body.other), e: body.endpoint };
   }
 }
 
@@ -269,6 +283,13 @@ function bodyOf(f: Record<string, unknown>): GossipBody {
         issuer: toHex(bytesField(f["i"], 8)),
         dropOld: f["o"] === true,
         root: bytesField(f["x"], 32),
+      };
+    case "twin":
+      return {
+        kind,
+        life: hexField(f["b"], 8),
+        other: hexField(f["o"], 8),
+        endpoint: endpointField(f["e"]),
       };
     default:
       throw new Malformed();
@@ -363,6 +384,13 @@ function listField(value: unknown, max: number): unknown[] {
 function bytesField(value: unknown, length: number | null): Uint8Array {
   if (!(value instanceof Uint8Array) || (length !== null && value.length !== length)) throw new Malformed();
   return new Uint8Array(value);
+}
+
+function endpointField(value: unknown): string | null {
+  if (value === null) return null;
+  const endpoint = typeof value === "string" && value.length < 64 ? parseEndpoint(value) : null;
+  if (endpoint === null) throw new Malformed();
+  return formatEndpoint(endpoint);
 }
 
 function hexField(value: unknown, length: number): string {

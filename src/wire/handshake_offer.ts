@@ -7,10 +7,12 @@
 //   c  counter of initiations, < 2^48
 //   f  flags: 1 = a member of a mesh
 //   r  the sender's signed record; nil where the other side has it
+//   b  in IK2, which has no record: the sender's boot nonce, 8 bytes, absent in former versions
 
 import { Packr } from "msgpackr/pack";
 import { Unpackr } from "msgpackr/unpack";
 import { formatEndpoint, parseEndpoint } from "./address.ts";
+import { fromHex, toHex } from "./bytes.ts";
 
 /** AEAD suites by their number on the wire, append-only. */
 export const SUITE_NAMES = ["aes-256-gcm", "chacha20-poly1305", "xsalsa20-poly1305"] as const;
@@ -30,10 +32,13 @@ export interface HandshakeOffer {
   readonly counter: number;
   readonly member: boolean;
   readonly record: Uint8Array | null;
+  /** The sender's boot nonce, 16 hexadecimal digits; in IK2 alone, where no record says it. */
+  readonly life: string | null;
 }
 
 const SUITES_MAX = 8;
 const RECORD_MAX = 960;
+const LIFE_LEN = 8;
 const COUNTER_LIMIT = 2 ** 48;
 const FLAG_MEMBER = 1;
 
@@ -48,6 +53,7 @@ export function encodeOffer(offer: HandshakeOffer): Uint8Array {
     c: offer.counter,
     f: offer.member ? FLAG_MEMBER : 0,
     r: offer.record,
+    ...(offer.life === null ? {} : { b: fromHex(offer.life) }),
   }));
 }
 
@@ -70,8 +76,9 @@ export function decodeOffer(b: Uint8Array): HandshakeOffer | null {
   const suites = suitesOf(f["u"]);
   const seen = seenOf(f["o"]);
   const record = recordOf(f["r"]);
-  if (suites === null || seen === undefined || record === undefined) return null;
-  return { index, seen, suites, counter, member: (flags & FLAG_MEMBER) !== 0, record };
+  const life = lifeOf(f["b"]);
+  if (suites === null || seen === undefined || record === undefined || life === undefined) return null;
+  return { index, seen, suites, counter, member: (flags & FLAG_MEMBER) !== 0, record, life };
 }
 
 /**
@@ -118,4 +125,9 @@ function seenOf(value: unknown): string | null | undefined {
 function recordOf(value: unknown): Uint8Array | null | undefined {
   if (value === null) return null;
   return value instanceof Uint8Array && value.length <= RECORD_MAX ? value.slice() : undefined;
+}
+
+function lifeOf(value: unknown): string | null | undefined {
+  if (value === undefined) return null;
+  return value instanceof Uint8Array && value.length === LIFE_LEN ? toHex(value) : undefined;
 }

@@ -53,6 +53,7 @@ function side(n: number, change: (own: HandshakeOwner) => Partial<HandshakeOwner
     revoked: () => false,
     member: () => true,
     record: () => record.raw,
+    bootNonce: record.bootNonce,
     admits: () => true,
     nextCounter: () => counter++,
   };
@@ -99,6 +100,7 @@ for (const known of [false, true]) {
     assert.equal(ours!.receiveIndex, theirs!.sendIndex);
     assert.equal(ours!.receiveIndex & 0xff, 0);
     assert.deepEqual([ours!.peer.id, theirs!.peer.id], [b.record.id, a.record.id]);
+    assert.deepEqual([ours!.life, theirs!.life], [b.record.bootNonce, a.record.bootNonce]);
     assert.deepEqual([ours!.seen, theirs!.seen], [a.endpoint, b.endpoint]);
     assert.deepEqual([ours!.initiator, theirs!.initiator], [true, false]);
     assert.ok(datagrams[1]!.length <= datagrams[0]!.length, "no answer is longer than its question");

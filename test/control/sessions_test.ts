@@ -12,8 +12,9 @@ function fixture() {
   const out = new Outbox();
   const indices = new ReceiverIndices(new SeededRandom(1));
   const sessions = new Sessions(indices, out);
-  const made = (initiator: boolean, id = "peer"): NewSession => ({
+  const made = (initiator: boolean, id = "peer", life: string | null = null): NewSession => ({
     peer: { id } as NodeRecord,
+    life,
     endpoint: "10.0.0.1:8473",
     receiveIndex: indices.take()!,
     sendIndex: 0x100,
@@ -96,4 +97,39 @@ test("There are sessions with MAX_PEERS peers and no more", () => {
   assert.equal(sessions.add(made(true, "one more"), 0), false);
   sessions.dropPeer("7");
   assert.equal(sessions.add(made(true, "one more"), 0), true);
+});
+
+test("A twin is another life that began a session while the one that is heard was there already", () => {
+  const { sessions, made } = fixture();
+  const add = (life: string | null, now: number, initiator = true) => {
+    const session = made(initiator, "peer", life);
+    sessions.add(session, now);
+    return sessions.byIndex(session.receiveIndex)!;
+  };
+  const first = add("a", 0);
+  assert.equal(sessions.twinOf(first), null, "alone");
+  const second = add("b", 2000);
+  assert.equal(sessions.twinOf(first), second);
+  assert.equal(sessions.twinOf(second), null, "as after any restart");
+  const again = add("a", 9000);
+  assert.equal(sessions.twinOf(second), again, "a former life is back");
+  assert.equal(sessions.twinOf(again), second);
+  assert.equal(sessions.ofLife("peer", "a"), again);
+  assert.equal(sessions.ofLife("peer", "c"), null);
+});
+
+test("No twin is who did not say which life it is of, or has not shown that it lives", () => {
+  const { sessions, made } = fixture();
+  const add = (life: string | null, initiator: boolean) => {
+    const session = made(initiator, "peer", life);
+    sessions.add(session, 1000);
+    return sessions.byIndex(session.receiveIndex)!;
+  };
+  sessions.add(made(true, "peer", "a"), 0);
+  const unknown = add(null, true);
+  const unused = add("b", false);
+  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), null);
+  assert.equal(sessions.twinOf(unknown), null);
+  sessions.confirm(unused.receiveIndex);
+  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), unused);
 });

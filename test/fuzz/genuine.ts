@@ -39,6 +39,7 @@ export function genuineGossip(
     { kind: "claim-ack", incarnation: 1, epoch: 5 },
     { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
     { kind: "config", config: '{"network":"10.42.0.0/16"}' },
+    { kind: "twin", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
   ];
   return bodies.map((body) => wire.encodeGossip(0, { mesh, body }));
 }

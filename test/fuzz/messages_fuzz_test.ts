@@ -126,6 +126,7 @@ fuzz({
       counter: 2 ** 40,
       member: true,
       record,
+      life: record === null ? "0123456789abcdef" : null,
     })
   ),
   run: (b) => {

@@ -49,6 +49,7 @@ function machineOf(seed: number) {
     admits: () => true,
     member: () => true,
     record: () => record.raw,
+    bootNonce: record.bootNonce,
     nextCounter: () => counter++,
   };
   return { record, out, machine: new Handshakes(owner, new ReceiverIndices(random), random, out) };

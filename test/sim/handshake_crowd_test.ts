@@ -31,7 +31,7 @@ test("A thousand peers that begin at once with one node have their sessions with
       networkId: toHex(KEYS.networkId),
       security: "sealed",
     });
-    const { raw } = signRecord(content, identity);
+    const { raw, bootNonce } = signRecord(content, identity);
     let counter = 0;
     const owner = {
       id: identity.id,
@@ -43,6 +43,7 @@ test("A thousand peers that begin at once with one node have their sessions with
       revoked: () => false,
       member: () => true,
       record: () => raw,
+      bootNonce,
       admits: () => true,
       nextCounter: () => counter++,
     };

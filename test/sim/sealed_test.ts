@@ -343,6 +343,27 @@ test("A node's own address among its --peers is noticed", () => {
   assert.equal(a.sessions.of(a.identity.id).length, 0);
 });
 
+test("A joiner whose first message somebody sends back to it does not take that address for its own", () => {
+  const world = new World(68);
+  const a = addSealed(world, "a");
+  const joiner = addSealed(world, "joiner", ["a"]);
+  let reflected = 0;
+  world.network.rewrite = ({ from, to, bytes }) => {
+    if (from !== joiner.endpoint || decodeHandshake(bytes)?.message !== XX1) return bytes;
+    reflected++;
+    world.network.send(world.clock.now(), to, from, bytes.slice());
+    return new Uint8Array(0);
+  };
+  for (const node of [a, joiner]) world.start(node);
+  world.run(20_000);
+  assert.ok(reflected > 3, `${reflected} were sent back`);
+  const { own } = world.view(joiner);
+  assert.equal(own.leaseState, "joining");
+  assert.match(own.waitingFor[0]!.message, /what we send there comes back/);
+  world.network.rewrite = null;
+  assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+});
+
 test("With a token's node pinned, a joiner takes no other for its first member", () => {
   const world = new World(63);
   const a = addSealed(world, "a");

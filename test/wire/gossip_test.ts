@@ -55,6 +55,8 @@ const BODIES: wire.GossipBody[] = [
     dropOld: true,
     root: new Uint8Array(32).fill(9),
   },
+  { kind: "twin", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: "[fd00::1]:8473" },
+  { kind: "twin", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: null },
 ];
 
 test("encodeGossip() puts type, version and the receiver's index in front", () => {

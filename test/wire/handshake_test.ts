@@ -19,6 +19,7 @@ const OFFER: offers.HandshakeOffer = {
   counter: 2 ** 48 - 1,
   member: true,
   record: new Uint8Array(960).fill(7),
+  life: null,
 };
 
 test("encodeHandshake() writes the documented bytes", () => {
@@ -130,6 +131,7 @@ test("decodeOffer() returns null at every cut and for malformed fields", () => {
     { seen: "nowhere" },
     { seen: 5 },
     { record: "text" },
+    { life: "0102" },
     { record: new Uint8Array(961) },
     { suites: Array.from({ length: 9 }, () => ({ suite: "aes-256-gcm", mbps: 1 })) },
     { suites: [{ suite: "aes-256-gcm", mbps: -1 }] },

@@ -1,0 +1,30 @@
+// What a person reads of a copied identity: on the other members, and on the two hosts that run with it. Which of these
+// ends says so by itself (clones.ts).
+
+import { shortId } from "../crypto/identity.ts";
+import type { Core } from "./core.ts";
+import type { NodeRecord } from "./record.ts";
+import type { TwinBody } from "./twins.ts";
+
+const LOG_EVERY_MS = 60_000;
+const COPIED =
+  "a state directory copied, or restored from a backup? Stop ovltun on the copy, and remove its state " +
+  "directory (rm -r, not down --purge: the lease is the original's)";
+
+/** To everybody in the mesh: two hosts write records of this node. */
+export function reportClone(core: Core, record: NodeRecord, now: number): void {
+  const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
+  core.warn(`clone ${record.id}`, message);
+  if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
+    core.out.log("error", message, { peer: shortId(record.id) });
+  }
+}
+
+/** To one of the two: a member hears another host with our identity. Logged once, whoever says it. */
+export function reportTwin(core: Core, member: string, { other, endpoint }: TwinBody): void {
+  const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
+  const key = `twin ${other}`;
+  const told = core.warnings.has(key);
+  core.warn(key, message);
+  if (!told) core.out.log("error", message, { from: endpoint });
+}

@@ -1,0 +1,90 @@
+// A copied identity in a sealed mesh: each of the two hosts that run with it hears of the other, and nobody else does.
+
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { addSealed } from "./sealed.ts";
+import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+
+const REPORTED_MS = 10_000;
+
+/** Sealed nodes a, b and as many more in one mesh, and `copy`, which has the identity and the disk of b. */
+function withCopy(seed: number, others: number, conditions = {}) {
+  const world = new World(seed, conditions);
+  const a = addSealed(world, "a");
+  const b = addSealed(world, "b", ["a"]);
+  for (let i = 0; i < others; i++) addSealed(world, `n${i}`, ["a"]);
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 20_000), whyNotOneMesh(world) ?? "");
+  const copy = addSealed(world, "copy", ["a"]);
+  copy.identity = b.identity;
+  copy.disk = b.disk;
+  return { world, a, b, copy };
+}
+
+/** Lines by which a host hears of its twin, also as the last thing before it ends. */
+function told(node: SimNode): string[] {
+  const lines = node.logs.filter(({ message }) => /hears another host with the identity/.test(message));
+  return [...lines.map(({ message }) => message), ...node.refusal === null ? [] : [node.refusal]];
+}
+
+function bothTold(world: World, nodes: readonly SimNode[], seed: number): void {
+  const done = world.runUntil(() => nodes.every((node) => told(node).length > 0), REPORTED_MS);
+  assert.ok(done, `seed ${seed}: ${nodes.map((node) => `${node.name} ${told(node).length}`)}`);
+  world.run(60_000); // until one of them has ended, and long after
+  const ended = nodes.filter(({ refusal }) => refusal !== null);
+  assert.equal(ended.length, 1, `seed ${seed}: ${ended.map(({ name }) => name)}`);
+  const survivor = nodes.find(({ refusal }) => refusal === null)!;
+  assert.equal(told(survivor).length, 1, `seed ${seed}: one line, not ${told(survivor).length}`);
+  const [warning] = world.view(survivor).own.warnings.filter((w) => /hears another host/.test(w));
+  assert.match(warning ?? "", new RegExp(`at ${ended[0]!.endpoint}: was a state directory copied`));
+}
+
+for (const others of [0, 6]) {
+  const hosts = others === 0 ? "one other host" : `${others + 1} other hosts`;
+
+  test(`Two hosts with one identity that start together are both told, with ${hosts}`, () => {
+    for (let seed = 1; seed <= 15; seed++) {
+      const { world, b, copy } = withCopy(seed, others, {
+        loss: seed % 3 === 0 ? 0.05 : 0,
+        latency: [1, 20],
+      });
+      world.stop(b);
+      world.start(b);
+      world.startAt(copy, world.clock.now() + world.random.below(1500));
+      bothTold(world, [b, copy], seed);
+    }
+  });
+
+  test(`A copy that starts while its original runs and the original are both told, with ${hosts}`, () => {
+    for (let seed = 1; seed <= 15; seed++) {
+      const { world, b, copy } = withCopy(seed, others, { loss: seed % 3 === 0 ? 0.05 : 0 });
+      world.run(world.random.below(60_000));
+      world.start(copy);
+      bothTold(world, [b, copy], seed);
+    }
+  });
+}
+
+test("A restart is no twin, also when somebody held back what was said before it", () => {
+  const { world, a, b } = withCopy(3, 2);
+  // The last words of b to a come after the first of its next life: on their session, and never seen before.
+  const held: { to: string; bytes: Uint8Array }[] = [];
+  world.network.rewrite = ({ from, to, bytes }) => {
+    if (from !== b.endpoint || to !== a.endpoint || bytes[0] !== 0x10) return bytes;
+    held.push({ to, bytes: bytes.slice() });
+    return new Uint8Array(0);
+  };
+  world.run(1500);
+  assert.ok(held.length > 2);
+  world.network.rewrite = null;
+  world.stop(b);
+  world.start(b);
+  assert.ok(world.runUntil(() => oneMesh(world, world.running), 10_000));
+  world.run(2000);
+  for (const { to, bytes } of held) world.network.send(world.clock.now(), b.endpoint, to, bytes);
+  world.run(10_000);
+  for (const node of world.running) {
+    assert.deepEqual(world.view(node).own.warnings, [], node.name);
+    assert.deepEqual(told(node), [], node.name);
+  }
+});
