@@ -227,6 +227,8 @@ class Daemon {
     }
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
+    // The device of a stored lease takes twenty milliseconds: whoever asks after that is there when they answer.
+    this.#guard(() => this.#endpointsChanged());
     // Resolving a name may take its time: nothing waits for it.
     seeds.start();
     advertise.start();

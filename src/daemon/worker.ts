@@ -2,7 +2,7 @@
  * A data-plane Worker: blocks in epoll over its TUN queue, its sockets and the mailbox's eventfd, and never waits for
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
-import type { DataplaneEvent, Hmac, SocketRole } from "../ports.ts";
+import type { DataplaneEvent, DataplaneMessage, Hmac, SocketRole } from "../ports.ts";
 import { nodeHmac } from "../crypto/hmac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
@@ -52,7 +52,7 @@ function run(start: WorkerStart): void {
     aead,
     start.lane,
   );
-  const apply = dataPlane.apply.bind(dataPlane);
+  const apply = (message: DataplaneMessage) => dataPlane.apply(message, systemClock.now());
   const serve = (set: Epoll, ready: number): void => {
     for (let i = 0; i < ready; i++) {
       const fd = set.ready(i);

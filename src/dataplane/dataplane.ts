@@ -111,8 +111,9 @@ export class DataPlane {
     return this.#sending = true;
   }
 
-  /** Applies one message of the control plane. */
-  apply(message: DataplaneMessage): void {
+  /** Applies one message of the control plane. `now`: as for `pump`. */
+  apply(message: DataplaneMessage, now = this.plane.now): void {
+    this.plane.now = now;
     switch (message.kind) {
       case "attachSocket":
         return this.#attachSocket(message.role, this.#mine(message.sockets), message.family);

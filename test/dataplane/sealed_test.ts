@@ -390,6 +390,19 @@ test("at most 100 packets of a peer wait, the oldest go, counted", () => {
   assert.deepEqual(received(b).map((packet) => packet[28]), packets.slice(30).map((packet) => packet[28]));
 });
 
+test("what has waited for ten seconds does not leave any more, counted", () => {
+  const { a } = pair.unsealedPair();
+  a.tun.waiting.push(PACKET, PACKET);
+  pair.leave(a, 1000);
+  a.tun.waiting.push(udp(pair.ENDS.v4, Uint8Array.of(1)));
+  pair.leave(a, 10_999);
+  assert.deepEqual(a.counts(), {});
+  a.dataPlane.plane.now = 12_000;
+  pair.install(a, 1);
+  assert.equal(a.socket.sent.length, 1);
+  assert.deepEqual(a.counts(), { "no-session": 2, sent: 1 });
+});
+
 test("what waits goes with the peer, counted", () => {
   const { a } = pair.unsealedPair();
   a.tun.waiting.push(PACKET, PACKET);
