@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
 import type { CipherSuite } from "../../src/ports.ts";
 import { referenceSeal } from "../crypto/reference_aead.ts";
+import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
 import { bytesOf, DF, ipv4, TCP, tcp, udp } from "./packets.ts";
 import * as pair from "./sealed_pair.ts";
@@ -349,6 +350,27 @@ test("packets wait for a session, which is asked for, and leave in order when it
   pair.arrive(b, a.socket.sent.splice(0).map(({ bytes }) => bytes));
   assert.deepEqual(received(b), [PACKET, ...cut(frame)]);
   assert.deepEqual(a.counts(), { sent: 2 });
+});
+
+test("what overtakes the last message of a handshake is taken in when its session is installed", () => {
+  const { a, b } = pair.unsealedPair();
+  a.tun.waiting.push(PACKET);
+  pair.leave(a);
+  pair.install(a, 1);
+  const sent = a.socket.sent.splice(0).map(({ bytes }) => bytes);
+  const probe = new Uint8Array(PROBE_LEN);
+  encodeProbe(probe, 0, 0, 1, 2, 3);
+  // No gate here: what the Worker's does when the last message passes.
+  b.dataPlane.plane.early.expect(pair.indexOf("b", 1), 1000);
+  pair.arrive(b, [...sent, seal("b", probe, 1)], { from: "192.168.1.77:1234" });
+  assert.deepEqual([b.counts(), b.events], [{}, []]);
+  pair.install(b, 1, { confirmed: false });
+  assert.deepEqual(received(b), [PACKET]);
+  assert.deepEqual(b.counts(), { delivered: 1, "probe-answered": 1 });
+  assert.deepEqual(b.events.map(({ kind }) => kind), ["roamed", "sessionConfirmed"]);
+  assert.equal(b.socket.sent.length, 1);
+  pair.arrive(b, sent);
+  assert.deepEqual(b.counts(), { delivered: 1, "probe-answered": 1, replay: 1 });
 });
 
 test("a session with one peer is asked for every half second, with all of them 20 times a second", () => {
