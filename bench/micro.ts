@@ -106,6 +106,10 @@ class StillSocket implements DatagramSocket {
     for (let i = 0; i < this.arriving; i++) this.#b.set(this.header, this.position(i));
     return this.arriving;
   }
+  receiveAgain(datagram: Uint8Array, _from: string): number {
+    this.#b.set(datagram, this.position(0));
+    return this.position(0);
+  }
   position(i: number): number {
     return packetAt(this.#firstSlot + i);
   }

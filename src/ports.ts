@@ -397,6 +397,8 @@ export interface DatagramSocket {
   tooLongFor(): number;
   /** Receives up to BATCH trains of datagrams into this socket's slots of the pool. Returns how many trains. */
   receive(): number;
+  /** Lays a datagram that came from `from` before where train 0 lies, as if it had come just now. Returns where that is. */
+  receiveAgain(datagram: Uint8Array, from: string): number;
   /** Where train `i` of the last receive begins. */
   position(i: number): number;
   /** Its length in bytes, all datagrams together. */

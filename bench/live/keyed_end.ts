@@ -26,7 +26,8 @@ const suites = measureSuites(makers, systemClock);
 console.log(suites.map(({ suite, by, mbps }) => `${suite} by ${by}: ${mbps} Mbit/s`).join("\n"));
 
 const offloads = { tso: true, uso: true, gso: true, gro: true };
-const worker = new WorkerHandle(offloads, (event) => console.log(JSON.stringify(event)), suites);
+const worker = new WorkerHandle((event) => console.log(JSON.stringify(event)));
+worker.start(offloads, suites);
 const { mailbox } = worker;
 const socket = openUdp(PORT);
 const tun = openTun(DEVICE);

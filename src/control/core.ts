@@ -285,12 +285,10 @@ export class Core {
     this.initiations = this.#initiationsStored = stored;
   }
 
-  // On disk before it is used, many at once: no restart may repeat one.
+  // On disk before it is used, many at once: no restart may repeat one. Whatever else is written covers more of them, so
+  // that a handshake seldom waits for the disk.
   #nextInitiation(): number {
-    if (this.initiations >= this.#initiationsStored) {
-      this.#initiationsStored = this.initiations + INITIATIONS_STORED;
-      this.persist();
-    }
+    if (this.initiations >= this.#initiationsStored) this.persist();
     return this.initiations++;
   }
 
@@ -309,6 +307,7 @@ export class Core {
     // Before we are informed, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
     const directives = this.directives.all().map(({ raw }) => recordText(raw));
+    if (this.sealed !== null) this.#initiationsStored = this.initiations + INITIATIONS_STORED;
     const counter = this.sealed === null ? {} : { initiations: this.#initiationsStored };
     const state = {
       ...base,

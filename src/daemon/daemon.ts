@@ -14,6 +14,7 @@ import type { Action, ControlEvent } from "../control/events.ts";
 import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, sealedTunnel, type Wanted } from "../control/reconcile.ts";
+import { warmUp } from "../control/warm_up.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
@@ -119,25 +120,21 @@ class Daemon {
     this.#choice = this.#chooseSecret();
     if (config.network !== null) this.#refuseOverlap(config.network);
     if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
-    this.#offloads.testTrains();
-    this.#parts = this.#sealedParts();
-    const suites = this.#parts?.provider.suites() ?? [];
-    this.#workers = new Workers(
-      config.workers,
-      this.#offloads.inUse,
-      (event) => this.#fromWorker(event),
-      suites,
-    );
-    if (this.#parts !== null) {
-      const { setup, provider } = this.#parts;
-      this.#sealed = new SealedSide(setup, provider, this.#workers.mailbox);
-      cleanups.add(() => this.#sealed?.close());
-    }
+    // They load their code while this thread tests and measures.
+    this.#workers = new Workers(config.workers, (event) => this.#fromWorker(event));
+    cleanups.add(() => this.#sealed?.close());
     // Descriptors close after the Workers have stopped, which is undone before them.
     cleanups.add(() => this.#sockets?.close());
     cleanups.add(() => this.#keeper?.close());
     cleanups.add(() => this.#workers.stop());
     const { mailbox } = this.#workers;
+    this.#offloads.testTrains();
+    this.#parts = this.#sealedParts();
+    this.#workers.start(this.#offloads.inUse, this.#parts?.provider.suites());
+    if (this.#parts !== null) {
+      const { setup, provider } = this.#parts;
+      this.#sealed = new SealedSide(setup, provider, mailbox);
+    }
     this.#sockets = new Sockets(mailbox, config.port, config.workers);
     this.#sockets.ensure(expectedSockets(config, this.#state.stored?.mesh ?? null));
     this.#feed = new DataplaneFeed(mailbox);
@@ -158,6 +155,8 @@ class Daemon {
       ),
     );
     cleanups.add(() => api.close());
+    if (this.#parts !== null) warmUp(systemRandom);
+    await this.#workers.ready; // who cannot hear asks nobody
     this.#startControl();
     const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
     cleanups.add(() => clearInterval(timer));
@@ -228,6 +227,8 @@ class Daemon {
     }
     this.#cleanups.add(() => seeds.close());
     this.#cleanups.add(() => advertise.close());
+    // The device of a stored lease takes twenty milliseconds: whoever asks after that is there when they answer.
+    this.#guard(() => this.#endpointsChanged());
     // Resolving a name may take its time: nothing waits for it.
     seeds.start();
     advertise.start();

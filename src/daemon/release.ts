@@ -76,10 +76,11 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     else if (action.kind === "released") finish(action.heard);
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
-  const worker = new WorkerHandle(NO_OFFLOADS, (e) => {
+  const worker = new WorkerHandle((e) => {
     const known = controlEvent(e, (slot) => feed.keyOf(slot));
     if (known !== null) event(known);
-  }, parts?.provider.suites());
+  });
+  worker.start(NO_OFFLOADS, parts?.provider.suites());
   const feed = new DataplaneFeed(worker.mailbox);
   const sealed = parts === null ? null : new SealedSide(parts.setup, parts.provider, worker.mailbox);
   const { fd, family } = socket;

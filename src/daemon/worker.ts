@@ -2,13 +2,14 @@
  * A data-plane Worker: blocks in epoll over its TUN queue, its sockets and the mailbox's eventfd, and never waits for
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
-import type { DataplaneEvent, SocketRole } from "../ports.ts";
+import type { DataplaneEvent, DataplaneMessage, Hmac, SocketRole } from "../ports.ts";
 import { nodeHmac } from "../crypto/hmac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
 import { socketSlots } from "../dataplane/pool.ts";
+import { warmUp } from "../dataplane/warm_up.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
 import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { waitForRoom } from "../sys/room.ts";
@@ -42,14 +43,16 @@ function run(start: WorkerStart): void {
   const mailbox = new MailboxReader(start.mailbox);
   /** BOUNDED: TUN and three sockets. */
   const sources = new Map<number, Source>();
+  const aead = aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites);
+  const hmac = libcryptoHmac() ?? nodeHmac;
   const dataPlane: DataPlane = new DataPlane(
     new Counters(start.counters),
-    devices({ epoll, sockets }, sources, start, (fd) => serveMeanwhile(dataPlane, sources, fd)),
+    devices({ epoll, sockets }, sources, start, hmac, (fd) => serveMeanwhile(dataPlane, sources, fd)),
     scope.postMessage.bind(scope),
-    aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites),
+    aead,
     start.lane,
   );
-  const apply = dataPlane.apply.bind(dataPlane);
+  const apply = (message: DataplaneMessage) => dataPlane.apply(message, systemClock.now());
   const serve = (set: Epoll, ready: number): void => {
     for (let i = 0; i < ready; i++) {
       const fd = set.ready(i);
@@ -63,6 +66,7 @@ function run(start: WorkerStart): void {
   };
   epoll.add(start.wakeFd);
   mailbox.drain(apply);
+  if (start.suites.length > 0) warmUp(hmac, systemRandom, aead);
   scope.postMessage({ kind: "ready" });
   while (!dataPlane.stopped) {
     serve(epoll, epoll.wait(-1));
@@ -105,6 +109,7 @@ function devices(
   { epoll, sockets }: { readonly epoll: Epoll; readonly sockets: Epoll },
   sources: Map<number, Source>,
   { gso, gro }: WorkerStart,
+  hmac: Hmac,
   onFull: (fd: number) => boolean,
 ): Devices {
   const onLost = (errno: number) => scope.postMessage({ kind: "offloadLost", offload: "gso", errno });
@@ -130,6 +135,6 @@ function devices(
       sources.delete(fd);
       epoll.remove(fd);
     },
-    gate: { hmac: libcryptoHmac() ?? nodeHmac, random: systemRandom },
+    gate: { hmac, random: systemRandom },
   };
 }

@@ -13,23 +13,24 @@ export class Workers {
   readonly mailbox: MailboxToAll;
   readonly #handles: readonly WorkerHandle[];
 
-  /** Starts `count` Workers. `onEvent` gets everything they hand up; `suites` are what sessions may ask for. */
-  constructor(
-    count: number,
-    offloads: Offloads,
-    onEvent: (event: DataplaneEvent) => void,
-    suites: readonly MeasuredSuite[] = [],
-  ) {
+  /** All work, or one never will. */
+  readonly ready: Promise<unknown>;
+
+  /** Loads `count` Workers; `start` sets them to work. `onEvent` gets everything they hand up. */
+  constructor(count: number, onEvent: (event: DataplaneEvent) => void) {
     this.#handles = Array.from(
       { length: count },
       (_, worker) =>
-        new WorkerHandle(offloads, (event) => onEvent(named(event, worker, count)), suites, {
-          worker,
-          workers: count,
-        }),
+        new WorkerHandle((event) => onEvent(named(event, worker, count)), { worker, workers: count }),
     );
+    this.ready = Promise.all(this.#handles.map((handle) => handle.ready));
     this.counters = new CounterSum(this.#handles.map((handle) => handle.counters));
     this.mailbox = new MailboxToAll(this.#handles.map((handle) => handle.mailbox));
+  }
+
+  /** Sets all to work, once. `suites` are what sessions may ask for. */
+  start(offloads: Offloads, suites: readonly MeasuredSuite[] = []): void {
+    for (const handle of this.#handles) handle.start(offloads, suites);
   }
 
   get count(): number {

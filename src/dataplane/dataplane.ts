@@ -26,6 +26,7 @@ import { type Counters, NO_SESSION } from "./counters.ts";
 import { flushSockets, seal } from "./encapsulation.ts";
 import { inboundBatch } from "./inbound.ts";
 import { outboundBatch, sendWaiting } from "./outbound.ts";
+import { inboundEarly } from "./sealed_inbound.ts";
 import { createPlane, NO_AEAD, type Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
@@ -111,8 +112,9 @@ export class DataPlane {
     return this.#sending = true;
   }
 
-  /** Applies one message of the control plane. */
-  apply(message: DataplaneMessage): void {
+  /** Applies one message of the control plane. `now`: as for `pump`. */
+  apply(message: DataplaneMessage, now = this.plane.now): void {
+    this.plane.now = now;
     switch (message.kind) {
       case "attachSocket":
         return this.#attachSocket(message.role, this.#mine(message.sockets), message.family);
@@ -173,6 +175,7 @@ export class DataPlane {
   #installSession(message: InstallSession): void {
     const { aead, lane, b } = this.plane;
     const { slot, confirmed } = this.plane.sessions.install(message, { aead, lane: lane.worker, memory: b });
+    inboundEarly(this.plane, message.receiveIndex);
     if (!confirmed) return;
     sendWaiting(this.plane, slot);
     if (this.plane.sessions.sending(slot)?.counter !== 0) return;

@@ -1,9 +1,17 @@
 /** A handshake's way in: through the gate (handshake_gate.ts), a keyed MAC first and under load a cookie. */
 import { type DatagramSocket, REPLY_SLOT } from "../ports.ts";
 import { TYPE_HANDSHAKE } from "../wire/datagram.ts";
-import { REPLY_LEN } from "../wire/handshake.ts";
+import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../wire/handshake.ts";
 import { answer, flushAnswers, handUp } from "./answers.ts";
-import { BAD_MAC, CONTROL_OVERLOAD, COOKIE_SENT, MALFORMED, REPLAY, type Verdict } from "./counters.ts";
+import {
+  BAD_MAC,
+  CONTROL_OVERLOAD,
+  COOKIE_SENT,
+  MALFORMED,
+  NO_SESSION,
+  REPLAY,
+  type Verdict,
+} from "./counters.ts";
 import type { Plane } from "./plane.ts";
 
 /** A datagram of type 0x01 or 0x02. */
@@ -17,6 +25,9 @@ export function inboundHandshake(
   if (plane.gate === null) return handUp(plane, socket, i, at, end);
   switch (plane.gate.check(plane.b, at, end, () => socket.source(i), plane.now)) {
     case "pass":
+      if (handshakeMessage(plane.b, at) === XX3) {
+        plane.counters.add(NO_SESSION, plane.early.expect(handshakeReceiver(plane.b, at), plane.now));
+      }
       return handUp(plane, socket, i, at, end, plane.memberLimit);
     case "bad-mac":
       if (plane.badMacLimit.take(plane.now)) {

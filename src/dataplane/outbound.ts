@@ -31,6 +31,7 @@ import {
   MULTICAST,
   NO_PATH,
   NO_ROUTE,
+  NO_SESSION,
   NOT_OURS,
   QUEUE_FULL,
   type Verdict,
@@ -109,7 +110,8 @@ export function outbound(plane: Plane, at: number, length: number): Verdict {
 
 /** Keeps the packet until there is a session with the peer, and asks for one. */
 function waitForSession(plane: Plane, slot: number, at: number, size: number): Verdict {
-  const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + size));
+  plane.counters.add(NO_SESSION, plane.waiting.expire(plane.now));
+  const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + size), plane.now);
   if (plane.waiting.mayAsk(slot, plane.now) && plane.wantedLimit.take(plane.now)) {
     plane.waiting.asked(slot, plane.now);
     plane.handUp({ kind: "sessionWanted", slot });
@@ -121,6 +123,7 @@ function waitForSession(plane: Plane, slot: number, at: number, size: number): V
 /** Sends what waited for the session that peer `slot` has now. Between batches only: it uses their slots. */
 export function sendWaiting(plane: Plane, slot: number): void {
   const at = packetAt(TUN_SLOTS);
+  plane.counters.add(NO_SESSION, plane.waiting.expire(plane.now));
   for (const frame of plane.waiting.take(slot)) {
     plane.b.set(frame, at - VNET_LEN);
     const verdict = outbound(plane, at, frame.length - VNET_LEN);

@@ -13,6 +13,7 @@ import type {
 } from "../ports.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
+import { EarlyDatagrams } from "./early_datagrams.ts";
 import type { HandshakeGate } from "./handshake_gate.ts";
 import { PeerTable } from "./peer_table.ts";
 import { createPool, SEALED_AT } from "./pool.ts";
@@ -57,6 +58,7 @@ export interface Plane {
   readonly roamedLimit: RateLimit;
   readonly sessions: SessionTable;
   readonly waiting: WaitingPackets;
+  readonly early: EarlyDatagrams;
   /** Whether the last batch from TUN was of many small packets, and more are on their way. */
   flooded: boolean;
   /** Whether a batch from TUN waits for room in its socket: nothing may be queued or sealed before it has left. */
@@ -126,6 +128,7 @@ export function createPlane(
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     sessions: new SessionTable(),
     waiting: new WaitingPackets(),
+    early: new EarlyDatagrams(),
     flooded: false,
     flushing: false,
     unblocked: new Set(),

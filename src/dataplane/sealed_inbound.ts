@@ -18,7 +18,7 @@ import {
 } from "../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../wire/datagram.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
-import { answer, reportUnknown } from "./answers.ts";
+import { answer, flushAnswers, reportUnknown } from "./answers.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "./checksum_offload.ts";
 import {
   BAD_SEAL,
@@ -58,6 +58,7 @@ export function inboundSealed(
   const index = dataIndex(b, at);
   const session = plane.sessions.byIndex(index);
   if (session === null) {
+    if (plane.early.keep(index, b, at, end, () => socket.source(i), plane.now)) return COUNTED_LATER;
     reportUnknown(plane, socket, i);
     return NO_SESSION;
   }
@@ -81,6 +82,21 @@ export function inboundSealed(
     return COUNTED_LATER;
   }
   return accept(plane, session.slot, payload, payload + plain, checksum);
+}
+
+/** What overtook the session that was just installed. Between batches only: it lies where a batch is received. */
+export function inboundEarly(plane: Plane, receiveIndex: number): void {
+  const socket = plane.sockets.own;
+  const datagrams = plane.early.take(receiveIndex);
+  if (socket === null || datagrams.length === 0) return;
+  for (const { bytes, from } of datagrams) {
+    const at = socket.receiveAgain(bytes, from);
+    const verdict = inboundSealed(plane, socket, 0, at, at + bytes.length);
+    if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+    // The next lies in the same place.
+    plane.coalescer.flush();
+    flushAnswers(plane, socket);
+  }
 }
 
 /** Lanes but the first may leave by ports of their own; the first and the control plane's have the peer's own port. */

@@ -67,6 +67,7 @@ export class UdpBatches implements DatagramSocket {
   readonly #fd: number;
   readonly #sendFd: number;
   readonly #family: 4 | 6;
+  readonly #pool: PacketPool;
   readonly #libc = libc();
   readonly #firstSlot: number;
   readonly #destinations = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * SOCKADDR_ROOM));
@@ -120,6 +121,7 @@ export class UdpBatches implements DatagramSocket {
     this.#fd = socket.fd;
     this.#sendFd = socket.sendFd ?? socket.fd;
     this.#family = socket.family;
+    this.#pool = pool;
     this.#firstSlot = firstSlot;
     this.#gso = offloads.gso;
     this.#inboundVector = new Vector(pool, BATCH);
@@ -320,6 +322,15 @@ export class UdpBatches implements DatagramSocket {
       if (u16(this.#sources, i * SOCKADDR_ROOM + PORT_AT) === 0) this.#leaveOut(i);
     }
     return count;
+  }
+
+  receiveAgain(datagram: Uint8Array, from: string): number {
+    const at = this.position(0);
+    this.#pool.bytes.set(datagram, at);
+    encodeSockaddr(this.#sources, 0, this.#family, parseEndpoint(from)!);
+    putU32le(this.#inbound, MSG_LEN_AT, datagram.length);
+    this.#segments[0] = 0;
+    return at;
   }
 
   /** From port 0, which nobody can be answered at: as good as empty. Its sender chose that, or somebody on the way. */

@@ -132,6 +132,11 @@ export function handshakeSender(b: Uint8Array, at: number): number {
   return u32(b, at + SENDER_AT);
 }
 
+/** The receiver's index, of whatever version. */
+export function handshakeReceiver(b: Uint8Array, at: number): number {
+  return u32(b, at + RECEIVER_AT);
+}
+
 /** The generation of keys that the sender used, u16. */
 export function handshakeKeyId(b: Uint8Array, at: number): number {
   return u16(b, at + KEY_ID_AT);

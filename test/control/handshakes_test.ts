@@ -1,67 +1,17 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Action } from "../../src/control/events.ts";
-import { type HandshakeEvent, type HandshakeOwner, Handshakes } from "../../src/control/handshakes.ts";
-import { Outbox } from "../../src/control/outbox.ts";
-import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
-import { type NodeRecord, signRecord } from "../../src/control/record.ts";
+import type { HandshakeOwner } from "../../src/control/handshakes.ts";
+import { signRecord } from "../../src/control/record.ts";
 import { maskCookie, openCookie, stampHandshake, stampReply } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
-import { dhKeys } from "../../src/crypto/x25519.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
 import { REFUSE_VERSION } from "../../src/wire/hello.ts";
-import { SeededRandom } from "../fakes/seeded_random.ts";
 import { keysOf } from "../sim/sealed.ts";
 import { contentOf } from "./made_records.ts";
-
-const KEYS = keysOf("secret");
-const random = new SeededRandom(1);
-
-interface Side {
-  readonly endpoint: string;
-  readonly record: NodeRecord;
-  readonly owner: HandshakeOwner;
-  readonly out: Outbox;
-  readonly machine: Handshakes;
-  readonly store: Map<string, NodeRecord>;
-  readonly events: HandshakeEvent[];
-}
-
-/** One end, on a host of its own; `change` makes it lie. */
-function side(n: number, change: (own: HandshakeOwner) => Partial<HandshakeOwner> = () => ({})): Side {
-  const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-  const record = signRecord(
-    contentOf(1, {
-      id: identity.id,
-      staticKey: identity.staticKey,
-      networkId: toHex(KEYS.networkId),
-      security: "sealed",
-    }),
-    identity,
-  );
-  const store = new Map<string, NodeRecord>();
-  let counter = 0;
-  const honest: HandshakeOwner = {
-    id: identity.id,
-    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
-    networkId: record.networkId,
-    keys: [KEYS],
-    suites: [{ suite: "aes-256-gcm", mbps: 100 }],
-    known: (id) => store.get(id),
-    revoked: () => false,
-    member: () => true,
-    record: () => record.raw,
-    bootNonce: record.bootNonce,
-    admits: () => true,
-    nextCounter: () => counter++,
-  };
-  const owner = { ...honest, ...change(honest) };
-  const out = new Outbox();
-  const machine = new Handshakes(owner, new ReceiverIndices(random), random, out);
-  return { endpoint: `10.0.0.${n}:8473`, record, owner, out, machine, store, events: [] };
-}
+import { KEYS, type Side, side } from "./handshake_side.ts";
 
 const sends = (s: Side) => s.out.drain().filter((a): a is Action & { kind: "send" } => a.kind === "send");
 

@@ -9,10 +9,11 @@ const OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 function started(count: number) {
   const events: DataplaneEvent[] = [];
   let look = () => {};
-  const workers = new Workers(count, OFFLOADS, (event) => {
+  const workers = new Workers(count, (event) => {
     events.push(event);
     look();
   });
+  workers.start(OFFLOADS);
   const until = (found: () => boolean) =>
     new Promise<void>((resolve) => {
       look = () => found() ? resolve() : undefined;
@@ -32,6 +33,13 @@ for (const count of [1, 3]) {
     assert.equal(w.events.length, count);
   });
 }
+
+test("workers that were never started stop", async () => {
+  const events: DataplaneEvent[] = [];
+  const workers = new Workers(2, (event) => events.push(event));
+  await workers.stop();
+  assert.deepEqual(events, []);
+});
 
 test("a worker that fails says which it is", async () => {
   const w = started(2);

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
 import type { CipherSuite } from "../../src/ports.ts";
 import { referenceSeal } from "../crypto/reference_aead.ts";
+import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
 import { bytesOf, DF, ipv4, TCP, tcp, udp } from "./packets.ts";
 import * as pair from "./sealed_pair.ts";
@@ -351,6 +352,27 @@ test("packets wait for a session, which is asked for, and leave in order when it
   assert.deepEqual(a.counts(), { sent: 2 });
 });
 
+test("what overtakes the last message of a handshake is taken in when its session is installed", () => {
+  const { a, b } = pair.unsealedPair();
+  a.tun.waiting.push(PACKET);
+  pair.leave(a);
+  pair.install(a, 1);
+  const sent = a.socket.sent.splice(0).map(({ bytes }) => bytes);
+  const probe = new Uint8Array(PROBE_LEN);
+  encodeProbe(probe, 0, 0, 1, 2, 3);
+  // No gate here: what the Worker's does when the last message passes.
+  b.dataPlane.plane.early.expect(pair.indexOf("b", 1), 1000);
+  pair.arrive(b, [...sent, seal("b", probe, 1)], { from: "192.168.1.77:1234" });
+  assert.deepEqual([b.counts(), b.events], [{}, []]);
+  pair.install(b, 1, { confirmed: false });
+  assert.deepEqual(received(b), [PACKET]);
+  assert.deepEqual(b.counts(), { delivered: 1, "probe-answered": 1 });
+  assert.deepEqual(b.events.map(({ kind }) => kind), ["roamed", "sessionConfirmed"]);
+  assert.equal(b.socket.sent.length, 1);
+  pair.arrive(b, sent);
+  assert.deepEqual(b.counts(), { delivered: 1, "probe-answered": 1, replay: 1 });
+});
+
 test("a session with one peer is asked for every half second, with all of them 20 times a second", () => {
   const { a } = pair.unsealedPair();
   const tunnel = {
@@ -388,6 +410,19 @@ test("at most 100 packets of a peer wait, the oldest go, counted", () => {
   pair.arrive(b, a.socket.sent.splice(0).map(({ bytes }) => bytes));
   // Joined to a superframe on the way: the kernel numbers them anew.
   assert.deepEqual(received(b).map((packet) => packet[28]), packets.slice(30).map((packet) => packet[28]));
+});
+
+test("what has waited for ten seconds does not leave any more, counted", () => {
+  const { a } = pair.unsealedPair();
+  a.tun.waiting.push(PACKET, PACKET);
+  pair.leave(a, 1000);
+  a.tun.waiting.push(udp(pair.ENDS.v4, Uint8Array.of(1)));
+  pair.leave(a, 10_999);
+  assert.deepEqual(a.counts(), {});
+  a.dataPlane.plane.now = 12_000;
+  pair.install(a, 1);
+  assert.equal(a.socket.sent.length, 1);
+  assert.deepEqual(a.counts(), { "no-session": 2, sent: 1 });
 });
 
 test("what waits goes with the peer, counted", () => {

@@ -108,6 +108,12 @@ export class MemorySocket implements DatagramSocket {
     return this.#received.length;
   }
 
+  receiveAgain(datagram: Uint8Array, from: string): number {
+    this.#received = [{ bytes: datagram, from: parseEndpoint(from)!, segment: datagram.length }];
+    this.#pool.bytes.set(datagram, this.position(0));
+    return this.position(0);
+  }
+
   position(i: number): number {
     return (this.#firstSlot + i) * SLOT_LENGTH + HEADROOM;
   }

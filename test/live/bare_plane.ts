@@ -90,7 +90,8 @@ async function run({ own, encapsulation, offloads }: BarePlane): Promise<void> {
     if (event.kind === "offloadLost") lost.push(`${event.offload}: errno ${event.errno}`);
     if (event.kind === "failed") throw new Error(event.message);
   };
-  const worker = new WorkerHandle(offloads, onEvent);
+  const worker = new WorkerHandle(onEvent);
+  worker.start(offloads);
   const overhead = encapsulation === "data" ? "data-plain" : "vxlan";
   const mtu = overlayMtu(UNDERLAY_MTU, overhead, 4);
   const { queues, tso, uso } = openTun(DEVICE, offloads);

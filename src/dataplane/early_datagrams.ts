@@ -1,0 +1,67 @@
+/**
+ * Sealed data that overtook its session. Whoever begins a handshake sends data right behind its last message; that one
+ * goes to the control thread, and the session comes back by the mailbox a moment later. What arrives for it meanwhile
+ * waits here. Only sessions are waited for whose last message has passed the gate: nobody without the network's key has
+ * anything kept.
+ */
+
+/** How long after the last message. */
+export const EARLY_MS = 500;
+/** Sessions that are waited for, and datagrams of each. */
+export const MAX_EXPECTED = 64;
+export const MAX_EARLY = 32;
+/** Bytes that wait for all of them. */
+export const MAX_EARLY_BYTES = 1 << 20;
+/** The low byte of a receiver index is the lane. */
+const LANE_BITS = 8;
+
+export interface EarlyDatagram {
+  readonly bytes: Uint8Array;
+  readonly from: string;
+}
+
+interface Expected {
+  readonly since: number;
+  readonly datagrams: EarlyDatagram[];
+}
+
+export class EarlyDatagrams {
+  /** BOUNDED: ≤ MAX_EXPECTED, each ≤ MAX_EARLY datagrams; the oldest go first. By receiver index without its lane. */
+  readonly #expected = new Map<number, Expected>();
+  /** BOUNDED: ≤ MAX_EARLY_BYTES */
+  #bytes = 0;
+
+  /** A session under this receiver index may come now. Returns how many datagrams were given up for it. */
+  expect(index: number, now: number): number {
+    let lost = 0;
+    for (const [key, { since }] of this.#expected) {
+      if (now - since < EARLY_MS && this.#expected.size < MAX_EXPECTED) break;
+      lost += this.#give(key).length;
+    }
+    lost += this.#give(index >>> LANE_BITS).length;
+    this.#expected.set(index >>> LANE_BITS, { since: now, datagrams: [] });
+    return lost;
+  }
+
+  /** Keeps a copy of the datagram at..end when its session is expected; false: it is not, or too much waits already. */
+  keep(index: number, b: Uint8Array, at: number, end: number, from: () => string, now: number): boolean {
+    const expected = this.#expected.get(index >>> LANE_BITS);
+    if (expected === undefined || now - expected.since >= EARLY_MS) return false;
+    if (expected.datagrams.length >= MAX_EARLY || this.#bytes + end - at > MAX_EARLY_BYTES) return false;
+    this.#bytes += end - at;
+    expected.datagrams.push({ bytes: b.slice(at, end), from: from() });
+    return true;
+  }
+
+  /** What came before the session under this index, which is there now. */
+  take(index: number): readonly EarlyDatagram[] {
+    return this.#give(index >>> LANE_BITS);
+  }
+
+  #give(key: number): readonly EarlyDatagram[] {
+    const datagrams = this.#expected.get(key)?.datagrams ?? [];
+    this.#expected.delete(key);
+    for (const { bytes } of datagrams) this.#bytes -= bytes.length;
+    return datagrams;
+  }
+}
