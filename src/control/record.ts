@@ -62,9 +62,25 @@ const NAME_MAX = 63;
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
 
+/** Whether a record that says this is short enough. */
+export function recordFits(content: RecordContent): boolean {
+  return encodeRecord(content).length + SIGNATURE_LEN <= RECORD_MAX_LEN;
+}
+
 /** Signs what a record says. RangeError when it does not fit in a datagram. */
 export function signRecord(content: RecordContent, identity: Identity): NodeRecord {
-  const payload = packr.pack({
+  const payload = encodeRecord(content);
+  const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
+  raw.set(payload);
+  raw.set(identity.sign(raw.slice(0, payload.length)), payload.length);
+  if (raw.length > RECORD_MAX_LEN) {
+    throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
+  }
+  return { ...content, raw };
+}
+
+function encodeRecord(content: RecordContent): Uint8Array {
+  return packr.pack({
     d: fromHex(content.id),
     x: fromHex(content.staticKey),
     w: fromHex(content.networkId),
@@ -85,13 +101,6 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
     ...(content.age === undefined ? {} : { a: content.age }),
     ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
   });
-  const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
-  raw.set(payload);
-  raw.set(identity.sign(raw.slice(0, payload.length)), payload.length);
-  if (raw.length > RECORD_MAX_LEN) {
-    throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
-  }
-  return { ...content, raw };
 }
 
 /** The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. */
