@@ -7,18 +7,14 @@ import { createCipheriv, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Handshakes, type NewSession } from "../src/control/handshakes.ts";
-import { Outbox } from "../src/control/outbox.ts";
-import { ReceiverIndices } from "../src/control/receiver_indices.ts";
-import { signRecord } from "../src/control/record.ts";
+import type { NewSession } from "../src/control/handshakes.ts";
 import { Targets } from "../src/control/targets.ts";
-import { identityFromSeeds, nodeMac } from "../src/crypto/identity.ts";
+import { identityFromSeeds } from "../src/crypto/identity.ts";
 import { laneKey } from "../src/crypto/lane_keys.ts";
 import { NetworkSecret } from "../src/crypto/network_secret.ts";
-import { dhKeys } from "../src/crypto/x25519.ts";
-import { fromHex, toHex } from "../src/wire/bytes.ts";
 import { DATA_LEN, encodeData, isData } from "../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../src/wire/datagram.ts";
+import { handshakesOf } from "../test/control/made_handshakes.ts";
 
 const [secretFile, node, count] = process.argv.slice(2) as [string, string, string];
 const SERVER = `${node}:8473`;
@@ -51,42 +47,9 @@ const timer = setInterval(() => {
 
 async function peerOf(i: number) {
   const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-  const { raw } = signRecord({
-    id: identity.id,
-    staticKey: identity.staticKey,
-    networkId: toHex(keys.networkId),
-    name: `peer${i}`,
-    incarnation: 1,
-    epoch: 0,
-    bootNonce: toHex(random.bytes(8)),
-    claims: [],
-    reserved: [],
-    endpoints: [],
-    vtepMac: nodeMac(identity.id),
-    version: "0.1.0",
-    capabilities: [],
-    security: "sealed",
-    gone: false,
-  }, identity);
-  let counter = 0;
-  const owner = {
-    id: identity.id,
-    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
-    networkId: toHex(keys.networkId),
-    keys: [keys],
-    suites: [{ suite: "aes-256-gcm", mbps: 100 } as const],
-    known: () => undefined,
-    revoked: () => false,
-    admits: () => true,
-    member: () => false,
-    record: () => raw,
-    bootNonce: "00".repeat(8),
-    nextCounter: () => counter++,
-  };
-  const out = new Outbox();
+  const { out, machine } = handshakesOf(identity, keys, random, () => ({ member: () => false }));
   const targets = new Targets(random);
   const target = targets.obtain(SERVER, 0)!;
-  const machine = new Handshakes(owner, new ReceiverIndices(random), random, out);
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(0, `10.98.${i >> 8}.${i & 255}`, resolve));
   let session: NewSession | null = null;

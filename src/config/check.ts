@@ -141,7 +141,18 @@ function checkPorts(config: Config, words: Words): void {
   }
 }
 
+/** A node's signed record names the subnets of its static peers, and fits in one datagram. */
+const STATIC_PEERS_MAX = 16;
+
 function checkStaticPeers(config: Config, words: Words): void {
+  const { length } = config.staticPeers;
+  if (length > STATIC_PEERS_MAX) {
+    throw new ConfigError(
+      "static-peer",
+      `${length} static peers are more than a node can tell the mesh of: ${STATIC_PEERS_MAX} at most; ` +
+        "give the others to other nodes",
+    );
+  }
   const seen: { peer: StaticPeer; subnet: Prefix }[] = [];
   for (const peer of config.staticPeers) {
     const subnet = parsePrefix(peer.subnet)!;

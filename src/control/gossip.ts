@@ -242,8 +242,12 @@ function awaitsDirectives(core: Core, link: Link, now: number): boolean {
   return now - core.directivesAwaited < DIRECTIVES_MS;
 }
 
+// That a node was stopped is said with its record: a statement about a node that is not known would be lost.
 function push(core: Core, link: Link, ids: Iterable<string>): void {
-  for (const parcel of pack(core.recordItems(ids), [])) {
+  const told = [...ids];
+  const stopped = told.filter((id) => core.membership.get(id)?.stopped === true);
+  const statements = stopped.map((id) => core.membership.statement(id)).filter((s) => s !== null);
+  for (const parcel of pack(core.recordItems(told), statements)) {
     core.say(link, { kind: "push", ack: false, ...parcel });
   }
 }

@@ -1,6 +1,7 @@
 // Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): whoever has the secret
 // can make them, so they say no more than what anybody may say of a node (SWIM's probes and statements), and never carry
-// what a session is for. Each counts once: the sender's incarnation and a sequence number grow.
+// what a session is for. Each counts once: a sequence number grows within the sender's incarnation. Only the incarnation
+// of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be forged.
 
 import { openGossip, sealGossip } from "../crypto/gossip_seal.ts";
 import type { NetworkKeys } from "../crypto/network_keys.ts";
@@ -23,7 +24,7 @@ export class GroupGossip {
   readonly #own: string;
   readonly #random: Random;
   #sequence = 0;
-  // BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only of members, after the seal was opened
+  // BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only of members, in the life that their records tell
   readonly #heard = new Map<string, Heard>();
 
   constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
@@ -42,31 +43,32 @@ export class GroupGossip {
   }
 
   /**
-   * Opens a datagram of type 0x20. `least` gives the incarnation that we know of a member, or null for whoever is none.
-   * Null when it is forged, of nobody we know, of a former life, or has come before.
+   * Opens a datagram of type 0x20. `incarnationOf` gives that of a member's signed record, or null for whoever is none.
+   * Null when it is forged, of nobody we know, of a former life, or has come before. What is of a later life than the
+   * record is taken and not remembered: it may come again until the record has come.
    */
   open(
     b: Uint8Array,
-    least: (sender: string) => number | null,
+    incarnationOf: (sender: string) => number | null,
   ): { sender: string; keyId: number; gossip: Uint8Array } | null {
     const header = wire.decodeGroupHeader(b);
     const keys = this.#keys.find((k) => k.keyId === header?.keyId);
     if (header === null || keys === undefined || header.sender === this.#own) return null;
-    const known = least(header.sender);
+    const known = incarnationOf(header.sender);
     const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
-    if (!this.#isNew(header.sender, message)) return null;
+    if (message.incarnation === known && !this.#isNew(header.sender, message)) return null;
     return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
   }
 
   #isNew(sender: string, { incarnation, sequence }: wire.GroupMessage): boolean {
     let heard = this.#heard.get(sender);
-    if (heard === undefined || incarnation > heard.incarnation) {
+    if (heard === undefined || incarnation !== heard.incarnation) {
       heard = { incarnation, greatest: sequence, window: 1 };
     } else {
       const age = heard.greatest - sequence;
-      if (incarnation < heard.incarnation || age >= WINDOW) return false;
+      if (age >= WINDOW) return false;
       if (age >= 0 && (heard.window >>> age & 1) === 1) return false;
       if (age >= 0) heard.window |= 1 << age;
       else {

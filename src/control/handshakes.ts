@@ -197,16 +197,15 @@ export class Handshakes {
     return false;
   }
 
-  /** Forgets what has waited too long. */
+  /** Forgets what has waited too long, or is under keys that count no more: it holds copies of them. */
   tick(now: number): void {
     for (const table of [this.#begun, this.#answered]) {
       for (const pending of table.values()) {
-        if (now - pending.at < PENDING_MS) break; // in order of time
-        this.#end(table, pending, true);
+        if (now - pending.at >= PENDING_MS || !this.#counts(pending)) this.#end(table, pending, true);
       }
     }
     for (const [index, finished] of this.#finished) {
-      if (now - finished.at >= PENDING_MS) this.#finished.delete(index);
+      if (now - finished.at >= PENDING_MS || !this.#counts(finished)) this.#finished.delete(index);
       else if (now - finished.at >= (XX3_AGAIN_MS[finished.repeats] ?? Infinity)) {
         // Should it be lost, the peer does not know our session, and nothing comes on it.
         finished.repeats++;
@@ -268,6 +267,7 @@ export class Handshakes {
   #onXX3(h: wire.Handshake, from: string): HandshakeEvent[] {
     const pending = this.#answered.get(h.receiver);
     if (pending === undefined || pending.sendIndex !== h.sender) return this.#reject();
+    if (h.keyId !== pending.keys.keyId) return this.#reject();
     const offer = this.#read(pending.noise, h);
     if (offer === null) return this.#reject();
     const events = this.#authenticated(pending, offer, from, false);
@@ -391,6 +391,7 @@ export class Handshakes {
     const reply = wire.decodeReply(bytes);
     const pending = reply === null ? undefined : this.#waiting(reply.receiver);
     if (reply === null || pending === undefined || pending.endpoint !== from) return this.#reject();
+    if (!this.#counts(pending)) return this.#reject();
     const mac = borneMac(pending.sent, pending.sent.length);
     if (reply.kind === wire.REPLY_REFUSAL) {
       const genuine = compareBytes(reply.echoedMac, mac) === 0 &&
@@ -407,6 +408,11 @@ export class Handshakes {
     if (this.#cookies.size > MAX_COOKIES) this.#cookies.delete(this.#cookies.keys().next().value!);
     this.#send(from, pending.sent, pending.keys, now);
     return [];
+  }
+
+  // Whether the keys it is under are still accepted.
+  #counts({ keys }: Sent): boolean {
+    return this.#own.keys.includes(keys);
   }
 
   #waiting(index: number): Sent | undefined {

@@ -89,7 +89,7 @@ export class KeyRing {
 
   /**
    * A secret became known, or more of one that was. `members` are those who may be told, and be let in by an older one.
-   * False when it changes nothing.
+   * False when it changes nothing. The ring takes the secret: it is wiped when it is dropped, or was not new.
    */
   learn(
     secret: NetworkSecret,
@@ -103,10 +103,12 @@ export class KeyRing {
     if (entry !== undefined) {
       const same = entry.secret?.equals(secret) === true && this.#rotation.place(generation);
       wipeKeys(keys);
+      secret.wipe();
       return same;
     }
     if (!this.#rotation.learn(generation, now)) {
       wipeKeys(keys);
+      secret.wipe();
       return false;
     }
     this.#entries.set(keys.keyId, { keys, secret });

@@ -59,7 +59,8 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
 
 /** Somebody merged our record at this version: enough if our present claim was in it. */
 export function onClaimAck(core: Core, from: string, incarnation: number, epoch: number): void {
-  if (compareVersions({ incarnation, epoch }, core.own) >= 0) core.lease.onAck(from);
+  // A greater version is of another life of ours, from before a backup: what we say now has not been merged.
+  if (compareVersions({ incarnation, epoch }, core.own) === 0) core.lease.onAck(from);
 }
 
 /** Sends our record to every member that has not acknowledged it, asking for that. */

@@ -123,12 +123,26 @@ export abstract class Links {
   }
 
   /**
-   * Tries an endpoint at once if we know it, as when its data names an index nobody holds; `entitled` when it named an
-   * index that we gave out, which only somebody who said a signed hello there can know.
+   * Tries an endpoint at once if we know it, as when its data names an index nobody holds. `entitled`: it named an index
+   * that we gave out (plain meshes).
    */
-  poke(endpoint: string, entitled: boolean, now: number): void {
-    const known = this.targets.get(endpoint) ?? this.#targetOfLink(endpoint, entitled, now);
+  poke(endpoint: string, _entitled: boolean, now: number): void {
+    const target = this.targets.get(endpoint);
+    const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
     if (known !== null && this.out.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
+  }
+
+  /** Whether whoever is there may be asked because something came from there. */
+  protected mayAsk(_target: Target): boolean {
+    return true;
+  }
+
+  /** Whether the user, a record or a link names the endpoint. */
+  protected isNamed(endpoint: string): boolean {
+    const target = this.targets.get(endpoint);
+    if (target !== undefined && (target.seeds.size > 0 || target.nodes.size > 0)) return true;
+    for (const link of this.up()) if (link.endpoint === endpoint) return true;
+    return false;
   }
 
   /** Asks wherever it is due. */
@@ -159,7 +173,7 @@ export abstract class Links {
     // Addresses change hands: asked again, now and then.
     const own = target.answeredBy === this.own.identity.id;
     if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
-    if (target.knockUntil >= now) return true;
+    if (target.knockUntil >= now && this.mayAsk(target)) return true;
     const answered = target.answeredBy;
     if (target.seeds.size > 0 && (answered === null || !this.isUp(answered))) return true;
     for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
@@ -172,8 +186,7 @@ export abstract class Links {
     return onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
   }
 
-  #targetOfLink(endpoint: string, entitled: boolean, now: number): Target | null {
-    if (entitled) return this.targets.knock(endpoint, now, KNOCK_MS);
+  #targetOfLink(endpoint: string, now: number): Target | null {
     for (const link of this.up()) {
       if (link.endpoint === endpoint) return this.targets.knock(endpoint, now, KNOCK_MS);
     }

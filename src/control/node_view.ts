@@ -2,7 +2,7 @@
 // somebody asks or something changed, never per packet.
 
 import { shortId } from "../crypto/identity.ts";
-import { formatAddress, parsePrefix } from "../wire/address.ts";
+import { comparePrefixes, formatAddress, parsePrefix } from "../wire/address.ts";
 import type { Contender } from "./claims.ts";
 import type { Core } from "./core.ts";
 import { withoutNewest } from "./rotating.ts";
@@ -25,7 +25,7 @@ export function buildView(core: Core, now: number): NodeView {
   const leases = [
     ...held.map((c) => leaseView(core, c, false)),
     ...lost.map(({ claim }) => leaseView(core, claim, true)),
-  ].sort((a, b) => compareSubnets(a.subnet, b.subnet));
+  ].sort((a, b) => comparePrefixes(a.subnet, b.subnet));
   const sessions = core.sealed?.peers() ?? [];
   return { own: ownView(core, now), peers, sessions, leases, ...forgottenView(core) };
 }
@@ -141,12 +141,4 @@ function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
 
 function nameOf(core: Core, id: string): string {
   return core.store.get(id)?.name ?? shortId(id);
-}
-
-function compareSubnets(a: string, b: string): number {
-  const [p, q] = [parsePrefix(a)!, parsePrefix(b)!];
-  for (let i = 0; i < 16; i++) {
-    if (p.address[i] !== q.address[i]) return p.address[i]! - q.address[i]!;
-  }
-  return p.length - q.length;
 }

@@ -6,8 +6,17 @@ import { type Identity, nodeMac } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
 import type { Settings } from "./settings.ts";
-import { type Claim, ENDPOINTS_MAX, type NodeRecord, recordName, RESERVED_MAX } from "./record.ts";
-import { signRecord, VERSION_LIMIT } from "./record.ts";
+import {
+  type Claim,
+  ENDPOINTS_MAX,
+  type NodeRecord,
+  type RecordContent,
+  recordFits,
+  recordName,
+  RESERVED_MAX,
+  signRecord,
+  VERSION_LIMIT,
+} from "./record.ts";
 
 const OBSERVED_MAX = 3;
 const OBSERVERS_MAX = 64;
@@ -93,10 +102,20 @@ export class OwnRecord {
     this.epoch = Math.min(this.epoch + 1, VERSION_LIMIT - 1);
   }
 
-  /** The record of the present version, signed; `age`: how long we have been running, seconds. */
+  /**
+   * The record of the present version, signed; `age`: how long we have been running, seconds. Where it would be too long,
+   * it tells fewer endpoints: the last are left out first.
+   */
   sign(age: number): NodeRecord {
+    const content = this.#content(age);
+    let { endpoints } = content;
+    while (endpoints.length > 0 && !recordFits({ ...content, endpoints })) endpoints = endpoints.slice(0, -1);
+    return signRecord({ ...content, endpoints }, this.#identity);
+  }
+
+  #content(age: number): RecordContent {
     const settings = this.#settings;
-    return signRecord({
+    return {
       id: this.#identity.id,
       staticKey: this.#identity.staticKey,
       networkId: this.#networkId,
@@ -114,6 +133,6 @@ export class OwnRecord {
       gone: this.gone,
       age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),
-    }, this.#identity);
+    };
   }
 }

@@ -5,11 +5,15 @@
 //   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
 //   A ── ack (echo b) ──────▶ B     B has validated A
 //
-// Every answer is one datagram of the same size as its question. What is wrong with a hello (another network, version,
-// security, our own identity) is answered with a refusal and logged, rarely, on both sides.
+// Every answer is one datagram, no larger than its question: whoever forges a source address makes nobody else get more
+// than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
+// comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
+// hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
+// sides.
 
 import { shortId, verifySignature } from "../crypto/identity.ts";
 import { formatEndpoint } from "../wire/address.ts";
+import { gossipForNobody } from "../wire/gossip.ts";
 import * as hello from "../wire/hello.ts";
 import type { Hello } from "../wire/hello.ts";
 import { type HelloFields, makeHello } from "./hello_frame.ts";
@@ -22,6 +26,9 @@ const VERIFY_PER_SECOND = 500;
 /** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
 const KNOCK_JOINING_MS = 5000;
 const KNOCK_EVERY_MS = 300;
+/** So long after a link is up, and so often, its peer is greeted while it says nothing. */
+const GREET_MS = 5000;
+const GREET_EVERY_MS = 400;
 
 export class PlainLinks extends Links {
   /** Takes in a datagram of type 0x03. */
@@ -50,6 +57,28 @@ export class PlainLinks extends Links {
 
   send(link: Link, bytes: Uint8Array): void {
     if (link.endpoint !== null) this.out.send(link.endpoint, bytes);
+  }
+
+  override poke(endpoint: string, entitled: boolean, now: number): void {
+    if (!entitled || this.isNamed(endpoint)) return super.poke(endpoint, entitled, now);
+    // A peer of ours has moved there, or somebody repeats its words. A peer answers gossip for an index that nobody has
+    // with a hello.
+    if (this.out.due(`poke ${endpoint}`, 1000, now)) this.out.send(endpoint, gossipForNobody());
+  }
+
+  override tick(now: number): void {
+    super.tick(now);
+    // Our last ack may be lost: then the peer has not validated us, and may not ask. It speaks once it has.
+    for (const link of this.up()) {
+      if (link.mesh !== undefined || now - link.since >= GREET_MS) continue;
+      const target = this.targets.get(link.endpoint);
+      const waited = target?.lastTriedAt == null ? Infinity : now - target.lastTriedAt;
+      if (target !== undefined && waited >= GREET_EVERY_MS) this.ask(target, now);
+    }
+  }
+
+  protected override mayAsk(target: Target): boolean {
+    return this.isNamed(target.endpoint);
   }
 
   // ------------------------------------------------------------------------------------------ asking
@@ -88,7 +117,8 @@ export class PlainLinks extends Links {
     this.#send(from, { ...fields, nonce: nonce ?? hello.NO_NONCE, echoedNonce: h.nonce });
   }
 
-  // A nonce to validate whoever is there; what follows if the answer is lost is a hello of our own.
+  // A nonce to validate whoever is there. If the answer is lost, a hello of ours follows where the endpoint has a name;
+  // elsewhere the next word from there asks for one.
   #knock(from: string, now: number): string | null {
     const target = this.targets.knock(from, now, this.own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
     if (target === null) return null;
@@ -98,7 +128,8 @@ export class PlainLinks extends Links {
     return this.targets.freshNonce(target, now);
   }
 
-  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys.
+  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys. Then it is to
+  // hear of us by a refusal, and we of it by the refusal of a hello of ours: in turn, for each of its own.
   #answerOurself(h: Hello, from: string, now: number): void {
     for (const target of this.targets.all()) {
       if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
@@ -106,12 +137,15 @@ export class PlainLinks extends Links {
       target.outcome = "this is our own address";
       return;
     }
+    if (!this.out.due(`clone ${from}`, 1000, now)) {
+      const target = this.targets.knock(from, now, KNOCK_MS);
+      if (target !== null) this.ask(target, now);
+      return;
+    }
     // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
     const index = Math.min(Math.floor(this.own.age(now)) + 1, 0xffffffff);
     const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
     this.#send(from, { ...fields, nonce: this.own.bootNonce, echoedNonce: h.nonce });
-    const target = this.targets.knock(from, now, KNOCK_MS);
-    if (target !== null && this.out.due(`clone ${from}`, 1000, now)) this.ask(target, now);
   }
 
   #objection(h: Hello): number {

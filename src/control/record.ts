@@ -3,11 +3,10 @@
 // MessagePack map with short keys, followed by the Ed25519 signature over them, so that fields of later versions
 // survive nodes which do not know them. A record fits in one gossip datagram.
 
-import { Packr } from "msgpackr/pack";
-import { Unpackr } from "msgpackr/unpack";
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
 import { formatEndpoint, formatPrefix, parseEndpoint, parseMac, parsePrefix } from "../wire/address.ts";
-import { fromHex, toHex } from "../wire/bytes.ts";
+import { fromHex } from "../wire/bytes.ts";
+import { decodeSignedMap, encodeMap, hexOf } from "../wire/signed_map.ts";
 import type { Security } from "./settings.ts";
 
 /** A subnet and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
@@ -59,12 +58,25 @@ export const ENDPOINTS_MAX = 8;
 const CLAIMS_MAX = 8;
 const NAME_MAX = 63;
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+/** Whether a record that says this is short enough. */
+export function recordFits(content: RecordContent): boolean {
+  return encodeRecord(content).length + SIGNATURE_LEN <= RECORD_MAX_LEN;
+}
 
 /** Signs what a record says. RangeError when it does not fit in a datagram. */
 export function signRecord(content: RecordContent, identity: Identity): NodeRecord {
-  const payload = packr.pack({
+  const payload = encodeRecord(content);
+  const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
+  raw.set(payload);
+  raw.set(identity.sign(raw.slice(0, payload.length)), payload.length);
+  if (raw.length > RECORD_MAX_LEN) {
+    throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
+  }
+  return { ...content, raw };
+}
+
+function encodeRecord(content: RecordContent): Uint8Array {
+  return encodeMap({
     d: fromHex(content.id),
     x: fromHex(content.staticKey),
     w: fromHex(content.networkId),
@@ -85,13 +97,6 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
     ...(content.age === undefined ? {} : { a: content.age }),
     ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
   });
-  const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
-  raw.set(payload);
-  raw.set(identity.sign(raw.slice(0, payload.length)), payload.length);
-  if (raw.length > RECORD_MAX_LEN) {
-    throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
-  }
-  return { ...content, raw };
 }
 
 /** The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. */
@@ -104,15 +109,8 @@ export function openRecord(raw: Uint8Array): NodeRecord | null {
 
 /** The record's fields with the signature unchecked: to see whether it is worth the check. */
 export function decodeRecord(raw: Uint8Array): NodeRecord | null {
-  if (raw.length <= SIGNATURE_LEN || raw.length > RECORD_MAX_LEN) return null;
-  let map: unknown;
-  try {
-    map = unpackr.unpack(raw.slice(0, raw.length - SIGNATURE_LEN));
-  } catch {
-    return null;
-  }
-  if (typeof map !== "object" || map === null) return null;
-  const f = map as Record<string, unknown>;
+  const f = decodeSignedMap(raw, RECORD_MAX_LEN);
+  if (f === null) return null;
   const id = hexOf(f["d"], 32), staticKey = hexOf(f["x"], 32);
   const networkId = hexOf(f["w"], 16), bootNonce = hexOf(f["b"], 8);
   const claims = listOf(f["c"], CLAIMS_MAX, claimOf);
@@ -163,10 +161,6 @@ function isPrintable(character: string): boolean {
 
 function isVersion(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < VERSION_LIMIT;
-}
-
-function hexOf(value: unknown, length: number): string | null {
-  return value instanceof Uint8Array && value.length === length ? toHex(value) : null;
 }
 
 function wordOf(value: unknown, max: number): string | null {

@@ -50,6 +50,7 @@ export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "s
   const secret = NetworkSecret.of(root, fromHex(core.networkId));
   root.fill(0);
   take(core, secret, { seq, issuer, dropOld }, core.store.get(link.id)?.name ?? shortId(link.id), now);
+  secret.wipe();
 }
 
 /** Members who do not have the newest secret yet: those alive, and those who are away. */
@@ -114,7 +115,9 @@ function take(
   const ring = core.ring!;
   const members = [...core.store.records()].filter((r) => !r.gone).map(({ id }) => id);
   const before = ring.newest.keyId;
-  const told = NetworkSecret.of(secret.bytes(), fromHex(core.networkId));
+  const root = secret.bytes();
+  const told = NetworkSecret.of(root, fromHex(core.networkId));
+  root.fill(0);
   if (!ring.learn(told, place, members, now)) return;
   // On disk before our record says that we have it.
   core.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });

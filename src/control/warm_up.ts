@@ -81,6 +81,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     revoked: () => false,
     member: () => false,
     record: () => record.raw,
+    bootNonce: record.bootNonce,
     nextCounter: () => counter++,
   };
   const handshakes = new Handshakes(owner, new ReceiverIndices(random), random, out);

@@ -11,7 +11,6 @@ import { serveApi } from "../api/server.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
-import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { ControlPlane } from "../control/node.ts";
 import { NOTHING, reconcile, sealedTunnel, type Wanted } from "../control/reconcile.ts";
 import { warmUp } from "../control/warm_up.ts";
@@ -32,7 +31,7 @@ import { OffloadState } from "./offloads.ts";
 import { refuseOverlap } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import type { Snapshot } from "./reports.ts";
-import { chooseSecret, type SecretChoice } from "./secret_choice.ts";
+import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
 import { type GivenSecret, readSecretFile } from "./secret_files.ts";
 import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { controlEvent, SealedSide } from "./sealed_side.ts";
@@ -183,7 +182,8 @@ class Daemon {
   #sealedParts(): SealedParts | null {
     if (this.#choice.security === "plain") return null;
     const { networkName, cipher, pinnedNode } = this.#config;
-    return sealedParts(heldSecrets(this.#choice, this.#state.secrets), networkName, cipher, pinnedNode);
+    const secrets = secretsOfRun(this.#choice, this.#state.secrets, this.#given?.secret ?? null);
+    return sealedParts(secrets, networkName, cipher, pinnedNode);
   }
 
   #startControl(): void {
@@ -480,25 +480,6 @@ class Daemon {
     this.#closing = true;
     return this.#cleanups.run();
   }
-}
-
-/** What is kept of secrets, and what was given besides. */
-function heldSecrets(
-  choice: SecretChoice & { readonly security: "sealed" },
-  kept: readonly HeldSecret[],
-): readonly HeldSecret[] {
-  const { secret, also } = choice;
-  const ofGiven = (given: NetworkSecret, used: boolean) => ({
-    secret: given,
-    generation: placeOfGiven(given),
-    used,
-  });
-  if (!kept.some((held) => held.secret.equals(secret))) return [ofGiven(secret, true)];
-  if (also === undefined || kept.some((held) => held.secret.equals(also))) return kept;
-  const known = kept[0]!.generation.seq > 0;
-  const given = ofGiven(also, false);
-  // Of two that were both rotated, the one that the mesh told counts as the later until the mesh says otherwise.
-  return [...kept, known ? { ...given, generation: { ...given.generation, seq: 0 } } : given];
 }
 
 /** `--mtu` beats what the underlay leaves. */

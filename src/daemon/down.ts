@@ -30,6 +30,23 @@ export interface DownOptions {
 
 /** Returns what was done, a sentence each. Throws a sentence when something of ours stays. */
 export async function down(options: DownOptions): Promise<string[]> {
+  try {
+    return await takeAway(options);
+  } catch (error) {
+    throw explained(error);
+  }
+}
+
+/** What the file system refuses somebody who is not root, as a sentence; anything else as it is. */
+export function explained(error: unknown): unknown {
+  const { code, path } = error as { code?: string; path?: string };
+  if ((code !== "EACCES" && code !== "EPERM") || typeof path !== "string") return error;
+  return new Error(`Cannot remove ${JSON.stringify(path)}: ${code} (run as root, as the daemon does)`, {
+    cause: error,
+  });
+}
+
+async function takeAway(options: DownOptions): Promise<string[]> {
   const socket = join(options.runDir, SOCKET_NAME);
   const lines: string[] = [];
   // Held to the end, so that no daemon starts in what is being taken away.

@@ -201,7 +201,9 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
     path: "tunnel",
     ok: tried.endpoint === peer.endpoint && peer.state !== "dead",
     result: `${tried.endpoint}: ${tried.outcome}`,
-    fix: tried.endpoint === peer.endpoint ? null : firewallHint(tried.endpoint, tried.outcome, peer.name),
+    fix: tried.endpoint === peer.endpoint
+      ? null
+      : ownLinkHint(snapshot) ?? firewallHint(tried.endpoint, tried.outcome, peer.name),
   }));
   const direct: PathAttempt = {
     path: "direct-route",
@@ -215,7 +217,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
     subnet: peer.subnet,
     state: peer.state,
     path: path.path,
-    summary: summary(peer, path),
+    summary: path.path === "none" && isCutOff(snapshot) ? cutOffSummary(peer) : summary(peer, path),
     // Without a link nobody has come as far as to think of a direct route.
     attempts: peer.link === null ? tunnel : [direct, ...tunnel],
   };
@@ -228,6 +230,22 @@ function summary(peer: PeerView, path: Path): string {
     ? "it advertises no endpoint"
     : `it advertises ${peer.endpoints.join(", ")}`;
   return `${peer.name}: no path; ${path.why}; ${where}${lease}`;
+}
+
+// Without an address of our own, what is wrong is here, and not with whoever does not answer.
+function isCutOff({ underlay }: Snapshot): boolean {
+  return underlay.length === 0;
+}
+
+function cutOffSummary(peer: PeerView): string {
+  return `${peer.name}: no path; this host has no address that others could reach: its own link is down, or has lost ` +
+    "its address";
+}
+
+function ownLinkHint(snapshot: Snapshot): string | null {
+  return isCutOff(snapshot)
+    ? "bring this host's own link up (ip -brief address; ip link set DEV up); ovltun finds the way by itself then"
+    : null;
 }
 
 function via(peer: PeerView): string {

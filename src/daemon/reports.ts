@@ -10,6 +10,7 @@ import { isOwned } from "../host/owned.ts";
 import type { CipherSuite, Link, Route } from "../ports.ts";
 import type { OffloadState } from "./offloads.ts";
 import { RUNTIME, VERSION } from "./version.ts";
+import { comparePrefixes } from "../wire/address.ts";
 
 /** What is told of the offloads. */
 export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
@@ -244,5 +245,5 @@ export function routesReport(
     node: names.get(route.peerKey) ?? route.peerKey,
     path: pathTo(snapshot, route.peerKey).path,
   }));
-  return [...host, ...tunnels];
+  return [...host, ...tunnels.sort((a, b) => comparePrefixes(a.destination, b.destination))];
 }

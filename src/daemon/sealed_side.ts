@@ -5,6 +5,7 @@
 import type { Action, ControlEvent } from "../control/events.ts";
 import type { SealedSetup } from "../control/sealed_links.ts";
 import type { NetworkKeys } from "../crypto/network_keys.ts";
+import { wipeKeys } from "../crypto/network_secret.ts";
 import type { AeadProvider, DataplaneEvent, Mailbox } from "../ports.ts";
 import { ControlLane } from "./control_lane.ts";
 
@@ -12,11 +13,15 @@ export class SealedSide {
   readonly #mailbox: Mailbox;
   readonly #lane: ControlLane;
 
-  /** Shuts the Worker's gate to all but the network's members. */
+  /**
+   * Shuts the Worker's gate to all but the network's members, and wipes the keys that were made for this: the control
+   * plane makes those it needs from the secrets. Without secrets the keys are all there is, and stay.
+   */
   constructor(setup: SealedSetup, provider: AeadProvider, mailbox: Mailbox) {
     this.#mailbox = mailbox;
     this.#lane = new ControlLane(provider);
     this.setGate(setup.keys);
+    if (setup.secrets !== undefined && setup.secrets.length > 0) setup.keys.forEach(wipeKeys);
   }
 
   /** The network secret is changing: these are the keys that count. */

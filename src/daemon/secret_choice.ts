@@ -3,6 +3,7 @@
  * or none, in a plain mesh. Decided before anything is said to anybody. Pure but for the randomness of a new secret.
  */
 import { ConfigError } from "../config/config_error.ts";
+import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { NetworkSecret, wipeKeys } from "../crypto/network_secret.ts";
 import type { GivenSecret } from "./secret_files.ts";
 
@@ -108,4 +109,41 @@ function isNetworkOf(stored: NetworkSecret, networkName: string, networkId: Uint
   const keys = stored.keys(networkName);
   wipeKeys(keys);
   return keys.networkId.every((byte, i) => byte === networkId[i]);
+}
+
+/**
+ * The secrets that a run of a sealed mesh begins with: what the state directory keeps, and what was given besides.
+ * `given` and those of `kept` that it does not begin with are wiped.
+ */
+export function secretsOfRun(
+  choice: SecretChoice & { readonly security: "sealed" },
+  kept: readonly HeldSecret[],
+  given: NetworkSecret | null,
+): readonly HeldSecret[] {
+  const held = heldSecrets(choice, kept);
+  // One that is still to be written is needed until then.
+  const needed = new Set([...held.map(({ secret }) => secret), ...(choice.keep ? [choice.secret] : [])]);
+  for (const secret of [given, ...kept.map((one) => one.secret)]) {
+    if (secret !== null && !needed.has(secret)) secret.wipe();
+  }
+  return held;
+}
+
+// What is kept of secrets, and what was given besides.
+function heldSecrets(
+  choice: SecretChoice & { readonly security: "sealed" },
+  kept: readonly HeldSecret[],
+): readonly HeldSecret[] {
+  const { secret, also } = choice;
+  const ofGiven = (given: NetworkSecret, used: boolean) => ({
+    secret: given,
+    generation: placeOfGiven(given),
+    used,
+  });
+  if (!kept.some((held) => held.secret.equals(secret))) return [ofGiven(secret, true)];
+  if (also === undefined || kept.some((held) => held.secret.equals(also))) return kept;
+  const known = kept[0]!.generation.seq > 0;
+  const given = ofGiven(also, false);
+  // Of two that were both rotated, the one that the mesh told counts as the later until the mesh says otherwise.
+  return [...kept, known ? { ...given, generation: { ...given.generation, seq: 0 } } : given];
 }

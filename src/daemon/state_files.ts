@@ -4,8 +4,10 @@
  * that lie about syncing. Reading says plainly what is wrong with a file and what to do.
  */
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   fsyncSync,
   linkSync,
@@ -182,6 +184,7 @@ function syncDirectory(path: string): void {
 /** Removes our files from a state directory, and the directory when nothing else is in it. Says what it did. */
 export function removeStateDir(directory: string): string[] {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK); // else what is in it would pass for nothing
   const lines: string[] = [];
   for (const name of [...OWN_FILES, LOCK_FILE]) {
     const path = join(directory, name);

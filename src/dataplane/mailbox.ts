@@ -49,11 +49,13 @@ function subject(message: DataplaneMessage): string {
 
 /** A message that waits has keys of its own: whoever posted it may wipe his at once. */
 function ownKeys(message: DataplaneMessage): DataplaneMessage {
+  if (message.kind === "setGate") return { ...message, macKeys: message.macKeys.map((key) => key.slice()) };
   if (message.kind !== "installSession") return message;
   return { ...message, sendKey: message.sendKey.slice(), receiveKey: message.receiveKey.slice() };
 }
 
 function wipeKeys(message: DataplaneMessage): void {
+  if (message.kind === "setGate") { for (const key of message.macKeys) key.fill(0); }
   if (message.kind !== "installSession") return;
   message.sendKey.fill(0);
   message.receiveKey.fill(0);

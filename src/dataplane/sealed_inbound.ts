@@ -62,13 +62,14 @@ export function inboundSealed(
     reportUnknown(plane, socket, i);
     return NO_SESSION;
   }
-  const lane = session.lane(index & LANE_MASK);
+  const lane = plane.sessions.lane(session, index & LANE_MASK);
   if (lane === null) return NO_SESSION;
   const counter = dataCounter(b, at);
   if (counter < 0 || !lane.window.isFresh(counter)) return REPLAY;
   const payload = at + DATA_LEN;
   const plain = lane.key.open(b, at, payload, length);
   if (plain < 0) return BAD_SEAL;
+  plane.sessions.authenticated(lane);
   if (lane.window.commit(counter) && movesEndpoint(index)) followEndpoint(plane, socket, i, session.slot);
   if (!session.confirmed) confirm(plane, session);
   if (plain === 0) return KEEPALIVE;

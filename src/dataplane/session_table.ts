@@ -1,7 +1,8 @@
 /**
  * The sessions with sealed peers: which one sends, which may receive, their keys and counters. A slot has at most
  * MAX_SESSIONS, so that packets of the epoch before are still opened during a rekey; the oldest that does not send
- * goes. Everything that holds a key is wiped when its session goes.
+ * goes. A session gets a lane when something authenticated came on it; until then the lane is on trial, one in the whole
+ * table, for anybody who knows a receiver index can name it. Everything that holds a key is wiped when it goes.
  */
 import { laneKey } from "../crypto/lane_keys.ts";
 import { ReplayWindow } from "../crypto/replay.ts";
@@ -49,7 +50,7 @@ export class Session {
   readonly #suite: CipherSuite;
   readonly #maker: SessionMaker;
   readonly #receiveRoot: Uint8Array;
-  /** BOUNDED: MAX_LANES and the control lane. Made when something comes on them. */
+  /** BOUNDED: MAX_LANES and the control lane. Those on which something authenticated came. */
   readonly #lanes: (Lane | null)[] = new Array<Lane | null>(MAX_LANES + 1).fill(null);
 
   constructor(message: InstallSession, maker: SessionMaker) {
@@ -63,15 +64,20 @@ export class Session {
     this.#receiveRoot = message.receiveKey.slice();
   }
 
-  /** What is received on lane `lane`, or null: nobody sends there. */
+  /** What is received on lane `lane`; null: nothing authenticated has come on it. */
   lane(lane: number): Lane | null {
-    if (lane >= MAX_LANES && lane !== CONTROL_LANE) return null;
-    const i = lane === CONTROL_LANE ? MAX_LANES : lane;
-    return this.#lanes[i] ?? this.#openLane(i, lane);
+    return this.#lanes[placeOf(lane)] ?? null;
   }
 
-  #openLane(i: number, lane: number): Lane {
-    return this.#lanes[i] = { key: this.#key(this.#receiveRoot, lane), window: new ReplayWindow() };
+  /** A lane that nothing has come on yet, for the caller to wipe or to keep; null: nobody sends there. */
+  tryLane(lane: number): Lane | null {
+    if (placeOf(lane) > MAX_LANES) return null;
+    return { key: this.#key(this.#receiveRoot, lane), window: new ReplayWindow() };
+  }
+
+  /** Something authenticated has come on `lane`. */
+  keepLane(number: number, lane: Lane): void {
+    this.#lanes[placeOf(number)] = lane;
   }
 
   #key(root: Uint8Array, lane: number): AeadKey {
@@ -90,6 +96,18 @@ export class Session {
   }
 }
 
+/** Where a session has a lane; above MAX_LANES: nowhere. */
+function placeOf(lane: number): number {
+  return lane < MAX_LANES ? lane : lane === CONTROL_LANE ? MAX_LANES : MAX_LANES + 1;
+}
+
+/** A lane that waits for its first authenticated datagram. */
+interface Trial {
+  readonly session: Session;
+  readonly number: number;
+  readonly lane: Lane;
+}
+
 export class SessionTable {
   /** BOUNDED: ≤ MAX_PEERS × MAX_SESSIONS. By receiver index without its lane. */
   readonly #byIndex = new Map<number, Session>();
@@ -98,6 +116,8 @@ export class SessionTable {
   readonly #sending = new Array<Session | null>(MAX_PEERS).fill(null);
   /** The one asked for last: packets come in trains. */
   #last: Session | null = null;
+  /** The lane named last of those that nothing authenticated came on: naming it again derives no other key. */
+  #trial: Trial | null = null;
 
   /** Adds a session and wipes the root keys of the message. One with the same receiver index is replaced. */
   install(message: InstallSession, maker: SessionMaker): Session {
@@ -133,6 +153,35 @@ export class SessionTable {
     return session;
   }
 
+  /**
+   * What is received on `number`, one of the session's lanes; null: nobody sends there. Until `authenticated`, it is on
+   * trial: a forged datagram costs one key at most, and nothing is kept of it beyond the next.
+   */
+  lane(session: Session, number: number): Lane | null {
+    const known = session.lane(number);
+    if (known !== null) return known;
+    const trial = this.#trial;
+    if (trial !== null && trial.session === session && trial.number === number) return trial.lane;
+    const lane = session.tryLane(number);
+    if (lane === null) return null;
+    this.#endTrial();
+    this.#trial = { session, number, lane };
+    return lane;
+  }
+
+  /** Something opened under the key of this lane: it stays, if it was on trial. */
+  authenticated(lane: Lane): void {
+    const trial = this.#trial;
+    if (trial === null || trial.lane !== lane) return;
+    trial.session.keepLane(trial.number, lane);
+    this.#trial = null;
+  }
+
+  #endTrial(): void {
+    this.#trial?.lane.key.wipe();
+    this.#trial = null;
+  }
+
   /** The peer has used the session: packets leave on it from now on. */
   confirm(session: Session): void {
     session.confirmed = true;
@@ -146,6 +195,7 @@ export class SessionTable {
     const { slot } = session;
     this.#byIndex.delete(receiveIndex >>> LANE_BITS);
     if (this.#last === session) this.#last = null;
+    if (this.#trial?.session === session) this.#endTrial();
     const left = this.#bySlot.get(slot)!.filter((other) => other !== session);
     if (left.length === 0) this.#bySlot.delete(slot);
     else this.#bySlot.set(slot, left);

@@ -2,13 +2,19 @@
 
 import type { Link, Route } from "../ports.ts";
 
-/** "10.42.0.0/16 dev cni0", "unreachable 10.42.7.0/24", "default via 10.0.0.1 dev eth0 metric 100". */
+/** From here on a metric only means: after everybody else's routes. */
+const LAST_METRIC = 2 ** 31;
+
+/**
+ * "10.42.0.0/16 dev cni0", "unreachable 10.42.7.0/24, the last resort", "default via 10.0.0.1 dev eth0 metric 100".
+ */
 export function describeRoute(route: Route, links: readonly Link[]): string {
   const words: string[] = [];
   if (route.type !== "unicast") words.push(route.type);
   words.push(/^(0\.0\.0\.0|::)\/0$/.test(route.destination) ? "default" : route.destination);
   if (route.gateway !== null) words.push("via", route.gateway);
   if (route.link !== null) words.push("dev", linkName(route.link, links));
+  if (route.metric >= LAST_METRIC) return `${words.join(" ")}, the last resort`;
   if (route.metric !== 0) words.push("metric", `${route.metric}`);
   return words.join(" ");
 }

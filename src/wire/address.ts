@@ -192,3 +192,13 @@ export function parseMac(text: string): Uint8Array | null {
 export function formatMac(b: Uint8Array, at = 0): string {
   return toHex(b.slice(at, at + 6)).replace(/..(?!$)/g, "$&:");
 }
+
+/** Orders two prefixes as text by address, then by length; what is no prefix comes last. */
+export function comparePrefixes(a: string, b: string): number {
+  const [p, q] = [parsePrefix(a), parsePrefix(b)];
+  if (p === null || q === null) return Number(p === null) - Number(q === null);
+  for (let i = 0; i < 16; i++) {
+    if (p.address[i] !== q.address[i]) return p.address[i]! - q.address[i]!;
+  }
+  return p.length - q.length;
+}

@@ -7,12 +7,10 @@
 // (0 = fence); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
 // control/directives.ts.
 
-import { Packr } from "msgpackr/pack";
-import { Unpackr } from "msgpackr/unpack";
-import { fromHex, toHex } from "./bytes.ts";
+import { fromHex } from "./bytes.ts";
+import { decodeSignedMap, encodeMap, hexOf } from "./signed_map.ts";
 
 export const DIRECTIVE_MAX_LEN = 256;
-const SIGNATURE_LEN = 64;
 const VERSION_LIMIT = 2 ** 48;
 const KINDS = ["fence"] as const;
 
@@ -38,13 +36,10 @@ export interface Directive extends DirectiveContent {
   readonly raw: Uint8Array;
 }
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
-
 /** The bytes to sign. */
 export function encodeDirective(content: DirectiveContent): Uint8Array {
   const { issuer, networkId, seq, kind, target, incarnation, revoke } = content;
-  return new Uint8Array(packr.pack({
+  return encodeMap({
     i: fromHex(issuer),
     w: fromHex(networkId),
     q: seq,
@@ -52,30 +47,19 @@ export function encodeDirective(content: DirectiveContent): Uint8Array {
     t: fromHex(target),
     n: incarnation,
     r: revoke,
-  }));
+  });
 }
 
 /** A directive's fields, its signature unchecked; null when it is malformed or of a later kind. Never throws. */
 export function decodeDirective(raw: Uint8Array): Directive | null {
-  if (raw.length <= SIGNATURE_LEN || raw.length > DIRECTIVE_MAX_LEN) return null;
-  let map: unknown;
-  try {
-    map = unpackr.unpack(raw.slice(0, raw.length - SIGNATURE_LEN));
-  } catch {
-    return null;
-  }
-  if (typeof map !== "object" || map === null) return null;
-  const f = map as Record<string, unknown>;
+  const f = decodeSignedMap(raw, DIRECTIVE_MAX_LEN);
+  if (f === null) return null;
   const issuer = hexOf(f["i"], 32), networkId = hexOf(f["w"], 16), target = hexOf(f["t"], 32);
   const seq = f["q"], incarnation = f["n"], revoke = f["r"];
   const kind = typeof f["k"] === "number" ? KINDS[f["k"]] : undefined;
   if (issuer === null || networkId === null || target === null || kind === undefined) return null;
   if (!isNumber(seq) || !isNumber(incarnation) || typeof revoke !== "boolean") return null;
   return { issuer, networkId, seq, kind, target, incarnation, revoke, raw: raw.slice() };
-}
-
-function hexOf(value: unknown, length: number): string | null {
-  return value instanceof Uint8Array && value.length === length ? toHex(value) : null;
 }
 
 function isNumber(value: unknown): value is number {

@@ -172,6 +172,14 @@ export function encodeGossip(index: number, gossip: Gossip): Uint8Array {
   return b;
 }
 
+/** The shortest message there is, for an index that nobody has: its receiver does not have the peer it takes us for. */
+export function gossipForNobody(): Uint8Array {
+  const b = new Uint8Array(GOSSIP_HEADER_LEN);
+  b[0] = TYPE_GOSSIP_PLAIN;
+  b[1] = PROTOCOL_VERSION;
+  return b;
+}
+
 /** The receiver index in the header, or −1 when this is no plain gossip of any version. */
 export function gossipIndex(b: Uint8Array): number {
   return b.length < GOSSIP_HEADER_LEN || b[0] !== TYPE_GOSSIP_PLAIN ? -1 : u32(b, 4);

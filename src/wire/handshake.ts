@@ -107,9 +107,12 @@ export function decodeHandshake(b: Uint8Array): Handshake | null {
   };
 }
 
-/** Whether a datagram has the length and type of a handshake, of whatever version. */
+/**
+ * Whether a datagram has the length and type of a handshake, of whatever version: no Noise message makes one as short as
+ * a reply, so no reply is longer than what it answers.
+ */
 export function isHandshake(b: Uint8Array, at: number, end: number): boolean {
-  return end - at >= SHORTEST && end - at <= HANDSHAKE_MAX_LEN && b[at] === TYPE_HANDSHAKE;
+  return end - at >= REPLY_LEN && end - at <= HANDSHAKE_MAX_LEN && b[at] === TYPE_HANDSHAKE;
 }
 
 /** Whether a datagram has the length and type of a reply, of whatever version. */

@@ -166,6 +166,9 @@ test("loadConfig() refuses static peers that cannot work", () => {
   refused(peer("10.42.3.0/24=10.42.9.3,backend=udp", { network: "10.42.0.0/16" }), "own address");
   const two = ["10.42.3.0/24=10.99.0.3,backend=udp", "10.42.3.128/25=10.99.0.4,backend=udp"];
   refused(() => plain({ "static-peer": two }), "overlap", "10.99.0.3", "10.99.0.4");
+  const many = Array.from({ length: 17 }, (_, i) => `10.42.${i}.0/24=10.99.0.4,backend=udp`);
+  plain({ "static-peer": many.slice(1) });
+  refused(() => plain({ "static-peer": many }), "17 static peers", "16 at most");
 });
 
 test("loadConfig() refuses what is not built yet, and says so", () => {

@@ -62,8 +62,23 @@ test("GroupGossip takes a message once, from members only, of their present life
   assert.equal(keyId, keysOf("x").keyId);
   assert.equal(b.open(datagram, member(5)), null, "a replay");
   assert.equal(a.open(a.seal(5, HELLO)!, member(5)), null, "our own words");
-  assert.notEqual(b.open(a.seal(6, HELLO)!, member(5)), null);
-  assert.equal(b.open(a.seal(5, HELLO)!, member(5)), null, "it has been heard in a later life");
+  const later = a.seal(6, HELLO)!;
+  assert.notEqual(b.open(later, member(5)), null, "a life that we have no record of yet");
+  assert.notEqual(b.open(later, member(6)), null, "its record has come");
+  assert.equal(b.open(later, member(6)), null, "a replay");
+});
+
+test("A forged incarnation silences nobody: what the record does not tell is not remembered", () => {
+  const [a, b, forger] = [of(A, "x"), of(B, "x"), of(A, "x")];
+  for (let i = 0; i < 40; i++) assert.notEqual(b.open(forger.seal(2 ** 48 - 1, HELLO)!, member(5)), null);
+  for (let i = 0; i < 3; i++) {
+    const genuine = a.seal(5, HELLO)!;
+    assert.notEqual(b.open(genuine, member(5)), null);
+    assert.equal(b.open(genuine, member(5)), null, "and counts once");
+  }
+  const restarted = of(A, "x").seal(6, HELLO)!;
+  assert.notEqual(b.open(restarted, member(6)), null, "its next life begins to count anew");
+  assert.equal(b.open(restarted, member(6)), null);
 });
 
 test("GroupGossip takes each message once in whatever order, within a window", () => {

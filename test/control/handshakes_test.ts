@@ -283,3 +283,32 @@ test("The last message of XX is sent again while nothing comes on its session", 
   a.machine.tick(1600);
   assert.equal(sends(a).length, 0);
 });
+
+test("Handshakes under keys that count no more end: nothing is sent or taken under them", () => {
+  const old = keysOf("old");
+  const [mine, theirs] = [[old, KEYS], [old, KEYS]];
+  const [a, b] = [side(1, () => ({ keys: mine })), side(2, () => ({ keys: theirs }))];
+  a.machine.begin(b.endpoint, null, 0);
+  b.machine.receive(sends(a)[0]!.bytes, a.endpoint, 0);
+  const [answer] = sends(b);
+  assert.ok(b.machine.halfOpen(1000, 100));
+  // b drops them, and forgets whoever began by them.
+  theirs.shift();
+  b.machine.tick(100);
+  assert.ok(!b.machine.halfOpen(1000, 100));
+  // a still has them, and finishes; then it drops them, too, and does not say the last message again.
+  a.machine.receive(answer!.bytes, b.endpoint, 100);
+  assert.equal(wire.decodeHandshake(sends(a)[0]!.bytes)!.message, wire.XX3);
+  mine.shift();
+  a.machine.tick(700);
+  assert.deepEqual(sends(a), []);
+  // One that was begun is ended as well: an answer that arrives before the next tick is not read.
+  mine.unshift(old);
+  a.machine.begin(b.endpoint, null, 1000);
+  const [question] = sends(a);
+  theirs.unshift(old);
+  b.machine.receive(question!.bytes, a.endpoint, 1000);
+  mine.shift();
+  assert.deepEqual(a.machine.receive(sends(b)[0]!.bytes, b.endpoint, 1000), []);
+  assert.deepEqual(sends(a), []);
+});

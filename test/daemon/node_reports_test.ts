@@ -4,7 +4,13 @@ import { NOTHING } from "../../src/control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView } from "../../src/control/view.ts";
 import { forgetReport, resolveReport, whyReport } from "../../src/daemon/node_reports.ts";
 import { OffloadState } from "../../src/daemon/offloads.ts";
-import { leasesReport, peersReport, type Snapshot, statusReport } from "../../src/daemon/reports.ts";
+import {
+  leasesReport,
+  peersReport,
+  routesReport,
+  type Snapshot,
+  statusReport,
+} from "../../src/daemon/reports.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 
 const OWN = "a".repeat(64);
@@ -84,7 +90,7 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     mtu: 1450,
     offloads: new OffloadState({ tso: true, uso: true, gso: true, gro: true }),
     workers: 1,
-    underlay: [],
+    underlay: ["192.168.1.11:8473"],
     now: 0,
     startedAt: 0,
     pid: 1,
@@ -94,6 +100,35 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
     troubles: [],
   };
 }
+
+test("whyReport() looks for the fault here when this host has no address, and at the peer when it has", () => {
+  const gone = peer("delta", "e", {
+    state: "dead",
+    endpoints: ["192.168.1.14:8473"],
+    tried: [{ endpoint: "192.168.1.14:8473", lastTriedAt: 1, outcome: "no answer" }],
+  });
+  const cutOff = { ...snapshot(), underlay: [], view: { ...snapshot().view, peers: [gone] } };
+  const here = whyReport(cutOff, "delta");
+  assert.match(here.summary, /^delta: no path; this host has no address .* its own link is down/);
+  assert.match(here.attempts[0]!.fix!, /^bring this host's own link up/);
+  const there = whyReport({ ...cutOff, underlay: ["192.168.1.11:8473"] }, "delta");
+  assert.match(there.summary, /it advertises 192\.168\.1\.14:8473/);
+  assert.match(there.attempts[0]!.fix!, /^open 8473\/udp on delta/);
+});
+
+test("routesReport() orders tunnels by their numbers", () => {
+  const routes = ["10.100.0.0/24", "10.9.0.0/24", "10.42.10.0/24", "10.42.9.0/24", "fd42::/64", "9.0.0.0/8"]
+    .map((prefix) => ({ prefix, peerKey: "b".repeat(64) }));
+  const shown = routesReport(snapshot({}, { routes }), [], []).map(({ destination }) => destination);
+  assert.deepEqual(shown, [
+    "9.0.0.0/8",
+    "10.9.0.0/24",
+    "10.42.9.0/24",
+    "10.42.10.0/24",
+    "10.100.0.0/24",
+    "fd42::/64",
+  ]);
+});
 
 test("whyReport() and resolveReport() know this node, with and without a lease", () => {
   for (const text of ["alpha", "aaaa", "10.42.7.200", "10.42.7.0/24"]) {

@@ -6,6 +6,8 @@ import { laneKey } from "../../src/crypto/lane_keys.ts";
 import type { DataplaneMessage } from "../../src/ports.ts";
 import { dataCounter, dataIndex, decodeData } from "../../src/wire/data_header.ts";
 import { FakeAead } from "../fakes/fake_aead.ts";
+import { placeOfGiven } from "../../src/control/key_ring.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { sealedSetup } from "../sim/sealed.ts";
 
 const ROOT = new Uint8Array(32).fill(5);
@@ -96,4 +98,18 @@ test("controlEvent() names peers by their ids, and drops what is about a peer th
     question: true,
   });
   assert.equal(of({ kind: "tunGone" }), null);
+});
+
+test("SealedSide wipes the keys it shut the gate with: the control plane has those of the secrets", () => {
+  const secret = NetworkSecret.create();
+  const keys = [secret.keys("ovltun")];
+  const macKey = keys[0]!.macKey.slice();
+  const messages: DataplaneMessage[] = [];
+  const mailbox = { post: (m: DataplaneMessage) => messages.push(structuredClone(m)), appliedEpoch: () => 0 };
+  const secrets = [{ secret, generation: placeOfGiven(secret), used: true }];
+  new SealedSide(sealedSetup({ keys, secrets }), new FakeAead(), mailbox).close();
+  assert.deepEqual(messages, [{ kind: "setGate", macKeys: [macKey] }]);
+  for (const key of [keys[0]!.macKey, keys[0]!.psk, keys[0]!.gossipKey]) {
+    assert.deepEqual(key, new Uint8Array(32));
+  }
 });

@@ -1,8 +1,9 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { ConfigError } from "../../src/config/config_error.ts";
+import { placeOfGiven } from "../../src/control/key_ring.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
-import { chooseSecret, type SecretFacts } from "../../src/daemon/secret_choice.ts";
+import { chooseSecret, type SecretFacts, secretsOfRun } from "../../src/daemon/secret_choice.ts";
 import { joinAdvice } from "../../src/daemon/join_advice.ts";
 
 const A = NetworkSecret.create();
@@ -101,4 +102,28 @@ test("After a rotation a member goes by what the mesh told it, and tries a token
   assert.deepEqual([late.secret, late.also], [A, rotated]);
   const foreign = NetworkSecret.of(B.bytes(), new Uint8Array(16));
   refused({ ...member, stored: A, given: given(foreign) }, /is not that of the mesh/);
+});
+
+test("secretsOfRun() wipes a secret that was given and is not used, and keeps those that are", () => {
+  const held = (secret: NetworkSecret) => ({ secret, generation: placeOfGiven(secret), used: true });
+  const copy = (of: NetworkSecret) => NetworkSecret.of(of.bytes(), of.foundingId);
+  const isWiped = (secret: NetworkSecret) => secret.equals(NetworkSecret.of(new Uint8Array(32)));
+  // The same secret by a file, and rotated since: what is stored counts.
+  for (
+    const [stored, file] of [[copy(A), copy(A)], [NetworkSecret.of(B.bytes(), new Uint8Array(16)), copy(A)]]
+  ) {
+    const choice = chosen({ stored: stored!, given: given(file!), storedMesh: "sealed" });
+    assert.deepEqual(secretsOfRun(choice, [held(stored!)], file!), [held(stored!)]);
+    assert.deepEqual([isWiped(stored!), isWiped(file!)], [false, true]);
+  }
+  // A first start: the given one is the one there is.
+  const first = copy(A);
+  const choice = chosen({ given: given(first) });
+  assert.equal(secretsOfRun(choice, [], first)[0]!.secret, first);
+  assert.ok(!isWiped(first));
+  // Another secret for a state directory without a mesh: what was kept there is of no use.
+  const [old, other] = [copy(A), copy(B)];
+  const changed = chosen({ stored: old, given: given(other) });
+  assert.equal(secretsOfRun(changed, [held(old)], other)[0]!.secret, other);
+  assert.deepEqual([isWiped(old), isWiped(other)], [true, false]);
 });

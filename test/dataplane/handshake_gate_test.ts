@@ -71,6 +71,25 @@ test("HandshakeGate without keys lets handshakes pass, to be refused by name", (
   assert.equal(check(gate, handshake()), "pass");
 });
 
+test("setKeys() zeroes the keys that were before, once they count no more", () => {
+  const used = new Set<Uint8Array>();
+  const hmac = {
+    ...nodeHmac,
+    digest: (...call: Parameters<typeof nodeHmac.digest>) => {
+      used.add(call[0]);
+      nodeHmac.digest(...call);
+    },
+  };
+  const gate = new HandshakeGate(hmac, new SeededRandom(1));
+  gate.setKeys([KEY, OLD_KEY]);
+  assert.equal(check(gate, handshake(XX3, null, OLD_KEY)), "pass");
+  assert.equal(used.size, 2);
+  gate.setKeys([KEY]);
+  for (const key of used) assert.deepEqual(key, new Uint8Array(32));
+  assert.equal(check(gate, handshake(XX3, null, OLD_KEY)), "bad-mac");
+  assert.equal(check(gate, handshake()), "pass");
+});
+
 test("HandshakeGate lets nothing pass twice", () => {
   const gate = gateOf();
   for (const message of [XX1, XX2, XX3, IK1, IK2]) {

@@ -298,3 +298,22 @@ test("a dropPeer that waits stays although the slot has a new holder: sessions g
   m.writer.retry();
   assert.deepEqual(m.drain(), [setPeer(slots - 1), drop, setPeer(1, 99)]);
 });
+
+test("keys for the gate that wait for room are copies, and wiped when newer ones take their place", () => {
+  const m = mailbox();
+  fill(m);
+  const keys = [1, 2].map((byte) => new Uint8Array(32).fill(byte));
+  for (const key of keys) {
+    m.writer.post({ kind: "setGate", macKeys: [key] });
+    key.fill(0);
+  }
+  const arrived: number[] = [];
+  const drain = () =>
+    m.reader.drain((message) => {
+      if (message.kind === "setGate") arrived.push(...message.macKeys.map((key) => key[0]!));
+    });
+  drain();
+  assert.equal(m.writer.retry(), 0);
+  drain();
+  assert.deepEqual(arrived, [2]);
+});

@@ -42,7 +42,7 @@ export interface Pair {
   readonly b: End;
 }
 
-function end(name: "a" | "b", lane: number): End {
+function end(name: "a" | "b", lane: number, aead: AeadProvider): End {
   const counters = new Counters();
   const events: DataplaneEvent[] = [];
   let tun: MemoryTun | undefined, socket: MemorySocket | undefined;
@@ -55,7 +55,7 @@ function end(name: "a" | "b", lane: number): End {
       unwatch: () => {},
     },
     (event) => events.push(event),
-    AEAD,
+    aead,
     { worker: lane, workers: lane + 1 },
   );
   dataPlane.plane.b.fill(0xa5);
@@ -100,8 +100,8 @@ function end(name: "a" | "b", lane: number): End {
 }
 
 /** Two ends without a session. `lane`: that of both. */
-export function unsealedPair(lane = 0): Pair {
-  return { a: end("a", lane), b: end("b", lane) };
+export function unsealedPair(lane = 0, aead = AEAD): Pair {
+  return { a: end("a", lane, aead), b: end("b", lane, aead) };
 }
 
 /** Two ends in session `n`, keepalives swallowed. */

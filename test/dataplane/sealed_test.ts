@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
 import type { CipherSuite } from "../../src/ports.ts";
+import { FakeAead } from "../fakes/fake_aead.ts";
 import { referenceSeal } from "../crypto/reference_aead.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
@@ -297,6 +298,41 @@ test("each lane has keys, counters and a window of its own", () => {
     crossed[7]! ^= 2;
     assert.deepEqual(count(crossed), { "bad-seal": 1 });
   }
+});
+
+test("forged datagrams make at most one key each, and none is kept before something authenticated came", () => {
+  const aead = new FakeAead();
+  const { b } = pair.unsealedPair(0, aead);
+  pair.install(b, 1);
+  const forged = (lane: number, counter: number) => {
+    const datagram = seal("b", PACKET, counter, { lane });
+    datagram[40]! ^= 1;
+    return datagram;
+  };
+  const count = (datagram: Uint8Array) => pair.counted(b, () => pair.arrive(b, [datagram]));
+  const sealing = aead.alive;
+  // Every lane there is, in turn: one key for each datagram, and one at a time.
+  let made = aead.made;
+  for (let i = 0; i < 170; i++) {
+    const lane = i % 17 === 16 ? 255 : i % 17;
+    assert.deepEqual(count(forged(lane, i)), { "bad-seal": 1 });
+    assert.ok(aead.made - made <= 1 && aead.alive <= sealing + 1, `datagram ${i}`);
+    made = aead.made;
+  }
+  // One lane named over and over makes one key.
+  for (let i = 0; i < 50; i++) assert.deepEqual(count(forged(4, i)), { "bad-seal": 1 });
+  assert.equal(aead.made, made + 1);
+  // What is genuine is kept, whatever is forged between; its counters go on as they must.
+  for (const lane of [4, 7]) assert.deepEqual(count(seal("b", PACKET, 5, { lane })), { delivered: 1 });
+  for (let lane = 0; lane < 16; lane++) count(forged(lane, 100));
+  made = aead.made;
+  for (const lane of [4, 7]) {
+    assert.deepEqual(count(seal("b", PACKET, 6, { lane })), { delivered: 1 });
+    assert.deepEqual(count(seal("b", PACKET, 5, { lane })), { replay: 1 });
+  }
+  assert.deepEqual([aead.made, aead.alive], [made, sealing + 3], "two lanes, and the one on trial");
+  b.dataPlane.apply({ kind: "dropSession", receiveIndex: pair.indexOf("b", 1) });
+  assert.equal(aead.alive, 0);
 });
 
 test("a Worker of another lane seals with that lane's key and names it in the index", () => {

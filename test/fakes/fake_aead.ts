@@ -10,6 +10,8 @@ const TAG_LEN = 16;
 export class FakeAead implements AeadProvider {
   /** Keys that have been made and not wiped. */
   alive = 0;
+  /** Keys that have been made. */
+  made = 0;
 
   suites() {
     return [{ suite: "aes-256-gcm", by: "node:crypto", mbps: 1000 }] as const;
@@ -18,6 +20,7 @@ export class FakeAead implements AeadProvider {
   key(suite: CipherSuite, key: Uint8Array, memory: Uint8Array): AeadKey {
     const raw = key.slice();
     this.alive++;
+    this.made++;
     const nonce = (b: Uint8Array, headerAt: number) => {
       const n = new Uint8Array(12);
       n.set(b.subarray(headerAt + DATA_COUNTER_AT, headerAt + DATA_LEN), 4);

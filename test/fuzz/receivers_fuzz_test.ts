@@ -5,21 +5,18 @@ import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
 import type { Action } from "../../src/control/events.ts";
 import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { Handshakes } from "../../src/control/handshakes.ts";
 import { Outbox } from "../../src/control/outbox.ts";
-import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
-import { signRecord } from "../../src/control/record.ts";
 import { stampHandshake, stampReply } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
-import { dhKeys } from "../../src/crypto/x25519.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { encodeData } from "../../src/wire/data_header.ts";
 import { encodeProbe } from "../../src/wire/datagram.ts";
 import { isReply, REPLY_LEN } from "../../src/wire/handshake.ts";
 import { HELLO_LEN } from "../../src/wire/hello.ts";
-import { contentOf, identityOf } from "../control/made_records.ts";
+import { handshakesOf } from "../control/made_handshakes.ts";
+import { identityOf } from "../control/made_records.ts";
 import { bytesOf, tcp, udp } from "../dataplane/packets.ts";
 import * as pair from "../dataplane/sealed_pair.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
@@ -32,27 +29,7 @@ const KEYS = keysOf("secret");
 const A = "10.0.0.1:8473", B = "10.0.0.2:8473";
 
 function machineOf(seed: number) {
-  const identity = identityOf(seed);
-  const content = contentOf(seed, { networkId: toHex(KEYS.networkId), security: "sealed" });
-  const record = signRecord(content, identity);
-  const random = new SeededRandom(seed);
-  const out = new Outbox();
-  let counter = 0;
-  const owner = {
-    id: identity.id,
-    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
-    networkId: content.networkId,
-    keys: [KEYS],
-    suites: [{ suite: "aes-256-gcm", mbps: 100 } as const],
-    known: () => undefined,
-    revoked: () => false,
-    admits: () => true,
-    member: () => true,
-    record: () => record.raw,
-    bootNonce: record.bootNonce,
-    nextCounter: () => counter++,
-  };
-  return { record, out, machine: new Handshakes(owner, new ReceiverIndices(random), random, out) };
+  return handshakesOf(identityOf(seed), KEYS, new SeededRandom(seed));
 }
 
 function sends(out: Outbox): (Action & { kind: "send" })[] {

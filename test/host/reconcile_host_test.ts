@@ -30,7 +30,7 @@ test("applyHostState() sets up device, address and routes, and says so", () => {
     "Set ovl0 up",
     "Added 10.42.7.0/32 to ovl0",
     "Added route 10.42.0.0/16 dev ovl0",
-    "Added route unreachable 10.42.7.0/24 metric 4278198272",
+    "Added route unreachable 10.42.7.0/24, the last resort",
     "Added route 10.42.9.0/24 via 192.168.1.11 dev eth0",
   ]);
   assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.7.0/24", "10.42.9.0/24"]);

@@ -1,19 +1,13 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Handshakes } from "../../src/control/handshakes.ts";
-import { Outbox } from "../../src/control/outbox.ts";
-import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
-import { signRecord } from "../../src/control/record.ts";
 import { Targets } from "../../src/control/targets.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
-import { dhKeys } from "../../src/crypto/x25519.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
-import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { LossyNetwork } from "../fakes/lossy_network.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { contentOf } from "../control/made_records.ts";
+import { handshakesOf } from "../control/made_handshakes.ts";
 import { keysOf } from "./sealed.ts";
 
 const KEYS = keysOf("secret");
@@ -25,34 +19,11 @@ test("A thousand peers that begin at once with one node have their sessions with
   const network = new LossyNetwork(random, { latency: [0.5, 3] });
   const host = (endpoint: string) => {
     const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-    const content = contentOf(1, {
-      id: identity.id,
-      staticKey: identity.staticKey,
-      networkId: toHex(KEYS.networkId),
-      security: "sealed",
-    });
-    const { raw, bootNonce } = signRecord(content, identity);
-    let counter = 0;
-    const owner = {
-      id: identity.id,
-      staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
-      networkId: content.networkId,
-      keys: [KEYS],
-      suites: [{ suite: "aes-256-gcm", mbps: 100 } as const],
-      known: () => undefined,
-      revoked: () => false,
-      member: () => true,
-      record: () => raw,
-      bootNonce,
-      admits: () => true,
-      nextCounter: () => counter++,
-    };
-    const out = new Outbox();
+    const { out, machine } = handshakesOf(identity, KEYS, random);
     const gate = new HandshakeGate(nodeHmac, random);
     gate.setKeys([KEYS.macKey]);
     const targets = new Targets(random);
     const target = targets.obtain(SERVER, 0)!;
-    const machine = new Handshakes(owner, new ReceiverIndices(random), random, out);
     return { endpoint, out, gate, machine, targets, target, sessions: 0 };
   };
   const server = host(SERVER);

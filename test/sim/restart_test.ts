@@ -197,3 +197,18 @@ function mix(seed: number, loss: number): void {
     if (claim !== null) assert.deepEqual(claimOf(node), claim, `seed ${seed}`);
   }
 }
+
+test("A plain node that moves to another address is followed within a few seconds, without knowing that it moved", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const world = new World(seed);
+    const [a, b] = [world.add("a"), world.add("b", ["a"])];
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000));
+    b.endpoint = "172.16.9.9:8473"; // as a NAT that maps anew
+    const followed = () => world.view(a).peers[0]!.endpoint === b.endpoint;
+    assert.ok(world.runUntil(followed, 4000), `seed ${seed}`);
+    world.run(30_000);
+    assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
+    assert.ok(followed());
+  }
+});

@@ -1,0 +1,49 @@
+// A node as its handshakes see it, for tests and benchmarks: it knows nobody, admits everybody and signs one record.
+
+import { type HandshakeOwner, Handshakes } from "../../src/control/handshakes.ts";
+import { Outbox } from "../../src/control/outbox.ts";
+import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
+import { type NodeRecord, signRecord } from "../../src/control/record.ts";
+import type { Identity } from "../../src/crypto/identity.ts";
+import type { NetworkKeys } from "../../src/crypto/network_keys.ts";
+import { dhKeys } from "../../src/crypto/x25519.ts";
+import type { Random } from "../../src/ports.ts";
+import { fromHex, toHex } from "../../src/wire/bytes.ts";
+import { contentOf } from "./made_records.ts";
+
+export interface MadeHandshakes {
+  readonly record: NodeRecord;
+  readonly owner: HandshakeOwner;
+  readonly out: Outbox;
+  readonly machine: Handshakes;
+}
+
+/** The handshakes of a node with this identity in the network of these keys; `change` makes it other than that. */
+export function handshakesOf(
+  identity: Identity,
+  keys: NetworkKeys,
+  random: Random,
+  change: (honest: HandshakeOwner) => Partial<HandshakeOwner> = () => ({}),
+): MadeHandshakes {
+  const { id, staticKey } = identity;
+  const networkId = toHex(keys.networkId);
+  const record = signRecord(contentOf(1, { id, staticKey, networkId, security: "sealed" }), identity);
+  let counter = 0;
+  const honest: HandshakeOwner = {
+    id,
+    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
+    networkId,
+    keys: [keys],
+    suites: [{ suite: "aes-256-gcm", mbps: 100 }],
+    known: () => undefined,
+    revoked: () => false,
+    admits: () => true,
+    member: () => true,
+    record: () => record.raw,
+    bootNonce: record.bootNonce,
+    nextCounter: () => counter++,
+  };
+  const owner = { ...honest, ...change(honest) };
+  const out = new Outbox();
+  return { record, owner, out, machine: new Handshakes(owner, new ReceiverIndices(random), random, out) };
+}

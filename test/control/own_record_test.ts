@@ -1,0 +1,49 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { OwnRecord } from "../../src/control/own_record.ts";
+import { openRecord, RECORD_MAX_LEN, VERSION_LIMIT } from "../../src/control/record.ts";
+import { SeededRandom } from "../fakes/seeded_random.ts";
+import { settingsFor } from "../sim/world.ts";
+import { identityOf } from "./made_records.ts";
+
+/** A node that has as much of everything as it may have; its endpoints in the order of their worth. */
+function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnRecord {
+  const settings = settingsFor("n".repeat(63), {
+    version: "9".repeat(32),
+    ownEndpoints: endpoints,
+    security: "sealed",
+    staticPeers: subnets.map((subnet) => ({
+      subnet,
+      address: "192.0.2.1",
+      port: null,
+      backend: "udp",
+      mac: null,
+      vni: null,
+    })),
+  });
+  const own = new OwnRecord(identityOf(1), settings, "ab".repeat(16), new SeededRandom(1));
+  own.incarnateAbove(VERSION_LIMIT);
+  own.epoch = VERSION_LIMIT - 1;
+  own.claim = { subnet: "255.255.255.240/28", stamp: VERSION_LIMIT - 1, incarnation: VERSION_LIMIT - 1 };
+  own.yielded = { subnet: "255.255.255.224/28", to: "cd".repeat(32) };
+  own.capabilities = ["k999999999.ffff.0123456789abcdef"];
+  return own;
+}
+
+const LONGEST = Array.from({ length: 8 }, (_, i) => `[2001:db8:1111:2222:3333:4444:5555:666${i}]:65535`);
+const SUBNETS = Array.from({ length: 16 }, (_, i) => `255.255.255.${100 + i}/32`);
+
+test("sign() leaves out the last endpoints when the record would be too long, and keeps the first", () => {
+  const { raw, ...said } = fullest(LONGEST, SUBNETS).sign(2 ** 40);
+  assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+  assert.deepEqual(said.endpoints, LONGEST.slice(0, said.endpoints.length));
+  assert.ok(said.endpoints.length >= 2 && said.endpoints.length < 8, `${said.endpoints.length} endpoints`);
+  assert.deepEqual(said.reserved, SUBNETS);
+  assert.deepEqual(openRecord(raw), { ...said, raw });
+});
+
+test("sign() tells all eight endpoints where there is room", () => {
+  const { endpoints, raw } = fullest(LONGEST, []).sign(1);
+  assert.deepEqual(endpoints, LONGEST);
+  assert.ok(raw.length <= RECORD_MAX_LEN);
+});
