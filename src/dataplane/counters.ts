@@ -16,6 +16,7 @@ const EVENTS = [
   "probe-answered",
   "cookie-sent",
   "keepalive",
+  "ack-superseded",
 ] as const;
 
 /** Why packets were dropped. */
@@ -59,6 +60,7 @@ export const ARP_ANSWERED: Verdict = 5;
 export const PROBE_ANSWERED: Verdict = 6;
 export const COOKIE_SENT: Verdict = 7;
 export const KEEPALIVE: Verdict = 8;
+export const ACK_SUPERSEDED: Verdict = 9;
 
 const FIRST_DROP = EVENTS.length;
 export const NO_ROUTE: Verdict = FIRST_DROP;

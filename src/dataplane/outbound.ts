@@ -1,6 +1,6 @@
 /**
  * A packet's way out, in this order:
- *   1. outboundBatch   read up to BATCH packets from TUN, each into its slot
+ *   1. outboundBatch   read up to BATCH packets from TUN, each into its slot; leave out what the next one says (acks.ts)
  *   2. outbound        parse; find the peer that holds the destination; the source must be ours
  *   3. encapsulate     stamp the header in front of it: data, VXLAN (RFC 7348), or none (flannel udp); or seal it
  *   4. flushSockets    send the batch                                  (3 and 4: encapsulation.ts)
@@ -25,7 +25,9 @@ import {
   ipv6Transport,
   ipv6TransportProtocol,
 } from "../wire/ipv6.ts";
+import { isBareAck, supersedes } from "./acks.ts";
 import {
+  ACK_SUPERSEDED,
   COUNTED_LATER,
   MALFORMED,
   MULTICAST,
@@ -61,6 +63,9 @@ export function outboundBatch(plane: Plane): number {
   if (tun === null) return 0;
   let count = 0;
   let bytes = 0;
+  /** A bare acknowledgment, and its length, that leaves unless the next packet says more. 0: none. */
+  let held = 0;
+  let heldLength = 0;
   for (; count < BATCH && bytes < BATCH_BYTES; count++) {
     const slot = TUN_SLOTS + count;
     const length = tun.read(slot);
@@ -69,12 +74,26 @@ export function outboundBatch(plane: Plane): number {
       break;
     }
     bytes += length;
-    const verdict = outbound(plane, packetAt(slot), length);
-    if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+    const at = packetAt(slot);
+    const bare = isBareAck(plane.view, at, length);
+    if (held > 0) {
+      if (bare && length === heldLength && supersedes(plane.view, held, at)) {
+        plane.counters.add(ACK_SUPERSEDED);
+      } else sendOut(plane, held, heldLength);
+    }
+    held = bare ? at : 0;
+    heldLength = length;
+    if (!bare) sendOut(plane, at, length);
   }
+  if (held > 0) sendOut(plane, held, heldLength);
   if (count > 0) flushSockets(plane);
   plane.flooded = count >= FLOOD_PACKETS && count < BATCH && bytes < count * SMALL_BYTES;
   return count;
+}
+
+function sendOut(plane: Plane, at: number, length: number): void {
+  const verdict = outbound(plane, at, length);
+  if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
 }
 
 /** Decides about the packet of `length` bytes at `at` and queues it. */
@@ -126,8 +145,7 @@ export function sendWaiting(plane: Plane, slot: number): void {
   plane.counters.add(NO_SESSION, plane.waiting.expire(plane.now));
   for (const frame of plane.waiting.take(slot)) {
     plane.b.set(frame, at - VNET_LEN);
-    const verdict = outbound(plane, at, frame.length - VNET_LEN);
-    if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+    sendOut(plane, at, frame.length - VNET_LEN);
   }
   flushSockets(plane);
 }

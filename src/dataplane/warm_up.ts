@@ -45,9 +45,10 @@ function useSession(random: Random, aead: AeadProvider): void {
     );
     encodeData(memory, 0, 0, 0, session.sendIndex, session.counter);
     session.sealing.seal(memory, 0, DATA_LEN, 0, DATA_LEN);
-    const lane = sessions.byIndex(INDEX)!.lane(0)!;
+    const lane = sessions.lane(session, 0)!;
     const opened = lane.key.open(memory, 0, DATA_LEN, AEAD_TAG_LEN) === 0 &&
       lane.window.commit(session.counter);
+    if (opened) sessions.authenticated(lane);
     sessions.drop(INDEX);
     if (!opened) throw new Error(`A keepalive of ${suite} does not open`);
   }

@@ -96,7 +96,7 @@ export function decodeHandshake(b: Uint8Array): Handshake | null {
   const message = b[MESSAGE_AT]!;
   const end = HANDSHAKE_LEN + u16(b, NOISE_LENGTH_AT);
   if (message < XX1 || message > IK2 || end > b.length - MACS_LEN) return null;
-  if (message === XX1 && b.length < XX1_LEN) return null;
+  if (message === XX1 ? b.length < XX1_LEN : end + MACS_LEN < REPLY_LEN) return null;
   if (isInitiation(message) && u32(b, RECEIVER_AT) !== 0) return null;
   return {
     message,

@@ -39,12 +39,19 @@ function stage(sealed: boolean): Stage {
   const [target, peer] = [add("target", []), add("peer", ["target"])];
   const silent = add("silent", ["target"]);
   const heard = new Map<string, Uint8Array>();
-  world.network.rewrite = ({ from, to, bytes }) => {
-    if (to === target.endpoint) {
-      heard.set(`0x${bytes[0]!.toString(16)} ${bytes[2]} of ${bytes.length} bytes`, bytes);
-    }
-    return from === silent.endpoint ? new Uint8Array(0) : bytes;
+  /**
+   * Listens, and lets nothing through from `muted`. Sealed data is left out: a data plane, which this world has none of,
+   * refuses it when it comes again, and what was held back and comes late is its sender's, wherever he is by then.
+   */
+  const listen = (muted: SimNode) => {
+    world.network.rewrite = ({ from, to, bytes }) => {
+      if (to === target.endpoint && !(sealed && isData(bytes[0]!))) {
+        heard.set(`0x${bytes[0]!.toString(16)} ${bytes[2]} of ${bytes.length} bytes`, bytes);
+      }
+      return from === muted.endpoint ? new Uint8Array(0) : bytes;
+    };
   };
+  listen(silent);
   world.start(target);
   world.start(peer);
   assert.ok(world.runUntil(() => oneMesh(world, [target, peer]), 20_000));
@@ -54,12 +61,7 @@ function stage(sealed: boolean): Stage {
   world.stop(silent);
   // A restart: what it says to whom it knows is heard, and does not arrive.
   world.stop(peer);
-  world.network.rewrite = ({ from, to, bytes }) => {
-    if (to === target.endpoint) {
-      heard.set(`0x${bytes[0]!.toString(16)} ${bytes[2]} of ${bytes.length} bytes`, bytes);
-    }
-    return from === peer.endpoint ? new Uint8Array(0) : bytes;
-  };
+  listen(peer);
   world.start(peer);
   world.run(1500);
   world.network.rewrite = null;
@@ -139,7 +141,7 @@ for (const sealed of [false, true]) {
       return bytes;
     };
     const types = new Set(scene.heard.map(({ bytes }) => bytes[0]));
-    for (const type of sealed ? [0x01, 0x10] : [0x03, 0x21, 0x30]) assert.ok(types.has(type), `no ${type}`);
+    for (const type of sealed ? [0x01] : [0x03, 0x21, 0x30]) assert.ok(types.has(type), `no ${type}`);
     const sent: (Case & { readonly from: string })[] = [];
     for (const { name, bytes } of [...scene.heard, ...forged(scene)]) {
       const cut = [bytes.slice(0, bytes.length >> 1), bytes.slice(0, -1), bytes.slice(0, 40)];
