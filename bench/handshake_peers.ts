@@ -7,7 +7,7 @@ import { createCipheriv, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { NewSession } from "../src/control/handshakes.ts";
+import type { NewSession } from "../src/control/handshake_events.ts";
 import { Targets } from "../src/control/targets.ts";
 import { identityFromSeeds } from "../src/crypto/identity.ts";
 import { laneKey } from "../src/crypto/lane_keys.ts";

@@ -3,7 +3,7 @@
 // at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes its keys.
 
 import { type CipherSuite, MAX_PEERS } from "../ports.ts";
-import type { NewSession } from "./handshakes.ts";
+import type { NewSession } from "./handshake_events.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
 

@@ -10,7 +10,7 @@ export const MAX_WAITING = 100;
 const ASK_MS = 500;
 /** Bytes that may wait for all peers together. */
 export const MAX_WAITING_BYTES = 8 << 20;
-/** As long as a handshake waits for its answer (control/handshakes.ts); whoever sent the packet has sent it again since. */
+/** As long as a handshake waits for its answer (control/pending_handshakes.ts): the sender has sent it again since. */
 export const MAX_WAITING_MS = 10_000;
 const SWEEP_MS = 1000;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { NewSession } from "../../src/control/handshakes.ts";
+import type { NewSession } from "../../src/control/handshake_events.ts";
 import * as pair from "../dataplane/sealed_pair.ts";
 import { tcp } from "../dataplane/packets.ts";
 import { cut } from "../dataplane/superframes.ts";

@@ -1,5 +1,6 @@
 // One end of a handshake, with an identity and a record of its own and nothing around it.
-import type { HandshakeEvent, HandshakeOwner } from "../../src/control/handshakes.ts";
+import type { HandshakeEvent } from "../../src/control/handshake_events.ts";
+import type { HandshakeOwner } from "../../src/control/handshake_messages.ts";
 import type { NodeRecord } from "../../src/control/record.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";

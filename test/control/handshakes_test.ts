@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Action } from "../../src/control/events.ts";
-import type { HandshakeOwner } from "../../src/control/handshakes.ts";
+import type { HandshakeOwner } from "../../src/control/handshake_messages.ts";
 import { signRecord } from "../../src/control/record.ts";
 import { maskCookie, openCookie, stampHandshake, stampReply } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";

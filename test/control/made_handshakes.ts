@@ -1,6 +1,7 @@
 // A node as its handshakes see it, for tests and benchmarks: it knows nobody, admits everybody and signs one record.
 
-import { type HandshakeOwner, Handshakes } from "../../src/control/handshakes.ts";
+import type { HandshakeOwner } from "../../src/control/handshake_messages.ts";
+import { Handshakes } from "../../src/control/handshakes.ts";
 import { Outbox } from "../../src/control/outbox.ts";
 import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
 import { type NodeRecord, signRecord } from "../../src/control/record.ts";

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { NewSession } from "../../src/control/handshakes.ts";
+import type { NewSession } from "../../src/control/handshake_events.ts";
 import { Outbox } from "../../src/control/outbox.ts";
 import { ReceiverIndices } from "../../src/control/receiver_indices.ts";
 import type { NodeRecord } from "../../src/control/record.ts";

@@ -1,0 +1,44 @@
+// What comes of handshakes: a session, or why there is none. Handshakes tell it, the sealed links act on it.
+
+import type { CipherSuite } from "../ports.ts";
+import type { NodeRecord } from "./record.ts";
+
+/** A session that a handshake made. The keys are the receiver's to wipe. */
+export interface NewSession {
+  readonly peer: NodeRecord;
+  /** The boot nonce of whoever made it; null when it did not say. */
+  readonly life: string | null;
+  readonly endpoint: string;
+  readonly receiveIndex: number;
+  readonly sendIndex: number;
+  readonly suite: CipherSuite;
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  /** We began: the session may be used at once. */
+  readonly initiator: boolean;
+  readonly member: boolean;
+  /** Of the generation it was made under. */
+  readonly keyId: number;
+  /** Where the peer sees us. */
+  readonly seen: string | null;
+}
+
+export type HandshakeEvent =
+  | { readonly kind: "session"; readonly session: NewSession }
+  /** A datagram that we sent to this endpoint came back. */
+  | { readonly kind: "own"; readonly endpoint: string }
+  /** Another host has our keys; what its record says. */
+  | {
+    readonly kind: "clone";
+    readonly endpoint: string;
+    readonly record: NodeRecord;
+    readonly member: boolean;
+  }
+  /** Refused by name: a REFUSE_ number, and the version of whoever refused. */
+  | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
+  /** A handshake of another version came, and was refused. */
+  | { readonly kind: "foreign"; readonly endpoint: string; readonly version: number }
+  /** It came by an older secret, and was no member when the newer became known. */
+  | { readonly kind: "outdated"; readonly endpoint: string; readonly peer: string }
+  /** No suite in common. */
+  | { readonly kind: "no-suite"; readonly endpoint: string; readonly peer: string };
