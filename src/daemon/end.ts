@@ -1,4 +1,4 @@
-/** What ends a daemon from outside, and the order in which it takes itself apart. */
+/** What ends a daemon from outside, how it tells that it has ended, and the order in which it takes itself apart. */
 import process from "node:process";
 import { logger } from "./log.ts";
 
@@ -15,6 +15,47 @@ export function watchForTheEnd(stop: () => void): () => void {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   };
+}
+
+/** The end of a run: when it comes, with which exit code, and what became of the lease. */
+export class Ending {
+  #exitCode = 0;
+  #finish!: () => void;
+  #tellReleased!: (heard: boolean) => void;
+  /** Everything is to be taken away. */
+  readonly finished = new Promise<void>((resolve) => this.#finish = resolve);
+  /** Whether a member has heard that the lease is given back. */
+  readonly released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
+
+  get exitCode(): number {
+    return this.#exitCode;
+  }
+
+  finish(): void {
+    this.#finish();
+  }
+
+  /** What the user asked for is refused: `message` says why. It ends when `finish` says so. */
+  refuse(message: string): void {
+    logger.error(message);
+    this.#exitCode = 2;
+  }
+
+  /** A defect ends it at once; only the first is told. */
+  fail(error: unknown): void {
+    if (this.#exitCode === 0) {
+      this.#exitCode = 1;
+      logger.error(error instanceof Error ? error.message : String(error));
+      if (error instanceof Error && error.stack !== undefined) logger.debug(error.stack);
+    }
+    this.#finish();
+  }
+
+  /** The lease has been given back, or there is none to give back. */
+  endRelease(heard: boolean): void {
+    this.#tellReleased(heard);
+    setTimeout(this.#finish, 0); // the answer goes first
+  }
 }
 
 /** What has to be undone, in reverse order. */

@@ -1,0 +1,135 @@
+/**
+ * What a daemon is made of but for the control plane, and the order in which it is made: the state directory, the
+ * secret, the Workers, the ciphers, the sockets, the device. All of it happens before anything is said to anybody, and
+ * whatever keeps this host from being a node is found out here.
+ */
+import { existsSync } from "node:fs";
+import type { Config } from "../config/config.ts";
+import type { DataplaneEvent, HostNetwork } from "../ports.ts";
+import { DataplaneFeed } from "./dataplane_feed.ts";
+import type { Cleanups } from "./end.ts";
+import { HostKeeper } from "./host_keeper.ts";
+import { logger } from "./log.ts";
+import { OffloadState } from "./offloads.ts";
+import { refuseOverlap } from "./overlap_check.ts";
+import { type SealedParts, sealedParts } from "./sealed_parts.ts";
+import { SealedSide } from "./sealed_side.ts";
+import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
+import type { GivenSecret } from "./secret_files.ts";
+import { expectedSockets, Sockets } from "./sockets.ts";
+import { removeEmptyDirectory } from "./state_files.ts";
+import { openState, type StateStore } from "./state_store.ts";
+import { RUNTIME, VERSION } from "./version.ts";
+import { tooManyWorkers, Workers } from "./workers.ts";
+
+/** What the parts are made from. */
+export interface Making {
+  readonly config: Config;
+  /** The network secret that the user gave, if any. */
+  readonly given: GivenSecret | null;
+  readonly net: HostNetwork;
+  /** Gets what the Workers hand up. */
+  readonly onEvent: (event: DataplaneEvent) => void;
+}
+
+export interface DaemonParts {
+  readonly config: Config;
+  readonly net: HostNetwork;
+  readonly state: StateStore;
+  readonly choice: SecretChoice;
+  readonly offloads: OffloadState;
+  readonly workers: Workers;
+  /** Keys and ciphers of a sealed mesh; null in a plain one. */
+  readonly ciphers: SealedParts | null;
+  /** Null in a plain mesh. */
+  readonly sealed: SealedSide | null;
+  readonly sockets: Sockets;
+  readonly feed: DataplaneFeed;
+  readonly keeper: HostKeeper;
+}
+
+/** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
+export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cleanups): DaemonParts {
+  let sealed: SealedSide | null = null;
+  let sockets: Sockets | null = null;
+  let keeper: HostKeeper | null = null;
+  const state = openState(config.stateDir);
+  cleanups.add(() => state.close());
+  const choice = secretChoice(config, given, state);
+  if (config.network !== null) refuseOverlapOf({ config, net, state }, config.network);
+  if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
+  // They load their code while this thread tests and measures.
+  const workers = new Workers(config.workers, onEvent);
+  cleanups.add(() => sealed?.close());
+  // Descriptors close after the Workers have stopped, which is undone before them.
+  cleanups.add(() => sockets?.close());
+  cleanups.add(() => keeper?.close());
+  cleanups.add(() => workers.stop());
+  const { mailbox } = workers;
+  const offloads = new OffloadState(config.offloads);
+  offloads.testTrains();
+  const ciphers = ciphersOf(config, given, state, choice);
+  workers.start(offloads.inUse, ciphers?.provider.suites());
+  if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, mailbox);
+  sockets = new Sockets(mailbox, config.port, config.workers);
+  sockets.ensure(expectedSockets(config, state.stored?.mesh ?? null));
+  const feed = new DataplaneFeed(mailbox);
+  keeper = new HostKeeper(net, mailbox, {
+    ...config,
+    testDevice: (tun) => offloads.testSuperframes(tun),
+  });
+  // Routes go first, so that nothing is sent into a tunnel nobody reads.
+  cleanups.add(() => void keeper?.withdraw());
+  return { config, net, state, choice, offloads, workers, ciphers, sealed, sockets, feed, keeper };
+}
+
+function secretChoice(config: Config, given: GivenSecret | null, state: StateStore): SecretChoice {
+  const { plain, peers, found, stateDir, networkName } = config;
+  const choice = chooseSecret({
+    plain,
+    given,
+    stored: state.secret,
+    storedMesh: state.stored?.mesh?.security ?? null,
+    founds: found || peers.length === 0,
+    stateDir,
+    networkName,
+  });
+  if (choice.security === "sealed" && choice.keep) state.keepSecret(choice.secret);
+  return choice;
+}
+
+function ciphersOf(
+  { networkName, cipher, pinnedNode }: Config,
+  given: GivenSecret | null,
+  state: StateStore,
+  choice: SecretChoice,
+): SealedParts | null {
+  if (choice.security === "plain") return null;
+  const secrets = secretsOfRun(choice, state.secrets, given?.secret ?? null);
+  return sealedParts(secrets, networkName, cipher, pinnedNode);
+}
+
+/** Throws ConfigError when this overlay network would hide one of the host. */
+export function refuseOverlapOf(
+  { config, net, state }: Pick<DaemonParts, "config" | "net" | "state">,
+  network: string,
+): void {
+  refuseOverlap(net, network, config.device, state.stored?.claim?.subnet ?? null);
+}
+
+/** The first lines of the log: who has started, and what the user should know of it. */
+export function tellStart({ config, choice }: DaemonParts): void {
+  logger.info(`Started ${config.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
+  const crowded = tooManyWorkers(config.workers);
+  if (crowded !== null) logger.warn(crowded);
+  if (choice.security === "plain") {
+    logger.warn(
+      "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
+    );
+  }
+  if (choice.security === "sealed" && choice.outdated !== undefined) {
+    logger.warn(
+      `The secret of ${choice.outdated} is not used: the mesh rotated it since, and this host has the new one`,
+    );
+  }
+}

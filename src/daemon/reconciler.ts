@@ -1,0 +1,119 @@
+/**
+ * Makes sockets, Workers and host what the control plane wants: asks it for its view, decides with `reconcile`, and
+ * hands the whole to those who apply the difference. Called when something changed and every few seconds besides. Says
+ * once when this node is ready, and once that the mesh's network does not fit this host.
+ */
+import { ConfigError } from "../config/config_error.ts";
+import type { ControlPlane } from "../control/node.ts";
+import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
+import { notifyReady } from "../sys/notify.ts";
+import { systemClock } from "../sys/system.ts";
+import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
+import { joinAdvice } from "./join_advice.ts";
+import { logger } from "./log.ts";
+import { settingsOf } from "./settings.ts";
+import { Troubles } from "./troubles.ts";
+import type { Underlay } from "./underlay.ts";
+
+/** The host is compared with what is wanted at least this often. */
+const HOST_CHECK_MS = 5000;
+
+export class Reconciler {
+  readonly #parts: DaemonParts;
+  readonly #control: ControlPlane;
+  readonly #underlay: Underlay;
+  readonly #onMisfit: (error: ConfigError) => void;
+  readonly #troubles = new Troubles();
+  #wanted: Wanted | null = null;
+  #ready = false;
+  #networkChecked = false;
+  #lastHostCheck = 0;
+
+  /** `onMisfit`: the network that the mesh told would hide one of this host. */
+  constructor(
+    parts: DaemonParts,
+    control: ControlPlane,
+    underlay: Underlay,
+    onMisfit: (error: ConfigError) => void,
+  ) {
+    this.#parts = parts;
+    this.#control = control;
+    this.#underlay = underlay;
+    this.#onMisfit = onMisfit;
+  }
+
+  /** What was decided last. */
+  get wanted(): Wanted {
+    return this.#wanted ?? NOTHING;
+  }
+
+  /** What cannot be done on the host at the moment, sentences. */
+  get troubles(): readonly string[] {
+    return this.#troubles.now;
+  }
+
+  /** Whether the host has not been looked at for too long. */
+  overdue(now: number): boolean {
+    return now - this.#lastHostCheck >= HOST_CHECK_MS;
+  }
+
+  reconcile(): void {
+    const { config, sockets, feed, keeper, state } = this.#parts;
+    this.#lastHostCheck = systemClock.now();
+    const view = this.#control.view(systemClock.now());
+    if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
+    const settings = settingsOf(config, "", this.#underlay.endpoints());
+    const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), config.mtu);
+    this.#wanted = wanted;
+    sockets.ensure(wanted.sockets);
+    feed.apply(wanted);
+    const lines = keeper.apply(wanted);
+    this.#troubles.tell(lines, [this.#underlay.trouble, state.retry()], this.#lastHostCheck);
+    if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
+  }
+
+  /** A Worker found out that the path to the peer in `slot` takes less than was thought. */
+  pathTooSmall(slot: number): void {
+    const key = this.#parts.feed.keyOf(slot);
+    const tunnel = key === null ? undefined : this.#wanted?.tunnels.get(key);
+    if (tunnel === undefined || !this.#underlay.learnPathMtu(tunnel.endpoint)) return;
+    this.reconcile();
+    const mtu = key === null ? undefined : this.#wanted?.tunnels.get(key)?.mtu;
+    logger.info(`The path to ${tunnel.endpoint} takes packets of ${mtu} bytes`, {
+      path: tunnel.endpoint,
+      mtu,
+    });
+  }
+
+  #announceReady(wanted: Wanted): void {
+    this.#ready = true;
+    const { choice, config, keeper } = this.#parts;
+    const { own } = this.#control.view(systemClock.now());
+    logger.info(`Ready: ${own.name} holds ${own.subnet} of ${own.mesh?.network}`, {
+      device: keeper.device,
+      mtu: wanted.deviceMtu,
+      backend: own.mesh?.backend,
+    });
+    if (choice.security === "sealed" && choice.founded) logger.info(joinAdvice(config));
+    notifyReady();
+  }
+
+  /** The network may have been learned only now. One that hides a network of the host is given back. */
+  #checkNetwork(network: string): boolean {
+    this.#networkChecked = true;
+    try {
+      refuseOverlapOf(this.#parts, network);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#onMisfit(error);
+      return false;
+    }
+  }
+}
+
+/** `--mtu` beats what the underlay leaves. */
+function withMtu(wanted: Wanted, mtu: number | null): Wanted {
+  if (mtu === null) return wanted;
+  return { ...wanted, deviceMtu: mtu, own: wanted.own === null ? null : { ...wanted.own, mtu } };
+}
