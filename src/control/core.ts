@@ -5,7 +5,8 @@
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
-import { encodeGossip, type GossipBody, type Piggyback } from "../wire/gossip.ts";
+import { encodeGossip } from "../wire/gossip.ts";
+import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin } from "./clones.ts";
 import { Directives, isFenced, isRevoked } from "./directives.ts";

@@ -4,8 +4,8 @@
 // differ in k records exchange O(k + buckets) entries, as long as buckets are small. Pure.
 
 import { putU48, toHex, u48 } from "../wire/bytes.ts";
-import { DIGEST_BUCKETS, DIGEST_ENTRIES_MAX, DIGEST_ENTRY_LEN } from "../wire/gossip.ts";
-import { BUCKET_HASH_LEN } from "../wire/gossip.ts";
+import { DIGEST_BUCKETS, DIGEST_ENTRIES_MAX, DIGEST_ENTRY_LEN } from "../wire/gossip_body.ts";
+import { BUCKET_HASH_LEN } from "../wire/gossip_body.ts";
 import { bucketOf, compareVersions, type Store } from "./store.ts";
 
 const LOWEST = "0000000000000000";

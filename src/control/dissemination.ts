@@ -2,8 +2,8 @@
 // log₂ N rounds, packed into as few datagrams as it takes. An item is named by what it is about, so newer news replaces
 // older. Pings and their answers take along what they have room for.
 
-import type { Piggyback, RecordItem, Statement } from "../wire/gossip.ts";
-import { GOSSIP_ROOM, recordItemLen, STATEMENT_LEN } from "../wire/gossip.ts";
+import type { Piggyback, RecordItem, Statement } from "../wire/gossip_body.ts";
+import { GOSSIP_ROOM, recordItemLen, STATEMENT_LEN } from "../wire/gossip_body.ts";
 
 export const FANOUT = 3;
 export const ROUND_MS = 200;

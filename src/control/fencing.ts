@@ -3,7 +3,7 @@
 
 import { shortId } from "../crypto/identity.ts";
 import { decodeDirective, type Directive } from "../wire/directive.ts";
-import { DIRECTIVES_IN_PUSH } from "../wire/gossip.ts";
+import { DIRECTIVES_IN_PUSH } from "../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, isVoid, openDirective, signDirective } from "./directives.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";

@@ -3,8 +3,9 @@
 // path probes) are at the end. A message from a link that is not validated, or of another mesh, changes nothing.
 
 import { shortId } from "../crypto/identity.ts";
-import { decodeGossip, encodeGossip, gossipIndex, gossipVersion, WANT_MAX } from "../wire/gossip.ts";
-import type { GossipBody, Piggyback } from "../wire/gossip.ts";
+import { decodeGossip, encodeGossip, gossipIndex, gossipVersion } from "../wire/gossip.ts";
+import { WANT_MAX } from "../wire/gossip_body.ts";
+import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Core } from "./core.ts";
 import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest.ts";

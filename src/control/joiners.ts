@@ -4,7 +4,7 @@
 // (it may be the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
 
 import { sha256Hex } from "../crypto/sha256.ts";
-import type { JoinerEntry } from "../wire/gossip.ts";
+import type { JoinerEntry } from "../wire/gossip_body.ts";
 
 /** Agreement must have lasted this long when every seed of everybody answered, ms. */
 export const AGREED_MS = 1000;

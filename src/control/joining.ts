@@ -3,8 +3,8 @@
 // nobody claims before one synchronisation with a member that is itself informed.
 
 import { shortId } from "../crypto/identity.ts";
-import type { JoinerEntry } from "../wire/gossip.ts";
-import { JOINERS_MAX } from "../wire/gossip.ts";
+import type { JoinerEntry } from "../wire/gossip_body.ts";
+import { JOINERS_MAX } from "../wire/gossip_body.ts";
 import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
 import type { MeshConfig } from "./settings.ts";

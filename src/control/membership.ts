@@ -9,7 +9,7 @@
 // we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails.
 
 import type { Random } from "../ports.ts";
-import type { Liveness, Statement } from "../wire/gossip.ts";
+import type { Liveness, Statement } from "../wire/gossip_body.ts";
 import type { PeerState } from "./view.ts";
 
 export const PROBE_EVERY_MS = 1000;

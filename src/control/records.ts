@@ -3,7 +3,7 @@
 // backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
 
 import { shortId } from "../crypto/identity.ts";
-import type { RecordItem, Statement } from "../wire/gossip.ts";
+import type { RecordItem, Statement } from "../wire/gossip_body.ts";
 import { reportClone } from "./clone_reports.ts";
 import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./fencing.ts";

@@ -5,7 +5,7 @@
 import { shortId } from "../crypto/identity.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { fromHex } from "../wire/bytes.ts";
-import { type GossipBody, SECRET_SEQ_MAX } from "../wire/gossip.ts";
+import { type GossipBody, SECRET_SEQ_MAX } from "../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";

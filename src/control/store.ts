@@ -6,7 +6,7 @@
 import { sha256 } from "../crypto/sha256.ts";
 import { MAX_PEERS } from "../ports.ts";
 import { putU48 } from "../wire/bytes.ts";
-import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip.ts";
+import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip_body.ts";
 import type { NodeRecord } from "./record.ts";
 
 const FORMER_BOOTS = 4;

@@ -9,7 +9,8 @@
 //
 // With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
 
-import { encodeGossip, type GossipBody, type RecordItem } from "../wire/gossip.ts";
+import { encodeGossip } from "../wire/gossip.ts";
+import type { GossipBody, RecordItem } from "../wire/gossip_body.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Session, Sessions } from "./sessions.ts";
 

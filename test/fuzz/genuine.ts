@@ -1,6 +1,14 @@
 // Genuine messages to begin with: one of each kind of gossip, with everything it can carry.
 
 import * as wire from "../../src/wire/gossip.ts";
+import {
+  BUCKET_HASH_LEN,
+  DIGEST_BUCKETS,
+  DIGEST_ENTRY_LEN,
+  type GossipBody,
+  type RecordItem,
+  type Statement,
+} from "../../src/wire/gossip_body.ts";
 
 const ID = "ab".repeat(32);
 
@@ -10,13 +18,13 @@ export function genuineGossip(
   directives: readonly Uint8Array[],
   mesh: string | null = "12".repeat(8),
 ): Uint8Array[] {
-  const hashes = new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9);
-  const statements: wire.Statement[] = [
+  const hashes = new Uint8Array(DIGEST_BUCKETS * BUCKET_HASH_LEN).fill(9);
+  const statements: Statement[] = [
     { id: ID, incarnation: 2 ** 47, state: 1 },
     { id: ID, incarnation: 3, state: 2, stopped: true },
   ];
-  const items: wire.RecordItem[] = records.map((raw) => ({ raw, state: 0 }));
-  const bodies: wire.GossipBody[] = [
+  const items: RecordItem[] = records.map((raw) => ({ raw, state: 0 }));
+  const bodies: GossipBody[] = [
     { kind: "ping", seq: 5, statements },
     { kind: "ping", seq: 6, records: items.slice(0, 1), statements },
     { kind: "pong", seq: 2 ** 40 },
@@ -32,7 +40,7 @@ export function genuineGossip(
       buckets: 0xffffffff,
       from: "00".repeat(8),
       to: "ff".repeat(8),
-      entries: new Uint8Array(2 * wire.DIGEST_ENTRY_LEN).fill(3),
+      entries: new Uint8Array(2 * DIGEST_ENTRY_LEN).fill(3),
       directives: "fedcba9876543210",
     },
     { kind: "want", prefixes: ["12".repeat(8), "34".repeat(8)] },

@@ -2,16 +2,27 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/gossip.ts";
+import {
+  BUCKET_HASH_LEN,
+  DIGEST_BUCKETS,
+  DIGEST_ENTRIES_MAX,
+  DIGEST_ENTRY_LEN,
+  type GossipBody,
+  JOINERS_MAX,
+  type RecordItem,
+  type Statement,
+  WANT_MAX,
+} from "../../src/wire/gossip_body.ts";
 import { below, randomBytes, seeded } from "./seeded.ts";
 
 const ID = "ab".repeat(32);
-const STATEMENT: wire.Statement = { id: ID, incarnation: 2 ** 47, state: 1 };
-const RECORD: wire.RecordItem = { raw: new Uint8Array(300).fill(7), state: 2 };
-const STOPPED: wire.Statement = { id: ID, incarnation: 3, state: 2, stopped: true };
-const HASHES = new Uint8Array(wire.DIGEST_BUCKETS * wire.BUCKET_HASH_LEN).fill(9);
+const STATEMENT: Statement = { id: ID, incarnation: 2 ** 47, state: 1 };
+const RECORD: RecordItem = { raw: new Uint8Array(300).fill(7), state: 2 };
+const STOPPED: Statement = { id: ID, incarnation: 3, state: 2, stopped: true };
+const HASHES = new Uint8Array(DIGEST_BUCKETS * BUCKET_HASH_LEN).fill(9);
 const CARRIED = { records: [RECORD], statements: [STATEMENT, STOPPED] };
 
-const BODIES: wire.GossipBody[] = [
+const BODIES: GossipBody[] = [
   { kind: "ping", seq: 0, ...CARRIED },
   { kind: "pong", seq: 2 ** 40, records: [], statements: [] },
   { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
@@ -35,15 +46,15 @@ const BODIES: wire.GossipBody[] = [
     buckets: 0xffffffff,
     from: "00".repeat(8),
     to: "ff".repeat(8),
-    entries: new Uint8Array(wire.DIGEST_ENTRIES_MAX * wire.DIGEST_ENTRY_LEN).fill(3),
+    entries: new Uint8Array(DIGEST_ENTRIES_MAX * DIGEST_ENTRY_LEN).fill(3),
     directives: "fedcba9876543210",
   },
-  { kind: "want", prefixes: Array.from({ length: wire.WANT_MAX }, () => "12".repeat(8)) },
+  { kind: "want", prefixes: Array.from({ length: WANT_MAX }, () => "12".repeat(8)) },
   { kind: "claim-ack", incarnation: 4, epoch: 5 },
   {
     kind: "joining",
     joiners: Array.from(
-      { length: wire.JOINERS_MAX },
+      { length: JOINERS_MAX },
       () => ({ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }),
     ),
   },
