@@ -83,7 +83,7 @@ export class HandshakeMessages {
     });
   }
 
-  /** The payload of a message of ours. `record`: ours where it says who we are; `life`: our boot nonce where it does not. */
+  /** The payload of a message of ours: with our record where it says who we are, else our boot nonce or nothing. */
   offer(index: number, seen: string, record: Uint8Array | null, life: string | null = null): Uint8Array {
     const counter = record === null ? 0 : this.#own.nextCounter();
     const { suites } = this.#own;
