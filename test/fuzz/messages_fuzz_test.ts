@@ -61,7 +61,7 @@ fuzz({
     hello.encodeHello(b, 0, { ...head, ...fields, ...ids, ...seen }, () => SIGNATURE);
     return b;
   }),
-  run: (b) => {
+  start: () => (b) => {
     const foreign = hello.decodeForeignHello(b);
     const own = hello.decodeHello(b);
     assert.ok(foreign === null || own === null);
@@ -87,7 +87,7 @@ fuzz({
       noise: new Uint8Array(96).fill(message),
     })
   ),
-  run: (b) => {
+  start: () => (b) => {
     const h = handshake.decodeHandshake(b);
     if (h === null) return null;
     assert.ok(h.noise.length <= b.length && b.length <= handshake.HANDSHAKE_MAX_LEN);
@@ -104,7 +104,7 @@ fuzz({
     handshake.encodeReply(b, 0, fields, new Uint8Array(8).fill(5), new Uint8Array(16).fill(6));
     return b;
   }),
-  run: (b) => {
+  start: () => (b) => {
     const reply = handshake.decodeReply(b);
     if (reply === null) return null;
     const again = new Uint8Array(handshake.REPLY_LEN);
@@ -128,7 +128,7 @@ fuzz({
       record,
     })
   ),
-  run: (b) => {
+  start: () => (b) => {
     const offer = decodeOffer(b);
     if (offer === null) return null;
     assert.ok(offer.suites.length <= 3 && (offer.record?.length ?? 0) <= RECORD_MAX_LEN);
@@ -140,7 +140,7 @@ fuzz({
 fuzz({
   name: "gossip",
   genuine: genuineGossip(RECORDS.map(({ raw }) => raw), [directiveOf(1, 2).raw]),
-  run: (b) => {
+  start: () => (b) => {
     const message = gossip.decodeGossip(b);
     if (message === null) return null;
     const { body } = message;
@@ -156,7 +156,7 @@ fuzz({
 fuzz({
   name: "group gossip",
   genuine: [bytes(group.encodeGroupHeader({ keyId: 5, sender: ID }), 24 + 16 + 12 + 40)],
-  run: (b) => {
+  start: () => (b) => {
     const header = group.decodeGroupHeader(b);
     const message = group.decodeGroupMessage(b);
     if (message !== null && message.gossip.length <= group.GROUP_MESSAGE_MAX) {
@@ -171,7 +171,7 @@ fuzz({
 fuzz({
   name: "directive",
   genuine: [directiveOf(1, 2).raw, directiveOf(2, 3, { revoke: true, seq: 2 ** 40 }).raw],
-  run: (b) => {
+  start: () => (b) => {
     const directive = decodeDirective(b);
     if (directive === null) return null;
     assert.ok(b.length <= DIRECTIVE_MAX_LEN);
@@ -184,8 +184,7 @@ fuzz({
 fuzz({
   name: "directive's signature",
   genuine: [directiveOf(1, 2).raw],
-  longCases: 250_000,
-  run: (b) => {
+  start: () => (b) => {
     if (openDirective(b) === null) return null;
     assert.deepEqual(b, directiveOf(1, 2).raw, "a signature holds for other bytes");
     return 1;
@@ -195,7 +194,7 @@ fuzz({
 fuzz({
   name: "record",
   genuine: RECORDS.map(({ raw }) => raw),
-  run: (b) => {
+  start: () => (b) => {
     const record = decodeRecord(b);
     if (record === null) return null;
     assert.ok(b.length <= RECORD_MAX_LEN && record.claims.length <= 8 && record.endpoints.length <= 8);
@@ -207,8 +206,7 @@ fuzz({
 fuzz({
   name: "record's signature",
   genuine: RECORDS.map(({ raw }) => raw),
-  longCases: 250_000,
-  run: (b) => {
+  start: () => (b) => {
     const record = openRecord(b);
     if (record === null) return null;
     const genuine = RECORDS.find(({ id }) => id === record.id);
@@ -232,7 +230,7 @@ fuzz({
   genuine: [...TOKENS, TOKENS[0]!.match(/.{1,30}/g)!.join("\n")].map((text) =>
     new TextEncoder().encode(text)
   ),
-  run: (b) => {
+  start: () => (b) => {
     const bytes = decodeText("ovt1", new TextDecoder().decode(b));
     if (typeof bytes === "string") return null;
     assert.ok(TOKENS.includes(encodeText("ovt1", bytes)), "a checksum holds for other bytes");
@@ -243,7 +241,7 @@ fuzz({
 fuzz({
   name: "token",
   genuine: TOKENS.map((text) => decodeText("ovt1", text) as Uint8Array),
-  run: (b) => {
+  start: () => (b) => {
     let token: JoinToken;
     try {
       token = parseToken(encodeText("ovt1", b), 0);
@@ -259,7 +257,7 @@ fuzz({
 fuzz({
   name: "secret's text",
   genuine: [new TextEncoder().encode(NetworkSecret.of(new Uint8Array(32).fill(9)).text())],
-  run: (b) => {
+  start: () => (b) => {
     const text = new TextDecoder().decode(b);
     if (!/^\s*ovs1/i.test(text)) return null; // a passphrase costs 0.3 s, and comes from nobody else
     try {
