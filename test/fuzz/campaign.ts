@@ -1,13 +1,19 @@
 /**
  * Runs a decoder over hostile bytes: for half a second in the ordinary run (a second in CI), 5 million cases with
- * OVLTUN_LONG=1, or as many as OVLTUN_FUZZ_CASES says. Guided by outcomes: an input that led to a new kind of outcome is
- * kept and changed further. What fails says how it comes back.
+ * OVLTUN_LONG=1, or as many as OVLTUN_FUZZ_CASES says. It begins with genuine inputs and with those that a tool guided by
+ * coverage found, and is guided by outcomes: an input that led to a new kind of outcome is kept and changed further. What
+ * fails says how it comes back.
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { after, test } from "node:test";
 import process from "node:process";
 import { toHex } from "../../src/wire/bytes.ts";
+import corpus from "./corpus.json" with { type: "json" };
 import { INPUT_MAX, Mutator } from "./mutator.ts";
+
+/** Inputs that a tool guided by coverage found (docs/security.md), base64, by target. */
+const FOUND: Readonly<Record<string, readonly string[]>> = corpus;
 
 /** Cases for each target; Infinity: the ordinary run, which ends by time. */
 const CASES = Number(
@@ -91,7 +97,7 @@ function told({ cases, seconds, outcomes, accepted, slowest }: Tally): string {
 
 function campaign(target: Target, seed: number, most: number, tally: Tally): void {
   const run = target.start();
-  const mutator = new Mutator(target.genuine, seed);
+  const mutator = new Mutator(target.genuine, foundFor(target), seed);
   const outcomes = new Set<string | number>();
   const memory = process.memoryUsage().rss;
   const began = performance.now();
@@ -130,6 +136,10 @@ function campaign(target: Target, seed: number, most: number, tally: Tally): voi
     }
   }
   tally.seconds += secondsSince(beganProcessor);
+}
+
+function foundFor(target: Target): Uint8Array[] {
+  return (FOUND[target.name] ?? []).map((text) => new Uint8Array(Buffer.from(text, "base64")));
 }
 
 function secondsSince(processor: NodeJS.CpuUsage): number {

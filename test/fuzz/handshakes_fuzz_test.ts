@@ -128,6 +128,9 @@ fuzz({
   },
 });
 
+/** For so long a cookie counts for certain. */
+const COOKIE_MS = 120_000;
+
 fuzz({
   name: "handshake gate",
   genuine: HANDSHAKES,
@@ -135,26 +138,32 @@ fuzz({
     const gate = new HandshakeGate(nodeHmac, new SeededRandom(1));
     gate.setKeys([made.KEYS.macKey]);
     // BOUNDED: one for each of 256 addresses
-    const cookies = new Map<string, Uint8Array>();
+    const cookies = new Map<string, { readonly cookie: Uint8Array; readonly at: number }>();
     let n = 0, now = 0;
     return (b) => {
       const from = `10.${n & 255}.0.1:${1000 + (n & 7)}`;
       n++;
       now += n % 2000 < 1000 ? 30 : 1; // half a minute of calm, a second of a flood
+      const shown = cookies.get(from);
       // As a member would make it, half of the time: what lies behind the MAC is reached.
-      if (n % 2 === 0 && b.length >= wire.REPLY_LEN) {
+      const ofMember = n % 2 === 0 && b.length >= wire.REPLY_LEN;
+      if (ofMember) {
         if (wire.isReply(b, 0, b.length)) stampReply(nodeHmac, made.KEYS.macKey, b, 0);
-        else stampHandshake(nodeHmac, made.KEYS.macKey, b, cookies.get(from) ?? null);
+        else stampHandshake(nodeHmac, made.KEYS.macKey, b, shown?.cookie ?? null);
       }
       const before = b.slice();
       const verdict = gate.check(b, 0, b.length, () => from, now);
       if (verdict === "cookie") {
+        assert.ok(
+          !ofMember || shown === undefined || now - shown.at > COOKIE_MS,
+          "its cookie does not count",
+        );
         const mac = borneMac(before, before.length);
         const cookie = openCookie(nodeHmac, made.KEYS.macKey, b.slice(0, wire.REPLY_LEN), mac);
         assert.ok(cookie !== null, "the cookie cannot be read");
-        cookies.set(from, cookie);
+        cookies.set(from, { cookie, at: now });
       } else assert.deepEqual(b, before, "only a cookie is written where the question lay");
-      const what = `${verdict} ${cookies.has(from)}`;
+      const what = `${verdict} ${shown !== undefined}`;
       return verdict === "pass" || verdict === "cookie" || verdict === "replay" ? what : REFUSED + what;
     };
   },

@@ -16,7 +16,7 @@ import * as hello from "../../src/wire/hello.ts";
 import { directiveOf } from "../control/made_directives.ts";
 import { identityOf, recordOf } from "../control/made_records.ts";
 import { fuzz, tellCases } from "./campaign.ts";
-import { genuineGossip } from "./genuine.ts";
+import { fullGossip, genuineGossip } from "./genuine.ts";
 
 const ID = "ab".repeat(32);
 const SIGNATURE = new Uint8Array(64).fill(3);
@@ -36,6 +36,19 @@ const RECORDS = [
   }),
   recordOf(3, { gone: true, security: "sealed" }),
 ];
+
+/** A record whose lists have this many entries. */
+function listing(claims: number, endpoints: number, reserved: number): Uint8Array {
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+  return recordOf(4, {
+    claims: numbers(claims).map((i) => ({ subnet: `10.42.${i}.0/24`, stamp: i })),
+    endpoints: numbers(endpoints).map((i) => `10.0.0.${i}:8473`),
+    reserved: numbers(reserved).map((i) => `10.43.${i}.0/24`),
+  }).raw;
+}
+
+/** Lists as long as they may be, and each one longer. */
+const FULL = [listing(8, 8, 16), listing(9, 8, 16), listing(8, 9, 16), listing(8, 8, 17)];
 
 /** Written, read and written again, a message is the same. */
 function assertStable<T>(
@@ -139,13 +152,14 @@ fuzz({
 
 fuzz({
   name: "gossip",
-  genuine: genuineGossip(RECORDS.map(({ raw }) => raw), [directiveOf(1, 2).raw]),
+  genuine: [...genuineGossip(RECORDS.map(({ raw }) => raw), [directiveOf(1, 2).raw]), ...fullGossip()],
   start: () => (b) => {
     const message = gossip.decodeGossip(b);
     if (message === null) return null;
     const { body } = message;
-    const many = body.kind === "push" || body.kind === "ping" ? (body.records?.length ?? 0) : 0;
-    assert.ok(many <= 64);
+    const lists = Object.values(body).filter((field) => Array.isArray(field));
+    const many = Math.max(0, ...lists.map(({ length }) => length));
+    assert.ok(many <= (body.kind === "joining" ? gossip.JOINERS_MAX : 64), `a list of ${many}`);
     const encode = (value: gossip.Gossip) => gossip.encodeGossip(7, value);
     // Texts that are no UTF-8 and numbers in short forms grow when they are written properly.
     if (b.length <= gossip.GOSSIP_MAX_LEN / 3) assertStable(message, encode, gossip.decodeGossip);
@@ -193,11 +207,12 @@ fuzz({
 
 fuzz({
   name: "record",
-  genuine: RECORDS.map(({ raw }) => raw),
+  genuine: [...RECORDS.map(({ raw }) => raw), ...FULL],
   start: () => (b) => {
     const record = decodeRecord(b);
     if (record === null) return null;
-    assert.ok(b.length <= RECORD_MAX_LEN && record.claims.length <= 8 && record.endpoints.length <= 8);
+    assert.ok(b.length <= RECORD_MAX_LEN && record.claims.length <= 8 && record.reserved.length <= 16);
+    assert.ok(record.endpoints.length <= 8 && record.capabilities.length <= 16);
     assert.deepEqual(record.raw, b);
     return `${record.claims.length} ${record.endpoints.length} ${record.gone} ${record.security} ${record.age}`;
   },
@@ -223,7 +238,12 @@ const TOKEN: JoinToken = {
   issuer: ID,
   expiresAt: 1_800_000_000_000,
 };
-const TOKENS = [TOKEN, { ...TOKEN, secret: null, expiresAt: null, networkName: "x" }].map(encodeToken);
+const ROTATED = NetworkSecret.of(new Uint8Array(32).fill(8), new Uint8Array(16).fill(7));
+const TOKENS = [
+  TOKEN,
+  { ...TOKEN, secret: null, expiresAt: null, networkName: "x" },
+  { ...TOKEN, secret: ROTATED },
+].map(encodeToken);
 
 fuzz({
   name: "token's text",
@@ -250,7 +270,8 @@ fuzz({
       return null;
     }
     assert.deepEqual(parseToken(encodeToken(token), 0), token);
-    return `${token.endpoints.length} ${token.secret === null} ${token.networkName.length}`;
+    const rotated = token.secret === null ? null : token.secret.foundingId !== null;
+    return `${token.endpoints.length} ${rotated} ${token.networkName.length}`;
   },
 });
 

@@ -56,8 +56,10 @@ export class Mutator {
   readonly #b = new Uint8Array(INPUT_MAX);
   #length = 0;
 
-  constructor(genuine: readonly Uint8Array[], seed: number) {
+  /** `found`: inputs kept from elsewhere, at most KEPT_MAX. */
+  constructor(genuine: readonly Uint8Array[], found: readonly Uint8Array[], seed: number) {
     this.#genuine = genuine;
+    this.#kept.push(...found.slice(0, KEPT_MAX));
     this.#random = seeded(seed);
   }
 
