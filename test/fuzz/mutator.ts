@@ -51,19 +51,20 @@ const NESTED = [0x91, 0x81, 0xdc, 0x9f, 0xd4];
 export class Mutator {
   readonly #random: () => number;
   readonly #genuine: readonly Uint8Array[];
+  readonly #found: readonly Uint8Array[];
   // BOUNDED: ≤ KEPT_MAX
   readonly #kept: Uint8Array[] = [];
   readonly #b = new Uint8Array(INPUT_MAX);
   #length = 0;
 
-  /** `found`: inputs kept from elsewhere, at most KEPT_MAX. */
+  /** `found`: inputs that led somewhere new elsewhere; most of them are refused. */
   constructor(genuine: readonly Uint8Array[], found: readonly Uint8Array[], seed: number) {
     this.#genuine = genuine;
-    this.#kept.push(...found.slice(0, KEPT_MAX));
+    this.#found = found;
     this.#random = seeded(seed);
   }
 
-  /** The next input, borrowed until the next call; one in 32 is genuine or was kept. */
+  /** The next input, borrowed until the next call; one in 32 is one of those that it begins with, as it is. */
   next(): Uint8Array {
     const from = this.#any();
     this.#length = Math.min(from.length, INPUT_MAX);
@@ -84,9 +85,14 @@ export class Mutator {
     return below(this.#random, n);
   }
 
+  /** Of eight inputs one was found, three were kept and four are genuine, where there are any of each. */
   #any(): Uint8Array {
-    const ofKept = this.#kept.length > 0 && this.#below(2) === 0;
-    const list = ofKept ? this.#kept : this.#genuine;
+    const n = this.#below(8);
+    const list = n === 0 && this.#found.length > 0
+      ? this.#found
+      : n < 4 && this.#kept.length > 0
+      ? this.#kept
+      : this.#genuine;
     return list[this.#below(list.length)]!;
   }
 
