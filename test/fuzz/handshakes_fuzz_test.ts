@@ -143,7 +143,7 @@ fuzz({
     return (b) => {
       const from = `10.${n & 255}.0.1:${1000 + (n & 7)}`;
       n++;
-      now += n % 2000 < 1000 ? 30 : 1; // half a minute of calm, a second of a flood
+      now += n % 2000 < 1000 ? 30 : 0.1; // half a minute of calm, a tenth of a second of a flood
       const shown = cookies.get(from);
       // As a member would make it, half of the time: what lies behind the MAC is reached.
       const ofMember = n % 2 === 0 && b.length >= wire.REPLY_LEN;
