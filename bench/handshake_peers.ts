@@ -14,7 +14,7 @@ import { laneKey } from "../src/crypto/lane_keys.ts";
 import { NetworkSecret } from "../src/crypto/network_secret.ts";
 import { DATA_LEN, encodeData, isData } from "../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../src/wire/datagram.ts";
-import { handshakesOf } from "../test/control/made_handshakes.ts";
+import { handshakesOf, nodeOf } from "../test/control/made_handshakes.ts";
 
 const [secretFile, node, count] = process.argv.slice(2) as [string, string, string];
 const SERVER = `${node}:8473`;
@@ -47,7 +47,12 @@ const timer = setInterval(() => {
 
 async function peerOf(i: number) {
   const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-  const { out, machine } = handshakesOf(identity, keys, random, () => ({ member: () => false }));
+  const { out, machine } = handshakesOf(
+    nodeOf(identity, keys),
+    keys,
+    random,
+    () => ({ member: () => false }),
+  );
   const targets = new Targets(random);
   const target = targets.obtain(SERVER, 0)!;
   const socket = createSocket("udp4");

@@ -13,6 +13,7 @@ import { warmUp } from "../dataplane/warm_up.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
 import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { waitForRoom } from "../sys/room.ts";
+import { Turns } from "../sys/scheduling.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
@@ -40,6 +41,7 @@ function run(start: WorkerStart): void {
   /** Without TUN: what is served while TUN rests. */
   const sockets = new Epoll();
   const wake = new EventFd(start.wakeFd);
+  const turns = new Turns();
   const mailbox = new MailboxReader(start.mailbox);
   /** BOUNDED: TUN and three sockets. */
   const sources = new Map<number, Source>();
@@ -70,6 +72,7 @@ function run(start: WorkerStart): void {
   scope.postMessage({ kind: "ready" });
   while (!dataPlane.stopped) {
     serve(epoll, epoll.wait(-1));
+    turns.patient = dataPlane.bulk(systemClock.now());
     if (!dataPlane.flooded) continue;
     const end = systemClock.now() + REST_MS;
     do serve(sockets, sockets.waitBriefly(REST_MS * 1000)); while (systemClock.now() < end);

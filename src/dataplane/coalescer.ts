@@ -14,6 +14,7 @@ import { UDP_CHECKSUM_AT, UDP_LENGTH_AT } from "../wire/udp.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "./counters.ts";
 import { Flow, isSibling, sameFlow } from "./flow.ts";
+import { Load } from "./load.ts";
 import { pseudoSum } from "./pseudo_sum.ts";
 import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "./vnet.ts";
 
@@ -59,6 +60,8 @@ export class Coalescer {
   tun: TunDevice | null = null;
   tso = false;
   uso = false;
+  /** What is written. */
+  readonly load = new Load();
   readonly #onLost: (offload: "tso" | "uso", errno: number) => void;
 
   /** `onLost` is told when the kernel first refuses a kind of superframe. */
@@ -206,6 +209,7 @@ export class Coalescer {
     putU16(b, at + flow.transport + offset, fold(pseudoSum(b, at, flow.protocol, rest)));
     putVnetChecksum(b, at, flow.transport, offset);
     putVnetGso(b, at, flow.isTcp ? flow.v4 ? GSO_TCPV4 : GSO_TCPV6 : GSO_UDP_L4, flow.headers, run.size);
+    this.load.add(flow.isTcp ? run.length : 0);
     const tun = this.tun;
     if (tun !== null) {
       tun.gather(at - VNET_LEN, VNET_LEN + run.firstLength);
@@ -242,6 +246,7 @@ export class Coalescer {
   }
 
   #single(at: number, length: number, checksum: number): void {
+    this.load.add(0);
     if (!prepareVnet(this.#b, at, length, this.mtu, checksum)) {
       this.#counters.add(BAD_CHECKSUM);
       return;

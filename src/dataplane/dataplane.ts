@@ -82,6 +82,11 @@ export class DataPlane {
     return this.plane.flooded;
   }
 
+  /** Whether a bulk transfer comes in: its reader may finish its turns first. `now`: monotonic milliseconds. */
+  bulk(now: number): boolean {
+    return this.plane.coalescer.load.bulk(now);
+  }
+
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
   pump(source: Source, now: number): number {
     this.plane.now = now;

@@ -58,6 +58,10 @@ const SYMBOLS = {
   poll: { args: ["buffer", "u64", "i32"], result: "i32" },
   // int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *sigmask)
   ppoll: { args: ["buffer", "u64", "buffer", "buffer"], result: "i32" },
+  // int sched_getscheduler(pid_t pid)
+  sched_getscheduler: { args: ["i32"], result: "i32" },
+  // int sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
+  sched_setscheduler: { args: ["i32", "i32", "buffer"], result: "i32" },
   // int unshare(int flags)
   unshare: { args: ["i32"], result: "i32" },
   // int setns(int fd, int nstype)

@@ -5,7 +5,7 @@ import type { NodeRecord } from "../../src/control/record.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
 import { keysOf } from "../sim/sealed.ts";
-import { handshakesOf, type MadeHandshakes } from "./made_handshakes.ts";
+import { handshakesOf, type MadeHandshakes, nodeOf } from "./made_handshakes.ts";
 
 /** What all of them share. */
 export const KEYS = keysOf("secret");
@@ -22,6 +22,11 @@ export function side(n: number, change: (own: HandshakeOwner) => Partial<Handsha
   const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
   const store = new Map<string, NodeRecord>();
   const known = (id: string) => store.get(id);
-  const made = handshakesOf(identity, KEYS, random, (own) => ({ known, ...change({ ...own, known }) }));
+  const made = handshakesOf(
+    nodeOf(identity, KEYS),
+    KEYS,
+    random,
+    (own) => ({ known, ...change({ ...own, known }) }),
+  );
   return { ...made, endpoint: `10.0.0.${n}:8473`, store, events: [] };
 }

@@ -19,21 +19,32 @@ export interface MadeHandshakes {
   readonly machine: Handshakes;
 }
 
-/** The handshakes of a node with this identity in the network of these keys; `change` makes it other than that. */
+/** What a node signs and derives once, at the price of curve operations. */
+export interface MadeNode {
+  readonly record: NodeRecord;
+  readonly staticKeys: HandshakeOwner["staticKeys"];
+}
+
+/** The node of this identity in the network of these keys. */
+export function nodeOf(identity: Identity, keys: NetworkKeys): MadeNode {
+  const { id, staticKey } = identity;
+  const networkId = toHex(keys.networkId);
+  const record = signRecord(contentOf(1, { id, staticKey, networkId, security: "sealed" }), identity);
+  return { record, staticKeys: dhKeys(fromHex(identity.seeds.x25519)!) };
+}
+
+/** The handshakes of a node that has seen nothing yet; `change` makes it other than that. */
 export function handshakesOf(
-  identity: Identity,
+  { record, staticKeys }: MadeNode,
   keys: NetworkKeys,
   random: Random,
   change: (honest: HandshakeOwner) => Partial<HandshakeOwner> = () => ({}),
 ): MadeHandshakes {
-  const { id, staticKey } = identity;
-  const networkId = toHex(keys.networkId);
-  const record = signRecord(contentOf(1, { id, staticKey, networkId, security: "sealed" }), identity);
   let counter = 0;
   const honest: HandshakeOwner = {
-    id,
-    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
-    networkId,
+    id: record.id,
+    staticKeys,
+    networkId: record.networkId,
     keys: [keys],
     suites: [{ suite: "aes-256-gcm", mbps: 100 }],
     known: () => undefined,

@@ -56,10 +56,13 @@ export class MemoryTun implements TunDevice {
   }
 
   write(): number {
-    const { bytes } = this.#pool;
-    const frame = Uint8Array.from(
-      this.#pieces.splice(0).flatMap(({ at, length }) => [...bytes.subarray(at, at + length)]),
-    );
+    const pieces = this.#pieces.splice(0);
+    const frame = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let end = 0;
+    for (const { at, length } of pieces) {
+      frame.set(this.#pool.bytes.subarray(at, at + length), end);
+      end += length;
+    }
     if (this.writeErrno !== 0) return this.writeErrno;
     if (frame.length <= VNET_LEN) throw new RangeError(`A frame of ${frame.length} bytes holds no packet`);
     this.written.push({ vnet: frame.slice(0, VNET_LEN), packet: frame.slice(VNET_LEN) });

@@ -48,6 +48,16 @@ export function genuineGossip(
     { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
     { kind: "config", config: '{"network":"10.42.0.0/16"}' },
     { kind: "twin", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
+    { kind: "secret", seq: 2, issuer: "56".repeat(8), dropOld: true, root: new Uint8Array(32).fill(7) },
   ];
   return bodies.map((body) => wire.encodeGossip(0, { mesh, body }));
+}
+
+/** Lists as long as they may be, and one longer. */
+export function fullGossip(): Uint8Array[] {
+  const joiner = { id: ID, seq: 1, age: 2, complete: false, view: "34".repeat(8) };
+  return [0, 1].flatMap((more): wire.GossipBody[] => [
+    { kind: "want", prefixes: new Array<string>(wire.WANT_MAX + more).fill("12".repeat(8)) },
+    { kind: "joining", joiners: new Array<wire.JoinerEntry>(wire.JOINERS_MAX + more).fill(joiner) },
+  ]).map((body) => wire.encodeGossip(0, { mesh: null, body }));
 }

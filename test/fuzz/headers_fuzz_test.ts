@@ -54,7 +54,7 @@ fuzz({
     b[2] = kind;
     return b.slice(0, 32 + 8 * kind);
   }),
-  run: (b) => {
+  start: () => (b) => {
     const kind = datagram.decodeProbe(b, 0, b.length);
     if (kind < 0) return null;
     assert.ok(Number.isFinite(datagram.probeTime(b, 0)));
@@ -78,7 +78,7 @@ fuzz({
     data.encodeData(b, 0, flags, 5, 0xbb000100, 2 ** 40);
     return b;
   }),
-  run: (b) => {
+  start: () => (b) => {
     const flags = data.decodeData(b, 0, b.length);
     if (flags < 0) return null;
     const counter = data.dataCounter(b, 0);
@@ -94,7 +94,7 @@ fuzz({
 fuzz({
   name: "VXLAN",
   genuine: [bytesOf(hex("08000000 000001 00"), FRAME)],
-  run: (b) => {
+  start: () => (b) => {
     const vni = vxlan.decodeVxlan(b, 0, b.length);
     if (vni < 0) return null;
     assert.ok(vni <= vxlan.MAX_VNI && b.length >= vxlan.VXLAN_LEN);
@@ -105,7 +105,7 @@ fuzz({
 fuzz({
   name: "Ethernet",
   genuine: [FRAME],
-  run: (b) => {
+  start: () => (b) => {
     const type = ethernet.decodeEthernet(b, 0, b.length);
     if (type < 0) return null;
     assert.equal(type, ethernet.etherType(b, 0));
@@ -117,7 +117,7 @@ fuzz({
 fuzz({
   name: "ARP",
   genuine: [ARP],
-  run: (b) => {
+  start: () => (b) => {
     if (arp.decodeArpRequest(b, 0, b.length) < 0) return null;
     const [asker, asked] = [arp.arpSenderIp(b, 0), arp.arpTargetIp(b, 0)];
     const reply = written((o, at) => arp.encodeArpReply(o, at, b, 0, MAC));
@@ -130,7 +130,7 @@ fuzz({
 fuzz({
   name: "IPv4",
   genuine: PACKETS4,
-  run: (b) => {
+  start: () => (b) => {
     const header = ipv4.decodeIpv4(b, 0, b.length);
     if (header < 0) return null;
     assert.ok(header >= ipv4.IPV4_MIN_LEN && header <= ipv4.IPV4_MAX_HEADER_LEN);
@@ -147,7 +147,7 @@ fuzz({
 fuzz({
   name: "IPv6",
   genuine: [...PACKETS6, CHAIN],
-  run: (b) => {
+  start: () => (b) => {
     const header = ipv6.decodeIpv6(b, 0, b.length);
     if (header < 0) return null;
     const end = ipv6.ipv6TotalLength(b, 0);
@@ -164,7 +164,7 @@ fuzz({
 fuzz({
   name: "TCP",
   genuine: [PACKETS4[0]!.slice(20)],
-  run: (b) => {
+  start: () => (b) => {
     const header = tcp.decodeTcp(b, 0, b.length);
     if (header < 0) return null;
     assert.ok(header >= tcp.TCP_MIN_LEN && header <= 60 && header <= b.length);
@@ -177,7 +177,7 @@ fuzz({
 fuzz({
   name: "UDP",
   genuine: [PACKETS4[1]!.slice(20)],
-  run: (b) => {
+  start: () => (b) => {
     const header = udp.decodeUdp(b, 0, b.length);
     if (header < 0) return null;
     assert.ok(udp.udpLength(b, 0) >= udp.UDP_LEN && udp.udpLength(b, 0) <= b.length);
@@ -194,7 +194,7 @@ fuzz({
       icmp.encodeEcho(b, 0, { type, identifier: 1, sequence: 2, payload: PAYLOAD.slice(0, 9) }),
     );
   }),
-  run: (b) => {
+  start: () => (b) => {
     const echo = icmp.decodeEcho(b, 0, b.length);
     if (echo === null) return null;
     const again = written((o, at) => icmp.encodeEcho(o, at, echo));
@@ -210,7 +210,7 @@ fuzz({
     hex("45000054 00004000 4001 0000 0a2a0105 0a2a0209"),
     bytesOf(FRAME.slice(14), PAYLOAD),
   ],
-  run: (b) => {
+  start: () => (b) => {
     const error = { type: icmp.ICMP_UNREACHABLE, code: 4, mtu: 1400, source: 0x0a2a0101 };
     const made = written((o, at) => icmp.encodeIcmpError4(o, at, error, b, 0, b.length));
     if (made.length === 0) return null;
@@ -227,7 +227,7 @@ fuzz({
 fuzz({
   name: "ICMP errors about IPv6",
   genuine: [...PACKETS6, CHAIN],
-  run: (b) => {
+  start: () => (b) => {
     const error = {
       type: icmp.ICMPV6_PACKET_TOO_BIG,
       code: 0,

@@ -45,32 +45,38 @@ const HEADS = [
   [0xc8, 0x01, 0x00, 0x42],
   [0xa9, ...new TextEncoder().encode("__proto__")],
 ];
+/** Heads that hold one more value: an array of one, a map of one, a long array, the longest short one, an extension. */
+const NESTED = [0x91, 0x81, 0xdc, 0x9f, 0xd4];
 
 export class Mutator {
   readonly #random: () => number;
   readonly #genuine: readonly Uint8Array[];
+  readonly #found: readonly Uint8Array[];
   // BOUNDED: ≤ KEPT_MAX
   readonly #kept: Uint8Array[] = [];
   readonly #b = new Uint8Array(INPUT_MAX);
   #length = 0;
 
-  constructor(genuine: readonly Uint8Array[], seed: number) {
+  /** `found`: inputs that led somewhere new elsewhere; most of them are refused. */
+  constructor(genuine: readonly Uint8Array[], found: readonly Uint8Array[], seed: number) {
     this.#genuine = genuine;
+    this.#found = found;
     this.#random = seeded(seed);
   }
 
-  /** The next input, a copy; one in 32 is genuine. */
+  /** The next input, borrowed until the next call; one in 32 is one of those that it begins with, as it is. */
   next(): Uint8Array {
     const from = this.#any();
     this.#length = Math.min(from.length, INPUT_MAX);
     this.#b.set(from.subarray(0, this.#length));
     const times = this.#below(32) === 0 ? 0 : 1 + this.#below(4);
     for (let i = 0; i < times; i++) this.#change();
-    return this.#b.slice(0, this.#length);
+    return this.#b.subarray(0, this.#length);
   }
 
-  /** Remembers an input that led somewhere new: the next ones begin there, too. */
-  keep(input: Uint8Array): void {
+  /** Remembers the last input, which led somewhere new: the next ones begin there, too. */
+  keep(): void {
+    const input = this.#b.slice(0, this.#length);
     if (this.#kept.length < KEPT_MAX) this.#kept.push(input);
     else this.#kept[this.#below(KEPT_MAX)] = input;
   }
@@ -79,9 +85,14 @@ export class Mutator {
     return below(this.#random, n);
   }
 
+  /** Of eight inputs one was found, three were kept and four are genuine, where there are any of each. */
   #any(): Uint8Array {
-    const ofKept = this.#kept.length > 0 && this.#below(2) === 0;
-    const list = ofKept ? this.#kept : this.#genuine;
+    const n = this.#below(8);
+    const list = n === 0 && this.#found.length > 0
+      ? this.#found
+      : n < 4 && this.#kept.length > 0
+      ? this.#kept
+      : this.#genuine;
     return list[this.#below(list.length)]!;
   }
 
@@ -102,7 +113,7 @@ export class Mutator {
         this.#length = at;
         return;
       case 5:
-        return this.#insert(at, Array.from({ length: 1 + this.#below(40) }, () => this.#below(256)));
+        return this.#noise(at, 1 + this.#below(40));
       case 6:
         return this.#splice(at);
       case 7:
@@ -118,17 +129,28 @@ export class Mutator {
     }
   }
 
-  /** Puts bytes in at `at`, or over what is there. */
-  #insert(at: number, bytes: readonly number[], over = false): void {
-    const length = Math.min(bytes.length, INPUT_MAX - at);
-    if (!over) this.#open(at, length);
-    else this.#length = Math.max(this.#length, at + length);
-    for (let i = 0; i < length; i++) this.#b[at + i] = bytes[i]!;
+  /** Room for bytes at `at`, or what is there to be written over: how many of `length` fit. */
+  #room(at: number, length: number, over: boolean): number {
+    const fitting = Math.min(length, INPUT_MAX - at);
+    if (!over) this.#open(at, fitting);
+    else this.#length = Math.max(this.#length, at + fitting);
+    return fitting;
   }
 
   #open(at: number, length: number): void {
     this.#b.copyWithin(at + length, at, this.#length);
     this.#length = Math.min(INPUT_MAX, this.#length + length);
+  }
+
+  /** Puts bytes in at `at`, or over what is there; as often as it takes to fill `length`. */
+  #insert(at: number, bytes: readonly number[], over: boolean, length = bytes.length): void {
+    const fitting = this.#room(at, length, over);
+    for (let i = 0; i < fitting; i++) this.#b[at + i] = bytes[i % bytes.length]!;
+  }
+
+  #noise(at: number, length: number): void {
+    const fitting = this.#room(at, length, false);
+    for (let i = 0; i < fitting; i++) this.#b[at + i] = this.#below(256);
   }
 
   /** Another input's end from here on. */
@@ -157,15 +179,16 @@ export class Mutator {
   #length16(at: number): void {
     const left = this.#length - at;
     const value = this.#below(2) === 0 ? LENGTHS[this.#below(LENGTHS.length)]! : left - 2 + this.#below(5);
-    const bytes = [value >>> 24, value >>> 16, value >>> 8, value].slice(-(1 << this.#below(3)));
-    this.#insert(at, bytes.map((byte) => byte & 255), true);
+    const width = 1 << this.#below(3);
+    const fitting = this.#room(at, width, true);
+    for (let i = 0; i < fitting; i++) this.#b[at + i] = value >>> 8 * (width - 1 - i);
   }
 
   /** Arrays or maps within one another, to the end or less. */
   #nest(at: number): void {
-    const head = [0x91, 0x81, 0xdc, 0x9f, 0xd4][this.#below(5)]!;
+    const head = NESTED[this.#below(NESTED.length)]!;
+    const piece = head === 0xdc ? [head, this.#below(256), 0] : head === 0xd4 ? [head, 0x73, 0] : [head];
     const times = 1 + this.#below(this.#below(4) === 0 ? INPUT_MAX : 16);
-    const piece = head === 0xdc ? [0xdc, this.#below(256), 0] : head === 0xd4 ? [0xd4, 0x73, 0] : [head];
-    this.#insert(at, Array.from({ length: times }, () => piece).flat(), this.#below(2) === 0);
+    this.#insert(at, piece, this.#below(2) === 0, times * piece.length);
   }
 }

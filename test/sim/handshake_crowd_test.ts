@@ -7,7 +7,7 @@ import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { LossyNetwork } from "../fakes/lossy_network.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { handshakesOf } from "../control/made_handshakes.ts";
+import { handshakesOf, nodeOf } from "../control/made_handshakes.ts";
 import { keysOf } from "./sealed.ts";
 
 const KEYS = keysOf("secret");
@@ -19,7 +19,7 @@ test("A thousand peers that begin at once with one node have their sessions with
   const network = new LossyNetwork(random, { latency: [0.5, 3] });
   const host = (endpoint: string) => {
     const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-    const { out, machine } = handshakesOf(identity, KEYS, random);
+    const { out, machine } = handshakesOf(nodeOf(identity, KEYS), KEYS, random);
     const gate = new HandshakeGate(nodeHmac, random);
     gate.setKeys([KEYS.macKey]);
     const targets = new Targets(random);
