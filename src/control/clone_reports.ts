@@ -20,11 +20,12 @@ export function reportClone(core: Core, record: NodeRecord, now: number): void {
   }
 }
 
-/** To one of the two: a member hears another host with our identity. Logged once, whoever says it. */
-export function reportTwin(core: Core, member: string, { other, endpoint }: TwinBody): void {
+/** To one of the two: a member hears another host with our identity. Logged once, whoever says it, and of whom. */
+export function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
   const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
-  const key = `twin ${other}`;
-  const told = core.warnings.has(key);
-  core.warn(key, message);
-  if (!told) core.out.log("error", message, { from: endpoint });
+  const told = core.warnings.has("twin");
+  core.warn("twin", message);
+  if (!told && core.out.due("twin", LOG_EVERY_MS, core.now)) {
+    core.out.log("error", message, { from: endpoint });
+  }
 }

@@ -157,7 +157,7 @@ export class ControlPlane {
     if (link === undefined) return core.out.reject();
     if (bytes[0] === TYPE_PROBE) return this.#onProbe(bytes, link.endpoint ?? from, at, now);
     if (bytes[0] === TYPE_GOSSIP_PLAIN && link.endpoint !== null) {
-      core.sealed?.twins.heard(receiveIndex, from, now);
+      core.sealed?.twins.heard(receiveIndex, now);
       return takeGossip(core, link, bytes, link.endpoint, now);
     }
     core.out.reject();

@@ -39,29 +39,29 @@ export class Twins {
     this.#out = out;
   }
 
-  /** Something came on a session, from there. */
-  heard(receiveIndex: number, from: string, now: number): void {
+  /** Something came on a session. What is told goes where that life is known to be, not where this came from. */
+  heard(receiveIndex: number, now: number): void {
     const session = this.#sessions.byIndex(receiveIndex);
     const other = session === undefined ? null : this.#sessions.twinOf(session);
-    if (session !== undefined && other !== null) this.#tell(session, from, other, now);
+    if (session !== undefined && other !== null) this.#tell(session, other, now);
   }
 
   /** A life of this node has heard of another. True when we know both; then the other hears of it, too. */
   proved(id: string, { life, other }: TwinBody, now: number): boolean {
     const [one, two] = [this.#sessions.ofLife(id, life), this.#sessions.ofLife(id, other)];
     if (one === null || two === null || one === two) return false;
-    this.#tell(two, two.endpoint, one, now);
+    this.#tell(two, one, now);
     return true;
   }
 
-  #tell(to: Session, at: string, other: Session, now: number): void {
+  #tell(to: Session, other: Session, now: number): void {
     if (to.life === null || other.life === null) return;
     if (!this.#out.due(`twin ${to.receiveIndex}`, TELL_MS, now)) return;
     const body: TwinBody = { kind: "twin", life: to.life, other: other.life, endpoint: other.endpoint };
     const push: GossipBody = { kind: "push", ack: false, records: this.#own.recordItems([to.peer]) };
     for (const said of [body, push]) {
       const bytes = encodeGossip(0, { mesh: this.#own.meshHash(), body: said });
-      this.#out.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: at, bytes });
+      this.#out.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: to.endpoint, bytes });
     }
   }
 }

@@ -87,12 +87,17 @@ class Daemon {
     this.#parts = makeParts(making, cleanups);
     await this.#serveApi();
     if (this.#parts.ciphers !== null) warmUp(systemRandom);
-    await this.#parts.workers.ready; // who cannot hear asks nobody
-    this.#startControl();
-    const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
-    cleanups.add(() => clearInterval(timer));
+    // Who cannot hear asks nobody; and who is to end by then does not begin.
+    await Promise.race([this.#parts.workers.ready, this.#ending.finished]);
+    if (!this.#ending.ended) this.#begin();
     await this.#ending.finished;
     return this.#ending.exitCode;
+  }
+
+  #begin(): void {
+    this.#startControl();
+    const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
+    this.#cleanups.add(() => clearInterval(timer));
   }
 
   async #serveApi(): Promise<void> {
@@ -113,6 +118,7 @@ class Daemon {
     const config = this.#config;
     const seeds = new Resolver(config.peers, config.port, (found) => {
       this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
+      this.#guard(() => this.#endpointsChanged()); // the addresses towards them are ours, too
       this.#guard(() => this.#event({ kind: "seeds", seeds: found }));
     });
     const advertise = new Resolver(config.advertise, config.port, (found) => {

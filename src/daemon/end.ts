@@ -22,16 +22,23 @@ export class Ending {
   #exitCode = 0;
   #finish!: () => void;
   #tellReleased!: (heard: boolean) => void;
+  #ended = false;
   /** Everything is to be taken away. */
   readonly finished = new Promise<void>((resolve) => this.#finish = resolve);
   /** Whether a member has heard that the lease is given back. */
   readonly released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
+
+  /** Whether the end is decided: nothing may begin any more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
 
   get exitCode(): number {
     return this.#exitCode;
   }
 
   finish(): void {
+    this.#ended = true;
     this.#finish();
   }
 
@@ -48,11 +55,12 @@ export class Ending {
       logger.error(error instanceof Error ? error.message : String(error));
       if (error instanceof Error && error.stack !== undefined) logger.debug(error.stack);
     }
-    this.#finish();
+    this.finish();
   }
 
   /** The lease has been given back, or there is none to give back. */
   endRelease(heard: boolean): void {
+    this.#ended = true;
     this.#tellReleased(heard);
     setTimeout(this.#finish, 0); // the answer goes first
   }

@@ -70,9 +70,9 @@ function run(start: WorkerStart): void {
   mailbox.drain(apply);
   if (start.suites.length > 0) warmUp(hmac, systemRandom, aead);
   scope.postMessage({ kind: "ready" });
-  while (!dataPlane.stopped) {
-    serve(epoll, epoll.wait(-1));
-    turns.patient = dataPlane.bulk(systemClock.now());
+  for (let bulk = false; !dataPlane.stopped;) {
+    serve(epoll, epoll.wait(bulk ? BULK_ENDS_MS : -1));
+    turns.patient = bulk = dataPlane.bulk(systemClock.now());
     if (!dataPlane.flooded) continue;
     const end = systemClock.now() + REST_MS;
     do serve(sockets, sockets.waitBriefly(REST_MS * 1000)); while (systemClock.now() < end);
@@ -86,6 +86,9 @@ function run(start: WorkerStart): void {
  * batch is then 40 instead of 10, and a packet costs half.
  */
 const REST_MS = 0.2;
+
+/** A transfer that ended is noticed then, also when nothing comes any more. */
+const BULK_ENDS_MS = 250;
 
 /** A send buffer that has no room for so long belongs to a link that is gone: what waits is given up. */
 const FULL_MS = 500;

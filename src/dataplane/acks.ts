@@ -2,7 +2,8 @@
  * Acknowledgments that a later one makes superfluous: a receiver of superframes answers each, and several answers lie in
  * one batch on the way back. A cumulative acknowledgment says all that those before it said (RFC 3449 §5.2.2, and the
  * filter of Linux's sch_cake), so only the last of a run leaves. Only segments that say nothing else take part:
- * no data, no flag but ACK, no option but timestamps. SACK blocks, runs of duplicates, window updates and ECN's marks go out.
+ * no data, no flag but ACK, no option but timestamps. SACK blocks and ECN's marks
+ * always go out, duplicates and window updates unless a greater one follows at once.
  */
 import {
   IPV4_FRAGMENT_AT,

@@ -120,6 +120,7 @@ export class DataPlane {
   /** Applies one message of the control plane. `now`: as for `pump`. */
   apply(message: DataplaneMessage, now = this.plane.now): void {
     this.plane.now = now;
+    this.plane.counters.add(NO_SESSION, this.plane.early.expire(now));
     switch (message.kind) {
       case "attachSocket":
         return this.#attachSocket(message.role, this.#mine(message.sockets), message.family);

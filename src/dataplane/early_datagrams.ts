@@ -2,7 +2,7 @@
  * Sealed data that overtook its session. Whoever begins a handshake sends data right behind its last message; that one
  * goes to the control thread, and the session comes back by the mailbox a moment later. What arrives for it meanwhile
  * waits here. Only sessions are waited for whose last message has passed the gate: nobody without the network's key has
- * anything kept.
+ * anything kept. Of several Workers, the first sees all handshakes: data for the lanes of the others is not waited for.
  */
 
 /** How long after the last message. */
@@ -33,13 +33,23 @@ export class EarlyDatagrams {
 
   /** A session under this receiver index may come now. Returns how many datagrams were given up for it. */
   expect(index: number, now: number): number {
-    let lost = 0;
-    for (const [key, { since }] of this.#expected) {
-      if (now - since < EARLY_MS && this.#expected.size < MAX_EXPECTED) break;
+    let lost = this.expire(now);
+    for (const key of this.#expected.keys()) {
+      if (this.#expected.size < MAX_EXPECTED) break;
       lost += this.#give(key).length;
     }
     lost += this.#give(index >>> LANE_BITS).length;
     this.#expected.set(index >>> LANE_BITS, { since: now, datagrams: [] });
+    return lost;
+  }
+
+  /** Gives up the sessions that did not come in time. Returns how many datagrams waited for them. */
+  expire(now: number): number {
+    let lost = 0;
+    for (const [key, { since }] of this.#expected) {
+      if (now - since < EARLY_MS) break;
+      lost += this.#give(key).length;
+    }
     return lost;
   }
 

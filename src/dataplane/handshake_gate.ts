@@ -93,6 +93,11 @@ export class HandshakeGate {
     this.#keys = keys.map((key) => key.slice());
   }
 
+  /** Whether a MAC is demanded: in plain meshes there is none. */
+  get keyed(): boolean {
+    return this.#keys.length > 0;
+  }
+
   /** Whether cookies are demanded. */
   busy(now: number): boolean {
     return now < this.#busyUntil;

@@ -25,7 +25,7 @@ export function inboundHandshake(
   if (plane.gate === null) return handUp(plane, socket, i, at, end);
   switch (plane.gate.check(plane.b, at, end, () => socket.source(i), plane.now)) {
     case "pass":
-      if (handshakeMessage(plane.b, at) === XX3) {
+      if (plane.gate.keyed && handshakeMessage(plane.b, at) === XX3) {
         plane.counters.add(NO_SESSION, plane.early.expect(handshakeReceiver(plane.b, at), plane.now));
       }
       return handUp(plane, socket, i, at, end, plane.memberLimit);

@@ -90,6 +90,7 @@ export function inboundEarly(plane: Plane, receiveIndex: number): void {
   const socket = plane.sockets.own;
   const datagrams = plane.early.take(receiveIndex);
   if (socket === null || datagrams.length === 0) return;
+  plane.innerSegment = 0;
   for (const { bytes, from } of datagrams) {
     const at = socket.receiveAgain(bytes, from);
     const verdict = inboundSealed(plane, socket, 0, at, at + bytes.length);

@@ -1,8 +1,8 @@
 /**
  * The sessions with sealed peers: which one sends, which may receive, their keys and counters. A slot has at most
  * MAX_SESSIONS, so that packets of the epoch before are still opened during a rekey; the oldest that does not send
- * goes. A session gets a lane when something authenticated came on it; until then the lane is on trial, one in the whole
- * table, for anybody who knows a receiver index can name it. Everything that holds a key is wiped when it goes.
+ * goes. A session gets a lane when something authenticated came on it; until then the lane is on trial, among a
+ * few of the whole table, for anybody who knows a receiver index can name it. Everything that holds a key is wiped when it goes.
  */
 import { laneKey } from "../crypto/lane_keys.ts";
 import { ReplayWindow } from "../crypto/replay.ts";
@@ -101,6 +101,9 @@ function placeOf(lane: number): number {
   return lane < MAX_LANES ? lane : lane === CONTROL_LANE ? MAX_LANES : MAX_LANES + 1;
 }
 
+/** Lanes on trial: those of a few sessions. */
+const MAX_TRIALS = 64;
+
 /** A lane that waits for its first authenticated datagram. */
 interface Trial {
   readonly session: Session;
@@ -116,8 +119,10 @@ export class SessionTable {
   readonly #sending = new Array<Session | null>(MAX_PEERS).fill(null);
   /** The one asked for last: packets come in trains. */
   #last: Session | null = null;
-  /** The lane named last of those that nothing authenticated came on: naming it again derives no other key. */
-  #trial: Trial | null = null;
+  /**
+   * BOUNDED: ≤ MAX_TRIALS, the oldest goes. Lanes that nothing authenticated came on: naming one again derives no other key.
+   */
+  readonly #trials: Trial[] = [];
 
   /** Adds a session and wipes the root keys of the message. One with the same receiver index is replaced. */
   install(message: InstallSession, maker: SessionMaker): Session {
@@ -155,31 +160,33 @@ export class SessionTable {
 
   /**
    * What is received on `number`, one of the session's lanes; null: nobody sends there. Until `authenticated`, it is on
-   * trial: a forged datagram costs one key at most, and nothing is kept of it beyond the next.
+   * trial: a forged datagram costs one key at most, and nothing is kept of it beyond the next MAX_TRIALS.
    */
   lane(session: Session, number: number): Lane | null {
     const known = session.lane(number);
     if (known !== null) return known;
-    const trial = this.#trial;
-    if (trial !== null && trial.session === session && trial.number === number) return trial.lane;
+    const trial = this.#trials.find((other) => other.session === session && other.number === number);
+    if (trial !== undefined) return trial.lane;
     const lane = session.tryLane(number);
     if (lane === null) return null;
-    this.#endTrial();
-    this.#trial = { session, number, lane };
+    if (this.#trials.length === MAX_TRIALS) this.#trials.shift()!.lane.key.wipe();
+    this.#trials.push({ session, number, lane });
     return lane;
   }
 
   /** Something opened under the key of this lane: it stays, if it was on trial. */
   authenticated(lane: Lane): void {
-    const trial = this.#trial;
-    if (trial === null || trial.lane !== lane) return;
-    trial.session.keepLane(trial.number, lane);
-    this.#trial = null;
+    if (this.#trials.length === 0) return;
+    const i = this.#trials.findIndex((trial) => trial.lane === lane);
+    if (i < 0) return;
+    const [{ session, number }] = this.#trials.splice(i, 1) as [Trial];
+    session.keepLane(number, lane);
   }
 
-  #endTrial(): void {
-    this.#trial?.lane.key.wipe();
-    this.#trial = null;
+  #endTrials(session: Session): void {
+    for (let i = this.#trials.length - 1; i >= 0; i--) {
+      if (this.#trials[i]!.session === session) this.#trials.splice(i, 1)[0]!.lane.key.wipe();
+    }
   }
 
   /** The peer has used the session: packets leave on it from now on. */
@@ -195,7 +202,7 @@ export class SessionTable {
     const { slot } = session;
     this.#byIndex.delete(receiveIndex >>> LANE_BITS);
     if (this.#last === session) this.#last = null;
-    if (this.#trial?.session === session) this.#endTrial();
+    this.#endTrials(session);
     const left = this.#bySlot.get(slot)!.filter((other) => other !== session);
     if (left.length === 0) this.#bySlot.delete(slot);
     else this.#bySlot.set(slot, left);

@@ -42,9 +42,13 @@ test("a session is expected for half a second; what waited for one that did not 
   early.expect(0x100, 0);
   keep(early, 0x100);
   assert.equal(keep(early, 0x100, 40, EARLY_MS), false);
+  assert.equal(early.expire(EARLY_MS - 1), 0);
   assert.equal(early.expect(0x200, EARLY_MS - 1), 0);
   assert.equal(early.expect(0x300, EARLY_MS), 1);
   assert.deepEqual(early.take(0x100), []);
+  early.expect(0x400, EARLY_MS);
+  keep(early, 0x400, 40, EARLY_MS);
+  assert.equal(early.expire(2 * EARLY_MS), 1, "whether or not another is expected");
 });
 
 test("sessions, datagrams of each and bytes of all are bounded", () => {

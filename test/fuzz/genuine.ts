@@ -6,8 +6,11 @@ import {
   DIGEST_BUCKETS,
   DIGEST_ENTRY_LEN,
   type GossipBody,
+  type JoinerEntry,
+  JOINERS_MAX,
   type RecordItem,
   type Statement,
+  WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
 
 const ID = "ab".repeat(32);
@@ -56,8 +59,8 @@ export function genuineGossip(
 /** Lists as long as they may be, and one longer. */
 export function fullGossip(): Uint8Array[] {
   const joiner = { id: ID, seq: 1, age: 2, complete: false, view: "34".repeat(8) };
-  return [0, 1].flatMap((more): wire.GossipBody[] => [
-    { kind: "want", prefixes: new Array<string>(wire.WANT_MAX + more).fill("12".repeat(8)) },
-    { kind: "joining", joiners: new Array<wire.JoinerEntry>(wire.JOINERS_MAX + more).fill(joiner) },
+  return [0, 1].flatMap((more): GossipBody[] => [
+    { kind: "want", prefixes: new Array<string>(WANT_MAX + more).fill("12".repeat(8)) },
+    { kind: "joining", joiners: new Array<JoinerEntry>(JOINERS_MAX + more).fill(joiner) },
   ]).map((body) => wire.encodeGossip(0, { mesh: null, body }));
 }

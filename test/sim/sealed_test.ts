@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { GroupGossip } from "../../src/control/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh.ts";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
@@ -422,6 +423,24 @@ test("A group message from outside, or replayed, changes nothing", () => {
   world.run(100);
   assert.equal(world.view(a).own.rejected, rejected + 2);
   assert.equal(world.view(a).peers[0]!.state, "alive");
+});
+
+test("Whoever has the secret cannot drown a member's sessions in group messages that bear its name", () => {
+  const { world, a, b } = pair(68);
+  const forger = new GroupGossip([keysOf("secret")], b.identity.id, world.random);
+  const ping = encodeGossip(0, {
+    mesh: meshHash(world.view(a).own.mesh!),
+    body: { kind: "ping", seq: 1 },
+  });
+  const rejected = world.view(a).own.rejected;
+  for (let i = 0; i < 800; i++) {
+    for (let n = 0; n < 10; n++) {
+      world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, forger.seal(2 ** 47, ping)!);
+    }
+    world.run(10);
+    assert.equal(world.view(a).peers[0]!.state, "alive", `after ${i * 10} ms`);
+  }
+  assert.ok(world.view(a).own.rejected > rejected + 1000, "they are limited");
 });
 
 test("A session is confirmed within a tick also when the first packets overtake its installing", () => {
