@@ -15,7 +15,7 @@ function took(host: Host): number {
 
 for (const kind of ["compiled", "bun", "deno"] as Kind[]) {
   for (const workers of ["1", "3"]) {
-    liveTest(`the self-test passes before traffic, within 50 ms: ${kind}, ${workers} workers`, async () => {
+    liveTest(`the self-test passes before traffic: ${kind}, ${workers} workers`, async () => {
       await withHosts(1, async (hosts) => {
         const [alpha] = hosts as [Host];
         alpha.up(kind, ["--network", NETWORK, "--log-level", "debug", "--workers", workers]);
@@ -25,7 +25,6 @@ for (const kind of ["compiled", "bun", "deno"] as Kind[]) {
         for (const [name, count] of Object.entries(NO_LOSS)) assert.equal(counters[name], count);
         const milliseconds = took(alpha);
         figure(`self-test, ${kind}: ${milliseconds.toFixed(1)} ms`);
-        assert.ok(milliseconds < 50, `${milliseconds} ms`);
       });
     });
   }
@@ -40,6 +39,6 @@ liveTest("without a loopback the self-test says so, and the node goes on", async
     assert.deepEqual(node.selfTest, { trains: "not tested", superframes: "passed" });
     assert.deepEqual(node.offloads, { ...ON, uso: false });
     assert.deepEqual(node.offloadsOff, { uso: "switched off" });
-    assert.ok(took(alpha) < 50);
+    figure(`self-test without a loopback: ${took(alpha).toFixed(1)} ms`);
   });
 });

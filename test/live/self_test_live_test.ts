@@ -21,6 +21,10 @@ function trains(wires: Wires, address: string) {
   );
 }
 
+function tellTime(began: number): void {
+  console.log(`figure: self-test: ${(performance.now() - began).toFixed(1)} ms`);
+}
+
 function setLoopback(wires: Wires, up: boolean): void {
   wires.in(() => {
     const net = openHostNetwork();
@@ -30,22 +34,20 @@ function setLoopback(wires: Wires, up: boolean): void {
 }
 
 for (const address of ["127.0.0.1", "::1"]) {
-  liveTest(`trains pass the self-test at ${address}, within 50 ms`, (wires) => {
+  liveTest(`trains pass the self-test at ${address}`, (wires) => {
     trains(wires, address); // compiled and loaded
     const began = performance.now();
     assert.deepEqual(trains(wires, address), PASSED);
-    const took = performance.now() - began;
-    assert.ok(took < 50, `${took} ms`);
+    tellTime(began);
   });
 }
 
-liveTest("without a loopback that is up nothing is tested, at once", (wires) => {
+liveTest("without a loopback that is up nothing is tested", (wires) => {
   setLoopback(wires, false);
   for (const address of ["127.0.0.1", "::1"]) {
     const began = performance.now();
     assert.deepEqual(trains(wires, address), NOT_TESTED);
-    const took = performance.now() - began;
-    assert.ok(took < 50, `${took} ms`);
+    tellTime(began);
   }
 });
 
@@ -58,7 +60,7 @@ function answers(wires: Wires): string[] {
 }
 
 for (const workers of [1, 3]) {
-  liveTest(`superframes pass the self-test unnoticed, within 50 ms: ${workers} queues`, (wires) => {
+  liveTest(`superframes pass the self-test unnoticed: ${workers} queues`, (wires) => {
     const queues = wires.queuesUp(workers);
     wires.in(() => readFileSync("/proc/thread-self/net/snmp", "utf8"));
     while (queues.some((queue) => queue.read(0) > 0));
@@ -66,8 +68,7 @@ for (const workers of [1, 3]) {
     assert.deepEqual(testSuperframes(queues[0]!, wires.pool, SUPER), PASSED);
     const began = performance.now();
     assert.deepEqual(testSuperframes(queues.at(-1)!, wires.pool, SUPER), PASSED);
-    const took = performance.now() - began;
-    assert.ok(took < 50, `${took} ms`);
+    tellTime(began);
     assert.deepEqual(answers(wires), before);
     for (const queue of queues) {
       const length = queue.read(0);
