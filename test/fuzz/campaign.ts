@@ -27,7 +27,7 @@ const SHORT_CASES = 200;
 /** No single input may take longer, on the clock and in time of the processor: others may hold the machine up. */
 const CASE_MAX_MS = 2000;
 /** Nor may memory grow by more than this in a campaign. */
-const GROWTH_MAX = 400 * 2 ** 20;
+const GROWTH_MAX = 800 * 2 ** 20;
 const LOOK_EVERY = 1024;
 const OUTCOMES_MAX = 4096;
 const SLAB_LEN = 2 ** 16;
