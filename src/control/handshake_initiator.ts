@@ -16,7 +16,7 @@ import {
   type HandshakeOwner,
   type KnownNode,
 } from "./handshake_messages.ts";
-import type { HandshakePost } from "./handshake_post.ts";
+import type { HandshakeParts, HandshakePost } from "./handshake_post.ts";
 import {
   CROSSING_MS,
   MAX_PENDING,
@@ -47,12 +47,7 @@ export class HandshakeInitiator {
   // BOUNDED: ≤ MAX_PENDING, the oldest go first; XX3 that may have to be sent again, by our index
   readonly #finished = new Map<number, Sent & { repeats: number }>();
 
-  constructor(
-    own: HandshakeOwner,
-    indices: ReceiverIndices,
-    messages: HandshakeMessages,
-    post: HandshakePost,
-  ) {
+  constructor({ own, indices, messages, post }: HandshakeParts) {
     this.#own = own;
     this.#indices = indices;
     this.#messages = messages;

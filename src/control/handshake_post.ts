@@ -11,9 +11,18 @@ import type { Random } from "../ports.ts";
 import { compareBytes } from "../wire/bytes.ts";
 import * as wire from "../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import type { HandshakeOwner } from "./handshake_messages.ts";
+import type { HandshakeMessages, HandshakeOwner } from "./handshake_messages.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Sent } from "./pending_handshakes.ts";
+import type { ReceiverIndices } from "./receiver_indices.ts";
+
+/** What both sides of handshakes work with. */
+export interface HandshakeParts {
+  readonly own: HandshakeOwner;
+  readonly indices: ReceiverIndices;
+  readonly messages: HandshakeMessages;
+  readonly post: HandshakePost;
+}
 
 const COOKIE_MS = 110_000;
 const MAX_COOKIES = 1024;

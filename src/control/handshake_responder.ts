@@ -11,8 +11,8 @@ import { MAX_PEERS } from "../ports.ts";
 import * as wire from "../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
 import type { HandshakeMessages, HandshakeOwner } from "./handshake_messages.ts";
-import type { HandshakePost } from "./handshake_post.ts";
-import { type Pending, PendingHandshakes } from "./pending_handshakes.ts";
+import type { HandshakeParts, HandshakePost } from "./handshake_post.ts";
+import { type Exchange, type Pending, PendingHandshakes } from "./pending_handshakes.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
 
 export class HandshakeResponder {
@@ -25,12 +25,7 @@ export class HandshakeResponder {
   // BOUNDED: ≤ MAX_PEERS, the longest unused go first: only of nodes that were authenticated
   readonly #greatest = new Map<string, number>();
 
-  constructor(
-    own: HandshakeOwner,
-    indices: ReceiverIndices,
-    messages: HandshakeMessages,
-    post: HandshakePost,
-  ) {
+  constructor({ own, indices, messages, post }: HandshakeParts) {
     this.#own = own;
     this.#indices = indices;
     this.#messages = messages;
@@ -41,17 +36,16 @@ export class HandshakeResponder {
   onXX1(h: wire.Handshake, keys: NetworkKeys, from: string, now: number): HandshakeEvent[] {
     const noise = this.#messages.responder("XXpsk3", keys, this.#messages.ephemeral());
     const offer = this.#messages.read(noise, h);
-    const index = offer === null ? null : this.#indices.take();
-    if (offer === null || index === null) return this.#post.reject();
-    const message = noise.write(this.#messages.offer(index, from, this.#own.record()));
-    if (message === null) {
-      this.#indices.release(index);
-      return this.#post.reject();
-    }
-    const fields = { message: wire.XX2, sender: index, receiver: h.sender, keyId: keys.keyId };
-    const sent = wire.encodeHandshake({ ...fields, noise: message });
-    this.#post.send(from, sent, keys, now);
-    this.#answered.keep({ noise, keys, endpoint: from, index, at: now, sent, sendIndex: h.sender });
+    if (offer === null) return this.#post.reject();
+    const begun = { noise, keys, endpoint: from, sendIndex: h.sender };
+    const answer = this.#answer(
+      begun,
+      wire.XX2,
+      (index) => this.#messages.offer(index, from, this.#own.record()),
+    );
+    if (answer === null) return this.#post.reject();
+    this.#post.send(from, answer.sent, keys, now);
+    this.#answered.keep({ ...begun, ...answer, at: now });
     return [];
   }
 
@@ -82,23 +76,20 @@ export class HandshakeResponder {
     if (offer === null || record === null) return this.#post.reject();
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#post.reject(); // a replay
     if (record.id !== this.#own.id && loses(record.id)) return [];
-    const index = this.#indices.take();
-    if (index === null) return this.#post.reject();
-    const message = noise.write(this.#messages.offer(index, from, null, this.#own.bootNonce));
-    if (message === null) {
-      this.#indices.release(index);
-      return this.#post.reject();
-    }
-    const fields = { message: wire.IK2, sender: index, receiver: h.sender, keyId: keys.keyId };
-    const sent = wire.encodeHandshake({ ...fields, noise: message });
-    const exchange = { noise, keys, endpoint: from, index, sendIndex: h.sender };
-    const event = this.#messages.conclude(exchange, offer, false, record);
+    const begun = { noise, keys, endpoint: from, sendIndex: h.sender };
+    const answer = this.#answer(
+      begun,
+      wire.IK2,
+      (index) => this.#messages.offer(index, from, null, this.#own.bootNonce),
+    );
+    if (answer === null) return this.#post.reject();
+    const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, false, record);
     if (event?.kind !== "session") {
-      this.#indices.release(index);
+      this.#indices.release(answer.index);
       return event === null ? this.#post.reject() : [event];
     }
     this.#note(record.id, offer.counter);
-    this.#post.send(from, sent, keys, now);
+    this.#post.send(from, answer.sent, keys, now);
     noise.wipe();
     return [event];
   }
@@ -119,6 +110,23 @@ export class HandshakeResponder {
 
   tick(now: number): void {
     this.#answered.tick(this.#own.keys, now);
+  }
+
+  // An index of ours and the message that names it; null when there is none left, or a curve operation is refused.
+  #answer(
+    { noise, keys, sendIndex }: Omit<Exchange, "index">,
+    message: number,
+    offer: (index: number) => Uint8Array,
+  ): { index: number; sent: Uint8Array } | null {
+    const index = this.#indices.take();
+    if (index === null) return null;
+    const written = noise.write(offer(index));
+    if (written === null) {
+      this.#indices.release(index);
+      return null;
+    }
+    const fields = { message, sender: index, receiver: sendIndex, keyId: keys.keyId };
+    return { index, sent: wire.encodeHandshake({ ...fields, noise: written }) };
   }
 
   #note(id: string, counter: number): void {

@@ -40,8 +40,9 @@ export class Handshakes {
     const messages = new HandshakeMessages(own, random);
     this.#own = own;
     this.#post = new HandshakePost(own, random, out);
-    this.#initiator = new HandshakeInitiator(own, indices, messages, this.#post);
-    this.#responder = new HandshakeResponder(own, indices, messages, this.#post);
+    const parts = { own, indices, messages, post: this.#post };
+    this.#initiator = new HandshakeInitiator(parts);
+    this.#responder = new HandshakeResponder(parts);
   }
 
   /**
