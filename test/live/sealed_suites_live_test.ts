@@ -1,9 +1,9 @@
 // Sealed meshes of several Workers, and of a host without libcrypto; and, in scripts/test --long, what a flow sees of
 // the keys that change under it.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import process from "node:process";
-import { collect, COMMANDS, type Host, TOP } from "./host.ts";
+import type { Host } from "./host.ts";
+import { assertNoFaults, assertOrder } from "./healthy.ts";
 import { figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";
 import { NumberedFlow, secretFile, startSealed } from "./sealed.ts";
 
@@ -15,24 +15,6 @@ const BYTES = LONG ? 100_000_000 : 5_000_000;
 const REKEY_MS = 130_000;
 /** What must not happen in a healthy mesh. */
 const FAULTS = ["malformed", "spoofed", "wrong-lane", "bad-seal", "bad-mac", "replay", "send-failed"];
-
-async function assertOrder(from: Host, to: Host, address: string): Promise<void> {
-  const program = [COMMANDS.bun[0]!, join(TOP, "test/live/numbered.ts")];
-  const server = to.spawn([...program, "serve", address, "5500", `${FLOWS}`]);
-  const finished = collect(server, { timeoutMs: 60_000 });
-  await new Promise((resolve) => server.stdout!.once("data", resolve));
-  await from.run([...program, "send", address, "5500", `${FLOWS}`, `${DATAGRAMS}`], { timeoutMs: 60_000 });
-  const { received, late } = JSON.parse((await finished).stdout.trim().split("\n").at(-1)!);
-  assert.equal(late, 0, `${late} of ${received} datagrams came twice or were overtaken`);
-  assert.ok(received > 0.9 * FLOWS * DATAGRAMS, `${received} of ${FLOWS * DATAGRAMS} datagrams arrived`);
-}
-
-async function assertNoFaults(hosts: readonly Host[]): Promise<void> {
-  for (const host of hosts) {
-    const { drops } = await host.daemon.status();
-    for (const name of FAULTS) assert.equal(drops[name], 0, `${host.name}: ${name} ${JSON.stringify(drops)}`);
-  }
-}
 
 for (const backend of ["udp", "vxlan"]) {
   liveTest(`sealed, two workers on both sides: whole transfers, datagrams in order: ${backend}`, async () => {
@@ -46,9 +28,9 @@ for (const backend of ["udp", "vxlan"]) {
         await Promise.all(
           Array.from({ length: FLOWS }, (_, i) => transfer(from, to, address, BYTES, false, 5300 + i)),
         );
-        await assertOrder(from, to, address);
+        await assertOrder(from, to, address, FLOWS, DATAGRAMS);
       }
-      await assertNoFaults(hosts);
+      await assertNoFaults(hosts, FAULTS);
     });
   });
 }
@@ -75,7 +57,7 @@ liveTest(
       await transfer(beta, alpha, here.node.address!, 2_000_000);
       const mbits = await iperf(alpha, beta, there.node.address!, 1);
       figure(`sealed, one side without libcrypto: ${one}, ${mbits.toFixed(0)} Mbit/s`);
-      await assertNoFaults(hosts);
+      await assertNoFaults(hosts, FAULTS);
     });
   },
 );
@@ -93,7 +75,7 @@ for (const cipher of ["chacha20-poly1305", "xsalsa20-poly1305"]) {
         assert.match((await host.ovltun(["status"])).stdout, new RegExp(`sealed with ${cipher}`));
       }
       await transfer(alpha, beta, there.node.address!, 1_000_000);
-      await assertNoFaults(hosts);
+      await assertNoFaults(hosts, FAULTS);
     });
   });
 }
@@ -117,7 +99,7 @@ if (LONG) {
         assert.ok(flow.received.every((n, i) => n === i), "in order");
         await flow.close();
       }
-      await assertNoFaults(hosts);
+      await assertNoFaults(hosts, FAULTS);
       figure(`${2 * count} datagrams in ${REKEY_MS / 1000} s: none lost, the session is ${age} s old`);
     });
   });

@@ -1,9 +1,9 @@
 // Meshes of several Workers: transfers of many flows, no datagram overtaken by a later one of its flow, unequal numbers
 // on the two sides, a device that is deleted, a kernel VTEP as the peer.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import process from "node:process";
-import { collect, COMMANDS, type Host, type Kind, TOP, until } from "./host.ts";
+import { type Host, type Kind, until } from "./host.ts";
+import { assertNoFaults, assertOrder } from "./healthy.ts";
 import { figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";
 
 const LONG = process.env.OVLTUN_LONG === "1";
@@ -39,26 +39,6 @@ async function transfers(from: Host, to: Host, address: string): Promise<void> {
   figure(`${from.name} → ${to.name}, ${FLOWS} transfers with SHA-256: ${mbits.toFixed(0)} Mbit/s`);
 }
 
-/** Numbered datagrams of many flows: none may come after a later one of its flow. */
-async function assertOrder(from: Host, to: Host, address: string): Promise<void> {
-  const program = [COMMANDS.bun[0]!, join(TOP, "test/live/numbered.ts")];
-  const server = to.spawn([...program, "serve", address, "5500", `${FLOWS}`]);
-  const finished = collect(server, { timeoutMs: 60_000 });
-  await new Promise((resolve) => server.stdout!.once("data", resolve));
-  await from.run([...program, "send", address, "5500", `${FLOWS}`, `${DATAGRAMS}`], { timeoutMs: 60_000 });
-  const { stdout, stderr } = await finished;
-  const { received, late } = JSON.parse(stdout.trim().split("\n").at(-1)!);
-  assert.equal(late, 0, `${late} of ${received} datagrams were overtaken ${stderr}`);
-  assert.ok(received > 0.9 * FLOWS * DATAGRAMS, `${received} of ${FLOWS * DATAGRAMS} datagrams arrived`);
-}
-
-async function assertNoFaults(hosts: readonly Host[]): Promise<void> {
-  for (const host of hosts) {
-    const { drops } = await host.daemon.status();
-    for (const name of FAULTS) assert.equal(drops[name], 0, `${host.name}: ${name} ${JSON.stringify(drops)}`);
-  }
-}
-
 for (const backend of ["udp", "vxlan"]) {
   for (const workers of [[2, 2], [3, 3], [1, 4], [2, 3]] as const) {
     const kinds: Kind[] = workers[0] === 3 ? ["deno", "bun"] : ["compiled", "compiled"];
@@ -70,9 +50,9 @@ for (const backend of ["udp", "vxlan"]) {
         assert.equal(await beta.pingLoss(here, 20), 0);
         await transfers(alpha, beta, there);
         await transfers(beta, alpha, here);
-        await assertOrder(alpha, beta, there);
-        await assertOrder(beta, alpha, here);
-        await assertNoFaults(hosts);
+        await assertOrder(alpha, beta, there, FLOWS, DATAGRAMS);
+        await assertOrder(beta, alpha, here, FLOWS, DATAGRAMS);
+        await assertNoFaults(hosts, FAULTS);
         const { mbits, segments, reordering } = await iperfRetransmits(alpha, beta, there);
         figure(
           `${workers.join(" ↔ ")} workers, ${backend}: TCP ×4 ${mbits.toFixed(0)} Mbit/s, ` +
@@ -126,7 +106,7 @@ liveTest("a deleted device comes back with all its queues", async () => {
     }
     assert.equal(await beta.pingLoss(here, 20), 0);
     await transfers(beta, alpha, here);
-    await assertOrder(alpha, beta, there);
+    await assertOrder(alpha, beta, there, FLOWS, DATAGRAMS);
   });
 });
 
@@ -156,9 +136,9 @@ liveTest("a kernel vxlan device is a full peer of three workers, ARP included", 
     }
     await transfers(kernel, alpha, node.address!);
     await transfers(alpha, kernel, KERNEL_ADDRESS);
-    await assertOrder(kernel, alpha, node.address!);
-    await assertOrder(alpha, kernel, KERNEL_ADDRESS);
-    await assertNoFaults([alpha]);
+    await assertOrder(kernel, alpha, node.address!, FLOWS, DATAGRAMS);
+    await assertOrder(alpha, kernel, KERNEL_ADDRESS, FLOWS, DATAGRAMS);
+    await assertNoFaults([alpha], FAULTS);
   });
 });
 
