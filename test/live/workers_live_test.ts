@@ -2,7 +2,7 @@
 // on the two sides, a device that is deleted, a kernel VTEP as the peer.
 import assert from "node:assert/strict";
 import process from "node:process";
-import { type Host, type Kind, until } from "./host.ts";
+import { COMMANDS, type Host, type Kind, until } from "./host.ts";
 import { assertNoFaults, assertOrder } from "./healthy.ts";
 import { figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";
 
