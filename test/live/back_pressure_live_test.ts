@@ -1,9 +1,9 @@
 // A flood into a slow link: what comes in goes on beside it. That a full buffer is waited for without stopping the
 // other direction is shown call by call in full_buffer_live_test.ts and test/dataplane/dataplane_test.ts.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { collect, COMMANDS, type Host, TOP } from "./host.ts";
+import { sendNumbered } from "./healthy.ts";
+import { collect, type Host } from "./host.ts";
 import { figure, liveTest, startMesh, withHosts } from "./mesh.ts";
 
 const FLOWS = 8;
@@ -11,18 +11,6 @@ const DATAGRAMS = 5000;
 /** Sends datagrams without end; a full queue of the device is no reason to stop. */
 const FLOOD = `socket(S, AF_INET, SOCK_DGRAM, 0) or die; my $to = pack_sockaddr_in(9, inet_aton($ARGV[0]));
   for (;;) { send(S, "x" x 1300, 0, $to) or select(undef, undef, undef, 0.001) }`;
-
-/** Numbered datagrams from one host to another: the percentage lost, and how long the slowest took. */
-async function arrival(from: Host, to: Host, address: string): Promise<{ percent: number; slowest: number }> {
-  const program = [COMMANDS.bun[0]!, join(TOP, "test/live/numbered.ts")];
-  const server = to.spawn([...program, "serve", address, "5500", `${FLOWS}`]);
-  const finished = collect(server, { timeoutMs: 40_000 });
-  await new Promise((resolve) => server.stdout!.once("data", resolve));
-  await from.run([...program, "send", address, "5500", `${FLOWS}`, `${DATAGRAMS}`], { timeoutMs: 40_000 });
-  const { received, late, slowest } = JSON.parse((await finished).stdout.trim().split("\n").at(-1)!);
-  assert.equal(late, 0);
-  return { percent: 100 * (1 - received / (FLOWS * DATAGRAMS)), slowest };
-}
 
 for (const backend of ["udp", "vxlan"]) {
   liveTest(`a flood into a slow link does not stop what comes in: ${backend}`, async () => {
@@ -34,13 +22,16 @@ for (const backend of ["udp", "vxlan"]) {
       const flood = alpha.spawn(["/usr/bin/perl", "-MSocket", "-e", FLOOD, there!.node.address!]);
       const ended = collect(flood, { timeoutMs: 60_000 });
       await sleep(1500);
-      const { percent, slowest } = await arrival(beta, alpha, here!.node.address!);
+      const address = here!.node.address!;
+      const { received, late, slowest } = await sendNumbered(beta, alpha, address, FLOWS, DATAGRAMS);
+      const percent = 100 * (1 - received / (FLOWS * DATAGRAMS));
       flood.kill("SIGKILL");
       await ended;
       figure(
         `${backend}, a flood into a slow link: what came in took at most ${slowest.toFixed(0)} ms, ` +
           `${percent.toFixed(2)} % lost`,
       );
+      assert.equal(late, 0);
       assert.ok(slowest < 400, `${slowest} ms`);
       assert.ok(percent < 10, `${percent} % lost`);
     });

@@ -1,17 +1,21 @@
 /**
  * Numbered datagrams, to see whether any overtakes another of its flow: `serve ADDRESS PORT FLOWS` prints how many
- * came, how many behind a later one, and how many milliseconds the slowest took (one machine, one clock); `send ADDRESS PORT FLOWS COUNT` sends COUNT of each flow, many at a time, and the end.
+ * came, how many behind a later one, and how many milliseconds the slowest took (one machine, one clock);
+ * `send ADDRESS PORT FLOWS COUNT [WINDOW]` sends COUNT of each flow, many at a time, and the end; with at most WINDOW
+ * under way, of all flows, so that no queue between the two needs to drop any, however busy the processors are.
  * Run by the live tests, inside hosts.
  */
 import { createSocket } from "node:dgram";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const [role, address, port, flows, count] = process.argv.slice(2);
+const [role, address, port, flows, count, window] = process.argv.slice(2);
 /** Datagrams of one flow sent without a pause; together they are less than a socket buffer. */
 const BURST = 20;
 const LENGTH = 1000;
 const END = 0xffffffff;
+/** After so long without an answer, datagrams of the window count as lost. */
+const LOST_MS = 1000;
 
 function now(): number {
   return performance.timeOrigin + performance.now();
@@ -36,8 +40,8 @@ function serve(): void {
     slowest = Math.max(slowest, now() - bytes.readDoubleBE(4));
     if (n <= (newest.get(from.port) ?? -1)) late++;
     else newest.set(from.port, n);
-    // Answers, as of a real protocol: the device's queues follow them.
-    if (n % 50 === 0) socket.send(bytes, from.port, from.address);
+    // Answers, as of a real protocol: the device's queues follow them, and so does the sender's window.
+    if (n % BURST === BURST - 1) socket.send(bytes, from.port, from.address);
   });
   socket.bind(Number(port), address, () => {
     try {
@@ -50,17 +54,30 @@ function serve(): void {
 }
 
 async function send(): Promise<void> {
-  const sockets = Array.from({ length: Number(flows) }, () => createSocket("udp4").on("message", () => {}));
+  let underWay = 0;
+  let answered = () => {};
+  const onAnswer = () => {
+    underWay -= BURST;
+    answered();
+  };
+  const sockets = Array.from({ length: Number(flows) }, () => createSocket("udp4").on("message", onAnswer));
   const sendAll = (n: number) => {
     const bytes = new Uint8Array(LENGTH);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, n);
     view.setFloat64(4, now());
     for (const socket of sockets) socket.send(bytes, Number(port), address);
+    underWay += sockets.length;
   };
   for (let n = 0; n < Number(count); n++) {
     sendAll(n);
-    if (n % BURST === BURST - 1) await sleep(1);
+    if (n % BURST !== BURST - 1) continue;
+    await sleep(1);
+    while (window !== undefined && underWay > Number(window)) {
+      const last = underWay;
+      await Promise.race([new Promise<void>((resolve) => answered = resolve), sleep(LOST_MS)]);
+      if (underWay === last) underWay = 0;
+    }
   }
   for (let i = 0; i < 20; i++) {
     await sleep(50);
