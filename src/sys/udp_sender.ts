@@ -1,0 +1,232 @@
+/**
+ * The sending half of a socket's batches: datagrams are queued as pieces of packet memory, and `flush` hands all of them
+ * to the kernel in as few sendmmsg(2) as there are refusals, neighbours of one size to one peer as one message
+ * (UDP_SEGMENT, udp(7)):
+ *
+ *   1. enqueue    a datagram begins a message, or joins the train begun last
+ *   2. flush      each message is laid out; what the kernel refuses as a train goes out singly
+ */
+import { addressOf } from "#ffi";
+import { BATCH, MAX_SEGMENTS, type PacketPool } from "../ports.ts";
+import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
+import { libc } from "./libc.ts";
+import {
+  CMSG_DATA_AT,
+  CMSG_LEVEL_AT,
+  CMSG_ROOM,
+  CMSG_TYPE_AT,
+  CONTROL_AT,
+  CONTROLLEN_AT,
+  IOV_AT,
+  IOVLEN_AT,
+  MMSGHDR_LEN,
+  MSG_DONTWAIT,
+  NAME_AT,
+  NAMELEN_AT,
+} from "./mmsghdr.ts";
+import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } from "./sys_error.ts";
+import type { OpenedSocket } from "./udp_socket.ts";
+import { IOVEC_LEN, Vector } from "./vector.ts";
+
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+
+/** Pieces in one queue: two for each datagram of a batch of superframes. */
+const MAX_PIECES = 4096;
+const MAX_DATAGRAMS = MAX_PIECES;
+/** Bytes in one send, all datagrams together: 65,507 less room for an IPv6 header. */
+const MAX_SEND = 65_000;
+
+export interface SenderOptions {
+  /** Whether to send trains. */
+  readonly gso: boolean;
+  /** Is told the errno with which the kernel refused the first train; single datagrams go on. */
+  readonly onLost: (errno: number) => void;
+  /**
+   * Waits until the descriptor takes datagrams again, or says false: they are refused. Without it the call itself
+   * waits.
+   */
+  readonly onFull: ((fd: number) => boolean) | null;
+}
+
+/** Its methods are those of DatagramSocket in ports.ts. */
+export class UdpSender {
+  readonly #fd: number;
+  readonly #libc = libc();
+  readonly #destinationsBase: number;
+  readonly #headers = new Uint8Array(new ArrayBuffer(BATCH * MMSGHDR_LEN));
+  /** Views of `#headers` from message i on, so that a partly sent batch goes on without a new view. */
+  readonly #headersFrom: Uint8Array[] = [];
+  readonly #vector: Vector;
+  readonly #vectorBase: number;
+  readonly #control = new Uint8Array(new ArrayBuffer(BATCH * CMSG_ROOM));
+  readonly #controlBase = addressOf(this.#control.buffer as ArrayBuffer);
+  /** Where the pieces of each queued datagram begin, and whom it is for. */
+  readonly #pieceOf = new Int32Array(MAX_DATAGRAMS + 1);
+  readonly #slotOf = new Int32Array(MAX_DATAGRAMS);
+  /** The first datagram of each message. */
+  readonly #firstOf = new Int32Array(BATCH + 1);
+  #datagrams = 0;
+  /** Datagrams that may be queued; none while they leave. */
+  #room = MAX_DATAGRAMS;
+  #messages = 0;
+  /** The message that may still grow: its datagram size (0: none may join), and its bytes. */
+  #openSize = 0;
+  #openBytes = 0;
+  #gso: boolean;
+  readonly #onLost: (errno: number) => void;
+  readonly #onFull: ((fd: number) => boolean) | null;
+  /** Whether room was waited for in vain in this flush: what is left is refused at once. */
+  #full = false;
+  #tooLongFor = -1;
+
+  /** `destinations` has a sockaddr for each slot, and lives as long as this. */
+  constructor(socket: OpenedSocket, pool: PacketPool, destinations: Uint8Array, options: SenderOptions) {
+    this.#onLost = options.onLost;
+    this.#onFull = options.onFull;
+    this.#fd = socket.sendFd ?? socket.fd;
+    this.#gso = options.gso;
+    this.#destinationsBase = addressOf(destinations.buffer as ArrayBuffer);
+    this.#vector = new Vector(pool, MAX_PIECES);
+    this.#vectorBase = this.#vector.address;
+    for (let i = 0; i < BATCH; i++) this.#layOutOnce(i, sockaddrLength(socket.family));
+  }
+
+  #layOutOnce(i: number, nameLength: number): void {
+    const at = i * MMSGHDR_LEN;
+    putU32le(this.#headers, at + NAMELEN_AT, nameLength);
+    putU64le(this.#headers, at + CONTROL_AT, this.#controlBase + i * CMSG_ROOM);
+    this.#headersFrom.push(this.#headers.subarray(at));
+    const cmsg = i * CMSG_ROOM;
+    putU32le(this.#control, cmsg, CMSG_DATA_AT + 2);
+    putU32le(this.#control, cmsg + CMSG_LEVEL_AT, SOL_UDP);
+    putU32le(this.#control, cmsg + CMSG_TYPE_AT, UDP_SEGMENT);
+  }
+
+  enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean {
+    const d = this.#datagrams;
+    const length = headLength + bodyLength;
+    const vector = this.#vector;
+    if (d >= this.#room || vector.count + 2 > MAX_PIECES) return false;
+    if (!this.#joins(slot, length)) {
+      if (this.#messages === BATCH) return false;
+      this.#firstOf[this.#messages++] = d;
+      this.#openSize = length;
+      this.#openBytes = 0;
+    } else if (length < this.#openSize) this.#openSize = 0; // only the last of a train may be short
+    this.#openBytes += length;
+    this.#pieceOf[d] = vector.count;
+    this.#slotOf[d] = slot;
+    this.#datagrams = d + 1;
+    vector.push(headAt, headLength);
+    if (bodyLength > 0) vector.push(bodyAt, bodyLength);
+    return true;
+  }
+
+  /** Whether a datagram may join the train that was begun last. */
+  #joins(slot: number, length: number): boolean {
+    const d = this.#datagrams;
+    if (d === 0 || !this.#gso || length > this.#openSize || this.#slotOf[d - 1] !== slot) return false;
+    return d - this.#firstOf[this.#messages - 1]! < MAX_SEGMENTS && this.#openBytes + length <= MAX_SEND;
+  }
+
+  flush(): number {
+    if (this.#datagrams === 0 || this.#room === 0) return 0;
+    this.#room = 0;
+    this.#full = false;
+    this.#pieceOf[this.#datagrams] = this.#vector.count;
+    this.#firstOf[this.#messages] = this.#datagrams;
+    for (let m = 0; m < this.#messages; m++) this.#layOut(m, this.#firstOf[m]!, this.#firstOf[m + 1]!);
+    const refused = this.#send();
+    this.#room = MAX_DATAGRAMS;
+    this.#datagrams = 0;
+    this.#messages = 0;
+    this.#openSize = 0;
+    this.#vector.count = 0;
+    return refused;
+  }
+
+  /** Makes message `m` of the datagrams from `first` to `end`. */
+  #layOut(m: number, first: number, end: number): void {
+    const at = m * MMSGHDR_LEN;
+    const from = this.#pieceOf[first]!;
+    putU64le(this.#headers, at + NAME_AT, this.#destinationsBase + this.#slotOf[first]! * SOCKADDR_ROOM);
+    putU64le(this.#headers, at + IOV_AT, this.#vectorBase + from * IOVEC_LEN);
+    putU32le(this.#headers, at + IOVLEN_AT, this.#pieceOf[end]! - from);
+    putU32le(this.#headers, at + CONTROLLEN_AT, end - first > 1 ? CMSG_ROOM : 0);
+    if (end - first > 1) putU16le(this.#control, m * CMSG_ROOM + CMSG_DATA_AT, this.#sizeOf(first));
+  }
+
+  #sizeOf(datagram: number): number {
+    let size = 0;
+    for (let p = this.#pieceOf[datagram]!; p < this.#pieceOf[datagram + 1]!; p++) {
+      size += this.#vector.lengthOf(p);
+    }
+    return size;
+  }
+
+  /** A full send buffer holds the batch back instead of losing it. */
+  #send(): number {
+    let refused = 0;
+    for (let m = 0; m < this.#messages;) {
+      const sent = this.#sendMessages(m, this.#messages - m);
+      if (sent > 0) {
+        m += sent;
+        continue;
+      }
+      const errno = this.#libc.errno();
+      if (errno === EINTR || (errno === EAGAIN && this.#waitForRoom())) continue;
+      const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
+      // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
+      if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
+        refused += this.#sendSingly(m, first, end, errno);
+      } else {
+        if (errno === EMSGSIZE) this.#tooLongFor = this.#slotOf[first]!;
+        refused += end - first;
+      }
+      m++;
+    }
+    return refused;
+  }
+
+  #sendMessages(m: number, count: number): number {
+    const flags = this.#onFull === null ? 0 : MSG_DONTWAIT;
+    return this.#libc.sendmmsg(this.#fd, this.#headersFrom[m]!, count, flags);
+  }
+
+  #waitForRoom(): boolean {
+    if (this.#full || this.#onFull === null) return false;
+    this.#full = !this.#onFull(this.#fd);
+    return !this.#full;
+  }
+
+  /**
+   * The datagrams of a train refused with `errno`, one by one. When the first leaves, it was the train that the
+   * kernel did not want; else the path takes no such datagram (before 6.14 that is EINVAL for trains, too). Uses
+   * message `m` for each.
+   */
+  #sendSingly(m: number, first: number, end: number, errno: number): number {
+    let refused = 0;
+    for (let d = first; d < end;) {
+      this.#layOut(m, d, d + 1);
+      if (this.#sendMessages(m, 1) < 0) {
+        const why = this.#libc.errno();
+        if (why === EINTR || (why === EAGAIN && this.#waitForRoom())) continue;
+        if (why === EMSGSIZE) this.#tooLongFor = this.#slotOf[d]!;
+        refused++;
+      } else if (d === first && this.#gso) {
+        this.#gso = false;
+        this.#onLost(errno);
+      }
+      d++;
+    }
+    return refused;
+  }
+
+  tooLongFor(): number {
+    const slot = this.#tooLongFor;
+    this.#tooLongFor = -1;
+    return slot;
+  }
+}
