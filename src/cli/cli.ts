@@ -29,8 +29,8 @@ import { registerWhy } from "./why.ts";
 const FIRST_STEPS = `
 First steps, as root:
   ovltun lab                                  see a mesh work on this machine alone
-  ovltun up --plain                           found a mesh, on a network you trust
-  ovltun up --plain --peers 192.168.1.10      join it on another host
+  ovltun up                                   found a mesh, sealed
+  ovltun token | ssh root@HOST ovltun join    let another host join it
   ovltun status                               see what came of it
 
 ovltun COMMAND --help explains a command; a value in parentheses is the default.

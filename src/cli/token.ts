@@ -2,10 +2,10 @@
  * `ovltun token`: one string that lets another host join. The daemon tells its name and endpoints over its socket; the
  * secret comes from the state directory, never from the API.
  */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Status } from "../api/schema.ts";
-import { encodeToken, type JoinToken, TOKEN_ENDPOINTS_MAX } from "../crypto/join_token.ts";
+import { encodeToken, type JoinToken, MINUTE_MS, TOKEN_ENDPOINTS_MAX } from "../crypto/join_token.ts";
 import type { NetworkSecret } from "../crypto/network_secret.ts";
 import { readStoredSecret } from "../daemon/secret_files.ts";
 import { addSettings, parseDuration, placesOf, socketOf } from "./options.ts";
@@ -16,8 +16,8 @@ export function registerToken(program: Command): void {
     .description("print a token: all that another host needs to join; it holds the secret")
     .option(
       "--expires <DURATION>",
-      "refused by ovltun join after this long, such as 30m, 24h (never)",
-      parseDuration,
+      "refused by ovltun join after this long, such as 30m, 24h; whole minutes, rounded up (never)",
+      parseValidity,
     );
   addSettings(command, ["run-dir", "state-dir", "config"]).action(
     async (options: Record<string, unknown>) => {
@@ -30,6 +30,13 @@ export function registerToken(program: Command): void {
       tell(adviceOf(token));
     },
   );
+}
+
+/** Milliseconds. A token tells minutes: one of seconds would be good for longer than was asked for. */
+function parseValidity(text: string): number {
+  const valid = parseDuration(text);
+  if (valid < MINUTE_MS) throw new InvalidArgumentError("Give a minute or more: tokens tell whole minutes");
+  return valid;
 }
 
 function storedSecret(stateDir: string): NetworkSecret {

@@ -21,7 +21,8 @@ export const TOKEN_MAX_LENGTH = 4096;
 const NAME_MAX = 64;
 const SEALED = 1;
 const ROTATED = 2;
-const MINUTE_MS = 60_000;
+/** What its expiry counts in. */
+export const MINUTE_MS = 60_000;
 const IPV4_AT = 12;
 
 export interface JoinToken {

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { SECRET_FILE, writeTextFile } from "./state_files.ts";
+import { refuseOpenToOthers, SECRET_FILE, writeTextFile } from "./state_files.ts";
 
 /** More is no secret and no token. */
 const READ_MAX = 8192;
@@ -38,12 +38,7 @@ export function readSecretText(path: string, what: string): string | null {
       throw new Error(`${JSON.stringify(path)} is a directory, not a file with ${what}`);
     }
     // A pipe, as of <(command), has no mode of interest.
-    if (found.isFile() && (found.mode & 0o077) !== 0) {
-      const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
-      throw new Error(
-        `${JSON.stringify(path)} holds ${what} and others may read it (mode ${mode}); run: chmod 600 ${path}`,
-      );
-    }
+    if (found.isFile()) refuseOpenToOthers(path, found.mode, what);
     let length = 0;
     for (let n = -1; n !== 0 && length < bytes.length; length += n) {
       n = readSync(fd, bytes, length, bytes.length - length, null);

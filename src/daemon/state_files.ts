@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
+import { ConfigError } from "../config/config_error.ts";
 import { acquireLock, type FileLock, lockHolder } from "../sys/file_lock.ts";
 
 export const IDENTITY_FILE = "identity.json";
@@ -109,19 +110,25 @@ export function readJsonFile(path: string, options: { readonly secret?: boolean 
 function readText(path: string, secret: boolean): string | null {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return null;
-  if (secret && (found.mode & 0o077) !== 0) {
-    const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
-    throw new Error(
-      `${
-        JSON.stringify(path)
-      } holds a private key and others may read it (mode ${mode}); run: chmod 600 ${path}`,
-    );
-  }
+  if (secret) refuseOpenToOthers(path, found.mode, "a private key");
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new Error(`Cannot read ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
   }
+}
+
+/**
+ * Refuses a file of a secret, `what`, that group or others may read. Throws ConfigError: starting again would not help
+ * before somebody has looked at it.
+ */
+export function refuseOpenToOthers(path: string, mode: number, what: string): void {
+  if ((mode & 0o077) === 0) return;
+  const digits = (mode & 0o777).toString(8).padStart(4, "0");
+  throw new ConfigError(
+    "state-dir",
+    `${JSON.stringify(path)} holds ${what} and others may read it (mode ${digits}); run: chmod 600 ${path}`,
+  );
 }
 
 /** Undefined when it is not a JSON object: everything we write is one. */

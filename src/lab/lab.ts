@@ -30,7 +30,9 @@ export interface LabOptions {
   readonly json: boolean;
 }
 
+/** How long a mesh may take to form: the hosts share the processors of this machine. */
 const MESH_TIMEOUT_MS = 20_000;
+const TIMEOUT_PER_HOST_MS = 500;
 const SIGNAL_GRACE_MS = 50;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const FOLDER = "ovltun-lab-";
@@ -78,7 +80,7 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
     for (const [i, host] of topology.hosts.entries()) {
       daemons.push(startDaemon(host, i === 0 ? [] : [founder], mesh));
     }
-    const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS, stop);
+    const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS, stop);
     say(`One mesh after ${seconds(began)} s`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);

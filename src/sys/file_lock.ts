@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { cString, libc } from "./libc.ts";
-import { check, EAGAIN, SysError } from "./sys_error.ts";
+import { EACCES, EAGAIN, SysError } from "./sys_error.ts";
 
 const O_RDWR = 2;
 const O_CREAT = 0x40;
@@ -22,7 +22,11 @@ export interface FileLock {
 export function acquireLock(path: string): FileLock | null {
   const c = libc();
   const op = `Cannot open ${JSON.stringify(path)}`;
-  const fd = check(op, c.open(cString(path), O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
+  const fd = c.open(cString(path), O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
+  if (fd < 0) {
+    const errno = c.errno();
+    throw new SysError(op, errno, undefined, errno === EACCES ? "run as root" : "");
+  }
   if (c.flock(fd, LOCK_EX | LOCK_NB) < 0) {
     const errno = c.errno();
     c.close(fd);

@@ -197,6 +197,7 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
     chmodSync(file, 0o644);
     const open = ovltunWith("", {}, ["join", "--join-file", file]);
     assert.match(open.err, /holds a token and others may read it \(mode 0644\); run: chmod 600 /);
+    assert.equal(open.code, 2, "systemd is not to start it again before somebody has looked");
     assert.match(
       joined("", "--join-file", join(directory, "none")),
       /There is no file ".*none" with a token/,
@@ -204,6 +205,11 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test("token refuses to expire in less than the minutes it tells", () => {
+  misused(["token", "--expires", "30s"], /Give a minute or more: tokens tell whole minutes/);
+  assert.match(ovltun("token", "--expires", "1m").err, /nonexistent/);
 });
 
 test("OVLTUN_SECRET is gone from the environment once it was read, and in no message", async () => {

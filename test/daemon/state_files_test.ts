@@ -1,3 +1,4 @@
+import { ConfigError } from "../../src/config/config_error.ts";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import {
@@ -79,7 +80,8 @@ test("readJsonFile() refuses a secret that others may read", () => {
     writeJsonFile(path, {}, 0o644);
     assert.throws(
       () => readJsonFile(path, { secret: true }),
-      /\(mode 0644\); run: chmod 600 .*identity\.json$/,
+      (error: Error) =>
+        error instanceof ConfigError && /\(mode 0644\); run: chmod 600 .*identity\.json$/.test(error.message),
     );
     writeJsonFile(path, {}, 0o600);
     assert.deepEqual(readJsonFile(path, { secret: true }).value, {});

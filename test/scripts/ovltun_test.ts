@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+
+/** What scripts/ovltun runs for a user who is not root, for each of these command lines: sudo or the binary itself. */
+function runAsUser(lines: readonly string[]): string[] {
+  const root = mkdtempSync(join(tmpdir(), "script-"));
+  try {
+    const programs = {
+      "bin/id": "echo 1000",
+      "bin/sudo": 'echo "sudo $*"',
+      "scripts/compile": ":",
+      "dist/ovltun": 'echo "ovltun $*"',
+    };
+    for (const folder of ["bin", "scripts", "dist"]) mkdirSync(join(root, folder));
+    copyFileSync("scripts/ovltun", join(root, "scripts/ovltun"));
+    for (const [path, text] of Object.entries(programs)) {
+      writeFileSync(join(root, path), `#!/bin/sh\n${text}\n`);
+      chmodSync(join(root, path), 0o755);
+    }
+    const env = { PATH: `${join(root, "bin")}:${process.env["PATH"]}`, OVLTUN_SECRET: "hush" };
+    return lines.map((line) => {
+      const ended = spawnSync("/bin/bash", [join(root, "scripts/ovltun"), ...line.split(" ")], {
+        encoding: "utf8",
+        env,
+      });
+      return ended.stdout.trim().replaceAll(`${root}/dist/`, "");
+    });
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+test("scripts/ovltun asks for root where a command needs it, and passes names of variables, not values", () => {
+  const sudo = "sudo --preserve-env=OVLTUN_SECRET -- ovltun";
+  const needRoot = ["up", "status --json", "token --expires 24h", "secret rotate --now", "lab"];
+  assert.deepEqual(runAsUser(needRoot), needRoot.map((line) => `${sudo} ${line}`));
+  const needNone = ["version", "help up", "secret new", "up --help", "--version", "completion bash"];
+  assert.deepEqual(runAsUser(needNone), needNone.map((line) => `ovltun ${line}`));
+});
