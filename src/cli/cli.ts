@@ -38,13 +38,28 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
 
 /** Runs `argv` (without the program's own name) and gives the exit code. */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  const program = buildProgram();
   try {
     refuseSecretArguments(argv);
-    await buildProgram().parseAsync(argv, { from: "user" });
+    await program.parseAsync(argv, { from: "user" });
     return 0;
   } catch (error) {
+    if (isMisuse(error)) tell(whereToRead(program, argv));
     return exitCodeOf(error);
   }
+}
+
+/** The help page itself, of "ovltun" alone, is a CommanderError as well. */
+function isMisuse(error: unknown): boolean {
+  return error instanceof CommanderError && error.exitCode !== 0 && !error.code.startsWith("commander.help");
+}
+
+/** The help that a misused command line needs: of its command, or the list of commands. */
+function whereToRead(program: Command, argv: readonly string[]): string {
+  const command = program.commands.find((one) => one.name() === argv[0]);
+  return command === undefined
+    ? "(ovltun help lists the commands)"
+    : `(ovltun ${command.name()} --help explains it)`;
 }
 
 function buildProgram(): Command {

@@ -207,6 +207,12 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
   }
 });
 
+test("a misused command line is told where to read", () => {
+  misused(["frob"], /Unknown command "frob"\n\(ovltun help lists the commands\)\n$/);
+  misused(["why"], /Missing required argument "NODE"\n\(ovltun why --help explains it\)\n$/);
+  misused(["up", "--peer", "x"], /Did you mean --peers\?\)\n\(ovltun up --help explains it\)\n$/);
+});
+
 test("token refuses to expire in less than the minutes it tells", () => {
   misused(["token", "--expires", "30s"], /Give a minute or more: tokens tell whole minutes/);
   assert.match(ovltun("token", "--expires", "1m").err, /nonexistent/);
