@@ -11,7 +11,7 @@ import type { MeshConfig } from "./settings.ts";
 import { obeyOwn, rememberDirective } from "./fencing.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
-import { contradiction, foundMesh, meshDifference, meshText, readMesh } from "./mesh.ts";
+import { contradiction, foundMesh, meshDifference, meshText, noPathAllowed, readMesh } from "./mesh.ts";
 import { openRecord } from "./record.ts";
 import { rememberRecord } from "./records.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "./state.ts";
@@ -49,6 +49,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
     return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
   }
   core.setMesh(mesh);
+  warnOfNoPath(core, mesh);
   core.informed = true;
   for (const text of stored.directives ?? []) {
     if (!rememberDirective(core, storedBytes(text))) core.out.log("warning", "A stored directive is damaged");
@@ -76,6 +77,16 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   if (alone || core.settings.found) core.ready = core.spoken = true;
   rewriteOwn(core, "epoch");
   obeyOwn(core, now);
+}
+
+// A joiner is refused, for its user is there to read it. A member is not, though it reaches nobody: it holds its lease,
+// hears of a new secret, and the others can say in `why` what it lacks, where of a process that ended they know nothing.
+function warnOfNoPath(core: Core, mesh: MeshConfig): void {
+  const problem = noPathAllowed(core.settings, mesh);
+  if (problem === null) return;
+  const message = `${problem} (start it with the flag again)`;
+  core.warn("no path allowed", message);
+  core.out.log("warning", message);
 }
 
 function found(core: Core, why: string): void {
@@ -212,6 +223,10 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   if (core.mesh !== null) return otherMesh(core, link, mesh, now);
   const problem = contradiction(core.settings, mesh);
   if (problem !== null) return core.refuse(problem);
+  const noPath = noPathAllowed(core.settings, mesh);
+  if (noPath !== null) {
+    return core.refuse(`${noPath} (give it here too to join, as on every node of this mesh)`);
+  }
   core.setMesh(mesh);
   core.learned = mesh;
   core.learnedAt = now;

@@ -120,6 +120,16 @@ export function meshDifference(here: MeshConfig, there: MeshConfig): string {
   );
 }
 
+/**
+ * Why this node would reach nobody: all paths of a sealed host-gw mesh are in the clear, and its user did not allow
+ * that. A sentence, or null.
+ */
+export function noPathAllowed(settings: Settings, mesh: MeshConfig): string | null {
+  if (mesh.security !== "sealed" || mesh.backend !== "host-gw" || settings.allowPlainDirect) return null;
+  return "The mesh is sealed, and its backend host-gw sends packets in the clear all the same: without " +
+    "--allow-plain-direct this node reaches nobody";
+}
+
 /** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */
 export function contradiction(settings: Settings, mesh: MeshConfig): string | null {
   const asked: readonly [string, string | number | null, string | number][] = [

@@ -89,6 +89,7 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     lastHelloAt: link?.lastHelloAt ?? null,
     rttMs: core.roundTrips.rttMs(record.id),
     vtepMac: record.vtepMac,
+    clearPaths: record.clearPaths ?? true,
     endpoints: record.endpoints,
     tried: triedEndpoints(core, record),
     version: record.version,

@@ -131,6 +131,7 @@ export class OwnRecord {
       capabilities: this.capabilities,
       security: settings.security,
       gone: this.gone,
+      ...(settings.security === "sealed" ? { clearPaths: settings.allowPlainDirect } : {}),
       age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),
     };

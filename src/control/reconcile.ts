@@ -31,6 +31,8 @@ export interface Path {
   readonly why: string;
   /** Largest packet that fits; 0 when there is no path. */
   readonly mtu: number;
+  /** What would make a direct route of it, where a user can: a flag and on which node. */
+  readonly fix?: string;
 }
 
 /** A host route around the tunnel. */
@@ -215,7 +217,7 @@ function directRoute(
   host: HostFacts,
 ): DirectRoute | null {
   if (mesh.backend !== "host-gw" && !settings.directRouting) return null;
-  if (mesh.security === "sealed" && !settings.allowPlainDirect) return null;
+  if (whoForbids(peer, mesh, settings) !== null) return null;
   if (peer.endpoint === null || peer.subnet === null || peer.endpoint.startsWith("[")) return null;
   const gateway = addressOf(peer.endpoint);
   const link = host.onLink(gateway);
@@ -235,20 +237,33 @@ function pathTo(
     return { path: "direct-route", why: `same link as ${direct.gateway}`, mtu: host.underlayMtu };
   }
   const gatewayed = `${addressOf(tunnel.ownPort)} is behind a gateway or not IPv4`;
-  const forbidden = mesh.security === "sealed" && !settings.allowPlainDirect;
-  const clear = "the mesh is sealed, and --allow-plain-direct was not given";
+  const forbids = whoForbids(peer, mesh, settings);
+  const clear = `the mesh is sealed, and --allow-plain-direct was not given on ${forbids}`;
+  const fix = forbids === null ? {} : { fix: `start ovltun on ${forbids} with --allow-plain-direct` };
   if (mesh.backend === "host-gw") {
-    const why = peer.subnet === null
-      ? "it has no lease yet"
-      : forbidden
-      ? `host-gw is in the clear: ${clear}`
-      : `host-gw needs one link, and ${gatewayed}`;
-    return { path: "none", why, mtu: 0 };
+    if (peer.subnet === null) return { path: "none", why: "it has no lease yet", mtu: 0 };
+    const why = forbids === null
+      ? `host-gw needs one link, and ${gatewayed}`
+      : `host-gw is in the clear: ${clear}`;
+    return { path: "none", why, mtu: 0, ...fix };
   }
-  const why = !settings.directRouting
-    ? "direct routing is off"
-    : `no direct route: ${forbidden ? clear : gatewayed}`;
-  return { path: "tunnel", why, mtu: tunnel.mtu };
+  if (!settings.directRouting) return { path: "tunnel", why: "direct routing is off", mtu: tunnel.mtu };
+  return {
+    path: "tunnel",
+    why: `no direct route: ${forbids === null ? gatewayed : clear}`,
+    mtu: tunnel.mtu,
+    ...fix,
+  };
+}
+
+/** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: nobody forbids them. */
+function whoForbids(peer: PeerView, mesh: MeshConfig, settings: Settings): string | null {
+  if (mesh.security !== "sealed") return null;
+  const names = [
+    ...(settings.allowPlainDirect ? [] : [settings.name]),
+    ...(peer.clearPaths ? [] : [peer.name]),
+  ];
+  return names.length === 0 ? null : names.join(" and ");
 }
 
 function whyNone(peer: PeerView): string {

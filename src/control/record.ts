@@ -37,6 +37,8 @@ export interface RecordContent {
   readonly version: string;
   readonly capabilities: readonly string[];
   readonly security: Security;
+  /** Sealed meshes: whether packets in the clear are right with its user; not told by versions before it was asked. */
+  readonly clearPaths?: boolean;
   /** The node gave its lease back and is gone for good. */
   readonly gone: boolean;
   /** How long its process had been running when it was signed, seconds: which of two clones came first. */
@@ -94,6 +96,7 @@ function encodeRecord(content: RecordContent): Uint8Array {
     f: content.capabilities,
     s: content.security,
     g: content.gone,
+    ...(content.clearPaths === undefined ? {} : { u: content.clearPaths }),
     ...(content.age === undefined ? {} : { a: content.age }),
     ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
   });
@@ -144,6 +147,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
     capabilities,
     security,
     gone: f["g"] === true,
+    ...(typeof f["u"] === "boolean" ? { clearPaths: f["u"] } : {}),
     ...(isVersion(f["a"]) ? { age: f["a"] } : {}),
     ...yieldedOf(f["y"]),
     raw: raw.slice(),

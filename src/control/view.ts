@@ -86,6 +86,8 @@ export interface PeerView {
   readonly lastHelloAt: number | null;
   readonly rttMs: number | null;
   readonly vtepMac: string;
+  /** Sealed meshes: false when its user did not allow packets in the clear; true also where its version does not say. */
+  readonly clearPaths: boolean;
   /** What its record advertises. */
   readonly endpoints: readonly string[];
   readonly tried: readonly TriedEndpoint[];

@@ -209,7 +209,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
     path: "direct-route",
     ok: path.path === "direct-route",
     result: path.why,
-    fix: null,
+    fix: path.fix ?? null,
   };
   return {
     node: peer.name,

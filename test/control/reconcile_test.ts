@@ -26,6 +26,7 @@ function peer(change: Partial<PeerView> = {}): PeerView {
     lastHelloAt: 0,
     rttMs: null,
     vtepMac: "02:00:00:00:00:09",
+    clearPaths: true,
     endpoints: ["192.168.1.11:8473"],
     tried: [],
     version: "0.1.0",
@@ -233,4 +234,21 @@ test("In a sealed mesh a route in the clear needs the user's own word", () => {
     assert.equal(gateway.paths.get("b")!.path, allowPlainDirect ? "direct-route" : "none");
     assert.deepEqual(gateway.routes, []);
   }
+});
+
+test("reconcile() has no direct route to a node of a sealed mesh that did not allow it, and says what to do where", () => {
+  const settings = settingsFor("alpha", { directRouting: true, security: "sealed", allowPlainDirect: true });
+  const strict = peer({ clearPaths: false });
+  for (const [backend, path] of [["udp", "tunnel"], ["host-gw", "none"]] as const) {
+    const wanted = reconcile(sealedView(backend, [strict]), settings, HOST);
+    assert.deepEqual(wanted.directRoutes, []);
+    const to = wanted.paths.get("b")!;
+    assert.equal(to.path, path);
+    assert.match(to.why, /sealed, and --allow-plain-direct was not given on beta$/);
+    assert.equal(to.fix, "start ovltun on beta with --allow-plain-direct");
+    const both = reconcile(sealedView(backend, [strict]), { ...settings, allowPlainDirect: false }, HOST);
+    assert.match(both.paths.get("b")!.fix!, / on alpha and beta with /);
+  }
+  const plain = reconcile(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
+  assert.equal(plain.paths.get("b")!.path, "direct-route");
 });

@@ -116,6 +116,17 @@ test("whyReport() looks for the fault here when this host has no address, and at
   assert.match(there.attempts[0]!.fix!, /^open 8473\/udp on delta/);
 });
 
+test("whyReport() says what to do for a path in the clear that one of the two did not allow", () => {
+  const delta = peer("delta", "e", { link: { sendIndex: 0, receiveIndex: 0 }, clearPaths: false });
+  const fix = "start ovltun on delta with --allow-plain-direct";
+  const paths = new Map([[delta.id, { path: "none", why: "host-gw is in the clear", mtu: 0, fix } as const]]);
+  const asked = snapshot({}, { paths });
+  const why = whyReport({ ...asked, view: { ...asked.view, peers: [delta] } }, "delta");
+  assert.deepEqual(why.attempts.map(({ path, ok, fix }) => ({ path, ok, fix })), [
+    { path: "direct-route", ok: false, fix },
+  ]);
+});
+
 test("routesReport() orders tunnels by their numbers", () => {
   const routes = ["10.100.0.0/24", "10.9.0.0/24", "10.42.10.0/24", "10.42.9.0/24", "fd42::/64", "9.0.0.0/8"]
     .map((prefix) => ({ prefix, peerKey: "b".repeat(64) }));

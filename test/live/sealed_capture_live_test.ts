@@ -51,6 +51,13 @@ liveTest("host-gw in a sealed mesh is refused, and clear by the user's own word"
     assert.equal(code, 2, stderr);
     assert.match(stderr, /host-gw.*in the clear.*--allow-plain-direct/);
 
+    alpha.up("compiled", [...secret, "--allow-plain-direct"]);
+    await alpha.daemon.ready(0);
+    const joiner = await beta.up("compiled", [...secret.slice(0, 2), "--peers", alpha.underlay]).finished;
+    assert.equal(joiner.code, 2, joiner.stderr);
+    assert.match(joiner.stderr, /host-gw.*in the clear.*--allow-plain-direct/);
+    for (const host of hosts) await host.ovltun(["down", "--purge"]);
+
     const attacker = new Attacker(hosts, between);
     await attacker.open();
     const [, there] = await startSealed(hosts, folder, ["--backend", "host-gw", "--allow-plain-direct"]);
@@ -81,8 +88,18 @@ liveTest("a member that did not allow clear paths gets none from one that did", 
     await back.send(50);
     assert.equal(sightings(attacker, back.pattern), 0);
     assert.ok(back.received.length > 0, "and yet it arrives");
-    const [peer] = (await beta.daemon.status()).peers;
-    assert.deepEqual([peer!.path, peer!.security], ["tunnel", "sealed"]);
-    await Promise.all([back.close(), attacker.close()]);
+    const there = new NumberedFlow(alpha, beta, (await beta.daemon.status()).node.address!);
+    await there.send(50);
+    assert.equal(sightings(attacker, there.pattern), 0);
+    assert.ok(there.received.length > 0, "and arrives that way, too");
+    for (const { daemon } of hosts) {
+      const [peer] = (await daemon.status()).peers;
+      assert.deepEqual([peer!.path, peer!.security], ["tunnel", "sealed"]);
+    }
+    assert.match(
+      (await alpha.ovltun(["why", beta.name])).stdout,
+      /do: start .* beta with\s+--allow-plain-direct/,
+    );
+    await Promise.all([back.close(), there.close(), attacker.close()]);
   });
 });
