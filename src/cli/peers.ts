@@ -30,9 +30,18 @@ export function registerPeers(program: Command): void {
     );
 }
 
-/** The table of peers, or a sentence when there are none. */
+/** The table of peers, or a sentence when there are none. That a path is in the clear is told on any screen. */
 export function peersPage(peers: readonly PeerStatus[], screen: Screen): string {
-  return peers.length === 0 ? "No peers yet" : renderTable(COLUMNS, peers, screen);
+  if (peers.length === 0) return "No peers yet";
+  const columns = peers.some(isClear)
+    ? COLUMNS.map((column) => column.title === "SECURITY" ? { ...column, spare: 0 } : column)
+    : COLUMNS;
+  return renderTable(columns, peers, screen);
+}
+
+/** Packets to this peer are neither encrypted nor authenticated, in a sealed mesh too. */
+export function isClear(peer: PeerStatus): boolean {
+  return peer.path !== "none" && peer.security === "clear";
 }
 
 /** A kernel VXLAN device or a flannel node: nobody knows whether it lives. */

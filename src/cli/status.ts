@@ -4,7 +4,7 @@ import { callApi } from "../api/client.ts";
 import type { PeerStatus, Status, Waiting } from "../api/schema.ts";
 import { escapeText } from "../daemon/log.ts";
 import type { Screen } from "./output.ts";
-import { isStatic, peersPage } from "./peers.ts";
+import { isClear, isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { bold, dim, formatDuration, shortId, wrap } from "./table.ts";
 
@@ -51,8 +51,7 @@ function factsOf(status: Status): [string, string][] {
     ["lease", lease],
     ["mesh", `${network.name}, ${range}`],
   ];
-  const cipher = node.cipher === "none" ? "" : ` with ${node.cipher}`;
-  if (node.backend !== "") facts.push(["carried by", `${node.backend}, ${node.security}${cipher}`]);
+  if (node.backend !== "") facts.push(["carried by", `${node.backend}, ${securityLine(status)}`]);
   // The device is made with the lease, and has its MTU from then on.
   if (node.address !== null && node.mtu > 0) {
     facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
@@ -74,6 +73,15 @@ function factsOf(status: Status): [string, string][] {
   );
   if (forgotten.length > 0) facts.push(["left out", forgotten.join(", ")]);
   return facts;
+}
+
+/** What is sealed and what is not: with host-gw the mesh's own messages alone, and direct routes pass the cipher by. */
+function securityLine({ node, peers }: Status): string {
+  if (node.security === "plain") return "plain";
+  const sealed = `sealed with ${node.cipher}`;
+  if (node.backend === "host-gw") return `control ${sealed}, data in the clear`;
+  const clear = peers.filter(isClear).length;
+  return clear === 0 ? sealed : `${sealed}; data to ${clear} of ${peers.length} peers in the clear`;
 }
 
 function peersLine(peers: readonly PeerStatus[]): string {

@@ -1,14 +1,20 @@
 /** What a founder tells: the line that lets another host join. It holds no secret. */
 import { type Config, DEFAULT_RUN_DIR, DEFAULT_STATE_DIR } from "../config/config.ts";
 
-/** A sentence with the command; directories are named where they are not the default ones. */
-export function joinAdvice({ runDir, stateDir }: Pick<Config, "runDir" | "stateDir">): string {
+/**
+ * A sentence with the command; directories are named where they are not the default ones, and a flag without which the
+ * other would be refused.
+ */
+export function joinAdvice(
+  { runDir, stateDir, backend }: Pick<Config, "runDir" | "stateDir" | "backend">,
+): string {
   const places = [
     ...(runDir === DEFAULT_RUN_DIR ? [] : ["--run-dir", quoted(runDir)]),
     ...(stateDir === DEFAULT_STATE_DIR ? [] : ["--state-dir", quoted(stateDir)]),
   ];
   const token = ["ovltun", "token", ...places].join(" ");
-  return `To let another host join, run here as root: ${token} | ssh root@HOST ovltun join`;
+  const join = ["ovltun", "join", ...(backend === "host-gw" ? ["--allow-plain-direct"] : [])].join(" ");
+  return `To let another host join, run here as root: ${token} | ssh root@HOST ${join}`;
 }
 
 /** As a shell reads it. */

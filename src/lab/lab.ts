@@ -14,7 +14,7 @@ import { selfCommand } from "../sys/self_command.ts";
 import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
 import { whatTheLabLacks } from "./privileges.ts";
-import { formatReport, type LabReport } from "./report.ts";
+import { formatReport, type LabReport, securityWords } from "./report.ts";
 import { buildTopology, type LabHost, MAX_HOSTS, type Topology } from "./topology.ts";
 import { measureTraffic } from "./traffic.ts";
 
@@ -68,7 +68,7 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
   let topology: Topology | null = null;
   const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   try {
-    const security = options.sealed ? "sealed" : "plain";
+    const security = securityWords(options.backend, options.sealed ? null : "none");
     say(`Starting ${options.hosts} hosts, backend ${options.backend}, ${security} …`);
     const mesh = {
       backend: options.backend,

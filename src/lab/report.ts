@@ -45,10 +45,17 @@ export function formatReport(report: LabReport): string {
   }
   sums.push(
     `backend ${report.backend}`,
-    report.cipher === "none" ? "plain" : `sealed with ${report.cipher}`,
+    securityWords(report.backend, report.cipher),
     `${report.seconds.toFixed(1)} s`,
   );
   return `${hosts}\n\n${pairs}\n\n${sums.join(" · ")}\n`;
+}
+
+/** What is sealed, and what is in the clear; `cipher`: null before it is known, "none" in a plain mesh. */
+export function securityWords(backend: string, cipher: string | null): string {
+  if (cipher === "none") return "plain";
+  const sealed = cipher === null ? "sealed" : `sealed with ${cipher}`;
+  return backend === "host-gw" ? `control ${sealed}, data in the clear` : sealed;
 }
 
 /** "6.52 Gbit/s", "873 Mbit/s". */

@@ -85,6 +85,23 @@ test("statusPage() names who was left out, and by whom", () => {
   assert.ok(!statusPage(statusWith({}), PLAIN).includes("left out"));
 });
 
+test("statusPage() says what is sealed and what is in the clear, and shows SECURITY on a narrow screen then", () => {
+  const node = { security: "sealed", cipher: "aes-256-gcm" } as const;
+  const clear = { ...peer, path: "direct-route", security: "clear" } as const;
+  const page = (backend: "udp" | "host-gw", peers: readonly PeerStatus[]) =>
+    statusPage(statusWith({ ...node, backend }, peers), { ...PLAIN, width: 60 });
+  assert.match(page("udp", [peer]), /^carried by udp, sealed with aes-256-gcm$/m);
+  assert.doesNotMatch(page("udp", [peer]), / SECURITY /);
+  const some = page("udp", [peer, clear]);
+  assert.match(some, /^carried by udp, sealed with aes-256-gcm; data to 1 of 2\n +peers in the clear$/m);
+  assert.match(some, /PATH {10}SECURITY/);
+  const all = page("host-gw", [clear]);
+  assert.match(all, /^carried by host-gw, control sealed with aes-256-gcm, data in\n +the clear$/m);
+  assert.match(all, /direct-route {2}clear/);
+  for (const line of all.split("\n")) assert.ok(line.length <= 60, line);
+  assert.match(page("udp", [{ ...clear, path: "none" }]), /sealed with aes-256-gcm$/m);
+});
+
 test("statusPage() escapes names from the network", () => {
   const page = statusPage(statusWith({}, [{ ...peer, name: "x\x1b[2J", why: "\u202e" }]), PLAIN);
   assert.ok(!page.includes("\x1b") && !page.includes("\u202e"));

@@ -83,7 +83,9 @@ test("Plain and sealed are never mixed up", () => {
 });
 
 test("joinAdvice() is a command that works as it stands", () => {
-  const at = (runDir: string, stateDir: string) => joinAdvice({ runDir, stateDir });
+  const at = (runDir: string, stateDir: string, backend: "host-gw" | null = null) =>
+    joinAdvice({ runDir, stateDir, backend });
+  assert.match(at("/run/ovltun", "/var/lib/ovltun", "host-gw"), / ovltun join --allow-plain-direct$/);
   assert.match(at("/run/ovltun", "/var/lib/ovltun"), /: ovltun token \| ssh root@HOST ovltun join$/);
   assert.match(at("/tmp/it's", "/b"), /ovltun token --run-dir '\/tmp\/it'\\''s' --state-dir \/b \| ssh/);
 });

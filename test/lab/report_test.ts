@@ -45,6 +45,11 @@ test("formatReport() leaves out a throughput that was not measured", () => {
   assert.match(text, /\nAll 1 pairs answer · backend vxlan · plain · 4\.2 s\n$/);
 });
 
+test("formatReport() calls data in the clear what host-gw carries in a sealed mesh", () => {
+  const text = formatReport({ ...REPORT, backend: "host-gw" });
+  assert.match(text, / · backend host-gw · control sealed with aes-256-gcm, data in the clear · /);
+});
+
 test("formatRate() changes the unit at 1 Gbit/s", () => {
   assert.equal(formatRate(999), "999 Mbit/s");
   assert.equal(formatRate(1000), "1.00 Gbit/s");
