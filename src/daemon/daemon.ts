@@ -24,7 +24,7 @@ import { errnoName } from "../sys/sys_error.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
-import { Cleanups, Ending, watchForTheEnd } from "./end.ts";
+import { Cleanups, Ending, lastWords, watchForTheEnd } from "./end.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -313,7 +313,7 @@ class Daemon {
   #leave(kind: "leave" | "release"): void {
     if (this.#leaving || this.#control === undefined) return this.#ending.endRelease(false);
     this.#leaving = true;
-    logger.info(kind === "leave" ? "Stopping" : "Giving the lease back");
+    logger.info(lastWords(kind, this.#control.view(systemClock.now()).own.subnet));
     notifyStopping();
     this.#event({ kind });
     if (kind === "leave") this.#ending.finish();

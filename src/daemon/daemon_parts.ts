@@ -114,7 +114,9 @@ export function refuseOverlapOf(
   { config, net, state }: Pick<DaemonParts, "config" | "net" | "state">,
   network: string,
 ): void {
-  refuseOverlap(net, network, config.device, state.stored?.claim?.subnet ?? null);
+  const { device, found, peers } = config;
+  const founds = (state.stored?.mesh ?? null) === null && (found || peers.length === 0);
+  refuseOverlap(net, { network, settled: !founds, device, subnet: state.stored?.claim?.subnet ?? null });
 }
 
 /** The first lines of the log: who has started, and what the user should know of it. */

@@ -17,6 +17,11 @@ export function watchForTheEnd(stop: () => void): () => void {
   };
 }
 
+/** What the log has when a daemon begins to end: nobody gives back a lease that he does not hold. */
+export function lastWords(kind: "leave" | "release", subnet: string | null): string {
+  return kind === "release" && subnet !== null ? "Giving the lease back" : "Stopping";
+}
+
 /** The end of a run: when it comes, with which exit code, and what became of the lease. */
 export class Ending {
   #exitCode = 0;

@@ -4,18 +4,23 @@ import { describeOverlap, overlappingRoute } from "../host/overlap.ts";
 import { ROUTE_PROTOCOL } from "../host/owned.ts";
 import type { HostNetwork } from "../ports.ts";
 
-/** Throws ConfigError that names the route. `subnet` is a lease of an earlier run, which a bridge may rightly hold. */
-export function refuseOverlap(
-  net: HostNetwork,
-  network: string,
-  device: string,
-  subnet: string | null,
-): void {
+/** What the host is compared with. */
+export interface OverlayPlace {
+  readonly network: string;
+  /** A mesh has that network already: nobody here can choose another. */
+  readonly settled: boolean;
+  readonly device: string;
+  /** A lease of an earlier run, which a bridge may rightly hold. */
+  readonly subnet: string | null;
+}
+
+/** Throws ConfigError that names the route. */
+export function refuseOverlap(net: HostNetwork, { network, settled, device, subnet }: OverlayPlace): void {
   const links = net.links();
   const route = overlappingRoute(net.routes(), net.addresses(), network, {
     protocol: ROUTE_PROTOCOL,
     device: links.find((link) => link.name === device)?.index ?? null,
     subnet,
   });
-  if (route !== null) throw new ConfigError("network", describeOverlap(network, route, links));
+  if (route !== null) throw new ConfigError("network", describeOverlap(network, route, links, settled));
 }

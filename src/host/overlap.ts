@@ -60,11 +60,20 @@ export function overlappingRoute(
   return null;
 }
 
-/** `Network "10.42.0.0/16" overlaps the route 10.42.0.0/24 dev cni0; choose another with --network` */
-export function describeOverlap(network: string, route: Route, links: readonly Link[]): string {
-  return `Network "${network}" overlaps the route ${
-    describeRoute(route, links)
-  }; choose another with --network`;
+/**
+ * `Network "10.42.0.0/16" overlaps the route 10.42.0.0/24 dev cni0; choose another with --network`. `settled`: the
+ * network is a mesh's, which others chose.
+ */
+export function describeOverlap(
+  network: string,
+  route: Route,
+  links: readonly Link[],
+  settled: boolean,
+): string {
+  const remedy = settled
+    ? "the mesh has that network for good: remove the route from this host, or found the mesh with another --network"
+    : "choose another with --network";
+  return `Network "${network}" overlaps the route ${describeRoute(route, links)}; ${remedy}`;
 }
 
 /**

@@ -58,10 +58,20 @@ test("describeOverlap() names the route and what to do", () => {
   const net = new FakeKernel();
   const link = net.addLink("cni0");
   assert.equal(
-    describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links()),
+    describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links(), false),
     'Network "10.42.0.0/16" overlaps the route 10.42.0.0/24 dev cni0; choose another with --network',
   );
-  assert.match(describeOverlap(NETWORK, route("10.42.0.0/24", { link: 77 }), net.links()), /dev #77;/);
+  assert.match(describeOverlap(NETWORK, route("10.42.0.0/24", { link: 77 }), net.links(), false), /dev #77;/);
+});
+
+test("describeOverlap() sends nobody who joins a mesh to a flag that only its founder has", () => {
+  const net = new FakeKernel();
+  const link = net.addLink("cni0");
+  const told = describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links(), true);
+  assert.match(
+    told,
+    /dev cni0; the mesh has .*: remove the route .*, or found the mesh with another --network$/,
+  );
 });
 
 test("randomNetwork() spreads over 10.128.0.0 to 10.254.0.0", () => {
