@@ -11,7 +11,15 @@ import type { MeshConfig } from "./settings.ts";
 import { obeyOwn, rememberDirective } from "./fencing.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
-import { contradiction, foundMesh, meshDifference, meshText, noPathAllowed, readMesh } from "./mesh.ts";
+import {
+  contradiction,
+  foundMesh,
+  meshDifference,
+  meshText,
+  noPathAllowed,
+  publicNetwork,
+  readMesh,
+} from "./mesh.ts";
 import { openRecord } from "./record.ts";
 import { rememberRecord } from "./records.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "./state.ts";
@@ -49,7 +57,8 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
     return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
   }
   core.setMesh(mesh);
-  warnOfNoPath(core, mesh);
+  warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
+  warnOf(core, publicNetwork(mesh), "public network");
   core.informed = true;
   for (const text of stored.directives ?? []) {
     if (!rememberDirective(core, storedBytes(text))) core.out.log("warning", "A stored directive is damaged");
@@ -79,14 +88,13 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   obeyOwn(core, now);
 }
 
-// A joiner is refused, for its user is there to read it. A member is not, though it reaches nobody: it holds its lease,
-// hears of a new secret, and the others can say in `why` what it lacks, where of a process that ended they know nothing.
-function warnOfNoPath(core: Core, mesh: MeshConfig): void {
-  const problem = noPathAllowed(core.settings, mesh);
+// Of noPathAllowed: a joiner is refused, for its user is there to read it. A member is not, though it reaches nobody: it
+// holds its lease, hears of a new secret, and the others can say in `why` what it lacks, which of a process that ended
+// they could not.
+function warnOf(core: Core, problem: string | null, about: string): void {
   if (problem === null) return;
-  const message = `${problem} (start it with the flag again)`;
-  core.warn("no path allowed", message);
-  core.out.log("warning", message);
+  core.warn(about, problem);
+  core.out.log("warning", problem);
 }
 
 function found(core: Core, why: string): void {
@@ -97,6 +105,7 @@ function found(core: Core, why: string): void {
   core.out.log("info", `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`, {
     network: mesh.network,
   });
+  if (mesh !== core.learned) warnOf(core, publicNetwork(mesh), "public network");
   rewriteOwn(core, "epoch");
   for (const link of core.links.up()) tellConfig(core, link);
 }
@@ -232,6 +241,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   core.learnedAt = now;
   link.informed = true; // only who is tells
   core.out.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, { network: mesh.network });
+  warnOf(core, publicNetwork(mesh), "public network");
   core.sync.forget(link.id); // the round that was answered with this is of no use
   beginSync(core, link, now);
 }

@@ -11,6 +11,14 @@ export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
 const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
+/** Addresses that nobody has on the Internet. */
+const NOT_PUBLIC = [
+  ...["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"], // RFC 1918
+  "100.64.0.0/10", // RFC 6598, shared by a carrier's customers
+  "198.18.0.0/15", // RFC 2544, measurements
+  ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], // RFC 5737, examples
+  "fc00::/7", // RFC 4193
+].map((text) => parsePrefix(text)!);
 const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
 /** What this founder's settings make of a mesh, or a sentence that says why they cannot. */
@@ -128,6 +136,14 @@ export function noPathAllowed(settings: Settings, mesh: MeshConfig): string | nu
   if (mesh.security !== "sealed" || mesh.backend !== "host-gw" || settings.allowPlainDirect) return null;
   return "The mesh is sealed, and its backend host-gw sends packets in the clear all the same: without " +
     "--allow-plain-direct this node reaches nobody";
+}
+
+/** What is the matter with a network of addresses that others have on the Internet: a sentence, or null. */
+export function publicNetwork({ network }: MeshConfig): string | null {
+  const { address, length } = parsePrefix(network)!;
+  if (NOT_PUBLIC.some((range) => range.length <= length && contains(range, address))) return null;
+  return `The mesh's network ${network} is of public addresses: its hosts do not reach whoever has them on the ` +
+    "Internet (a private one, 10.42.0.0/16 for instance, is chosen with --network when founding)";
 }
 
 /** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */

@@ -259,3 +259,22 @@ test("Nonsense, cut short or changed in a few bits, leaves a mesh as it was", ()
   assert.deepEqual(world.nodes.map((n) => world.view(n).own.subnet), subnets);
   assert.equal(alpha.refusal, null);
 });
+
+test("Whoever founds, joins or restarts in a mesh of public addresses is warned, once, and nobody in another", () => {
+  for (const [network, times] of [["8.8.0.0/16", 1], ["10.42.0.0/16", 0]] as const) {
+    const world = new World(1);
+    const a = world.add("a", [], { network });
+    const b = world.add("b", ["a"]);
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    world.stop(b);
+    b.logs.length = 0;
+    world.start(b);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    for (const node of [a, b]) {
+      const told = node.logs.filter(({ message }) => message.includes("public addresses"));
+      assert.equal(told.length, times, node.name);
+      assert.deepEqual(world.view(node).own.warnings, told.map(({ message }) => message));
+    }
+  }
+});
