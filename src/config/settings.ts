@@ -121,7 +121,7 @@ export const SETTINGS = [
     flag: "allow-plain-direct",
     kind: "switch",
     group: SECURITY,
-    help: "in a sealed mesh, allow paths in the clear",
+    help: "in a sealed mesh, allow paths in the clear; needed on both ends",
   },
   {
     flag: "port",

@@ -57,6 +57,8 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
     return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
   }
   core.setMesh(mesh);
+  // A joiner is refused for this: its user is there to read it. A member that has lost the flag reaches nobody either, but
+  // it keeps its lease, hears of a new secret, and the others' `why` can say what it lacks. Had it ended, they could not.
   warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
   warnOf(core, publicNetwork(mesh), "public network");
   core.informed = true;
@@ -88,9 +90,6 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   obeyOwn(core, now);
 }
 
-// Of noPathAllowed: a joiner is refused, for its user is there to read it. A member is not, though it reaches nobody: it
-// holds its lease, hears of a new secret, and the others can say in `why` what it lacks, which of a process that ended
-// they could not.
 function warnOf(core: Core, problem: string | null, about: string): void {
   if (problem === null) return;
   core.warn(about, problem);

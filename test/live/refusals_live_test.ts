@@ -113,6 +113,25 @@ liveTest("a joiner that contradicts the mesh refuses and names both values", asy
   });
 });
 
+liveTest(
+  "a joiner whose own route overlaps the mesh is told what it can do, and gives nothing back",
+  async () => {
+    await withHosts(2, async (hosts) => {
+      const [alpha, beta] = hosts as [Host, Host];
+      alpha.up("compiled", ["--network", NETWORK]);
+      await alpha.daemon.ready(0);
+      await beta.sh("ip route add blackhole 10.42.9.0/24");
+      const { code, stderr } = await beta.up("compiled", ["--peers", alpha.underlay]).finished;
+      assert.equal(code, 2, stderr);
+      assert.match(
+        stderr,
+        /overlaps the route .*10\.42\.9\.0\/24.*; .* remove the route from this host, or found/,
+      );
+      assert.doesNotMatch(stderr, /lease back|choose another/);
+    });
+  },
+);
+
 liveTest("flags that make no sense are refused before anything happens", async () => {
   await withHosts(2, async ([host]) => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
