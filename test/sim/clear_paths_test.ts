@@ -45,6 +45,15 @@ test("Direct routes of a sealed mesh are there when both nodes allow them, and g
   }
 });
 
+test("A node of an older version, whose record does not say, keeps its direct route", () => {
+  const world = new World(4);
+  const a = add(world, "a", [], { directRouting: true, allowPlainDirect: true });
+  const b = add(world, "b", ["a"], { allowPlainDirect: undefined as unknown as boolean });
+  for (const node of world.nodes) world.start(node);
+  meshed(world);
+  assert.equal(pathOf(world, a, b), "direct-route");
+});
+
 test("A joiner of a sealed host-gw mesh whose user allows no path in the clear is refused, and the flag named", () => {
   const world = new World(2);
   const a = add(world, "a", [], { backend: "host-gw", allowPlainDirect: true });
