@@ -100,7 +100,7 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** Sentences for people: what is wrong and what to do. */
   readonly warnings: readonly string[];
-  /** Nodes that were forgotten or revoked, and by whom; absent from older daemons. */
+  /** Nodes that were forgotten or revoked, and by whom, the latest first; absent from older daemons. */
   readonly forgotten?: readonly Directive[];
 }
 

@@ -11,6 +11,7 @@ import { SECRET_VARIABLE } from "../config/secret_setting.ts";
 import type { JoinToken } from "../crypto/join_token.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { configureLog, logger } from "../daemon/log.ts";
+import { TOKEN } from "../daemon/secret_choice.ts";
 import { type GivenSecret, readSecretFile } from "../daemon/secret_files.ts";
 import { sourcesOf } from "./options.ts";
 import { Exit } from "./output.ts";
@@ -42,7 +43,7 @@ export function givenSecret(
   environment: string,
   token: JoinToken | null,
 ): GivenSecret | null {
-  if (token !== null) return token.secret === null ? null : { secret: token.secret, from: "the token" };
+  if (token !== null) return token.secret === null ? null : { secret: token.secret, from: TOKEN };
   try {
     if (config.secretFile !== null) return readSecretFile(config.secretFile, config.networkName);
     if (!config.secretInEnvironment) return null;

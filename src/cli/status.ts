@@ -1,7 +1,7 @@
 /** `ovltun status`: this node, its mesh, what it waits for, and its peers, on one page. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { PeerStatus, Status, Waiting } from "../api/schema.ts";
+import type { Directive, PeerStatus, Status, Waiting } from "../api/schema.ts";
 import { escapeText } from "../daemon/log.ts";
 import type { Screen } from "./output.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
@@ -9,6 +9,8 @@ import { addReadingFlags, read } from "./reading.ts";
 import { bold, dim, formatDuration, shortId, wrap } from "./table.ts";
 
 const INDENT = " ".repeat(11);
+/** Nodes left out that the page names. */
+const LEFT_OUT_SHOWN = 5;
 
 export function registerStatus(program: Command): void {
   addReadingFlags(
@@ -68,10 +70,7 @@ function factsOf(status: Status): [string, string][] {
     ["dropped", dropsLine(status.drops)],
     ["peers", peersLine(peers)],
   );
-  const forgotten = (status.forgotten ?? []).map(({ id, name, by, revoked }) =>
-    `${name ?? shortId(id)} (${revoked ? "revoked" : "forgotten"} by ${by})`
-  );
-  if (forgotten.length > 0) facts.push(["left out", forgotten.join(", ")]);
+  if (status.forgotten?.length) facts.push(["left out", leftOutLine(status.forgotten)]);
   return facts;
 }
 
@@ -82,6 +81,19 @@ function securityLine({ node, peers }: Status): string {
   if (node.backend === "host-gw") return `control ${sealed}, data in the clear`;
   const clear = peers.filter(isClear).length;
   return clear === 0 ? sealed : `${sealed}; data to ${clear} of ${peers.length} peers in the clear`;
+}
+
+// A host that comes back as a new node each time leaves many of one name behind: the id tells them apart.
+function leftOutLine(forgotten: readonly Directive[]): string {
+  const latest = new Map<string, Directive>(); // BOUNDED: as the answer
+  for (const one of forgotten) if (!latest.has(one.id)) latest.set(one.id, one);
+  const shown = [...latest.values()].slice(0, LEFT_OUT_SHOWN).map(({ id, name, by, revoked }) =>
+    `${name === null ? shortId(id) : `${name} ${shortId(id)}`} (${
+      revoked ? "revoked" : "forgotten"
+    } by ${by})`
+  );
+  const more = latest.size - shown.length;
+  return shown.join(", ") + (more > 0 ? `, … and ${more} more` : "");
 }
 
 function peersLine(peers: readonly PeerStatus[]): string {

@@ -11,10 +11,12 @@ const COPIED =
   "a state directory copied, or restored from a backup? Stop ovltun on the copy, and remove its state " +
   "directory (rm -r, not down --purge: the lease is the original's)";
 
-/** To everybody in the mesh: two hosts write records of this node. */
-export function reportClone(core: Core, record: NodeRecord, now: number): void {
+/** To everybody in the mesh: the life of this node with that boot nonce gives a sign of another. */
+export function reportClone(core: Core, record: NodeRecord, life: string, now: number): void {
+  const until = core.twinSigns.note(record.id, life, now);
+  if (until === null) return;
   const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
-  core.warn(`clone ${record.id}`, message);
+  core.warnings.set(`clone ${record.id}`, message, until);
   if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
     core.out.log("error", message, { peer: shortId(record.id) });
   }

@@ -32,6 +32,30 @@ export function judge(we: Twin, other: Twin, disputedMs: number): Verdict {
   return { weEnd: we.bootNonce < other.bootNonce, certain: false };
 }
 
+/** How long after the last sign of two hosts the others still warn of them. */
+const SIGN_MS = 5 * 60_000;
+const SIGNS_MAX = 64;
+
+/**
+ * Signs of two hosts with one identity, as a third sees them. A session or a record of the one that has ended stays here
+ * for a while, and the other answers for it as before: so a further sign counts when it is of the other of the two.
+ */
+export class TwinSigns {
+  // BOUNDED: ≤ SIGNS_MAX, the longest unchanged go first
+  readonly #last = new Map<string, { readonly life: string; readonly until: number }>();
+
+  /** The life with this boot nonce gives a sign. Until when two have to be reckoned with; null: it tells nothing new. */
+  note(id: string, life: string, now: number): number | null {
+    const last = this.#last.get(id);
+    if (last !== undefined && last.life === life && now < last.until) return null;
+    const until = now + SIGN_MS;
+    this.#last.delete(id);
+    this.#last.set(id, { life, until });
+    if (this.#last.size > SIGNS_MAX) this.#last.delete(this.#last.keys().next().value!);
+    return until;
+  }
+}
+
 /** What a user reads whose host has to end. */
 export function cloneMessage(where: string, certain: boolean): string {
   const [which, here] = certain

@@ -8,7 +8,7 @@ import { toHex } from "../wire/bytes.ts";
 import { encodeGossip } from "../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
-import { cloneMessage, judge, type Twin } from "./clones.ts";
+import { cloneMessage, judge, type Twin, TwinSigns } from "./clones.ts";
 import { Directives, isFenced, isRevoked } from "./directives.ts";
 import { Dissemination, type News } from "./dissemination.ts";
 import { GroupGossip } from "./group_gossip.ts";
@@ -30,6 +30,7 @@ import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
 import { Sync } from "./sync.ts";
+import { Warnings } from "./warnings.ts";
 
 /** How many initiations one write of the state covers. */
 const INITIATIONS_STORED = 1000;
@@ -81,8 +82,9 @@ export class Core {
   changed = false;
   /** Something worth storing changed, but not urgently. */
   stale = false;
-  /** Sentences for `view.warnings`, by what they are about. BOUNDED: ≤ 64, the oldest go first */
-  readonly warnings = new Map<string, string>();
+  readonly twinSigns = new TwinSigns();
+  /** For `view.warnings`. */
+  readonly warnings = new Warnings();
   /** Sealed meshes: the counter of the next initiation, and what is on disk as greater than all that were used. */
   initiations = 0;
   #initiationsStored = 0;
@@ -246,9 +248,7 @@ export class Core {
   }
 
   warn(key: string, sentence: string): void {
-    this.warnings.delete(key);
     this.warnings.set(key, sentence);
-    if (this.warnings.size > 64) this.warnings.delete(this.warnings.keys().next().value!);
   }
 
   /** Another host runs with our identity: ends this one if that is the answer. True when it does. */

@@ -124,7 +124,8 @@ function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
   if (core.sealed === null) return core.out.reject();
   if (body.endpoint === null) {
     const record = core.store.get(link.id);
-    if (core.sealed.twins.proved(link.id, body, now) && record !== undefined) reportClone(core, record, now);
+    const proved = core.sealed.twins.proved(link.id, body, now);
+    if (proved && record !== undefined) reportClone(core, record, body.life, now);
     return;
   }
   if (body.life !== core.own.bootNonce || body.other === body.life) return core.out.reject();

@@ -60,6 +60,8 @@ export class Lease {
   #acks = new Set<string>();
   /** In use until it was lost; told as `from` when the next is confirmed. */
   #before: string | null = null;
+  /** After what `#before` was replaced, for people. */
+  #after = "";
   #wishTold = false;
   #madeHere = false;
   readonly #random: Random;
@@ -98,7 +100,10 @@ export class Lease {
     const to = claim?.subnet ?? null;
     this.#claim = claim;
     if (claim !== null) this.#state = "confirmed";
-    else if (from !== null) this.#state = "yielding";
+    else if (from !== null) {
+      this.#state = "yielding";
+      this.#after = "after the mesh knew the former lease as given back";
+    }
     if (from === to) return [];
     if (to !== null) this.#before = to;
     return [{
@@ -128,6 +133,7 @@ export class Lease {
     this.#acks = new Set();
     if (lost === null) return [];
     this.#state = "yielding";
+    this.#after = "after the mesh was made to forget this node";
     const message = `Lost ${lost}: ${why}; claiming anew`;
     const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
     if (used) steps.push({ kind: "changed", from: lost, to: null, why });
@@ -168,6 +174,7 @@ export class Lease {
     const used = this.#state === "confirmed";
     this.#claim = null;
     this.#state = "yielding";
+    if (used) this.#after = "after a conflict";
     const why = `${to.name} holds ${to.subnet}, its claim comes first`;
     const steps: LeaseStep[] = [];
     if (used) {
@@ -223,7 +230,7 @@ export class Lease {
     const to = this.#claim!.subnet;
     this.#state = "confirmed";
     this.#before = to;
-    const why = from === null ? `claimed; ${how}` : `claimed anew after a conflict; ${how}`;
+    const why = from === null ? `claimed; ${how}` : `claimed anew ${this.#after}; ${how}`;
     const message = `Lease ${to} confirmed: ${how}`;
     return [{ kind: "note", level: "info", message }, { kind: "changed", from, to, why }];
   }

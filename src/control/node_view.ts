@@ -32,7 +32,8 @@ export function buildView(core: Core, now: number): NodeView {
 
 // A node that came back since counts again, and is not listed.
 function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
-  const forgotten = core.directives.all().flatMap(({ target: id, issuer, revoke: revoked }) => {
+  const latestFirst = core.directives.all().sort((a, b) => b.seq - a.seq);
+  const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
     const record = core.store.get(id);
     if (record !== undefined && !core.isFenced(record)) return [];
     return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
@@ -58,7 +59,7 @@ function ownView(core: Core, now: number): OwnView {
     endpoints: core.own.endpoints,
     waitingFor: waitingFor(core, now),
     rejected: core.out.rejected,
-    warnings: [...core.warnings.values(), ...conflicts.slice(0, 16)],
+    warnings: [...core.warnings.at(now), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
     ...secretView(core),
   };

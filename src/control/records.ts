@@ -53,7 +53,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
   const before = core.store.get(record.id);
   const { delta, clone } = core.store.insert(record);
-  if (clone) reportClone(core, record, now);
+  if (clone) reportClone(core, record, record.bootNonce, now);
   if (delta === null) return;
   core.stale = true;
   core.changed = true;
@@ -169,7 +169,7 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   const order = compareVersions(record, { incarnation, epoch });
   if (order < 0) return;
   const answered = core.own.sawForeign(record);
-  if (order === 0 || answered) reportClone(core, record, now);
+  if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
   const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
   if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);

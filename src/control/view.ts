@@ -125,6 +125,6 @@ export interface NodeView {
   readonly sessions: readonly { readonly id: string; readonly endpoint: string }[];
   /** Own lease included, in order of subnet. */
   readonly leases: readonly LeaseView[];
-  /** What was decided about nodes that do not count any more; absent where nothing was. */
+  /** What was decided about nodes that do not count any more, the latest first; absent where nothing was. */
   readonly forgotten?: readonly ForgottenView[];
 }

@@ -6,6 +6,7 @@ import type { Forgotten, PathAttempt, Resolved, Why } from "../api/schema.ts";
 import type { Path } from "../control/reconcile.ts";
 import type { LeaseView, PeerView } from "../control/view.ts";
 import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
+import { isCutOff, pathAdvice } from "./path_advice.ts";
 import { pathTo, type Snapshot, staticEndpoint, staticKey, staticPath } from "./reports.ts";
 
 /** Somebody who was asked for: ourselves, a node of the mesh, or a static peer. */
@@ -197,13 +198,12 @@ function whyStatic(snapshot: Snapshot, lease: LeaseView, path: Path): Pick<Why, 
 
 function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   const path = pathTo(snapshot, peer.id);
-  const tunnel = peer.tried.map((tried): PathAttempt => ({
+  const advice = pathAdvice(snapshot, peer);
+  const tunnel = peer.tried.map((tried, i): PathAttempt => ({
     path: "tunnel",
     ok: tried.endpoint === peer.endpoint && peer.state !== "dead",
     result: `${tried.endpoint}: ${tried.outcome}`,
-    fix: tried.endpoint === peer.endpoint
-      ? null
-      : ownLinkHint(snapshot) ?? firewallHint(tried.endpoint, tried.outcome, peer.name),
+    fix: advice?.at === i ? advice.fix : null,
   }));
   const direct: PathAttempt = {
     path: "direct-route",
@@ -232,28 +232,11 @@ function summary(peer: PeerView, path: Path): string {
   return `${peer.name}: no path; ${path.why}; ${where}${lease}`;
 }
 
-// Without an address of our own, what is wrong is here, and not with whoever does not answer.
-function isCutOff({ underlay }: Snapshot): boolean {
-  return underlay.length === 0;
-}
-
 function cutOffSummary(peer: PeerView): string {
   return `${peer.name}: no path; this host has no address that others could reach: its own link is down, or has lost ` +
     "its address";
 }
 
-function ownLinkHint(snapshot: Snapshot): string | null {
-  return isCutOff(snapshot)
-    ? "bring this host's own link up (ip -brief address; ip link set DEV up); ovltun finds the way by itself then"
-    : null;
-}
-
 function via(peer: PeerView): string {
   return peer.endpoint === null ? "" : ` to ${peer.endpoint}`;
-}
-
-function firewallHint(endpoint: string, outcome: string, name: string): string | null {
-  if (outcome !== "no answer") return null;
-  const port = endpoint.slice(endpoint.lastIndexOf(":") + 1);
-  return `open ${port}/udp on ${name}, or start it with --peers <us>`;
 }

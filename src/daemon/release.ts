@@ -5,10 +5,12 @@
 import { hostname } from "node:os";
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
+import { Directives, isVoid, openDirective } from "../control/directives.ts";
 import { ControlPlane } from "../control/node.ts";
 import { sealedTunnel } from "../control/reconcile.ts";
 import { decodeRecord } from "../control/record.ts";
-import { type StoredPeer, storedRecordBytes, type StoredState } from "../control/state.ts";
+import { storedBytes, type StoredPeer, storedRecordBytes, type StoredState } from "../control/state.ts";
+import { shortId } from "../crypto/identity.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
@@ -39,11 +41,39 @@ export function releaseSentence({ subnet, outcome }: Release): string {
   }
 }
 
+/**
+ * Why a stored claim is no lease any more, as far as the directives tell that this node has heard; null: it still is.
+ * Such a lease was free the moment that the mesh was told, whether or not anybody answers its former holder.
+ */
+export function lostLeaseSentence(
+  { claim, incarnation, peers }: StoredState,
+  directives: readonly string[],
+  id: string,
+): string | null {
+  const heard = new Directives();
+  for (const text of directives) {
+    const directive = openDirective(storedBytes(text));
+    if (directive !== null) heard.insert(directive);
+  }
+  const about = heard.about(id);
+  if (claim === null || about === undefined || !isVoid(heard, id, claim, incarnation)) return null;
+  const issuer = peers.map((peer) => decodeRecord(storedRecordBytes(peer))).find((r) =>
+    r?.id === about.issuer
+  );
+  const by = issuer?.name ?? shortId(about.issuer);
+  const did = about.revoke ? "revoked the key of this node" : "made the mesh forget this node";
+  return `No lease to give back: ${by} ${did}, and the mesh freed ${claim.subnet} then`;
+}
+
 /** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
 export async function releaseStoredLease(state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to give back";
   const { subnet } = stored.claim;
+  const { id } = state.identity;
+  let directives = stored.directives ?? [];
+  const lost = lostLeaseSentence(stored, directives, id);
+  if (lost !== null) return lost;
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
   const parts = sealedPartsOf(state, stored);
   if (parts === "lost") {
@@ -72,8 +102,11 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     else if (action.kind === "secrets") {
       state.writeSecrets(action.secrets);
       sealed?.setGate(action.keys);
-    } else if (action.kind === "persist") state.save(action.state);
-    else if (action.kind === "released") finish(action.heard);
+    } else if (action.kind === "persist") {
+      state.save(action.state);
+      directives = action.state.directives ?? [];
+    } else if (action.kind === "released") finish(action.heard);
+    else if (action.kind === "refuse") finish(false); // revoked while it was away, for one
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
   const worker = new WorkerHandle((e) => {
@@ -96,7 +129,8 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   sealed?.close();
   await worker.stop();
   closeDescriptor(socket.fd);
-  return releaseSentence({ subnet, outcome: heard ? "heard" : "unheard" });
+  if (heard) return releaseSentence({ subnet, outcome: "heard" });
+  return lostLeaseSentence(stored, directives, id) ?? releaseSentence({ subnet, outcome: "unheard" });
 }
 
 // Those who gave their leases back are remembered too, and nobody to tell.

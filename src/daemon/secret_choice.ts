@@ -7,6 +7,9 @@ import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
 import { NetworkSecret, wipeKeys } from "../crypto/network_secret.ts";
 import type { GivenSecret } from "./secret_files.ts";
 
+/** Where a secret came from that a token carried, in a user's words. */
+export const TOKEN = "the token";
+
 export interface SecretFacts {
   /** `--plain` */
   readonly plain: boolean;
@@ -82,8 +85,14 @@ function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
     if (ofToken !== null && isNetworkOf(stored, facts.networkName, ofToken)) {
       return { ...member, also: given.secret };
     }
-    // The file is of the time before the rotation; what is stored came from the mesh itself.
-    if (stored.foundingId !== null && ofToken === null) return { ...member, outdated: given.from };
+    const { foundingId } = stored;
+    const isToken = given.from === TOKEN;
+    // It is of the time before the rotation; what is stored came from the mesh itself. A file may hold a secret that was
+    // rotated to and away since, which nothing tells from a foreign one; a token names its network.
+    const older = foundingId !== null && ofToken === null &&
+      (!isToken || isNetworkOf(given.secret, facts.networkName, foundingId));
+    if (older) return { ...member, outdated: given.from };
+    if (isToken) throw foreignToken(stateDir, purge);
     throw new ConfigError(
       "secret-file",
       `The secret of ${given.from} is not that of the mesh of the state directory ${
@@ -105,8 +114,19 @@ function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
   return { security: "sealed", secret, keep: stored === null, founded: false };
 }
 
-function isNetworkOf(stored: NetworkSecret, networkName: string, networkId: Uint8Array): boolean {
-  const keys = stored.keys(networkName);
+function foreignToken(stateDir: string, purge: string): ConfigError {
+  return new ConfigError(
+    "join-file",
+    `The token is of another mesh than the one that this host is in (state directory ${
+      JSON.stringify(stateDir)
+    }). ` +
+      `To leave that one first: ${purge}, then ovltun join again. To be in both: join with another --state-dir, ` +
+      "--run-dir, --device and --port. To stay as it is: ovltun up, without a token",
+  );
+}
+
+function isNetworkOf(secret: NetworkSecret, networkName: string, networkId: Uint8Array): boolean {
+  const keys = secret.keys(networkName);
   wipeKeys(keys);
   return keys.networkId.every((byte, i) => byte === networkId[i]);
 }

@@ -81,7 +81,7 @@ test("statusPage() names who was left out, and by whom", () => {
     { id: "d".repeat(64), name: null, by: "beta", revoked: true },
   ];
   const page = statusPage({ ...statusWith({}), forgotten }, PLAIN);
-  assert.match(page, /^left out +gamma \(forgotten by alpha\), dddddddd \(revoked by beta\)$/m);
+  assert.match(page, /^left out +gamma cccccccc \(forgotten by alpha\), dddddddd \(revoked by beta\)$/m);
   assert.ok(!statusPage(statusWith({}), PLAIN).includes("left out"));
 });
 
@@ -100,6 +100,20 @@ test("statusPage() says what is sealed and what is in the clear, and shows SECUR
   assert.match(all, /direct-route {2}clear/);
   for (const line of all.split("\n")) assert.ok(line.length <= 60, line);
   assert.match(page("udp", [{ ...clear, path: "none" }]), /sealed with aes-256-gcm$/m);
+});
+
+test("statusPage() names each node that was left out once, the first five, and counts the rest", () => {
+  const forgotten = Array.from({ length: 9 }, (_, i) => ({
+    id: `${i}`.repeat(64),
+    name: "f",
+    by: "alpha",
+    revoked: true,
+  }));
+  const page = statusPage({ ...statusWith({}), forgotten: [forgotten[0]!, ...forgotten] }, PLAIN);
+  assert.match(page, /^left out +f 00000000 \(revoked by alpha\), f 11111111 /m);
+  assert.match(page, /f 44444444 \(revoked by alpha\), … and 4 more$/m);
+  const five = statusPage({ ...statusWith({}), forgotten: forgotten.slice(0, 5) }, PLAIN);
+  assert.match(five, /f 44444444 \(revoked by alpha\)$/m);
 });
 
 test("statusPage() escapes names from the network", () => {

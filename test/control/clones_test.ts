@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { judge } from "../../src/control/clones.ts";
+import { judge, TwinSigns } from "../../src/control/clones.ts";
 
 const LOW = "0000000000000001", HIGH = "0000000000000002";
 
@@ -37,4 +37,15 @@ test("Never do both end, and in the end one does, whatever the ages and the dela
       }
     }
   }
+});
+
+test("TwinSigns counts a sign of the other of the two, and of the same one only after 5 minutes", () => {
+  const signs = new TwinSigns();
+  const minute = 60_000;
+  assert.equal(signs.note("c", LOW, 0), 5 * minute);
+  assert.equal(signs.note("c", LOW, minute), null);
+  assert.equal(signs.note("d", LOW, minute), 6 * minute, "of each node by itself");
+  assert.equal(signs.note("c", HIGH, minute), 6 * minute);
+  assert.equal(signs.note("c", HIGH, 5 * minute), null);
+  assert.equal(signs.note("c", HIGH, 6 * minute), 11 * minute);
 });

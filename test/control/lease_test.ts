@@ -75,6 +75,29 @@ test("The loser of a conflict tells, withdraws and claims another subnet; the ch
   );
 });
 
+test("A lease that is claimed anew says after what: a conflict, a forget, or what the mesh knew", () => {
+  const why = (lose: (lease: Lease) => unknown) => {
+    const lease = new Lease(new SeededRandom(1));
+    lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+    lose(lease);
+    const steps = [...lease.step(world(), 1000), ...lease.step(world(), 2000)];
+    return steps.map((step) => step.kind === "changed" ? step.why : "").join("");
+  };
+  const conflict = world({ lostTo: { name: "beta", subnet: "10.42.1.0/24" } });
+  assert.match(
+    why((lease) => lease.step(conflict, 0)),
+    /^claimed anew after a conflict; nobody else to ask$/,
+  );
+  assert.match(
+    why((lease) => lease.fenced("alpha made the mesh forget this node (ovltun forget)")),
+    /^claimed anew after the mesh was made to forget this node; nobody else to ask$/,
+  );
+  assert.match(
+    why((lease) => lease.adopt(null)),
+    /^claimed anew after the mesh knew the former lease as given/,
+  );
+});
+
 test("When nothing is free the lease is exhausted, says so once, and tries again", () => {
   const lease = new Lease(new SeededRandom(1));
   const full = world({ taken: () => [parsePrefix("10.42.0.0/16")!] });

@@ -113,7 +113,58 @@ test("whyReport() looks for the fault here when this host has no address, and at
   assert.match(here.attempts[0]!.fix!, /^bring this host's own link up/);
   const there = whyReport({ ...cutOff, underlay: ["192.168.1.11:8473"] }, "delta");
   assert.match(there.summary, /it advertises 192\.168\.1\.14:8473/);
-  assert.match(there.attempts[0]!.fix!, /^open 8473\/udp on delta/);
+  assert.match(
+    there.attempts[0]!.fix!,
+    /^look whether delta is up and ovltun runs there \(on it: ovltun status\); if so, open 8473\/udp on delta/,
+  );
+});
+
+/** What `why` says to do about a peer that has these endpoints and answers at none, or at the first of them. */
+function fixesFor(endpoints: readonly string[], more: Partial<PeerView> = {}, own: readonly string[] = []) {
+  const outcome = (endpoint: string) => endpoint === more.endpoint ? "answered" : "no answer";
+  const tried = endpoints.map((endpoint) => ({ endpoint, lastTriedAt: 1, outcome: outcome(endpoint) }));
+  const delta = peer("delta", "e", { endpoints, tried, ...more });
+  const shot = snapshot({ endpoints: ["192.168.1.11:8473", ...own] });
+  return whyReport({ ...shot, view: { ...shot.view, peers: [delta] } }, "delta").attempts
+    .filter(({ path }) => path === "tunnel").map(({ fix }) => fix);
+}
+
+test("whyReport() tells two hosts behind NAT to forward a listening port, never to open a mapped one", () => {
+  const behindNat = ["10.9.0.2:8473", "203.0.113.7:32789", "203.0.113.7:40001"];
+  const both = fixesFor(behindNat, {}, ["198.51.100.9:51000"]);
+  assert.deepEqual(both, [
+    "both are behind NAT: on the router of delta forward 8473/udp to it, and start delta with --advertise " +
+    "203.0.113.7; or the same for this host: on the router of alpha forward 8473/udp to it, and start alpha with " +
+    "--advertise 198.51.100.9",
+    null,
+    null,
+  ]);
+  // A router that keeps the port shows by its address.
+  assert.deepEqual(
+    fixesFor(["10.9.0.2:8473", "203.0.113.7:8473"], {}, ["198.51.100.9:8473"]),
+    both.slice(0, 2),
+  );
+  assert.match(fixesFor(behindNat)[0]!, /^open 8473\/udp on alpha: delta is behind NAT/);
+});
+
+test("whyReport() does not take for NAT what is advertised, nor two hosts behind one router", () => {
+  const plain = ["open 8473/udp on delta, or start it with --peers <us>", null];
+  const own = ["198.51.100.9:51000"];
+  assert.deepEqual(fixesFor(["203.0.113.7:8473", "10.9.0.2:8473"], {}, own), plain);
+  assert.deepEqual(fixesFor(["203.0.113.7:8473", "[2001:db8::7]:8473"], {}, own), plain);
+  assert.deepEqual(fixesFor(["10.9.0.2:8473", "198.51.100.9:40000"], {}, own), plain);
+  assert.match(fixesFor(["203.0.113.7:9000", "10.9.0.2:8473"], {}, own)[0]!, /^open 9000\/udp on delta/);
+});
+
+test("whyReport() says nothing to do beside a tunnel that works, and looks at the host when a peer falls silent", () => {
+  const at = ["192.168.1.14:8473", "192.168.9.14:8473"];
+  const link = { link: { sendIndex: 1, receiveIndex: 1 }, endpoint: at[0]! };
+  assert.deepEqual(fixesFor(at, link), [null, null]);
+  assert.deepEqual(fixesFor(at, { state: "dead", stopped: true }), [null, null]);
+  for (const silent of [fixesFor(at, { ...link, state: "suspect" }), fixesFor(at, { state: "dead" })]) {
+    assert.match(silent[0]!, /^look whether delta is up and ovltun runs there/);
+    assert.equal(silent[1], null);
+  }
 });
 
 test("whyReport() says what to do for a path in the clear that one of the two did not allow", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { placeOfGiven } from "../../src/control/key_ring.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
-import { chooseSecret, type SecretFacts, secretsOfRun } from "../../src/daemon/secret_choice.ts";
+import { chooseSecret, type SecretFacts, secretsOfRun, TOKEN } from "../../src/daemon/secret_choice.ts";
 import { joinAdvice } from "../../src/daemon/join_advice.ts";
 
 const A = NetworkSecret.create();
@@ -69,6 +69,20 @@ test("A member uses the secret of its state directory, and refuses another by na
   const lost = chosen({ storedMesh: "sealed", given: given(A) });
   assert.deepEqual([lost.secret, lost.keep], [A, true]);
   refused({ storedMesh: "sealed" }, /has lost its secret.*--secret-file/);
+});
+
+test("A member that is given a token of another mesh is told so, and how to leave one or be in both", () => {
+  const member = { storedMesh: "sealed", founds: false } as const;
+  const token = (secret: NetworkSecret) => ({ secret, from: TOKEN });
+  const foreign =
+    /^The token is of another mesh than .*down --purge --state-dir \/state, then ovltun join.*another --state-dir, --run-dir/;
+  refused({ ...member, stored: A, given: token(B) }, foreign);
+  refused({ ...member, stored: A, given: token(NetworkSecret.of(B.bytes(), new Uint8Array(16))) }, foreign);
+  // After a rotation, too: one of before it is of the mesh, and what is stored counts.
+  const rotated = NetworkSecret.of(NetworkSecret.create().bytes(), A.keys("home").networkId);
+  refused({ ...member, stored: rotated, given: token(B) }, foreign);
+  assert.equal(chosen({ ...member, stored: rotated, given: token(A) }).outdated, TOKEN);
+  assert.equal(chosen({ ...member, stored: rotated, given: given(B) }).outdated, '--secret-file "f"');
 });
 
 test("Plain and sealed are never mixed up", () => {

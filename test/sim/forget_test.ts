@@ -116,6 +116,18 @@ test("A living node that is forgotten claims anew within seconds", () => {
   assert.equal(world.node("c").refusal, null);
 });
 
+test("The view lists those who were left out, the latest first", () => {
+  const world = meshOf(3, ["a", "b", "c", "d", "e"]);
+  const [a, b, ...gone] = world.nodes;
+  const order = [gone[1]!, gone[2]!, gone[0]!];
+  for (const [i, node] of order.entries()) {
+    forget(world, i === 1 ? a! : b!, node, true);
+    world.run(2000);
+  }
+  const listed = world.view(a!).forgotten!.map(({ name }) => name);
+  assert.deepEqual(listed, order.map(({ name }) => name).reverse());
+});
+
 test("A fence is known after restarts, and to those who join or were away", () => {
   const world = meshOf(4, ["a", "b", "c", "d"]);
   const [a, b, gone, away] = ["a", "b", "c", "d"].map((n) => world.node(n)) as [

@@ -65,6 +65,48 @@ for (const others of [0, 6]) {
   });
 }
 
+for (const security of ["plain", "sealed"] as const) {
+  test(`In a ${security} mesh third members warn of two hosts with one identity until 5 minutes after the last sign`, () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const world = new World(seed);
+      const add = (name: string, seeds: readonly string[] = []) =>
+        security === "sealed" ? addSealed(world, name, seeds) : world.add(name, seeds);
+      const thirds = [add("a"), add("b", ["a"])];
+      const c = add("c", ["a"]);
+      for (const node of world.nodes) world.start(node);
+      assert.ok(world.runUntil(() => oneMesh(world), 20_000), whyNotOneMesh(world) ?? "");
+      world.run(60_000);
+      const copy = add("copy", ["a"]);
+      copy.identity = c.identity;
+      copy.disk = c.disk;
+      const warned = () =>
+        thirds.map((node) =>
+          world.view(node).own.warnings.filter((w) => /^Two hosts run with the identity/.test(w)).length
+        );
+      const lines = () =>
+        thirds.map((node) => node.logs.filter((l) => /^Two hosts run/.test(l.message)).length);
+      // The copy ends within seconds; where it is started again, all begins anew.
+      for (let run = 1; run <= 2; run++) {
+        world.start(copy);
+        assert.ok(world.runUntil(() => copy.refusal !== null, REPORTED_MS), `seed ${seed}`);
+        assert.deepEqual(warned(), [1, 1], `seed ${seed}`);
+        // What it left behind is no sign of it, however often the other answers for that; nor is a restart.
+        world.run(120_000);
+        world.stop(c);
+        world.start(c);
+        world.run(170_000);
+        assert.deepEqual(warned(), [1, 1], `seed ${seed}`);
+        world.run(20_000);
+        for (let minute = 0; minute < 10; minute++) {
+          assert.deepEqual(warned(), [0, 0], `seed ${seed}, minute ${minute}`);
+          world.run(60_000);
+        }
+        assert.deepEqual(lines(), [run, run], `seed ${seed}`);
+      }
+    }
+  });
+}
+
 test("A restart is no twin, also when somebody held back what was said before it", () => {
   const { world, a, b } = withCopy(3, 2);
   // The last words of b to a come after the first of its next life: on their session, and never seen before.
