@@ -10,7 +10,7 @@ import { fromHex } from "../wire/bytes.ts";
 import { TYPE_HELLO } from "../wire/datagram.ts";
 import { HANDSHAKE_VERSION, handshakeMessage, isInitiation } from "../wire/handshake.ts";
 import type { SuiteOffer } from "../wire/handshake_offer.ts";
-import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_VERSION } from "../wire/hello.ts";
+import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../wire/hello.ts";
 import type { HandshakeEvent, NewSession } from "./handshake_events.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { HeldSecret, KeyRing } from "./key_ring.ts";
@@ -274,6 +274,7 @@ export class SealedLinks extends Links {
       case "revoked":
         return [{ ...event, id: event.peer, room: roomFor(bytes) }];
       case "outdated":
+        this.#handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
         this.#note(event.endpoint, "its secret was rotated; it needs a new token (ovltun token)", now);
         return [];
       case "no-suite":
