@@ -88,7 +88,8 @@ export function tellRevokedLink(core: Core, link: Link, now: number): void {
 function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
   if (!core.out.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
   const about = core.directives.about(id);
-  if (about !== undefined && core.out.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
+  // By the node, not the address: whoever has its keys can come from as many as he likes.
+  if (about !== undefined && core.out.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
     const name = core.store.get(id)?.name ?? shortId(id);
     core.out.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
       peer: shortId(id),

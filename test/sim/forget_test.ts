@@ -4,12 +4,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { signDirective } from "../../src/control/directives.ts";
+import { GroupGossip } from "../../src/control/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
 import { handshakeMessage, isHandshake, isInitiation } from "../../src/wire/handshake.ts";
 import { HELLO_ASK } from "../../src/wire/hello.ts";
-import { addSealed } from "./sealed.ts";
+import { addSealed, keysOf } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 const LONG = { timeout: 120_000 };
@@ -265,6 +267,32 @@ test("A revoked node's first word is answered with no more than it has, and with
   world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, first!);
   world.run(5000);
   assert.ok(answers.every(({ to }) => to !== "10.99.0.1:4000"));
+});
+
+test("Without a session a node obeys a directive about itself, and none about others", () => {
+  const world = meshOf(11, ["a", "b", "c"], 0, true);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { networkId, mesh } = world.view(a).own;
+  const about = {
+    issuer: b.identity.id,
+    networkId,
+    seq: 1,
+    kind: "fence",
+    incarnation: 99,
+    revoke: true,
+  } as const;
+  const group = new GroupGossip([keysOf("secret")], b.identity.id, world.random);
+  const tell = (target: SimNode) => {
+    const { raw } = signDirective({ ...about, target: target.identity.id }, b.identity);
+    const body = { kind: "push", ack: false, directives: [raw] } as const;
+    const bytes = group.seal(2 ** 40, encodeGossip(0, { mesh: meshHash(mesh!), body }))!;
+    world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, bytes);
+    world.run(3000);
+  };
+  tell(c);
+  assert.ok(knows(world, a, c) && c.refusal === null);
+  tell(a);
+  assert.match(a.refusal ?? "", /^b revoked the key of this node/);
 });
 
 test("A stolen node that obeys nobody is refused by everybody: no link, no member, no path", LONG, () => {
