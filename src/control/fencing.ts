@@ -3,14 +3,18 @@
 
 import { shortId } from "../crypto/identity.ts";
 import { decodeDirective, type Directive } from "../wire/directive.ts";
-import { DIRECTIVES_IN_PUSH } from "../wire/gossip_body.ts";
+import { encodeGossip } from "../wire/gossip.ts";
+import { DIRECTIVES_IN_PUSH, GOSSIP_ROOM, type GossipBody, recordItemLen } from "../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, isVoid, openDirective, signDirective } from "./directives.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
+import { type LinkEvent, LOG_EVERY_MS } from "./links.ts";
 
 /** Directives whose signature is checked, from one peer. */
 const CHECKED_PER_SECOND = 50;
+/** How often a revoked node is told so at one address. */
+const TELL_REVOKED_MS = 1000;
 /** How many a peer is told whose set is another, from a random place on. */
 const TOLD_AT_ONCE = 64;
 
@@ -34,18 +38,24 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
   core.persist();
 }
 
-/** Takes in a directive that somebody pushed. */
-export function takeDirective(core: Core, raw: Uint8Array, link: Link, now: number): void {
+/** Takes in a directive that this peer pushed. */
+export function takeDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = decodeDirective(raw);
   if (decoded === null || decoded.networkId !== core.networkId) return core.out.reject();
   const about = core.directives.about(decoded.target);
   if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
   // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation.
   if (core.store.get(decoded.issuer) === undefined) return;
-  if (!core.out.spend(`directives ${link.id}`, CHECKED_PER_SECOND, now)) return core.out.reject();
+  if (!core.out.spend(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.out.reject();
   const directive = openDirective(raw);
   if (directive === null) return core.out.reject();
   obey(core, directive, now);
+}
+
+/** Takes in a directive that came without a session: only what was decided about ourselves goes that way. */
+export function takeOwnDirective(core: Core, raw: Uint8Array, now: number): void {
+  if (core.ended || decodeDirective(raw)?.target !== core.identity.id) return core.out.reject();
+  takeDirective(core, raw, "group", now);
 }
 
 /** Directives from the disk; nothing is told of them. */
@@ -54,6 +64,49 @@ export function rememberDirective(core: Core, raw: Uint8Array): boolean {
   if (directive === null || directive.networkId !== core.networkId) return false;
   core.directives.insert(directive);
   return true;
+}
+
+/**
+ * A revoked node has shown itself in a handshake: it was away when that was decided. It gets the directive, under the key
+ * that it came with, and nothing else.
+ */
+export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now: number): void {
+  if (!mayTell(core, to.id, to.endpoint, now)) return;
+  for (const body of revocations(core, to.id)) {
+    const gossip = encodeGossip(0, { mesh: core.meshHash, body });
+    const bytes = core.group?.seal(core.own.incarnation, gossip, to.keyId) ?? null;
+    if (bytes !== null && bytes.length <= to.room) return core.out.send(to.endpoint, bytes);
+  }
+}
+
+/** The same over a link that came up just now, before it is given up. */
+export function tellRevokedLink(core: Core, link: Link, now: number): void {
+  if (link.endpoint === null || !mayTell(core, link.id, link.endpoint, now)) return;
+  core.say(link, revocations(core, link.id)[0]!);
+}
+
+function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
+  if (!core.out.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
+  const about = core.directives.about(id);
+  // By the node, not the address: whoever has its keys can come from as many as he likes.
+  if (about !== undefined && core.out.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
+    const name = core.store.get(id)?.name ?? shortId(id);
+    core.out.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
+      peer: shortId(id),
+      from: endpoint,
+    });
+  }
+  return about !== undefined;
+}
+
+// With the record of whoever issued it, who may have joined while the node was away: it obeys nobody whom it does not
+// know. Second best, without.
+function revocations(core: Core, id: string): (GossipBody & { kind: "push" })[] {
+  const about = core.directives.about(id)!;
+  const told = { kind: "push", ack: false, directives: [about.raw] } as const;
+  const records = core.recordItems([about.issuer]);
+  const length = records.reduce((sum, { raw }) => sum + recordItemLen(raw), about.raw.length);
+  return length > GOSSIP_ROOM ? [told] : [{ ...told, records }, told];
 }
 
 /** All that we know, a window of it where it is much, to somebody whose set is another. */

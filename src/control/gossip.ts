@@ -10,7 +10,7 @@ import { PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Core } from "./core.ts";
 import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest.ts";
 import { FANOUT, pack } from "./dissemination.ts";
-import { packDirectives, pushDirectives, takeDirective } from "./fencing.ts";
+import { packDirectives, pushDirectives, takeDirective, takeOwnDirective } from "./fencing.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
@@ -31,7 +31,6 @@ const MESSAGES_PER_SECOND = 400;
 export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
-    if (link !== undefined && core.isRevoked(link.id)) return core.out.reject();
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
@@ -86,15 +85,19 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
       takePiggyback(core, body, now);
       return performMembership(core, core.membership.onPong(sender, body.seq), now);
     case "push":
-      return takePiggyback(core, body, now);
+      takePiggyback(core, body, now);
+      for (const raw of body.directives ?? []) takeOwnDirective(core, raw, now);
+      return;
     default:
       return core.out.reject();
   }
 }
 
-// Null for whoever is no member, or revoked: nothing is opened for them.
+// Null for whoever is no member, or revoked: nothing is opened for them. Whom we have a session with has shown who it is,
+// though we may never be told its record: it is a member that refuses us.
 function memberIncarnation(core: Core, id: string): number | null {
   const record = core.store.get(id);
+  if (record === undefined && core.links.isUp(id)) return 0;
   return record === undefined || record.gone || core.isRevoked(id) ? null : record.incarnation;
 }
 
@@ -145,7 +148,7 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       return performMembership(core, core.membership.onPingRequest(link.id, body.target, body.seq, now), now);
     case "push":
       takePiggyback(core, body, now);
-      for (const raw of body.directives ?? []) takeDirective(core, raw, link, now);
+      for (const raw of body.directives ?? []) takeDirective(core, raw, link.id, now);
       if (core.ended) return;
       checkSynced(core, link, now);
       if (body.ack) acknowledge(core, link);

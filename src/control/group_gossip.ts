@@ -1,6 +1,7 @@
 // Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): whoever has the secret
 // can make them, so they say no more than what anybody may say of a node (SWIM's probes and statements), and never carry
-// what a session is for. Each counts once: a sequence number grows within the sender's incarnation. Only the incarnation
+// what a session is for. A directive is signed by whoever issued it: one goes this way to a node that has no session any
+// more, for it is about that node. Each counts once: a sequence number grows within the sender's incarnation. Only the incarnation
 // of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be forged.
 
 import { openGossip, sealGossip } from "../crypto/gossip_seal.ts";
@@ -33,9 +34,12 @@ export class GroupGossip {
     this.#random = random;
   }
 
-  /** The datagram for a message of type 0x21, sealed under the key in use; null when it is too long for this way. */
-  seal(incarnation: number, gossip: Uint8Array): Uint8Array | null {
-    const keys = this.#keys[0];
+  /**
+   * The datagram for a message of type 0x21, sealed under this key, or the one in use; null when we do not have that key,
+   * or the message is too long for this way.
+   */
+  seal(incarnation: number, gossip: Uint8Array, keyId = this.#keys[0]?.keyId): Uint8Array | null {
+    const keys = this.#keys.find((k) => k.keyId === keyId);
     if (keys === undefined || gossip.length > wire.GROUP_MESSAGE_MAX) return null;
     const header = wire.encodeGroupHeader({ keyId: keys.keyId, sender: this.#own });
     const plaintext = wire.encodeGroupMessage({ incarnation, sequence: this.#sequence++, gossip });

@@ -23,6 +23,8 @@ export const EPHEMERAL_LEN = 32;
 export interface HandshakeOwner extends RecordJudge {
   readonly id: string;
   readonly staticKeys: DhKeys;
+  /** Whether a member had this key revoked. */
+  revoked(id: string): boolean;
   /** The generation to begin with first; the others are accepted. They change. */
   readonly keys: readonly NetworkKeys[];
   /** Whether this node is let in by this generation. */
@@ -118,6 +120,8 @@ export class HandshakeMessages {
     const record = known ?? this.recordOf(exchange.noise, offer);
     if (record === null || offer.index !== exchange.sendIndex) return null;
     if (record.id === this.#own.id) return { kind: "clone", endpoint, record, member: offer.member };
+    // It has shown who it is, and no more comes of it than that it is told.
+    if (this.#own.revoked(record.id)) return { kind: "revoked", endpoint, peer: record.id, keyId };
     if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", endpoint, peer: record.id };
     const suite = chooseSuite(this.#own.suites, offer.suites);
     if (suite === null) return { kind: "no-suite", endpoint, peer: record.id };

@@ -77,9 +77,12 @@ export class HandshakePost {
     return [];
   }
 
-  /** Sends a refusal, a REFUSE_ number. `receiver` and `echoedMac` are of the datagram that it answers. */
-  refuse(to: string, reason: number, receiver: number, echoedMac: Uint8Array): void {
-    const keys = this.#own.keys[0];
+  /**
+   * Sends a refusal, a REFUSE_ number, under the generation of this key id, or the one in use. `receiver` and `echoedMac`
+   * are of the datagram that it answers.
+   */
+  refuse(to: string, reason: number, receiver: number, echoedMac: Uint8Array, keyId?: number): void {
+    const keys = this.#own.keys.find((k) => k.keyId === keyId) ?? this.#own.keys[0];
     if (keys === undefined) return;
     const reply = new Uint8Array(wire.REPLY_LEN);
     const fields = { kind: wire.REPLY_REFUSAL, reason, receiver, echoedMac };

@@ -9,8 +9,6 @@ export interface RecordJudge {
   readonly networkId: string;
   /** The record of this node that was verified before, if any. */
   known(id: string): NodeRecord | undefined;
-  /** Whether a member had this key revoked. */
-  revoked(id: string): boolean;
 }
 
 /**
@@ -25,7 +23,6 @@ export function recordOfHandshake(
   const decoded = decodeRecord(raw);
   if (decoded === null || decoded.networkId !== judge.networkId) return null;
   if (decoded.staticKey !== toHex(staticKey)) return null;
-  if (judge.revoked(decoded.id)) return null;
   const known = judge.known(decoded.id);
   if (known !== undefined && toHex(known.raw) === toHex(raw)) return known;
   return openRecord(raw);

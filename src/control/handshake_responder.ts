@@ -86,6 +86,7 @@ export class HandshakeResponder {
     const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, false, record);
     if (event?.kind !== "session") {
       this.#indices.release(answer.index);
+      if (event?.kind === "revoked") this.#note(record.id, offer.counter); // nobody is told by a replay
       return event === null ? this.#post.reject() : [event];
     }
     this.#note(record.id, offer.counter);

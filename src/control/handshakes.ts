@@ -98,7 +98,9 @@ export class Handshakes {
   refuse(to: string, question: Uint8Array, reason: number): void {
     if (question.length < wire.REPLY_LEN) return;
     const echoedMac = borneMac(question, question.length);
-    this.#post.refuse(to, reason, wire.handshakeSender(question, 0), echoedMac);
+    // Whoever asks by an older secret cannot check what is under another.
+    const keyId = wire.handshakeKeyId(question, 0);
+    this.#post.refuse(to, reason, wire.handshakeSender(question, 0), echoedMac, keyId);
   }
 
   /** Lets whoever has another secret see that its datagrams arrive, and fail: all it can tell is a wrong MAC. */

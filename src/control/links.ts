@@ -26,6 +26,17 @@ export type LinkEvent =
   | { readonly kind: "up"; readonly link: Link }
   /** Where a peer says it sees us. */
   | { readonly kind: "seen"; readonly endpoint: string; readonly by: string }
+  /**
+   * A node that was revoked has shown who it is, in a handshake under this generation of the keys. `room`: so many bytes
+   * may go to where it came from, which need not be where that node is.
+   */
+  | {
+    readonly kind: "revoked";
+    readonly id: string;
+    readonly endpoint: string;
+    readonly keyId: number;
+    readonly room: number;
+  }
   /** Another host answers with our identity. */
   | { readonly kind: "clone"; readonly from: string; readonly twin: Twin; readonly member: boolean };
 

@@ -17,7 +17,7 @@ import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
-import { forget } from "./fencing.ts";
+import { forget, tellRevoked, tellRevokedLink } from "./fencing.ts";
 import { receiveGossip, receiveGroupGossip, spreadNews, takeGossip, tickLinks } from "./gossip.ts";
 import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
@@ -172,7 +172,10 @@ export class ControlPlane {
     switch (event.kind) {
       case "up": {
         const { link } = event;
-        if (core.isRevoked(link.id)) return core.links.down(link.id, now);
+        if (core.isRevoked(link.id)) {
+          tellRevokedLink(core, link, now);
+          return core.links.down(link.id, now);
+        }
         core.changed = core.stale = true;
         core.sync.forget(link.id);
         core.roundTrips.start(link.id, link.endpoint!, now);
@@ -181,7 +184,10 @@ export class ControlPlane {
         if (!link.member) tellConfig(core, link);
         return beginSync(core, link, now);
       }
+      case "revoked":
+        return tellRevoked(core, event, now);
       case "seen":
+        if (core.isRevoked(event.by)) return;
         if (core.own.observe(event.endpoint, event.by) && core.mesh !== null && core.informed) {
           rewriteOwn(core, "epoch");
         }

@@ -4,6 +4,7 @@ import {
   PROTOCOL_VERSION,
   REFUSE_FULL,
   REFUSE_NETWORK,
+  REFUSE_OUTDATED,
   REFUSE_SECURITY,
   REFUSE_VERSION,
 } from "../wire/hello.ts";
@@ -32,6 +33,8 @@ export function theirObjection(reason: number): string {
       return `its mesh is sealed, ours is plain (${MIXED_SECURITY})`;
     case REFUSE_FULL:
       return "its table of peers is full";
+    case REFUSE_OUTDATED:
+      return "its secret was rotated since our token was made; take a new one there (ovltun token)";
     default:
       return `reason ${reason}`;
   }

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMMANDS, Daemon, type Host, until } from "./host.ts";
 import { liveTest, startMesh, withHosts } from "./mesh.ts";
+import { secretFile } from "./sealed.ts";
 
 /** Starts `ovltun join` with a token file. */
 function joinBy(host: Host, file: string): Daemon {
@@ -53,3 +54,24 @@ liveTest("a host joins by a token, is forgotten, joins anew, is revoked and stay
     assert.ok(!again.stderr.includes("Ready:"), again.stderr);
   });
 });
+
+for (const sealed of [false, true]) {
+  const kind = sealed ? "sealed" : "plain";
+
+  liveTest(`a host that was off while it was revoked ends when it comes back, ${kind}`, async () => {
+    await withHosts(2, async (hosts, folder) => {
+      const [alpha, beta] = hosts as [Host, Host];
+      const security = sealed ? ["--secret-file", secretFile(folder)] : [];
+      const [, status] = await startMesh([alpha, beta], ["compiled"], security);
+      assert.equal((await beta.ovltun(["down"])).code, 0);
+      await beta.daemon.finished;
+      const revoked = await alpha.ovltun(["forget", "beta", "--revoke"]);
+      assert.equal(revoked.code, 0, revoked.stderr);
+      const { code, stderr } = await beta.up("compiled", ["--peers", alpha.underlay, ...security]).finished;
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /alpha revoked the key of this node/);
+      assert.match(alpha.daemon.tail(), /Refused .*: beta was revoked by alpha/);
+      assert.equal(await alpha.pingLoss(status!.node.address!, 1), 100);
+    });
+  });
+}

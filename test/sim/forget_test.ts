@@ -4,8 +4,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { signDirective } from "../../src/control/directives.ts";
+import { GroupGossip } from "../../src/control/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
+import { handshakeMessage, isHandshake, isInitiation } from "../../src/wire/handshake.ts";
+import { HELLO_ASK } from "../../src/wire/hello.ts";
+import { addSealed, keysOf } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 const LONG = { timeout: 120_000 };
@@ -24,9 +30,13 @@ function knows(world: World, node: SimNode, other: SimNode): boolean {
   return peers.some((p) => p.id === other.identity.id) || leases.some((l) => l.nodeId === other.identity.id);
 }
 
-function meshOf(seed: number, names: readonly string[], loss = 0): World {
+function meshOf(seed: number, names: readonly string[], loss = 0, sealed = false): World {
   const world = new World(seed, { loss });
-  for (const name of names) world.add(name, name === names[0] ? [] : [names[0]!]);
+  for (const name of names) {
+    const seeds = name === names[0] ? [] : [names[0]!];
+    if (sealed) addSealed(world, name, seeds);
+    else world.add(name, seeds);
+  }
   for (const node of world.nodes) world.start(node);
   assert.ok(world.runUntil(() => oneMesh(world), 15_000), whyNotOneMesh(world) ?? "");
   world.run(3000);
@@ -172,6 +182,131 @@ test("A revoked node is told, ends, and stays outside however often it starts", 
   assert.ok(world.nodes[0]!.logs.some((l) => l.message === `c was revoked by a; ${subnet} is free`));
 });
 
+for (const sealed of [false, true]) {
+  const kind = sealed ? "sealed" : "plain";
+
+  test(
+    `A node that was away while it was revoked is told when it comes back, and ends: ${kind}`,
+    LONG,
+    () => {
+      for (let seed = 1; seed <= 10; seed++) {
+        const world = meshOf(seed, ["a", "b", "c", "d"], seed % 2 === 0 ? 0.1 : 0, sealed);
+        const stolen = world.node("d");
+        world.stop(stolen);
+        world.run(seed < 6 ? 500 : 12_000);
+        forget(world, world.node("a"), stolen, true);
+        world.run(seed < 9 ? 5000 : 60_000);
+        const rejected = new Set<string>();
+        world.onAction = (_node, action) => {
+          if (action.kind === "installSession" && action.id === stolen.identity.id) {
+            rejected.add("a session");
+          }
+        };
+        world.start(stolen);
+        assert.ok(
+          world.runUntil(() => stolen.refusal !== null, seed % 2 === 0 ? 40_000 : 2000),
+          `seed ${seed}`,
+        );
+        assert.match(stolen.refusal!, /^a revoked the key of this node .*ovltun down --purge/);
+        assert.deepEqual([...rejected], [], "nobody makes a session with it");
+        assert.ok(world.running.every((n) => !knows(world, n, stolen)));
+        assert.ok(
+          world.running.some((n) => n.logs.some((l) => l.message.endsWith(": d was revoked by a"))),
+          "and the log of whoever refused it says so",
+        );
+        world.start(stolen);
+        assert.notEqual(stolen.refusal, null, "from now on its own disk knows");
+        assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
+      }
+    },
+  );
+
+  test(`A revoked node comes back and meets only members that it has never heard of: ${kind}`, LONG, () => {
+    const world = meshOf(3, ["a", "b", "c"], 0, sealed);
+    const [a, b, stolen] = world.nodes as [SimNode, SimNode, SimNode];
+    world.stop(stolen);
+    world.run(12_000);
+    const fresh = sealed ? addSealed(world, "fresh", ["a"]) : world.add("fresh", ["a"]);
+    world.start(fresh);
+    assert.ok(world.runUntil(() => oneMesh(world), 15_000), whyNotOneMesh(world) ?? "");
+    forget(world, fresh, stolen, true);
+    world.run(3000);
+    world.stop(a);
+    world.stop(b);
+    stolen.seeds = ["fresh"];
+    world.start(stolen);
+    assert.ok(world.runUntil(() => stolen.refusal !== null, 10_000));
+    assert.match(stolen.refusal!, /^fresh revoked the key of this node/);
+  });
+}
+
+test("A revoked node that a member asks is told as well", () => {
+  for (const sealed of [false, true]) {
+    const world = meshOf(9, ["a", "b", "c"], 0, sealed);
+    const [a, b, stolen] = world.nodes as [SimNode, SimNode, SimNode];
+    b.seeds = ["a", "c"];
+    world.stop(stolen);
+    world.stop(b);
+    world.run(12_000);
+    forget(world, a, stolen, true);
+    world.start(b);
+    world.run(5000);
+    // It asks nobody itself.
+    world.network.rewrite = (d) =>
+      d.from === stolen.endpoint && begins(d.bytes) ? new Uint8Array(0) : d.bytes;
+    world.start(stolen);
+    assert.ok(world.runUntil(() => stolen.refusal !== null, 20_000), `sealed: ${sealed}`);
+  }
+});
+
+test("A revoked node's first word is answered with no more than it has, and with nothing when it comes again", () => {
+  const world = meshOf(10, ["a", "b"], 0, true);
+  const [a, stolen] = world.nodes as [SimNode, SimNode];
+  world.stop(stolen);
+  world.run(12_000);
+  forget(world, a, stolen, true);
+  let first: Uint8Array | null = null;
+  const answers: { to: string; bytes: Uint8Array }[] = [];
+  world.network.rewrite = (d) => {
+    if (d.from === stolen.endpoint && begins(d.bytes)) first ??= d.bytes.slice();
+    if (first !== null && d.from === a.endpoint) answers.push(d);
+    return d.bytes;
+  };
+  world.start(stolen);
+  assert.ok(world.runUntil(() => stolen.refusal !== null, 2000));
+  assert.equal(answers.length, 1);
+  assert.ok(answers[0]!.bytes.length <= first!.length, `${answers[0]!.bytes.length} to ${first!.length}`);
+  world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, first!);
+  world.run(5000);
+  assert.ok(answers.every(({ to }) => to !== "10.99.0.1:4000"));
+});
+
+test("Without a session a node obeys a directive about itself, and none about others", () => {
+  const world = meshOf(11, ["a", "b", "c"], 0, true);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { networkId, mesh } = world.view(a).own;
+  const about = {
+    issuer: b.identity.id,
+    networkId,
+    seq: 1,
+    kind: "fence",
+    incarnation: 99,
+    revoke: true,
+  } as const;
+  const group = new GroupGossip([keysOf("secret")], b.identity.id, world.random);
+  const tell = (target: SimNode) => {
+    const { raw } = signDirective({ ...about, target: target.identity.id }, b.identity);
+    const body = { kind: "push", ack: false, directives: [raw] } as const;
+    const bytes = group.seal(2 ** 40, encodeGossip(0, { mesh: meshHash(mesh!), body }))!;
+    world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, bytes);
+    world.run(3000);
+  };
+  tell(c);
+  assert.ok(knows(world, a, c) && c.refusal === null);
+  tell(a);
+  assert.match(a.refusal ?? "", /^b revoked the key of this node/);
+});
+
 test("A stolen node that obeys nobody is refused by everybody: no link, no member, no path", LONG, () => {
   for (let seed = 1; seed <= 10; seed++) {
     const world = meshOf(seed, ["a", "b", "c", "d"], seed % 2 === 0 ? 0.1 : 0);
@@ -242,4 +377,10 @@ test("Directives of strangers, forged ones and those of another network decide n
 function hasDirective(bytes: Uint8Array): boolean {
   const gossip = decodeGossip(bytes);
   return gossip?.body.kind === "push" && gossip.body.directives !== undefined;
+}
+
+/** Whether a datagram asks for a link: a hello, or the first message of a handshake. */
+function begins(bytes: Uint8Array): boolean {
+  if (isHandshake(bytes, 0, bytes.length)) return isInitiation(handshakeMessage(bytes, 0));
+  return bytes[0] === TYPE_HELLO && bytes[2] === HELLO_ASK;
 }

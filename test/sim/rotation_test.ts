@@ -135,6 +135,44 @@ test("A revoked node never learns the new secret, nor does a new identity with t
   assert.ok(others[0]!.logs.some(({ message }) => /needs a new token/.test(message)));
 });
 
+test("A joiner with a token of before the rotation is told that it needs a new one", () => {
+  for (const away of [false, true]) {
+    const world = mesh(8, ["a", "b", "c"]);
+    if (away) world.stop(world.node("c"));
+    world.run(30_000);
+    const joiner = addSealed(world, "x", ["a"], setupOf(NetworkSecret.of(ROOT)));
+    rotate(world, world.node("a"), 9);
+    world.run(away ? 60_000 : 3000);
+    world.start(joiner);
+    world.run(1000);
+    const waiting = () => world.view(joiner).own.waitingFor.map(({ message }) => message);
+    const told =
+      `waiting for a (${world.node("a").endpoint}): refused: its secret was rotated since our token was ` +
+      "made; take a new one there (ovltun token)";
+    assert.deepEqual(waiting(), [told], `away: ${away}`);
+    world.run(90_000);
+    assert.deepEqual(waiting(), [told], "and again after each try, also when the old secret has gone");
+    assert.equal(joiner.refusal, null);
+    const lines = joiner.logs.filter((l) => /refuses us: its secret was rotated/.test(l.message));
+    assert.ok(lines.length > 0 && lines.length < 4, `${lines.length}`);
+  }
+});
+
+test("A node that was revoked while it was away is told by the old secret as long as that counts", () => {
+  const world = mesh(9, ["a", "b", "c"]);
+  const [a, , stolen] = world.nodes as [SimNode, SimNode, SimNode];
+  world.stop(stolen);
+  world.run(30_000);
+  rotate(world, a, 9);
+  world.run(5000);
+  world.event(a, { kind: "forget", target: stolen.identity.id, revoke: true });
+  world.run(5000);
+  world.start(stolen);
+  assert.ok(world.runUntil(() => stolen.refusal !== null, 10_000));
+  assert.match(stolen.refusal!, /^a revoked the key of this node/);
+  assert.deepEqual(roots(stolen), [7], "and not the new one");
+});
+
 test("Two members that rotate at once end with one secret", () => {
   const world = mesh(5, ["a", "b", "c", "d"], { latency: [20, 60] });
   rotate(world, world.node("a"), 8);
