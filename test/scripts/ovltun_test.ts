@@ -22,12 +22,16 @@ function runAsUser(lines: readonly string[]): string[] {
       writeFileSync(join(root, path), `#!/bin/sh\n${text}\n`);
       chmodSync(join(root, path), 0o755);
     }
-    const env = { PATH: `${join(root, "bin")}:${process.env["PATH"]}`, OVLTUN_SECRET: "hush" };
+    // Nothing else of the runner's environment, whatever a runtime makes of the option "env".
+    const bare = [
+      "-i",
+      `PATH=${join(root, "bin")}:${process.env["PATH"]}`,
+      "OVLTUN_SECRET=hush",
+      "/bin/bash",
+    ];
     return lines.map((line) => {
-      const ended = spawnSync("/bin/bash", [join(root, "scripts/ovltun"), ...line.split(" ")], {
-        encoding: "utf8",
-        env,
-      });
+      const script = [join(root, "scripts/ovltun"), ...line.split(" ")];
+      const ended = spawnSync("/usr/bin/env", [...bare, ...script], { encoding: "utf8" });
       return ended.stdout.trim().replaceAll(`${root}/dist/`, "");
     });
   } finally {
