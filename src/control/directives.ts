@@ -16,7 +16,7 @@ import {
   type DirectiveContent,
   encodeDirective,
 } from "../wire/directive.ts";
-import type { Claim, NodeRecord } from "./record.ts";
+import { type Claim, type NodeRecord, VERSION_LIMIT } from "./record.ts";
 
 const HASH_LEN = 8;
 
@@ -109,7 +109,7 @@ export class Directives {
   get nextSeq(): number {
     let greatest = 0;
     for (const { seq } of this.#byTarget.values()) greatest = Math.max(greatest, seq);
-    return greatest + 1;
+    return Math.min(greatest + 1, VERSION_LIMIT - 1);
   }
 }
 

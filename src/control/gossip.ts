@@ -76,7 +76,9 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.
   if (!core.out.spend(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
   core.onKeyUsed(opened.keyId);
-  const { body } = gossip;
+  // An older secret lets nobody new in: not by a record, either. Members tell theirs over their sessions.
+  const newest = opened.keyId === core.ring?.newest.keyId;
+  const body = newest ? gossip.body : { ...gossip.body, records: [], directives: [] };
   switch (body.kind) {
     case "ping":
       takePiggyback(core, body, now);

@@ -1,8 +1,9 @@
 // Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): whoever has the secret
 // can make them, so they say no more than what anybody may say of a node (SWIM's probes and statements), and never carry
-// what a session is for. A directive is signed by whoever issued it: one goes this way to a node that has no session any
-// more, for it is about that node. Each counts once: a sequence number grows within the sender's incarnation. Only the incarnation
-// of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be forged.
+// what a session is for. A directive is signed by whoever issued it: one that revokes a node goes this way to that node,
+// which has no session any more. Each counts once: a sequence number grows within the sender's incarnation. Only the
+// incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
+// forged.
 
 import { openGossip, sealGossip } from "../crypto/gossip_seal.ts";
 import type { NetworkKeys } from "../crypto/network_keys.ts";

@@ -38,8 +38,17 @@ export type HandshakeEvent =
   | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
   /** A handshake of another version came, and was refused. */
   | { readonly kind: "foreign"; readonly endpoint: string; readonly version: number }
-  /** A member had the key of this node revoked; it began, or answered, under this generation. */
-  | { readonly kind: "revoked"; readonly endpoint: string; readonly peer: string; readonly keyId: number }
+  /**
+   * A member had the key of this node revoked; it began, or answered, under this generation. `proven`: from where we
+   * sent it what it answers; else the address may be forged.
+   */
+  | {
+    readonly kind: "revoked";
+    readonly endpoint: string;
+    readonly peer: string;
+    readonly keyId: number;
+    readonly proven: boolean;
+  }
   /** It came by an older secret, and was no member when the newer became known. */
   | { readonly kind: "outdated"; readonly endpoint: string; readonly peer: string }
   /** No suite in common. */

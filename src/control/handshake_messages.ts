@@ -108,12 +108,14 @@ export class HandshakeMessages {
 
   /**
    * What is left when the Noise part is done: is it who it says, and can we talk to each other? `known` is the verified
-   * record where none came with the offer, or it was judged already. Null: it is to be rejected.
+   * record where none came with the offer, or it was judged already. `askedAt`: where what this answers was sent; null:
+   * it answers nothing. Null: it is to be rejected.
    */
   conclude(
     exchange: Exchange,
     offer: HandshakeOffer,
     initiator: boolean,
+    askedAt: string | null,
     known?: NodeRecord,
   ): HandshakeEvent | null {
     const { endpoint, keys: { keyId } } = exchange;
@@ -121,7 +123,9 @@ export class HandshakeMessages {
     if (record === null || offer.index !== exchange.sendIndex) return null;
     if (record.id === this.#own.id) return { kind: "clone", endpoint, record, member: offer.member };
     // It has shown who it is, and no more comes of it than that it is told.
-    if (this.#own.revoked(record.id)) return { kind: "revoked", endpoint, peer: record.id, keyId };
+    if (this.#own.revoked(record.id)) {
+      return { kind: "revoked", endpoint, peer: record.id, keyId, proven: askedAt === endpoint };
+    }
     if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", endpoint, peer: record.id };
     const suite = chooseSuite(this.#own.suites, offer.suites);
     if (suite === null) return { kind: "no-suite", endpoint, peer: record.id };

@@ -55,7 +55,7 @@ export class HandshakeResponder {
     if (h.keyId !== pending.keys.keyId) return this.#post.reject();
     const offer = this.#messages.read(pending.noise, h);
     if (offer === null) return this.#post.reject();
-    const event = this.#messages.conclude({ ...pending, endpoint: from }, offer, false);
+    const event = this.#messages.conclude({ ...pending, endpoint: from }, offer, false, pending.endpoint);
     // XX cannot be replayed: what counter a peer has now is what counts, also after its disk was restored.
     if (event?.kind === "session") this.#note(event.session.peer.id, offer.counter);
     this.#answered.end(pending, event?.kind !== "session");
@@ -83,7 +83,7 @@ export class HandshakeResponder {
       (index) => this.#messages.offer(index, from, null, this.#own.bootNonce),
     );
     if (answer === null) return this.#post.reject();
-    const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, false, record);
+    const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, false, null, record);
     if (event?.kind !== "session") {
       this.#indices.release(answer.index);
       if (event?.kind === "revoked") this.#note(record.id, offer.counter); // nobody is told by a replay

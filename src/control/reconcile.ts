@@ -217,11 +217,16 @@ function directRoute(
   host: HostFacts,
 ): DirectRoute | null {
   if (mesh.backend !== "host-gw" && !settings.directRouting) return null;
-  if (whoForbids(peer, mesh, settings) !== null) return null;
-  if (peer.endpoint === null || peer.subnet === null || peer.endpoint.startsWith("[")) return null;
-  const gateway = addressOf(peer.endpoint);
+  if (peer.subnet === null || whoForbids(peer, mesh, settings) !== null) return null;
+  const hop = nextHop(peer, host);
+  return hop === null ? null : { destination: peer.subnet, ...hop };
+}
+
+function nextHop({ endpoint }: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | null {
+  if (endpoint === null || endpoint.startsWith("[")) return null;
+  const gateway = addressOf(endpoint);
   const link = host.onLink(gateway);
-  return link === null ? null : { destination: peer.subnet, gateway, link };
+  return link === null ? null : { gateway, link };
 }
 
 function pathTo(
@@ -237,7 +242,8 @@ function pathTo(
     return { path: "direct-route", why: `same link as ${direct.gateway}`, mtu: host.underlayMtu };
   }
   const gatewayed = `${addressOf(tunnel.ownPort)} is behind a gateway or not IPv4`;
-  const forbids = whoForbids(peer, mesh, settings);
+  // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
+  const forbids = nextHop(peer, host) === null ? null : whoForbids(peer, mesh, settings);
   const clear = `the mesh is sealed, and --allow-plain-direct was not given on ${forbids}`;
   const fix = forbids === null ? {} : { fix: `start ovltun on ${forbids} with --allow-plain-direct` };
   if (mesh.backend === "host-gw") {

@@ -8,7 +8,7 @@ import { dhKeys } from "../crypto/x25519.ts";
 import type { CipherSuite, Random } from "../ports.ts";
 import { fromHex } from "../wire/bytes.ts";
 import { TYPE_HELLO } from "../wire/datagram.ts";
-import { HANDSHAKE_VERSION, handshakeMessage, isInitiation } from "../wire/handshake.ts";
+import { HANDSHAKE_VERSION } from "../wire/handshake.ts";
 import type { SuiteOffer } from "../wire/handshake_offer.ts";
 import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../wire/hello.ts";
 import type { HandshakeEvent, NewSession } from "./handshake_events.ts";
@@ -272,7 +272,7 @@ export class SealedLinks extends Links {
         this.#note(event.endpoint, versions(event.version), now);
         return [];
       case "revoked":
-        return [{ ...event, id: event.peer, room: roomFor(bytes) }];
+        return [{ ...event, id: event.peer, room: event.proven ? Infinity : bytes.length }];
       case "outdated":
         this.#handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
         this.#note(event.endpoint, "its secret was rotated; it needs a new token (ovltun token)", now);
@@ -365,11 +365,6 @@ export class SealedLinks extends Links {
       this.out.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
     }
   }
-}
-
-// What begins a handshake may be a replay from a forged address; what goes on with one answers us.
-function roomFor(bytes: Uint8Array): number {
-  return isInitiation(handshakeMessage(bytes, 0)) ? bytes.length : Infinity;
 }
 
 function versions(theirs: number): string {

@@ -249,6 +249,13 @@ test("reconcile() has no direct route to a node of a sealed mesh that did not al
     const both = reconcile(sealedView(backend, [strict]), { ...settings, allowPlainDirect: false }, HOST);
     assert.match(both.paths.get("b")!.fix!, / on alpha and beta with /);
   }
+  // Behind a gateway a flag would change nothing, so none is asked for.
+  const far = peer({ clearPaths: false, endpoint: "10.1.1.1:8473" });
+  for (const backend of ["udp", "host-gw"] as const) {
+    const to = reconcile(sealedView(backend, [far]), settings, HOST).paths.get("b")!;
+    assert.match(to.why, /behind a gateway/);
+    assert.equal(to.fix, undefined);
+  }
   const plain = reconcile(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
   assert.equal(plain.paths.get("b")!.path, "direct-route");
 });

@@ -335,6 +335,32 @@ test("A stolen node that obeys nobody is refused by everybody: no link, no membe
   }
 });
 
+test("A member that gives a directive the greatest number there is keeps nobody from forgetting it", () => {
+  const world = meshOf(12, ["a", "b", "c"]);
+  const [a, b, liar] = world.nodes as [SimNode, SimNode, SimNode];
+  const content = {
+    issuer: liar.identity.id,
+    networkId: world.view(a).own.networkId,
+    seq: 2 ** 48 - 1,
+    kind: "fence",
+    target: "77".repeat(32),
+    incarnation: 0,
+    revoke: false,
+  } as const;
+  const { raw } = signDirective(content, liar.identity);
+  world.network.rewrite = (d) => {
+    const gossip = d.from === liar.endpoint ? decodeGossip(d.bytes) : null;
+    if (gossip?.body.kind !== "ping") return d.bytes;
+    const body = { kind: "push", ack: false, directives: [raw] } as const;
+    return encodeGossip(gossipIndex(d.bytes), { mesh: gossip.mesh, body });
+  };
+  world.run(10_000);
+  forget(world, a, liar, true);
+  world.run(5000);
+  assert.ok(!knows(world, b, liar));
+  assert.match(liar.refusal ?? "", /^a revoked the key/);
+});
+
 test("Directives of strangers, forged ones and those of another network decide nothing", () => {
   const world = meshOf(6, ["a", "b", "c"]);
   const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
