@@ -56,11 +56,11 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
  * Takes in a directive that came without a session, under the newest secret: that we were revoked. Whoever has the secret
  * can bring it, so it does not count by the word of whoever is revoked: a stolen key is to end nobody.
  */
-export function takeOwnDirective(core: Core, raw: Uint8Array, now: number): void {
+export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = core.ended ? null : decodeDirective(raw);
   if (decoded?.target !== core.identity.id || !decoded.revoke) return core.out.reject();
   if (core.isRevoked(decoded.issuer)) return core.out.reject();
-  takeDirective(core, raw, "group", now);
+  takeDirective(core, raw, from, now);
 }
 
 /** Directives from the disk; nothing is told of them. */

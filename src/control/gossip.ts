@@ -88,7 +88,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
       return performMembership(core, core.membership.onPong(sender, body.seq), now);
     case "push":
       takePiggyback(core, body, now);
-      for (const raw of body.directives ?? []) takeOwnDirective(core, raw, now);
+      for (const raw of body.directives ?? []) takeOwnDirective(core, raw, from, now);
       return;
     default:
       return core.out.reject();

@@ -35,15 +35,15 @@ export class HandshakeResponder {
 
   onXX1(h: wire.Handshake, keys: NetworkKeys, from: string, now: number): HandshakeEvent[] {
     const noise = this.#messages.responder("XXpsk3", keys, this.#messages.ephemeral());
-    const offer = this.#messages.read(noise, h);
-    if (offer === null) return this.#post.reject();
     const begun = { noise, keys, endpoint: from, sendIndex: h.sender };
-    const answer = this.#answer(
-      begun,
-      wire.XX2,
-      (index) => this.#messages.offer(index, from, this.#own.record()),
-    );
-    if (answer === null) return this.#post.reject();
+    const offer = this.#messages.read(noise, h);
+    const answer = offer === null
+      ? null
+      : this.#answer(begun, wire.XX2, (index) => this.#messages.offer(index, from, this.#own.record()));
+    if (answer === null) {
+      noise.wipe();
+      return this.#post.reject();
+    }
     this.#post.send(from, answer.sent, keys, now);
     this.#answered.keep({ ...begun, ...answer, at: now });
     return [];
@@ -71,12 +71,25 @@ export class HandshakeResponder {
     loses: (peer: string) => boolean,
   ): HandshakeEvent[] {
     const noise = this.#messages.responder("IKpsk2", keys, this.#messages.ephemeral());
+    try {
+      return this.#judgeIK1({ noise, keys, endpoint: from, sendIndex: h.sender }, h, now, loses);
+    } finally {
+      noise.wipe(); // whatever came of it: all of it is in the two messages
+    }
+  }
+
+  #judgeIK1(
+    begun: Omit<Exchange, "index">,
+    h: wire.Handshake,
+    now: number,
+    loses: (peer: string) => boolean,
+  ): HandshakeEvent[] {
+    const { noise, keys, endpoint: from } = begun;
     const offer = this.#messages.read(noise, h);
     const record = offer === null ? null : this.#messages.recordOf(noise, offer);
     if (offer === null || record === null) return this.#post.reject();
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#post.reject(); // a replay
     if (record.id !== this.#own.id && loses(record.id)) return [];
-    const begun = { noise, keys, endpoint: from, sendIndex: h.sender };
     const answer = this.#answer(
       begun,
       wire.IK2,
@@ -91,7 +104,6 @@ export class HandshakeResponder {
     }
     this.#note(record.id, offer.counter);
     this.#post.send(from, answer.sent, keys, now);
-    noise.wipe();
     return [event];
   }
 

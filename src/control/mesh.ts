@@ -17,7 +17,8 @@ const NOT_PUBLIC = [
   "100.64.0.0/10", // RFC 6598, shared by a carrier's customers
   "198.18.0.0/15", // RFC 2544, measurements
   ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], // RFC 5737, examples
-  "fc00::/7", // RFC 4193
+  ...["169.254.0.0/16", "240.0.0.0/4"], // RFC 3927, RFC 1112: of one link, kept for later
+  ...["fc00::/7", "fe80::/10", "2001:db8::/32"], // RFC 4193, RFC 4291, RFC 3849
 ].map((text) => parsePrefix(text)!);
 const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
