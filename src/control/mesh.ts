@@ -3,7 +3,7 @@
 // so that two meshes never mix), and the sentence for a user whose flags contradict it.
 
 import { sha256Hex } from "../crypto/sha256.ts";
-import { contains, formatAddress, parseAddress, parsePrefix } from "../wire/address.ts";
+import { contains, formatAddress, parseAddress, parsePrefix, PRIVATE_IPV4 } from "../wire/address.ts";
 import { isIpv4, nthSubnet, type Prefix } from "../wire/address.ts";
 import type { Backend, MeshConfig, Security, Settings } from "./settings.ts";
 
@@ -13,13 +13,14 @@ const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
 /** Addresses that nobody has on the Internet. */
 const NOT_PUBLIC = [
-  ...["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"], // RFC 1918
-  "100.64.0.0/10", // RFC 6598, shared by a carrier's customers
-  "198.18.0.0/15", // RFC 2544, measurements
-  ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], // RFC 5737, examples
-  ...["169.254.0.0/16", "240.0.0.0/4"], // RFC 3927, RFC 1112: of one link, kept for later
-  ...["fc00::/7", "fe80::/10", "2001:db8::/32"], // RFC 4193, RFC 4291, RFC 3849
-].map((text) => parsePrefix(text)!);
+  ...PRIVATE_IPV4,
+  ...[
+    "198.18.0.0/15", // RFC 2544, measurements
+    ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], // RFC 5737, examples
+    ...["169.254.0.0/16", "240.0.0.0/4"], // RFC 3927, RFC 1112: of one link, kept for later
+    ...["fc00::/7", "fe80::/10", "2001:db8::/32"], // RFC 4193, RFC 4291, RFC 3849
+  ].map((text) => parsePrefix(text)!),
+];
 const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
 /** What this founder's settings make of a mesh, or a sentence that says why they cannot. */

@@ -4,7 +4,7 @@
 // senders hear "unreachable" at once instead of waiting for nobody.
 
 import type { Encapsulation, OwnNetwork, Tunnel } from "../ports.ts";
-import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
+import { addressOf, formatEndpoint, parseEndpoint } from "../wire/address.ts";
 import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../wire/overhead.ts";
 import type { Backend, MeshConfig, Settings, StaticPeer } from "./settings.ts";
 import type { NodeView, PeerView } from "./view.ts";
@@ -186,10 +186,6 @@ function encapsulationOf(mesh: MeshConfig): Encapsulation {
 
 function withPort(endpoint: string, port: number): string {
   return formatEndpoint({ address: parseEndpoint(endpoint)!.address, port });
-}
-
-function addressOf(endpoint: string): string {
-  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
 function staticTunnel(peer: StaticPeer, mesh: MeshConfig, host: HostFacts): Tunnel {

@@ -5,7 +5,7 @@
 import type { Forgotten, PathAttempt, Resolved, Why } from "../api/schema.ts";
 import type { Path } from "../control/reconcile.ts";
 import type { LeaseView, PeerView } from "../control/view.ts";
-import { contains, parseAddress, parsePrefix } from "../wire/address.ts";
+import { addressOf, contains, parseAddress, parsePrefix } from "../wire/address.ts";
 import { isCutOff, pathAdvice } from "./path_advice.ts";
 import { pathTo, type Snapshot, staticEndpoint, staticKey, staticPath } from "./reports.ts";
 
@@ -147,7 +147,7 @@ function unknownNode({ view }: Snapshot, text: string, isAddress: boolean): stri
 }
 
 function isAt(endpoint: string, address: string): boolean {
-  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "") === address;
+  return addressOf(endpoint) === address;
 }
 
 function identityOf(

@@ -4,10 +4,8 @@
  * that a router made up is known by its place and its port. Nobody can open such a port: it is the router's.
  */
 import type { PeerView } from "../control/view.ts";
+import { addressOf, contains, parseAddress, portOf, PRIVATE_IPV4 } from "../wire/address.ts";
 import type { Snapshot } from "./reports.ts";
-
-/** RFC 1918, and RFC 6598 for the routers of providers. */
-const INNER = /^(10|192\.168|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./;
 
 /** Where a host listens, and the address of the router that hides it; null: none does, as far as one can see. */
 interface Place {
@@ -79,13 +77,7 @@ function outerOf(endpoints: readonly string[], own: readonly string[]): string |
 }
 
 function isInner(endpoint: string): boolean {
-  return INNER.test(endpoint) || endpoint.startsWith("[");
-}
-
-function addressOf(endpoint: string): string {
-  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-}
-
-function portOf(endpoint: string): string {
-  return endpoint.slice(endpoint.lastIndexOf(":") + 1);
+  const address = parseAddress(addressOf(endpoint));
+  return endpoint.startsWith("[") ||
+    (address !== null && PRIVATE_IPV4.some((range) => contains(range, address)));
 }

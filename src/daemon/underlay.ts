@@ -5,7 +5,7 @@ import type { HostNetwork } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
 import { SysError } from "../sys/sys_error.ts";
 import { systemClock } from "../sys/system.ts";
-import { formatEndpoint, parseAddress } from "../wire/address.ts";
+import { addressOf, formatEndpoint, parseAddress } from "../wire/address.ts";
 import { PathMtus } from "./path_mtus.ts";
 
 export interface UnderlayOptions {
@@ -85,9 +85,4 @@ export class Underlay {
       exclude: this.#options.device,
     });
   }
-}
-
-/** "192.168.1.10" of "192.168.1.10:8473", "fd00::1" of "[fd00::1]:8473". */
-function addressOf(endpoint: string): string {
-  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }

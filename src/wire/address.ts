@@ -89,6 +89,15 @@ export function formatPrefix(p: Prefix): string {
   return p.length >= IPV4_BITS_AT ? `${text}/${p.length - IPV4_BITS_AT}` : `::ffff:${text}/${p.length}`;
 }
 
+/** IPv4 behind routers that translate: RFC 1918, and RFC 6598, which a carrier's customers share. */
+export const PRIVATE_IPV4: readonly Prefix[] = [
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "100.64.0.0/10",
+]
+  .map((text) => parsePrefix(text)!);
+
 /** The same prefix with the bits beyond its length cleared. */
 export function networkOf(p: Prefix): Prefix {
   const address = p.address.slice();
@@ -175,6 +184,16 @@ export function formatEndpoint(e: Endpoint): string {
   return isMapped(e.address)
     ? `${formatAddress(e.address)}:${e.port}`
     : `[${formatAddress(e.address)}]:${e.port}`;
+}
+
+/** "192.168.1.10" of "192.168.1.10:8473", "fd00::1" of "[fd00::1]:8473". */
+export function addressOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
+
+/** "8473" of "192.168.1.10:8473". */
+export function portOf(endpoint: string): string {
+  return endpoint.slice(endpoint.lastIndexOf(":") + 1);
 }
 
 /** Whether address and port are the same. */
