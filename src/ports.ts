@@ -29,6 +29,8 @@ export interface Link {
   readonly mtu: number;
   readonly up: boolean;
   readonly loopback: boolean;
+  /** True where neighbours have no link address to ask for (IFF_NOARP, IFF_POINTOPOINT): tun, WireGuard, ppp; else absent. */
+  readonly noNeighbours?: boolean;
   /** "02:42:…" or null where the link has no Ethernet address. */
   readonly mac: string | null;
   /** Index of the bridge it belongs to, or null. */

@@ -15,8 +15,11 @@ export interface HostFacts {
   readonly underlayMtu: number;
   /** Largest outer packet that reaches this endpoint, bytes; at most `underlayMtu`. */
   readonly pathMtu: (endpoint: string) => number;
-  /** Index of the link on which this address is reachable without a gateway; null when it is not. */
-  readonly onLink: (address: string) => number | null;
+  /**
+   * Index of the link on which this address is a next hop, reachable without a gateway. Null: it is behind a gateway.
+   * A text: why it is none all the same, "10.8.0.2 is reached by wg0, which …".
+   */
+  readonly onLink: (address: string) => number | string | null;
 }
 
 /** A node id, or `static:` + the subnet of a static peer. */
@@ -215,14 +218,16 @@ function directRoute(
   if (mesh.backend !== "host-gw" && !settings.directRouting) return null;
   if (peer.subnet === null || whoForbids(peer, mesh, settings) !== null) return null;
   const hop = nextHop(peer, host);
-  return hop === null ? null : { destination: peer.subnet, ...hop };
+  return typeof hop === "string" ? null : { destination: peer.subnet, ...hop };
 }
 
-function nextHop({ endpoint }: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | null {
-  if (endpoint === null || endpoint.startsWith("[")) return null;
+/** The peer as a next hop, or why it is none. */
+function nextHop({ endpoint }: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | string {
+  if (endpoint === null) return "no endpoint of it is known";
   const gateway = addressOf(endpoint);
-  const link = host.onLink(gateway);
-  return link === null ? null : { gateway, link };
+  const link = endpoint.startsWith("[") ? null : host.onLink(gateway);
+  if (link === null) return `${gateway} is behind a gateway or not IPv4`;
+  return typeof link === "string" ? link : { gateway, link };
 }
 
 function pathTo(
@@ -237,22 +242,20 @@ function pathTo(
   if (direct !== null) {
     return { path: "direct-route", why: `same link as ${direct.gateway}`, mtu: host.underlayMtu };
   }
-  const gatewayed = `${addressOf(tunnel.ownPort)} is behind a gateway or not IPv4`;
+  const hop = nextHop(peer, host);
   // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
-  const forbids = nextHop(peer, host) === null ? null : whoForbids(peer, mesh, settings);
+  const forbids = typeof hop === "string" ? null : whoForbids(peer, mesh, settings);
   const clear = `the mesh is sealed, and --allow-plain-direct was not given on ${forbids}`;
   const fix = forbids === null ? {} : { fix: `start ovltun on ${forbids} with --allow-plain-direct` };
   if (mesh.backend === "host-gw") {
     if (peer.subnet === null) return { path: "none", why: "it has no lease yet", mtu: 0 };
-    const why = forbids === null
-      ? `host-gw needs one link, and ${gatewayed}`
-      : `host-gw is in the clear: ${clear}`;
+    const why = forbids === null ? `host-gw needs one link, and ${hop}` : `host-gw is in the clear: ${clear}`;
     return { path: "none", why, mtu: 0, ...fix };
   }
   if (!settings.directRouting) return { path: "tunnel", why: "direct routing is off", mtu: tunnel.mtu };
   return {
     path: "tunnel",
-    why: `no direct route: ${forbids === null ? gatewayed : clear}`,
+    why: `no direct route: ${forbids === null ? hop : clear}`,
     mtu: tunnel.mtu,
     ...fix,
   };

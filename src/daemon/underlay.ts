@@ -1,7 +1,8 @@
 /** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link. */
 import type { HostFacts } from "../control/reconcile.ts";
-import { advertisedAddresses, isOnLink, underlayMtu } from "../host/underlay.ts";
-import type { HostNetwork } from "../ports.ts";
+import { nextHopLink } from "../host/next_hop.ts";
+import { advertisedAddresses, underlayMtu } from "../host/underlay.ts";
+import type { HostNetwork, Link } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
 import { SysError } from "../sys/sys_error.ts";
 import { systemClock } from "../sys/system.ts";
@@ -52,11 +53,12 @@ export class Underlay {
 
   /** What reconcile asks about the host. */
   facts(): HostFacts {
+    let links: readonly Link[] | null = null;
     this.#mtu = underlayMtu(this.#net, this.#current()) ?? this.#mtu;
     return {
       underlayMtu: this.#mtu,
       pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
-      onLink: (address) => isOnLink(this.#net, address)?.link ?? null,
+      onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
     };
   }
 

@@ -5,7 +5,14 @@ import type { Link, LinkAddress, Route, RouteType } from "../ports.ts";
 import { type Address, formatAddress, formatMac, formatPrefix } from "../wire/address.ts";
 import { parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
 import type { NetlinkMessage } from "../wire/netlink.ts";
-import { type AddressMessage, familyOf, IFF_UP, type LinkMessage } from "../wire/rtnetlink.ts";
+import {
+  type AddressMessage,
+  familyOf,
+  IFF_NOARP,
+  IFF_POINTOPOINT,
+  IFF_UP,
+  type LinkMessage,
+} from "../wire/rtnetlink.ts";
 import { type NeighbourMessage, type RouteMessage, RTNH_F_ONLINK } from "../wire/rtnetlink_route.ts";
 
 // rtm_type by its number; the rest is "other".
@@ -53,6 +60,7 @@ export function toLink(m: LinkMessage): Link {
     mtu: m.mtu,
     up: (m.flags & IFF_UP) !== 0,
     loopback: m.loopback,
+    ...((m.flags & (IFF_NOARP | IFF_POINTOPOINT)) === 0 ? {} : { noNeighbours: true }),
     mac: m.mac === null ? null : formatMac(m.mac),
     master: m.master,
   };

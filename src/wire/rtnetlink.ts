@@ -31,6 +31,8 @@ export const AF_INET6 = 10;
 
 export const IFF_UP = 1;
 export const IFF_LOOPBACK = 8;
+export const IFF_POINTOPOINT = 0x10;
+export const IFF_NOARP = 0x80;
 
 // struct ifinfomsg: | family u8 | pad u8 | type u16 | index i32 | flags u32 | change u32 |
 const IFINFOMSG_LEN = 16;

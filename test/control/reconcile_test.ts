@@ -106,6 +106,18 @@ test("An IPv6 underlay costs 20 bytes more", () => {
   assert.deepEqual([vxlan.mtu, vxlan.endpoint], [1430, "[fd00::11]:8472"]);
 });
 
+test("No direct route leads by a device without link addresses, and the path says so", () => {
+  const wg = { ...HOST, onLink: (a: string) => `${a} is reached by wg0, a device without link addresses` };
+  const routed = reconcile(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);
+  assert.deepEqual(routed.directRoutes, []);
+  assert.equal(routed.paths.get("b")!.path, "tunnel");
+  assert.match(routed.paths.get("b")!.why, /^no direct route: 192\.168\.1\.11 is reached by wg0/);
+  const gw = reconcile(view("host-gw", [peer()]), SETTINGS, wg);
+  assert.deepEqual(gw.directRoutes, []);
+  assert.equal(gw.paths.get("b")!.path, "none");
+  assert.match(gw.paths.get("b")!.why, /reached by wg0/);
+});
+
 test("Backend host-gw: a gateway route on the same link, no path behind a gateway", () => {
   const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
   const wanted = reconcile(view("host-gw", [peer(), far]), SETTINGS, HOST);
