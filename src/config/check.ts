@@ -3,13 +3,7 @@
  * can be judged only against the mesh (a joiner's network, its subnet length) is left to the moment of joining.
  */
 import { contains, formatPrefix, overlaps, parseAddress, parsePrefix, type Prefix } from "../wire/address.ts";
-import {
-  type Config,
-  DEFAULT_FLANNEL_PORT,
-  DEFAULT_SUBNET_LEN,
-  DEFAULT_VXLAN_PORT,
-  type StaticPeer,
-} from "./config.ts";
+import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT, type StaticPeer } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
@@ -40,11 +34,13 @@ export function checkConfig(config: Config, settings: GivenSettings): void {
 
 /** The subnet length that is certain now: as given, or the default where this node founds. */
 function certainSubnetLen(config: Config): number | null {
-  return config.subnetLen ?? (config.peers.length === 0 ? DEFAULT_SUBNET_LEN : null);
+  return config.subnetLen ?? (config.peers.length === 0 ? config.defaultSubnetLen : null);
 }
 
 function subnetLenWords(config: Config, words: Words): string {
-  return config.subnetLen === null ? `the default --subnet-len ${DEFAULT_SUBNET_LEN}` : words("subnet-len");
+  return config.subnetLen === null
+    ? `the default --subnet-len ${config.defaultSubnetLen}`
+    : words("subnet-len");
 }
 
 function checkNetwork(config: Config, words: Words): void {

@@ -56,6 +56,8 @@ export interface Config {
   readonly network: string | null;
   readonly networkName: string;
   readonly subnetLen: number | null;
+  /** What this node takes when it founds and `subnetLen` is null. */
+  readonly defaultSubnetLen: number;
   readonly subnetMin: string | null;
   readonly subnetMax: string | null;
   /** A wish; the mesh may have given it to somebody else. */
@@ -82,6 +84,8 @@ export interface Config {
   readonly device: string;
   /** Of the device, bytes; null: from the underlay. */
   readonly mtu: number | null;
+  /** The largest packet between the hosts, from flannel's `Backend.MTU`, bytes; null: what the underlay carries. */
+  readonly underlayMtu: number | null;
   readonly ipMasq: boolean;
   readonly staticPeers: readonly StaticPeer[];
   readonly stateDir: string;

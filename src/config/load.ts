@@ -2,7 +2,8 @@
  * From flags, environment and files to the one Config: collect what was given (sources.ts), read each value
  * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
  */
-import { formatPrefix, parseAddress } from "../wire/address.ts";
+import { formatPrefix } from "../wire/address.ts";
+import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { checkConfig, checkSupported } from "./check.ts";
 import { checkSecurity } from "./check_security.ts";
 import {
@@ -20,7 +21,7 @@ import {
 import { ConfigError } from "./config_error.ts";
 import { applyJoin, type JoinFacts } from "./joining.ts";
 import { readSecretSetting } from "./secret_setting.ts";
-import { describeLabel, type GivenSettings } from "./settings.ts";
+import { describe, describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
 import { MAX_VNI, parseStaticPeers } from "./static_peer.ts";
 import {
@@ -61,8 +62,8 @@ const NODE_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 /** The configuration of `up`. Throws ConfigError. */
 export function loadConfig(input: LoadInput): Loaded {
   const warnings: string[] = [];
-  const settings = collectSettings(input, (sentence) => warnings.push(sentence));
-  const given = readConfig(settings, input);
+  const { settings, ...founding } = collectSettings(input, (sentence) => warnings.push(sentence));
+  const given = { ...readConfig(settings, input, warnings), ...founding };
   const config = input.join === undefined ? given : applyJoin(given, input.join, settings);
   checkConfig(config, settings);
   checkSupported(config, settings, warnings);
@@ -70,7 +71,11 @@ export function loadConfig(input: LoadInput): Loaded {
   return { config, warnings };
 }
 
-function readConfig(settings: GivenSettings, input: LoadInput): Config {
+function readConfig(
+  settings: GivenSettings,
+  input: LoadInput,
+  warnings: string[],
+): Omit<Config, "defaultSubnetLen" | "underlayMtu"> {
   const prefix = (name: "network" | "subnet") => {
     const given = prefixOf(settings, name);
     return given === null ? null : formatPrefix(given);
@@ -89,7 +94,7 @@ function readConfig(settings: GivenSettings, input: LoadInput): Config {
     subnetMin: addressOf(settings, "subnet-min"),
     subnetMax: addressOf(settings, "subnet-max"),
     subnet: prefix("subnet"),
-    name: readName(settings, input.hostName),
+    name: readName(settings, input.hostName, warnings),
     backend: choiceOf(settings, "backend", BACKENDS),
     directRouting: switchOf(settings, "direct-routing"),
     allowPlainDirect: switchOf(settings, "allow-plain-direct"),
@@ -126,7 +131,7 @@ export type Places = Pick<Config, "stateDir" | "runDir" | "subnetFile" | "device
 
 /** The places alone, from the same sources. Throws ConfigError. */
 export function loadPlaces(sources: Sources): Places {
-  const settings = collectSettings(sources, () => {});
+  const { settings } = collectSettings(sources, () => {});
   return { ...readPaths(settings), device: readDevice(settings) };
 }
 
@@ -170,16 +175,34 @@ function label(settings: GivenSettings, name: "run-dir" | "state-dir"): string {
   return given === undefined ? `--${name}` : describeLabel(given);
 }
 
-/** The name that was given, or the host name cut and cleaned into one. */
-function readName(settings: GivenSettings, hostName: string): string {
+/** The name that was given, or the host name cut and cleaned into one, which is told. */
+function readName(settings: GivenSettings, hostName: string, warnings: string[]): string {
   const wanted = "1 to 63 letters, digits, dots, dashes or underscores, with a letter or digit at both ends";
-  const given = matchingOf(settings, "name", NODE_NAME, wanted);
-  if (given === null) {
-    const cleaned = hostName.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 63).replace(/^[._-]+|[._-]+$/g, "");
-    return cleaned === "" ? "node" : cleaned;
+  const given = settings.get("name");
+  if (given === undefined) return nameOfHost(hostName, warnings);
+  const text = given.values[0]!;
+  if (looksLikeAddress(text)) {
+    throw new ConfigError(
+      "name",
+      `${describe(given)} would be taken for an address; give the node a word, ${
+        JSON.stringify(nameForNode(text))
+      } ` +
+        "for instance",
+    );
   }
-  if (parseAddress(given) !== null) {
-    throw new ConfigError("name", `--name ${given} would be taken for an address; give the node a word`);
+  return matchingOf(settings, "name", NODE_NAME, wanted)!;
+}
+
+function nameOfHost(hostName: string, warnings: string[]): string {
+  const cleaned = hostName.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, NODE_NAME_MAX)
+    .replace(/^[._-]+|[._-]+$/g, "");
+  const name = cleaned === "" ? "node" : nameForNode(looksLikeAddress(hostName) ? hostName : cleaned);
+  if (name !== hostName) {
+    const why = looksLikeAddress(hostName) ? "would be taken for an address" : "is no name for a node";
+    warnings.push(
+      `The host name ${JSON.stringify(hostName)} ${why}: this node is called ${JSON.stringify(name)} ` +
+        "(--name gives it another)",
+    );
   }
-  return given;
+  return name;
 }

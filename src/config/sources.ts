@@ -3,10 +3,13 @@
  * flannel's `--net-conf`. The result is one map of raw texts, each remembering where it was found, so that every
  * later message can name the place. Pure: files are read through the function that the caller hands in.
  */
+import { DEFAULT_SUBNET_LEN } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
-import { readNetConf } from "./net_conf.ts";
+import { JsonObject, JsonSyntaxError, parseJson } from "./json_text.ts";
+import { defaultSubnetLen, type NetConf, readNetConf } from "./net_conf.ts";
 import {
   ALL_SETTINGS,
+  describe,
   describeLabel,
   environmentKey,
   type Given,
@@ -31,8 +34,18 @@ export interface Sources {
 /** Environment variables of ours that are no flags. */
 const OTHER_KEYS = [SECRET_VARIABLE, "OVLTUN_JOIN_FILE"];
 
-/** All settings that were given, the strongest source of each. Throws ConfigError; `warn` gets sentences. */
-export function collectSettings(sources: Sources, warn: (sentence: string) => void): GivenSettings {
+/** What all sources say together. */
+export interface Collected {
+  /** All settings that were given, the strongest source of each. */
+  readonly settings: GivenSettings;
+  /** What a founder takes where `subnet-len` was not given: flannel's choice for a network that its file names. */
+  readonly defaultSubnetLen: number;
+  /** `Backend.MTU` of flannel's file, or null. */
+  readonly underlayMtu: number | null;
+}
+
+/** Throws ConfigError; `warn` gets sentences. */
+export function collectSettings(sources: Sources, warn: (sentence: string) => void): Collected {
   const flags = fromFlags(sources.flags);
   const environment = fromEnvironment(sources.environment);
   warnOfTypos(sources.environment, warn);
@@ -44,13 +57,24 @@ export function collectSettings(sources: Sources, warn: (sentence: string) => vo
       ...given,
     ]);
   }
-  const netConf = given.get("net-conf");
-  if (netConf !== undefined) {
-    const path = netConf.values[0]!;
-    const value = readJson(path, "net-conf", describeLabel(netConf), sources.readFile);
-    given = new Map([...readNetConf(path, value, warn), ...given]);
+  const place = given.get("net-conf");
+  if (place === undefined) {
+    return { settings: given, defaultSubnetLen: DEFAULT_SUBNET_LEN, underlayMtu: null };
   }
-  return given;
+  const path = place.values[0]!;
+  const { object } = readJson(path, "net-conf", describeLabel(place), sources.readFile);
+  const conf = readNetConf(path, object, warn);
+  const settings = new Map([...conf.given, ...given]);
+  return { settings, defaultSubnetLen: subnetLenFor(conf, settings), underlayMtu: conf.underlayMtu };
+}
+
+/** flannel's rule is for a network of its file, where nothing gives a length. */
+function subnetLenFor(conf: NetConf, settings: GivenSettings): number {
+  const network = settings.get("network");
+  if (network === undefined || network !== conf.given.get("network") || settings.has("subnet-len")) {
+    return DEFAULT_SUBNET_LEN;
+  }
+  return defaultSubnetLen(Number(network.values[0]!.split("/")[1]), describe(network));
 }
 
 /** Splits and trims one text as the kind of the setting wants it; null when nothing is left. */
@@ -120,7 +144,7 @@ function warnOfTypos(environment: Sources["environment"], warn: (sentence: strin
 
 function fromConfigFile(path: string, label: string, readFile: Sources["readFile"]): Map<SettingName, Given> {
   const where = ` (in ${JSON.stringify(path)})`;
-  const value = readJson(path, "config", label, readFile);
+  const { value } = readJson(path, "config", label, readFile);
   const given = new Map<SettingName, Given>();
   for (const [key, entry] of Object.entries(value)) {
     const setting = ALL_SETTINGS.find((one) => one.flag === key || one.alias === key);
@@ -181,13 +205,13 @@ function shown(value: unknown): string {
   return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }
 
-/** The object in a JSON file; every failure names the flag, the file and the place. */
+/** The object in a JSON file, as a value and as it is written; every failure names the flag, the file and the place. */
 function readJson(
   path: string,
   field: SettingName,
   label: string,
   readFile: Sources["readFile"],
-): Record<string, unknown> {
+): { readonly value: Record<string, unknown>; readonly object: JsonObject } {
   let text: string;
   try {
     text = readFile(path);
@@ -195,18 +219,16 @@ function readJson(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(field, `Cannot read ${label} ${JSON.stringify(path)}: ${reason}`);
   }
-  let value: unknown;
+  const title = `${label} ${JSON.stringify(path)}`;
   try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(field, `${label} ${JSON.stringify(path)} is not JSON: ${reason}`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    const object = parseJson(text);
+    if (object instanceof JsonObject) return { value: JSON.parse(text), object };
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
     throw new ConfigError(
       field,
-      `${label} ${JSON.stringify(path)} must hold a JSON object, not ${shown(value)}`,
+      text.trim() === "" ? `${title} is empty, not JSON` : `${title} is not JSON: ${error.message}`,
     );
   }
-  return value as Record<string, unknown>;
+  throw new ConfigError(field, `${title} must hold a JSON object, not ${shown(JSON.parse(text))}`);
 }

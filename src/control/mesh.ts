@@ -27,7 +27,7 @@ const SECURITIES: readonly Security[] = ["plain", "sealed"];
 export function foundMesh(settings: Settings): MeshConfig | string {
   const network = settings.network === null ? null : parsePrefix(settings.network);
   if (network === null) return `No network to found: "${settings.network ?? ""}" (give --network CIDR)`;
-  const subnetLen = settings.subnetLen ?? DEFAULT_SUBNET_LEN;
+  const subnetLen = settings.subnetLen ?? settings.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
   const bits = subnetLen + lengthOffset(network) - network.length;
   if (bits < 0 || subnetLen + lengthOffset(network) > 128) {
     return `No subnet of length ${subnetLen} fits in ${settings.network} (--subnet-len, --network)`;

@@ -6,6 +6,7 @@
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
 import { formatEndpoint, formatPrefix, parseEndpoint, parseMac, parsePrefix } from "../wire/address.ts";
 import { fromHex } from "../wire/bytes.ts";
+import { nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { decodeSignedMap, encodeMap, hexOf } from "../wire/signed_map.ts";
 import type { Security } from "./settings.ts";
 
@@ -58,7 +59,7 @@ export const RECORD_MAX_LEN = 960;
 export const RESERVED_MAX = 16;
 export const ENDPOINTS_MAX = 8;
 const CLAIMS_MAX = 8;
-const NAME_MAX = 63;
+const UNNAMED = "unnamed";
 
 /** Whether a record that says this is short enough. */
 export function recordFits(content: RecordContent): boolean {
@@ -120,7 +121,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
   const reserved = listOf(f["r"], RESERVED_MAX, prefixOf);
   const endpoints = listOf(f["p"], ENDPOINTS_MAX, endpointOf);
   const capabilities = listOf(f["f"], 16, (c) => wordOf(c, 32));
-  const name = wordOf(f["n"], NAME_MAX), version = wordOf(f["v"], 32), vtepMac = macOf(f["m"]);
+  const name = nameOf(f["n"]), version = wordOf(f["v"], 32), vtepMac = macOf(f["m"]);
   const incarnation = f["i"], epoch = f["e"];
   if (id === null || staticKey === null || networkId === null || bootNonce === null) return null;
   if (claims === null || reserved === null || endpoints === null || capabilities === null) return null;
@@ -154,9 +155,15 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
   };
 }
 
-/** A host's name as a record may carry it: printable, at most 63 characters. */
+/** A host's name as a record may carry it: printable, at most 63 characters, and like no address. */
 export function recordName(name: string): string {
-  return [...name].filter(isPrintable).join("").slice(0, NAME_MAX) || "unnamed";
+  return nameForNode([...name].filter(isPrintable).join("").slice(0, NODE_NAME_MAX) || UNNAMED);
+}
+
+// Whatever a node calls itself: an address that is asked for is an address, never a node of that name.
+function nameOf(value: unknown): string | null {
+  const name = wordOf(value, NODE_NAME_MAX);
+  return name === null ? null : nameForNode(name || UNNAMED);
 }
 
 function isPrintable(character: string): boolean {

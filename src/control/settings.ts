@@ -53,6 +53,8 @@ export interface Settings {
   readonly networkExplicit: boolean;
   /** As people write it, 24 for IPv4. */
   readonly subnetLen: number | null;
+  /** What founding takes where `subnetLen` is null; 24 when it is not said. */
+  readonly defaultSubnetLen?: number;
   /** First address of the first / last subnet to lease, "10.42.1.0". */
   readonly subnetMin: string | null;
   readonly subnetMax: string | null;

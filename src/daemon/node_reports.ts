@@ -87,9 +87,16 @@ function onlyOne(snapshot: Snapshot, text: string, meant: readonly Found[]): Fou
   if (meant.length === 0) throw new Error(unknownNode(snapshot, text, parseAddress(text) !== null));
   const names = meant.map((one) => {
     const { id, name } = identityOf(snapshot, one);
-    return `${name} (${one.kind === "static" ? one.lease.subnet : id.slice(0, 8)})`;
+    return `${name} (${one.kind === "static" ? one.lease.subnet : distinctId(snapshot, id)})`;
   }).join(", ");
   throw new Error(`"${text}" is more than one node: ${names}; give what stands in parentheses instead`);
+}
+
+/** As much of an id as means nobody else: a node may be called like the beginning of another's. */
+function distinctId(snapshot: Snapshot, id: string): string {
+  let length = 8;
+  while (length < id.length && called(snapshot, id.slice(0, length)).length > 1) length++;
+  return id.slice(0, length);
 }
 
 /** Ourselves and nodes, with or without a lease, by name or by a beginning of the id that is long enough. */

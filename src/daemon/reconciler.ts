@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node.ts";
-import { NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
+import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
 import { notifyReady } from "../sys/notify.ts";
 import { systemClock } from "../sys/system.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
@@ -63,7 +63,8 @@ export class Reconciler {
     const view = this.#control.view(systemClock.now());
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
     const settings = settingsOf(config, "", this.#underlay.endpoints());
-    const wanted = withMtu(reconcile(view, settings, this.#underlay.facts()), config.mtu);
+    const facts = limited(this.#underlay.facts(), config.underlayMtu);
+    const wanted = withMtu(reconcile(view, settings, facts), config.mtu);
     this.#wanted = wanted;
     sockets.ensure(wanted.sockets);
     feed.apply(wanted);
@@ -110,6 +111,13 @@ export class Reconciler {
       return false;
     }
   }
+}
+
+/** The host as flannel's `Backend.MTU` wants it: larger packets are not sent, whatever the underlay carries. */
+function limited(facts: HostFacts, mtu: number | null): HostFacts {
+  if (mtu === null) return facts;
+  const pathMtu = (endpoint: string) => Math.min(mtu, facts.pathMtu(endpoint));
+  return { ...facts, underlayMtu: Math.min(mtu, facts.underlayMtu), pathMtu };
 }
 
 /** `--mtu` beats what the underlay leaves. */

@@ -13,6 +13,7 @@ export function settingsOf(config: Config, pick: string, ownEndpoints: readonly 
     network: config.network ?? pick,
     networkExplicit: config.network !== null,
     subnetLen: config.subnetLen,
+    defaultSubnetLen: config.defaultSubnetLen,
     subnetMin: config.subnetMin,
     subnetMax: config.subnetMax,
     subnetWish: config.subnet,

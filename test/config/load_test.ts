@@ -127,6 +127,36 @@ test("loadConfig() refuses contradictions and names both sides", () => {
   assert.equal(plain({ found: true, peers: ["a"] }).config.found, true);
 });
 
+/** What an address is written like, by us or by the tools of a host. */
+const ADDRESS_LIKE = [
+  "10.42.0.1",
+  "10.0.0.256",
+  "10.1",
+  "010.0.0.5",
+  "0x7f.1",
+  "0x0a000005",
+  "167772165",
+  "fd00::1",
+  "::1",
+  "[fd00::1]:8473",
+  "10.0.0.0/24",
+  "host:8473",
+];
+
+test("loadConfig() changes a host name that cannot be a node's, and says so", () => {
+  const named = (hostName: string) =>
+    loadConfig({ flags: { plain: true }, environment: {}, readFile: () => "", hostName });
+  for (const hostName of [...ADDRESS_LIKE, "a b", "a\u0000b", "", "-", "\u00e9", "a".repeat(64)]) {
+    const { config, warnings } = named(hostName);
+    assert.match(config.name, /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/);
+    assert.ok(!/^[0-9.]+$/.test(config.name), config.name);
+    assert.equal(warnings.length, 1, hostName);
+    assert.ok(warnings[0]!.includes(`called "${config.name}"`), warnings[0]!);
+  }
+  assert.equal(named("10.0.0.5").config.name, "node-10-0-0-5");
+  assert.deepEqual(named("web-1.example.org").warnings, []);
+});
+
 test("loadConfig() refuses impossible values", () => {
   refused(() => plain({ network: "10.42.0.1/16" }), "10.42.0.1/16", "did you mean 10.42.0.0/16?");
   refused(() => plain({ network: "fd00::/16" }), "fd00::/16", "IPv6");
@@ -140,7 +170,13 @@ test("loadConfig() refuses impossible values", () => {
   refused(() => plain({ mtu: "90000" }), "--mtu");
   refused(() => plain({ backend: "vxlna" }), "vxlna", "did you mean vxlan?");
   refused(() => plain({ name: "a b" }), "--name");
-  refused(() => plain({ name: "10.42.0.1" }), "--name", "address");
+  for (const name of ADDRESS_LIKE) refused(() => plain({ name }), "--name", name, "address", "node-");
+  for (const name of ["", " ", "a b", "a\tb", "a\u0000b", "-a", "a.", "\u00e9", "a".repeat(64)]) {
+    refused(() => plain({ name }), "--name");
+  }
+  for (const name of ["1", "2024", "a".repeat(63), "ip-10-0-0-5", "web.1", "10.a", "cafe"]) {
+    assert.equal(plain({ name }).config.name, name);
+  }
   refused(() => plain({ device: "a/b" }), "--device");
   refused(() => plain({ device: "sixteen-letters-" }), "--device");
   refused(() => plain({ peers: ["http://x"] }), "--peers", "http://x");

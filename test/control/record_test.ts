@@ -67,3 +67,18 @@ test("recordName() keeps what is printable and never is empty", () => {
   assert.equal(recordName("\n"), "unnamed");
   assert.equal(recordName("x".repeat(100)).length, 63);
 });
+
+test("A node that names itself like an address is called otherwise, by itself and by all others", () => {
+  const names = ["10.0.0.5", "10.0.0.0/24", "fd00::1", "[fd00::1]:8473", "host:8473", "0x0a.5", "", "::"];
+  for (const name of names) {
+    const shown = openRecord(recordOf(1, { name }).raw)!.name;
+    assert.match(shown, /^(node|unnamed)[A-Za-z0-9_-]*$/, name);
+    if (name !== "") assert.equal(recordName(name), shown);
+  }
+  assert.equal(openRecord(recordOf(1, { name: "10.0.0.5" }).raw)!.name, "node-10-0-0-5");
+  const longest = openRecord(recordOf(1, { name: `${"1.".repeat(31)}1` }).raw)!.name;
+  assert.ok(longest.length <= 63 && longest.startsWith("node-1-1-"), longest);
+  for (const name of ["7", "web.1", "ip-10-0-0-5"]) {
+    assert.equal(openRecord(recordOf(1, { name }).raw)!.name, name);
+  }
+});

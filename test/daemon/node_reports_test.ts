@@ -298,3 +298,17 @@ test("In a sealed mesh the reports tell ciphers, and when each session was made"
   const plain = statusReport(base);
   assert.deepEqual([plain.node.security, plain.node.cipher], ["plain", "none"]);
 });
+
+test("a node that is called like an id's beginning hides no other: what the message offers means one node", () => {
+  const beta = peer("beta", "b");
+  const liar = peer("bbbbbbbb", "c");
+  const shot = { ...snapshot(), view: { ...snapshot().view, peers: [beta, liar] } };
+  let message = "";
+  assert.throws(() => whyReport(shot, "bbbbbbbb"), (error: Error) => {
+    message = error.message;
+    return true;
+  });
+  assert.match(message, /more than one node: beta \(bbbbbbbbb\), bbbbbbbb \(cccccccc\)/);
+  assert.equal(whyReport(shot, "bbbbbbbbb").id, beta.id);
+  assert.equal(whyReport(shot, "cccccccc").id, liar.id);
+});
