@@ -45,6 +45,8 @@ export interface LinkAddress {
   readonly prefixLength: number;
   /** rt_scope: 0 universe, 253 link, 254 host. */
   readonly scope: number;
+  /** Of IFA_F_… 0x01 secondary (IPv6: temporary), 0x08 DAD failed, 0x20 deprecated, 0x40 tentative; not for adding. */
+  readonly flags?: number;
 }
 
 export type RouteType =

@@ -62,6 +62,8 @@ export class Reconciler {
     this.#lastHostCheck = systemClock.now();
     const view = this.#control.view(systemClock.now());
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
+    this.#underlay.mesh = view.own.mesh?.network ?? null;
+    this.#underlay.reach(view.peers);
     const settings = settingsOf(config, "", this.#underlay.endpoints());
     const facts = limited(this.#underlay.facts(), config.underlayMtu);
     const wanted = withMtu(reconcile(view, settings, facts), config.mtu);

@@ -1,12 +1,14 @@
-/** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link. */
+/** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link with us. */
 import type { HostFacts } from "../control/reconcile.ts";
+import type { PeerView } from "../control/view.ts";
 import { nextHopLink } from "../host/next_hop.ts";
-import { advertisedAddresses, underlayMtu } from "../host/underlay.ts";
+import { advertisedAddresses, isOnlyForGuests, passedOver, underlayMtu } from "../host/underlay.ts";
+import type { UnderlayChoice } from "../host/underlay.ts";
 import type { HostNetwork, Link } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
 import { SysError } from "../sys/sys_error.ts";
 import { systemClock } from "../sys/system.ts";
-import { addressOf, formatEndpoint, parseAddress } from "../wire/address.ts";
+import { addressOf, formatEndpoint, liesWithin, parseAddress } from "../wire/address.ts";
 import { PathMtus } from "./path_mtus.ts";
 
 export interface UnderlayOptions {
@@ -23,43 +25,71 @@ export class Underlay {
   readonly #net: HostNetwork;
   readonly #options: UnderlayOptions;
   /** What there was when there last was something: an interface may lose its address and get it back. */
-  #addresses: readonly string[];
+  #addresses: readonly string[] = [];
   #mtu = DEFAULT_MTU;
   #trouble: string | null = null;
   readonly #paths = new PathMtus();
-  /** What `--advertise` resolves to, endpoints. */
+  /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
+  #reached: ReadonlyMap<string, string> = new Map();
+  /** What `--advertise` says and what it resolves to, endpoints. */
   advertised: readonly string[] = [];
   /** What `--peers` resolves to, endpoints. */
   seeds: readonly string[] = [];
+  /** The overlay network, once it is known: nothing in it is of the underlay. */
+  mesh: string | null = null;
 
-  /** Throws when there is no such interface as `--iface` says, or no address on it. */
+  /** An interface that is not there yet, or has no address yet, is waited for. */
   constructor(net: HostNetwork, options: UnderlayOptions) {
     this.#net = net;
     this.#options = options;
-    this.#addresses = this.#find();
+    this.#current();
   }
 
   /** What keeps others from reaching us at the moment, a sentence, or null. */
   get trouble(): string | null {
-    return this.#trouble;
+    const endpoints = this.endpoints();
+    if (this.#trouble !== null) return this.#trouble;
+    const { device } = this.#options;
+    if (endpoints.length > 0) {
+      const guests = this.advertised.length === 0 && isOnlyForGuests(this.#net, this.#choice());
+      return guests
+        ? `Only guests of this host can reach this node, at ${endpoints.join(", ")} (--iface, --advertise)`
+        : null;
+    }
+    return "No other host can reach this node, for none of its interfaces has an address for that: " +
+      `${passedOver(this.#net, device)}. It goes on as soon as one has; ` +
+      "--iface waits for one of them by name, --advertise names an address that leads here";
   }
 
   /** Where others may reach us: what `--advertise` says first, then our addresses with our port. */
   endpoints(): string[] {
     const { port } = this.#options;
     const own = this.#current().map((text) => formatEndpoint({ address: parseAddress(text)!, port }));
-    return [...new Set([...this.advertised, ...own])];
+    const advertised = this.advertised.filter((one) => !liesWithin(this.mesh, addressOf(one)));
+    return [...new Set([...advertised, ...own])];
   }
 
   /** What reconcile asks about the host. */
   facts(): HostFacts {
     let links: readonly Link[] | null = null;
-    this.#mtu = underlayMtu(this.#net, this.#current()) ?? this.#mtu;
+    const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
+    const outside = towards.filter((address) => !liesWithin(this.mesh, address));
+    this.#mtu = underlayMtu(this.#net, { ...this.#choice(), towards: outside }) ?? this.#mtu;
     return {
       underlayMtu: this.#mtu,
       pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
       onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
     };
+  }
+
+  /** Where the peers are: the way to them decides the MTU. Of one that is away the last place counts. */
+  reach(peers: readonly Pick<PeerView, "id" | "endpoint">[]): void {
+    const places = new Map<string, string>(); // BOUNDED: as #reached
+    for (const { id, endpoint } of peers) {
+      const place = endpoint ?? this.#reached.get(id);
+      if (place !== undefined) places.set(id, place);
+    }
+    this.#reached = places;
   }
 
   /** Asks the kernel what fits on the way to an endpoint. True when that is news. */
@@ -71,20 +101,21 @@ export class Underlay {
   /** The addresses of now, or while `--iface` has none the last ones. */
   #current(): readonly string[] {
     try {
-      this.#addresses = this.#find();
+      this.#addresses = advertisedAddresses(this.#net, this.#choice());
       this.#trouble = null;
     } catch (error) {
       if (error instanceof SysError) throw error;
-      this.#trouble = error instanceof Error ? error.message : String(error);
+      const what = error instanceof Error ? error.message : String(error);
+      const told = this.#addresses.length === 0
+        ? "others are told no address of this host"
+        : `others are still told ${this.#addresses.join(", ")}`;
+      this.#trouble = `${what}: waiting for it (--iface); meanwhile ${told}`;
     }
     return this.#addresses;
   }
 
-  #find(): string[] {
-    return advertisedAddresses(this.#net, {
-      iface: this.#options.iface,
-      towards: this.seeds.map(addressOf),
-      exclude: this.#options.device,
-    });
+  #choice(): UnderlayChoice {
+    const { iface, device: exclude } = this.#options;
+    return { iface, towards: this.seeds.map(addressOf), exclude, mesh: this.mesh };
   }
 }

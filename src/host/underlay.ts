@@ -2,11 +2,29 @@
 // carries, and who shares a link with us. Reads the host and decides; changes nothing.
 
 import type { HostNetwork, Link, LinkAddress, Route } from "../ports.ts";
-import { isLinkLocal, isLoopback, isMulticast, parseAddress } from "../wire/address.ts";
+import {
+  isIpv4,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isPrivate,
+  isUnspecified,
+  liesWithin,
+  parseAddress,
+} from "../wire/address.ts";
+import { type LinkRole, linkRole } from "./link_roles.ts";
 
+/** As many endpoints fit into a record and into a token. */
 const MAX_ADVERTISED = 8;
+/** Peers whose way is looked up for the MTU, at most. */
+const MAX_LOOKUPS = 32;
 const TABLE_MAIN = 254;
 const SCOPE_HOST = 254;
+/** IFA_F_… of IPv6 addresses (linux/if_addr.h). */
+const TEMPORARY = 0x01;
+const DAD_FAILED = 0x08;
+const DEPRECATED = 0x20;
+const TENTATIVE = 0x40;
 
 /** Where to look for our addresses. */
 export interface UnderlayChoice {
@@ -16,31 +34,127 @@ export interface UnderlayChoice {
   readonly towards: readonly string[];
   /** Name of our own device, whose addresses nobody should send to. */
   readonly exclude: string | null;
+  /** The overlay network, in which no address is of the underlay; null or absent while it is not known. */
+  readonly mesh?: string | null;
+}
+
+/** An address that others may use, the link it is on, and what that is. */
+interface Candidate {
+  readonly address: string;
+  readonly link: Link;
+  readonly role: LinkRole;
 }
 
 /**
- * The addresses to advertise, the best first, at most eight. With `iface` those of that interface. Else the
- * sources the kernel picks towards the configured peers, then the addresses of the interfaces of the default
- * routes. Where neither gives one, those of every link that is up and neither loopback, TUN nor a bridge.
- * Throws an Error when `iface` is unknown or has no usable address.
+ * The addresses to advertise, the best first, at most eight. With `iface` those of that interface. Else the sources
+ * the kernel picks towards the configured peers, the addresses of the default routes, then of links with a public one, private ones,
+ * those of lo and dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or
+ * what guests of this host can reach. Of more than eight, those that differ in link and family come before their
+ * likes. Throws an Error when `iface` is not there or has no usable address.
  */
 export function advertisedAddresses(net: HostNetwork, choice: UnderlayChoice): string[] {
-  const links = net.links();
-  const addresses = net.addresses();
-  if (choice.iface !== null) return namedAddresses(choice.iface, links, addresses);
-  const excluded = links.find((link) => link.name === choice.exclude)?.index ?? null;
-  const usable = addresses.filter((a) => a.link !== excluded && isGlobal(a));
-  const holders = (indices: readonly number[]) => indices.flatMap((i) => usable.filter((a) => a.link === i));
-  const found = [
-    ...choice.towards.flatMap((peer) => sourceTowards(net, peer, usable)),
-    ...holders(defaultLinks(net.routes())),
-  ];
-  if (found.length === 0) found.push(...holders(links.filter(isOrdinary).map((link) => link.index)));
-  return distinct(found);
+  if (choice.iface !== null) {
+    return namedAddresses(choice.iface, net.links(), net.addresses(), choice.mesh ?? null);
+  }
+  return fewest(found(net, choice));
 }
 
-function namedAddresses(iface: string, links: readonly Link[], addresses: readonly LinkAddress[]): string[] {
+/** Whether there is nothing to advertise but what containers and VMs of this host, or tunnels, lead to. */
+export function isOnlyForGuests(net: HostNetwork, choice: UnderlayChoice): boolean {
+  if (choice.iface !== null) return false;
+  const all = found(net, choice);
+  const defaults = defaultRoutes(net.routes()).map(({ link }) => link);
+  return all.length > 0 &&
+    all.every(({ role, link }) => (role === "guests" || role === "tun") && !defaults.includes(link.index));
+}
+
+function found(net: HostNetwork, choice: UnderlayChoice): Candidate[] {
+  const usable = candidates(net.links(), net.addresses(), choice);
+  const ordinary = usable.filter(({ address }) => !isLinkLocal(parseAddress(address)!));
+  const of = (among: readonly Candidate[], wanted: LinkRole) => among.filter(({ role }) => role === wanted);
+  const lan = of(ordinary, "lan");
+  const best = [
+    ...choice.towards.flatMap((peer) => sourceTowards(net, peer, usable)),
+    ...byDefault(net.routes(), ordinary),
+    ...lan.filter(({ link }) => lan.some((one) => one.link === link && isPublic(one))),
+    ...lan,
+    ...of(ordinary, "host"),
+    ...of(ordinary, "vpn"),
+  ];
+  const fallbacks = [of(usable, "lan"), of(ordinary, "guests"), of(ordinary, "tun")];
+  return [best, ...fallbacks].find((some) => some.length > 0) ?? [];
+}
+
+/** Each link that nobody is told an address of, and why: "lo (loopback), docker0 (only for guests of this host)". */
+export function passedOver(net: HostNetwork, exclude: string | null): string {
+  const links = net.links();
+  const addresses = net.addresses();
+  return links.map((link) => `${link.name} (${whyPassedOver(link, links, addresses, exclude)})`).join(", ");
+}
+
+function whyPassedOver(
+  link: Link,
+  links: readonly Link[],
+  addresses: readonly LinkAddress[],
+  exclude: string | null,
+): string {
+  const role = linkRole(link, links, exclude);
+  const own = addresses.filter((a) => a.link === link.index);
+  if (role === "own") return "our own device";
+  if (role === "down") return "down";
+  if (link.loopback) return "loopback";
+  if (own.length === 0) return "no address";
+  if (own.every((a) => a.scope !== 0 || !isReachable(a.address))) return "only a link-local IPv6 address";
+  if (role === "guests") return "only for guests of this host";
+  return "an address that is not ready or not usable";
+}
+
+/** Usable addresses of all links but our own device, as the kernel lists them, stable IPv6 ones before temporary. */
+function candidates(
+  links: readonly Link[],
+  addresses: readonly LinkAddress[],
+  choice: UnderlayChoice,
+): Candidate[] {
+  const byIndex = new Map(links.map((link) => [link.index, link])); // BOUNDED: by the host's links
+  const found: Candidate[] = [];
+  for (const a of settled(addresses)) {
+    const link = byIndex.get(a.link);
+    if (link === undefined || !isUsable(a, choice.mesh ?? null)) continue;
+    const role = linkRole(link, links, choice.exclude);
+    if (role !== "own" && role !== "down") found.push({ address: a.address, link, role });
+  }
+  return found;
+}
+
+/** Without those that failed or await duplicate detection; temporary and deprecated ones where a link has no other. */
+function settled(addresses: readonly LinkAddress[]): LinkAddress[] {
+  const lasting = (a: LinkAddress) =>
+    ((a.flags ?? 0) & DEPRECATED) === 0 && (!a.address.includes(":") || ((a.flags ?? 0) & TEMPORARY) === 0);
+  const ready = addresses.filter((a) => ((a.flags ?? 0) & (TENTATIVE | DAD_FAILED)) === 0);
+  const family = (a: LinkAddress) => `${a.link} ${a.address.includes(":")}`;
+  const served = new Set(ready.filter((a) => a.scope === 0 && lasting(a)).map(family));
+  return ready.filter((a) => lasting(a) || !served.has(family(a)));
+}
+
+function isUsable(a: LinkAddress, mesh: string | null): boolean {
+  return a.scope < SCOPE_HOST && isReachable(a.address) && !liesWithin(mesh, a.address);
+}
+
+/** An IPv4 link-local address is one that others on the link can use; an IPv6 one would need a zone. */
+function isReachable(text: string): boolean {
+  const address = parseAddress(text);
+  if (address === null || isLoopback(address) || isMulticast(address) || isUnspecified(address)) return false;
+  return isIpv4(address) || !isLinkLocal(address);
+}
+
+function namedAddresses(
+  iface: string,
+  links: readonly Link[],
+  addresses: readonly LinkAddress[],
+  mesh: string | null,
+): string[] {
   const held = addresses.find((a) => a.address === iface);
+  if (liesWithin(mesh, iface)) throw new Error(`Address "${iface}" lies in the mesh's own network ${mesh}`);
   if (held !== undefined) return [held.address];
   if (parseAddress(iface) !== null) throw new Error(`Address "${iface}" is on no interface of this host`);
   const link = links.find((candidate) => candidate.name === iface);
@@ -48,52 +162,89 @@ function namedAddresses(iface: string, links: readonly Link[], addresses: readon
     const names = links.map((candidate) => candidate.name).join(", ");
     throw new Error(`Interface "${iface}" does not exist (there are ${names})`);
   }
-  const own = addresses.filter((a) => a.link === link.index && isReachable(a.address));
+  const own = settled(addresses.filter((a) => a.link === link.index)).filter((a) => isUsable(a, mesh));
   if (own.length === 0) throw new Error(`Interface "${iface}" has no address that others could reach`);
-  return distinct(own);
+  return fewest(own.map((a) => ({ address: a.address, link, role: "lan" })));
 }
 
-function sourceTowards(net: HostNetwork, peer: string, usable: readonly LinkAddress[]): LinkAddress[] {
+/** What the kernel would send from; nothing where the way there is our own device, or ends on this host. */
+function sourceTowards(net: HostNetwork, peer: string, usable: readonly Candidate[]): Candidate[] {
   if (parseAddress(peer) === null) return [];
-  const source = net.routeTo(peer)?.source;
-  return usable.filter((a) => a.address === source);
+  const way = net.routeTo(peer);
+  return way === null || way.type !== "unicast" ? [] : usable.filter((one) => one.address === way.source);
 }
 
-// Links of the default routes, the lowest metric first.
-function defaultLinks(routes: readonly Route[]): number[] {
+/** The sources that default routes name and the addresses of their links, the lowest metric first. */
+function byDefault(routes: readonly Route[], usable: readonly Candidate[]): Candidate[] {
+  return defaultRoutes(routes).flatMap(({ link, source }) => [
+    ...usable.filter(({ address }) => address === source),
+    ...usable.filter((one) => one.link.index === link),
+  ]);
+}
+
+function defaultRoutes(routes: readonly Route[]): Route[] {
   return routes
     .filter((r) =>
       r.type === "unicast" && r.table === TABLE_MAIN && /^(0\.0\.0\.0|::)\/0$/.test(r.destination)
     )
-    .sort((a, b) => a.metric - b.metric)
-    .flatMap((r) => r.link === null ? [] : [r.link]);
+    .sort((a, b) => a.metric - b.metric);
 }
 
-function isOrdinary(link: Link): boolean {
-  return link.up && !link.loopback && link.kind !== "tun" && link.kind !== "bridge";
+function isPublic({ address }: Candidate): boolean {
+  return !isPrivate(parseAddress(address)!);
 }
 
-function isGlobal(a: LinkAddress): boolean {
-  const address = parseAddress(a.address);
-  if (address === null || a.scope >= SCOPE_HOST) return false;
-  return !isLinkLocal(address) && !isLoopback(address) && !isMulticast(address);
+/** Each address once; of more than fit, one of every link and family before the second of any. */
+function fewest(all: readonly Candidate[]): string[] {
+  const distinct = [...new Map(all.map((one) => [one.address, one])).values()];
+  const taken = new Map<string, number>(); // BOUNDED: two per link
+  const ranked = distinct.map(({ address, link }) => {
+    const likes = `${link.index} ${address.includes(":")}`;
+    const before = taken.get(likes) ?? 0;
+    taken.set(likes, before + 1);
+    return { address, before };
+  });
+  const kept = new Set(
+    ranked.toSorted((a, b) => a.before - b.before).slice(0, MAX_ADVERTISED).map(({ address }) => address),
+  );
+  return distinct.map(({ address }) => address).filter((address) => kept.has(address));
 }
 
-// An IPv4 link-local address is one that others on the link can use; an IPv6 one would need a zone.
-function isReachable(text: string): boolean {
-  const address = parseAddress(text);
-  return address !== null && !isLoopback(address) && !(text.includes(":") && isLinkLocal(address));
+/**
+ * The MTU of the underlay, bytes: the smallest of the links by which the peers at `towards` are reached; before there
+ * are any that of `iface`, of the default route, or the smallest of the links whose addresses may be advertised. A link
+ * that only holds an address, such as lo, says nothing. Null when no link does.
+ */
+export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | null {
+  const links = net.links();
+  const carrying = links.filter((link) => link.up && !link.loopback && link.name !== choice.exclude);
+  const smallest = (indices: readonly (number | null)[]): number | null => {
+    const mtus = carrying.filter((link) => indices.includes(link.index)).map((link) => link.mtu);
+    return mtus.length === 0 ? null : Math.min(...mtus);
+  };
+  const addresses = net.addresses();
+  const named = links.filter(({ name, index }) =>
+    name === choice.iface || addresses.some((a) => a.link === index && a.address === choice.iface)
+  );
+  const isHolder = ({ link, role }: Candidate) => (role === "lan" || role === "vpn") && !link.loopback;
+  return smallest(linksTowards(net, choice.towards)) ??
+    smallest(
+      named.filter((link) => linkRole(link, links, choice.exclude) !== "host").map((link) => link.index),
+    ) ??
+    smallest(defaultRoutes(net.routes()).slice(0, 1).map((route) => route.link)) ??
+    smallest(candidates(links, addresses, choice).filter(isHolder).map(({ link }) => link.index)) ??
+    smallest(
+      carrying.filter((link) => linkRole(link, links, choice.exclude) === "lan").map((link) => link.index),
+    );
 }
 
-function distinct(addresses: readonly LinkAddress[]): string[] {
-  return [...new Set(addresses.map((a) => a.address))].slice(0, MAX_ADVERTISED);
-}
-
-/** The smallest MTU of the links that hold these addresses; null when none does. */
-export function underlayMtu(net: HostNetwork, addresses: readonly string[]): number | null {
-  const holders = new Set(net.addresses().filter((a) => addresses.includes(a.address)).map((a) => a.link));
-  const mtus = net.links().filter((link) => holders.has(link.index)).map((link) => link.mtu);
-  return mtus.length === 0 ? null : Math.min(...mtus);
+function linksTowards(net: HostNetwork, peers: readonly string[]): number[] {
+  return [...new Set(peers)].filter((peer) => parseAddress(peer) !== null).slice(0, MAX_LOOKUPS).flatMap(
+    (peer) => {
+      const way = net.routeTo(peer);
+      return way === null || way.type !== "unicast" ? [] : [way.link];
+    },
+  );
 }
 
 /**

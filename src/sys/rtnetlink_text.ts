@@ -67,7 +67,7 @@ export function toLink(m: LinkMessage): Link {
 }
 
 export function toAddress(m: AddressMessage): LinkAddress {
-  return { link: m.link, address: formatAddress(m.address), prefixLength: m.prefixLength, scope: m.scope };
+  return { ...m, address: formatAddress(m.address) };
 }
 
 export function fromAddress(a: LinkAddress): AddressMessage {

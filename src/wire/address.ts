@@ -98,6 +98,12 @@ export const PRIVATE_IPV4: readonly Prefix[] = [
 ]
   .map((text) => parsePrefix(text)!);
 
+/** Not of the public Internet: PRIVATE_IPV4, unique local IPv6 (RFC 4193), or link-local. */
+export function isPrivate(a: Address): boolean {
+  if (isLinkLocal(a)) return true;
+  return isMapped(a) ? PRIVATE_IPV4.some((range) => contains(range, a)) : (a[0]! & 0xfe) === 0xfc;
+}
+
 /** The same prefix with the bits beyond its length cleared. */
 export function networkOf(p: Prefix): Prefix {
   const address = p.address.slice();
@@ -114,6 +120,12 @@ export function contains(p: Prefix, a: Address): boolean {
   for (let i = 0; i < whole; i++) if (p.address[i] !== a[i]) return false;
   const rest = p.length & 7;
   return rest === 0 || ((p.address[whole]! ^ a[whole]!) & (0xff00 >>> rest) & 0xff) === 0;
+}
+
+/** Whether the text of an address lies in that of a prefix; no when either is none. */
+export function liesWithin(prefix: string | null, address: string): boolean {
+  const [p, a] = [prefix === null ? null : parsePrefix(prefix), parseAddress(address)];
+  return p !== null && a !== null && contains(p, a);
 }
 
 /** Whether two prefixes share an address: one of them contains the other. */

@@ -62,7 +62,13 @@ const RTEXT_FILTER_SKIP_STATS = 8;
 const IFADDRMSG_LEN = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+const IFA_FLAGS = 8;
 const IFA_F_NODAD = 2;
+const IFA_F_SECONDARY = 0x01;
+const IFA_F_DADFAILED = 0x08;
+const IFA_F_DEPRECATED = 0x20;
+const IFA_F_TENTATIVE = 0x40;
+const TOLD_FLAGS = IFA_F_SECONDARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE;
 
 /** A link as RTM_NEWLINK shows it. */
 export interface LinkMessage {
@@ -104,6 +110,8 @@ export interface AddressMessage {
   readonly address: Address;
   readonly prefixLength: number;
   readonly scope: number;
+  /** Of IFA_F_… secondary (IPv6: temporary), DAD failed, deprecated, tentative; absent: none of them. Not encoded. */
+  readonly flags?: number;
 }
 
 /** Payload of RTM_NEWLINK, RTM_DELLINK, or RTM_GETLINK by index or name. */
@@ -190,7 +198,10 @@ export function decodeAddress(b: Uint8Array): AddressMessage | null {
   const type = attributes.has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS;
   const address = readAddress(attributes, type, b[0]!);
   if (address === null || b[1]! > bitsOf(b[0]!)) return null;
-  return { link: u32le(b, 4), address, prefixLength: b[1]!, scope: b[3]! };
+  // All 32 bits stand in the attribute, the first eight in the header too.
+  const flags = (readU32(attributes, IFA_FLAGS) ?? b[2]!) & TOLD_FLAGS;
+  const fields = { link: u32le(b, 4), address, prefixLength: b[1]!, scope: b[3]! };
+  return flags === 0 ? fields : { ...fields, flags };
 }
 
 /** AF_INET for a mapped address, else AF_INET6. */

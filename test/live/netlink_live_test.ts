@@ -135,7 +135,7 @@ test("routeTo() finds link, source and type, or null", { skip }, () => {
   assert.deepEqual(isOnLink(net, "192.168.7.2"), { link: bridge });
   assert.equal(isOnLink(net, "192.168.7.1"), null);
   const choice = { iface: null, towards: ["192.168.7.2"], exclude: "ovl0" };
-  assert.deepEqual(advertisedAddresses(net, choice), ["192.168.7.1"]);
+  assert.deepEqual(advertisedAddresses(net, choice), ["192.168.7.1", "fd07::1"]);
 });
 
 test("errors carry the kernel's own sentence", { skip }, () => {

@@ -223,3 +223,14 @@ test("decodeAddress() and decodeRoute() return null for a prefix length beyond t
   dump[1] = 33;
   assert.equal(rtr.decodeRoute(dump), null);
 });
+
+test("decodeAddress() tells the flags of an address that is not to be relied on, all bits of them", () => {
+  const plain = rt.encodeAddress({ link: 9, address: address("fd00::1"), prefixLength: 64, scope: 0 });
+  assert.equal(rt.decodeAddress(plain)!.flags, undefined);
+  const dirty = plain.slice();
+  dirty[2] = 0x41;
+  assert.equal(rt.decodeAddress(dirty)!.flags, 0x41);
+  const IFA_FLAGS = [8, 0, 8, 0, 0x20, 0x01, 0, 0];
+  const whole = Uint8Array.from([...dirty, ...IFA_FLAGS]);
+  assert.equal(rt.decodeAddress(whole)!.flags, 0x20);
+});
