@@ -38,6 +38,8 @@ import { Underlay } from "./underlay.ts";
 const TICK_MS = 100;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
+/** A signal that comes so long after the first is meant: the user does not want to wait. */
+const IMPATIENT_MS = 1000;
 
 /**
  * Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. `given` is
@@ -69,6 +71,7 @@ class Daemon {
   /** BOUNDED: those of one event. */
   readonly #leaseChanges: LeaseChange[] = [];
   #leaving = false;
+  #signalledAt: number | null = null;
   /** Everything is being taken away: nothing may be put up again. */
   #closing = false;
 
@@ -81,7 +84,7 @@ class Daemon {
   async run(): Promise<number> {
     const cleanups = this.#cleanups;
     cleanups.add(() => this.#net.close());
-    cleanups.add(watchForTheEnd(() => this.#guard(() => this.#leave("leave"))));
+    cleanups.add(watchForTheEnd((why) => this.#guard(() => this.#askedToEnd(why))));
     const onEvent = (event: DataplaneEvent): void => this.#fromWorker(event);
     const making = { config: this.#config, given: this.#given, net: this.#net, onEvent };
     this.#parts = makeParts(making, cleanups);
@@ -310,14 +313,25 @@ class Daemon {
   // --------------------------------------------------------------------------------------------- the end
 
   /** `leave`: goodbye, the lease stays ours. `release`: give the lease back first. */
-  #leave(kind: "leave" | "release"): void {
+  #leave(kind: "leave" | "release", why?: string): void {
     if (this.#leaving || this.#control === undefined) return this.#ending.endRelease(false);
     this.#leaving = true;
-    logger.info(lastWords(kind, this.#control.view(systemClock.now()).own.subnet));
+    logger.info(lastWords(kind, this.#control.view(systemClock.now()).own.subnet), { by: why });
     notifyStopping();
     this.#event({ kind });
     if (kind === "leave") this.#ending.finish();
     else setTimeout(() => this.#ending.endRelease(false), RELEASE_MS);
+  }
+
+  /**
+   * By a signal, or the end of stdin. A second one that comes later than a terminal that closes sends its several ends
+   * the waiting.
+   */
+  #askedToEnd(why: string): void {
+    const now = systemClock.now();
+    this.#signalledAt ??= now;
+    if (now - this.#signalledAt > IMPATIENT_MS) this.#cleanups.hurry();
+    this.#leave("leave", why);
   }
 
   /** Begins to stop when the answer is on its way. With `purge`, that is once the lease has been given back. */

@@ -1,19 +1,45 @@
 /** What ends a daemon from outside, how it tells that it has ended, and the order in which it takes itself apart. */
 import process from "node:process";
+import { isIgnored } from "../sys/ignored_signals.ts";
 import { logger } from "./log.ts";
 
-/** Calls `stop` on SIGINT and SIGTERM, and when stdin ends if the environment asks for that. Returns the undo. */
-export function watchForTheEnd(stop: () => void): () => void {
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+/**
+ * What would end the process half-way if nobody listened: the terminal that closes, a supervisor's or a person's kill,
+ * a limit of processor time, a timer. Not here: what a fault of the program raises, what the runtimes need themselves
+ * (SIGPWR, SIGSYS), and what they ignore already (SIGPIPE, SIGXFSZ: the write that fails tells).
+ */
+const ENDING = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGXCPU",
+  "SIGIO",
+] as const;
+const SIGHUP = 1;
+
+/**
+ * Calls `stop` with the name of each signal that ends a process, and when stdin ends if the environment asks for that.
+ * A SIGHUP that was ignored at the start stays so (nohup(1)). Returns the undo.
+ */
+export function watchForTheEnd(stop: (why: string) => void): () => void {
+  // By a listener, and not by none: Deno takes SIGHUP over with the first listener for any signal, and dies of it.
+  const stays = isIgnored(SIGHUP) ? "SIGHUP" : null;
+  const listeners = ENDING.map((name) => [name, name === stays ? () => {} : () => stop(name)] as const);
+  for (const [name, listener] of listeners) process.on(name, listener);
   if (process.env["OVLTUN_EXIT_WITH_STDIN"] === "1") {
-    process.stdin.on("end", stop);
-    process.stdin.on("error", stop);
+    const ended = () => stop("the end of stdin");
+    process.stdin.on("end", ended);
+    process.stdin.on("error", ended);
     process.stdin.resume();
   }
   return () => {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const [name, listener] of listeners) process.off(name, listener);
   };
 }
 
@@ -74,16 +100,23 @@ export class Ending {
 /** What has to be undone, in reverse order. */
 export class Cleanups {
   readonly #steps: (() => void | Promise<void>)[] = [];
+  #hurry!: () => void;
+  readonly #hurried = new Promise<void>((resolve) => this.#hurry = resolve);
 
   add(step: () => void | Promise<void>): void {
     this.#steps.push(step);
+  }
+
+  /** From now on nothing is waited for: each step is begun, and that is all. */
+  hurry(): void {
+    this.#hurry();
   }
 
   /** Does all of it, whatever fails on the way. */
   async run(): Promise<void> {
     for (const step of this.#steps.reverse()) {
       try {
-        await step();
+        await Promise.race([step(), this.#hurried]);
       } catch (error) {
         logger.warn(`Cannot clean up: ${error instanceof Error ? error.message : String(error)}`);
       }
