@@ -5,8 +5,9 @@
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
-import { encodeGossip } from "../wire/gossip.ts";
+import { fitGossip } from "../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
+import { GOSSIP_BUDGET } from "../wire/gossip_size.ts";
 import { type Contender, contenders, type Holdings, holdings } from "./claims.ts";
 import { cloneMessage, judge, type Twin, TwinSigns } from "./clones.ts";
 import { Directives, isFenced, isRevoked } from "./directives.ts";
@@ -122,7 +123,7 @@ export class Core {
       known: (id: string) => this.store.get(id),
       isRevoked: (id: string) => this.isRevoked(id),
       holds: (endpoint: string) => this.own.holds(endpoint),
-      meshHash: () => this.meshHash,
+      message: (index: number, body: GossipBody) => this.message(index, body),
       recordItems: (ids: readonly string[]) => this.recordItems(ids),
       record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
       nextCounter: () => this.#nextInitiation(),
@@ -186,7 +187,21 @@ export class Core {
   /** Sends one message over a link, if it is up. */
   say(link: Link | null | undefined, body: GossipBody): void {
     if (link === null || link === undefined || link.endpoint === null) return;
-    this.links.send(link, encodeGossip(link.sendIndex, { mesh: this.meshHash, body }));
+    const bytes = this.message(link.sendIndex, body);
+    if (bytes !== null) this.links.send(link, bytes);
+  }
+
+  /** The datagram of a message; null when it is too long, which is counted. */
+  message(index: number, body: GossipBody): Uint8Array | null {
+    const bytes = fitGossip(index, { mesh: this.meshHash, body }, GOSSIP_BUDGET);
+    if (bytes === null) this.out.leaveUnsent();
+    return bytes;
+  }
+
+  /** The datagram of a message under the network's key, of this generation or the one in use; null: there is none. */
+  groupMessage(body: GossipBody, keyId?: number): Uint8Array | null {
+    const bytes = this.group === null ? null : this.message(0, body);
+    return bytes === null ? null : this.group!.seal(this.own.incarnation, bytes, keyId);
   }
 
   /**
@@ -197,9 +212,8 @@ export class Core {
     const link = this.agreedLink(id);
     if (link !== null) return this.say(link, body);
     const endpoint = this.group === null ? undefined : this.#lastEndpoint(id);
-    if (endpoint === undefined) return;
-    const bytes = this.group!.seal(this.own.incarnation, encodeGossip(0, { mesh: this.meshHash, body }));
-    if (bytes !== null) this.out.send(endpoint, bytes);
+    const bytes = endpoint === undefined ? null : this.groupMessage(body);
+    if (endpoint !== undefined && bytes !== null) this.out.send(endpoint, bytes);
   }
 
   #lastEndpoint(id: string): string | undefined {

@@ -1,9 +1,6 @@
 // Spreading news: what changed is told at once to three random peers, and again every 200 ms to three random peers for
-// log₂ N rounds, packed into as few datagrams as it takes. An item is named by what it is about, so newer news replaces
+// log₂ N rounds, packed into as few datagrams as it takes (packing.ts). An item is named by what it is about, so newer news replaces
 // older. Pings and their answers take along what they have room for.
-
-import type { Piggyback, RecordItem, Statement } from "../wire/gossip_body.ts";
-import { GOSSIP_ROOM, recordItemLen, STATEMENT_LEN } from "../wire/gossip_body.ts";
 
 export const FANOUT = 3;
 export const ROUND_MS = 200;
@@ -47,24 +44,4 @@ export class Dissemination {
   piggyback(): News[] {
     return [...this.#queue.values()].slice(-4).reverse().map((queued) => queued.news);
   }
-}
-
-/** Splits items over as many messages as their sizes need. */
-export function pack(
-  records: readonly RecordItem[],
-  statements: readonly Statement[],
-): Required<Pick<Piggyback, "records" | "statements">>[] {
-  const parcels: { records: RecordItem[]; statements: Statement[] }[] = [];
-  let room = 0;
-  const parcel = (size: number) => {
-    if (size > room || parcels.length === 0) {
-      parcels.push({ records: [], statements: [] });
-      room = GOSSIP_ROOM;
-    }
-    room -= size;
-    return parcels[parcels.length - 1]!;
-  };
-  for (const item of records) parcel(recordItemLen(item.raw)).records.push(item);
-  for (const s of statements) parcel(STATEMENT_LEN).statements.push(s);
-  return parcels;
 }

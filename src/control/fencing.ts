@@ -3,13 +3,13 @@
 
 import { shortId } from "../crypto/identity.ts";
 import { decodeDirective, type Directive } from "../wire/directive.ts";
-import { encodeGossip } from "../wire/gossip.ts";
-import { DIRECTIVES_IN_PUSH, GOSSIP_ROOM, type GossipBody, recordItemLen } from "../wire/gossip_body.ts";
+import type { GossipBody } from "../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, isVoid, openDirective, signDirective } from "./directives.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
 import { type LinkEvent, LOG_EVERY_MS } from "./links.ts";
+import { fitTogether, packDirectives } from "./packing.ts";
 
 /** Directives whose signature is checked, from one peer. */
 const CHECKED_PER_SECOND = 50;
@@ -77,17 +77,19 @@ export function rememberDirective(core: Core, raw: Uint8Array): boolean {
  */
 export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now: number): void {
   if (!mayTell(core, to.id, to.endpoint, now)) return;
-  for (const body of revocations(core, to.id)) {
-    const gossip = encodeGossip(0, { mesh: core.meshHash, body });
-    const bytes = core.group?.seal(core.own.incarnation, gossip, to.keyId) ?? null;
-    if (bytes !== null && bytes.length <= to.room) return core.out.send(to.endpoint, bytes);
+  for (const words of revocations(core, to.id)) {
+    const datagrams = words.map((body) => core.groupMessage(body, to.keyId)).filter((b) => b !== null);
+    const length = datagrams.reduce((sum, bytes) => sum + bytes.length, 0);
+    if (datagrams.length < words.length || length > to.room) continue;
+    for (const bytes of datagrams) core.out.send(to.endpoint, bytes);
+    return;
   }
 }
 
 /** The same over a link that came up just now, before it is given up. */
 export function tellRevokedLink(core: Core, link: Link, now: number): void {
   if (link.endpoint === null || !mayTell(core, link.id, link.endpoint, now)) return;
-  core.say(link, revocations(core, link.id)[0]!);
+  for (const body of revocations(core, link.id)[0]!) core.say(link, body);
 }
 
 function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
@@ -105,13 +107,14 @@ function mayTell(core: Core, id: string, endpoint: string, now: number): boolean
 }
 
 // With the record of whoever issued it, who may have joined while the node was away: it obeys nobody whom it does not
-// know. Second best, without.
-function revocations(core: Core, id: string): (GossipBody & { kind: "push" })[] {
+// know. Where both are too long for one message, the record goes before it. Second best, without.
+function revocations(core: Core, id: string): GossipBody[][] {
   const about = core.directives.about(id)!;
-  const told = { kind: "push", ack: false, directives: [about.raw] } as const;
+  const push = { kind: "push", ack: false } as const;
+  const told = { ...push, directives: [about.raw] };
   const records = core.recordItems([about.issuer]);
-  const length = records.reduce((sum, { raw }) => sum + recordItemLen(raw), about.raw.length);
-  return length > GOSSIP_ROOM ? [told] : [{ ...told, records }, told];
+  const whole = fitTogether(records, about.raw) ? [{ ...told, records }] : [{ ...push, records }, told];
+  return [whole, [told]];
 }
 
 /** All that we know, a window of it where it is much, to somebody whose set is another. */
@@ -119,16 +122,9 @@ export function pushDirectives(core: Core, link: Link): void {
   const all = core.directives.all();
   const from = all.length > TOLD_AT_ONCE ? core.random.below(all.length) : 0;
   const told = [...all.slice(from), ...all.slice(0, from)].slice(0, TOLD_AT_ONCE);
-  for (const directives of packDirectives(told)) core.say(link, { kind: "push", ack: false, directives });
-}
-
-/** Their bytes, as many together as one message takes. */
-export function packDirectives(directives: readonly Directive[]): Uint8Array[][] {
-  const parcels: Uint8Array[][] = [];
-  for (let at = 0; at < directives.length; at += DIRECTIVES_IN_PUSH) {
-    parcels.push(directives.slice(at, at + DIRECTIVES_IN_PUSH).map(({ raw }) => raw));
+  for (const directives of packDirectives(told.map(({ raw }) => raw))) {
+    core.say(link, { kind: "push", ack: false, directives });
   }
-  return parcels;
 }
 
 /** What a record that was fenced, or its node revoked, leaves behind: nothing. */

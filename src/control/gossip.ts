@@ -3,14 +3,15 @@
 // path probes) are at the end. A message from a link that is not validated, or of another mesh, changes nothing.
 
 import { shortId } from "../crypto/identity.ts";
-import { decodeGossip, encodeGossip, gossipIndex, gossipVersion } from "../wire/gossip.ts";
+import { decodeGossip, gossipIndex, gossipVersion } from "../wire/gossip.ts";
 import { WANT_MAX } from "../wire/gossip_body.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Core } from "./core.ts";
 import { compareDigest, differingBuckets, digestParts, prefixOf } from "./digest.ts";
-import { FANOUT, pack } from "./dissemination.ts";
-import { packDirectives, pushDirectives, takeDirective, takeOwnDirective } from "./fencing.ts";
+import { FANOUT } from "./dissemination.ts";
+import { pack, packDirectives } from "./packing.ts";
+import { pushDirectives, takeDirective, takeOwnDirective } from "./fencing.ts";
 import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from "./joining.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
@@ -104,8 +105,7 @@ function memberIncarnation(core: Core, id: string): number | null {
 }
 
 function answerByGroup(core: Core, seq: number, to: string): void {
-  const pong = encodeGossip(0, { mesh: core.meshHash, body: { kind: "pong", seq } });
-  const bytes = core.group?.seal(core.own.incarnation, pong) ?? null;
+  const bytes = core.groupMessage({ kind: "pong", seq });
   if (bytes !== null) core.out.send(to, bytes);
 }
 
@@ -278,7 +278,7 @@ export function spreadNews(core: Core, now: number): void {
   const items = core.itemsOf(news);
   const parcels = pack(items.records, items.statements);
   const decided = news.filter((n) => n.kind === "directive").map((n) => core.directives.about(n.id));
-  const told = packDirectives(decided.filter((d) => d !== undefined));
+  const told = packDirectives(decided.filter((d) => d !== undefined).map(({ raw }) => raw));
   for (let n = 0; n < FANOUT && links.length > 0; n++) {
     const link = links.splice(core.random.below(links.length), 1)[0]!;
     for (const parcel of parcels) core.say(link, { kind: "push", ack: false, ...parcel });

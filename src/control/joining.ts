@@ -4,7 +4,6 @@
 
 import { shortId } from "../crypto/identity.ts";
 import type { JoinerEntry } from "../wire/gossip_body.ts";
-import { JOINERS_MAX } from "../wire/gossip_body.ts";
 import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
 import type { MeshConfig } from "./settings.ts";
@@ -20,6 +19,7 @@ import {
   publicNetwork,
   readMesh,
 } from "./mesh.ts";
+import { packJoiners } from "./packing.ts";
 import { openRecord } from "./record.ts";
 import { rememberRecord } from "./records.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "./state.ts";
@@ -202,8 +202,7 @@ function speak(core: Core): void {
 
 function tellJoiners(core: Core, now: number): void {
   const entries = core.joiners.entries(allHeard(core, now), now);
-  for (let at = 0; at < entries.length; at += JOINERS_MAX) {
-    const joiners = entries.slice(at, at + JOINERS_MAX);
+  for (const joiners of packJoiners(entries)) {
     for (const link of core.links.up()) core.say(link, { kind: "joining", joiners });
   }
 }

@@ -59,6 +59,7 @@ function ownView(core: Core, now: number): OwnView {
     endpoints: core.own.endpoints,
     waitingFor: waitingFor(core, now),
     rejected: core.out.rejected,
+    unsent: core.out.unsent,
     warnings: [...core.warnings.at(now), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
     ...secretView(core),

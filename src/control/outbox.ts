@@ -10,6 +10,7 @@ const MAX_BUCKETS = MAX_PEERS;
 export class Outbox {
   #actions: Action[] = [];
   #rejected = 0;
+  #unsent = 0;
   // BOUNDED: ≤ MAX_KEYS, the oldest go first
   readonly #said = new Map<string, number>();
   // BOUNDED: ≤ MAX_BUCKETS, the longest unused go first
@@ -26,6 +27,15 @@ export class Outbox {
 
   get rejected(): number {
     return this.#rejected;
+  }
+
+  /** Counts a message of our own that fits in no datagram. */
+  leaveUnsent(): void {
+    this.#unsent++;
+  }
+
+  get unsent(): number {
+    return this.#unsent;
   }
 
   send(to: string, bytes: Uint8Array): void {

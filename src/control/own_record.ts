@@ -103,14 +103,17 @@ export class OwnRecord {
   }
 
   /**
-   * The record of the present version, signed; `age`: how long we have been running, seconds. Where it would be too long,
-   * it tells fewer endpoints: the last are left out first.
+   * The record of the present version, signed; `age`: how long we have been running, seconds. Where it would be too long
+   * for a datagram, it tells less: the last endpoints are left out first.
    */
   sign(age: number): NodeRecord {
-    const content = this.#content(age);
-    let { endpoints } = content;
-    while (endpoints.length > 0 && !recordFits({ ...content, endpoints })) endpoints = endpoints.slice(0, -1);
-    return signRecord({ ...content, endpoints }, this.#identity);
+    let content = this.#content(age);
+    while (!recordFits(content)) {
+      const less = shorter(content);
+      if (less === null) break;
+      content = less;
+    }
+    return signRecord(content, this.#identity);
   }
 
   #content(age: number): RecordContent {
@@ -136,4 +139,17 @@ export class OwnRecord {
       ...(this.yielded === null ? {} : { yielded: this.yielded }),
     };
   }
+}
+
+/** Endpoints that a record keeps while it can do without anything else. */
+const ENDPOINTS_KEPT = 2;
+
+// What a record does without, one thing at a time, by its worth: endpoints from the end, what only people read, …
+function shorter(content: RecordContent): RecordContent | null {
+  const { yielded, ...rest } = content;
+  const { endpoints, reserved } = rest;
+  if (endpoints.length > ENDPOINTS_KEPT) return { ...content, endpoints: endpoints.slice(0, -1) };
+  if (yielded !== undefined) return rest;
+  if (endpoints.length > 1) return { ...content, endpoints: endpoints.slice(0, -1) };
+  return reserved.length > 0 ? { ...content, reserved: reserved.slice(0, -1) } : null;
 }

@@ -4,7 +4,14 @@
 // survive nodes which do not know them. A record fits in one gossip datagram.
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
-import { formatEndpoint, formatPrefix, parseEndpoint, parseMac, parsePrefix } from "../wire/address.ts";
+import {
+  formatEndpoint,
+  formatPrefix,
+  isIpv4,
+  parseEndpoint,
+  parseMac,
+  parsePrefix,
+} from "../wire/address.ts";
 import { fromHex } from "../wire/bytes.ts";
 import { nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { decodeSignedMap, encodeMap, hexOf } from "../wire/signed_map.ts";
@@ -59,6 +66,7 @@ export const RECORD_MAX_LEN = 960;
 export const RESERVED_MAX = 16;
 export const ENDPOINTS_MAX = 8;
 const CLAIMS_MAX = 8;
+const PREFIX_LEN = 17;
 const UNNAMED = "unnamed";
 
 /** Whether a record that says this is short enough. */
@@ -88,9 +96,9 @@ function encodeRecord(content: RecordContent): Uint8Array {
     e: content.epoch,
     b: fromHex(content.bootNonce),
     c: content.claims.map(({ subnet, stamp, incarnation }) =>
-      incarnation === undefined ? [subnet, stamp] : [subnet, stamp, incarnation]
+      incarnation === undefined ? [prefixField(subnet), stamp] : [prefixField(subnet), stamp, incarnation]
     ),
-    r: content.reserved,
+    r: content.reserved.map(prefixField),
     p: content.endpoints,
     m: content.vtepMac,
     v: content.version,
@@ -99,7 +107,9 @@ function encodeRecord(content: RecordContent): Uint8Array {
     g: content.gone,
     ...(content.clearPaths === undefined ? {} : { u: content.clearPaths }),
     ...(content.age === undefined ? {} : { a: content.age }),
-    ...(content.yielded === undefined ? {} : { y: [content.yielded.subnet, fromHex(content.yielded.to)] }),
+    ...(content.yielded === undefined
+      ? {}
+      : { y: [prefixField(content.yielded.subnet), fromHex(content.yielded.to)] }),
   });
 }
 
@@ -183,7 +193,18 @@ function macOf(value: unknown): string | null {
   return mac === null || (mac[0]! & 1) === 1 ? null : (value as string).toLowerCase();
 }
 
+// IPv4 as text; IPv6 as its length and its 16 bytes, for sixteen of them have to fit as text does not.
+function prefixField(text: string): string | Uint8Array {
+  const prefix = text.includes(":") ? parsePrefix(text) : null;
+  return prefix === null ? text : Uint8Array.from([prefix.length, ...prefix.address]);
+}
+
 function prefixOf(value: unknown): string | null {
+  if (value instanceof Uint8Array && value.length === PREFIX_LEN) {
+    const read = { length: value[0]!, address: value.slice(1) };
+    const text = read.length > 128 || isIpv4(read.address) ? null : formatPrefix(read);
+    return text === null || parsePrefix(text) === null ? null : text;
+  }
   const prefix = typeof value === "string" && value.length < 64 ? parsePrefix(value) : null;
   return prefix === null ? null : formatPrefix(prefix);
 }

@@ -9,6 +9,7 @@ import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./fencing.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
 import type { MembershipAction } from "./membership.ts";
+import { fill } from "./packing.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
 import { compareRecords, compareVersions } from "./store.ts";
 
@@ -107,17 +108,12 @@ export function performMembership(core: Core, actions: readonly MembershipAction
     switch (action.kind) {
       case "ping":
       case "pong": {
-        const items = core.itemsOf(core.news.piggyback().slice(0, 2));
+        const items = core.itemsOf(core.news.piggyback());
         const about = core.membership.statement(action.to);
         const statements = about !== null && about.state !== 0
           ? [about, ...items.statements]
           : items.statements;
-        core.sayTo(action.to, {
-          kind: action.kind,
-          seq: action.seq,
-          records: items.records,
-          statements,
-        });
+        core.sayTo(action.to, { kind: action.kind, seq: action.seq, ...fill({ ...items, statements }) });
         break;
       }
       case "ask":

@@ -9,7 +9,6 @@
 //
 // With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
 
-import { encodeGossip } from "../wire/gossip.ts";
 import type { GossipBody, RecordItem } from "../wire/gossip_body.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Session, Sessions } from "./sessions.ts";
@@ -22,8 +21,8 @@ export type TwinBody = GossipBody & { readonly kind: "twin" };
 
 /** What twins know of their own node. */
 export interface TwinsOwner {
-  /** Hash of the mesh's configuration; null while joining. */
-  meshHash(): string | null;
+  /** The datagram of a message for the receiver of this index; null when it is too long. */
+  message(index: number, body: GossipBody): Uint8Array | null;
   /** The record of a node as it is pushed; none while we have none. */
   recordItems(ids: readonly string[]): readonly RecordItem[];
 }
@@ -60,7 +59,8 @@ export class Twins {
     const body: TwinBody = { kind: "twin", life: to.life, other: other.life, endpoint: other.endpoint };
     const push: GossipBody = { kind: "push", ack: false, records: this.#own.recordItems([to.peer]) };
     for (const said of [body, push]) {
-      const bytes = encodeGossip(0, { mesh: this.#own.meshHash(), body: said });
+      const bytes = this.#own.message(0, said);
+      if (bytes === null) continue;
       this.#out.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: to.endpoint, bytes });
     }
   }

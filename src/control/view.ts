@@ -54,6 +54,8 @@ export interface OwnView {
   readonly warnings: readonly string[];
   /** Datagrams that were handed up and not used, since the start. */
   readonly rejected: number;
+  /** Messages of our own that fit in no datagram, since the start; absent: none. */
+  readonly unsent?: number;
   /** Of a sealed mesh. */
   readonly secret?: SecretView;
   readonly startedAt: number;

@@ -107,7 +107,11 @@ export function statusReport(snapshot: Snapshot): Status {
     },
     peers: peersReport(snapshot),
     counters: { ...snapshot.counters.events(), ...snapshot.offloads.counters },
-    drops: { ...snapshot.counters.drops(), "control-rejected": own.rejected },
+    drops: {
+      ...snapshot.counters.drops(),
+      "control-rejected": own.rejected,
+      "control-too-long": own.unsent ?? 0,
+    },
     warnings: [...own.warnings, ...snapshot.troubles],
     forgotten: view.forgotten ?? [],
   };

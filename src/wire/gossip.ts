@@ -30,11 +30,16 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsTyp
 
 /** The whole datagram for the receiver that gave us `index`. RangeError when it exceeds 1200 bytes. */
 export function encodeGossip(index: number, gossip: Gossip): Uint8Array {
+  const b = fitGossip(index, gossip, GOSSIP_MAX_LEN);
+  if (b === null) throw new RangeError(`A ${gossip.body.kind} is longer than ${GOSSIP_MAX_LEN} bytes`);
+  return b;
+}
+
+/** The same; null when it exceeds `most` bytes. */
+export function fitGossip(index: number, gossip: Gossip, most: number): Uint8Array | null {
   const body = packr.pack(fieldsOf(gossip.mesh, gossip.body));
   const b = new Uint8Array(GOSSIP_HEADER_LEN + body.length);
-  if (b.length > GOSSIP_MAX_LEN) {
-    throw new RangeError(`A ${gossip.body.kind} of ${b.length} bytes is longer than ${GOSSIP_MAX_LEN}`);
-  }
+  if (b.length > most) return null;
   b[0] = TYPE_GOSSIP_PLAIN;
   b[1] = PROTOCOL_VERSION;
   putU32(b, 4, index);

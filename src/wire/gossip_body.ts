@@ -1,9 +1,8 @@
-// What the messages of the gossip say, and how much of it fits into one. How they are written is in gossip_fields.ts,
-// the datagram around them in gossip.ts.
+// What the messages of the gossip say. How they are written is in gossip_fields.ts, the datagram around them in
+// gossip.ts, how much fits into one in gossip_size.ts.
 
-/** What a message may hold of items (records, statements) besides its own fields, bytes. */
-export const GOSSIP_ROOM = 1000;
-
+/** Longest text of a mesh configuration. */
+export const CONFIG_MAX_LEN = 1000;
 export const DIGEST_BUCKETS = 32;
 export const BUCKET_HASH_LEN = 6;
 /** Bytes of one digest entry: id prefix 8, incarnation 6, epoch 6, content hash 4. */
@@ -11,16 +10,10 @@ export const DIGEST_ENTRY_LEN = 24;
 export const DIGEST_ENTRIES_MAX = 40;
 export const JOINERS_MAX = 20;
 export const WANT_MAX = 64;
-/** Directives (directive.ts) that fit in one push, alone. */
-export const DIRECTIVES_IN_PUSH = 4;
-
-/** Bytes that a record takes in a message. */
-export function recordItemLen(raw: Uint8Array): number {
-  return raw.length + 6;
-}
-
-/** Bytes that a statement takes in a message. */
-export const STATEMENT_LEN = 48;
+/** Records, and statements, in one message: a receiver takes no more. */
+export const ITEMS_MAX = 64;
+/** Directives in one message: a receiver takes no more. */
+export const DIRECTIVES_MAX = 16;
 
 /** Generations of the secret: more digits would not fit into the capability that names one. */
 export const SECRET_SEQ_MAX = 999_999_999;

@@ -7,11 +7,13 @@ import { formatEndpoint, parseEndpoint } from "./address.ts";
 import { fromHex, toHex } from "./bytes.ts";
 import {
   BUCKET_HASH_LEN,
+  CONFIG_MAX_LEN,
   DIGEST_BUCKETS,
   DIGEST_ENTRY_LEN,
-  GOSSIP_ROOM,
+  DIRECTIVES_MAX,
   type GossipBody,
   type GossipKind,
+  ITEMS_MAX,
   type JoinerEntry,
   JOINERS_MAX,
   type Liveness,
@@ -127,7 +129,7 @@ export function bodyOf(f: Record<string, unknown>): GossipBody {
     case "joining":
       return { kind, joiners: listField(f["j"], JOINERS_MAX).map(readJoiner) };
     case "config":
-      if (typeof f["c"] !== "string" || f["c"].length > GOSSIP_ROOM) throw new Malformed();
+      if (typeof f["c"] !== "string" || f["c"].length > CONFIG_MAX_LEN) throw new Malformed();
       return { kind, config: f["c"] };
     case "secret":
       return {
@@ -186,14 +188,14 @@ function directivesHash(f: Record<string, unknown>): { readonly directives?: str
 }
 
 function readPiggyback(f: Record<string, unknown>): Piggyback {
-  const directives = listField(f["D"] ?? [], 16).map((raw) => bytesField(raw, null));
+  const directives = listField(f["D"] ?? [], DIRECTIVES_MAX).map((raw) => bytesField(raw, null));
   return {
     ...(directives.length === 0 ? {} : { directives }),
-    records: listField(f["R"] ?? [], 64).map((item) => {
+    records: listField(f["R"] ?? [], ITEMS_MAX).map((item) => {
       const [raw, state] = listField(item, 8);
       return { raw: bytesField(raw, null), state: livenessField(state) };
     }),
-    statements: listField(f["S"] ?? [], 64).map((item) => {
+    statements: listField(f["S"] ?? [], ITEMS_MAX).map((item) => {
       const [id, incarnation, state, stopped] = listField(item, 8);
       const told = { id: hexField(id, 32), incarnation: intField(incarnation), state: livenessField(state) };
       return stopped === true ? { ...told, stopped } : told;

@@ -8,7 +8,7 @@
 
 import { fromHex, putU16, putU48, toHex, u16, u48 } from "./bytes.ts";
 import { TYPE_GOSSIP_SEALED } from "./datagram.ts";
-import { HANDSHAKE_MAX_LEN } from "./handshake.ts";
+import { GOSSIP_MAX_LEN } from "./gossip.ts";
 
 export const GROUP_VERSION = 1;
 /** Header without the nonce. */
@@ -17,8 +17,10 @@ export const GROUP_NONCE_LEN = 24;
 export const GROUP_SEALED_AT = GROUP_HEADER_LEN + GROUP_NONCE_LEN;
 const TAG_LEN = 16;
 const ORDER_LEN = 12;
-/** Longest message that is sent this way. */
-export const GROUP_MESSAGE_MAX = HANDSHAKE_MAX_LEN - GROUP_SEALED_AT - TAG_LEN - ORDER_LEN;
+/** What is put around a message. */
+export const GROUP_OVERHEAD = GROUP_SEALED_AT + TAG_LEN + ORDER_LEN;
+/** Longest message that is sent this way: the datagram is no longer than one in the clear. */
+export const GROUP_MESSAGE_MAX = GOSSIP_MAX_LEN - GROUP_OVERHEAD;
 
 const VERSION_AT = 1;
 const KEY_ID_AT = 2;

@@ -47,3 +47,24 @@ test("sign() tells all eight endpoints where there is room", () => {
   assert.deepEqual(endpoints, LONGEST);
   assert.ok(raw.length <= RECORD_MAX_LEN);
 });
+
+test("sign() tells all sixteen static peers also where their subnets are the longest there are", () => {
+  const longest = Array.from({ length: 16 }, (_, i) => `2001:db8:1111:2222:3333:4444:5555:66${10 + i}/128`);
+  const { raw, ...said } = fullest(LONGEST, longest).sign(2 ** 40);
+  assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+  assert.deepEqual(said.reserved, longest);
+  assert.ok(said.endpoints.length >= 1);
+  assert.deepEqual(openRecord(raw), { ...said, raw });
+});
+
+test("sign() never throws, whatever there is to tell", () => {
+  const word = "k".repeat(32);
+  const own = fullest(LONGEST, SUBNETS);
+  for (let count = 0; count <= 12; count++) {
+    own.capabilities = Array.from({ length: count }, () => word);
+    const { raw, endpoints } = own.sign(2 ** 40);
+    assert.ok(raw.length <= RECORD_MAX_LEN);
+    assert.deepEqual(endpoints, LONGEST.slice(0, endpoints.length));
+    assert.ok(openRecord(raw) !== null);
+  }
+});

@@ -1,0 +1,57 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { encodeGossip, GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
+import type { GossipBody, JoinerEntry, RecordItem, Statement } from "../../src/wire/gossip_body.ts";
+import * as size from "../../src/wire/gossip_size.ts";
+import { encodeGroupMessage, GROUP_MESSAGE_MAX, GROUP_SEALED_AT } from "../../src/wire/group_gossip.ts";
+import { DATA_LEN } from "../../src/wire/data_header.ts";
+import { AEAD_TAG_LEN } from "../../src/wire/overhead.ts";
+
+const ID = "ab".repeat(32);
+const MESH = "0123456789abcdef";
+const NUMBERS = [0, 127, 128, 255, 256, 65535, 65536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 48 - 1];
+
+const lengthOf = (body: GossipBody) => encodeGossip(0, { mesh: MESH, body }).length;
+
+/** What `items` take together beside what a message has around two of them. */
+function measured<T>(item: T, body: (items: T[]) => GossipBody): number {
+  return lengthOf(body([item, item])) - lengthOf(body([item]));
+}
+
+test("recordItemLen(), statementLen(), directiveLen() and joinerLen() are the lengths on the wire", () => {
+  for (const length of [0, 1, 100, 255, 256, 300, 500]) {
+    const record: RecordItem = { raw: new Uint8Array(length), state: 2 };
+    const records = (items: RecordItem[]): GossipBody => ({ kind: "push", ack: false, records: items });
+    assert.equal(size.recordItemLen(record), measured(record, records), `record of ${length}`);
+    const directives = (items: Uint8Array[]): GossipBody => ({ kind: "push", ack: false, directives: items });
+    assert.equal(size.directiveLen(record.raw), measured(record.raw, directives), `directive of ${length}`);
+  }
+  for (const number of NUMBERS) {
+    for (const more of [{}, { stopped: true as const }]) {
+      const statement: Statement = { id: ID, incarnation: number, state: 2, ...more };
+      const statements = (items: Statement[]): GossipBody => ({ kind: "ping", seq: 0, statements: items });
+      assert.equal(size.statementLen(statement), measured(statement, statements), `incarnation ${number}`);
+    }
+    const joiner: JoinerEntry = { id: ID, seq: number, age: number, complete: true, view: MESH };
+    const joiners = (items: JoinerEntry[]): GossipBody => ({ kind: "joining", joiners: items });
+    assert.equal(size.joinerLen(joiner), measured(joiner, joiners), `seq and age ${number}`);
+  }
+});
+
+test("GOSSIP_ROOM and JOINERS_ROOM leave what the longest message around the items takes", () => {
+  const raw = new Uint8Array(size.GOSSIP_ROOM - 3);
+  const directives = [raw];
+  const around = lengthOf({ kind: "ping", seq: 2 ** 48 - 1, directives }) - size.directiveLen(raw);
+  assert.ok(around + size.GOSSIP_ROOM <= size.GOSSIP_BUDGET, `${around}`);
+  const joiner: JoinerEntry = { id: ID, seq: 0, age: 0, complete: true, view: MESH };
+  const two = lengthOf({ kind: "joining", joiners: [joiner, joiner] }) - 2 * size.joinerLen(joiner);
+  assert.ok(two + 2 + size.JOINERS_ROOM <= size.GOSSIP_BUDGET, `${two}`); // a longer list has a longer count
+});
+
+test("A message of GOSSIP_BUDGET bytes makes no datagram of more than 1200, whatever is put around it", () => {
+  assert.ok(size.GOSSIP_BUDGET <= GROUP_MESSAGE_MAX);
+  const gossip = new Uint8Array(size.GOSSIP_BUDGET);
+  const plaintext = encodeGroupMessage({ incarnation: 1, sequence: 2, gossip });
+  assert.ok(GROUP_SEALED_AT + 16 + plaintext.length <= GOSSIP_MAX_LEN, "under the network's key");
+  assert.ok(DATA_LEN + gossip.length + AEAD_TAG_LEN <= GOSSIP_MAX_LEN, "over a session");
+});
