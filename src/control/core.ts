@@ -26,7 +26,7 @@ import { OwnRecord } from "./own_record.ts";
 import { PlainLinks } from "./plain_links.ts";
 import { secretCapability } from "./rotation.ts";
 import { RoundTrips } from "./rtt.ts";
-import type { NodeRecord } from "./record.ts";
+import { type NodeRecord, VERSION_LIMIT } from "./record.ts";
 import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
@@ -304,7 +304,7 @@ export class Core {
   // that a handshake seldom waits for the disk.
   #nextInitiation(): number {
     if (this.initiations >= this.#initiationsStored) this.persist();
-    return this.initiations++;
+    return Math.min(this.initiations++, VERSION_LIMIT - 1);
   }
 
   /** Puts the state on disk, before any action that comes later. */
@@ -322,7 +322,8 @@ export class Core {
     // Before we are informed, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = this.informed ? [this.mesh, this.lease.claim] : [null, null];
     const directives = this.directives.all().map(({ raw }) => recordText(raw));
-    if (this.sealed !== null) this.#initiationsStored = this.initiations + INITIATIONS_STORED;
+    const covered = Math.min(this.initiations + INITIATIONS_STORED, VERSION_LIMIT - 1);
+    if (this.sealed !== null) this.#initiationsStored = covered;
     const counter = this.sealed === null ? {} : { initiations: this.#initiationsStored };
     const state = {
       ...base,

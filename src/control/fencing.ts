@@ -18,11 +18,10 @@ const TELL_REVOKED_MS = 1000;
 /** How many a peer is told whose set is another, from a random place on. */
 const TOLD_AT_ONCE = 64;
 
-/** A user forgets a node: fences what is known of it, or with `revoke` its key. Telling again changes nothing. */
+/** A user forgets a node: fences what its record tells, or with `revoke` its key. Telling again changes nothing. */
 export function forget(core: Core, target: string, revoke: boolean, now: number): void {
   if (!core.member || target === core.identity.id) return;
-  const known = core.store.get(target)?.incarnation ?? 0;
-  const incarnation = Math.max(known, core.membership.get(target)?.incarnation ?? 0);
+  const incarnation = core.store.get(target)?.incarnation ?? 0;
   const about = core.directives.about(target);
   if (about !== undefined && (about.revoke || (!revoke && about.incarnation >= incarnation))) return;
   const directive = signDirective({
@@ -44,8 +43,10 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
   if (decoded === null || decoded.networkId !== core.networkId) return core.out.reject();
   const about = core.directives.about(decoded.target);
   if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
-  // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation.
+  // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation. So is
+  // what is about a life of its target that we have not heard of.
   if (core.store.get(decoded.issuer) === undefined) return;
+  if (isAhead(decoded, core.store.get(decoded.target)?.incarnation ?? -1)) return;
   if (!core.out.spend(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.out.reject();
   const directive = openDirective(raw);
   if (directive === null) return core.out.reject();
@@ -63,12 +64,24 @@ export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now:
   takeDirective(core, raw, from, now);
 }
 
-/** Directives from the disk; nothing is told of them. */
-export function rememberDirective(core: Core, raw: Uint8Array): boolean {
+/** Directives from the disk; nothing is told of them. `incarnationOf`: of a record from there. False: it is damaged. */
+export function rememberDirective(
+  core: Core,
+  raw: Uint8Array,
+  incarnationOf: (id: string) => number,
+): boolean {
   const directive = openDirective(raw);
   if (directive === null || directive.networkId !== core.networkId) return false;
-  core.directives.insert(directive);
+  if (!isAhead(directive, incarnationOf(directive.target))) core.directives.insert(directive);
   return true;
+}
+
+/**
+ * Whether a fence is about a life that the target's signed record does not tell: whoever issues one knows that record.
+ * Else it would fence also what comes later, and nothing would bring the node back.
+ */
+function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
+  return !revoke && incarnation > known;
 }
 
 /**

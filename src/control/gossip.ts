@@ -77,18 +77,19 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.
   if (!core.out.spend(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
   core.onKeyUsed(opened.keyId);
-  // An older secret lets nobody new in: not by a record, either. Members tell theirs over their sessions.
+  // An older secret may be in wrong hands: it lets nobody new in, not by a record, either, and nobody speaks of others by
+  // it. Members tell all that over their sessions.
   const newest = opened.keyId === core.ring?.newest.keyId;
-  const body = newest ? gossip.body : { ...gossip.body, records: [], directives: [] };
+  const body = newest ? gossip.body : { ...gossip.body, records: [], directives: [], statements: [] };
   switch (body.kind) {
     case "ping":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, null, now);
       return answerByGroup(core, body.seq, from);
     case "pong":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, null, now);
       return performMembership(core, core.membership.onPong(sender, body.seq), now);
     case "push":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, null, now);
       for (const raw of body.directives ?? []) takeOwnDirective(core, raw, from, now);
       return;
     default:
@@ -141,15 +142,15 @@ function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
 function perform(core: Core, link: Link, body: GossipBody, now: number): void {
   switch (body.kind) {
     case "ping":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, link.id, now);
       return performMembership(core, [{ kind: "pong", to: link.id, seq: body.seq }], now);
     case "pong":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, link.id, now);
       return performMembership(core, core.membership.onPong(link.id, body.seq), now);
     case "ping-request":
       return performMembership(core, core.membership.onPingRequest(link.id, body.target, body.seq, now), now);
     case "push":
-      takePiggyback(core, body, now);
+      takePiggyback(core, body, link.id, now);
       for (const raw of body.directives ?? []) takeDirective(core, raw, link.id, now);
       if (core.ended) return;
       checkSynced(core, link, now);
@@ -192,9 +193,10 @@ function tellItself(core: Core, link: Link, now: number): void {
   core.say(link, { kind: "push", ack: false, statements: [about] });
 }
 
-function takePiggyback(core: Core, body: Piggyback, now: number): void {
+// `by`: whose link it came over; null: nobody's.
+function takePiggyback(core: Core, body: Piggyback, by: string | null, now: number): void {
   for (const item of body.records ?? []) takeRecord(core, item, now);
-  for (const statement of body.statements ?? []) takeStatement(core, statement, now);
+  for (const statement of body.statements ?? []) takeStatement(core, statement, by, now);
 }
 
 // A claim that somebody contests is not acknowledged: who comes first should not use it before the other has let go,

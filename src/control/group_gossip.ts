@@ -26,7 +26,7 @@ export class GroupGossip {
   readonly #own: string;
   readonly #random: Random;
   #sequence = 0;
-  // BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only of members, in the life that their records tell
+  // By member and key. BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only in the life that their records tell
   readonly #heard = new Map<string, Heard>();
 
   constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
@@ -63,7 +63,8 @@ export class GroupGossip {
     const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
-    if (message.incarnation === known && !this.#isNew(header.sender, message)) return null;
+    const heard = `${header.sender} ${keys.keyId}`; // whoever has an old secret uses up none of the newest's sequence
+    if (message.incarnation === known && !this.#isNew(heard, message)) return null;
     return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
   }
 

@@ -17,6 +17,8 @@ const MAX_JOINERS = 256;
 interface Heard {
   readonly entry: JoinerEntry;
   readonly at: number;
+  /** It said so itself. */
+  readonly itself: boolean;
 }
 
 export class Joiners {
@@ -33,16 +35,17 @@ export class Joiners {
     this.#view = viewHash([id]);
   }
 
-  /** Takes in what a joiner at the other end of a link told us. True when the set of joiners changed. */
-  merge(entries: readonly JoinerEntry[], now: number): boolean {
+  /** Takes in what the joiner at the other end of its link (`by`) told us. True when the set of joiners changed. */
+  merge(entries: readonly JoinerEntry[], now: number, by: string | null = null): boolean {
     let changed = false;
     for (const entry of entries) {
       if (entry.id === this.#id) continue;
       const known = this.#heard.get(entry.id);
       const at = now - entry.age;
-      if (known !== undefined && !isNewer(entry, at, known)) continue;
+      const itself = entry.id === by;
+      if (known !== undefined && !isNewer(entry, at, itself, known)) continue;
       if (at <= now - FORGET_MS || (known === undefined && this.#heard.size >= MAX_JOINERS)) continue;
-      this.#heard.set(entry.id, { entry, at });
+      this.#heard.set(entry.id, { entry, at, itself });
       changed ||= known === undefined;
     }
     if (changed) this.#setChanged();
@@ -102,8 +105,10 @@ export class Joiners {
 }
 
 // Ages travel with entries, so that a joiner which is gone does not live on in relays. A lower count is that of a
-// joiner started again.
-function isNewer(entry: JoinerEntry, at: number, known: Heard): boolean {
+// joiner started again. What a joiner says itself counts more than what others make of it.
+function isNewer(entry: JoinerEntry, at: number, itself: boolean, known: Heard): boolean {
+  if (itself && !known.itself) return true;
+  if (!itself && known.itself && at <= known.at + FRESH_MS) return false;
   return entry.seq > known.entry.seq || (entry.seq < known.entry.seq && at > known.at + FORGET_MS / 2);
 }
 

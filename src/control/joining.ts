@@ -43,7 +43,7 @@ export function start(core: Core, stored: StoredState | null, now: number): void
   }
   const ours = stored !== null && stored.nodeId === identity.id;
   core.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
-  core.own.incarnateAbove(ours ? stored.incarnation : 0);
+  core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
   if (stored !== null && stored.mesh !== null) return restore(core, stored, stored.mesh, ours, now);
   if (settings.found || !settings.hasSeeds) {
     return found(core, settings.found ? "--found" : "no --peers given");
@@ -62,12 +62,16 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
   warnOf(core, publicNetwork(mesh), "public network");
   core.informed = true;
+  const peers = stored.peers.map((peer) => ({ peer, record: openRecord(storedRecordBytes(peer)) }));
+  // BOUNDED: one per record in the file
+  const incarnations = new Map([[core.identity.id, ours ? stored.incarnation : -1]]);
+  for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
   for (const text of stored.directives ?? []) {
-    if (!rememberDirective(core, storedBytes(text))) core.out.log("warning", "A stored directive is damaged");
+    const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
+    if (!remembered) core.out.log("warning", "A stored directive is damaged and was left out");
   }
   if (core.isRevoked(core.identity.id)) return obeyOwn(core, now); // before the lease is used for a moment
-  for (const peer of stored.peers) {
-    const record = openRecord(storedRecordBytes(peer));
+  for (const { peer, record } of peers) {
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.out.log("warning", "A stored record of a peer is damaged and was left out");
   }
@@ -213,7 +217,7 @@ export function onJoining(core: Core, link: Link, joiners: readonly JoinerEntry[
     if (core.out.due(`config ${link.id}`, CONFIG_EVERY_MS, now)) tellConfig(core, link);
     return;
   }
-  if (core.joiners.merge(joiners, now)) tellJoiners(core, now);
+  if (core.joiners.merge(joiners, now, link.id)) tellJoiners(core, now);
 }
 
 // ------------------------------------------------------------------------------------- configuration

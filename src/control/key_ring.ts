@@ -50,7 +50,7 @@ export class KeyRing {
       held.push({ generation: { keyId: keys.keyId, seq: 0, issuer: "", dropOld: false }, used: true });
     }
     this.#rotation = new Rotation(held[0]!.generation, now);
-    for (const { generation } of held) this.#rotation.learn(generation, now);
+    for (const { generation } of held) this.#rotation.learn(generation, now, true);
     for (const { generation, used } of held) if (used) this.#rotation.onUse(generation.keyId, now);
     this.#follow(now);
   }

@@ -11,9 +11,12 @@ import { compareVersions } from "./store.ts";
 const ASK_AGAIN_MS = 200;
 
 /** Writes a new version of our record: on disk, into the store, and to the others. */
-export function rewriteOwn(core: Core, change: "epoch" | { readonly above: number }): void {
+export function rewriteOwn(
+  core: Core,
+  change: "epoch" | { readonly above: number; readonly epoch?: number },
+): void {
   if (change === "epoch") core.own.nextEpoch();
-  else core.own.incarnateAbove(change.above);
+  else core.own.incarnateAbove(change.above, change.epoch);
   core.store.insert(core.own.sign(Math.floor((core.now - core.startedAt) / 1000)));
   core.persist();
   if (core.spoken) core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
@@ -79,7 +82,9 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     taken: () => core.othersContenders().map((c) => c.prefix),
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
-    greatestStamp: core.store.greatestStamp,
+    get greatestStamp() {
+      return core.store.greatestStamp;
+    },
     incarnation: core.own.incarnation,
     wish: core.settings.subnetWish,
   };

@@ -6,7 +6,9 @@
 //
 // Others are believed, but not against our own ears: who was cut off comes back with statements about everybody. While
 // we hear a node, what others say of it changes nothing here: it is told, so that it refutes, and probed at once. When
-// we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails.
+// we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails. That a node was
+// stopped is believed at once from itself alone; from others it is their "dead". What is said of an incarnation that no
+// signed record tells is dropped before it comes here (records.ts): no member is of a greater one than its record.
 
 import type { Random } from "../ports.ts";
 import type { Liveness, Statement } from "../wire/gossip_body.ts";
@@ -64,6 +66,8 @@ interface Probe {
   asked: boolean;
   /** Somebody says it is dead: without an answer we believe it. */
   saidDead: boolean;
+  /** … or stopped. */
+  saidStopped: boolean;
 }
 
 export class Membership {
@@ -154,10 +158,13 @@ export class Membership {
     return this.#become(member, "alive", false, now);
   }
 
-  /** What somebody says about a node. */
-  onStatement(s: Statement, ownIncarnation: number, now: number): MembershipAction[] {
+  /**
+   * What is said about a node, of an incarnation that its record tells; `hearsay`: another says it than the node itself.
+   */
+  onStatement(s: Statement, ownIncarnation: number, now: number, hearsay = false): MembershipAction[] {
     if (s.id === this.#id) {
-      return s.state !== 0 && s.incarnation >= ownIncarnation
+      // More than our record says nobody can know, so it need not be refuted.
+      return s.state !== 0 && s.incarnation === ownIncarnation
         ? [{ kind: "refute", above: s.incarnation }]
         : [];
     }
@@ -166,11 +173,11 @@ export class Membership {
     const rank = rankOf(member.state);
     const goodbye = s.state === 2 && s.stopped === true && !member.stopped;
     if (s.incarnation === member.incarnation && s.state <= rank && !goodbye) return [];
-    if (!goodbye && rank !== 2) {
+    if ((!goodbye || hearsay) && rank !== 2) {
       if (this.#linked(s.id) && now - this.#heardAt(s.id) <= HEARD_MS) return this.#contest(member, s, now);
       if (this.#linked(s.id) && s.state === 2 && !member.silent) {
         member.incarnation = s.incarnation;
-        return [...this.#become(member, "suspect", false, now), ...this.#doubt(member, true, now)];
+        return [...this.#become(member, "suspect", false, now), ...this.#doubt(member, s, now)];
       }
     }
     member.incarnation = s.incarnation;
@@ -181,16 +188,18 @@ export class Membership {
 
   // We hear it, others say it is not well: nothing changes but that it is told and probed.
   #contest(member: Member, said: Statement, now: number): MembershipAction[] {
-    return [{ kind: "tell", to: member.id, statement: said }, ...this.#doubt(member, false, now)];
+    return [{ kind: "tell", to: member.id, statement: said }, ...this.#doubt(member, null, now)];
   }
 
-  #doubt(member: Member, saidDead: boolean, now: number): MembershipAction[] {
+  // `dead`: what somebody said, and is believed without an answer.
+  #doubt(member: Member, dead: Statement | null, now: number): MembershipAction[] {
     for (const probe of this.#probes.values()) {
       if (probe.target !== member.id) continue;
-      probe.saidDead ||= saidDead;
+      probe.saidDead ||= dead !== null;
+      probe.saidStopped ||= dead?.stopped === true;
       return [];
     }
-    return this.#probes.size >= DOUBTS_AT_ONCE ? [] : this.#probe(member.id, saidDead, now);
+    return this.#probes.size >= DOUBTS_AT_ONCE ? [] : this.#probe(member.id, dead, now);
   }
 
   /** What we would say of a node. */
@@ -249,12 +258,13 @@ export class Membership {
       if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
     }
     const actions: MembershipAction[] = [];
-    for (const target of targets) actions.push(...this.#probe(target, false, now));
+    for (const target of targets) actions.push(...this.#probe(target, null, now));
     return actions;
   }
 
-  #probe(target: string, saidDead: boolean, now: number): MembershipAction[] {
-    const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false, saidDead };
+  #probe(target: string, dead: Statement | null, now: number): MembershipAction[] {
+    const said = { saidDead: dead !== null, saidStopped: dead?.stopped === true };
+    const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false, ...said };
     this.#probes.set(probe.seq, probe);
     return this.#continue(probe, now);
   }
@@ -282,6 +292,7 @@ export class Membership {
     if (elapsed >= PROBE_EVERY_MS) {
       this.#probes.delete(probe.seq);
       member.silent = true;
+      if (probe.saidDead && probe.saidStopped) member.stopped = true;
       if (probe.saidDead) return this.#become(member, "dead", true, now);
       return member.state === "alive" ? this.#become(member, "suspect", true, now) : [];
     }

@@ -266,7 +266,8 @@ export class ControlPlane {
       state: 2,
       stopped: true,
     } as const;
-    const goodbye = { kind: "push", ack: false, statements: [statement] } as const;
+    const records = core.recordItems([core.identity.id]);
+    const goodbye = { kind: "push", ack: false, records, statements: [statement] } as const;
     for (const link of core.agreedLinks()) core.say(link, goodbye);
     for (const { id } of core.membership.living()) if (core.agreedLink(id) === null) core.sayTo(id, goodbye);
     if (core.mesh !== null && core.informed) core.persist();

@@ -91,10 +91,14 @@ export class OwnRecord {
     return times >= CLONE_ROUNDS;
   }
 
-  /** Starts a new life above any version that others may know. */
-  incarnateAbove(incarnation: number): void {
-    this.incarnation = Math.min(Math.max(this.incarnation, incarnation) + 1, VERSION_LIMIT - 1);
-    this.epoch = 0;
+  /**
+   * Starts a new life above any version that others may know. `epoch` is of that version: where there is no greater
+   * incarnation any more, the epochs go on.
+   */
+  incarnateAbove(incarnation: number, epoch = 0): void {
+    const next = Math.max(this.incarnation, incarnation) + 1;
+    this.epoch = next < VERSION_LIMIT ? 0 : Math.min(Math.max(this.epoch, epoch) + 1, VERSION_LIMIT - 1);
+    this.incarnation = Math.min(next, VERSION_LIMIT - 1);
   }
 
   /** The next version within this life. */

@@ -16,6 +16,8 @@ import { compareRecords, compareVersions } from "./store.ts";
 /** How often one node is told what others say of it. */
 export const TELL_STATE_MS = 500;
 
+const REFUTE_MS = 200;
+
 /** Takes in a record that somebody pushed. */
 export function takeRecord(core: Core, item: RecordItem, now: number): void {
   const decoded = decodeRecord(item.raw);
@@ -97,9 +99,17 @@ export function wantLink(core: Core, id: string, now: number): void {
   core.links.want(id, endpoints, core.membership.get(id)?.state === "dead", now);
 }
 
-/** Takes in what somebody says about a node's life. */
-export function takeStatement(core: Core, statement: Statement, now: number): void {
-  performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now), now);
+/**
+ * Takes in what is said about a node's life. It counts up to the incarnation of the node's signed record: of a greater
+ * one nobody knows anything yet. `by`: whose link it came over, null: nobody's, it came under the network's key.
+ */
+export function takeStatement(core: Core, said: Statement, by: string | null, now: number): void {
+  const hearsay = said.id !== by;
+  const known = core.store.get(said.id)?.incarnation ?? -1;
+  if (said.incarnation > known && hearsay) return;
+  // Of itself a node speaks in its present life, whether or not its newest record has come.
+  const statement = said.incarnation > known ? { ...said, incarnation: known } : said;
+  performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now, hearsay), now);
 }
 
 /** Performs what membership decided. */
@@ -128,7 +138,8 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         core.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
         break;
       case "refute":
-        rewriteOwn(core, { above: action.above });
+        // What is said again and again is refuted now and then: each time is a write to the disk.
+        if (core.out.due("refute", REFUTE_MS, now)) rewriteOwn(core, { above: action.above });
         break;
       case "changed":
         stateChanged(core, action, now);
@@ -170,6 +181,6 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
-  rewriteOwn(core, { above: record.incarnation });
+  rewriteOwn(core, { above: record.incarnation, epoch: record.epoch });
   obeyOwn(core, now);
 }

@@ -14,6 +14,11 @@ export const KEEP_MS = 7 * 24 * 3_600_000;
 /** For so long after nobody needs the older one any more: others may not have heard yet that this is so. */
 export const SETTLE_MS = 20_000;
 const GENERATIONS_MAX = 4;
+/**
+ * So far a generation may be ahead of the newest known: a node that was away for longer holds no secret by which it is
+ * let in. Without a limit one member could use the numbers up, and nobody could change the secret any more.
+ */
+const AHEAD_MAX = 64;
 const CAPABILITY = /^k(\d{1,15})\.([0-9a-f]{4})\.([0-9a-f]{16})?$/;
 
 /** One secret of the mesh. */
@@ -93,10 +98,14 @@ export class Rotation {
     return [this.#used.keyId, ...others.reverse().map((h) => h.generation.keyId)];
   }
 
-  /** A secret became known. False when it changes nothing: known already, older than what is used, or a taken key id. */
-  learn(generation: Generation, now: number): boolean {
+  /**
+   * A secret became known, from a member or from our own disk. False when it changes nothing: known already, older than
+   * what is used, of a taken key id, or too far ahead.
+   */
+  learn(generation: Generation, now: number, own = false): boolean {
     const known = this.#held.some((h) => h.generation.keyId === generation.keyId);
     if (known || compareGenerations(generation, this.#used) < 0) return false;
+    if (!own && this.#isAhead(generation)) return false;
     this.#held.push({ generation, knownSince: now, dropAt: null });
     this.#held.sort((a, b) => compareGenerations(a.generation, b.generation));
     if (this.#held.length > GENERATIONS_MAX) {
@@ -110,6 +119,7 @@ export class Rotation {
     const at = this.#held.findIndex((h) => h.generation.keyId === generation.keyId);
     const held = this.#held[at];
     if (held === undefined || compareGenerations(generation, held.generation) <= 0) return false;
+    if (this.#isAhead(generation)) return false;
     this.#held[at] = { ...held, generation };
     if (this.#used === held.generation) this.#used = generation;
     this.#held.sort((a, b) => compareGenerations(a.generation, b.generation));
@@ -138,6 +148,12 @@ export class Rotation {
     const over = this.#held.filter((h) => h.generation !== this.#used && isOver(h, now));
     this.#held = this.#held.filter((h) => !over.includes(h));
     return over.map((h) => h.generation.keyId);
+  }
+
+  // A secret that a token brought says nothing of its place: then anything may be next.
+  #isAhead({ seq }: Generation): boolean {
+    const { newest } = this;
+    return seq > newest.seq + AHEAD_MAX && (newest.seq === 0 || newest.issuer !== "");
   }
 
   #switch(to: Generation, now: number): void {

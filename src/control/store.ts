@@ -10,6 +10,8 @@ import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../wire/gossip_body.ts";
 import type { NodeRecord } from "./record.ts";
 
 const FORMER_BOOTS = 4;
+/** Stamps of an honest mesh that follow one another are closer than that. */
+const STAMP_STEP_MAX = 2 ** 16;
 
 /** A record with the hash that digests carry of it. */
 interface Entry {
@@ -58,6 +60,7 @@ export class Store {
   // BOUNDED: one per node, ≤ MAX_PEERS
   readonly #entries = new Map<string, Entry>();
   #greatestStamp = 0;
+  #stampsOf = -1;
   #version = 0;
 
   /** Merges one record whose signature was verified. */
@@ -69,8 +72,8 @@ export class Store {
     const clone = again ||
       (known !== undefined && order !== 0 && compareVersions(record, known.record) === 0);
     if (order <= 0) return { delta: null, clone };
+    if (known !== undefined && known.record.claims.length > 0) this.#climb(known.record);
     this.#entries.set(record.id, { record, hash: contentHash(record), former: formerBoots(known, record) });
-    for (const claim of record.claims) this.#greatestStamp = Math.max(this.#greatestStamp, claim.stamp);
     this.#version++;
     return { delta: record, clone };
   }
@@ -97,9 +100,24 @@ export class Store {
     return this.#version;
   }
 
-  /** The greatest Lamport stamp ever seen in a claim. */
+  /**
+   * The greatest Lamport stamp ever seen in a claim, as far as the stamps reach up to it in steps of STAMP_STEP_MAX: one
+   * that a member makes up leaves the others room above theirs. Only for the next claim of our own: who holds what goes
+   * by the stamps as they are.
+   */
   get greatestStamp(): number {
+    if (this.#stampsOf !== this.#version) this.#climb();
     return this.#greatestStamp;
+  }
+
+  #climb(record?: NodeRecord): void {
+    const records = record === undefined ? [...this.records()] : [record];
+    const stamps = records.flatMap(({ claims }) => claims.map(({ stamp }) => stamp)).sort((a, b) => a - b);
+    for (const stamp of stamps) {
+      if (stamp - this.#greatestStamp > STAMP_STEP_MAX) break;
+      this.#greatestStamp = Math.max(this.#greatestStamp, stamp);
+    }
+    if (record === undefined) this.#stampsOf = this.#version;
   }
 
   /** Per bucket the xor of its hashes, DIGEST_BUCKETS × BUCKET_HASH_LEN bytes; `except` is left out. */

@@ -8,7 +8,7 @@
 
 import { fromHex, putU16, putU48, toHex, u16, u48 } from "./bytes.ts";
 import { TYPE_GOSSIP_SEALED } from "./datagram.ts";
-import { GOSSIP_MAX_LEN } from "./gossip.ts";
+import { HANDSHAKE_MAX_LEN } from "./handshake.ts";
 
 export const GROUP_VERSION = 1;
 /** Header without the nonce. */
@@ -19,8 +19,8 @@ const TAG_LEN = 16;
 const ORDER_LEN = 12;
 /** What is put around a message. */
 export const GROUP_OVERHEAD = GROUP_SEALED_AT + TAG_LEN + ORDER_LEN;
-/** Longest message that is sent this way: the datagram is no longer than one in the clear. */
-export const GROUP_MESSAGE_MAX = GOSSIP_MAX_LEN - GROUP_OVERHEAD;
+/** Longest message that goes this way; what is sent is shorter (gossip_size.ts). */
+export const GROUP_MESSAGE_MAX = HANDSHAKE_MAX_LEN - GROUP_OVERHEAD;
 
 const VERSION_AT = 1;
 const KEY_ID_AT = 2;

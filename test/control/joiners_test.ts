@@ -64,3 +64,17 @@ test("Nobody founds on old words: a silent joiner may have become a member", () 
     else a.shouldFound(true, now);
   }
 });
+
+test("What others say of a joiner, with whatever number, does not silence its own words", () => {
+  const [a, b] = [new Joiners("a"), new Joiners("b")];
+  const forged = { id: "b", seq: 2 ** 48 - 1, age: 0, complete: true, view: "0123456789abcdef" };
+  let founded = false;
+  for (let now = 0; now < 5000 && !founded; now += 100) {
+    a.merge([forged], now, "c");
+    b.merge(a.entries(true, now), now, "a");
+    a.merge(b.entries(true, now), now, "b");
+    founded = a.shouldFound(true, now);
+    a.merge([forged], now, "c");
+  }
+  assert.ok(founded);
+});

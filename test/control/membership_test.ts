@@ -86,7 +86,9 @@ test("What others say of a node that we hear changes nothing: it is told and pro
     assert.equal(m.get("a")!.state, "alive");
   }
   const goodbye = { id: "a", incarnation: 1, state: 2, stopped: true } as const;
-  assert.equal(m.onStatement(goodbye, 0, heardAt + 100)[0]!.kind, "changed");
+  assert.equal(m.onStatement(goodbye, 0, heardAt + 100, true)[0]!.kind, "tell");
+  assert.equal(m.get("a")!.state, "alive");
+  assert.equal(m.onStatement(goodbye, 0, heardAt + 100)[0]!.kind, "changed", "it says so itself");
   assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], ["dead", true]);
 });
 
@@ -104,10 +106,24 @@ test("A linked node not heard just now is suspect when others call it dead, and 
   }
 });
 
-test("We refute what is said of our present incarnation, and ignore what is said of a former one", () => {
+test("A linked node not heard just now was stopped when others say so and it does not answer", () => {
+  for (const answers of [true, false]) {
+    const m = new Membership(US, new SeededRandom(1), () => true, () => 0);
+    m.onRecord("a", 1, 0, 0);
+    const goodbye = { id: "a", incarnation: 1, state: 2, stopped: true } as const;
+    const ping = m.onStatement(goodbye, 0, 10_000, true)[1]!;
+    assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], ["suspect", false]);
+    if (answers && ping.kind === "ping") m.onPong("a", ping.seq);
+    m.tick(11_000);
+    assert.deepEqual([m.get("a")!.state, m.get("a")!.stopped], [answers ? "suspect" : "dead", !answers]);
+  }
+});
+
+test("We refute what is said of our present incarnation, and ignore what is said of a former or a later one", () => {
   const m = membership([]);
   assert.deepEqual(m.onStatement({ id: US, incarnation: 4, state: 1 }, 4, 0), [{ kind: "refute", above: 4 }]);
   assert.deepEqual(m.onStatement({ id: US, incarnation: 3, state: 2 }, 4, 0), []);
+  assert.deepEqual(m.onStatement({ id: US, incarnation: 2 ** 48 - 1, state: 2 }, 4, 0), []);
 });
 
 test("A remembered member is dead by hearsay until its link comes up, and nobody is told", () => {

@@ -122,3 +122,18 @@ test("Members that rotate at once end with one secret, and can open one another 
     { numRuns: 2000, seed: 8473 },
   );
 });
+
+test("A member cannot use up the numbers of secrets", () => {
+  const last = 999_999_999;
+  for (const first of [FIRST, { ...FIRST, seq: 7, issuer: "a" }]) {
+    const rotation = new Rotation(first, 0);
+    assert.ok(!rotation.learn({ keyId: 2, seq: last, issuer: "ffff", dropOld: false }, 0));
+    assert.ok(!rotation.place({ ...first, seq: last, issuer: "ffff" }), "of the secret in use");
+    assert.ok(rotation.learn({ keyId: 3, seq: first.seq + 4, issuer: "b", dropOld: false }, 0));
+    assert.equal(rotation.newest.seq, first.seq + 4);
+  }
+  // A token says of its secret that it was rotated, not how often.
+  const joiner = new Rotation({ keyId: 1, seq: 1, issuer: "", dropOld: false }, 0);
+  assert.ok(joiner.place({ keyId: 1, seq: 300, issuer: "b", dropOld: false }));
+  assert.ok(joiner.learn({ keyId: 2, seq: 301, issuer: "b", dropOld: false }, 0));
+});

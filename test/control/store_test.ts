@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareDigest, differingBuckets, digestParts } from "../../src/control/digest.ts";
-import type { NodeRecord } from "../../src/control/record.ts";
+import { type NodeRecord, VERSION_LIMIT } from "../../src/control/record.ts";
 import { Store } from "../../src/control/store.ts";
 import { recordOf } from "./made_records.ts";
 
@@ -70,6 +70,23 @@ test("greatestStamp remembers stamps of claims that were given up", () => {
   const store = merged([recordOf(1, { claims: [{ subnet: "10.42.7.0/24", stamp: 9 }] })]);
   store.insert(recordOf(1, { epoch: 1 }));
   assert.equal(store.greatestStamp, 9);
+});
+
+test("greatestStamp leaves out a stamp that no honest mesh can have come to", () => {
+  const claim = (stamp: number) => ({ claims: [{ subnet: "10.42.7.0/24", stamp }] });
+  const store = merged([
+    recordOf(1, claim(9)),
+    recordOf(2, claim(VERSION_LIMIT - 1)),
+    recordOf(3, claim(700)),
+  ]);
+  assert.equal(store.greatestStamp, 700);
+  store.insert(recordOf(2, { epoch: 1 }));
+  assert.equal(store.greatestStamp, 700);
+  // However fast a member climbs, it does not come near the end.
+  for (let epoch = 1; epoch <= 100; epoch++) {
+    store.insert(recordOf(1, { ...claim(store.greatestStamp + 2 ** 47), incarnation: 2, epoch }));
+  }
+  assert.equal(store.greatestStamp, 700);
 });
 
 test("Two stores that exchange digests, pushes and wants become one, whatever they held", () => {

@@ -6,7 +6,7 @@ import { GroupGossip } from "../../src/control/group_gossip.ts";
 import { placeOfGiven } from "../../src/control/key_ring.ts";
 import { meshHash } from "../../src/control/mesh.ts";
 import { decodeRecord, signRecord } from "../../src/control/record.ts";
-import { storedBytes } from "../../src/control/state.ts";
+import { stateFromJson, storedBytes } from "../../src/control/state.ts";
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
@@ -139,4 +139,24 @@ test("A revoked node's last word from a forged address is answered there with no
   world.run(2000);
   assert.ok(asked > 0);
   assert.ok(answered <= asked, `${answered} to ${asked}`);
+});
+
+test("Whoever has the old secret alone says nothing of anybody's life", () => {
+  const world = rotated(3);
+  const [a, b, away] = world.nodes as [SimNode, SimNode, SimNode];
+  world.stop(away);
+  world.run(12_000);
+  rotate(world);
+  const group = new GroupGossip([OLD.keys("ovltun")], b.identity.id, world.random);
+  const { incarnation } = stateFromJson(away.disk!);
+  const about = { id: away.identity.id, incarnation, state: 2, stopped: true } as const;
+  const told = { records: [], statements: [about] };
+  const mesh = meshHash(world.view(a).own.mesh!);
+  for (const body of [{ kind: "push", ack: false, ...told }, { kind: "ping", seq: 1, ...told }] as const) {
+    const bytes = group.seal(2 ** 40, encodeGossip(0, { mesh, body }))!;
+    world.network.send(world.clock.now(), "10.99.0.1:4000", a.endpoint, bytes);
+    world.run(1000);
+  }
+  const { state, stopped } = world.view(a).peers.find(({ id }) => id === away.identity.id)!;
+  assert.deepEqual([state, stopped], ["dead", false]);
 });
