@@ -35,6 +35,8 @@ export interface Link {
   readonly mac: string | null;
   /** Index of the bridge it belongs to, or null. */
   readonly master: number | null;
+  /** Kernel VXLAN and Geneve devices: the UDP port that they take on the host while they are up. */
+  readonly udpPort?: number;
 }
 
 /** An address on a link. */
@@ -57,6 +59,8 @@ export type RouteType =
   | "blackhole"
   | "unreachable"
   | "prohibit"
+  /** Ends the search in its table; the next rule goes on. */
+  | "throw"
   | "other";
 
 /** A route of any table. */
@@ -77,6 +81,20 @@ export interface Route {
   readonly scope: number;
 }
 
+/** A rule of policy routing (ip-rule(8)) that sends packets to a table. */
+export interface RoutingRule {
+  readonly priority: number;
+  readonly table: number;
+  /** Routes of the table that are no longer than this do not count (`suppress_prefixlength`); -1: all count. */
+  readonly suppress: number;
+  /** "10.42.0.0/16": only packets to there; null: to anywhere. */
+  readonly to: string | null;
+  /** Packets carry mark 0 unless somebody marks them: whether the rule takes those. */
+  readonly unmarked: boolean;
+  /** It has a condition besides: a source, an interface, a user, a port. It takes some packets only. */
+  readonly partial: boolean;
+}
+
 /** The answer of `ip route get`. */
 export interface RouteLookup {
   readonly type: RouteType;
@@ -94,13 +112,16 @@ export interface HostNetwork {
   addresses(): LinkAddress[];
   /** All tables, IPv4 and IPv6. */
   routes(): Route[];
+  /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
+  rules(): RoutingRule[];
   /** Null where the host has no route to it. */
   routeTo(address: string): RouteLookup | null;
   setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
   deleteLink(index: number): void;
   addAddress(address: LinkAddress): void;
   deleteAddress(address: LinkAddress): void;
-  addRoute(route: Route): void;
+  /** `before`: in front of a route of the same destination and metric (IPv4), which stays. */
+  addRoute(route: Route, before?: boolean): void;
   deleteRoute(route: Route): void;
   /** True when links, addresses or routes changed since the last call. Never blocks. */
   changed(): boolean;

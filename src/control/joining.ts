@@ -6,7 +6,7 @@ import { shortId } from "../crypto/identity.ts";
 import type { JoinerEntry } from "../wire/gossip_body.ts";
 import { wishProblem } from "./allocation.ts";
 import type { Core } from "./core.ts";
-import type { MeshConfig } from "./settings.ts";
+import type { MeshConfig, Settings } from "./settings.ts";
 import { obeyOwn, rememberDirective } from "./fencing.ts";
 import { rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
@@ -101,7 +101,7 @@ function warnOf(core: Core, problem: string | null, about: string): void {
 }
 
 function found(core: Core, why: string): void {
-  const mesh = core.learned ?? foundMesh(core.settings);
+  const mesh = core.learned ?? newMesh(core.settings);
   if (typeof mesh === "string") return core.refuse(mesh);
   core.setMesh(mesh);
   core.informed = core.ready = core.spoken = true;
@@ -111,6 +111,12 @@ function found(core: Core, why: string): void {
   if (mesh !== core.learned) warnOf(core, publicNetwork(mesh), "public network");
   rewriteOwn(core, "epoch");
   for (const link of core.links.up()) tellConfig(core, link);
+}
+
+function newMesh(settings: Settings): MeshConfig | string {
+  const drawn = settings.network === null ? settings.drawNetwork?.() : undefined;
+  if (drawn === undefined) return foundMesh(settings);
+  return "problem" in drawn ? drawn.problem : foundMesh({ ...settings, network: drawn.network });
 }
 
 // Who has a stored lease keeps it to itself until a member has told what it knows of us: it may be of a later life than

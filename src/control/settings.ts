@@ -47,8 +47,10 @@ export interface Settings {
   readonly networkName: string;
   /** `--found`: found although peers were given. */
   readonly found: boolean;
-  /** `--network`, or the daemon's pick for founding; `networkExplicit` says which. */
+  /** `--network`. */
   readonly network: string | null;
+  /** Asked once, when this node founds and no network was given: a free one, or why there is none. */
+  readonly drawNetwork?: () => { readonly network: string } | { readonly problem: string };
   /** The user gave `--network`: a mesh with another one is refused. */
   readonly networkExplicit: boolean;
   /** As people write it, 24 for IPv4. */

@@ -16,7 +16,6 @@ import { ControlPlane } from "../control/node.ts";
 import { sealedTunnel } from "../control/reconcile.ts";
 import { warmUp } from "../control/warm_up.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { randomNetwork } from "../host/overlap.ts";
 import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyStopping } from "../sys/notify.ts";
@@ -32,7 +31,7 @@ import type { Snapshot } from "./reports.ts";
 import { controlEvent } from "./sealed_side.ts";
 import { type GivenSecret, readSecretFile } from "./secret_files.ts";
 import { Resolver } from "./seeds.ts";
-import { settingsOf } from "./settings.ts";
+import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./underlay.ts";
 
 const TICK_MS = 100;
@@ -131,11 +130,10 @@ class Daemon {
       }
       this.#guard(() => this.#endpointsChanged());
     });
-    const settings = settingsOf(
-      config,
-      randomNetwork(systemRandom, this.#net.routes()),
-      this.#underlay.endpoints(),
-    );
+    const settings = {
+      ...settingsOf(config, null, this.#underlay.endpoints()),
+      drawNetwork: () => drawNetwork(this.#net),
+    };
     const { state, ciphers } = this.#parts;
     this.#control = new ControlPlane(
       settings,

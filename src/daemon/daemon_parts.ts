@@ -4,7 +4,8 @@
  * whatever keeps this host from being a node is found out here.
  */
 import { existsSync } from "node:fs";
-import type { Config } from "../config/config.ts";
+import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
+import type { Leasable } from "../host/left_bridge.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
@@ -56,7 +57,11 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   const state = openState(config.stateDir);
   cleanups.add(() => state.close());
   const choice = secretChoice(config, given, state);
-  if (config.network !== null) refuseOverlapOf({ config, net, state }, config.network);
+  const { network, subnetMin, subnetMax } = config;
+  if (network !== null) {
+    const subnetLen = config.subnetLen ?? config.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
+    refuseOverlapOf({ config, net, state }, { network, subnetLen, subnetMin, subnetMax });
+  }
   if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
   // They load their code while this thread tests and measures.
   const workers = new Workers(config.workers, onEvent);
@@ -109,14 +114,19 @@ function ciphersOf(
   return sealedParts(secrets, networkName, cipher, pinnedNode);
 }
 
-/** Throws ConfigError when this overlay network would hide one of the host. */
+/**
+ * Throws ConfigError when the host has a network of its own where this one is. A node that held a lease before is never
+ * refused for it: it goes on, and says what it does not reach.
+ */
 export function refuseOverlapOf(
   { config, net, state }: Pick<DaemonParts, "config" | "net" | "state">,
-  network: string,
+  mesh: Leasable,
 ): void {
+  if ((state.stored?.claim ?? null) !== null) return;
   const { device, found, peers } = config;
+  const { network, subnetLen, subnetMin, subnetMax } = mesh;
   const founds = (state.stored?.mesh ?? null) === null && (found || peers.length === 0);
-  refuseOverlap(net, { network, settled: !founds, device, subnet: state.stored?.claim?.subnet ?? null });
+  refuseOverlap(net, { network, subnetLen, subnetMin, subnetMax, settled: !founds, device });
 }
 
 /** The first lines of the log: who has started, and what the user should know of it. */

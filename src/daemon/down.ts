@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { removeOwned } from "../host/cleanup.ts";
+import { stillHolding } from "../host/left_bridge.ts";
 import { readSubnetEnvNetwork } from "../host/subnet_env.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { isAlive } from "../sys/process_alive.ts";
@@ -52,7 +53,7 @@ async function takeAway(options: DownOptions): Promise<string[]> {
   // Held to the end, so that no daemon starts in what is being taken away.
   const { stopped, state } = await stopAndLock(socket, options, lines);
   try {
-    lines.push(...removeRoutes(state, options.subnetFile));
+    lines.push(...removeRoutes(state, options));
     if (state !== null && stopped === null && options.purge) lines.push(await releaseStoredLease(state));
     remove(socket, lines);
     remove(options.subnetFile, lines);
@@ -120,15 +121,17 @@ function openExisting({ stateDir, purge }: DownOptions, lines: string[]): StateS
 
 /**
  * The routes that are marked ours, into the network that the state and subnet.env, which a crash leaves, tell of.
- * The device died with its daemon.
+ * The device died with its daemon. A purge also names what others gave addresses of the mesh: a bridge for containers.
  */
-function removeRoutes(state: StateStore | null, subnetFile: string): string[] {
+function removeRoutes(state: StateStore | null, { subnetFile, purge }: DownOptions): string[] {
   const networks = new Set([state?.stored?.mesh?.network, readSubnetEnvNetwork(subnetFile)]);
   const net = openHostNetwork();
   try {
     const lines: string[] = [];
     for (const network of networks) {
-      if (network != null) lines.push(...removeOwned(net, network));
+      if (network == null) continue;
+      lines.push(...removeOwned(net, network));
+      if (purge) lines.push(...stillHolding(net.links(), net.addresses(), network));
     }
     const failed = lines.find((line) => line.startsWith("Cannot"));
     if (failed !== undefined) throw new Error(failed);

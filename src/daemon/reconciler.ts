@@ -1,14 +1,16 @@
 /**
  * Makes sockets, Workers and host what the control plane wants: asks it for its view, decides with `reconcile`, and
  * hands the whole to those who apply the difference. Called when something changed and every few seconds besides. Says
- * once when this node is ready, and once that the mesh's network does not fit this host.
+ * once when this node is ready, and what of the host is in the mesh's way: a host that joins for the first time ends.
  */
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node.ts";
 import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
+import type { MeshConfig } from "../control/settings.ts";
 import { notifyReady } from "../sys/notify.ts";
 import { systemClock } from "../sys/system.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
+import { OverlapWatch } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import { logger } from "./log.ts";
 import { settingsOf } from "./settings.ts";
@@ -24,6 +26,7 @@ export class Reconciler {
   readonly #underlay: Underlay;
   readonly #onMisfit: (error: ConfigError) => void;
   readonly #troubles = new Troubles();
+  readonly #overlaps: OverlapWatch;
   #wanted: Wanted | null = null;
   #ready = false;
   #networkChecked = false;
@@ -40,6 +43,7 @@ export class Reconciler {
     this.#control = control;
     this.#underlay = underlay;
     this.#onMisfit = onMisfit;
+    this.#overlaps = new OverlapWatch(parts.net);
   }
 
   /** What was decided last. */
@@ -54,24 +58,25 @@ export class Reconciler {
 
   /** Whether the host has not been looked at for too long. */
   overdue(now: number): boolean {
-    return now - this.#lastHostCheck >= HOST_CHECK_MS;
+    return now - this.#lastHostCheck >= HOST_CHECK_MS || this.#overlaps.due(now);
   }
 
   reconcile(): void {
     const { config, sockets, feed, keeper, state } = this.#parts;
     this.#lastHostCheck = systemClock.now();
     const view = this.#control.view(systemClock.now());
-    if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh.network)) return;
+    if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh)) return;
     this.#underlay.mesh = view.own.mesh?.network ?? null;
     this.#underlay.reach(view.peers);
-    const settings = settingsOf(config, "", this.#underlay.endpoints());
+    const settings = settingsOf(config, null, this.#underlay.endpoints());
     const facts = limited(this.#underlay.facts(), config.underlayMtu);
     const wanted = withMtu(reconcile(view, settings, facts), config.mtu);
     this.#wanted = wanted;
     sockets.ensure(wanted.sockets);
     feed.apply(wanted);
     const lines = keeper.apply(wanted);
-    this.#troubles.tell(lines, [this.#underlay.trouble, state.retry()], this.#lastHostCheck);
+    const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
+    this.#troubles.tell(lines, [this.#underlay.trouble, state.retry(), ...overlaps], this.#lastHostCheck);
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
   }
 
@@ -101,11 +106,14 @@ export class Reconciler {
     notifyReady();
   }
 
-  /** The network may have been learned only now. One that hides a network of the host is given back. */
-  #checkNetwork(network: string): boolean {
+  /**
+   * The network may have been learned only now. One that does not fit this host is given back, by a host that held no
+   * lease in it before: what an earlier run held is never released for it.
+   */
+  #checkNetwork(mesh: MeshConfig): boolean {
     this.#networkChecked = true;
     try {
-      refuseOverlapOf(this.#parts, network);
+      refuseOverlapOf(this.#parts, mesh);
       return true;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

@@ -1,10 +1,13 @@
 /** From the daemon's configuration to what the control plane is asked for. */
 import type { Config } from "../config/config.ts";
 import type { Settings } from "../control/events.ts";
+import { randomNetwork } from "../host/overlap.ts";
+import type { HostNetwork } from "../ports.ts";
+import { systemRandom } from "../sys/system.ts";
 import { VERSION } from "./version.ts";
 
 /** `pick` is the network to found with when none was given; `ownEndpoints` is where others reach us. */
-export function settingsOf(config: Config, pick: string, ownEndpoints: readonly string[]): Settings {
+export function settingsOf(config: Config, pick: string | null, ownEndpoints: readonly string[]): Settings {
   return {
     name: config.name,
     version: VERSION,
@@ -27,4 +30,14 @@ export function settingsOf(config: Config, pick: string, ownEndpoints: readonly 
     staticPeers: config.staticPeers,
     ownEndpoints,
   };
+}
+
+/** A network that nothing of this host touches, or why there is none: for who founds without `--network`. */
+export function drawNetwork(net: HostNetwork): { network: string } | { problem: string } {
+  try {
+    return { network: randomNetwork(systemRandom, net.routes(), net.addresses()) };
+  } catch (error) {
+    if (!(error instanceof Error) || "errno" in error) throw error;
+    return { problem: error.message };
+  }
 }

@@ -16,7 +16,14 @@ export class Troubles {
   tell(lines: readonly string[], others: readonly (string | null)[], now: number): void {
     const failed = lines.filter((line) => line.startsWith("Cannot"));
     for (const line of lines) if (!failed.includes(line)) logger.info(line);
+    const before = this.#now;
     this.#now = [...failed, ...others.filter((line) => line !== null)];
+    for (const line of before) if (!this.#now.includes(line)) logger.info(`No longer: ${factOf(line)}`);
     for (const line of this.#now) if (this.#limit.admit(line, now) !== null) logger.warn(line);
   }
+}
+
+/** The sentence without its advice. */
+function factOf(line: string): string {
+  return line.split(/; | \(|\. /)[0]!;
 }

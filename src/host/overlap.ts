@@ -1,8 +1,13 @@
-// Which networks are free on a host. An overlay network that overlaps a route or an address of the host would
-// take traffic away from it, so we refuse it and name what is in the way, and a founder picks one at random
-// among those that overlap nothing. Pure; the routes are those of ports.HostNetwork, all tables.
+// Which networks are free on a host. An overlay network in which the host has a route or an address already cannot
+// be reached as a whole: a founder, or a host that joins for the first time, is refused and told what is in the way,
+// and a founder without --network gets one at random that overlaps nothing. What overlaps a node that holds a lease
+// is for shadows.ts. Pure; the routes are those of ports.HostNetwork, all tables.
+//
+// What counts: a route as long as the network's or longer, of any table, and an address in the network. A shorter one
+// does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
+// that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nobody is behind it.
 
-import type { Link, LinkAddress, Random, Route } from "../ports.ts";
+import type { Link, LinkAddress, Random, Route, RouteType } from "../ports.ts";
 import {
   formatPrefix,
   isIpv4,
@@ -19,11 +24,38 @@ import {
 import { describeRoute } from "./describe.ts";
 import { isInside } from "./owned.ts";
 
+const TABLE_MAIN = 254;
 const TABLE_LOCAL = 255; // the addresses once more, broadcasts, multicast
-const RANDOM_SPACE = "10.0.0.0/8";
-const RANDOM_LENGTH = 96 + 16;
-const RANDOM_FIRST = 128;
-const RANDOM_LAST = 254;
+const IPV4_BITS_AT = 96;
+const RANDOM_LENGTH = IPV4_BITS_AT + 16;
+const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
+const REST = [
+  ...range("10.0.0.0/8", 0, 127),
+  ...range("10.0.0.0/8", 255, 255),
+  ...range("172.16.0.0/12", 0, 15),
+  ...range("192.168.0.0/16", 0, 0),
+];
+/**
+ * Where a founder's network comes from, the best first: what few others use, the rest of RFC 1918 but for the defaults
+ * of others, and those. 100.64.0.0/10 is left out, it belongs to providers (RFC 6598) and Tailscale.
+ */
+const FOUNDING: readonly (readonly Prefix[])[] = [
+  range("10.0.0.0/8", 128, 254),
+  REST.filter((one) => !isDefault(one)),
+  REST.filter(isDefault),
+];
+
+/** Of k3s, Kubernetes, Docker, and of routers at home. */
+function isDefault(network: Prefix): boolean {
+  return ["10.42.0.0/16", "10.43.0.0/16", "10.96.0.0/16", "172.17.0.0/16", "192.168.0.0/16", "10.0.0.0/16"]
+    .includes(formatPrefix(network));
+}
+
+function range(within: string, first: number, last: number): Prefix[] {
+  const found: Prefix[] = [];
+  for (let n = first; n <= last; n++) found.push(nthSubnet(prefixOf(within), RANDOM_LENGTH, n));
+  return found;
+}
 
 /** What on the host is ours, or there because of us. */
 export interface OwnMarks {
@@ -31,14 +63,15 @@ export interface OwnMarks {
   readonly protocol: number;
   /** Link index of our device. */
   readonly device: number | null;
-  /** A lease we held before: a container bridge may rightly hold an address of it. */
+  /** Our lease: a container bridge rightly holds an address of it. */
   readonly subnet: string | null;
+  /** Devices of other ovltun instances, whose routes carry our mark. */
+  readonly otherDevices?: readonly number[];
 }
 
 /**
- * The first route or address of the host that overlaps `network` and is not ours; an address is shown as the
- * route it makes. Default routes, also in two halves as VPNs write them, are no overlap.
- * Throws RangeError when `network` is no prefix.
+ * The first route or address of the host that overlaps `network` and is not ours, or null; an address is shown as the
+ * route it makes. Throws RangeError when `network` is no prefix.
  */
 export function overlappingRoute(
   routes: readonly Route[],
@@ -46,18 +79,57 @@ export function overlappingRoute(
   network: string,
   own: OwnMarks,
 ): Route | null {
+  return overlappingRoutes(routes, addresses, network, own)[0] ?? null;
+}
+
+/** All of them. */
+export function overlappingRoutes(
+  routes: readonly Route[],
+  addresses: readonly LinkAddress[],
+  network: string,
+  own: OwnMarks,
+): Route[] {
   const ours = prefixOf(network);
   const candidates = [
     ...routes.filter((route) => route.table !== TABLE_LOCAL && route.type !== "multicast"),
     ...addresses.map(addressRoute),
+    ...routes.filter((route) => route.table === TABLE_LOCAL && route.type === "local"),
   ];
-  for (const route of candidates) {
-    if (route.protocol === own.protocol || (route.link !== null && route.link === own.device)) continue;
-    if (own.subnet !== null && isInside(route.destination, own.subnet)) continue;
+  return candidates.filter((route) => {
     const prefix = parsePrefix(route.destination);
-    if (prefix !== null && isSpecific(prefix) && overlaps(prefix, ours)) return route;
-  }
-  return null;
+    if (prefix === null || isOwn(route, own) || !isOrdinary(prefix) || !overlaps(prefix, ours)) return false;
+    return prefix.length > ours.length || (prefix.length === ours.length && !isSink(route));
+  });
+}
+
+/** Whether a route only drops what it takes. */
+export function isSink(route: Route): boolean {
+  return SINKS.includes(route.type);
+}
+
+/** Whether a route is ours, or there because of us. */
+export function isOwn(route: Route, own: OwnMarks): boolean {
+  if (route.link !== null && route.link === own.device) return true;
+  if (own.subnet !== null && isInside(route.destination, own.subnet)) return true;
+  if (route.protocol !== own.protocol) return false;
+  return route.link === null || own.otherDevices?.includes(route.link) !== true;
+}
+
+/** The route that an address makes. */
+export function addressRoute(a: LinkAddress): Route {
+  const whole = parseInterface(`${a.address}/${a.prefixLength}`);
+  return {
+    destination: whole === null ? `${a.address}/${a.prefixLength}` : formatPrefix(networkOf(whole)),
+    type: "unicast",
+    gateway: null,
+    link: a.link,
+    metric: 0,
+    protocol: 0,
+    table: TABLE_MAIN,
+    source: null,
+    onlink: false,
+    scope: a.scope,
+  };
 }
 
 /**
@@ -77,47 +149,37 @@ export function describeOverlap(
 }
 
 /**
- * A random /16 between 10.128.0.0 and 10.254.0.0 that overlaps no route of the host, local ones included.
- * Throws an Error that names what is in the way when there is none.
+ * A random private /16 that no route and no address of the host touches: between 10.128.0.0 and 10.254.0.0 while there
+ * is one, else elsewhere (FOUNDING). Only where broad routes cover all of them (10.0.0.0/8 of an office or a VPN, and so
+ * on) one inside such a route, which goes on for the rest. Throws an Error that names what is in the way when there is
+ * none.
  */
-export function randomNetwork(random: Random, routes: readonly Route[]): string {
-  const taken = routes.map((route) => parsePrefix(route.destination)).filter((p) => p !== null).filter(
-    isSpecific,
-  );
-  const free: Prefix[] = [];
-  for (let n = RANDOM_FIRST; n <= RANDOM_LAST; n++) {
-    const candidate = nthSubnet(prefixOf(RANDOM_SPACE), RANDOM_LENGTH, n);
-    if (!taken.some((prefix) => overlaps(prefix, candidate))) free.push(candidate);
+export function randomNetwork(
+  random: Random,
+  routes: readonly Route[],
+  addresses: readonly LinkAddress[] = [],
+): string {
+  const taken = [...routes.filter((route) => route.type !== "multicast"), ...addresses.map(addressRoute)]
+    .map((route) => parsePrefix(route.destination)).filter((p) => p !== null).filter(isOrdinary);
+  const longer = taken.filter((prefix) => prefix.length >= RANDOM_LENGTH);
+  for (const inTheWay of [taken, longer]) {
+    for (const candidates of FOUNDING) {
+      const free = candidates.filter((one) => !inTheWay.some((prefix) => overlaps(prefix, one)));
+      if (free.length > 0) return formatPrefix(free[random.below(free.length)]!);
+    }
   }
-  if (free.length > 0) return formatPrefix(free[random.below(free.length)]!);
-  const inTheWay = taken.filter((prefix) => overlaps(prefix, prefixOf(RANDOM_SPACE))).map(formatPrefix);
+  const shown = longer.filter((prefix) => FOUNDING[0]!.some((one) => overlaps(prefix, one)));
   throw new Error(
-    `No /16 between 10.128.0.0 and 10.254.0.0 is free (routes: ${
-      inTheWay.slice(0, 3).join(", ")
-    }); choose one with --network`,
+    `No private /16 is free (routes: ${
+      shown.slice(0, 3).map(formatPrefix).join(", ")
+    }, …); choose a network with --network`,
   );
 }
 
 // Neither a default route (or half of one), nor one of the special ranges that every host has.
-function isSpecific(p: Prefix): boolean {
-  if (p.length - (isIpv4(p.address) ? 96 : 0) <= 1) return false;
+function isOrdinary(p: Prefix): boolean {
+  if (p.length - (isIpv4(p.address) ? IPV4_BITS_AT : 0) <= 1) return false;
   return !isMulticast(p.address) && !isLinkLocal(p.address) && !isLoopback(p.address);
-}
-
-function addressRoute(a: LinkAddress): Route {
-  const whole = parseInterface(`${a.address}/${a.prefixLength}`);
-  return {
-    destination: whole === null ? `${a.address}/${a.prefixLength}` : formatPrefix(networkOf(whole)),
-    type: "unicast",
-    gateway: null,
-    link: a.link,
-    metric: 0,
-    protocol: 0,
-    table: TABLE_LOCAL,
-    source: null,
-    onlink: false,
-    scope: a.scope,
-  };
 }
 
 function prefixOf(text: string): Prefix {

@@ -5,6 +5,7 @@
 
 import type { HostNetwork, Link, LinkAddress, Route } from "../ports.ts";
 import { describeRoute } from "./describe.ts";
+import { isSink } from "./overlap.ts";
 import { diffRoutes, type HostState, isInside, isOwned, samePlace, wantedRoutes } from "./owned.ts";
 
 /** What was done, and what could not be, in sentences. Both are empty when the host was as it should be. */
@@ -70,21 +71,42 @@ function installRoutes(
   report: Reconciliation,
 ): void {
   const current = net.routes();
-  const { add, remove } = diffRoutes(wantedRoutes(state), current, state);
+  const wanted = wantedRoutes(state);
+  // BOUNDED: one per wanted route.
+  const rivals = new Map<Route, Route>();
+  for (const route of wanted) {
+    const rival = rivalOf(route, current, state);
+    if (rival !== undefined) rivals.set(route, rival);
+  }
+  const { add, remove } = diffRoutes(wanted.filter((route) => !rivals.has(route)), current, state);
   for (const route of remove) {
     attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
   }
+  for (const [route, rival] of rivals) report.failed.push(inTheWay(route, rival, links, state.network));
   for (const route of add) {
-    const text = describeRoute(route, links);
-    const foreign = current.find((there) => samePlace(there, route) && !isOwned(there, state.network));
-    if (foreign !== undefined) report.failed.push(inTheWay(text, foreign, links));
-    else attempt(report, `Added route ${text}`, () => net.addRoute(route));
+    const before = current.some((there) => samePlace(there, route) && !isOwned(there, state.network));
+    attempt(report, `Added route ${describeRoute(route, links)}`, () => net.addRoute(route, before));
   }
 }
 
-function inTheWay(text: string, foreign: Route, links: readonly Link[]): string {
+// A route of the host to the same destination goes before ours, whatever its metric and whichever was there first: a
+// laptop on a LAN with the mesh's addresses must reach its router. One that only drops is no network of the host, and
+// ours goes in front of it. What loses to everything, our unreachable route, hides nothing.
+function rivalOf(route: Route, current: readonly Route[], state: HostState): Route | undefined {
+  return current.find((there) => {
+    if (there.destination !== route.destination || there.table !== route.table) return false;
+    if (isOwned(there, state.network)) return false;
+    if (route.type !== "unicast") return samePlace(there, route);
+    return !isSink(there) && (there.link === null || there.link !== state.device?.link);
+  });
+}
+
+function inTheWay(route: Route, foreign: Route, links: readonly Link[], network: string): string {
   const there = `${describeRoute(foreign, links)} (protocol ${foreign.protocol})`;
-  return `Cannot add route ${text}: ${there} is in its place and not ours (delete it, or choose another --network)`;
+  const remedy = route.destination === network
+    ? "delete it, or give it another network; until then this host does not reach the mesh"
+    : "delete it, or choose another --network";
+  return `Cannot add route ${describeRoute(route, links)}: ${there} is in its place and not ours (${remedy})`;
 }
 
 /** Does it and notes the sentence; a refusal of the kernel is noted instead. Mistakes of ours are thrown. */

@@ -2,13 +2,15 @@
 // the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
 // belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
 
-import type { HostNetwork, Link, LinkAddress, Route, RouteLookup } from "../ports.ts";
+import type { HostNetwork, Link, LinkAddress, Route, RouteLookup, RoutingRule } from "../ports.ts";
 import { type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL } from "../wire/netlink.ts";
 import * as rt from "../wire/rtnetlink.ts";
 import * as rtr from "../wire/rtnetlink_route.ts";
+import { decodeRule, encodeRuleDump, RTM_GETRULE, RTM_NEWRULE } from "../wire/rtnetlink_rule.ts";
 import {
   GROUP_IPV4_ADDRESS,
   GROUP_IPV4_ROUTE,
+  GROUP_IPV4_RULE,
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
   GROUP_LINK,
@@ -29,6 +31,7 @@ import {
   toLink,
   toNeighbour,
   toRoute,
+  toRule,
 } from "./rtnetlink_text.ts";
 import {
   EACCES,
@@ -44,7 +47,14 @@ import {
 const FAMILIES = [rt.AF_INET, rt.AF_INET6] as const;
 const CREATE = NLM_F_CREATE | NLM_F_EXCL;
 const SCOPE_NOWHERE = 255; // in a deletion: whatever its scope is
-const GROUPS = [GROUP_LINK, GROUP_IPV4_ADDRESS, GROUP_IPV4_ROUTE, GROUP_IPV6_ADDRESS, GROUP_IPV6_ROUTE];
+const GROUPS = [
+  GROUP_LINK,
+  GROUP_IPV4_ADDRESS,
+  GROUP_IPV4_ROUTE,
+  GROUP_IPV4_RULE,
+  GROUP_IPV6_ADDRESS,
+  GROUP_IPV6_ROUTE,
+];
 
 export type { Neighbour } from "./rtnetlink_text.ts";
 
@@ -107,6 +117,13 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     return found;
   }
 
+  /** Rules without a table (`goto`, `unreachable`) are left out. */
+  rules(): RoutingRule[] {
+    const payload = encodeRuleDump(rt.AF_INET);
+    const answers = this.#dumpFamily({ op: "Cannot list the routing rules", type: RTM_GETRULE, payload });
+    return decoded(answers, RTM_NEWRULE, decodeRule).map(toRule).filter((rule) => rule !== null);
+  }
+
   routeTo(address: string): RouteLookup | null {
     const op = `Cannot look up the route to ${address}`;
     const payload = rtr.encodeRouteLookup(textAddress(address));
@@ -145,10 +162,11 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     this.#connection.request({ op, type: rt.RTM_DELADDR, payload });
   }
 
-  addRoute(route: Route): void {
+  addRoute(route: Route, before = false): void {
     const payload = rtr.encodeRoute(fromRoute(route));
     const op = `Cannot add route ${routeText(route)}`;
-    this.#connection.request({ op, type: rtr.RTM_NEWROUTE, flags: CREATE, payload });
+    const flags = before ? NLM_F_CREATE : CREATE;
+    this.#connection.request({ op, type: rtr.RTM_NEWROUTE, flags, payload });
   }
 
   deleteRoute(route: Route): void {

@@ -45,6 +45,7 @@ const EVENT_BUFFER_LEN = 1 << 20;
 export const GROUP_LINK = 1;
 export const GROUP_IPV4_ADDRESS = 5;
 export const GROUP_IPV4_ROUTE = 7;
+export const GROUP_IPV4_RULE = 8;
 export const GROUP_IPV6_ADDRESS = 9;
 export const GROUP_IPV6_ROUTE = 11;
 

@@ -1,7 +1,7 @@
 // Between the two languages of host_network.ts: ports.ts speaks of addresses, prefixes and route types as text,
 // wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
 
-import type { Link, LinkAddress, Route, RouteType } from "../ports.ts";
+import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports.ts";
 import { type Address, formatAddress, formatMac, formatPrefix } from "../wire/address.ts";
 import { parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
 import type { NetlinkMessage } from "../wire/netlink.ts";
@@ -14,6 +14,7 @@ import {
   type LinkMessage,
 } from "../wire/rtnetlink.ts";
 import { type NeighbourMessage, type RouteMessage, RTNH_F_ONLINK } from "../wire/rtnetlink_route.ts";
+import { FR_ACT_TO_TBL, type RuleMessage } from "../wire/rtnetlink_rule.ts";
 
 // rtm_type by its number; the rest is "other".
 const ROUTE_TYPES = new Map<number, RouteType>([
@@ -24,8 +25,9 @@ const ROUTE_TYPES = new Map<number, RouteType>([
   [6, "blackhole"],
   [7, "unreachable"],
   [8, "prohibit"],
+  [9, "throw"],
 ]);
-const REJECTING: readonly RouteType[] = ["blackhole", "unreachable", "prohibit"];
+const REJECTING: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
 
 /** An entry of a neighbour table or, with `bridge`, of a link's forwarding database. */
 export interface Neighbour {
@@ -63,6 +65,7 @@ export function toLink(m: LinkMessage): Link {
     ...((m.flags & (IFF_NOARP | IFF_POINTOPOINT)) === 0 ? {} : { noNeighbours: true }),
     mac: m.mac === null ? null : formatMac(m.mac),
     master: m.master,
+    ...(m.udpPort === null ? {} : { udpPort: m.udpPort }),
   };
 }
 
@@ -110,6 +113,21 @@ export function fromRoute(r: Route): RouteMessage {
     metric: r.metric,
     source: r.source === null ? null : textAddress(r.source),
     mtu: null,
+  };
+}
+
+/** Null for a rule that sends to no table. */
+export function toRule(m: RuleMessage): RoutingRule | null {
+  if (m.action !== FR_ACT_TO_TBL) return null;
+  // `not fwmark X` takes what is unmarked; the opposite of another condition is a condition, too.
+  const fits = m.mark === 0;
+  return {
+    priority: m.priority,
+    table: m.table,
+    suppress: m.suppress,
+    to: m.to === null || m.inverted ? null : formatPrefix(m.to),
+    unmarked: m.inverted && m.to === null && !m.conditional ? !fits : fits || m.inverted,
+    partial: m.conditional || (m.inverted && m.to !== null),
   };
 }
 

@@ -3,7 +3,7 @@
 // fixed header and attributes; decoders return null when malformed and copy what they keep.
 
 import { type Address, addressFromU32, isIpv4 } from "./address.ts";
-import { putU32le, u16le, u32, u32le } from "./bytes.ts";
+import { putU32le, u16, u16le, u32, u32le } from "./bytes.ts";
 import {
   attribute,
   type Attributes,
@@ -56,6 +56,8 @@ const IFLA_GSO_MAX_SIZE = 41;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
+/** Where IFLA_INFO_DATA has the UDP port of a tunnel, big-endian. */
+const UDP_PORTS: Readonly<Record<string, number>> = { vxlan: 15, geneve: 5 };
 const RTEXT_FILTER_SKIP_STATS = 8;
 
 // struct ifaddrmsg: | family u8 | prefixlen u8 | flags u8 | scope u8 | index u32 |
@@ -82,6 +84,8 @@ export interface LinkMessage {
   readonly mac: Uint8Array | null;
   readonly loopback: boolean;
   readonly master: number | null;
+  /** The UDP port of a kernel VXLAN or Geneve device, else null. */
+  readonly udpPort: number | null;
 }
 
 /** What to set on a link, or how to make one. What is left out stays as it is. */
@@ -158,16 +162,24 @@ export function decodeLink(b: Uint8Array): LinkMessage | null {
   const info = readNested(attributes, IFLA_LINKINFO);
   const hardware = u16le(b, LINK_TYPE_AT);
   const mac = attributes.get(IFLA_ADDRESS);
+  const kind = info === null ? null : readText(info, IFLA_INFO_KIND);
   return {
     index: u32le(b, LINK_INDEX_AT),
     flags: u32le(b, LINK_FLAGS_AT),
     name,
     mtu: readU32(attributes, IFLA_MTU) ?? 0,
-    kind: info === null ? null : readText(info, IFLA_INFO_KIND),
+    kind,
     mac: hardware === ARPHRD_ETHER && mac?.length === 6 ? mac.slice() : null,
     loopback: hardware === ARPHRD_LOOPBACK,
     master: readU32(attributes, IFLA_MASTER),
+    udpPort: info === null || kind === null ? null : tunnelPort(info, kind),
   };
+}
+
+function tunnelPort(info: Attributes, kind: string): number | null {
+  const type = UDP_PORTS[kind];
+  const port = type === undefined ? undefined : readNested(info, IFLA_INFO_DATA)?.get(type);
+  return port?.length === 2 ? u16(port, 0) : null;
 }
 
 /** Payload of RTM_NEWADDR or RTM_DELADDR. IPv6 addresses are added without duplicate detection. */

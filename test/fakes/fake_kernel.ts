@@ -3,7 +3,7 @@
 // with their link, with its being set down, and with their source address. Checked against the kernel's own
 // behaviour by test/live/host_live_test.ts, which runs one scenario on both.
 
-import type { HostNetwork, Link, LinkAddress, Route, RouteLookup } from "../../src/ports.ts";
+import type { HostNetwork, Link, LinkAddress, Route, RouteLookup, RoutingRule } from "../../src/ports.ts";
 import {
   contains,
   formatPrefix,
@@ -43,11 +43,18 @@ export function route(destination: string, fields: Partial<Route> = {}): Route {
   };
 }
 
+/** A rule that takes every packet. */
+export function rule(priority: number, table: number, fields: Partial<RoutingRule> = {}): RoutingRule {
+  return { priority, table, suppress: -1, to: null, unmarked: true, partial: false, ...fields };
+}
+
 /** The fake. It starts with `lo` (index 1) and what is given to `addLink`. */
 export class FakeKernel implements HostNetwork {
   #links: Link[] = [];
   #addresses: LinkAddress[] = [];
   #routes: Route[] = [];
+  /** Those of every host. */
+  #rules: RoutingRule[] = [rule(0, 255), rule(32766, 254), rule(32767, 253)];
   #changed = false;
   #nextIndex = 1;
   /** How many changing calls were made, refused ones included. */
@@ -80,6 +87,15 @@ export class FakeKernel implements HostNetwork {
 
   routes(): Route[] {
     return [...this.#routes];
+  }
+
+  rules(): RoutingRule[] {
+    return [...this.#rules];
+  }
+
+  addRule(added: RoutingRule): void {
+    this.#changed = true;
+    this.#rules = [...this.#rules, added].sort((a, b) => a.priority - b.priority);
   }
 
   routeTo(address: string): RouteLookup | null {
@@ -134,11 +150,12 @@ export class FakeKernel implements HostNetwork {
     this.#dropRoutes((r) => r.source === a.address);
   }
 
-  addRoute(r: Route): void {
+  addRoute(r: Route, before = false): void {
     const op = `Cannot add route ${routeText(r)}`;
     this.#write(op);
     if (parsePrefix(r.destination) === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
-    if (this.#routes.some((there) => samePlace(there, r))) throw new SysError(op, EEXIST, "File exists");
+    const at = this.#routes.findIndex((there) => samePlace(there, r));
+    if (at >= 0 && !before) throw new SysError(op, EEXIST, "File exists");
     if (r.source !== null && !this.#addresses.some((a) => a.address === r.source)) {
       throw new SysError(op, EINVAL, "Invalid prefsrc address");
     }
@@ -148,7 +165,7 @@ export class FakeKernel implements HostNetwork {
     if (r.gateway !== null && !r.onlink && this.routeTo(r.gateway)?.gateway !== null) {
       throw new SysError(op, ENETUNREACH, "Nexthop has invalid gateway");
     }
-    this.#routes.push(r);
+    this.#routes.splice(at >= 0 ? at : this.#routes.length, 0, r);
   }
 
   deleteRoute(r: Route): void {

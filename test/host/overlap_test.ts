@@ -17,11 +17,38 @@ function random(seed: number): Random {
   return { bytes: (n) => new Uint8Array(n), below: (limit) => Math.floor(next() * limit) };
 }
 
-test("overlappingRoute() finds routes within, around and equal to the network, of any table", () => {
+test("overlappingRoute() finds routes within and equal to the network, of any table", () => {
   assert.equal(over([route("10.42.7.0/24")]), "10.42.7.0/24");
-  assert.equal(over([route("10.0.0.0/8")]), "10.0.0.0/8");
-  assert.equal(over([route("10.42.0.0/16", { type: "blackhole", table: 52 })]), "10.42.0.0/16");
+  assert.equal(over([route("10.42.0.0/16", { metric: 100 })]), "10.42.0.0/16");
+  assert.equal(over([route("10.42.0.0/16", { table: 52 })]), "10.42.0.0/16");
+  assert.equal(over([route("10.42.9.0/26", { type: "blackhole", table: 52 })]), "10.42.9.0/26");
+  assert.equal(over([route("10.42.0.0/15", { type: "local", table: 255, link: 1 })]), null);
+  assert.equal(over([route("10.42.9.0/24", { type: "local", table: 255, link: 1 })]), "10.42.9.0/24");
   assert.equal(over([route("10.43.0.0/16"), route("fd00::/8")]), null);
+});
+
+test("overlappingRoute() overlooks what is broader than the network: ours is longer and wins", () => {
+  for (const destination of ["10.0.0.0/8", "10.0.0.0/9", "10.42.0.0/15", "8.0.0.0/5"]) {
+    for (const type of ["unicast", "blackhole", "unreachable", "prohibit", "throw"] as const) {
+      assert.equal(over([route(destination, { type })]), null, `${type} ${destination}`);
+    }
+  }
+  const lan = { link: 7, address: "10.9.3.4", prefixLength: 8, scope: 0 };
+  assert.equal(overlappingRoute([], [lan], NETWORK, OWN), null);
+});
+
+test("overlappingRoute() overlooks what only drops and contains the network", () => {
+  for (const type of ["blackhole", "unreachable", "prohibit", "throw"] as const) {
+    assert.equal(over([route(NETWORK, { type })]), null, type);
+    assert.equal(over([route("10.42.8.0/21", { type })]), "10.42.8.0/21", type);
+  }
+});
+
+test("overlappingRoute() takes a route of our mark for ours, but for those of another instance's device", () => {
+  const other = route("10.42.0.0/16", { protocol: 84, link: 8 });
+  assert.equal(over([other]), null);
+  const found = overlappingRoute([other], [], NETWORK, { ...OWN, otherDevices: [8] });
+  assert.equal(found, other);
 });
 
 test("overlappingRoute() overlooks default routes, their halves, and special ranges", () => {
@@ -82,12 +109,44 @@ test("randomNetwork() spreads over 10.128.0.0 to 10.254.0.0", () => {
   assert.ok(seen.has("10.128.0.0/16") && seen.has("10.254.0.0/16"));
 });
 
-test("randomNetwork() picks none that overlaps a route, and says when there is none", () => {
+test("randomNetwork() picks none that overlaps a route", () => {
   const taken = Array.from({ length: 127 }, (_, i) => route(`10.${128 + i}.3.0/24`));
   const free = taken.splice(50, 1)[0]!.destination.replace("3.0/24", "0.0/16");
   for (let i = 0; i < 20; i++) assert.equal(randomNetwork(random(i), taken), free);
+  const held = { link: 7, address: free.replace("0.0/16", "200.1"), prefixLength: 24, scope: 0 };
+  for (let i = 0; i < 20; i++) {
+    assert.doesNotMatch(randomNetwork(random(i), taken, [held]), new RegExp(`^${free}`));
+  }
+});
+
+test("randomNetwork() draws from the other private ranges where all of 10.128.0.0 to 10.254.0.0 is in use", () => {
+  const taken = Array.from({ length: 127 }, (_, i) => route(`10.${128 + i}.0.0/17`));
+  const seen = new Set<string>();
+  const source = random(3);
+  for (let i = 0; i < 1000; i++) seen.add(randomNetwork(source, taken));
+  assert.ok(seen.has("10.1.0.0/16") && seen.has("172.31.0.0/16"));
+  for (const usual of ["10.42.0.0/16", "172.17.0.0/16", "192.168.0.0/16"]) assert.ok(!seen.has(usual), usual);
+  for (const one of seen) {
+    assert.match(one, /^(10\.(\d{1,2}|1[01]\d|12[0-7]|255)|172\.(1[6-9]|2\d|3[01]))\.0\.0\/16$/);
+  }
+});
+
+test("randomNetwork() keeps out of a broad route while another range is free, and draws in it else", () => {
+  for (let i = 0; i < 20; i++) {
+    assert.match(randomNetwork(random(i), [route("10.0.0.0/8")]), /^172\.\d+\.0\.0\/16$/);
+  }
+  const all = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/15"].map((text) => route(text));
+  assert.match(randomNetwork(random(1), all), /^10\.(12[89]|1[3-9]\d|2[0-4]\d|25[0-4])\.0\.0\/16$/);
+});
+
+test("randomNetwork() says when there is none", () => {
+  const all = [
+    ...Array.from({ length: 256 }, (_, i) => route(`10.${i}.3.0/24`)),
+    ...Array.from({ length: 16 }, (_, i) => route(`172.${16 + i}.3.0/24`)),
+    route("192.168.1.0/24"),
+  ];
   assert.throws(
-    () => randomNetwork(random(1), [route("10.0.0.0/8")]),
-    /No \/16 between .* is free \(routes: 10\.0\.0\.0\/8\); choose one with --network/,
+    () => randomNetwork(random(1), all),
+    /No private \/16 is free \(routes: 10\.128\.3\.0\/24, .*\); choose a network with --network/,
   );
 });

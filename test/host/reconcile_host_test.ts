@@ -133,3 +133,34 @@ test("removeOwned() goes on after a refusal", () => {
   assert.match(lines.at(-1)!, /^Cannot delete route 10\.42\.9\.0\/24/);
   assert.deepEqual(owned(net), ["10.42.9.0/24"]);
 });
+
+test("applyHostState() steps back before a network of the host with the mesh's addresses, and repairs itself", () => {
+  for (const metric of [0, 100]) {
+    const { net, eth0, state } = host();
+    applyHostState(net, state);
+    const ours = net.routes().find((r) => r.destination === state.network)!;
+    const lan = route(state.network, { link: eth0, metric, protocol: 2 });
+    if (metric === 0) net.deleteRoute(ours); // else the kernel would hold both
+    net.addRoute(lan);
+    const lines = applyHostState(net, state);
+    assert.match(
+      lines.at(-1)!,
+      /^Cannot add route 10\.42\.0\.0\/16 dev ovl0: .*\(protocol 2\) is in its place/,
+    );
+    assert.equal(net.routeTo("10.42.200.1")?.link, eth0, `metric ${metric}`);
+    net.deleteRoute(lan);
+    assert.deepEqual(applyHostState(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
+  }
+});
+
+test("applyHostState() goes in front of a route that only drops what is for the mesh, and leaves it there", () => {
+  const { net, device, state } = host();
+  const sink = route(state.network, { type: "blackhole" });
+  net.addRoute(sink);
+  assert.ok(applyHostState(net, state).includes("Added route 10.42.0.0/16 dev ovl0"));
+  assert.equal(net.routeTo("10.42.200.1")?.link, device);
+  assert.ok(net.routes().includes(sink));
+  assert.deepEqual(applyHostState(net, state), []);
+  removeOwned(net, state.network);
+  assert.ok(net.routes().includes(sink));
+});

@@ -77,6 +77,7 @@ test("links() agrees with `ip link`", { skip }, () => {
     mtu: l.mtu,
     up: l.flags.includes("UP"),
     loopback: l.link_type === "loopback",
+    ...(l.flags.includes("NOARP") || l.flags.includes("POINTOPOINT") ? { noNeighbours: true } : {}),
     mac: l.link_type === "ether" ? l.address : null,
     master: l.master === undefined ? null : index(net, l.master),
   }));
@@ -234,4 +235,48 @@ test("packets cross the bridge into the other namespace", { skip }, () => {
     () => spawnSync("ping", ["-c", "1", "-W", "2", "192.168.7.1"], { encoding: "utf8" }),
   );
   assert.equal(ping.status, 0, ping.stdout);
+});
+
+test("rules() reads the rules of policy routing, and links() the port of a VXLAN device", { skip }, () => {
+  for (
+    const words of [
+      "not fwmark 0xca6c lookup 51820 priority 79",
+      "to 10.42.0.0/16 lookup main priority 77",
+      "from 10.1.0.0/16 lookup 9 priority 78",
+    ]
+  ) {
+    ip(`rule add ${words}`);
+  }
+  const [, first, ...rest] = net.rules();
+  assert.deepEqual(first, {
+    priority: 77,
+    table: 254,
+    suppress: -1,
+    to: "10.42.0.0/16",
+    unmarked: true,
+    partial: false,
+  });
+  assert.deepEqual(rest.map(({ table, partial }) => [table, partial]), [[9, true], [51820, false], [
+    254,
+    false,
+  ], [253, false]]);
+  assert.ok(net.changed(), "a new rule is an event");
+  ip("link add vx9 type vxlan id 9 dstport 9472 dev br0");
+  assert.equal(net.links().find((link) => link.name === "vx9")?.udpPort, 9472);
+  assert.ok(net.links().every((link) => link.name === "vx9" || link.udpPort === undefined));
+  ip("link del vx9");
+});
+
+test("addRoute() goes in front of a route in its place where that is asked for", { skip }, () => {
+  ip("route add blackhole 10.87.0.0/16");
+  const ours = route("10.87.0.0/16", { link: bridge, protocol: 84, scope: 253 });
+  assert.throws(
+    () => net.addRoute(ours),
+    (error: unknown) => error instanceof SysError && error.code === "EEXIST",
+  );
+  net.addRoute(ours, true);
+  assert.equal(net.routeTo("10.87.1.1")?.link, bridge);
+  net.deleteRoute(ours);
+  assert.equal(net.routeTo("10.87.1.1"), null);
+  ip("route del blackhole 10.87.0.0/16");
 });

@@ -1,0 +1,202 @@
+// What on this host takes packets away from the mesh while a node runs: routes into its network that are longer than
+// ours, addresses in it, and tables that policy routing asks before the main one. A node that holds a lease goes on
+// beside them and says which part of the mesh it does not reach, by whose fault, and what to do; nothing of it is ours
+// to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
+
+import type { Link, LinkAddress, Route, RoutingRule } from "../ports.ts";
+import { contains, overlaps, parsePrefix, type Prefix } from "../wire/address.ts";
+import { formatPrefix } from "../wire/address.ts";
+import { describeRoute, linkName } from "./describe.ts";
+import { addressRoute, isOwn, isSink, overlappingRoutes, type OwnMarks } from "./overlap.ts";
+import { isInside } from "./owned.ts";
+
+const TABLE_MAIN = 254;
+const TABLE_LOCAL = 255;
+const IPV4_BITS_AT = 96;
+const DOCKER_BRIDGE = /^br-([0-9a-f]{12})$/;
+/** A mesh of k3s on the same network has a route for each node. */
+const SHOWN = 5;
+
+/** The host as it is at one moment. */
+export interface HostRouting {
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly RoutingRule[];
+}
+
+/** A part of the mesh that this host does not reach. */
+export interface Shadow {
+  /** "10.42.9.0/24", or the whole network. */
+  readonly hides: string;
+  /** What takes it. */
+  readonly route: Route;
+  /** The address that makes the route; null: it is a route only. */
+  readonly address: LinkAddress | null;
+  /** The rule by which the route's table comes before the main one. */
+  readonly rule: RoutingRule | null;
+}
+
+/** Who holds what in the mesh. */
+export interface Holder {
+  readonly subnet: string;
+  readonly name: string;
+}
+
+/** The parts of `network` that something of the host takes away, each once, the largest first. */
+export function shadows(host: HostRouting, network: string, own: OwnMarks): Shadow[] {
+  const ours = parsePrefix(network)!;
+  const found = [
+    ...shadowsByAddresses(host, ours, own), // first: it says more than the routes that it makes
+    ...shadowsByRules(host, ours, own),
+    // Equally long ones are in the place of ours.
+    ...overlappingRoutes(host.routes, [], network, own)
+      .filter(({ destination }) => parsePrefix(destination)!.length > ours.length)
+      .map((route) => ({ hides: route.destination, route, address: null, rule: null })),
+  ].sort((a, b) => parsePrefix(a.hides)!.length - parsePrefix(b.hides)!.length);
+  const kept: Shadow[] = [];
+  for (const one of found) {
+    const inside = (other: Shadow) => other.route.link === one.route.link && isInside(one.hides, other.hides);
+    if (!kept.some(inside)) kept.push(one);
+  }
+  return kept;
+}
+
+// An address takes what its network takes, or alone itself where that is wider than the mesh's.
+function shadowsByAddresses({ addresses }: HostRouting, ours: Prefix, own: OwnMarks): Shadow[] {
+  return addresses.flatMap((address) => {
+    const alone = `${address.address}/${address.address.includes(":") ? 128 : 32}`;
+    const route = addressRoute(address);
+    const one = parsePrefix(alone);
+    if (one === null || !contains(ours, one.address) || address.link === own.device) return [];
+    if (own.subnet !== null && isInside(alone, own.subnet)) return [];
+    const length = parsePrefix(route.destination)!.length;
+    // Of the network's own length it is in the place of our route, which reconcile_host.ts tells.
+    const hides = length > ours.length ? route.destination : alone;
+    return [{ hides, route, address, rule: null }];
+  });
+}
+
+function shadowsByRules({ routes, rules }: HostRouting, ours: Prefix, own: OwnMarks): Shadow[] {
+  const found: Shadow[] = [];
+  for (const rule of rulesBeforeMain(rules, ours)) {
+    const table = routes.filter((route) => route.table === rule.table);
+    const to = rule.to === null ? ours : parsePrefix(rule.to)!;
+    for (const route of table) {
+      const prefix = parsePrefix(route.destination);
+      const dropped = route.type === "throw" || route.type === "multicast" || route.type === "broadcast";
+      if (prefix === null || dropped || isOwn(route, own) || lengthOf(prefix) <= rule.suppress) continue;
+      const hides = common(common(prefix, ours), to);
+      if (hides === null || isThrown(table, prefix, hides)) continue;
+      if (own.subnet !== null && isInside(formatPrefix(hides), own.subnet)) continue;
+      found.push({ hides: formatPrefix(hides), route, address: null, rule });
+    }
+  }
+  return found;
+}
+
+/** The rules that send ordinary packets to other tables before the main one is asked for our network. */
+function rulesBeforeMain(rules: readonly RoutingRule[], ours: Prefix): RoutingRule[] {
+  const found: RoutingRule[] = [];
+  for (const rule of rules) {
+    const to = rule.to === null ? null : parsePrefix(rule.to);
+    if (!rule.unmarked || rule.partial || (to !== null && !overlaps(to, ours))) continue;
+    if (rule.table !== TABLE_MAIN) found.push(rule);
+    else if (rule.suppress < lengthOf(ours) && (to === null || common(to, ours) === ours)) break;
+  }
+  return found;
+}
+
+// `throw` sends what is looked up in its table on to the next rule.
+function isThrown(table: readonly Route[], by: Prefix, hides: Prefix): boolean {
+  return table.some((route) => {
+    const thrown = route.type === "throw" ? parsePrefix(route.destination) : null;
+    return thrown !== null && thrown.length >= by.length && thrown.length <= hides.length &&
+      contains(thrown, hides.address);
+  });
+}
+
+/** What two prefixes share: the longer one, or nothing. */
+function common(p: Prefix | null, q: Prefix): Prefix | null {
+  if (p === null || !overlaps(p, q)) return null;
+  return p.length > q.length ? p : q;
+}
+
+const lengthOf = (prefix: Prefix): number => prefix.length - IPV4_BITS_AT;
+
+/** A sentence for each shadow; what is left of many is counted. `lease`: ours, or null. */
+export function describeShadows(
+  found: readonly Shadow[],
+  network: string,
+  links: readonly Link[],
+  lease: string | null,
+  holders: readonly Holder[],
+): string[] {
+  const lines = found.slice(0, SHOWN).map((one) => {
+    const hit = holders.filter(({ subnet }) => isInside(subnet, one.hides) || isInside(one.hides, subnet));
+    const names = hit.slice(0, 3).map(({ name }) => name).join(", ") + (hit.length > 3 ? ", …" : "");
+    const part = `${one.hides} of the mesh${names === "" ? "" : ` (${names})`}`;
+    const lost = `this host does not reach ${one.hides === network ? "the mesh" : part}`;
+    return one.address === null
+      ? describeRouteShadow(one, network, links, lost)
+      : describeAddressShadow(one.address, one.hides, links, lease, lost);
+  });
+  const more = found.length - lines.length;
+  return more > 0
+    ? [...lines, `${more} more routes of this host overlap the mesh's network ${network}`]
+    : lines;
+}
+
+function describeAddressShadow(
+  address: LinkAddress,
+  hides: string,
+  links: readonly Link[],
+  lease: string | null,
+  lost: string,
+): string {
+  const name = linkName(address.link, links);
+  const held = `${address.address}/${address.prefixLength}`;
+  const kind = links.find((link) => link.index === address.link)?.kind ?? null;
+  const outside = lease === null
+    ? "overlaps the mesh's network"
+    : `overlaps the mesh, outside of this node's lease ${lease}`;
+  const what = `${held} on ${kind === "bridge" ? `the bridge ${name}` : name} ${outside}: ${lost}`;
+  if (kind === "bridge") return `${what}. If it is left from an earlier lease: ${removeBridge(name)}`;
+  const wider = hides.endsWith("/32") && address.prefixLength < 32;
+  const remedy = wider
+    ? "give one of the two another network"
+    : `remove it (ip addr del ${held} dev ${name}), or give one of the two another network`;
+  return `${what}; ${remedy}`;
+}
+
+/** What removes a bridge, or moves it to another lease. */
+export function removeBridge(name: string): string {
+  const docker = DOCKER_BRIDGE.exec(name);
+  if (docker !== null) return `docker network rm ${docker[1]}, or without Docker: ip link del ${name}`;
+  if (name === "docker0") {
+    return `start dockerd anew with the --bip of subnet.env, or without Docker: ip link del ${name}`;
+  }
+  return `ip link del ${name}`;
+}
+
+function describeRouteShadow(
+  { route, rule }: Shadow,
+  network: string,
+  links: readonly Link[],
+  lost: string,
+): string {
+  const text = describeRoute(route, links);
+  if (rule !== null && rule.table !== TABLE_LOCAL) {
+    const remedy = rule.priority > 1
+      ? `give the mesh precedence: ip rule add to ${network} lookup main priority ${rule.priority - 1}`
+      : `delete it: ip route del ${text} table ${route.table}`;
+    return `The route ${text} of table ${route.table}, which comes before the main one (rule ${rule.priority}), ` +
+      `overlaps the mesh's network ${network}: ${lost}; ${remedy}`;
+  }
+  const table = route.table === TABLE_MAIN ? "" : ` table ${route.table}`;
+  const command = `ip route del ${
+    isSink(route) && route.metric >= 2 ** 31 ? `${route.type} ${route.destination}` : text
+  }${table}`;
+  return `The route ${text}${table} overlaps the mesh's network ${network}: ${lost}; delete it (${command}), or give one ` +
+    "of the two another network";
+}

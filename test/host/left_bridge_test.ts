@@ -1,0 +1,39 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { type Leasable, leftBridges, stillHolding } from "../../src/host/left_bridge.ts";
+import { FakeKernel } from "../fakes/fake_kernel.ts";
+
+const MESH = { network: "10.42.0.0/16", subnetLen: 24, subnetMin: null, subnetMax: null };
+
+function host(address: string, prefixLength: number, kind: string | null = "bridge") {
+  const net = new FakeKernel();
+  const link = net.addLink("cbr0", { kind });
+  net.addAddress({ link, address, prefixLength, scope: 0 });
+  return net;
+}
+const left = (net: FakeKernel, change: Partial<Leasable> = {}) =>
+  leftBridges(net.links(), net.addresses(), { ...MESH, ...change }).map(({ subnet }) => subnet);
+
+test("leftBridges() knows a bridge as README has it made", () => {
+  assert.deepEqual(left(host("10.42.7.1", 24)), ["10.42.7.0/24"]);
+});
+
+test("leftBridges() takes no other network of the host for one", () => {
+  assert.deepEqual(left(host("10.42.7.1", 24, null)), [], "a hotspot");
+  assert.deepEqual(left(host("10.42.0.1", 24)), [], "k3s: its first subnet is leased to nobody");
+  assert.deepEqual(left(host("10.42.0.1", 16)), [], "a network of Docker");
+  assert.deepEqual(left(host("10.42.7.5", 24)), [], "not the first address");
+  assert.deepEqual(left(host("10.43.7.1", 24)), [], "not of this mesh");
+  assert.deepEqual(left(host("10.42.7.1", 24), { subnetMin: "10.42.8.0" }), [], "before the first subnet");
+});
+
+test("stillHolding() names what holds an address of the mesh and the command that removes it", () => {
+  const net = host("10.42.7.1", 24);
+  const eth0 = net.addLink("eth0");
+  net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
+  net.addAddress({ link: eth0, address: "10.42.7.9", prefixLength: 32, scope: 0 });
+  assert.deepEqual(stillHolding(net.links(), net.addresses(), "10.42.0.0/16"), [
+    "The bridge cbr0 still has 10.42.7.1/24 of this mesh; to remove it: ip link del cbr0",
+    "eth0 still has 10.42.7.9/32 of this mesh; to remove it: ip addr del 10.42.7.9/32 dev eth0",
+  ]);
+});
