@@ -116,8 +116,9 @@ function ipv4(text: string): number {
 function checkPorts(config: Config, words: Words): void {
   const ours = `${words("port")}${words("port").startsWith("the default") ? ` ${config.port}` : ""}`;
   const vxlanPeers = config.staticPeers.some((peer) => peer.backend === "vxlan");
-  const mayUseVxlan = config.backend === "vxlan" || vxlanPeers ||
-    (config.backend === null && config.peers.length > 0);
+  // In a sealed mesh nothing but static peers uses it.
+  const mayUseVxlan = vxlanPeers || (config.plain && (config.backend === "vxlan" ||
+    (config.backend === null && config.peers.length > 0)));
   if (config.vxlanPort === config.port) {
     throw new ConfigError(
       "vxlan-port",

@@ -140,8 +140,13 @@ function ownNetwork(view: NodeView, mesh: MeshConfig, mtu: number): OwnNetwork |
   return { network: mesh.network, subnets: [subnet], address, mac: vtepMac, mtu };
 }
 
-function socketsFor(mesh: MeshConfig, statics: readonly StaticPeer[]): Wanted["sockets"] {
-  const vxlan = mesh.backend === "vxlan" || statics.some((peer) => peer.backend === "vxlan");
+/** The ports that something uses: in a sealed mesh our peers have their data on our own, whatever the backend. */
+export function socketsFor(
+  mesh: Pick<MeshConfig, "backend" | "security" | "vxlanPort">,
+  statics: readonly StaticPeer[],
+): Wanted["sockets"] {
+  const vxlan = (mesh.backend === "vxlan" && mesh.security === "plain") ||
+    statics.some((peer) => peer.backend === "vxlan");
   return { vxlan: vxlan ? mesh.vxlanPort : null, flannel: statics.some((peer) => peer.backend === "udp") };
 }
 

@@ -17,7 +17,7 @@ import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { SealedSide } from "./sealed_side.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
 import type { GivenSecret } from "./secret_files.ts";
-import { expectedSockets, Sockets } from "./sockets.ts";
+import { foundersSockets, Sockets } from "./sockets.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { RUNTIME, VERSION } from "./version.ts";
@@ -76,8 +76,9 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   const ciphers = ciphersOf(config, given, state, choice);
   workers.start(offloads.inUse, ciphers?.provider.suites());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, mailbox);
-  sockets = new Sockets(mailbox, config.port, config.workers);
-  sockets.ensure(expectedSockets(config, state.stored?.mesh ?? null));
+  sockets = new Sockets(mailbox, config.port, config.workers, () => net.links());
+  const founds = (state.stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
+  if (founds) sockets.demand(foundersSockets(config));
   const feed = new DataplaneFeed(mailbox);
   keeper = new HostKeeper(net, mailbox, {
     ...config,

@@ -72,11 +72,12 @@ export class Reconciler {
     const facts = limited(this.#underlay.facts(), config.underlayMtu);
     const wanted = withMtu(reconcile(view, settings, facts), config.mtu);
     this.#wanted = wanted;
-    sockets.ensure(wanted.sockets);
+    const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);
     const lines = keeper.apply(wanted);
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
-    this.#troubles.tell(lines, [this.#underlay.trouble, state.retry(), ...overlaps], this.#lastHostCheck);
+    const others = [this.#underlay.trouble, state.retry(), ...closed, ...overlaps];
+    this.#troubles.tell(lines, others, this.#lastHostCheck);
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
   }
 

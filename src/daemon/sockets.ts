@@ -1,27 +1,51 @@
 /**
  * The UDP sockets of a daemon, one for each Worker on each port: our own port from the start, VXLAN's and flannel's
- * once they are wanted.
+ * once something uses them. Without our own port there is no node. Without one of the others a founder does not begin, for
+ * it can still choose; a member goes on, says who holds the port, and tries again.
  */
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../config/config.ts";
 import type { MeshConfig } from "../control/settings.ts";
-import type { Wanted } from "../control/reconcile.ts";
-import type { Mailbox, SocketRole } from "../ports.ts";
+import { socketsFor, type Wanted } from "../control/reconcile.ts";
+import type { Link, Mailbox, SocketRole } from "../ports.ts";
+import { portHolder } from "../sys/port_holder.ts";
+import { EADDRINUSE, SysError } from "../sys/sys_error.ts";
 import { closeUdpGroup, openUdpGroup, type UdpGroup } from "../sys/udp_group.ts";
 import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
+
+const AGAIN_MS = 5000;
+
+/** What a user can do about a port that is taken. */
+const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonly member: string }>> = {
+  own: { founding: "stop that or choose another --port", member: "stop that or choose another --port" },
+  vxlan: {
+    founding: "stop that, or found the mesh with another --vxlan-port",
+    member:
+      "until it is free no packet passes by it, then it works by itself; the port is the mesh's, another " +
+      "--vxlan-port here would not fit it",
+  },
+  flannel: {
+    founding: "stop that, or leave the static peer with backend=udp out",
+    member: "until it is free no packet passes by it, then it works by itself",
+  },
+};
 
 export class Sockets {
   readonly #mailbox: Mailbox;
   readonly #workers: number;
+  readonly #links: () => readonly Link[];
   /** Worker 0's, whose port is the one that peers know. */
   readonly #own: OpenedSocket;
   /** BOUNDED: one per role. */
   readonly #open = new Map<SocketRole, UdpGroup>();
+  /** BOUNDED: one per role. */
+  readonly #refused = new Map<SocketRole, { readonly sentence: string; readonly at: number }>();
 
-  /** Opens our own port and hands it to the Workers. Throws SysError when it is taken. */
-  constructor(mailbox: Mailbox, port: number, workers: number) {
+  /** Opens our own port and hands it to the Workers. `links` tells whose device holds one. Throws SysError when it is taken. */
+  constructor(mailbox: Mailbox, port: number, workers: number, links: () => readonly Link[]) {
     this.#mailbox = mailbox;
     this.#workers = workers;
-    const { family, sockets } = this.#attach("own", port, "--port");
+    this.#links = links;
+    const { family, sockets } = this.#attach("own", port, true);
     this.#own = { fd: sockets[0]!.fd, family };
   }
 
@@ -30,21 +54,44 @@ export class Sockets {
     sendDatagram(this.#own, bytes, to);
   }
 
-  /** Opens what is wanted and not yet open. */
-  ensure(sockets: Wanted["sockets"]): void {
-    if (sockets.vxlan !== null && !this.#open.has("vxlan")) {
-      this.#attach("vxlan", sockets.vxlan, "--vxlan-port");
-    }
-    if (sockets.flannel && !this.#open.has("flannel")) {
-      this.#attach("flannel", DEFAULT_FLANNEL_PORT, "--static-peer port");
-    }
+  /** Opens what is wanted. Throws SysError when a port is taken: for a founder, who can choose another. */
+  demand(wanted: Wanted["sockets"]): void {
+    for (const [role, port] of portsOf(wanted)) if (!this.#open.has(role)) this.#attach(role, port, true);
   }
 
-  #attach(role: SocketRole, port: number, flag: string): UdpGroup {
-    const group = openUdpGroup(port, flag, this.#workers, role === "own");
+  /** Opens what is wanted and not yet open. Returns what cannot be for now, sentences; it is tried again every few seconds. */
+  ensure(wanted: Wanted["sockets"], now: number): string[] {
+    return portsOf(wanted).flatMap(([role, port]) => {
+      const refused = this.#refused.get(role);
+      if (this.#open.has(role)) return [];
+      if (refused !== undefined && now - refused.at < AGAIN_MS) return [refused.sentence];
+      try {
+        this.#attach(role, port, false);
+        this.#refused.delete(role);
+        return [];
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        this.#refused.set(role, { sentence: error.message, at: now });
+        return [error.message];
+      }
+    });
+  }
+
+  #attach(role: SocketRole, port: number, founding: boolean): UdpGroup {
+    const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"]);
     this.#open.set(role, group);
     this.#mailbox.post({ kind: "attachSocket", role, ...group });
     return group;
+  }
+
+  #bind(role: SocketRole, port: number, remedy: string): UdpGroup {
+    try {
+      return openUdpGroup(port, "--port", this.#workers, role === "own");
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== EADDRINUSE) throw error;
+      const hint = `${portHolder(port, this.#links())} holds it; ${remedy}`;
+      throw new SysError(error.op, error.errno, error.detail, hint);
+    }
   }
 
   /** The Workers must have stopped. */
@@ -54,13 +101,19 @@ export class Sockets {
   }
 }
 
-/** What we know to need before there is a mesh: a taken port is told before anything is founded. */
-export function expectedSockets(config: Config, mesh: MeshConfig | null): Wanted["sockets"] {
-  const { backend, vxlanPort, staticPeers } = config;
-  const vxlan = (mesh?.backend ?? backend) === "vxlan" ||
-    staticPeers.some((peer) => peer.backend === "vxlan");
-  return {
-    vxlan: vxlan ? mesh?.vxlanPort ?? vxlanPort ?? DEFAULT_VXLAN_PORT : null,
-    flannel: staticPeers.some((peer) => peer.backend === "udp"),
+function portsOf({ vxlan, flannel }: Wanted["sockets"]): [SocketRole, number][] {
+  return [
+    ...(vxlan === null ? [] : [["vxlan", vxlan]] as [SocketRole, number][]),
+    ...(flannel ? [["flannel", DEFAULT_FLANNEL_PORT]] as [SocketRole, number][] : []),
+  ];
+}
+
+/** What a founder will need besides its own port: a taken one is told before anything is founded. */
+export function foundersSockets({ backend, plain, vxlanPort, staticPeers }: Config): Wanted["sockets"] {
+  const mesh: Pick<MeshConfig, "backend" | "security" | "vxlanPort"> = {
+    backend: backend ?? "udp",
+    security: plain ? "plain" : "sealed",
+    vxlanPort: vxlanPort ?? DEFAULT_VXLAN_PORT,
   };
+  return socketsFor(mesh, staticPeers);
 }
