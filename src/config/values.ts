@@ -13,6 +13,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../wire/address.ts";
+import { isHostName } from "../wire/named_endpoint.ts";
 import { ConfigError } from "./config_error.ts";
 import { describeLabel, type GivenSettings, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
@@ -140,14 +141,11 @@ export function hostsOf(settings: GivenSettings, name: SettingName): string[] {
   return [...new Set(given.values)];
 }
 
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
-
 /** Whether `text` is an address or a host name, with or without a port (an IPv6 address with one in brackets). */
 export function isHostPort(text: string): boolean {
   if (parseEndpoint(text, 1) !== null) return true;
   const match = /^([^:]+)(?::([0-9]{1,5}))?$/.exec(text);
   if (match === null) return false;
   const port = match[2] === undefined ? 1 : Number(match[2]);
-  // A last label of digits only is a mistyped IPv4 address, never a host name (RFC 3696 §2).
-  return port >= 1 && port <= MAX_PORT && HOST_NAME.test(match[1]!) && !/(^|\.)[0-9]+\.?$/.test(match[1]!);
+  return port >= 1 && port <= MAX_PORT && isHostName(match[1]!);
 }

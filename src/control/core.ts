@@ -5,6 +5,7 @@
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
+import { addressOf, liesWithin } from "../wire/address.ts";
 import { fitGossip } from "../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../wire/gossip_size.ts";
@@ -18,9 +19,11 @@ import { Joiners } from "./joiners.ts";
 import { KeyRing } from "./key_ring.ts";
 import { Lease } from "./lease.ts";
 import type { Link } from "./link_table.ts";
+import { type HostSight, NO_SIGHT } from "./host_sight.ts";
 import type { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import { meshHash, plainNetworkId } from "./mesh.ts";
+import { NameTable } from "./name_table.ts";
 import { Outbox } from "./outbox.ts";
 import { OwnRecord } from "./own_record.ts";
 import { PlainLinks } from "./plain_links.ts";
@@ -61,6 +64,8 @@ export class Core {
   readonly roundTrips: RoundTrips;
   readonly lease: Lease;
   readonly own: OwnRecord;
+  readonly names: NameTable;
+  readonly host: HostSight;
 
   seeds: readonly Seed[] = [];
   /** Null before its configuration is known. */
@@ -83,6 +88,8 @@ export class Core {
   changed = false;
   /** Something worth storing changed, but not urgently. */
   stale = false;
+  /** Since when a member has reached nobody, and whether that was said. */
+  readonly alone: { since: number | null; said: boolean } = { since: null, said: false };
   readonly twinSigns = new TwinSigns();
   /** For `view.warnings`. */
   readonly warnings = new Warnings();
@@ -100,7 +107,9 @@ export class Core {
     random: Random,
     now: number,
     sealed: SealedSetup | null = null,
+    host: HostSight = NO_SIGHT,
   ) {
+    this.host = host;
     this.settings = settings;
     this.identity = identity;
     this.random = random;
@@ -112,6 +121,7 @@ export class Core {
     this.ring = ring;
     this.networkId = networkKeys ? toHex(networkKeys.networkId) : plainNetworkId(settings.networkName);
     this.own = new OwnRecord(identity, settings, this.networkId, random);
+    this.names = new NameTable(random);
     this.joiners = new Joiners(identity.id);
     const owner = {
       identity,
@@ -122,7 +132,8 @@ export class Core {
       age: (at: number) => (at - this.startedAt) / 1000,
       known: (id: string) => this.store.get(id),
       isRevoked: (id: string) => this.isRevoked(id),
-      holds: (endpoint: string) => this.own.holds(endpoint),
+      holds: (endpoint: string) => this.own.holds(endpoint) || this.host.owns(endpoint),
+      usable: (endpoint: string) => this.usable(endpoint),
       message: (index: number, body: GossipBody) => this.message(index, body),
       recordItems: (ids: readonly string[]) => this.recordItems(ids),
       record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
@@ -156,6 +167,13 @@ export class Core {
     this.mesh = mesh;
     this.meshHash = meshHash(mesh);
     this.changed = true;
+    this.links.forsake(this.now);
+  }
+
+  /** Whether datagrams to this endpoint stay outside the mesh: else the way to a peer would lead over itself. */
+  usable(endpoint: string): boolean {
+    const address = addressOf(endpoint);
+    return !liesWithin(this.mesh?.network ?? null, address) && !this.host.tunnelled(address);
   }
 
   /** The validated link of a member of our own mesh, or null. */
@@ -218,7 +236,7 @@ export class Core {
 
   #lastEndpoint(id: string): string | undefined {
     for (const target of this.links.targets.all()) if (target.answeredBy === id) return target.endpoint;
-    return this.store.get(id)?.endpoints[0];
+    return this.names.expand(this.store.get(id)?.endpoints ?? []).find((one) => this.usable(one));
   }
 
   /** The records and statements that news items stand for now. Our own record only once it may be told. */

@@ -37,6 +37,8 @@ export type ControlEvent =
   | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
+  /** What a name of the action `resolve` leads to now; empty: it does not resolve. */
+  | { readonly kind: "resolved"; readonly name: string; readonly endpoints: readonly string[] }
   /**
    * `down --purge`: give the lease back; ends with the action `released`. As the first event after a start, nothing but
    * that is ever said; `meetMs` is how long to look for a member first while none is linked.
@@ -91,6 +93,8 @@ export type Action =
     readonly secrets: readonly HeldSecret[];
     readonly keys: readonly NetworkKeys[];
   }
+  /** Look up "home.example:8473", a name that another node tells, and answer with the event `resolved`. */
+  | { readonly kind: "resolve"; readonly name: string }
   /** Something in the view changed that the host or the data plane must follow: run `reconcile`. */
   | { readonly kind: "reconcile" }
   /**

@@ -15,6 +15,8 @@ const OWN_MS = 60_000;
 const JOINING_STEADY_TRIES = 8;
 /** Hellos a second to all the dead together. */
 const DEAD_PER_SECOND = 20;
+/** So many addresses of one node that never answered are tried as often as one; more share that. */
+const SILENT_FREE = 3;
 /** How often one thing is logged. */
 export const LOG_EVERY_MS = 60_000;
 /** How long we answer a stranger's hello with our own. */
@@ -47,6 +49,8 @@ export interface LinkOwner {
   readonly networkName: string;
   readonly bootNonce: string;
   member(): boolean;
+  /** Whether an endpoint is outside the mesh itself. */
+  usable(endpoint: string): boolean;
   /** How long it has been running, seconds. */
   age(now: number): number;
 }
@@ -57,14 +61,14 @@ export abstract class Links {
   protected readonly table: LinkTable;
   readonly targets: Targets;
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with, and whether they count as dead
-  readonly #wanted = new Map<string, { dead: boolean }>();
+  readonly #wanted = new Map<string, { dead: boolean; endpoints: number }>();
   #dead = 0;
   #sweptAt = 0;
 
   constructor(own: LinkOwner, random: Random, out: Outbox) {
     this.own = own;
     this.out = out;
-    this.targets = new Targets(random);
+    this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
     this.table = new LinkTable(random);
   }
 
@@ -106,7 +110,7 @@ export abstract class Links {
   want(id: string, endpoints: readonly string[], dead: boolean, now: number): void {
     const before = this.#wanted.get(id);
     this.#dead += Number(dead) - Number(before?.dead ?? false);
-    this.#wanted.set(id, { dead });
+    this.#wanted.set(id, { dead, endpoints: endpoints.length });
     this.targets.name("nodes", id, endpoints, now);
   }
 
@@ -131,6 +135,12 @@ export abstract class Links {
       t.nextAt = now;
       t.outcome = "no answer";
     }
+  }
+
+  /** Gives up endpoints that turned out to lie inside the mesh itself, and links that lead there. */
+  forsake(now: number): void {
+    for (const link of [...this.up()]) if (!this.own.usable(link.endpoint)) this.down(link.id, now);
+    this.targets.forsake();
   }
 
   /**
@@ -163,6 +173,7 @@ export abstract class Links {
     }
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
+    this.forsake(now);
     this.targets.sweep(now);
     this.table.sweep((id) => this.#wanted.has(id), now);
   }
@@ -193,8 +204,11 @@ export abstract class Links {
 
   // The dead are tried every 5 s while they are few, and share a fixed rate when they are many.
   #longestWait(target: Target): number {
-    const onlyDead = target.seeds.size === 0 && [...target.nodes].every((id) => this.#wanted.get(id)?.dead);
-    return onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
+    const nodes = [...target.nodes].map((id) => this.#wanted.get(id));
+    const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
+    const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
+    if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
+    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints ?? 1)) / SILENT_FREE);
   }
 
   #targetOfLink(endpoint: string, now: number): Target | null {

@@ -17,11 +17,15 @@ import { cloneMessage, type Twin } from "./clones.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
+import { tellAlone } from "./alone.ts";
+import type { HostSight } from "./host_sight.ts";
+import { tellInside } from "./inside.ts";
 import { forget, tellRevoked, tellRevokedLink } from "./fencing.ts";
 import { receiveGossip, receiveGroupGossip, spreadNews, takeGossip, tickLinks } from "./gossip.ts";
 import { beginSync, start, tellConfig, tickJoining } from "./joining.ts";
 import { askAcknowledgement, performLease, rewriteOwn, stepLease } from "./lease_steps.ts";
 import type { LinkEvent } from "./links.ts";
+import { onResolved, tickNames } from "./names.ts";
 import { buildView } from "./node_view.ts";
 import { performMembership, wantLink } from "./records.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotating.ts";
@@ -52,8 +56,9 @@ export class ControlPlane {
     random: Random,
     now: number,
     sealed: SealedSetup | null = null,
+    host?: HostSight,
   ) {
-    this.#core = new Core(settings, identity, random, now, sealed);
+    this.#core = new Core(settings, identity, random, now, sealed, host);
     this.#stored = stored;
   }
 
@@ -99,6 +104,7 @@ export class ControlPlane {
       case "sessionWanted":
         return core.sealed?.wanted(event.id, now);
       case "roamed":
+        if (!core.usable(event.endpoint)) return core.out.reject();
         return this.#onLinks(core.sealed?.roamed(event.id, event.endpoint, now), now);
       case "seeds":
         for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
@@ -110,6 +116,8 @@ export class ControlPlane {
           rewriteOwn(core, "epoch");
         }
         return;
+      case "resolved":
+        return onResolved(core, event.name, event.endpoints, now);
       case "release":
         return this.#release(event.meetMs ?? 0, now);
       case "forget":
@@ -123,6 +131,8 @@ export class ControlPlane {
 
   #receive(bytes: Uint8Array, from: string, at: number, now: number): void {
     const core = this.#core;
+    // It came through the tunnel, and an answer would go there: no way to a peer.
+    if (!core.usable(from)) return core.out.reject();
     switch (bytes[0]) {
       case TYPE_HELLO:
         return this.#onLinks(core.links.receive(bytes, from, now), now);
@@ -187,7 +197,7 @@ export class ControlPlane {
       case "revoked":
         return tellRevoked(core, event, now);
       case "seen":
-        if (core.isRevoked(event.by)) return;
+        if (core.isRevoked(event.by) || !core.usable(event.endpoint)) return;
         if (core.own.observe(event.endpoint, event.by) && core.mesh !== null && core.informed) {
           rewriteOwn(core, "epoch");
         }
@@ -217,6 +227,9 @@ export class ControlPlane {
     }
     tickLinks(core, now);
     tickRotation(core, now);
+    tellInside(core, now);
+    tickNames(core, now);
+    tellAlone(core, now);
     logWaiting(core, now);
     if (core.stale && core.member && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
   }

@@ -5,6 +5,7 @@ import { shortId } from "../crypto/identity.ts";
 import { comparePrefixes, formatAddress, parsePrefix } from "../wire/address.ts";
 import type { Contender } from "./claims.ts";
 import type { Core } from "./core.ts";
+import { namesOf } from "./names.ts";
 import { withoutNewest } from "./rotating.ts";
 import type { NodeRecord } from "./record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
@@ -101,17 +102,25 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
 function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
   const at = core.links.get(record.id)?.endpoint ?? null;
   const stopped = core.membership.get(record.id)?.stopped ?? false;
-  const endpoints = new Set(at === null ? record.endpoints : [at, ...record.endpoints]);
+  const known = core.names.expand(record.endpoints);
+  const endpoints = new Set(at === null ? known : [at, ...known]);
   const tried: TriedEndpoint[] = [];
   for (const endpoint of endpoints) {
     const target = core.links.targets.get(endpoint);
     const lastTriedAt = target?.lastTriedAt ?? null;
     if (endpoint === at) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
-    else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });
+    else if (!core.usable(endpoint)) {
+      tried.push({ endpoint, lastTriedAt, outcome: "not used: it lies inside the mesh itself" });
+    } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });
     // While there is a link, nobody needs what was never tried.
     else if (at === null || lastTriedAt !== null) {
       tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? "not tried yet" });
     }
+  }
+  for (const name of at === null && !stopped ? namesOf(record) : []) {
+    const found = core.names.known(name);
+    const outcome = found === null ? "not looked up yet" : found.failed ? "the name does not resolve" : null;
+    if (outcome !== null) tried.push({ endpoint: name, lastTriedAt: null, outcome });
   }
   return tried;
 }

@@ -19,6 +19,8 @@ import {
 } from "./record.ts";
 
 const OBSERVED_MAX = 3;
+/** Of those as many have a place in any case. */
+const OBSERVED_KEPT = 2;
 const OBSERVERS_MAX = 64;
 const CLONE_ROUNDS = 3;
 
@@ -51,7 +53,10 @@ export class OwnRecord {
   /** What we advertise: our own knowledge first, then where others see us. */
   get endpoints(): readonly string[] {
     const observed = [...new Set(this.#observed.values())].slice(-OBSERVED_MAX);
-    return [...new Set([...this.#endpoints, ...observed])].slice(0, ENDPOINTS_MAX);
+    // Where others see us is often all that the outside can use: it has its places beside many addresses of our own.
+    const kept = Math.min(OBSERVED_KEPT, observed.length);
+    const own = this.#endpoints.slice(0, ENDPOINTS_MAX - kept);
+    return [...new Set([...own, ...observed])].slice(0, ENDPOINTS_MAX);
   }
 
   /** Whether this host itself has that address; not where others see it, for they may lie. */

@@ -4,7 +4,8 @@
 // senders hear "unreachable" at once instead of waiting for nobody.
 
 import type { Encapsulation, OwnNetwork, Tunnel } from "../ports.ts";
-import { addressOf, formatEndpoint, parseEndpoint } from "../wire/address.ts";
+import { addressOf, formatEndpoint, liesWithin, parseEndpoint } from "../wire/address.ts";
+import { isNamed } from "../wire/named_endpoint.ts";
 import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../wire/overhead.ts";
 import type { Backend, MeshConfig, Settings, StaticPeer } from "./settings.ts";
 import type { NodeView, PeerView } from "./view.ts";
@@ -102,6 +103,10 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
   }
   for (const peer of settings.staticPeers) {
     const key = `static:${peer.subnet}`;
+    if (liesWithin(mesh.network, peer.address)) {
+      paths.set(key, { path: "none", why: `its address ${peer.address} lies in the mesh itself`, mtu: 0 });
+      continue;
+    }
     const tunnel = staticTunnel(peer, mesh, host);
     tunnels.set(key, tunnel);
     routes.push({ prefix: peer.subnet, peerKey: key });
@@ -156,7 +161,8 @@ function mtuOf(encapsulation: Encapsulation, underlay: Underlay, outerMtu: numbe
 }
 
 function underlayOf(endpoints: readonly string[]): Underlay {
-  return endpoints.length > 0 && endpoints.every((endpoint) => endpoint.startsWith("[")) ? 6 : 4;
+  const literal = endpoints.filter((endpoint) => !isNamed(endpoint));
+  return literal.length > 0 && literal.every((endpoint) => endpoint.startsWith("[")) ? 6 : 4;
 }
 
 /** Null while there is no link. With host-gw the tunnel carries probes only. */

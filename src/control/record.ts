@@ -4,16 +4,10 @@
 // survive nodes which do not know them. A record fits in one gossip datagram.
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../crypto/identity.ts";
-import {
-  formatEndpoint,
-  formatPrefix,
-  isIpv4,
-  parseEndpoint,
-  parseMac,
-  parsePrefix,
-} from "../wire/address.ts";
+import { formatPrefix, isIpv4, parseMac, parsePrefix } from "../wire/address.ts";
 import { fromHex } from "../wire/bytes.ts";
 import { nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
+import { anyEndpoint } from "../wire/named_endpoint.ts";
 import { decodeSignedMap, encodeMap, hexOf } from "../wire/signed_map.ts";
 import type { Security } from "./settings.ts";
 
@@ -39,6 +33,7 @@ export interface RecordContent {
   readonly claims: readonly Claim[];
   /** Subnets of static peers, which nobody may claim. */
   readonly reserved: readonly string[];
+  /** "192.168.1.10:8473", or with a name that whoever calls looks up: "home.example:8473". */
   readonly endpoints: readonly string[];
   readonly vtepMac: string;
   /** Version of the program. */
@@ -210,8 +205,7 @@ function prefixOf(value: unknown): string | null {
 }
 
 function endpointOf(value: unknown): string | null {
-  const endpoint = typeof value === "string" && value.length < 64 ? parseEndpoint(value) : null;
-  return endpoint === null ? null : formatEndpoint(endpoint);
+  return typeof value === "string" ? anyEndpoint(value) : null;
 }
 
 function claimOf(value: unknown): Claim | null {

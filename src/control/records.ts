@@ -8,6 +8,7 @@ import { reportClone } from "./clone_reports.ts";
 import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./fencing.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
+import { noteInside } from "./inside.ts";
 import type { MembershipAction } from "./membership.ts";
 import { fill } from "./packing.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "./record.ts";
@@ -49,7 +50,8 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   core.store.insert(record);
   if (record.gone || core.isFenced(record)) return;
   core.membership.remember(record.id, now);
-  const endpoints = endpoint === null ? record.endpoints : [...new Set([endpoint, ...record.endpoints])];
+  const known = core.names.expand(record.endpoints);
+  const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
   core.links.want(record.id, endpoints, false, now);
 }
 
@@ -95,8 +97,11 @@ export function wantLink(core: Core, id: string, now: number): void {
   if (record === undefined || record.gone || core.isFenced(record) || id === core.identity.id) return;
   const last = core.links.get(id)?.endpoint ?? null;
   const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
-  const endpoints = [...new Set([...(last === null ? [] : [last]), ...record.endpoints, ...remembered])];
+  const endpoints = [
+    ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
+  ];
   core.links.want(id, endpoints, core.membership.get(id)?.state === "dead", now);
+  noteInside(core, record, now);
 }
 
 /**

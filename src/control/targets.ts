@@ -36,9 +36,12 @@ export class Targets {
   // BOUNDED: ≤ MAX_TARGETS
   readonly #targets = new Map<string, Target>();
   readonly #random: Random;
+  readonly #usable: (endpoint: string) => boolean;
 
-  constructor(random: Random) {
+  /** `usable`: whether an endpoint may be tried at all. */
+  constructor(random: Random, usable: (endpoint: string) => boolean = () => true) {
     this.#random = random;
+    this.#usable = usable;
   }
 
   get(endpoint: string): Target | undefined {
@@ -49,11 +52,11 @@ export class Targets {
     yield* this.#targets.values();
   }
 
-  /** The target of an endpoint, new when need be; null when the table is full. */
+  /** The target of an endpoint, new when need be; null when it is not usable or the table is full. */
   obtain(endpoint: string, now: number): Target | null {
     const known = this.#targets.get(endpoint);
     if (known !== undefined) return known;
-    if (this.#targets.size >= MAX_TARGETS) return null;
+    if (this.#targets.size >= MAX_TARGETS || !this.#usable(endpoint)) return null;
     const target: Target = {
       endpoint,
       seeds: new Set(),
@@ -87,6 +90,11 @@ export class Targets {
   name(of: "seeds" | "nodes", key: string, endpoints: readonly string[], now: number): void {
     for (const t of this.#targets.values()) if (!endpoints.includes(t.endpoint)) t[of].delete(key);
     for (const endpoint of endpoints) this.obtain(endpoint, now)?.[of].add(key);
+  }
+
+  /** Drops what is not usable (any more). */
+  forsake(): void {
+    for (const endpoint of this.#targets.keys()) if (!this.#usable(endpoint)) this.#targets.delete(endpoint);
   }
 
   /** Drops what nobody names any more. */

@@ -18,10 +18,13 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
     const seconds = Math.floor((now - since) / 1000);
     const refused = targets.find((t) => t?.outcome.startsWith("refused"))?.outcome;
-    const own = targets.some((t) => t?.answeredBy === core.identity.id);
+    const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
+    const inside = seed.endpoints.length > 0 && !seed.endpoints.some((endpoint) => core.usable(endpoint));
     const answered = targets.some((t) => t?.answeredBy);
     const what = seed.endpoints.length === 0
       ? "the name does not resolve (DNS? a typo?)"
+      : inside
+      ? "that address lies in the mesh itself (name the host by its own)"
       : own
       ? "this is our own address"
       : refused !== undefined
@@ -34,10 +37,19 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const message = what === null
       ? `waiting for ${whom}, ${seconds} s without an answer (${hint})`
       : `waiting for ${whom}: ${what}`;
-    return { peer: seed.text, endpoints: seed.endpoints, since, message, hint };
+    return { peer: seed.text, endpoints: seed.endpoints, since, message, hint, own };
   });
-  if (list.length > 0 || core.mesh === null) return list;
+  if (list.length > 0 || core.mesh === null) return forOthers(list);
   return waitingForKnown(core, now);
+}
+
+// An address that this host has as well says nothing where there are others to wait for: every VM of one kind has it.
+function forOthers(list: readonly (WaitingFor & { readonly own: boolean })[]): WaitingFor[] {
+  const others = list.filter(({ own }) => !own);
+  const hint = "the host that is meant has to name another one of its own (there: --iface or --advertise)";
+  return (others.length > 0 ? others : list).map(({ own, ...waiting }) =>
+    own ? { ...waiting, message: `${waiting.message}; ${hint}`, hint } : waiting
+  );
 }
 
 // The user's word, and what became of it where that tells more: the port above all.

@@ -5,11 +5,13 @@
 //   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
 //   | count 1, endpoints |
 //
-// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 = never. An endpoint is its family (4 or 6), the address and the port.
+// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 = never. An
+// endpoint is its family (4 or 6), the address and the port, or 1, its length 1, a host's name and the port.
 // What follows the endpoints is of later versions and ignored.
 
-import { formatEndpoint, isIpv4, parseEndpoint } from "../wire/address.ts";
+import { addressOf, formatEndpoint, isIpv4, parseEndpoint, portOf } from "../wire/address.ts";
 import { fromHex, putU16, putU32, toHex, u16, u32 } from "../wire/bytes.ts";
+import { HOST_NAME_MAX, namedEndpoint } from "../wire/named_endpoint.ts";
 import { ID_LEN } from "./identity.ts";
 import { NETWORK_ID_LEN, NetworkSecret, SECRET_LEN, SECRET_PREFIX } from "./network_secret.ts";
 import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
@@ -17,17 +19,19 @@ import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
 export const TOKEN_PREFIX = "ovt1";
 export const TOKEN_ENDPOINTS_MAX = 8;
 /** Longer texts are no tokens: 2 × what the longest takes. */
-export const TOKEN_MAX_LENGTH = 4096;
+export const TOKEN_MAX_LENGTH = 8192;
 const NAME_MAX = 64;
 const SEALED = 1;
 const ROTATED = 2;
 /** What its expiry counts in. */
 export const MINUTE_MS = 60_000;
 const IPV4_AT = 12;
+const NAMED = 1;
+const ENDPOINT_MAX_LEN = 1 + 1 + HOST_NAME_MAX + 2;
 
 export interface JoinToken {
   readonly networkName: string;
-  /** "192.168.1.10:8473", literal addresses; at least one. */
+  /** "192.168.1.10:8473", or with a host's name, "home.example:8473"; at least one. */
   readonly endpoints: readonly string[];
   /** Null: of a plain mesh. */
   readonly secret: NetworkSecret | null;
@@ -46,7 +50,9 @@ export function encodeToken(token: JoinToken): string {
       `A token has a name of at most ${NAME_MAX} bytes and 1 to ${TOKEN_ENDPOINTS_MAX} endpoints`,
     );
   }
-  const b = new Uint8Array(5 + ID_LEN + SECRET_LEN + NETWORK_ID_LEN + 2 + name.length + 19 * count);
+  const b = new Uint8Array(
+    5 + ID_LEN + SECRET_LEN + NETWORK_ID_LEN + 2 + name.length + ENDPOINT_MAX_LEN * count,
+  );
   const foundingId = token.secret?.foundingId ?? null;
   b[0] = (token.secret === null ? 0 : SEALED) | (foundingId === null ? 0 : ROTATED);
   putU32(b, 1, token.expiresAt === null ? 0 : Math.ceil(token.expiresAt / MINUTE_MS));
@@ -122,9 +128,9 @@ function decode(b: Uint8Array): JoinToken | null {
   const endpoints: string[] = [];
   at = nameEnd + 1;
   for (let i = 0; i < count; i++) {
-    const size = endpointSize(b[at]);
+    const size = endpointSize(b, at);
     if (size === 0 || at + size > b.length) return null;
-    const endpoint = endpointAt(b, at, size);
+    const endpoint = b[at] === NAMED ? namedAt(b, at, size) : endpointAt(b, at, size);
     if (endpoint === null) return null;
     endpoints.push(endpoint);
     at += size;
@@ -142,7 +148,7 @@ function decode(b: Uint8Array): JoinToken | null {
 
 function putEndpoint(b: Uint8Array, at: number, text: string): number {
   const endpoint = parseEndpoint(text);
-  if (endpoint === null) throw new RangeError(`"${text}" is no endpoint with a literal address`);
+  if (endpoint === null) return putNamed(b, at, text);
   const v4 = isIpv4(endpoint.address);
   b[at] = v4 ? 4 : 6;
   const bytes = v4 ? endpoint.address.subarray(IPV4_AT) : endpoint.address;
@@ -151,9 +157,27 @@ function putEndpoint(b: Uint8Array, at: number, text: string): number {
   return at + 3 + bytes.length;
 }
 
+function putNamed(b: Uint8Array, at: number, text: string): number {
+  const named = namedEndpoint(text);
+  if (named === null) throw new RangeError(`"${text}" is no endpoint`);
+  const host = new TextEncoder().encode(addressOf(named));
+  b[at] = NAMED;
+  b[at + 1] = host.length;
+  b.set(host, at + 2);
+  putU16(b, at + 2 + host.length, Number(portOf(named)));
+  return at + 4 + host.length;
+}
+
 /** Bytes of an endpoint with its family, 0 when there is no such family. */
-function endpointSize(family: number | undefined): number {
-  return family === 4 ? 7 : family === 6 ? 19 : 0;
+function endpointSize(b: Uint8Array, at: number): number {
+  if (b[at] === NAMED) return 4 + (b[at + 1] ?? 0);
+  return b[at] === 4 ? 7 : b[at] === 6 ? 19 : 0;
+}
+
+// A text of somebody else: whoever resolves it finds a host's name in it, or the token is none.
+function namedAt(b: Uint8Array, at: number, size: number): string | null {
+  const host = new TextDecoder().decode(b.subarray(at + 2, at + size - 2));
+  return host.includes(":") ? null : namedEndpoint(`${host}:${u16(b, at + size - 2)}`);
 }
 
 function endpointAt(b: Uint8Array, at: number, size: number): string | null {

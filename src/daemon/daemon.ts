@@ -21,16 +21,19 @@ import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
+import { advertisedBy } from "./advertised.ts";
 import { apiHandlers } from "./api_handlers.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords, watchForTheEnd } from "./end.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
+import { HostSight } from "./host_sight.ts";
+import { Lookup } from "./lookup.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { Snapshot } from "./reports.ts";
 import { controlEvent } from "./sealed_side.ts";
 import { type GivenSecret, readSecretFile } from "./secret_files.ts";
-import { Resolver } from "./seeds.ts";
+import { Resolver, unresolved } from "./seeds.ts";
 import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./underlay.ts";
 
@@ -60,6 +63,8 @@ class Daemon {
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
   readonly #underlay: Underlay;
+  readonly #sight: HostSight;
+  readonly #lookup: Lookup;
   readonly #cleanups = new Cleanups();
   readonly #ending = new Ending();
   #parts!: DaemonParts;
@@ -78,6 +83,12 @@ class Daemon {
     this.#config = config;
     this.#given = given;
     this.#underlay = new Underlay(this.#net, config);
+    this.#lookup = new Lookup(config.port);
+    this.#sight = new HostSight(this.#net, {
+      port: config.port,
+      device: () => this.#parts.keeper.device,
+      network: () => this.#underlay.mesh,
+    });
   }
 
   async run(): Promise<number> {
@@ -118,18 +129,7 @@ class Daemon {
 
   #startControl(): void {
     const config = this.#config;
-    const seeds = new Resolver(config.peers, config.port, (found) => {
-      this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
-      this.#guard(() => this.#endpointsChanged()); // the addresses towards them are ours, too
-      this.#guard(() => this.#event({ kind: "seeds", seeds: found }));
-    });
-    const advertise = new Resolver(config.advertise, config.port, (found) => {
-      this.#underlay.advertised = found.flatMap((seed) => seed.endpoints);
-      for (const { text } of found.filter((seed) => seed.endpoints.length === 0)) {
-        logger.warn(`Cannot resolve "${text}" of --advertise: it is left out until it does (DNS? a typo?)`);
-      }
-      this.#guard(() => this.#endpointsChanged());
-    });
+    const names = this.#resolvers();
     const settings = {
       ...settingsOf(config, null, this.#underlay.endpoints()),
       drawNetwork: () => drawNetwork(this.#net),
@@ -142,19 +142,52 @@ class Daemon {
       systemRandom,
       systemClock.now(),
       ciphers?.setup ?? null,
+      this.#sight,
     );
     this.#reconciler = new Reconciler(this.#parts, this.#control, this.#underlay, (misfit) => {
       this.#ending.refuse(misfit.message);
       this.#leave("release");
     });
     tellStart(this.#parts);
-    this.#cleanups.add(() => seeds.close());
-    this.#cleanups.add(() => advertise.close());
+    for (const resolver of names) this.#cleanups.add(() => resolver.close());
     // The device of a stored lease takes twenty milliseconds: whoever asks after that is there when they answer.
     this.#guard(() => this.#endpointsChanged());
     // Resolving a name may take its time: nothing waits for it.
-    seeds.start();
-    advertise.start();
+    for (const resolver of names) resolver.start();
+  }
+
+  /** Of `--peers` and of `--advertise`. */
+  #resolvers(): Resolver[] {
+    const { port, peers, advertise } = this.#config;
+    const common = { port, lookup: this.#lookup, below: (limit: number) => systemRandom.below(limit) };
+    const seeds = new Resolver(peers, {
+      ...common,
+      onChange: (found) => {
+        this.#underlay.seeds = found.flatMap((seed) => seed.endpoints);
+        this.#guard(() => this.#endpointsChanged()); // the addresses towards them are ours, too
+        this.#guard(() => this.#event({ kind: "seeds", seeds: found }));
+      },
+      onFailure: (text, known) => logger.warn(unresolved("--peers", text, known)),
+    });
+    const told = new Set<string>(); // BOUNDED: one per entry and what it resolves to
+    const ours = new Resolver(advertise, {
+      ...common,
+      onChange: (found) => {
+        const { endpoints, leftOut } = advertisedBy(found, port);
+        this.#underlay.advertised = endpoints;
+        for (const line of leftOut) if (!told.has(line)) logger.warn(line);
+        for (const line of leftOut) told.add(line);
+        this.#guard(() => this.#endpointsChanged());
+      },
+      onFailure: (text, known) => logger.warn(unresolved("--advertise", text, known)),
+    });
+    return [seeds, ours];
+  }
+
+  /** A name that another node tells. */
+  async #resolve(name: string): Promise<void> {
+    const endpoints = this.#lookup.crowded ? [] : await this.#lookup.endpoints(name);
+    if (!this.#closing) this.#guard(() => this.#event({ kind: "resolved", name, endpoints }));
   }
 
   // ------------------------------------------------------------------------------------------- events in
@@ -171,7 +204,10 @@ class Daemon {
     this.#parts.workers.mailbox.retry();
     const now = systemClock.now();
     const changed = this.#net.changed();
-    if (changed) this.#endpointsChanged();
+    if (changed) {
+      this.#sight.changed();
+      this.#endpointsChanged();
+    }
     if (changed || this.#reconciler.overdue(now)) this.#reconcile();
   }
 
@@ -233,6 +269,9 @@ class Daemon {
         if (datagram !== null) sockets.send(action.to, datagram);
         return;
       }
+      case "resolve":
+        void this.#resolve(action.name);
+        return;
       case "persist":
         return state.save(action.state);
       case "secrets":

@@ -1,66 +1,48 @@
 /**
- * Names become addresses: `--peers` and `--advertise` entries are resolved from the start, soon again while a
- * name does not resolve, and every half minute after (dynamic DNS). Nobody waits for it and it never throws.
+ * Names become addresses: `--peers` and `--advertise` entries are resolved from the start, soon again while a name has
+ * never resolved, and every half minute after (dynamic DNS). The last good answer counts until there is a different
+ * good one: a resolver that fails changes nothing. Nobody waits for it and it never throws.
  */
-import { lookup } from "node:dns/promises";
 import type { Seed } from "../control/events.ts";
-import { formatEndpoint, parseAddress, parseEndpoint } from "../wire/address.ts";
+import { literalEndpoint, type Lookup } from "./lookup.ts";
 
 const RETRY_MS = 3000;
 const REFRESH_MS = 30_000;
 
-/** Splits "host", "host:port", "1.2.3.4:port", "[fd00::1]:port" and "fd00::1". */
-function splitHost(text: string, defaultPort: number): { host: string; port: number } {
-  const literal = /^\[([^\]]+)\](?::(\d+))?$/.exec(text);
-  if (literal !== null) return { host: literal[1]!, port: Number(literal[2] ?? defaultPort) };
-  if (parseAddress(text) !== null) return { host: text, port: defaultPort };
-  const colon = text.lastIndexOf(":");
-  if (colon < 0) return { host: text, port: defaultPort };
-  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
-}
-
-/** The endpoint of an entry that is an address already, or null for a name. */
-function literalEndpoint(text: string, defaultPort: number): string | null {
-  const { host, port } = splitHost(text, defaultPort);
-  const address = parseAddress(host);
-  return address === null ? null : formatEndpoint({ address, port });
-}
-
-/** The endpoints behind a name; empty while it does not resolve. */
-async function resolveName(text: string, defaultPort: number): Promise<string[]> {
-  const { host, port } = splitHost(text, defaultPort);
-  try {
-    const found = await lookup(host, { all: true });
-    const endpoints = found.map((entry) => parseEndpoint(entry.address, port)).filter((e) => e !== null);
-    return [...new Set(endpoints.map(formatEndpoint))];
-  } catch {
-    return [];
-  }
+/** What is made of the entries. */
+export interface ResolverOptions {
+  readonly port: number;
+  readonly lookup: Lookup;
+  /** Gets all entries whenever what one resolves to changed. */
+  readonly onChange: (seeds: Seed[]) => void;
+  /** An entry stopped resolving, or has not resolved yet; once until it resolves again. */
+  readonly onFailure: (text: string, known: readonly string[]) => void;
+  /** In [0, limit). */
+  readonly below: (limit: number) => number;
 }
 
 /** Keeps a list of host entries resolved, each by itself: a slow name holds no other up. */
 export class Resolver {
   readonly #entries: readonly string[];
-  readonly #port: number;
-  readonly #onChange: (seeds: Seed[]) => void;
+  readonly #options: ResolverOptions;
   /** BOUNDED: one per entry. */
   readonly #endpoints = new Map<string, readonly string[]>();
   /** BOUNDED: one per name. */
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** BOUNDED: one per name. */
+  readonly #failing = new Set<string>();
   #closed = false;
 
-  /** `onChange` gets all entries whenever what one resolves to changed. */
-  constructor(entries: readonly string[], defaultPort: number, onChange: (seeds: Seed[]) => void) {
+  constructor(entries: readonly string[], options: ResolverOptions) {
     this.#entries = entries;
-    this.#port = defaultPort;
-    this.#onChange = onChange;
+    this.#options = options;
   }
 
   /** Tells the entries that are addresses at once, and the names as they resolve, from now on. */
   start(): void {
     if (this.#entries.length === 0) return;
     for (const text of this.#entries) {
-      const literal = literalEndpoint(text, this.#port);
+      const literal = literalEndpoint(text, this.#options.port);
       this.#endpoints.set(text, literal === null ? [] : [literal]);
       if (literal === null) void this.#keepResolved(text);
     }
@@ -68,22 +50,42 @@ export class Resolver {
   }
 
   async #keepResolved(text: string): Promise<void> {
-    const endpoints = await resolveName(text, this.#port);
+    const found = await this.#options.lookup.endpoints(text);
     if (this.#closed) return;
-    if (JSON.stringify(endpoints) !== JSON.stringify(this.#endpoints.get(text))) {
-      this.#endpoints.set(text, endpoints);
-      this.#tell();
+    this.#note(text, found);
+    const known = this.#endpoints.get(text)!.length > 0;
+    const about = (known ? REFRESH_MS : RETRY_MS) * (0.75 + this.#options.below(501) / 1000);
+    this.#timers.set(text, setTimeout(() => void this.#keepResolved(text), about));
+  }
+
+  #note(text: string, found: readonly string[]): void {
+    const known = this.#endpoints.get(text)!;
+    if (found.length === 0) {
+      if (!this.#failing.has(text)) this.#options.onFailure(text, known);
+      this.#failing.add(text);
+      return;
     }
-    const wait = endpoints.length > 0 ? REFRESH_MS : RETRY_MS;
-    this.#timers.set(text, setTimeout(() => void this.#keepResolved(text), wait));
+    this.#failing.delete(text);
+    if (found.join(" ") === known.join(" ")) return;
+    this.#endpoints.set(text, found);
+    this.#tell();
   }
 
   #tell(): void {
-    this.#onChange(this.#entries.map((text) => ({ text, endpoints: this.#endpoints.get(text) ?? [] })));
+    this.#options.onChange(
+      this.#entries.map((text) => ({ text, endpoints: this.#endpoints.get(text) ?? [] })),
+    );
   }
 
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
+}
+
+/** What is said when an entry does not resolve (any more). */
+export function unresolved(flag: string, text: string, known: readonly string[]): string {
+  return known.length === 0
+    ? `Cannot resolve "${text}" of ${flag}: tried again until it does (DNS? a typo?)`
+    : `Cannot resolve "${text}" of ${flag} any more: ${known.join(", ")} counts on (DNS?)`;
 }

@@ -226,6 +226,7 @@ export class DataPlane {
     for (const subnet of this.#own) if (!own.subnets.includes(subnet)) this.plane.routes.delete(subnet);
     for (const subnet of own.subnets) this.#addRoute(subnet, OWN_SLOT);
     this.#own = own.subnets;
+    this.plane.network = parsePrefix(own.network);
     this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
     this.plane.mtu = own.mtu;
     this.plane.coalescer.mtu = own.mtu;

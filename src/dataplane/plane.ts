@@ -11,6 +11,7 @@ import type {
   SocketRole,
   TunDevice,
 } from "../ports.ts";
+import type { Prefix } from "../wire/address.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";
 import { EarlyDatagrams } from "./early_datagrams.ts";
@@ -56,6 +57,8 @@ export interface Plane {
   readonly gate: HandshakeGate | null;
   readonly wantedLimit: RateLimit;
   readonly roamedLimit: RateLimit;
+  /** The overlay network, in which no peer's endpoint lies; null before we are told. */
+  network: Prefix | null;
   readonly sessions: SessionTable;
   readonly waiting: WaitingPackets;
   readonly early: EarlyDatagrams;
@@ -126,6 +129,7 @@ export function createPlane(
     gate,
     wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    network: null,
     sessions: new SessionTable(),
     waiting: new WaitingPackets(),
     early: new EarlyDatagrams(),

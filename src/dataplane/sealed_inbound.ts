@@ -7,6 +7,7 @@
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
 import { CONTROL_LANE, type DatagramSocket } from "../ports.ts";
+import { contains, parseEndpoint } from "../wire/address.ts";
 import {
   DATA_ETHERNET,
   DATA_LEN,
@@ -111,6 +112,8 @@ function movesEndpoint(index: number): boolean {
 function followEndpoint(plane: Plane, socket: DatagramSocket, i: number, slot: number): void {
   if (socket.isFrom(i, slot, true) || !plane.roamedLimit.take(plane.now)) return; // else the next packet moves it
   const endpoint = socket.source(i);
+  // What came through the tunnel itself shows no way to the peer.
+  if (plane.network !== null && contains(plane.network, parseEndpoint(endpoint)!.address)) return;
   socket.setDestination(slot, endpoint);
   plane.handUp({ kind: "roamed", slot, endpoint });
 }

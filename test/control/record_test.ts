@@ -45,11 +45,21 @@ test("decodeRecord() returns null when a field is none that an honest node write
     { claims: [{ subnet: "10.42.7.0/24", stamp: 2 ** 48 }] },
     { claims: [{ subnet: "10.42.7.0/24", stamp: -1 }] },
     { incarnation: 0.5 },
-    { endpoints: ["example.org:8473"] },
+    { endpoints: ["example.org"] },
+    { endpoints: ["example.org:0"] },
+    { endpoints: ["exa mple.org:8473"] },
+    { endpoints: ["localhost:8473"] },
+    { endpoints: [`${"x".repeat(254)}:8473`] },
     { vtepMac: "01:00:5e:00:00:01" },
     { networkId: "00" },
   ];
   for (const change of bad) assert.equal(decodeRecord(recordOf(1, change).raw), null, JSON.stringify(change));
+});
+
+test("decodeRecord() takes an endpoint that is a name, in one spelling", () => {
+  const endpoints = ["Home.Example.:8473", "192.168.1.10:8473", `${`${"x".repeat(60)}.`.repeat(4)}org:65535`];
+  const record = decodeRecord(recordOf(1, { endpoints }).raw);
+  assert.deepEqual(record?.endpoints, ["home.example:8473", ...endpoints.slice(1)]);
 });
 
 test("decodeRecord() never throws on changed or random bytes", () => {

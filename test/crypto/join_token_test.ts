@@ -99,9 +99,37 @@ test("parseToken() refuses every content that is no token, whole by its checksum
   );
 });
 
+test("A token carries names beside addresses, eight of the longest too", () => {
+  const longest = (n: number) => `${`${n}${"x".repeat(61)}.`.repeat(3)}${"y".repeat(57)}.org:65535`;
+  const endpoints = Array.from({ length: 8 }, (_, n) => longest(n));
+  assert.ok(endpoints[0]!.length >= 253, `${endpoints[0]!.length}`);
+  const mixed = ["home.example:8473", "192.168.1.10:8473", "[fd00::1]:9000", "nas:1"];
+  for (const some of [endpoints, mixed]) {
+    const text = encodeToken({ ...TOKEN, endpoints: some });
+    assert.deepEqual(parseToken(text, NOW).endpoints, some);
+  }
+});
+
+test("parseToken() refuses a name that is none, and what is cut within one", () => {
+  const bytes = decodeText(TOKEN_PREFIX, encodeToken({ ...TOKEN, endpoints: ["home.example:8473"] }));
+  assert.ok(typeof bytes !== "string");
+  const at = bytes.length - "home.example".length - 2;
+  for (
+    const [place, value] of [[at, 0x0a], [at, 0x20], [at + 4, 0x3a], [at - 1, 13], [at - 1, 0]]
+  ) {
+    const bad = bytes.slice();
+    bad[place!] = value!;
+    refused(encodeText(TOKEN_PREFIX, bad), /not complete or was changed/);
+  }
+  for (let length = at - 2; length < bytes.length; length++) {
+    refused(encodeText(TOKEN_PREFIX, bytes.slice(0, length)), /not complete or was changed/);
+  }
+});
+
 test("encodeToken() refuses what does not fit", () => {
   assert.throws(() => encodeToken({ ...TOKEN, endpoints: [] }), RangeError);
-  assert.throws(() => encodeToken({ ...TOKEN, endpoints: ["host:8473"] }), RangeError);
+  assert.throws(() => encodeToken({ ...TOKEN, endpoints: ["host"] }), RangeError);
+  assert.throws(() => encodeToken({ ...TOKEN, endpoints: ["localhost:8473"] }), RangeError);
   assert.throws(() => encodeToken({ ...TOKEN, endpoints: Array(9).fill("10.0.0.1:1") }), RangeError);
   assert.throws(() => encodeToken({ ...TOKEN, networkName: "x".repeat(65) }), RangeError);
 });

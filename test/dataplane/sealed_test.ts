@@ -700,3 +700,11 @@ test("an IP packet on the control lane is not delivered", () => {
   pair.arrive(b, [seal("b", ipv4(pair.ENDS.v4, TCP, PACKET), 1, { lane: 255 })]);
   assert.deepEqual(b.tun.written, []);
 });
+
+test("an authenticated packet that came through the tunnel itself moves no endpoint", () => {
+  const { b } = pair.sealedPair();
+  pair.arrive(b, [seal("b", PACKET, 11)], { from: "10.42.1.0:8473" });
+  assert.deepEqual(b.events.filter(({ kind }) => kind === "roamed"), []);
+  pair.arrive(b, [seal("b", PACKET, 12)], { from: "10.43.1.0:8473" });
+  assert.deepEqual(b.events, [{ kind: "roamed", slot: pair.SLOT.b, endpoint: "10.43.1.0:8473" }]);
+});

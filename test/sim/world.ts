@@ -5,6 +5,7 @@
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent, Settings } from "../../src/control/events.ts";
 import type { HeldSecret } from "../../src/control/key_ring.ts";
+import { type HostSight, NO_SIGHT } from "../../src/control/host_sight.ts";
 import { ControlPlane } from "../../src/control/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
 import type { NodeView } from "../../src/control/view.ts";
@@ -33,6 +34,8 @@ export interface SimNode {
   gate: HandshakeGate;
   /** Payloads that its data plane delivered. */
   readonly delivered: Uint8Array[];
+  /** What it sees of its host. */
+  sight: HostSight;
   identity: Identity;
   settings: Settings;
   seeds: readonly string[];
@@ -80,6 +83,10 @@ export class World {
   readonly nodes: SimNode[] = [];
   /** Each action as it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
+  /** What names lead to: the resolver of all hosts. BOUNDED: those of a test */
+  readonly dns = new Map<string, readonly string[]>();
+  /** Every name that was looked up. */
+  readonly lookups: string[] = [];
   /** The data plane of these answers no probes. */
   readonly deaf = new Set<string>();
 
@@ -107,6 +114,7 @@ export class World {
       sessions: new FakeSessions(),
       gate: new HandshakeGate(nodeHmac, this.random),
       delivered: [],
+      sight: NO_SIGHT,
       identity,
       settings,
       seeds,
@@ -138,7 +146,15 @@ export class World {
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
-    node.plane = new ControlPlane(node.settings, node.identity, stored, this.random, now, node.sealed);
+    node.plane = new ControlPlane(
+      node.settings,
+      node.identity,
+      stored,
+      this.random,
+      now,
+      node.sealed,
+      node.sight,
+    );
     node.nextTick = now + TICK_MS;
     if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
@@ -199,6 +215,7 @@ export class World {
         this.start(starting.node);
       } else if (ticking !== null) {
         ticking.nextTick = next + TICK_MS;
+        this.#resolve();
         this.event(ticking, { kind: "tick" });
         if (next >= lookAt) {
           if (done()) return true;
@@ -227,6 +244,15 @@ export class World {
     }
     this.event(node, { kind: "datagram", bytes, from, at });
   }
+
+  // Answers come with the next tick, for the life that asked.
+  #resolve(): void {
+    for (const { node, plane, name } of this.#resolved.splice(0)) {
+      if (node.plane !== plane) continue;
+      this.event(node, { kind: "resolved", name, endpoints: this.dns.get(name) ?? [] });
+    }
+  }
+  readonly #resolved: { node: SimNode; plane: ControlPlane | null; name: string }[] = [];
 
   /** A packet of data from one node to another over their session; false when there is none to send it on. */
   sendData(node: SimNode, to: SimNode, bytes: Uint8Array): boolean {
@@ -282,6 +308,10 @@ export class World {
         this.network.send(now, node.endpoint, action.to, bytes);
         break;
       }
+      case "resolve":
+        this.lookups.push(action.name);
+        this.#resolved.push({ node, plane: node.plane, name: action.name });
+        break;
       case "persist":
         node.disk = stateToJson(action.state);
         node.persists++;
