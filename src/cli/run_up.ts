@@ -3,6 +3,7 @@
  * from the environment before anything else is started, so that no child and no hook inherits it.
  */
 import { hostname } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
@@ -12,7 +13,8 @@ import type { JoinToken } from "../crypto/join_token.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { configureLog, logger } from "../daemon/log.ts";
 import { TOKEN } from "../daemon/secret_choice.ts";
-import { type GivenSecret, readSecretFile } from "../daemon/secret_files.ts";
+import { type GivenSecret, isMissing, readSecretFile } from "../daemon/secret_files.ts";
+import { SECRET_FILE } from "../daemon/state_files.ts";
 import { sourcesOf } from "./options.ts";
 import { Exit } from "./output.ts";
 
@@ -21,35 +23,56 @@ export async function runUp(options: Record<string, unknown>, token: JoinToken |
   const sources = sourcesOf(options);
   const environment = { ...sources.environment };
   delete process.env[SECRET_VARIABLE];
-  const join = token === null ? undefined : {
+  const ofToken = token === null ? undefined : {
     networkName: token.networkName,
     endpoints: token.endpoints,
     pinnedNode: token.issuer,
     sealed: token.secret !== null,
   };
   const facts = { ...sources, environment, hostName: hostname() };
-  const { config, warnings } = loadConfig(join === undefined ? facts : { ...facts, join });
-  const given = givenSecret(config, environment[SECRET_VARIABLE] ?? "", token);
-  delete environment[SECRET_VARIABLE];
+  const { config, warnings } = loadConfig(ofToken === undefined ? facts : { ...facts, join: ofToken });
   configureLog(config.logLevel, config.logFormat);
   for (const warning of warnings) logger.warn(warning);
+  const given = givenSecret(config, environment[SECRET_VARIABLE] ?? "", token);
+  delete environment[SECRET_VARIABLE];
   const { runDaemon } = await import("../daemon/daemon.ts");
   throw new Exit(await runDaemon(config, given));
 }
 
-/** The secret that the user gave, or null. Throws ConfigError. */
+/**
+ * The secret that the user gave, or null. A file that is named and is not there matters only to a host that keeps no
+ * secret: a member goes on with its own. Throws ConfigError.
+ */
 export function givenSecret(
-  config: Pick<Config, "secretFile" | "secretInEnvironment" | "networkName">,
+  config: Pick<Config, "secretFile" | "secretInEnvironment" | "networkName" | "stateDir">,
   environment: string,
   token: JoinToken | null,
 ): GivenSecret | null {
   if (token !== null) return token.secret === null ? null : { secret: token.secret, from: TOKEN };
   try {
-    if (config.secretFile !== null) return readSecretFile(config.secretFile, config.networkName);
+    const { secretFile } = config;
+    if (secretFile !== null && isMissing(secretFile)) return missingFile(secretFile, config.stateDir);
+    if (secretFile !== null) return readSecretFile(secretFile, config.networkName);
     if (!config.secretInEnvironment) return null;
     return { secret: NetworkSecret.parse(environment, config.networkName), from: SECRET_VARIABLE };
   } catch (error) {
     const place = config.secretFile === null ? `${SECRET_VARIABLE}: ` : "";
     throw new ConfigError("secret-file", `${place}${(error as Error).message}`);
   }
+}
+
+/** Null, with a warning, where the state directory has a secret. Throws a sentence where it has none. */
+function missingFile(path: string, stateDir: string): null {
+  const file = JSON.stringify(path);
+  const missing = `--secret-file ${file}: there is no such file`;
+  if (isMissing(join(stateDir, SECRET_FILE))) {
+    throw new Error(
+      `Cannot read ${missing}. On the first host of a mesh make it: (umask 077; ovltun secret new > ${file}); ` +
+        "on every other one copy that file, or leave --secret-file out and give ovltun join the text that ovltun token " +
+        "prints on a member",
+    );
+  }
+  const kept = JSON.stringify(stateDir);
+  logger.warn(`${missing}; going on with the secret that ${kept} keeps. Leave --secret-file out`);
+  return null;
 }

@@ -2,7 +2,7 @@
  * Secrets on disk: the one that a user names, and the one that the state directory keeps. A file that others may read
  * is refused, with the command that helps. Nothing that was read is ever part of a message.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type HeldSecret, placeOfGiven } from "../control/key_ring.ts";
@@ -62,6 +62,16 @@ export function readSecretFile(path: string, networkName: string): GivenSecret {
     return { secret: NetworkSecret.parse(text, networkName), from };
   } catch (cause) {
     throw new Error(`${from}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Whether there is no file at `path`; one that cannot be looked at is there. */
+export function isMissing(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ENOENT";
   }
 }
 

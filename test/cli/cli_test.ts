@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { givenSecret, runUp } from "../../src/cli/run_up.ts";
+import { ConfigError } from "../../src/config/config_error.ts";
 import { encodeToken } from "../../src/crypto/join_token.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { selfCommand } from "../../src/sys/self_command.ts";
@@ -231,10 +232,37 @@ test("OVLTUN_SECRET is gone from the environment once it was read, and in no mes
   } finally {
     if (before !== undefined) process.env["OVLTUN_SECRET"] = before;
   }
-  const config = { secretFile: null, secretInEnvironment: true, networkName: "home" };
+  const config = {
+    secretFile: null,
+    secretInEnvironment: true,
+    networkName: "home",
+    stateDir: "/nonexistent",
+  };
   assert.ok(givenSecret(config, words, null)!.secret.equals(NetworkSecret.parse(words, "home")));
   assert.throws(
     () => givenSecret(config, "hunter2", null),
     /^ConfigError: OVLTUN_SECRET: The passphrase is too short/,
   );
+});
+
+test("A secret file that nobody made: a new host is told how to come by a secret, a member goes on with its own", () => {
+  const stateDir = mkdtempSync(join(tmpdir(), "ovltun-state-"));
+  try {
+    const secretFile = "/nonexistent/ovltun.secret";
+    const config = { secretFile, secretInEnvironment: false, networkName: "home", stateDir };
+    assert.throws(() => givenSecret(config, "", null), (error: Error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /there is no such file\. On the first host of a mesh make it/);
+      assert.match(error.message, /\(umask 077; ovltun secret new > "\/nonexistent\/ovltun\.secret"\)/);
+      assert.match(
+        error.message,
+        /on every other one copy that file, or .* ovltun join .* ovltun token/,
+      );
+      return true;
+    });
+    writeFileSync(join(stateDir, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
+    assert.equal(givenSecret(config, "", null), null);
+  } finally {
+    rmSync(stateDir, { recursive: true });
+  }
 });
