@@ -9,6 +9,8 @@ import { wantLink } from "./records.ts";
 
 /** Names of one node that are looked up. */
 const NAMES_EACH = 3;
+/** So long after the start addresses may do. */
+const GRACE_MS = 1000;
 const LOOK_EVERY_MS = 500;
 const LOOKUPS_A_SECOND = 0.5;
 const LOOKUPS_AT_ONCE = 16;
@@ -20,7 +22,7 @@ export function namesOf(record: Pick<NodeRecord, "endpoints">): string[] {
 
 /** Asks for the names of the nodes that there is no link to. */
 export function tickNames(core: Core, now: number): void {
-  if (!core.out.due("look at names", LOOK_EVERY_MS, now)) return;
+  if (now - core.startedAt < GRACE_MS || !core.out.due("look at names", LOOK_EVERY_MS, now)) return;
   for (const record of core.store.records()) {
     const names = namesOf(record);
     if (names.length === 0 || record.gone || record.id === core.identity.id) continue;

@@ -27,7 +27,7 @@ import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords, watchForTheEnd } from "./end.ts";
 import { type LeaseChange, runLeaseHook } from "./lease_hook.ts";
 import { HostSight } from "./host_sight.ts";
-import { Lookup } from "./lookup.ts";
+import { askHost, Lookup } from "./lookup.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { Snapshot } from "./reports.ts";
@@ -159,7 +159,11 @@ class Daemon {
   /** Of `--peers` and of `--advertise`. */
   #resolvers(): Resolver[] {
     const { port, peers, advertise } = this.#config;
-    const common = { port, lookup: this.#lookup, below: (limit: number) => systemRandom.below(limit) };
+    const common = {
+      port,
+      lookup: new Lookup(port, askHost, Infinity),
+      below: (limit: number) => systemRandom.below(limit),
+    };
     const seeds = new Resolver(peers, {
       ...common,
       onChange: (found) => {

@@ -8,7 +8,7 @@ import { formatEndpoint, parseAddress, parseEndpoint } from "../wire/address.ts"
 /** The addresses behind a host's name; throws while it does not resolve. */
 export type Ask = (host: string) => Promise<readonly string[]>;
 
-/** By the resolver of this host. */
+/** By the resolver of this host. Its errors say no more than that there is no answer. */
 export const askHost: Ask = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
 const AT_ONCE = 4;
@@ -45,18 +45,21 @@ async function endpointsOf(ask: Ask, text: string, defaultPort: number): Promise
 export class Lookup {
   readonly #ask: Ask;
   readonly #port: number;
+  readonly #atOnce: number;
   #underWay = 0;
-  /** BOUNDED: ≤ WAITING_MAX and those of the configuration */
+  /** BOUNDED: by whoever asks while it is `crowded` */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(defaultPort: number, ask: Ask = askHost) {
+  /** `atOnce`: questions under way at most. */
+  constructor(defaultPort: number, ask: Ask = askHost, atOnce = AT_ONCE) {
     this.#port = defaultPort;
     this.#ask = ask;
+    this.#atOnce = atOnce;
   }
 
   /** The endpoints behind "host" or "host:port"; empty while it does not resolve. Never throws. */
   async endpoints(text: string): Promise<string[]> {
-    if (this.#underWay >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#underWay >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#underWay++;
     try {
       return await endpointsOf(this.#ask, text, this.#port);

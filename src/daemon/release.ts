@@ -14,6 +14,7 @@ import { shortId } from "../crypto/identity.ts";
 import { closeDescriptor } from "../sys/libc.ts";
 import { systemClock, systemRandom } from "../sys/system.ts";
 import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import { Lookup } from "./lookup.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { controlEvent, SealedSide } from "./sealed_side.ts";
@@ -106,9 +107,15 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
       state.save(action.state);
       directives = action.state.directives ?? [];
     } else if (action.kind === "released") finish(action.heard);
+    else if (action.kind === "resolve") void resolve(action.name);
     else if (action.kind === "refuse") finish(false); // revoked while it was away, for one
   };
   const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
+  const lookup = new Lookup(0);
+  const resolve = async (name: string): Promise<void> => {
+    const endpoints = await lookup.endpoints(name);
+    event({ kind: "resolved", name, endpoints });
+  };
   const worker = new WorkerHandle((e) => {
     const known = controlEvent(e, (slot) => feed.keyOf(slot));
     if (known !== null) event(known);

@@ -49,6 +49,13 @@ export class Underlay {
   get trouble(): string | null {
     const endpoints = this.endpoints();
     if (this.#trouble !== null) return this.#trouble;
+    const inside = this.advertised.filter((one) => liesWithin(this.mesh, addressOf(one)));
+    if (inside.length > 0) {
+      return `--advertise ${
+        inside.join(", ")
+      } is left out: it lies in the mesh's own network ${this.mesh}, ` +
+        "where nobody can be called who is not reached yet";
+    }
     const { device } = this.#options;
     if (endpoints.length > 0) {
       const guests = this.advertised.length === 0 && isOnlyForGuests(this.#net, this.#choice());

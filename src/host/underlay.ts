@@ -16,6 +16,8 @@ import { type LinkRole, linkRole } from "./link_roles.ts";
 
 /** As many endpoints fit into a record and into a token. */
 const MAX_ADVERTISED = 8;
+/** Links that one sentence names. */
+const LINKS_SHOWN = 8;
 /** Peers whose way is looked up for the MTU, at most. */
 const MAX_LOOKUPS = 32;
 const TABLE_MAIN = 254;
@@ -89,7 +91,12 @@ function found(net: HostNetwork, choice: UnderlayChoice): Candidate[] {
 export function passedOver(net: HostNetwork, exclude: string | null): string {
   const links = net.links();
   const addresses = net.addresses();
-  return links.map((link) => `${link.name} (${whyPassedOver(link, links, addresses, exclude)})`).join(", ");
+  const held = (link: Link) => addresses.some((a) => a.link === link.index);
+  // Of the many ports of guests nobody needs to hear.
+  const shown = links.filter((link) => link.master === null || held(link));
+  const reasons = shown.map((link) => `${link.name} (${whyPassedOver(link, links, addresses, exclude)})`);
+  const more = reasons.length - LINKS_SHOWN;
+  return reasons.slice(0, LINKS_SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function whyPassedOver(

@@ -103,6 +103,10 @@ test("Underlay tells no address of the mesh's own network", () => {
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
   underlay.mesh = "10.42.0.0/16";
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
+  assert.match(
+    underlay.trouble ?? "",
+    /--advertise 10\.42\.9\.1:8473 is left out: it lies in the mesh's own network/,
+  );
 });
 
 test("Underlay names what --advertise resolves to first", () => {

@@ -1,9 +1,10 @@
 /** Hosts as they are found: the address on a bridge, on lo, link-local, late, or beside a second network card. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import type { Host } from "./host.ts";
-import { until } from "./host.ts";
+import { parseToken } from "../../src/crypto/join_token.ts";
+import { COMMANDS, type Host, until } from "./host.ts";
 import { assertAllPairs, liveTest, NETWORK, withHosts } from "./mesh.ts";
+import { secretFile } from "./sealed.ts";
 
 const CALLED = ["--network", NETWORK];
 
@@ -99,3 +100,35 @@ liveTest(
     });
   },
 );
+
+for (const security of ["plain", "sealed"] as const) {
+  liveTest(
+    `${security}: hosts that all have the address of the default route join by a token at another`,
+    async () => {
+      await withHosts(2, async (hosts, folder) => {
+        const [alpha, beta] = hosts as [Host, Host];
+        for (const host of hosts) {
+          await host.sh(
+            "ip link add nat0 type veth peer name nat1; ip link set nat1 up; ip link set nat0 up; " +
+              "ip addr add 10.0.2.15/24 dev nat0; ip route add default via 10.0.2.2 dev nat0; ip link set lo up",
+          );
+        }
+        const secret = security === "sealed" ? ["--secret-file", secretFile(folder)] : [];
+        alpha.up("compiled", [...CALLED, ...secret]);
+        const founder = await alpha.daemon.ready(0);
+        assert.deepEqual(founder.node.underlay, ["10.0.2.15:8473", "10.99.0.1:8473"]);
+        const token = await alpha.sh(
+          `${COMMANDS.compiled.join(" ")} token --run-dir ${alpha.runDir} --state-dir ${alpha.stateDir}`,
+        );
+        const { endpoints } = parseToken(token, Date.now());
+        assert.deepEqual(endpoints, founder.node.underlay);
+        // As `join` does: the token's endpoints are its peers.
+        beta.up("compiled", ["--peers", endpoints.join(","), ...secret]);
+        const joined = await beta.daemon.ready(1);
+        await alpha.daemon.ready(1);
+        assert.equal(joined.peers[0]!.endpoint, "10.99.0.1:8473");
+        await assertAllPairs(hosts, [founder, joined]);
+      });
+    },
+  );
+}
