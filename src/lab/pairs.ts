@@ -5,7 +5,7 @@ import { openPinger } from "../sys/pinger.ts";
 import type { LabHost } from "./topology.ts";
 
 const PINGS = 5;
-const TIMEOUT_MS = 500;
+const TIMEOUT_MS = 2000;
 /** Between two pings, so that signals are seen and the hosts are not flooded. */
 const PAUSE_MS = 5;
 

@@ -32,7 +32,7 @@ export interface BarePlaneEnd {
 const DEVICE = "ovltun0";
 const UNDERLAY_MTU = 1500;
 const PORTS = { data: 8473, vxlan: 8472 } as const;
-const SETTLE_MS = 5000;
+const SETTLE_MS = 60_000;
 const IFA_F_TENTATIVE = 0x40;
 
 /** The overlay address of a host. */

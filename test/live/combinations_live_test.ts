@@ -20,7 +20,7 @@ const FLOWS = 60;
 const ALL = 0b1111;
 const MASKS = LONG ? Array.from({ length: 16 }, (_, mask) => mask) : [ALL, 0];
 const FAMILIES = LONG ? [4, 6] as const : [6] as const;
-const START_MS = 10_000;
+const START_MS = 90_000;
 const MEANT_TO_BE_ZERO = ["malformed", "bad-checksum", "tun-write-failed", "spoofed", "send-failed"];
 
 function offloadsOf(mask: number): Offloads {

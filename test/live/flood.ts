@@ -40,7 +40,7 @@ export async function flood(
   const args = ["-e", PROGRAM, `to-${victim.name}`, `${rate}`, `${seconds}`];
   const child = between(() => spawn("/usr/bin/perl", args, { stdio: "pipe", cwd: "/" }));
   const { code, stdout, stderr } = await collect(child, {
-    timeoutMs: (seconds + 10) * 1000,
+    timeoutMs: seconds * 1000 + 60_000,
     input: hex.join(","),
   });
   if (code !== 0) throw new Error(`The flood ended: ${stderr}`);

@@ -11,7 +11,7 @@ import process from "node:process";
 const [role, address, port, flows] = process.argv.slice(2);
 const UDP = isIPv6(address!) ? "udp6" : "udp4";
 const AT_ONCE = 100;
-const TRIES = 4;
+const TRIES = 20;
 const WAIT_MS = 1500;
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();

@@ -4,28 +4,54 @@ import { execFileSync } from "node:child_process";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
 import { waitForRoom } from "../../src/sys/room.ts";
 import { UdpBatches } from "../../src/sys/udp_batches.ts";
-import { setInt } from "../../src/sys/udp_socket.ts";
+import { type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
 import { randomBytes, seeded } from "../wire/seeded.ts";
-import { liveTest, type Wires } from "./wires.ts";
+import { liveTest, until, type Wires } from "./wires.ts";
 
 const SOL_SOCKET = 1, SO_SNDBUF = 7;
 const random = seeded(14);
 
-function slowLoopback(wires: Wires, rate = "80mbit"): void {
-  wires.in(() =>
-    execFileSync("/bin/sh", [
-      "-ec",
-      `PATH=$PATH:/usr/sbin:/sbin; tc qdisc add dev lo root tbf rate ${rate} burst 70k limit 20mb`,
-    ])
-  );
+function tc(wires: Wires, words: string): void {
+  wires.in(() => execFileSync("/bin/sh", ["-ec", `PATH=$PATH:/usr/sbin:/sbin; tc qdisc ${words}`]));
+}
+
+/**
+ * A loopback with a gate: while that is shut, two packets pass and then next to none (a kilobyte in eight seconds), so
+ * that a send buffer is full after what it holds, however fast or busy the machine.
+ */
+function shutLoopback(wires: Wires): void {
+  wires.in(() => execFileSync("/bin/sh", ["-ec", "PATH=$PATH:/usr/sbin:/sbin; ip link set lo mtu 1500"]));
+  tc(wires, "add dev lo root tbf rate 1kbit burst 3k limit 20mb");
+}
+
+/** The same for trains, which need a greater burst: 70 kB pass, then a kilobyte a second, until `open`. */
+class Gate {
+  readonly #wires: Wires;
+  readonly #poker: OpenedSocket;
+
+  constructor(wires: Wires) {
+    this.#wires = wires;
+    this.#poker = wires.udp(41003);
+    tc(wires, "add dev lo root tbf rate 8kbit burst 70k limit 20mb");
+  }
+
+  open(): void {
+    tc(this.#wires, "change dev lo root tbf rate 10gbit burst 1m limit 20mb");
+    // The queue sleeps until the old rate would let the next one pass: a packet more wakes it.
+    sendDatagram(this.#poker, new Uint8Array(1), "127.0.0.1:9");
+  }
+
+  shut(): void {
+    tc(this.#wires, "change dev lo root tbf rate 8kbit burst 70k limit 20mb");
+  }
 }
 
 for (const gso of [true, false]) {
   liveTest(
     `a full send buffer holds datagrams back and loses none: ${gso ? "trains" : "singly"}`,
     (wires) => {
-      slowLoopback(wires);
+      const gate = new Gate(wires);
       const receiver = wires.batches(41002, "vxlan", { gso: false, gro: true });
       const socket = wires.udp(41001);
       setInt(socket.fd, SOL_SOCKET, SO_SNDBUF, 100_000);
@@ -52,11 +78,14 @@ for (const gso of [true, false]) {
           // What answers meanwhile finds no room either, and nothing is sent twice.
           assert.equal(sender.enqueue(0, packetAt(TUN_SLOTS), 100, 0, 0), false);
           assert.equal(sender.flush(), 0);
-          for (;;) {
-            const { writable } = waitForRoom(fd, [], 50);
+          assert.equal(waitForRoom(fd, [], 1).writable, false);
+          gate.open();
+          until("room in the buffer", () => {
             take();
-            if (writable) return true;
-          }
+            return waitForRoom(fd, [], 50).writable ? true : null;
+          });
+          gate.shut();
+          return true;
         },
       );
       sender.setDestination(0, "127.0.0.1:41002");
@@ -70,15 +99,17 @@ for (const gso of [true, false]) {
         }
         assert.equal(sender.flush(), 0, "nothing was refused");
       }
-      for (const end = performance.now() + 2000; got.length < sent && performance.now() < end;) take();
+      gate.open();
+      until("all that was sent", () => take() === 0 && got.length >= sent ? true : null);
       assert.deepEqual(got, Array.from({ length: sent }, (_, i) => i));
+      // 1.4 MB; between two waits no more passes than what the gate and the buffer hold, 70 and 200 kB.
       assert.ok(waits > 3, `waited ${waits} times`);
     },
   );
 }
 
 liveTest("who gives up waiting is asked once a batch; the rest is refused and counted", (wires) => {
-  slowLoopback(wires);
+  shutLoopback(wires);
   const socket = wires.udp(41001);
   setInt(socket.fd, SOL_SOCKET, SO_SNDBUF, 20_000);
   let asked = 0;
@@ -107,7 +138,7 @@ liveTest(
     assert.ok(sender.enqueue(0, packetAt(TUN_SLOTS), 10, 0, 0));
     assert.equal(sender.flush(), 0);
     assert.deepEqual(waitForRoom(a.fd, [a.fd, b.fd], 1000), { writable: true, readable: [b.fd] });
-    slowLoopback(wires, "100kbit");
+    shutLoopback(wires);
     setInt(a.fd, SOL_SOCKET, SO_SNDBUF, 5_000);
     const full = new UdpBatches(
       a,

@@ -25,10 +25,10 @@ export async function sendNumbered(
 ): Promise<Arrival> {
   const program = [COMMANDS.bun[0]!, join(TOP, "test/live/numbered.ts")];
   const server = to.spawn([...program, "serve", address, "5500", `${flows}`]);
-  const finished = collect(server, { timeoutMs: 60_000 });
+  const finished = collect(server, { timeoutMs: 300_000 });
   await new Promise((resolve) => server.stdout!.once("data", resolve));
   const numbers = [flows, datagrams, ...(window === undefined ? [] : [window])].map(String);
-  await from.run([...program, "send", address, "5500", ...numbers], { timeoutMs: 60_000 });
+  await from.run([...program, "send", address, "5500", ...numbers], { timeoutMs: 300_000 });
   return JSON.parse((await finished).stdout.trim().split("\n").at(-1)!);
 }
 

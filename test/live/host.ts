@@ -12,6 +12,30 @@ import type { LabHost } from "../../src/lab/topology.ts";
 
 export const TOP = fileURLToPath(new URL("../..", import.meta.url));
 const LOG_LINES = 40;
+/**
+ * What a wait gets beyond the time that it takes on a machine of our own. A wait ends when what it waits for holds, so
+ * this costs nothing there, and a slow or busy machine fails no test.
+ */
+const SLACK_MS = 60_000;
+/** How long an answer to a ping may take. */
+const ANSWER_MS = 5000;
+
+/** ADDRESS COUNT PAUSE PATIENCE: echoes, and which were answered. An ICMP error for one of them ends the wait for it. */
+const ECHOES = String
+  .raw`use Time::HiRes "time"; $| = 1; my ($to, $count, $pause, $patience) = @ARGV; my (%open, %got);
+  socket(S, AF_INET, SOCK_RAW, 1) or die "socket: $!"; my $id = $$ & 0xffff; my $at = pack_sockaddr_in(0, inet_aton($to));
+  sub sum { my $n = 0; $n += $_ for unpack("n*", $_[0]); $n = ($n >> 16) + ($n & 0xffff) for 1, 2; ~$n & 0xffff }
+  sub take { my $end = shift; for (;;) { return if $_[0]->(); my $left = $end - time; return if $left <= 0;
+    my $r = ""; vec($r, fileno S, 1) = 1; next unless select($r, undef, undef, $left) > 0;
+    next unless defined recv(S, my $b, 2000, 0); my $p = substr($b, 4 * (ord($b) & 15)); my ($type) = unpack("C", $p);
+    if ($type == 0) { my ($i, $n) = unpack("x4 n n", $p); if ($i == $id && delete $open{$n}) { $got{$n} = 1 } }
+    elsif ($type == 3 || $type == 11) { my $inner = substr($p, 8); my $q = substr($inner, 4 * (ord($inner) & 15));
+      my ($kind, $i, $n) = unpack("C x3 n n", $q); delete $open{$n} if $kind == 8 && $i == $id } } }
+  for my $n (1 .. $count) { my $echo = pack("C C n n n a56", 8, 0, 0, $id, $n, "");
+    substr($echo, 2, 2) = pack("n", sum($echo)); $open{$n} = 1; send(S, $echo, 0, $at) or delete $open{$n};
+    take(time + $pause, sub { 0 }) if $n < $count }
+  take(time + $patience, sub { !%open }); print scalar(keys %got), "
+"`;
 
 /** A way to run the program: from source under either runtime, or the binary. */
 export type Kind = "deno" | "bun" | "compiled";
@@ -38,7 +62,7 @@ interface RunOptions {
 /** Everything a child prints, until it ends or its time is over. */
 export function collect(
   child: ChildProcess,
-  { timeoutMs = 20_000, input }: RunOptions = {},
+  { timeoutMs = 60_000, input }: RunOptions = {},
 ): Promise<Finished> {
   let stdout = "", stderr = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => stdout += text);
@@ -114,7 +138,7 @@ export class Daemon {
   }
 
   status(): Promise<Status> {
-    return callApi(join(this.host.runDir, "control.sock"), "status", {});
+    return callApi(join(this.host.runDir, "control.sock"), "status", {}, { timeoutMs: SLACK_MS });
   }
 
   /** What this daemon thinks of another host. */
@@ -210,17 +234,30 @@ export class Host {
     );
   }
 
+  /**
+   * How many of `count` echoes to an IPv4 address are answered, however late. Not ping(8): once something was answered,
+   * that waits for the last no longer than twice the longest round trip so far.
+   */
+  async answers(address: string, count: number, pauseMs = 20): Promise<number> {
+    const numbers = [count, pauseMs / 1000, ANSWER_MS / 1000].map(String);
+    const { code, stdout, stderr } = await this.run(
+      ["/usr/bin/perl", "-MSocket", "-e", ECHOES, address, ...numbers],
+      { timeoutMs: count * pauseMs + SLACK_MS },
+    );
+    assert.equal(code, 0, `${this.name} → ${address}: ${stderr}`);
+    return Number(stdout);
+  }
+
   /** Percentage lost of `count` pings. */
   async pingLoss(address: string, count = 5): Promise<number> {
-    const { stdout } = await this.run(["ping", "-c", `${count}`, "-i", "0.02", "-W", "1", "-q", address]);
-    return Number(/([\d.]+)% packet loss/.exec(stdout)?.[1] ?? 100);
+    return 100 * (1 - await this.answers(address, count) / count);
   }
 
   /** Milliseconds until the first ping was answered, trying every 20 ms. */
   async firstAnswer(address: string, timeoutMs: number): Promise<number> {
     const began = performance.now();
     await until(`${this.name} reaches ${address}`, timeoutMs, async () => {
-      const { code } = await this.run(["ping", "-c", "1", "-W", "0.2", "-q", address]);
+      const { code } = await this.run(["ping", "-c", "1", "-W", "0.5", "-q", address]);
       return code === 0 ? true : null;
     });
     return performance.now() - began;
@@ -239,13 +276,18 @@ export class Host {
 /** Ends a wait at once. */
 class Gone extends Error {}
 
-/** Polls `probe` until it returns something but null; what it throws meanwhile is the reason of the timeout. */
+/**
+ * Polls `probe` until it returns something but null; what it throws meanwhile is the reason of the timeout. `timeoutMs`:
+ * what it takes at most on a machine of our own (a slow one gets more); 0: asked once. How long a thing may take is no
+ * question for a live test: the simulations have a clock that no machine slows down.
+ */
 export async function until<T>(
   what: string,
   timeoutMs: number,
   probe: () => T | null | Promise<T | null>,
 ): Promise<T> {
-  const end = performance.now() + timeoutMs;
+  const patience = timeoutMs === 0 ? 0 : timeoutMs + SLACK_MS;
+  const end = performance.now() + patience;
   let last = "";
   for (;;) {
     try {
@@ -256,7 +298,7 @@ export async function until<T>(
       if (error instanceof Gone) throw error;
       last = `: ${error instanceof Error ? error.message : error}`;
     }
-    if (performance.now() > end) throw new Error(`Waited ${timeoutMs / 1000} s until ${what}${last}`);
+    if (performance.now() > end) throw new Error(`Waited ${patience / 1000} s until ${what}${last}`);
     await sleep(30);
   }
 }

@@ -20,7 +20,7 @@ function exists(pid: number): boolean {
 liveTest("lab --json: every pair answers, on every backend", () => {
   for (const [backend, hosts] of [["udp", 3], ["vxlan", 5], ["host-gw", 3]] as const) {
     const args = ["lab", "--hosts", `${hosts}`, "--backend", backend, "--seconds", "1", "--json"];
-    const { status, stdout, stderr } = spawnSync(BINARY, args, { encoding: "utf8", timeout: 30_000 });
+    const { status, stdout, stderr } = spawnSync(BINARY, args, { encoding: "utf8", timeout: 180_000 });
     assert.equal(status, 0, stderr);
     const report = JSON.parse(stdout);
     assert.equal(report.ok, true);

@@ -10,7 +10,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../../src/api/schema.ts";
 import { buildTopology, type Topology } from "../../src/lab/topology.ts";
 import { collect, COMMANDS, Host, type Kind, TOP } from "./host.ts";
@@ -88,11 +87,14 @@ export async function iperf(
   seconds: number,
   extra: readonly string[] = [],
 ): Promise<number> {
-  const server = collect(to.spawn(["iperf3", "-s", "-1"]), { timeoutMs: (seconds + 10) * 1000 });
-  await sleep(300);
-  const client = await from.run(["iperf3", "-J", "-c", address, "-t", `${seconds}`, ...extra], {
-    timeoutMs: (seconds + 10) * 1000,
+  const timeoutMs = seconds * 1000 + 60_000;
+  const listening = to.spawn(["iperf3", "-s", "-1", "--forceflush"]);
+  const server = collect(listening, { timeoutMs });
+  await new Promise((resolve) => {
+    listening.stdout!.once("data", resolve);
+    listening.once("close", resolve);
   });
+  const client = await from.run(["iperf3", "-J", "-c", address, "-t", `${seconds}`, ...extra], { timeoutMs });
   await server;
   const end = JSON.parse(client.stdout).end;
   assert.ok(
@@ -117,7 +119,7 @@ export async function transfer(
   small = false,
   port = 5300,
 ): Promise<void> {
-  const timeoutMs = 15_000 + bytes / 20_000;
+  const timeoutMs = 60_000 + bytes / 5000;
   const program = [COMMANDS.bun[0]!, join(TOP, "test/live/transfer.ts")];
   const child = to.spawn([...program, "serve", address, `${port}`]);
   const listening = new Promise((resolve) => child.stdout!.once("data", resolve));

@@ -31,6 +31,8 @@ const RECEIVE = `socket(S, AF_INET, SOCK_DGRAM, 0) or die; $| = 1;
 const SEND = `socket(S, AF_INET, SOCK_DGRAM, 0) or die; my ($to, $count, $pattern, $pause) = @ARGV;
   for my $n (0 .. $count - 1) { select(undef, undef, undef, $pause);
     send(S, pack("N", $n) . $pattern x 8, 0, pack_sockaddr_in(7100, inet_aton($to))) }`;
+/** A datagram that has not come by then is lost. */
+const QUIET_MS = 3000;
 const PERL = ["/usr/bin/perl", "-MSocket", "-e"];
 
 /** Numbered datagrams with a known pattern, and what came of them. */
@@ -65,15 +67,21 @@ export class NumberedFlow {
     };
   }
 
-  /** Sends `count` datagrams, one in `pauseMs`, and waits until the last may have come. */
+  /** Sends `count` datagrams, one in `pauseMs`, and waits until all have come, or none for QUIET_MS. */
   async send(count: number, pauseMs = 1): Promise<void> {
     await this.#ready;
+    const before = this.received.length;
     const { code, stderr } = await this.#from.run(
       [...PERL, SEND, this.#address, `${count}`, this.pattern, `${pauseMs / 1000}`],
-      { timeoutMs: 20_000 + count * (pauseMs + 1) },
+      { timeoutMs: 60_000 + 4 * count * (pauseMs + 1) },
     );
     if (code !== 0) throw new Error(`Cannot send datagrams: ${stderr}`);
-    await sleep(200);
+    let seen = -1;
+    for (let quiet = 0; this.received.length - before < count && quiet < QUIET_MS; quiet += 20) {
+      if (this.received.length !== seen) quiet = 0;
+      seen = this.received.length;
+      await sleep(20);
+    }
   }
 
   /** How many came more than once, or changed. */

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { COMMANDS, type Host, TOP } from "./host.ts";
+import { COMMANDS, type Host, TOP, until } from "./host.ts";
 import { liveTest, NETWORK, withHosts } from "./mesh.ts";
 import { secretFile } from "./sealed.ts";
 
@@ -49,10 +48,14 @@ liveTest("a member that sends with sources outside its lease reaches nobody", as
         return [counters["delivered"]!, drops["spoofed"]!];
       };
       const before = await count();
+      const refusedBefore = (await from.daemon.status()).drops["not-ours"]!;
       const sent = await from.run(["/usr/bin/perl", "-MSocket", "-e", SEND, source, here, `${DATAGRAMS}`]);
       assert.equal(sent.code, 0, sent.stderr);
-      await sleep(300);
-      return (await count()).map((n, i) => n - before[i]!);
+      return await until("all are counted", 1000, async () => {
+        const since = (await count()).map((n, i) => n - before[i]!);
+        const refused = (await from.daemon.status()).drops["not-ours"]! - refusedBefore;
+        return since[0]! + since[1]! + refused >= DATAGRAMS ? since : null;
+      });
     };
     const taken = new Set(statuses.map(({ node }) => node.subnet));
     const free = [1, 2, 3, 4].map((n) => `10.42.${n}`).find((net) => !taken.has(`${net}.0/24`))!;

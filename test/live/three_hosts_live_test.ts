@@ -71,7 +71,7 @@ liveTest("the reading commands answer as the contract says", async () => {
     );
     for (const lease of leases) assertFields(lease, "subnet nodeId name state reserved endpoint vtepMac");
     assert.ok((await readJson(alpha, ["routes"])).length > 0);
-    assert.equal((await alpha.ovltun(["wait", "--peers", "2", "--timeout", "5s"])).code, 0);
+    assert.equal((await alpha.ovltun(["wait", "--peers", "2", "--timeout", "60s"])).code, 0);
     assert.equal((await alpha.ovltun(["wait", "--peers", "3", "--timeout", "1s"])).code, 1);
     const ping = await alpha.ovltun(["ping", "beta", "-c", "2"]);
     assert.equal(ping.code, 0, ping.stderr);
