@@ -130,6 +130,7 @@ export class Core {
       bootNonce: this.own.bootNonce,
       member: () => this.member,
       age: (at: number) => (at - this.startedAt) / 1000,
+      translated: () => this.own.translated.length > 0,
       known: (id: string) => this.store.get(id),
       isRevoked: (id: string) => this.isRevoked(id),
       holds: (endpoint: string) => this.own.holds(endpoint) || this.host.owns(endpoint),

@@ -53,6 +53,17 @@ export interface LinkOwner {
   usable(endpoint: string): boolean;
   /** How long it has been running, seconds. */
   age(now: number): number;
+  /** A router translates its addresses. */
+  translated(): boolean;
+}
+
+/** What is wanted of a node. */
+export interface Wish {
+  readonly endpoints: readonly string[];
+  /** Those of them that a router made up. */
+  readonly translated: readonly string[];
+  /** It counts as dead: it is tried less often. */
+  readonly dead: boolean;
 }
 
 export abstract class Links {
@@ -60,8 +71,8 @@ export abstract class Links {
   protected readonly out: Outbox;
   protected readonly table: LinkTable;
   readonly targets: Targets;
-  // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with, and whether they count as dead
-  readonly #wanted = new Map<string, { dead: boolean; endpoints: number }>();
+  // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
+  readonly #wanted = new Map<string, Wish>();
   #dead = 0;
   #sweptAt = 0;
 
@@ -106,12 +117,18 @@ export abstract class Links {
     return this.table.halfOpen(HALF_OPEN_MS, now);
   }
 
-  /** A node to have a link with, where it may be, and whether it counts as dead (tried less often). */
-  want(id: string, endpoints: readonly string[], dead: boolean, now: number): void {
+  /** A node to have a link with. */
+  want(id: string, wish: Wish, now: number): void {
     const before = this.#wanted.get(id);
-    this.#dead += Number(dead) - Number(before?.dead ?? false);
-    this.#wanted.set(id, { dead, endpoints: endpoints.length });
-    this.targets.name("nodes", id, endpoints, now);
+    this.#dead += Number(wish.dead) - Number(before?.dead ?? false);
+    this.#wanted.set(id, wish);
+    this.targets.name("nodes", id, wish.endpoints, now);
+    // It is back, and calls us as we call it.
+    if (before?.dead && !wish.dead) {
+      for (const t of this.targets.all()) {
+        if (t.nodes.has(id)) restart(t, now);
+      }
+    }
   }
 
   /** A node that is gone for good. */
@@ -131,8 +148,7 @@ export abstract class Links {
     if (this.#wanted.has(id)) last?.nodes.add(id);
     for (const t of this.targets.all()) {
       if (!t.nodes.has(id)) continue;
-      t.tries = 0;
-      t.nextAt = now;
+      restart(t, now);
       t.outcome = "no answer";
     }
   }
@@ -180,7 +196,17 @@ export abstract class Links {
 
   protected tried(target: Target, now: number): void {
     const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
-    this.targets.tried(target, steady, this.#longestWait(target), now);
+    this.targets.tried(target, steady, this.#longestWait(target), now, this.#punches(target));
+  }
+
+  // Punching needs a time table where a router on either side makes up the addresses. Nobody has to wait for the one of a
+  // node that counts as dead: it calls when it is back.
+  #punches(target: Target): { readonly smaller: boolean } | null {
+    if (target.nodes.size !== 1 || !this.own.member() || !this.own.translated()) return null;
+    const [id] = target.nodes;
+    const wish = this.#wanted.get(id!);
+    if (wish === undefined || wish.dead || !wish.translated.includes(target.endpoint)) return null;
+    return { smaller: this.own.identity.id < id! };
   }
 
   /** Whoever is there does not want us: kept for `status`, and told rarely. */
@@ -208,7 +234,7 @@ export abstract class Links {
     const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
     const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
     if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
-    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints ?? 1)) / SILENT_FREE);
+    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints.length ?? 1)) / SILENT_FREE);
   }
 
   #targetOfLink(endpoint: string, now: number): Target | null {
@@ -217,4 +243,10 @@ export abstract class Links {
     }
     return null;
   }
+}
+
+function restart(target: Target, now: number): void {
+  target.tries = 0;
+  target.nextAt = now;
+  target.punching = null;
 }

@@ -59,6 +59,11 @@ export class OwnRecord {
     return [...new Set([...own, ...observed])].slice(0, ENDPOINTS_MAX);
   }
 
+  /** Where others see us and we are not: what a router in between made of our address. IPv6 is not translated. */
+  get translated(): readonly string[] {
+    return this.endpoints.filter((one) => !this.#endpoints.includes(one) && !one.startsWith("["));
+  }
+
   /** Whether this host itself has that address; not where others see it, for they may lie. */
   holds(endpoint: string): boolean {
     return this.#endpoints.includes(endpoint);
@@ -138,6 +143,7 @@ export class OwnRecord {
       claims: this.claim === null ? [] : [this.claim],
       reserved: this.gone ? [] : settings.staticPeers.map((p) => p.subnet).slice(0, RESERVED_MAX),
       endpoints: this.endpoints,
+      ownEndpoints: this.endpoints.filter((one) => this.#endpoints.includes(one)).length,
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
       capabilities: this.capabilities,

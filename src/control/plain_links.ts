@@ -162,6 +162,7 @@ export class PlainLinks extends Links {
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) return [];
     target.tries = 0;
+    target.punching = null;
     target.answeredBy = h.nodeId;
     target.outcome = "answered";
     if (h.nonce !== hello.NO_NONCE) {

@@ -35,6 +35,11 @@ export interface RecordContent {
   readonly reserved: readonly string[];
   /** "192.168.1.10:8473", or with a name that whoever calls looks up: "home.example:8473". */
   readonly endpoints: readonly string[];
+  /**
+   * How many of the endpoints, from the first, the node knows of itself; the rest is where others see it, and what a
+   * router made up. Absent: it does not say.
+   */
+  readonly ownEndpoints?: number;
   readonly vtepMac: string;
   /** Version of the program. */
   readonly version: string;
@@ -95,6 +100,7 @@ function encodeRecord(content: RecordContent): Uint8Array {
     ),
     r: content.reserved.map(prefixField),
     p: content.endpoints,
+    ...(content.ownEndpoints === undefined ? {} : { o: content.ownEndpoints }),
     m: content.vtepMac,
     v: content.version,
     f: content.capabilities,
@@ -153,6 +159,7 @@ export function decodeRecord(raw: Uint8Array): NodeRecord | null {
     capabilities,
     security,
     gone: f["g"] === true,
+    ...(isVersion(f["o"]) && f["o"] <= ENDPOINTS_MAX ? { ownEndpoints: f["o"] } : {}),
     ...(typeof f["u"] === "boolean" ? { clearPaths: f["u"] } : {}),
     ...(isVersion(f["a"]) ? { age: f["a"] } : {}),
     ...yieldedOf(f["y"]),

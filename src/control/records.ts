@@ -52,7 +52,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
-  core.links.want(record.id, endpoints, false, now);
+  core.links.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
 }
 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
@@ -100,8 +100,14 @@ export function wantLink(core: Core, id: string, now: number): void {
   const endpoints = [
     ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
   ];
-  core.links.want(id, endpoints, core.membership.get(id)?.state === "dead", now);
+  const dead = core.membership.get(id)?.state === "dead";
+  core.links.want(id, { endpoints, translated: translatedOf(record), dead }, now);
   noteInside(core, record, now);
+}
+
+/** Where others see a node and it is not: what a router in between made of its address. */
+export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly string[] {
+  return endpoints.slice(ownEndpoints ?? endpoints.length).filter((one) => !one.startsWith("["));
 }
 
 /**

@@ -206,6 +206,7 @@ export class SealedLinks extends Links {
   wanted(id: string, now: number): void {
     if (this.#sessions.current(id) !== null) return this.#renew(id, now);
     for (const target of this.targets.all()) {
+      if (target.punching !== null) continue; // its silence is what helps
       if (target.nodes.has(id) || target.answeredBy === id) this.poke(target.endpoint, false, now);
     }
   }
@@ -337,6 +338,7 @@ export class SealedLinks extends Links {
     const target = this.targets.get(endpoint);
     if (target === undefined) return;
     target.tries = 0;
+    target.punching = null;
     target.knockUntil = 0;
     target.answeredBy = id;
     target.outcome = "answered";

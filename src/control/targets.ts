@@ -4,6 +4,7 @@
 
 import { MAX_PEERS, type Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
+import { nextPunch, type Punching } from "./punching.ts";
 
 const MAX_TARGETS = 2 * MAX_PEERS;
 const MAX_KNOCKS = 256;
@@ -27,6 +28,8 @@ export interface Target {
   /** Hellos since the last answer. */
   tries: number;
   nextAt: number;
+  /** Where it is in its rounds, when both sides are behind NAT; else null. */
+  punching: Punching | null;
   firstTriedAt: number | null;
   lastTriedAt: number | null;
   outcome: string;
@@ -66,6 +69,7 @@ export class Targets {
       nonces: [],
       tries: 0,
       nextAt: now,
+      punching: null,
       firstTriedAt: null,
       lastTriedAt: null,
       outcome: "not tried yet",
@@ -115,9 +119,16 @@ export class Targets {
 
   /**
    * Notes a hello: the wait for the next doubles up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
-   * pairs, so that one lost datagram does not cost another long wait.
+   * pairs, so that one lost datagram does not cost another long wait. `punches`: both sides are behind NAT; whether our id
+   * is the smaller one (punching.ts).
    */
-  tried(target: Target, steady: boolean, maxMs: number, now: number): void {
+  tried(
+    target: Target,
+    steady: boolean,
+    maxMs: number,
+    now: number,
+    punches: { readonly smaller: boolean } | null = null,
+  ): void {
     target.firstTriedAt ??= now;
     target.lastTriedAt = now;
     const second = target.tries > PAIRS_AFTER && target.tries % 2 === 0;
@@ -125,6 +136,11 @@ export class Targets {
     const wait = Math.min(RETRY_MIN_MS * 2 ** doublings, maxMs);
     target.nextAt = now + wait * (0.75 + this.#random.below(501) / 1000);
     target.tries++;
+    const next = punches === null
+      ? null
+      : nextPunch(target.punching, target.tries, punches.smaller, this.#random, now);
+    target.punching = next?.state ?? null;
+    if (next !== null) target.nextAt = next.at;
     if (target.tries > 1 && target.outcome === "not tried yet") target.outcome = "no answer";
   }
 

@@ -1,6 +1,7 @@
 // A network in memory that loses, delays and reorders datagrams as a seed says, and can be cut in two. It keeps what is
 // under way in a heap by time of arrival; whoever drives it asks for the next arrival and moves the clock.
 
+import type { NatRouter } from "./nat_router.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
 export interface Datagram {
@@ -21,6 +22,8 @@ export class LossyNetwork {
   conditions: NetworkConditions;
   /** What becomes of a datagram on its way. */
   rewrite: ((datagram: Datagram) => Uint8Array) | null = null;
+  /** Hosts behind these are reached by them alone. */
+  readonly routers: NatRouter[] = [];
   sent = 0;
   bytes = 0;
   largest = 0;
@@ -44,8 +47,15 @@ export class LossyNetwork {
     this.largest = Math.max(this.largest, bytes.length);
     if (this.#sideOf !== null && this.#sideOf(from) !== this.#sideOf(to)) return;
     if (this.#random.next() < (this.conditions.loss ?? 0)) return;
+    if (this.routers.some(({ inner }) => inner === to && inner !== from)) return;
+    const source = this.routers.find(({ inner }) => inner === from)?.outward(to, now) ?? from;
     const [min, max] = this.conditions.latency ?? [0.2, 2];
-    const datagram = { at: now + min + this.#random.next() * (max - min), from, to, bytes: bytes.slice() };
+    const datagram = {
+      at: now + min + this.#random.next() * (max - min),
+      from: source,
+      to,
+      bytes: bytes.slice(),
+    };
     this.#push(this.rewrite === null ? datagram : { ...datagram, bytes: this.rewrite(datagram) });
   }
 
@@ -60,7 +70,13 @@ export class LossyNetwork {
       this.#heap[0] = last;
       this.#sink();
     }
-    return top;
+    return top === undefined ? top : this.#behindRouters(top);
+  }
+
+  #behindRouters(datagram: Datagram): Datagram {
+    const router = this.routers.find((one) => one.is(datagram.to));
+    if (router === undefined) return datagram;
+    return { ...datagram, to: router.inward(datagram.from, datagram.to, datagram.at) ?? "" };
   }
 
   #push(datagram: Datagram): void {
