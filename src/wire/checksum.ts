@@ -147,6 +147,7 @@ export function pseudoHeaderSum6(
 
 /** The checksum field `old` after one 16-bit word that it covers changed (RFC 1624, equation 3). */
 export function updateChecksum16(old: number, from: number, to: number): number {
-  const folded = (~old & 0xffff) + (~from & 0xffff) + to;
-  return ~((folded & 0xffff) + (folded >>> 16)) & 0xffff;
+  const added = (~old & 0xffff) + (~from & 0xffff) + to;
+  const folded = (added & 0xffff) + (added >>> 16);
+  return ~(folded + (folded >>> 16)) & 0xffff; // the first fold may carry again, as from 0x1ffff
 }

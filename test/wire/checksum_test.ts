@@ -138,3 +138,18 @@ test("updateChecksum16() equals a checksum computed anew", () => {
     assert.equal(checksum.updateChecksum16(old, from, to), checksum.checksum(b, 0, 40));
   }
 });
+
+test("updateChecksum16() stays right through every id of a packet, also where the checksum passes zero", () => {
+  const b = randomBytes(seeded(15), 20);
+  b.fill(0, 10, 12);
+  putU16(b, 4, 0);
+  let kept = checksum.checksum(b, 0, 20), zeros = 0;
+  for (let id = 0; id < 0x10000; id++) {
+    const next = (id + 1) & 0xffff;
+    putU16(b, 4, next);
+    kept = checksum.updateChecksum16(kept, id, next);
+    assert.equal(kept, checksum.checksum(b, 0, 20), `id ${next}`);
+    if (kept === 0) zeros++;
+  }
+  assert.ok(zeros > 0);
+});
