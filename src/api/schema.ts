@@ -82,6 +82,8 @@ export interface PeerStatus {
   readonly security: PathSecurity;
   /** Why the path is not a better one. */
   readonly why: string;
+  /** Alive, by the best path that was asked for: `why` is no complaint. Absent from older daemons. */
+  readonly healthy?: boolean;
   readonly rttMs: number | null;
   readonly mtu: number;
   readonly txBytes: number;

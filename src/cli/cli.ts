@@ -68,7 +68,7 @@ function buildProgram(): Command {
     .configureOutput({ writeOut: printRaw, writeErr: tellRaw, outputError: tellUsage })
     .description("One flat network for the containers and services of many hosts: a mesh without a server")
     .version(versionLine(), "-V, --version", "the version of this program")
-    .helpOption("-h, --help", "this page")
+    .helpOption("-h, --help", "show this help")
     // Defaults stand in the descriptions, in parentheses.
     .configureHelp({ optionDescription: (option) => option.description })
     .addHelpText("after", FIRST_STEPS)

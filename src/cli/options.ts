@@ -23,7 +23,9 @@ export function addSettings(command: Command, names?: readonly SettingName[]): C
     }
   }
   if (names === undefined) {
-    command.addHelpOption(new Option("-h, --help", "this page").helpGroup(`${ALL_SETTINGS.at(-1)!.group}:`));
+    command.addHelpOption(
+      new Option("-h, --help", "show this help").helpGroup(`${ALL_SETTINGS.at(-1)!.group}:`),
+    );
   }
   return command;
 }

@@ -16,7 +16,11 @@ const COLUMNS: readonly Column<PeerStatus>[] = [
   { title: "RTT", value: (peer) => formatRtt(peer.rttMs), right: true, spare: 2 },
   { title: "SENT", value: (peer) => formatBytes(peer.txBytes), right: true, spare: 4 },
   { title: "RECEIVED", value: (peer) => formatBytes(peer.rxBytes), right: true, spare: 3 },
-  { title: "WHY", value: (peer) => peer.why, notes: (peer) => peer.path !== "direct-route" },
+  {
+    title: "WHY",
+    value: (peer) => isHealthy(peer) ? null : peer.why,
+    notes: (peer) => peer.path !== "direct-route",
+  },
 ];
 
 export function registerPeers(program: Command): void {
@@ -42,6 +46,11 @@ export function peersPage(peers: readonly PeerStatus[], screen: Screen): string 
 /** Packets to this peer are neither encrypted nor authenticated, in a sealed mesh too. */
 export function isClear(peer: PeerStatus): boolean {
   return peer.path !== "none" && peer.security === "clear";
+}
+
+/** There is nothing to say about it: alive, by the best path that was asked for. Static peers are never probed. */
+function isHealthy(peer: PeerStatus): boolean {
+  return peer.healthy === true && !isStatic(peer);
 }
 
 /** A kernel VXLAN device or a flannel node: nobody knows whether it lives. */

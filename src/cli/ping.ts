@@ -91,7 +91,7 @@ function summaryLines(node: string, summary: PingSummary): string {
   const lines = [`--- ${escapeText(node)}: ${sent} sent, ${received} answered, ${lossPercent} % lost`];
   if (rttMs !== null) {
     const [min, avg, max] = [rttMs.min, rttMs.avg, rttMs.max].map((time) => time.toFixed(2));
-    lines.push(`round trip ${min} ms least, ${avg} ms mean, ${max} ms most`);
+    lines.push(`rtt min/avg/max = ${min}/${avg}/${max} ms`);
   }
   return lines.join("\n");
 }

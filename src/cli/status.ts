@@ -99,7 +99,10 @@ function leftOutLine(forgotten: readonly Directive[]): string {
 function peersLine(peers: readonly PeerStatus[]): string {
   const nodes = peers.filter((peer) => !isStatic(peer));
   const alive = nodes.filter((peer) => peer.state === "alive").length;
-  const counts = nodes.length === 0 ? "none yet" : `${alive} of ${nodes.length} alive`;
+  const lost = nodes.filter((peer) => peer.state === "alive" && peer.path === "none").length;
+  const counts = nodes.length === 0
+    ? "none yet"
+    : `${alive} of ${nodes.length} alive${lost === 0 ? "" : `, ${lost} without a path`}`;
   const statics = peers.length - nodes.length;
   return statics === 0 ? counts : `${counts}, and ${statics} static`;
 }

@@ -13,13 +13,14 @@ export interface Column<T> {
   /** Where the screen is too narrow, the column with the highest number goes first; without one it stays. */
   readonly spare?: number;
   /**
-   * Sentences: where they do not fit, they stand below the table, each once, after the first cells they belong to;
-   * those of rows for which this is false are left out there.
+   * Sentences: a column of none is left out. Where they do not fit, they stand below the table, each once, after the first
+   * cells they belong to; those of rows for which this is false are left out there.
    */
   readonly notes?: (row: T) => boolean;
 }
 
 const GAP = "  ";
+const NOTHING = "-";
 /** Rows that a sentence below the table names. */
 const NOTE_NAMES = 4;
 const BOLD = "\x1b[1m";
@@ -28,7 +29,8 @@ const RESET = "\x1b[0m";
 
 /** The rows under their titles, one line each, no trailing blanks. Unprintable characters are escaped. */
 export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[], screen: Screen): string {
-  const all = columns.map((column) => layOut(column, rows));
+  const all = columns.map((column) => layOut(column, rows))
+    .filter(({ column, cells }) => column.notes === undefined || cells.some((cell) => cell !== NOTHING));
   const shown = fitting(all, screen.width);
   const gone = all.filter((one) => !shown.includes(one));
   const line = (texts: readonly string[]) => texts.join(GAP).trimEnd();
@@ -70,11 +72,11 @@ function fitting<T>(columns: readonly LaidOut<T>[], width: number): readonly Lai
   return fitting(columns.filter((one) => one !== victim), width);
 }
 
-/** `beta, gamma: direct routing is off`: each sentence once, with the rows it belongs to. */
+/** `beta, gamma: no answer to this host`: each sentence once, with the rows it belongs to. */
 function notesOf<T>(notes: LaidOut<T>, names: LaidOut<T>, rows: readonly T[], width: number): string[] {
   const rowsOf = new Map<string, string[]>(); // BOUNDED: by the rows
   notes.cells.forEach((note, row) => {
-    if (note !== "-" && notes.column.notes?.(rows[row]!)) {
+    if (note !== NOTHING && notes.column.notes?.(rows[row]!)) {
       rowsOf.set(note, [...rowsOf.get(note) ?? [], names.cells[row]!]);
     }
   });
@@ -111,7 +113,7 @@ export function wrap(text: string, width: number, indent = ""): string {
 }
 
 function cellText(value: string | number | null): string {
-  if (value === null || value === "") return "-";
+  if (value === null || value === "") return NOTHING;
   return escapeText(String(value));
 }
 

@@ -106,6 +106,8 @@ export type Action =
     readonly from: string | null;
     readonly to: string | null;
     readonly why: string;
+    /** The user wanted it so. */
+    readonly asked?: true;
   }
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   /** This node cannot be part of the mesh as it was asked to: stop, print, exit 2. */

@@ -43,6 +43,8 @@ export type LeaseStep =
     readonly from: string | null;
     readonly to: string | null;
     readonly why: string;
+    /** The user wanted it so. */
+    readonly asked?: true;
   }
   | { readonly kind: "note"; readonly level: "info" | "warning" | "error"; readonly message: string };
 
@@ -121,7 +123,7 @@ export class Lease {
     this.#acks = new Set();
     this.#state = "joining";
     const steps: LeaseStep[] = [{ kind: "claim", claim: null }];
-    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "given back" });
+    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "given back", asked: true });
     return steps;
   }
 

@@ -52,7 +52,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         break;
       case "changed":
         core.changed = true;
-        core.out.push({ kind: "leaseChanged", from: step.from, to: step.to, why: step.why });
+        core.out.push({ ...step, kind: "leaseChanged" });
         break;
       case "note":
         core.out.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });

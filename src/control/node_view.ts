@@ -6,6 +6,7 @@ import { comparePrefixes, formatAddress, parsePrefix } from "../wire/address.ts"
 import type { Contender } from "./claims.ts";
 import type { Core } from "./core.ts";
 import { namesOf } from "./names.ts";
+import { translatedOf } from "./records.ts";
 import { withoutNewest } from "./rotating.ts";
 import type { NodeRecord } from "./record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
@@ -58,6 +59,7 @@ function ownView(core: Core, now: number): OwnView {
     vtepMac: core.own.vtepMac,
     mesh: core.mesh,
     endpoints: core.own.endpoints,
+    translated: core.own.translated,
     waitingFor: waitingFor(core, now),
     rejected: core.out.rejected,
     unsent: core.out.unsent,
@@ -94,6 +96,7 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     vtepMac: record.vtepMac,
     clearPaths: record.clearPaths ?? true,
     endpoints: record.endpoints,
+    ...(record.ownEndpoints === undefined ? {} : { translated: translatedOf(record) }),
     tried: triedEndpoints(core, record),
     version: record.version,
   };

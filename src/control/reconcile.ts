@@ -28,6 +28,9 @@ export type PeerKey = string;
 
 export type PathKind = "direct-route" | "tunnel" | "kernel-vxlan" | "none";
 
+/** Why there is a tunnel where nothing better was asked for. */
+export const DIRECT_ROUTING_OFF = "direct routing is off";
+
 /** The path to one peer. */
 export interface Path {
   readonly path: PathKind;
@@ -263,7 +266,7 @@ function pathTo(
     const why = forbids === null ? `host-gw needs one link, and ${hop}` : `host-gw is in the clear: ${clear}`;
     return { path: "none", why, mtu: 0, ...fix };
   }
-  if (!settings.directRouting) return { path: "tunnel", why: "direct routing is off", mtu: tunnel.mtu };
+  if (!settings.directRouting) return { path: "tunnel", why: DIRECT_ROUTING_OFF, mtu: tunnel.mtu };
   return {
     path: "tunnel",
     why: `no direct route: ${forbids === null ? hop : clear}`,
@@ -286,7 +289,9 @@ function whyNone(peer: PeerView): string {
   const tried = peer.tried.map((t) => `${t.endpoint}: ${t.outcome}`).join(", ");
   if (peer.stopped) return "it was stopped";
   if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
-  return tried === "" ? "no endpoint of it is known" : `no answer yet (${tried})`;
+  return tried === ""
+    ? "no endpoint of it is known"
+    : `no answer to this host, though others hear it (${tried})`;
 }
 
 function staticPath(peer: StaticPeer, tunnel: Tunnel): Path {

@@ -49,6 +49,8 @@ export interface OwnView {
   readonly vtepMac: string;
   readonly mesh: MeshConfig | null;
   readonly endpoints: readonly string[];
+  /** Those of them that a router in between made of ours. */
+  readonly translated?: readonly string[];
   readonly waitingFor: readonly WaitingFor[];
   /** Sentences about what a person should look at: a cloned identity, a refused mesh. */
   readonly warnings: readonly string[];
@@ -92,6 +94,8 @@ export interface PeerView {
   readonly clearPaths: boolean;
   /** What its record advertises. */
   readonly endpoints: readonly string[];
+  /** Those of them that a router in between made of its own; absent where its record does not say. */
+  readonly translated?: readonly string[];
   readonly tried: readonly TriedEndpoint[];
   /** Version of its program. */
   readonly version: string;

@@ -285,7 +285,8 @@ class Daemon {
         this.#reconcileDue = true;
         return;
       case "leaseChanged":
-        if (action.from !== null) {
+        if (action.asked) logger.info(`Lease ${action.from} is given back`);
+        else if (action.from !== null) {
           logger.warn(`Lease changed: ${action.why}`, { from: action.from, lease: action.to });
         }
         this.#leaseChanges.push(action);

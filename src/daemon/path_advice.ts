@@ -1,29 +1,36 @@
 /**
- * What `why` tells a person to do about a node that has no path: the host, its firewall, or the routers between. Pure.
- * A record says where its node listens first, and where others see it after that (control/own_record.ts), so an address
- * that a router made up is known by its place and its port. Nobody can open such a port: it is the router's.
+ * What `why` and the log tell a person to do about a node that has no path: the host, its firewall, or the routers
+ * between. Pure. A record says where its node listens, and where others see it after that (control/own_record.ts): an
+ * address that a router made up is no port that anybody could open on the host.
  */
 import type { PeerView } from "../control/view.ts";
-import { addressOf, contains, parseAddress, portOf, PRIVATE_IPV4 } from "../wire/address.ts";
+import { addressOf, contains, parseAddress, parsePrefix, portOf, PRIVATE_IPV4 } from "../wire/address.ts";
 import type { Snapshot } from "./reports.ts";
+
+/** What advice is made from. */
+export type Surroundings = Pick<Snapshot, "view" | "underlay">;
 
 /** Where a host listens, and the address of the router that hides it; null: none does, as far as one can see. */
 interface Place {
+  readonly name: string;
   readonly port: string;
   readonly outer: string | null;
 }
 
+/** RFC 6598: what a carrier gives its customers where it translates itself. */
+const CARRIER = parsePrefix("100.64.0.0/10")!;
+
 /** Without an address of our own, what is wrong is here, and not with whoever does not answer. */
-export function isCutOff({ underlay }: Snapshot): boolean {
+export function isCutOff({ underlay }: Surroundings): boolean {
   return underlay.length === 0;
 }
 
 /** What to do about the way to a peer, and beside which of the endpoints that were tried; null: nothing. */
 export function pathAdvice(
-  snapshot: Snapshot,
+  surroundings: Surroundings,
   peer: PeerView,
 ): { readonly at: number; readonly fix: string } | null {
-  if (isCutOff(snapshot)) {
+  if (isCutOff(surroundings)) {
     const fix =
       "bring this host's own link up (ip -brief address; ip link set DEV up); ovltun finds the way by " +
       "itself then";
@@ -33,7 +40,7 @@ export function pathAdvice(
   if (peer.stopped || (peer.state === "alive" && peer.endpoint !== null)) return null;
   const at = peer.endpoint !== null ? 0 : peer.tried.findIndex(({ outcome }) => outcome === "no answer");
   if (at < 0) return null;
-  const reach = reachAdvice(snapshot, peer, peer.tried[at]?.endpoint ?? "");
+  const reach = reachAdvice(surroundings, peer, peer.tried[at]?.endpoint ?? "");
   // The others hear whoever is alive, so it runs. Nobody hears the rest.
   if (peer.state === "alive") return { at, fix: reach };
   return {
@@ -42,38 +49,64 @@ export function pathAdvice(
   };
 }
 
-function reachAdvice({ view, underlay }: Snapshot, peer: PeerView, tried: string): string {
+function reachAdvice({ view, underlay }: Surroundings, peer: PeerView, tried: string): string {
   const { name: us, endpoints } = view.own;
-  const there = placeOf(peer.endpoints.length > 0 ? peer.endpoints : [tried]);
-  const here = { port: portOf(underlay.at(-1)!), outer: outerOf(endpoints, underlay) };
+  const there = placeOf(peer, tried);
+  const translated = view.own.translated ?? translatedBy(endpoints, underlay);
+  const here = { name: us, port: portOf(underlay.at(-1)!), outer: outerOf(translated) };
   // Behind one router the way leads by the inner addresses.
   if (there.outer === null || there.outer === here.outer) {
-    return `open ${there.port}/udp on ${peer.name}, or start it with --peers <us>`;
+    const open = `open ${there.port}/udp on ${peer.name}`;
+    // Nobody can call a host behind NAT.
+    if (here.outer !== null && there.outer === null && !isInner(peer.endpoints[0] ?? tried)) return open;
+    return `${open}, or start it with --peers ${ourAddress(underlay, there.port, tried)}`;
   }
   if (here.outer === null) {
     return `open ${here.port}/udp on ${us}: ${peer.name} is behind NAT, so it has to call first`;
   }
-  return `both are behind NAT: ${forward(peer.name, there)}; or the same for this host: ${forward(us, here)}`;
+  const ways = [forward(there), forward(here)].filter((way) => way !== null);
+  if (ways.length === 0) {
+    return "both are behind NAT of their providers (100.64.0.0/10), where no port can be forwarded: give one of the two " +
+      "a public address, IPv6 for instance";
+  }
+  return `both are behind NAT: ${ways.join("; or the same for this host: ")}`;
 }
 
-function forward(name: string, { port, outer }: Place): string {
+/** Null where the router is the provider's. */
+function forward({ name, port, outer }: Place): string | null {
+  const address = parseAddress(outer!);
+  if (address !== null && contains(CARRIER, address)) return null;
   return `on the router of ${name} forward ${port}/udp to it, and start ${name} with --advertise ${outer}`;
 }
 
-function placeOf(endpoints: readonly string[]): Place {
+/** An address of this host for --peers on another: of the family in which we try that one, the port where it differs. */
+function ourAddress(underlay: readonly string[], port: string, tried: string): string {
+  const six = tried.startsWith("[");
+  const ours = underlay.find((one) => one.startsWith("[") === six) ?? underlay[0]!;
+  return portOf(ours) === port ? addressOf(ours) : ours;
+}
+
+function placeOf(peer: PeerView, tried: string): Place {
+  const endpoints = peer.endpoints.length > 0 ? peer.endpoints : [tried];
   const first = endpoints[0]!;
   const port = portOf(first);
+  if (peer.translated !== undefined) return { name: peer.name, port, outer: outerOf(peer.translated) };
+  // A record that does not say: another port is a router's, and a public address beside a private one.
   const own = endpoints.filter((one) =>
     isInner(first) ? isInner(one) && portOf(one) === port : isInner(one) || portOf(one) === port
   );
-  return { port, outer: outerOf(endpoints, own) };
+  return { name: peer.name, port, outer: outerOf(translatedBy(endpoints, own)) };
 }
 
-// The last address under which others see a host and which is none of its own. IPv6 is not translated.
-function outerOf(endpoints: readonly string[], own: readonly string[]): string | null {
+function translatedBy(endpoints: readonly string[], own: readonly string[]): string[] {
   const addresses = own.map(addressOf);
-  const seen = endpoints.map(addressOf).filter((one) => !one.includes(":") && !addresses.includes(one));
-  return seen.at(-1) ?? null;
+  return endpoints.filter((one) => !one.startsWith("[") && !addresses.includes(addressOf(one)));
+}
+
+/** The address of the outermost router: the last that others see, a public one where there is one. */
+function outerOf(translated: readonly string[]): string | null {
+  const outer = translated.findLast((one) => !isInner(one)) ?? translated.at(-1);
+  return outer === undefined ? null : addressOf(outer);
 }
 
 function isInner(endpoint: string): boolean {

@@ -13,6 +13,7 @@ import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import { logger } from "./log.ts";
+import { LostPaths } from "./lost_paths.ts";
 import { settingsOf } from "./settings.ts";
 import { Troubles } from "./troubles.ts";
 import type { Underlay } from "./underlay.ts";
@@ -27,6 +28,7 @@ export class Reconciler {
   readonly #onMisfit: (error: ConfigError) => void;
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;
+  readonly #lostPaths = new LostPaths();
   #wanted: Wanted | null = null;
   #ready = false;
   #networkChecked = false;
@@ -78,6 +80,10 @@ export class Reconciler {
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
     const others = [this.#underlay.trouble, state.retry(), ...closed, ...overlaps];
     this.#troubles.tell(lines, others, this.#lastHostCheck);
+    const surroundings = { view, underlay: settings.ownEndpoints };
+    for (const { level, message, peer } of this.#lostPaths.look(surroundings, wanted, this.#lastHostCheck)) {
+      logger[level](message, { peer });
+    }
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
   }
 

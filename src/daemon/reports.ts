@@ -3,7 +3,7 @@
  * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
  */
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../api/schema.ts";
-import type { Path, Wanted } from "../control/reconcile.ts";
+import { DIRECT_ROUTING_OFF, type Path, type Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
 import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
@@ -167,6 +167,7 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
     path: path.path,
     security: securityOf(path.path, peer),
     why: path.why,
+    healthy: isHealthy(peer, path),
     rttMs: peer.rttMs === null ? null : Math.round(peer.rttMs * 1000) / 1000,
     mtu: path.mtu,
     ...traffic(snapshot, peer.id),
@@ -175,6 +176,11 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
       snapshot.sealed === null ? peer.lastHelloAt : peer.session?.at ?? null,
     ),
   };
+}
+
+/** Nothing is wrong, and nothing better was asked for. */
+function isHealthy({ state }: PeerView, { path, why }: Path): boolean {
+  return state === "alive" && (path === "direct-route" || (path !== "none" && why === DIRECT_ROUTING_OFF));
 }
 
 function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
@@ -190,6 +196,7 @@ function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
     path: path.path,
     security: "clear",
     why: path.why,
+    healthy: path.path !== "none",
     rttMs: null,
     mtu: path.mtu,
     ...traffic(snapshot, key),

@@ -69,6 +69,26 @@ test("statusPage() shows lease, drops, peers and what is waited for", () => {
   assert.ok(!page.includes("\x1b"));
 });
 
+test("statusPage() has no column of reasons while all is well, and counts who is alive without a path", () => {
+  const well = { ...peer, why: "direct routing is off", healthy: true };
+  const page = statusPage(statusWith({}, [well, { ...well, name: "gamma" }]), PLAIN);
+  assert.match(page, /peers {6}2 of 2 alive\n/);
+  assert.doesNotMatch(page, /WHY|direct routing/);
+  const lost = {
+    ...peer,
+    name: "gamma",
+    path: "none",
+    why: "no answer to this host",
+    healthy: false,
+  } as const;
+  const told = statusPage(statusWith({}, [well, lost]), PLAIN);
+  assert.match(told, /peers {6}2 of 2 alive, 1 without a path\n/);
+  assert.match(told, /RECEIVED {2}WHY\nbeta .* kB {2}-\ngamma .* none .* no answer to this host$/);
+  const narrow = statusPage(statusWith({}, [well, lost]), { ...PLAIN, width: 60 });
+  assert.match(narrow, /\ngamma: no answer to this host\n/);
+  assert.doesNotMatch(narrow, /beta:|direct routing/);
+});
+
 test("statusPage() says why there is no libcrypto", () => {
   const page = statusPage(statusWith({ withoutLibcrypto: "no libcrypto.so.3" }), PLAIN);
   assert.match(page, /without +libcrypto, so sealing is slower \(no libcrypto\.so\.3\)/);

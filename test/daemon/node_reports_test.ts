@@ -147,12 +147,64 @@ test("whyReport() tells two hosts behind NAT to forward a listening port, never 
   assert.match(fixesFor(behindNat)[0]!, /^open 8473\/udp on alpha: delta is behind NAT/);
 });
 
+test("whyReport() tells NAT by what a record marks, also where the outer address is private and keeps the port", () => {
+  const seen = (outer: string) =>
+    fixesFor(["192.168.78.2:8473", outer], { translated: [outer] }, ["10.99.0.3:8473"]);
+  assert.equal(
+    seen("10.99.0.4:8473")[0],
+    "both are behind NAT: on the router of delta forward 8473/udp to it, and start delta with --advertise 10.99.0.4; " +
+      "or the same for this host: on the router of alpha forward 8473/udp to it, and start alpha with --advertise " +
+      "10.99.0.3",
+  );
+  // Nobody forwards a port of a carrier.
+  assert.equal(
+    seen("100.64.7.7:8473")[0],
+    "both are behind NAT: on the router of alpha forward 8473/udp to it, and start alpha with --advertise 10.99.0.3",
+  );
+  const carriers = fixesFor(["192.168.78.2:8473", "100.64.7.7:8473"], { translated: ["100.64.7.7:8473"] }, [
+    "100.64.9.9:8473",
+  ]);
+  assert.match(carriers[0]!, /^both are behind NAT of their providers .* no port can be forwarded/);
+  // Two addresses of its own are no NAT.
+  const two = ["192.168.78.2:8473", "10.99.0.4:8473"];
+  assert.equal(
+    fixesFor(two, { translated: [] })[0],
+    "open 8473/udp on delta, or start it with --peers 192.168.1.11",
+  );
+});
+
+test("whyReport() names the address of this host that the other one can call", () => {
+  const delta = { endpoints: ["[2001:db8::7]:9000"], tried: [] };
+  const tried = [{ endpoint: "[2001:db8::7]:9000", lastTriedAt: 1, outcome: "no answer" }];
+  const shot = { ...snapshot(), underlay: ["192.168.1.11:8473", "[2001:db8::1]:8473"] };
+  const fix = (view: Partial<PeerView>) =>
+    whyReport(
+      { ...shot, view: { ...shot.view, peers: [peer("delta", "e", { ...delta, tried, ...view })] } },
+      "delta",
+    )
+      .attempts[0]!.fix;
+  assert.equal(fix({}), "open 9000/udp on delta, or start it with --peers [2001:db8::1]:8473");
+  for (const own of [[], ["198.51.100.9:51000"]]) {
+    for (const endpoints of [["203.0.113.7:8473"], ["10.9.0.2:8473"], ["10.9.0.2:8473", "203.0.113.7:9"]]) {
+      for (const state of ["alive", "dead"] as const) {
+        assert.doesNotMatch(`${fixesFor(endpoints, { state }, own)}`, /[<>]/);
+      }
+    }
+  }
+});
+
 test("whyReport() does not take for NAT what is advertised, nor two hosts behind one router", () => {
-  const plain = ["open 8473/udp on delta, or start it with --peers <us>", null];
   const own = ["198.51.100.9:51000"];
-  assert.deepEqual(fixesFor(["203.0.113.7:8473", "10.9.0.2:8473"], {}, own), plain);
-  assert.deepEqual(fixesFor(["203.0.113.7:8473", "[2001:db8::7]:8473"], {}, own), plain);
-  assert.deepEqual(fixesFor(["10.9.0.2:8473", "198.51.100.9:40000"], {}, own), plain);
+  assert.deepEqual(fixesFor(["203.0.113.7:8473", "10.9.0.2:8473"], {}, own), [
+    "open 8473/udp on delta",
+    null,
+  ]);
+  assert.deepEqual(fixesFor(["203.0.113.7:8473", "[2001:db8::7]:8473"], {}, own), [
+    "open 8473/udp on delta",
+    null,
+  ]);
+  const near = ["open 8473/udp on delta, or start it with --peers 192.168.1.11", null];
+  assert.deepEqual(fixesFor(["10.9.0.2:8473", "198.51.100.9:40000"], {}, own), near);
   assert.match(fixesFor(["203.0.113.7:9000", "10.9.0.2:8473"], {}, own)[0]!, /^open 9000\/udp on delta/);
 });
 

@@ -21,6 +21,8 @@ for (const kind of ["compiled", "deno"] as Kind[]) {
       const down = await host!.ovltun(["down", "--purge"]);
       assert.equal(down.code, 0, down.stderr);
       assert.equal((await daemon.finished).code, 0, daemon.tail());
+      assert.match(daemon.log(), /info {2}Lease \S+ is given back/);
+      assert.doesNotMatch(daemon.log(), /warn.*[Ll]ease/);
       assert.equal(await tracesOf(host!), before);
       assert.deepEqual([...filesIn(host!.runDir), ...filesIn(host!.stateDir)], []);
     });
