@@ -123,6 +123,14 @@ test("adopt() replaces what came from the disk, and never a claim made in this r
 test("release() withdraws the claim and tells the change", () => {
   const lease = new Lease(new SeededRandom(1));
   lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
-  assert.deepEqual(kinds(lease.release()), ["claim", "changed"]);
+  const steps = lease.release();
+  assert.deepEqual(kinds(steps), ["claim", "changed"]);
+  assert.deepEqual(steps[1], {
+    kind: "changed",
+    from: "10.42.1.0/24",
+    to: null,
+    why: "given back",
+    asked: true,
+  });
   assert.equal(lease.claim, null);
 });
