@@ -19,32 +19,68 @@ const PROBE_MS = 2000;
 const LINGER_MS = 200;
 
 export interface ApiServer {
+  /**
+   * Looks whether our socket is still at its path, and serves there anew when it is not: /run may be emptied, or
+   * mounted over. Whoever is connected stays so. True when it was gone; throws a sentence when it cannot be made again.
+   */
+  restore(): Promise<boolean>;
   /** Hangs up on everybody and removes the socket. */
   close(): Promise<void>;
 }
 
-/** Serves `handlers` at socket `path`; makes its directory when missing. Throws when another daemon is there. */
-export async function serveApi(path: string, handlers: ApiHandlers): Promise<ApiServer> {
-  makeDirectory(dirname(path));
-  await removeStale(path);
-  const sockets = new Set<Socket>(); // BOUNDED: ≤ MAX_CONNECTIONS
-  const server = createServer((socket) => {
-    if (sockets.size >= MAX_CONNECTIONS) {
-      socket.on("error", () => {});
-      socket.end(answer(null, { error: "Too many connections; try again" }));
-      return;
-    }
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    serveConnection(socket, handlers);
-  });
-  const inode = await publish(server, path);
-  return { close: () => closeServer(server, sockets, path, inode) };
+/** A server, and what its socket is known by at its path. */
+interface Published {
+  readonly server: Server;
+  readonly dev: number;
+  readonly ino: number;
 }
 
-function makeDirectory(path: string): void {
+/** Serves `handlers` at socket `path`; makes its directory when missing. Throws when another daemon is there. */
+export async function serveApi(path: string, handlers: ApiHandlers): Promise<ApiServer> {
+  const sockets = new Set<Socket>(); // BOUNDED: ≤ MAX_CONNECTIONS
+  const serve = async (): Promise<Published> => {
+    makeRunDirectory(dirname(path));
+    await removeStale(path);
+    return await publish(createServer((socket) => admit(socket, sockets, handlers)), path);
+  };
+  let published = await serve();
+  let closed = false;
+  return {
+    async restore() {
+      if (closed || isPublished(published, path)) return false;
+      const former = published.server;
+      published = await serve();
+      former.close();
+      if (closed) await closeServer(published, sockets, path); // told to end meanwhile
+      return true;
+    },
+    async close() {
+      closed = true;
+      await closeServer(published, sockets, path);
+    },
+  };
+}
+
+function admit(socket: Socket, sockets: Set<Socket>, handlers: ApiHandlers): void {
+  if (sockets.size >= MAX_CONNECTIONS) {
+    socket.on("error", () => {});
+    socket.end(answer(null, { error: "Too many connections; try again" }));
+    return;
+  }
+  sockets.add(socket);
+  socket.on("close", () => sockets.delete(socket));
+  serveConnection(socket, handlers);
+}
+
+function isPublished({ dev, ino }: Published, path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.dev === dev && found.ino === ino;
+}
+
+/** Makes the run directory. True when it was not there. Throws a sentence. */
+export function makeRunDirectory(path: string): boolean {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    return mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined;
   } catch (cause) {
     const reason = (cause as { code?: string }).code ?? String(cause);
     const hint = reason === "EEXIST" || reason === "ENOTDIR" ? "a file is in its place" : "run as root";
@@ -84,8 +120,8 @@ class AnotherDaemon extends Error {
   }
 }
 
-/** Listens at `path`, which must be free, without a moment in which others may connect. Gives its inode. */
-async function publish(server: Server, path: string): Promise<number> {
+/** Listens at `path`, which must be free, without a moment in which others may connect. */
+async function publish(server: Server, path: string): Promise<Published> {
   // No longer than the public path, whose length was checked against sockaddr_un.
   const hidden = join(dirname(path), `.${process.pid.toString(36)}`);
   const socketPath = join(hidden, "s");
@@ -98,7 +134,8 @@ async function publish(server: Server, path: string): Promise<number> {
     });
     chmodSync(socketPath, 0o600);
     linkSync(socketPath, path);
-    return lstatSync(path).ino;
+    const { dev, ino } = lstatSync(path);
+    return { server, dev, ino };
   } catch (cause) {
     server.close();
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -113,10 +150,9 @@ async function publish(server: Server, path: string): Promise<number> {
   }
 }
 
-async function closeServer(server: Server, sockets: Set<Socket>, path: string, inode: number): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.ino === inode) rmSync(path, { force: true }); // not one that somebody else put there since
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+async function closeServer(published: Published, sockets: Set<Socket>, path: string): Promise<void> {
+  if (isPublished(published, path)) rmSync(path, { force: true }); // not one that somebody else put there since
+  const closed = new Promise<void>((resolve) => published.server.close(() => resolve()));
   for (const socket of sockets) socket.end();
   const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LINGER_MS);
   await Promise.race([closed, new Promise<void>((resolve) => setTimeout(resolve, 2 * LINGER_MS))]);

@@ -1,7 +1,7 @@
 /** `ovltun down`: stops the daemon of a run directory, or cleans up what a crash left; `--purge` leaves no trace. */
 import type { Command } from "commander";
 import { addSettings, placesOf } from "./options.ts";
-import { tell } from "./output.ts";
+import { Exit, tell } from "./output.ts";
 
 export function registerDown(program: Command): void {
   const command = program.command("down")
@@ -13,6 +13,8 @@ export function registerDown(program: Command): void {
   addSettings(command, ["run-dir", "state-dir", "device", "subnet-file", "config"])
     .action(async (options: Record<string, unknown>) => {
       const { down } = await import("../daemon/down.ts");
-      for (const line of await down({ ...placesOf(options), purge: options["purge"] === true })) tell(line);
+      const { lines, foreign } = await down({ ...placesOf(options), purge: options["purge"] === true });
+      for (const line of lines) tell(line);
+      if (foreign) throw new Exit(1);
     });
 }

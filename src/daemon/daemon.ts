@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
-import { serveApi } from "../api/server.ts";
+import { type ApiServer, serveApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
@@ -38,6 +38,8 @@ import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./underlay.ts";
 
 const TICK_MS = 100;
+/** The run directory is looked at so often: two stat(2). */
+const RUN_DIR_CHECK_MS = 1000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 /** A signal that comes so long after the first is meant: the user does not want to wait. */
@@ -76,6 +78,9 @@ class Daemon {
   readonly #leaseChanges: LeaseChange[] = [];
   #leaving = false;
   #signalledAt: number | null = null;
+  #checkingRunDir = false;
+  /** What keeps the control socket away at the moment, told once. */
+  #runDirTrouble: string | null = null;
   /** Everything is being taken away: nothing may be put up again. */
   #closing = false;
 
@@ -125,6 +130,31 @@ class Daemon {
       ),
     );
     this.#cleanups.add(() => api.close());
+    const timer = setInterval(() => void this.#checkRunDir(api), RUN_DIR_CHECK_MS);
+    this.#cleanups.add(() => clearInterval(timer));
+  }
+
+  /** Nothing tells when /run is emptied or mounted over. What cannot be made again is tried again, and told. */
+  async #checkRunDir(api: ApiServer): Promise<void> {
+    if (this.#closing || this.#checkingRunDir) return;
+    this.#checkingRunDir = true;
+    try {
+      const emptied = this.#parts.runDir.check();
+      const gone = await api.restore();
+      this.#runDirTrouble = null;
+      if (emptied !== null) logger.warn(emptied);
+      else if (gone) logger.warn("The control socket was taken away; it is made again");
+      // subnet.env lies there, too.
+      if (emptied !== null || gone) this.#guard(() => this.#control !== undefined && this.#reconcile());
+    } catch (error) {
+      const trouble = `Cannot serve the control socket: ${
+        error instanceof Error ? error.message : String(error)
+      }`;
+      if (trouble !== this.#runDirTrouble) logger.error(trouble);
+      this.#runDirTrouble = trouble;
+    } finally {
+      this.#checkingRunDir = false;
+    }
   }
 
   #startControl(): void {

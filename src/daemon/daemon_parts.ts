@@ -3,22 +3,22 @@
  * secret, the Workers, the ciphers, the sockets, the device. All of it happens before anything is said to anybody, and
  * whatever keeps this host from being a node is found out here.
  */
-import { existsSync } from "node:fs";
 import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
 import type { Leasable } from "../host/left_bridge.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host_keeper.ts";
+import { clearForStart, storedLease } from "./leftovers.ts";
 import { logger } from "./log.ts";
 import { OffloadState } from "./offloads.ts";
 import { refuseOverlap } from "./overlap_check.ts";
+import { RunDir } from "./run_dir.ts";
 import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { SealedSide } from "./sealed_side.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
 import type { GivenSecret } from "./secret_files.ts";
 import { foundersSockets, Sockets } from "./sockets.ts";
-import { removeEmptyDirectory } from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 import { tooManyWorkers, Workers } from "./workers.ts";
@@ -36,6 +36,7 @@ export interface Making {
 export interface DaemonParts {
   readonly config: Config;
   readonly net: HostNetwork;
+  readonly runDir: RunDir;
   readonly state: StateStore;
   readonly choice: SecretChoice;
   readonly offloads: OffloadState;
@@ -54,15 +55,18 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
+  const runDir = new RunDir(config.runDir);
+  cleanups.add(() => runDir.close());
   const state = openState(config.stateDir);
   cleanups.add(() => state.close());
+  const left = clearForStart(net, config, storedLease(state.stored));
+  for (const line of left.lines) logger.info(line);
   const choice = secretChoice(config, given, state);
   const { network, subnetMin, subnetMax } = config;
   if (network !== null) {
     const subnetLen = config.subnetLen ?? config.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
     refuseOverlapOf({ config, net, state }, { network, subnetLen, subnetMin, subnetMax });
   }
-  if (!existsSync(config.runDir)) cleanups.add(() => void removeEmptyDirectory(config.runDir));
   // They load their code while this thread tests and measures.
   const workers = new Workers(config.workers, onEvent);
   cleanups.add(() => sealed?.close());
@@ -82,11 +86,13 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   const feed = new DataplaneFeed(mailbox);
   keeper = new HostKeeper(net, mailbox, {
     ...config,
+    subnetFile: left.file,
+    network: left.network,
     testDevice: (tun) => offloads.testSuperframes(tun),
   });
   // Routes go first, so that nothing is sent into a tunnel nobody reads.
   cleanups.add(() => void keeper?.withdraw());
-  return { config, net, state, choice, offloads, workers, ciphers, sealed, sockets, feed, keeper };
+  return { config, net, runDir, state, choice, offloads, workers, ciphers, sealed, sockets, feed, keeper };
 }
 
 function secretChoice(config: Config, given: GivenSecret | null, state: StateStore): SecretChoice {

@@ -2,24 +2,30 @@
  * `ovltun down`: stops the daemon of a run directory and waits until it has gone; without a daemon, takes away
  * what a crash left. With `purge` the lease is given back and nothing of ours stays on the host.
  */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
-import { removeOwned } from "../host/cleanup.ts";
-import { stillHolding } from "../host/left_bridge.ts";
-import { readSubnetEnvNetwork } from "../host/subnet_env.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { isAlive } from "../sys/process_alive.ts";
+import { listenerPid } from "../sys/unix_peer.ts";
+import { clearAll } from "./leftovers.ts";
 import { releaseSentence, releaseStoredLease } from "./release.ts";
-import { IDENTITY_FILE, removeEmptyDirectory, removeStateDir, StateInUseError } from "./state_files.ts";
+import { type RunDir, RunDirInUseError, takeLeftRunDir } from "./run_dir.ts";
+import {
+  IDENTITY_FILE,
+  isStateDirOurs,
+  removeEmptyDirectory,
+  removeStateDir,
+  StateInUseError,
+} from "./state_files.ts";
 import { openState, type StateStore } from "./state_store.ts";
 
 const GONE_MS = 10_000;
 const POLL_MS = 50;
-/** How long a daemon may hold the state directory before it serves its socket. */
-const STARTING_MS = 1000;
+/** How long a daemon may hold its directories without serving its socket: at its start, and when /run was emptied. */
+const STARTING_MS = 4000;
 
 export interface DownOptions {
   readonly runDir: string;
@@ -29,10 +35,16 @@ export interface DownOptions {
   readonly purge: boolean;
 }
 
-/** Returns what was done, a sentence each. Throws a sentence when something of ours stays. */
-export async function down(options: DownOptions): Promise<string[]> {
+/** What was done, a sentence each. `foreign`: files of others have the place of ours, and stayed. */
+export interface TakenAway {
+  readonly lines: readonly string[];
+  readonly foreign: boolean;
+}
+
+/** Throws a sentence when something of ours stays. `goneMs`: how long a daemon may take to end. */
+export async function down(options: DownOptions, goneMs = GONE_MS): Promise<TakenAway> {
   try {
-    return await takeAway(options);
+    return await takeAway(options, goneMs);
   } catch (error) {
     throw explained(error);
   }
@@ -47,60 +59,119 @@ export function explained(error: unknown): unknown {
   });
 }
 
-async function takeAway(options: DownOptions): Promise<string[]> {
+async function takeAway(options: DownOptions, goneMs: number): Promise<TakenAway> {
   const socket = join(options.runDir, SOCKET_NAME);
   const lines: string[] = [];
+  let foreign = false;
   // Held to the end, so that no daemon starts in what is being taken away.
-  const { stopped, state } = await stopAndLock(socket, options, lines);
+  const { stopped, state, runDir } = await stopAndLock(options, goneMs, lines);
   try {
-    lines.push(...removeRoutes(state, options));
     if (state !== null && stopped === null && options.purge) lines.push(await releaseStoredLease(state));
-    remove(socket, lines);
-    remove(options.subnetFile, lines);
-    if (options.purge) lines.push(...removeStateDir(options.stateDir));
+    const net = openHostNetwork();
+    try {
+      const cleared = clearAll(net, options, state?.stored ?? null, options.purge);
+      lines.push(...cleared.lines);
+      foreign ||= cleared.foreign;
+    } finally {
+      net.close();
+    }
+    foreign = removeSocket(socket, lines) || foreign;
+    if (options.purge) {
+      const removed = removeStateDir(options.stateDir);
+      lines.push(...removed.lines);
+      foreign ||= removed.foreign;
+    }
   } finally {
     state?.close();
+    runDir?.close();
   }
-  if (options.purge && removeEmptyDirectory(options.runDir)) lines.push(`Removed ${options.runDir}`);
-  return lines.length === 0 ? ["Nothing to do: no daemon runs and nothing of it is left"] : lines;
+  if (options.purge && runDir !== null && removeEmptyDirectory(options.runDir)) {
+    lines.push(`Removed ${options.runDir}`);
+  }
+  const nothing = "Nothing to do: no daemon runs and nothing of it is left";
+  return { lines: lines.length === 0 ? [nothing] : lines, foreign };
 }
 
-/** Stops the daemon and takes its state directory; one that is only starting serves its socket in a moment. */
-async function stopAndLock(
-  socket: string,
-  options: DownOptions,
-  lines: string[],
-): Promise<{ readonly stopped: Stopped | null; readonly state: StateStore | null }> {
+/** The socket of a daemon that died. True when something else has its name, which stays. */
+function removeSocket(path: string, lines: string[]): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  if (!found.isSocket()) {
+    lines.push(`Left ${JSON.stringify(path)}: it is no socket of ovltun's`);
+    return true;
+  }
+  rmSync(path);
+  lines.push(`Removed ${path}`);
+  return false;
+}
+
+interface Locked {
+  readonly stopped: Stopped | null;
+  readonly state: StateStore | null;
+  readonly runDir: RunDir | null;
+}
+
+/**
+ * Stops the daemon and takes its directories, which it lets go of as the last of all it does: that is its end, also
+ * where its process is of a pid namespace that we do not see. One that is only starting, or whose run directory was
+ * emptied, serves its socket in a moment.
+ */
+async function stopAndLock(options: DownOptions, goneMs: number, lines: string[]): Promise<Locked> {
+  const socket = join(options.runDir, SOCKET_NAME);
+  let stopped: Stopped | null = null;
+  let pid: number | null = null;
   for (let waited = 0;; waited += POLL_MS) {
-    const stopped = await stopDaemon(socket, options.purge);
-    if (stopped?.release) lines.push(releaseSentence(stopped.release));
-    if (stopped !== null) lines.push(`Stopped ovltun (pid ${stopped.pid})`);
-    try {
-      return { stopped, state: openExisting(options, lines) };
-    } catch (error) {
-      if (!(error instanceof StateInUseError) || waited >= STARTING_MS) throw error;
+    if (stopped === null) {
+      pid = listenerPid(socket);
+      stopped = await stopDaemon(socket, options.purge);
+      if (stopped?.release) lines.push(releaseSentence(stopped.release));
+      if (stopped !== null) lines.push(`Stopped ovltun${pid === null ? "" : ` (pid ${pid})`}`);
+    }
+    const isGone = pid === null || stopped === null || !isAlive(pid);
+    let inUse: Error | null = null;
+    if (isGone) {
+      const locked = lockBoth(options, lines);
+      if (!(locked instanceof Error)) return { stopped, ...locked };
+      inUse = locked;
+    }
+    if (waited >= (stopped === null ? STARTING_MS : goneMs)) {
+      throw stopped === null ? inUse : new Error(doesNotStop(pid));
     }
     await sleep(POLL_MS);
   }
 }
 
+/** Only a process that listened at the daemon's socket is named for a kill: its number, as it is in this namespace. */
+function doesNotStop(pid: number | null): string {
+  return pid === null
+    ? "The daemon was told to stop and has not; its process is of another pid namespace (a container?): stop it there, " +
+      "and run ovltun down again"
+    : `The daemon (pid ${pid}) does not stop; end it with kill -9 ${pid} and run ovltun down again`;
+}
+
+/** Both directories, or the error of the one that a daemon has. Throws what else keeps us from taking them. */
+function lockBoth(options: DownOptions, lines: string[]): Omit<Locked, "stopped"> | Error {
+  let runDir: RunDir | null = null;
+  try {
+    runDir = takeLeftRunDir(options.runDir);
+    return { runDir, state: openExisting(options, lines) };
+  } catch (error) {
+    runDir?.close();
+    if (error instanceof StateInUseError || error instanceof RunDirInUseError) return error;
+    throw error;
+  }
+}
+
 type Stopped = ApiMethods["stop"]["result"];
 
-/** What the daemon said that was stopped, or null when none runs. */
+/** What the daemon said that was told to stop, or null when none serves the socket. */
 async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | null> {
-  let stopped: Stopped;
   try {
-    stopped = await callApi(socket, "stop", { purge }, { timeoutMs: GONE_MS });
+    return await callApi(socket, "stop", { purge }, { timeoutMs: GONE_MS });
   } catch (error) {
     if (error instanceof NoDaemonError) return null;
     throw error;
   }
-  const { pid } = stopped;
-  for (let waited = 0; waited < GONE_MS; waited += POLL_MS) {
-    if (!isAlive(pid)) return stopped;
-    await sleep(POLL_MS);
-  }
-  throw new Error(`The daemon (pid ${pid}) does not stop; end it with kill ${pid} and run ovltun down again`);
 }
 
 /**
@@ -108,7 +179,7 @@ async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | nul
  * Throws StateInUseError when a daemon with another run directory has it.
  */
 function openExisting({ stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
-  if (!existsSync(join(stateDir, IDENTITY_FILE))) return null;
+  if (!existsSync(join(stateDir, IDENTITY_FILE)) || !isStateDirOurs(stateDir)) return null;
   try {
     return openState(stateDir);
   } catch (error) {
@@ -117,32 +188,4 @@ function openExisting({ stateDir, purge }: DownOptions, lines: string[]): StateS
     lines.push(`${purge ? "Gave no lease back" : "Left the state directory as it is"}: ${reason}`);
     return null;
   }
-}
-
-/**
- * The routes that are marked ours, into the network that the state and subnet.env, which a crash leaves, tell of.
- * The device died with its daemon. A purge also names what others gave addresses of the mesh: a bridge for containers.
- */
-function removeRoutes(state: StateStore | null, { subnetFile, purge }: DownOptions): string[] {
-  const networks = new Set([state?.stored?.mesh?.network, readSubnetEnvNetwork(subnetFile)]);
-  const net = openHostNetwork();
-  try {
-    const lines: string[] = [];
-    for (const network of networks) {
-      if (network == null) continue;
-      lines.push(...removeOwned(net, network));
-      if (purge) lines.push(...stillHolding(net.links(), net.addresses(), network));
-    }
-    const failed = lines.find((line) => line.startsWith("Cannot"));
-    if (failed !== undefined) throw new Error(failed);
-    return lines;
-  } finally {
-    net.close();
-  }
-}
-
-function remove(path: string, lines: string[]): void {
-  if (!existsSync(path)) return;
-  rmSync(path);
-  lines.push(`Removed ${path}`);
 }

@@ -3,23 +3,26 @@
  * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
  * is gone after `close`.
  */
-import { existsSync } from "node:fs";
 import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
-import { removeSubnetEnv, renderSubnetEnv, writeSubnetEnv } from "../host/subnet_env.ts";
+import { renderSubnetEnv } from "../host/subnet_env.ts";
+import type { SubnetFile } from "../host/subnet_file.ts";
 import type { HostNetwork, Link, Mailbox } from "../ports.ts";
 import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
-  readonly subnetFile: string;
+  /** Not of others: the start has seen to that. */
+  readonly subnetFile: SubnetFile;
   /** What the device is asked for. */
   readonly offloads: TunOffloads;
   /** Tries superframes on the device once it is up, and says what it may carry. */
   readonly testDevice: (tun: OpenedTun) => TunOffloads;
   /** The device gets a queue for each. */
   readonly workers: number;
+  /** The network whose routes an earlier run left in place for this one; null: there are none. */
+  readonly network: string | null;
 }
 
 export class HostKeeper {
@@ -43,6 +46,7 @@ export class HostKeeper {
     this.#mailbox = mailbox;
     this.#options = options;
     this.#offloads = options.offloads;
+    this.#network = options.network;
     this.#tun = this.#openTun();
   }
 
@@ -113,6 +117,7 @@ export class HostKeeper {
 
   /** Without a lease nothing of ours stays but the bare device. Returns what was removed or could not be. */
   withdraw(): string[] {
+    this.#removeSubnetEnv();
     if (this.#network === null) return [];
     const report: Reconciliation = { repaired: removeOwned(this.#net, this.#network), failed: [] };
     const held = this.#net.addresses().filter((a) => a.link === this.#link && !a.address.includes(":"));
@@ -121,23 +126,34 @@ export class HostKeeper {
       attempt(report, text, () => this.#net.deleteAddress(address));
     }
     this.#network = null;
-    this.#subnetEnv = null;
-    removeSubnetEnv(this.#options.subnetFile);
     return [...report.repaired, ...report.failed];
   }
 
   /** Packets flow without the file: that it cannot be written ends nothing, and is tried again. */
   #writeSubnetEnv(text: string): string[] {
     const { subnetFile } = this.#options;
-    if (text === this.#subnetEnv && existsSync(subnetFile)) return [];
+    if (text === this.#subnetEnv && subnetFile.says(text)) return [];
+    const quoted = JSON.stringify(subnetFile.path);
+    if (subnetFile.owner(null) === "foreign") {
+      return [
+        `Cannot write ${quoted}: another program has put its own there (flannel?); stop that and remove the file, or ` +
+        "choose another --subnet-file",
+      ];
+    }
     try {
-      writeSubnetEnv(subnetFile, text);
+      subnetFile.write(text);
     } catch (error) {
-      const reason = (error as { code?: string }).code ?? String(error);
-      return [`Cannot write ${JSON.stringify(subnetFile)}: ${reason}`];
+      return [`Cannot write ${quoted}: ${(error as { code?: string }).code ?? String(error)}`];
     }
     this.#subnetEnv = text;
     return [];
+  }
+
+  #removeSubnetEnv(): void {
+    const { subnetFile } = this.#options;
+    this.#subnetEnv = null;
+    if (subnetFile.owner(null) === "ours") subnetFile.remove();
+    else subnetFile.forget();
   }
 
   /** The device goes with its descriptors. The Workers must have stopped. */

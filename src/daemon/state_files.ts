@@ -11,6 +11,7 @@ import {
   copyFileSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -23,15 +24,16 @@ import {
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { ConfigError } from "../config/config_error.ts";
-import { acquireLock, type FileLock, lockHolder } from "../sys/file_lock.ts";
+import { identityFromJson } from "../crypto/identity.ts";
+import { acquireLock, type FileLock, isOurLock, lockHolder } from "../sys/file_lock.ts";
 
 export const IDENTITY_FILE = "identity.json";
 export const STATE_FILE = "state.json";
 /** The network secret, as ovltun secret new prints one. */
 export const SECRET_FILE = "secret";
-const LOCK_FILE = "lock";
-/** Everything we ever put into a state directory; `removeStateDir` touches nothing else. */
-const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE].flatMap((
+export const LOCK_FILE = "lock";
+/** Everything we ever put into a state directory, but for the lock. */
+export const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
 
@@ -42,11 +44,13 @@ export interface JsonRead {
   readonly warning: string | null;
 }
 
-/** Makes the state directory, mode 0700. Throws with what to do. */
-export function makeStateDir(path: string): void {
+/** Makes the state directory, mode 0700. True when it was not there. Throws with what to do. */
+export function makeStateDir(path: string): boolean {
+  let made = false;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode: 0o700 });
+    made = statSync(path, { throwIfNoEntry: false }) === undefined;
+    if (made) mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
     const hint = "run as root or choose another --state-dir";
     throw new Error(`Cannot make the state directory ${JSON.stringify(path)}: ${codeOf(cause)} (${hint})`, {
@@ -58,6 +62,7 @@ export function makeStateDir(path: string): void {
       `The state directory ${JSON.stringify(path)} is a file; remove it or choose another --state-dir`,
     );
   }
+  return made;
 }
 
 /** Another process holds the state directory: nothing in it may be touched. */
@@ -74,9 +79,48 @@ export class StateInUseError extends Error {
 /** Takes the state directory for this process. Throws StateInUseError when another daemon has it. */
 export function lockStateDir(directory: string): FileLock {
   const path = join(directory, LOCK_FILE);
-  const lock = acquireLock(path);
+  const lock = acquireLock(path, hasIdentity(directory));
   if (lock === null) throw new StateInUseError(directory, lockHolder(path));
   return lock;
+}
+
+/**
+ * Whether the files of our names in a directory are ours: a lock or an identity in it says so, which no other program
+ * writes. What was there before is never taken over (`refuseForeignFiles`).
+ */
+export function isStateDirOurs(directory: string): boolean {
+  return isOurLock(join(directory, LOCK_FILE)) || hasIdentity(directory);
+}
+
+function hasIdentity(directory: string): boolean {
+  return [IDENTITY_FILE, `${IDENTITY_FILE}.bak`].some((name) => {
+    try {
+      return identityFromJson(readFileSync(join(directory, name), "utf8")) !== null;
+    } catch {
+      return false; // not there, damaged, or of others
+    }
+  });
+}
+
+/**
+ * Throws ConfigError when a file of others has one of our names in a directory that is not ours yet: it would be read
+ * as ours, or written over. `isOurs` judges a file that a user may have put there for us.
+ */
+export function refuseForeignFiles(directory: string, isOurs: (name: string) => boolean): void {
+  if (isStateDirOurs(directory)) return;
+  const foreign = [...OWN_FILES, LOCK_FILE].find((name) => isThere(join(directory, name)) && !isOurs(name));
+  if (foreign === undefined) return;
+  throw new ConfigError(
+    "state-dir",
+    `${
+      JSON.stringify(join(directory, foreign))
+    } is not ovltun's, and no ovltun was in this directory: choose another ` +
+      "--state-dir, or move the file away",
+  );
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /**
@@ -188,14 +232,23 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Removes our files from a state directory, and the directory when nothing else is in it. Says what it did. */
-export function removeStateDir(directory: string): string[] {
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+/**
+ * Removes our files from a state directory, and the directory when nothing else is in it. Says what it did, and whether
+ * something of others has one of our names: that stays.
+ */
+export function removeStateDir(directory: string): { readonly lines: string[]; readonly foreign: boolean } {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    return { lines: [], foreign: false };
+  }
   accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK); // else what is in it would pass for nothing
+  const there = [...OWN_FILES, LOCK_FILE].filter((name) => isThere(join(directory, name)));
+  if (!isStateDirOurs(directory)) {
+    const lines = there.map((name) => `Left ${JSON.stringify(join(directory, name))}: it is not ovltun's`);
+    return { lines, foreign: there.length > 0 };
+  }
   const lines: string[] = [];
-  for (const name of [...OWN_FILES, LOCK_FILE]) {
+  for (const name of there) {
     const path = join(directory, name);
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) continue;
     rmSync(path);
     if (OWN_FILES.includes(name) && !/\.(bak|tmp)$/.test(name)) lines.push(`Removed ${JSON.stringify(path)}`);
   }
@@ -206,7 +259,7 @@ export function removeStateDir(directory: string): string[] {
     const reason = codeOf(cause) === "ENOTEMPTY" ? "it holds files that are not ours" : codeOf(cause);
     lines.push(`Left the directory ${JSON.stringify(directory)}: ${reason}`);
   }
-  return lines;
+  return { lines, foreign: false };
 }
 
 function codeOf(cause: unknown): string {

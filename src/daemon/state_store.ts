@@ -1,18 +1,23 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
 import type { HeldSecret } from "../control/key_ring.ts";
-import type { NetworkSecret } from "../crypto/network_secret.ts";
+import { type NetworkSecret, SECRET_PREFIX } from "../crypto/network_secret.ts";
+import type { FileLock } from "../sys/file_lock.ts";
 import { logger } from "./log.ts";
-import { readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
+import { readSecretText, readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
+import { StateDir } from "./state_dir.ts";
 import {
   IDENTITY_FILE,
+  LOCK_FILE,
   lockStateDir,
   makeStateDir,
   readJsonFile,
-  removeStateDir,
+  refuseForeignFiles,
+  removeEmptyDirectory,
+  SECRET_FILE,
   STATE_FILE,
   writeJsonFile,
 } from "./state_files.ts";
@@ -37,7 +42,10 @@ export interface StateStore {
    * hear of a claim that a restart would forget. The rest can wait for `retry`.
    */
   save(state: StoredState): void;
-  /** Writes again what could not be written. Returns why it still cannot be, a sentence, or null. */
+  /**
+   * Writes again what could not be written, and what somebody took away under this process. Returns why it still
+   * cannot be, a sentence, or null.
+   */
   retry(): string | null;
   /** Unlocks it. An identity that this run made and nobody has heard of goes again. */
   close(): void;
@@ -48,51 +56,82 @@ export interface StateStore {
  * StateInUseError when another process has it.
  */
 export function openState(directory: string): StateStore {
-  makeStateDir(directory);
-  const lock = lockStateDir(directory);
+  const madeDirectory = makeStateDir(directory);
+  const lock = lockForeignFree(directory, madeDirectory);
   const identityPath = join(directory, IDENTITY_FILE);
-  const isNew = !existsSync(identityPath);
+  const statePath = join(directory, STATE_FILE);
+  const isNew = !existsSync(identityPath) && !existsSync(`${identityPath}.bak`);
+  // Who has heard of an identity can be gone by the next start, and its file with it.
+  const forget = () => isNew && !existsSync(statePath) ? { madeDirectory } : null;
   try {
     const identity = openIdentity(identityPath);
-    const statePath = join(directory, STATE_FILE);
     const stored = openStored(statePath);
     const secrets = readStoredSecrets(directory);
-    const saver = new Saver(statePath, stored);
+    const dir = new StateDir(directory, identity, lock);
+    const saver = new Saver(statePath, stored, dir);
     return {
       identity,
       stored,
       secret: secrets[0]?.secret ?? null,
       secrets,
-      keepSecret: (fresh) => saver.before = () => writeStoredSecret(directory, fresh),
+      keepSecret: (fresh) =>
+        saver.before = () => {
+          writeStoredSecret(directory, fresh);
+          dir.secretWritten();
+        },
       writeSecrets: (held) => {
         saver.before = null;
         writeStoredSecrets(directory, held);
+        dir.secretWritten();
       },
       save: (state) => saver.save(state),
       retry: () => saver.retry(),
-      close: () => {
-        if (isNew && !saver.wrote) removeStateDir(directory);
-        lock.release();
-      },
+      close: () => dir.close(saver.wrote ? null : forget()),
     };
   } catch (error) {
-    if (isNew && !existsSync(join(directory, STATE_FILE))) removeStateDir(directory);
-    lock.release();
+    const undo = forget();
+    if (undo !== null) { for (const suffix of ["", ".bak"]) rmSync(identityPath + suffix, { force: true }); }
+    lock.release(undo !== null);
+    if (undo?.madeDirectory === true) removeEmptyDirectory(directory);
     throw error;
   }
+}
+
+/** Locks the directory, where nothing in it is of others. */
+function lockForeignFree(directory: string, made: boolean): FileLock {
+  try {
+    refuseForeignFiles(directory, (name) => isForUs(directory, name));
+    return lockStateDir(directory);
+  } catch (error) {
+    if (made) removeEmptyDirectory(directory);
+    throw error;
+  }
+}
+
+/** A secret of `ovltun secret new` that a user put there before the first start, and a lock with nothing in it yet. */
+function isForUs(directory: string, name: string): boolean {
+  const path = join(directory, name);
+  if (name === LOCK_FILE) return statSync(path).size === 0;
+  return name === SECRET_FILE &&
+    readSecretText(path, "the network secret")?.startsWith(SECRET_PREFIX) === true;
 }
 
 /** The state file, and what of it is not on disk yet. */
 class Saver {
   readonly #path: string;
+  readonly #dir: StateDir;
+  /** What is on disk, or should be; null before anything was. */
+  #last: StoredState | null;
   #claim: string;
   #unsaved: StoredState | null = null;
   #wrote = false;
   /** To be done before the first state that has a mesh is written. */
   before: (() => void) | null = null;
 
-  constructor(path: string, stored: StoredState | null) {
+  constructor(path: string, stored: StoredState | null, dir: StateDir) {
     this.#path = path;
+    this.#dir = dir;
+    this.#last = stored;
     this.#claim = claimText(stored);
   }
 
@@ -110,8 +149,9 @@ class Saver {
   }
 
   retry(): string | null {
-    if (this.#unsaved === null) return null;
     try {
+      this.#restore();
+      if (this.#unsaved === null) return null;
       if (this.#unsaved.mesh !== null) {
         this.before?.();
         this.before = null;
@@ -122,8 +162,20 @@ class Saver {
     }
     this.#wrote = true;
     this.#claim = claimText(this.#unsaved);
+    this.#last = this.#unsaved;
     this.#unsaved = null;
     return null;
+  }
+
+  #restore(): void {
+    const restored = this.#dir.restore();
+    const stateGone = this.#last !== null && !existsSync(this.#path);
+    if (stateGone) this.#unsaved ??= this.#last;
+    if (!restored && !stateGone) return;
+    logger.warn(
+      `Files of the state directory ${JSON.stringify(this.#dir.path)} were removed under this daemon; ` +
+        "they are made again with what it knows",
+    );
   }
 }
 

@@ -4,7 +4,7 @@
 
 import type { HostNetwork } from "../ports.ts";
 import { describeRoute } from "./describe.ts";
-import { isOwned } from "./owned.ts";
+import { isInside, isOwned, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 
 /**
@@ -16,6 +16,24 @@ export function removeOwned(net: HostNetwork, network: string): string[] {
   const links = net.links();
   for (const route of net.routes()) {
     if (!isOwned(route, network)) continue;
+    attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
+  }
+  return [...report.repaired, ...report.failed];
+}
+
+/**
+ * Removes what a daemon that died left of its own subnet when nobody remembers its network: the unreachable route,
+ * which outlives the device. Of a living daemon the address in that subnet is there, too. `but` is a subnet to leave
+ * alone. Returns as `removeOwned`.
+ */
+export function removeOrphans(net: HostNetwork, but: string | null): string[] {
+  const report: Reconciliation = { repaired: [], failed: [] };
+  const links = net.links();
+  const held = net.addresses().map(({ address }) => `${address}/${address.includes(":") ? 128 : 32}`);
+  for (const route of net.routes()) {
+    const { type, metric, destination } = route;
+    if (!isOwned(route, null) || type !== "unreachable" || metric !== UNREACHABLE_METRIC) continue;
+    if (destination === but || held.some((address) => isInside(address, destination))) continue;
     attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
   }
   return [...report.repaired, ...report.failed];

@@ -2,18 +2,9 @@
 // runtimes read to learn which subnet is this host's. Replaced in one step, so that nobody reads half of it.
 
 import { Buffer } from "node:buffer";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { dirname } from "node:path";
-import { addressAt, formatAddress, formatPrefix, parsePrefix } from "../wire/address.ts";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { addressAt, formatAddress, parsePrefix } from "../wire/address.ts";
 
 /** What subnet.env tells. */
 export interface SubnetEnv {
@@ -39,11 +30,13 @@ export function renderSubnetEnv(env: SubnetEnv): string {
 }
 
 /** Writes the file in one step, making its directory if need be. Throws what node:fs throws, and leaves nothing. */
-export function writeSubnetEnv(path: string, text: string): void {
+export function writeSubnetEnv(path: string, text: string, mode = 0o644): void {
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.new`; // in the same directory: rename(2) does not cross file systems
+  // In the same directory, for rename(2) does not cross file systems, by a name that nobody else's file has.
+  const temporary = join(dirname(path), `.${basename(path)}.ovltun`);
   try {
-    const fd = openSync(temporary, "w", 0o644);
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, "wx", mode);
     try {
       const bytes = Buffer.from(text);
       for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at);
@@ -56,21 +49,4 @@ export function writeSubnetEnv(path: string, text: string): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-}
-
-/** FLANNEL_NETWORK of the file; null when there is none, or nothing of that kind in it. */
-export function readSubnetEnvNetwork(path: string): string | null {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return null; // not there, or not for us to read: then it tells nothing
-  }
-  const network = parsePrefix(/^FLANNEL_NETWORK=(\S+)$/m.exec(text)?.[1] ?? "");
-  return network === null ? null : formatPrefix(network);
-}
-
-/** Removes the file; that it is not there is no error. */
-export function removeSubnetEnv(path: string): void {
-  rmSync(path, { force: true });
 }

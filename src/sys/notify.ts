@@ -40,7 +40,7 @@ function notify(state: string): boolean {
 }
 
 /** sockaddr_un of just the length the name needs; null when it does not fit. */
-function encodeSockaddrUn(name: string): Uint8Array | null {
+export function encodeSockaddrUn(name: string): Uint8Array | null {
   const path = new TextEncoder().encode(name);
   const abstract = name.startsWith("@");
   const length = PATH_AT + path.length + (abstract ? 0 : 1);

@@ -91,6 +91,26 @@ test("serveApi() refuses the place of a live daemon and takes that of a dead one
   });
 });
 
+test("restore() serves again where the socket or its directory was taken away, and nowhere else", async () => {
+  await withServer({ version }, async (path, server) => {
+    assert.equal(await server.restore(), false);
+    rmSync(path);
+    assert.equal(await server.restore(), true);
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+    rmSync(join(path, ".."), { recursive: true });
+    assert.equal(await server.restore(), true);
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+    assert.deepEqual(readdirSync(join(path, "..")), ["control.sock"]);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    rmSync(path);
+    const other = await serveApi(path, { version: () => ({ ...version(), pid: 43 }) });
+    await assert.rejects(server.restore(), /Another ovltun daemon \(pid 43\)/);
+    await server.close();
+    assert.equal((await callApi(path, "version", {})).pid, 43);
+    await other.close();
+  });
+});
+
 /** A socket file nobody listens at, as a killed daemon leaves it. */
 async function leaveStaleSocket(path: string): Promise<void> {
   const { linkSync } = await import("node:fs");

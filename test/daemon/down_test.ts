@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
-import { explained } from "../../src/daemon/down.ts";
+import { serveApi } from "../../src/api/server.ts";
+import { down, explained } from "../../src/daemon/down.ts";
+import { RunDir } from "../../src/daemon/run_dir.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
 
 test("down tells whoever is not root which path it was and what to do, and passes on what else went wrong", () => {
@@ -22,4 +27,28 @@ test("down tells whoever is not root which path it was and what to do, and passe
   }
   const kernel = new SysError("netlink", 1);
   for (const other of [missing, kernel, new Error("x")]) assert.equal(explained(other), other);
+});
+
+test("down names for a kill only the process that listens at the socket, not the number that the daemon gave", async () => {
+  const root = mkdtempSync(join(tmpdir(), "ovltun-down-"));
+  const runDir = join(root, "run");
+  const held = new RunDir(runDir);
+  // A daemon in a container is process 1 there. It says that it stops, and does not.
+  const api = await serveApi(join(runDir, "control.sock"), { stop: () => ({ pid: 1, release: null }) });
+  try {
+    const places = {
+      runDir,
+      stateDir: join(root, "state"),
+      device: "ovl0",
+      subnetFile: join(runDir, "subnet.env"),
+    };
+    await assert.rejects(down({ ...places, purge: false }, 100), (error: Error) => {
+      assert.ok(error.message.includes(`end it with kill -9 ${process.pid} `), error.message);
+      return true;
+    });
+  } finally {
+    await api.close();
+    held.close();
+    rmSync(root, { recursive: true });
+  }
 });

@@ -21,7 +21,7 @@ import {
   writeStoredSecret,
   writeStoredSecrets,
 } from "../../src/daemon/secret_files.ts";
-import { removeStateDir, SECRET_FILE, STATE_FILE } from "../../src/daemon/state_files.ts";
+import { lockStateDir, removeStateDir, SECRET_FILE, STATE_FILE } from "../../src/daemon/state_files.ts";
 import { openState } from "../../src/daemon/state_store.ts";
 
 const MESH = {
@@ -111,7 +111,8 @@ test("writeStoredSecret() and readStoredSecret() keep a secret for its owner onl
     assert.throws(() => readStoredSecret(directory), /Cannot use ".*secret": The passphrase is too short/);
     chmodSync(path, 0o644);
     assert.throws(() => readStoredSecret(directory), /chmod 600/);
-    assert.match(removeStateDir(directory).join("\n"), /Removed ".*secret"/);
+    lockStateDir(directory).release();
+    assert.match(removeStateDir(directory).lines.join("\n"), /Removed ".*secret"/);
     assert.ok(!existsSync(path));
   });
 });

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { openState } from "../../src/daemon/state_store.ts";
 import {
   lockStateDir,
   makeStateDir,
@@ -103,16 +104,45 @@ test("lockStateDir() admits one holder at a time", () => {
 
 test("removeStateDir() removes our files and nothing else", () => {
   withDirectory((directory) => {
-    writeJsonFile(join(directory, STATE_FILE), {});
-    writeJsonFile(join(directory, STATE_FILE), {});
     lockStateDir(directory).release();
+    writeJsonFile(join(directory, STATE_FILE), {});
+    writeJsonFile(join(directory, STATE_FILE), {});
     writeFileSync(join(directory, "notes"), "");
-    assert.match(removeStateDir(directory).at(-1)!, /Left the directory .* not ours/);
+    assert.match(removeStateDir(directory).lines.at(-1)!, /Left the directory .* not ours/);
     assert.deepEqual(readdirSync(directory), ["notes"]);
     rmSync(join(directory, "notes"));
-    assert.match(removeStateDir(directory).at(-1)!, /Removed the directory/);
+    assert.deepEqual(removeStateDir(directory), { lines: [], foreign: false });
+    assert.ok(existsSync(directory), "an empty directory that never was ours");
+    lockStateDir(directory).release();
+    assert.match(removeStateDir(directory).lines.at(-1)!, /Removed the directory/);
     assert.ok(!existsSync(directory));
-    assert.deepEqual(removeStateDir(directory), []);
+    assert.deepEqual(removeStateDir(directory), { lines: [], foreign: false });
     mkdirSync(directory);
   });
+});
+
+const FOREIGN: Readonly<Record<string, string>> = {
+  "state.json": '{"version":3,"terraform_version":"1.9"}',
+  "identity.json": '{"version":1,"id":"me"}',
+  secret: "correct horse battery staple of another program\n",
+  lock: "4711\n",
+  "state.json.bak": "{}",
+};
+
+test("Files of others that have our names are neither removed, nor written over, nor locked", () => {
+  for (const [name, text] of Object.entries(FOREIGN)) {
+    withDirectory((directory) => {
+      const path = join(directory, name);
+      writeFileSync(path, text, { mode: 0o600 });
+      assert.throws(() => openState(directory), (error: Error) => {
+        assert.ok(error instanceof ConfigError, String(error));
+        assert.ok(error.message.includes(`${path}" is not ovltun's`), error.message);
+        return true;
+      });
+      const { lines, foreign } = removeStateDir(directory);
+      assert.deepEqual([lines, foreign], [[`Left ${JSON.stringify(path)}: it is not ovltun's`], true]);
+      assert.deepEqual(readdirSync(directory), [name]);
+      assert.equal(readFileSync(path, "utf8"), text);
+    });
+  }
 });

@@ -1,9 +1,19 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StoredState } from "../../src/control/state.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { IDENTITY_FILE, STATE_FILE, StateInUseError } from "../../src/daemon/state_files.ts";
 import { openState } from "../../src/daemon/state_store.ts";
 
@@ -86,5 +96,74 @@ test("save() refuses a claim it cannot write; what else it cannot write waits fo
     const again = openState(directory);
     assert.equal(again.stored?.epoch, 4);
     again.close();
+  });
+});
+
+test("What is removed under a daemon is written again at retry(): identity, secret, state and lock", () => {
+  withDirectory((directory) => {
+    const store = openState(directory);
+    const secret = NetworkSecret.create();
+    store.keepSecret(secret);
+    const { id } = store.identity;
+    const mesh = {
+      network: "10.42.0.0/16",
+      subnetLen: 24,
+      subnetMin: "10.42.1.0",
+      subnetMax: "10.42.255.0",
+      backend: "udp",
+      vni: 1,
+      vxlanPort: 8472,
+      security: "sealed",
+    } as const;
+    store.save({ ...stateOf(id, "10.42.7.0/24", 1), mesh });
+    const whole = readdirSync(directory).sort();
+    for (const gone of [null, ...whole]) {
+      if (gone === null) rmSync(directory, { recursive: true });
+      else rmSync(join(directory, gone));
+      assert.equal(store.retry(), null);
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => !name.endsWith(".bak")).sort(),
+        whole,
+        `${gone}`,
+      );
+      assert.equal(statSync(join(directory, IDENTITY_FILE)).mode & 0o777, 0o600);
+      assert.throws(() => openState(directory), StateInUseError);
+    }
+    store.close();
+    const again = openState(directory);
+    assert.equal(again.identity.id, id);
+    assert.equal(again.stored?.claim?.subnet, "10.42.7.0/24");
+    assert.ok(again.secret!.equals(secret));
+    again.close();
+  });
+});
+
+test("retry() says what keeps the state from the disk, and writes into no directory of another identity", () => {
+  withDirectory((directory) => {
+    const store = openState(directory);
+    store.save(stateOf(store.identity.id, "10.42.7.0/24", 1));
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, "a file in its place");
+    assert.match(store.retry() ?? "", /state directory .* is a file/);
+    rmSync(directory);
+    const other = openState(directory);
+    other.save(stateOf(other.identity.id, "10.42.9.0/24", 1));
+    assert.match(store.retry() ?? "", /another identity was put there/);
+    assert.throws(() => store.save(stateOf(store.identity.id, "10.42.8.0/24", 2)), /another identity/);
+    store.close();
+    other.close();
+    const kept = openState(directory);
+    assert.equal(kept.stored?.claim?.subnet, "10.42.9.0/24");
+    kept.close();
+  });
+});
+
+test("openState() that fails leaves a directory as it was, with what others have in it", () => {
+  withDirectory((directory) => {
+    mkdirSync(directory);
+    writeFileSync(join(directory, "notes"), "mine");
+    writeFileSync(join(directory, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
+    openState(directory).close();
+    assert.deepEqual(readdirSync(directory).sort(), ["notes", "secret"]);
   });
 });

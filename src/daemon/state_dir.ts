@@ -1,0 +1,94 @@
+/**
+ * The state directory that a daemon holds: locked, with its identity and its secrets in it. Somebody may take it away
+ * under the daemon, whole or in part; then it is made again from what this process knows, for a node that goes on with
+ * nothing on disk would be another one after its next start.
+ */
+import { Buffer } from "node:buffer";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
+import type { FileLock } from "../sys/file_lock.ts";
+import {
+  IDENTITY_FILE,
+  lockStateDir,
+  makeStateDir,
+  readJsonFile,
+  removeEmptyDirectory,
+  SECRET_FILE,
+  writeJsonFile,
+  writeTextFile,
+} from "./state_files.ts";
+
+export class StateDir {
+  readonly path: string;
+  readonly #identity: Identity;
+  #lock: FileLock;
+  /** The secret file as it should be; null: there is none. */
+  #secret: Buffer | null = null;
+
+  constructor(path: string, identity: Identity, lock: FileLock) {
+    this.path = path;
+    this.#identity = identity;
+    this.#lock = lock;
+    this.secretWritten();
+  }
+
+  /** Remembers the secret file as it is on disk now. */
+  secretWritten(): void {
+    this.#secret?.fill(0);
+    const path = join(this.path, SECRET_FILE);
+    this.#secret = existsSync(path) ? readFileSync(path) : null;
+  }
+
+  /** Makes again what is missing. True when something was; throws a sentence when it cannot be. */
+  restore(): boolean {
+    const identityPath = join(this.path, IDENTITY_FILE);
+    const secretPath = join(this.path, SECRET_FILE);
+    const isWhole = this.#lock.holds() && existsSync(identityPath);
+    const secretGone = this.#secret !== null && !existsSync(secretPath);
+    if (isWhole && !secretGone) return false;
+    makeStateDir(this.path);
+    this.#refuseAnother(identityPath);
+    if (!this.#lock.holds()) {
+      const lock = lockStateDir(this.path);
+      this.#lock.release();
+      this.#lock = lock;
+    }
+    if (!existsSync(identityPath)) {
+      writeJsonFile(identityPath, JSON.parse(identityToJson(this.#identity)), 0o600);
+    }
+    if (this.#secret !== null && !existsSync(secretPath)) {
+      writeTextFile(secretPath, this.#secret.toString("utf8"), 0o600, false);
+    }
+    return true;
+  }
+
+  /** What another put in the place of ours is not ours to write into. */
+  #refuseAnother(identityPath: string): void {
+    const { value } = readJsonFile(identityPath, { secret: true });
+    if (value === null) return;
+    let id: string | null = null;
+    try {
+      ({ id } = identityFromJson(JSON.stringify(value)));
+    } catch {
+      // no identity at all: not ours either
+    }
+    if (id === this.#identity.id) return;
+    throw new Error(
+      `Cannot keep the state in ${
+        JSON.stringify(this.path)
+      }: another identity was put there under this daemon ` +
+        "(put ours back, or restart ovltun to go on as that one)",
+    );
+  }
+
+  /** Unlocks it. With `forget`, the identity that this run made goes, and what it made the lock in. */
+  close(forget: { readonly madeDirectory: boolean } | null): void {
+    this.#secret?.fill(0);
+    if (forget !== null) {
+      for (const suffix of ["", ".bak"]) rmSync(join(this.path, IDENTITY_FILE + suffix), { force: true });
+    }
+    this.#lock.release(forget !== null);
+    if (forget?.madeDirectory === true) removeEmptyDirectory(this.path);
+  }
+}

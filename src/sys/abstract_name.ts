@@ -1,0 +1,37 @@
+/**
+ * A name that one process of a network namespace has: an abstract Unix address (unix(7)), which needs no file and goes
+ * with its process. It stands for a lock whose file somebody can delete.
+ */
+import { libc } from "./libc.ts";
+import { encodeSockaddrUn } from "./notify.ts";
+import { AF_UNIX } from "./sockaddr.ts";
+import { EADDRINUSE, SysError } from "./sys_error.ts";
+
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0x80000;
+
+export interface HeldName {
+  release(): void;
+}
+
+/** Takes `name`, at most 100 characters. Null when another process has it. Throws SysError. */
+export function acquireName(name: string): HeldName | null {
+  const address = encodeSockaddrUn(`@${name}`);
+  if (address === null) throw new RangeError(`Too long for a name: ${JSON.stringify(name)}`);
+  const c = libc();
+  const fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SysError("Cannot make a Unix socket", c.errno());
+  if (c.bind(fd, address, address.length) < 0) {
+    const errno = c.errno();
+    c.close(fd);
+    if (errno === EADDRINUSE) return null;
+    throw new SysError(`Cannot take the name ${JSON.stringify(name)}`, errno);
+  }
+  let open = true;
+  return {
+    release() {
+      if (open) c.close(fd);
+      open = false;
+    },
+  };
+}

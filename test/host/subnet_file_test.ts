@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { renderSubnetEnv } from "../../src/host/subnet_env.ts";
+import { SubnetFile } from "../../src/host/subnet_file.ts";
+
+const LEASE = { network: "10.42.0.0/16", subnet: "10.42.7.0/24" };
+const text = (subnet: string, mtu = 1440) => renderSubnetEnv({ ...LEASE, subnet, mtu, ipMasq: false });
+
+function withFile(use: (file: SubnetFile, note: string, root: string) => void): void {
+  const root = mkdtempSync(join(tmpdir(), "subnet-file-"));
+  try {
+    mkdirSync(join(root, "run"));
+    const note = join(root, "run", "note.json");
+    use(new SubnetFile(join(root, "etc", "subnet.env"), note), note, root);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+test("A subnet file is ours as long as it says what was noted, and leaves nothing when it goes", () => {
+  withFile((file, note, root) => {
+    assert.equal(file.owner(null), "absent");
+    file.write(text("10.42.7.0/24"));
+    assert.equal(file.owner(null), "ours");
+    assert.deepEqual(file.lease(), LEASE);
+    assert.deepEqual(SubnetFile.noted(note)?.path, file.path);
+    file.write(text("10.42.8.0/24"));
+    assert.equal(file.owner(null), "ours");
+    writeFileSync(file.path, text("10.42.7.0/24")); // the end came between note and file
+    assert.equal(file.owner(null), "ours");
+    file.remove();
+    assert.deepEqual([readdirSync(join(root, "run")), readdirSync(join(root, "etc"))], [[], []]);
+    file.remove();
+  });
+});
+
+test("A subnet file is foreign that flannel wrote, an administrator changed, or that is none", () => {
+  withFile((file, _note, root) => {
+    file.write(text("10.42.7.0/24"));
+    for (
+      const foreign of [text("10.42.9.0/24"), text("10.42.7.0/24", 1300), "root:x:0:0\n", "", "x".repeat(1e6)]
+    ) {
+      writeFileSync(file.path, foreign);
+      assert.equal(file.owner(null), "foreign", foreign.slice(0, 40));
+    }
+    rmSync(file.path);
+    mkdirSync(file.path);
+    assert.equal(file.owner(LEASE), "foreign");
+    rmSync(file.path, { recursive: true });
+    const target = join(root, "target");
+    for (const there of [true, false]) { // also one that leads nowhere
+      if (there) writeFileSync(target, text("10.42.7.0/24"));
+      symlinkSync(target, file.path);
+      assert.equal(file.owner(LEASE), "foreign");
+      rmSync(file.path);
+      rmSync(target, { force: true });
+    }
+  });
+});
+
+test("A subnet file without a note is ours when it tells of the stored lease", () => {
+  withFile((file, note) => {
+    file.write(text("10.42.7.0/24"));
+    rmSync(note); // a reboot, with the file outside of /run
+    assert.equal(file.owner(null), "foreign");
+    assert.equal(file.owner(LEASE), "ours");
+    assert.equal(file.owner({ ...LEASE, subnet: "10.42.8.0/24" }), "foreign");
+    assert.equal(file.owner({ ...LEASE, network: "10.0.0.0/8" }), "foreign");
+    file.adopt();
+    assert.equal(file.owner(null), "ours");
+  });
+});
+
+test("A note about another path, or a damaged one, makes nothing ours", () => {
+  withFile((file, note) => {
+    file.write(text("10.42.7.0/24"));
+    for (
+      const bad of [
+        "",
+        "{",
+        "[]",
+        '{"path":3}',
+        readFileSync(note, "utf8").replace("subnet.env", "other.env"),
+      ]
+    ) {
+      writeFileSync(note, bad);
+      assert.equal(file.owner(null), "foreign", bad);
+    }
+    file.forget();
+    assert.ok(existsSync(note), "it is of another file");
+  });
+});
