@@ -79,6 +79,10 @@ export interface Route {
   readonly onlink: boolean;
   /** rt_scope: 0 universe, 253 link. */
   readonly scope: number;
+  /** Only packets with this Type of Service take it; absent: all do. */
+  readonly tos?: number;
+  /** RTAX_MTU; absent: as the link. */
+  readonly mtu?: number;
 }
 
 /** A rule of policy routing (ip-rule(8)) that sends packets to a table. */
@@ -114,8 +118,8 @@ export interface HostNetwork {
   routes(): Route[];
   /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
   rules(): RoutingRule[];
-  /** Null where the host has no route to it. */
-  routeTo(address: string): RouteLookup | null;
+  /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */
+  routeTo(address: string, tos?: number): RouteLookup | null;
   setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
   deleteLink(index: number): void;
   addAddress(address: LinkAddress): void;
@@ -149,7 +153,7 @@ export interface Tunnel {
   readonly sendIndex: number;
   /** The receiver index we gave the peer; static and sealed peers: 0. */
   readonly receiveIndex: number;
-  /** `vxlan`: the VNI; `data`: 0, the hosts' own network. */
+  /** `vxlan`: the VNI. `data`: 0, or the VNI of what the peer may send by VXLAN all the same. */
   readonly vni: number;
   /** `vxlan`: the peer's VTEP MAC; others "". */
   readonly mac: string;

@@ -86,6 +86,8 @@ export interface PeerStatus {
   readonly healthy?: boolean;
   readonly rttMs: number | null;
   readonly mtu: number;
+  /** Seconds since a probe along this path was answered; null: never. Absent from older daemons. */
+  readonly answered?: number | null;
   readonly txBytes: number;
   readonly rxBytes: number;
   /** Since the last handshake or hello; null: never. */

@@ -30,6 +30,7 @@ import { PlainLinks } from "./plain_links.ts";
 import { secretCapability } from "./rotation.ts";
 import { RoundTrips } from "./rtt.ts";
 import { type NodeRecord, VERSION_LIMIT } from "./record.ts";
+import { Ways } from "./ways.ts";
 import { SealedLinks, type SealedSetup } from "./sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "./state.ts";
 import { Store } from "./store.ts";
@@ -62,6 +63,7 @@ export class Core {
   readonly ring: KeyRing | null;
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
+  readonly ways: Ways;
   readonly lease: Lease;
   readonly own: OwnRecord;
   readonly names: NameTable;
@@ -156,6 +158,7 @@ export class Core {
       (id) => this.agreedLink(id)?.lastHeardAt ?? -Infinity,
     );
     this.roundTrips = new RoundTrips(random);
+    this.ways = new Ways(random);
     this.lease = new Lease(random);
   }
 

@@ -9,6 +9,7 @@ import type { CipherSuite } from "../ports.ts";
 import type { HeldSecret } from "./key_ring.ts";
 import type { Seed } from "./settings.ts";
 import type { StoredState } from "./state.ts";
+import type { PeerWays } from "./ways.ts";
 
 export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "./settings.ts";
 
@@ -39,6 +40,10 @@ export type ControlEvent =
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
   /** What a name of the action `resolve` leads to now; empty: it does not resolve. */
   | { readonly kind: "resolved"; readonly name: string; readonly endpoints: readonly string[] }
+  /** By which ways data may go to each peer, as reconcile found: each is probed. */
+  | { readonly kind: "ways"; readonly ways: ReadonlyMap<string, PeerWays> }
+  /** Nothing comes back from this node although packets go there, or much has gone: a packet of full size is to show. */
+  | { readonly kind: "checkWays"; readonly id: string }
   /**
    * `down --purge`: give the lease back; ends with the action `released`. As the first event after a start, nothing but
    * that is ever said; `meetMs` is how long to look for a member first while none is linked.
@@ -57,8 +62,19 @@ export type LogLevel = "debug" | "info" | "warning" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
 
 export type Action =
-  /** Send this datagram from our own port. */
-  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array }
+  /**
+   * Send this datagram from our own port. `vxlan`: from the VXLAN port. `direct`: from our own port by the kernel's
+   * route for probes, and only if that leads to this gateway.
+   */
+  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by?: undefined }
+  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "vxlan" }
+  | {
+    readonly kind: "send";
+    readonly to: string;
+    readonly bytes: Uint8Array;
+    readonly by: "direct";
+    readonly gateway: string;
+  }
   /**
    * A session with this node for the data plane: it needs a peer of encapsulation `sealed` for it, whether or not
    * anything is routed there. `confirmed`: it may be sent on. The keys are wiped by whoever takes them.

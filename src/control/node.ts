@@ -6,6 +6,8 @@ import { type Identity, shortId } from "../crypto/identity.ts";
 import type { NetworkSecret } from "../crypto/network_secret.ts";
 import type { Random } from "../ports.ts";
 import {
+  PROBE_KIND_AT,
+  PROBE_WAY_ANSWER,
   TYPE_COOKIE,
   TYPE_GOSSIP_PLAIN,
   TYPE_GOSSIP_SEALED,
@@ -33,6 +35,7 @@ import type { SealedSetup } from "./sealed_links.ts";
 import type { StoredState } from "./state.ts";
 import type { NodeView } from "./view.ts";
 import { logWaiting } from "./waiting.ts";
+import { onWayAnswer, onWayQuestion, tickWays } from "./way_probes.ts";
 
 const RELEASE_MS = 1500;
 const RELEASE_AGAIN_MS = 200;
@@ -118,6 +121,10 @@ export class ControlPlane {
         return;
       case "resolved":
         return onResolved(core, event.name, event.endpoints, now);
+      case "ways":
+        return core.ways.set(event.ways, now);
+      case "checkWays":
+        return core.ways.check(event.id, now);
       case "release":
         return this.#release(event.meetMs ?? 0, now);
       case "forget":
@@ -131,6 +138,8 @@ export class ControlPlane {
 
   #receive(bytes: Uint8Array, from: string, at: number, now: number): void {
     const core = this.#core;
+    // By a direct route probes come from overlay addresses; they make no link.
+    if (bytes[0] === TYPE_PROBE) return this.#onProbeDatagram(bytes, from, at, now);
     // It came through the tunnel, and an answer would go there: no way to a peer.
     if (!core.usable(from)) return core.out.reject();
     switch (bytes[0]) {
@@ -144,18 +153,26 @@ export class ControlPlane {
         return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.out.reject();
       case TYPE_GOSSIP_SEALED:
         return receiveGroupGossip(core, bytes, from, now);
-      case TYPE_PROBE:
-        return core.sealed === null ? this.#onProbe(bytes, from, at, now) : core.out.reject();
       default: // none we know
         return core.out.reject();
     }
   }
 
+  // In the clear: in a sealed mesh only what goes by a direct route, which carries data in the clear.
+  #onProbeDatagram(bytes: Uint8Array, from: string, at: number, now: number): void {
+    const core = this.#core;
+    if (onWayQuestion(core, bytes, from, now)) return;
+    if (core.sealed === null) return this.#onProbe(bytes, from, at, now);
+    if (bytes[PROBE_KIND_AT] !== PROBE_WAY_ANSWER || !onWayAnswer(core, bytes, now)) core.out.reject();
+  }
+
   #onProbe(bytes: Uint8Array, from: string, at: number, now: number): void {
     const core = this.#core;
-    const id = core.roundTrips.receive(bytes, from, at);
-    if (id === null) return core.out.reject();
-    const link = core.links.get(id);
+    if (onWayAnswer(core, bytes, now)) return;
+    const answer = core.roundTrips.receive(bytes, from, at);
+    if (answer === null) return core.out.reject();
+    core.changed ||= answer.first;
+    const link = core.links.get(answer.id);
     if (link !== undefined) link.lastHeardAt = now;
   }
 
@@ -189,6 +206,7 @@ export class ControlPlane {
         core.changed = core.stale = true;
         core.sync.forget(link.id);
         core.roundTrips.start(link.id, link.endpoint!, now);
+        core.ways.restart(link.id, now);
         core.out.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
         wantLink(core, link.id, now);
         if (!link.member) tellConfig(core, link);
@@ -226,6 +244,7 @@ export class ControlPlane {
       performMembership(core, core.membership.tick(now), now);
     }
     tickLinks(core, now);
+    tickWays(core, now);
     tickRotation(core, now);
     tellInside(core, now);
     tickNames(core, now);

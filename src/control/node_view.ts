@@ -8,9 +8,10 @@ import type { Core } from "./core.ts";
 import { namesOf } from "./names.ts";
 import { translatedOf } from "./records.ts";
 import { withoutNewest } from "./rotating.ts";
-import type { NodeRecord } from "./record.ts";
+import { DIRECT_ROUTES, type NodeRecord } from "./record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
 import { waitingFor } from "./waiting.ts";
+import type { WayView } from "./ways.ts";
 
 /** A snapshot of what is known. */
 export function buildView(core: Core, now: number): NodeView {
@@ -93,12 +94,33 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
     lastHelloAt: link?.lastHelloAt ?? null,
     rttMs: core.roundTrips.rttMs(record.id),
+    ways: {
+      own: ownWay(core, record.id),
+      vxlan: core.ways.view(record.id, "vxlan", core.now),
+      direct: core.ways.view(record.id, "direct", core.now),
+    },
     vtepMac: record.vtepMac,
     clearPaths: record.clearPaths ?? true,
+    directRoutes: record.capabilities.includes(DIRECT_ROUTES),
     endpoints: record.endpoints,
     ...(record.ownEndpoints === undefined ? {} : { translated: translatedOf(record) }),
     tried: triedEndpoints(core, record),
     version: record.version,
+  };
+}
+
+// Our own port answers the probes of the link, too.
+function ownWay(core: Core, id: string): WayView | null {
+  const way = core.ways.view(id, "own", core.now);
+  const link = core.roundTrips.answeredAt(id);
+  if (way === null && link === null) return null;
+  const at = Math.max(link ?? -Infinity, way?.answeredAt ?? -Infinity);
+  const answeredAt = at === -Infinity ? null : at;
+  return {
+    state: answeredAt === null ? "unknown" : "answered",
+    answeredAt,
+    peerReady: true,
+    mtu: way?.mtu ?? null,
   };
 }
 

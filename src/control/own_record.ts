@@ -8,6 +8,7 @@ import { toHex } from "../wire/bytes.ts";
 import type { Settings } from "./settings.ts";
 import {
   type Claim,
+  DIRECT_ROUTES,
   ENDPOINTS_MAX,
   type NodeRecord,
   type RecordContent,
@@ -146,7 +147,7 @@ export class OwnRecord {
       ownEndpoints: this.endpoints.filter((one) => this.#endpoints.includes(one)).length,
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
-      capabilities: this.capabilities,
+      capabilities: [...this.capabilities, ...(settings.directRouting ? [DIRECT_ROUTES] : [])],
       security: settings.security,
       gone: this.gone,
       ...(settings.security === "sealed" ? { clearPaths: settings.allowPlainDirect } : {}),

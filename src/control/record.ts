@@ -69,6 +69,9 @@ const CLAIMS_MAX = 8;
 const PREFIX_LEN = 17;
 const UNNAMED = "unnamed";
 
+/** The capability of a node whose user gave --direct-routing: a direct route needs both ends. */
+export const DIRECT_ROUTES = "direct-routes";
+
 /** Whether a record that says this is short enough. */
 export function recordFits(content: RecordContent): boolean {
   return encodeRecord(content).length + SIGNATURE_LEN <= RECORD_MAX_LEN;

@@ -20,6 +20,7 @@ interface Path {
   nextAt: number;
   sent: number;
   unanswered: number;
+  answeredAt: number | null;
 }
 
 export class RoundTrips {
@@ -37,6 +38,11 @@ export class RoundTrips {
     return this.#paths.get(id)?.rttMs ?? null;
   }
 
+  /** When this link answered last; null: not since it is up. */
+  answeredAt(id: string): number | null {
+    return this.#paths.get(id)?.answeredAt ?? null;
+  }
+
   forget(id: string): void {
     const path = this.#paths.get(id);
     if (path?.nonce) this.#asked.delete(path.nonce);
@@ -46,7 +52,16 @@ export class RoundTrips {
   /** A link came up or moved: measure it now and once more soon. */
   start(id: string, endpoint: string, now: number): void {
     this.forget(id);
-    const path = { endpoint, rttMs: null, nonce: null, sentAt: 0, nextAt: now, sent: 0, unanswered: 0 };
+    const path = {
+      endpoint,
+      rttMs: null,
+      nonce: null,
+      sentAt: 0,
+      nextAt: now,
+      sent: 0,
+      unanswered: 0,
+      answeredAt: null,
+    };
     this.#paths.set(id, path);
   }
 
@@ -70,8 +85,15 @@ export class RoundTrips {
     return { probe, silent: path.unanswered >= UNANSWERED_MAX };
   }
 
-  /** An answer; `at` is when the socket read it. Returns whose, or null when nobody asked. */
-  receive(bytes: Uint8Array, from: string, at: number): string | null {
+  /**
+   * An answer; `at` is when the socket read it. Returns whose, and whether it is the first of this link; null when nobody
+   * asked.
+   */
+  receive(
+    bytes: Uint8Array,
+    from: string,
+    at: number,
+  ): { readonly id: string; readonly first: boolean } | null {
     if (decodeProbe(bytes, 0, bytes.length) !== PROBE_ANSWER) return null;
     const words = new Uint8Array(8);
     const view = new DataView(words.buffer);
@@ -83,9 +105,11 @@ export class RoundTrips {
     this.#asked.delete(path.nonce!);
     path.nonce = null;
     path.unanswered = 0;
+    const first = path.answeredAt === null;
+    path.answeredAt = at;
     if (path.sent >= 2) path.nextAt = Math.max(path.nextAt, path.sentAt + PROBE_LINK_MS);
     const sample = Math.max(0, at - path.sentAt);
     path.rttMs = path.rttMs === null ? sample : path.rttMs + GAIN * (sample - path.rttMs);
-    return id;
+    return { id, first };
   }
 }

@@ -3,6 +3,7 @@
 
 import type { CipherSuite } from "../ports.ts";
 import type { MeshConfig } from "./settings.ts";
+import type { WayKind, WayView } from "./ways.ts";
 
 /**
  * `joining` waits for a member; `probation` has claimed and waits for the others; `confirmed` uses its subnet;
@@ -89,9 +90,13 @@ export interface PeerView {
   readonly link: { readonly sendIndex: number; readonly receiveIndex: number } | null;
   readonly lastHelloAt: number | null;
   readonly rttMs: number | null;
+  /** What came back along each way that data may take; null: that way is not asked. */
+  readonly ways: Readonly<Record<WayKind, WayView | null>>;
   readonly vtepMac: string;
   /** Sealed meshes: false when its user did not allow packets in the clear; true also where its version does not say. */
   readonly clearPaths: boolean;
+  /** Its user asked for direct routes (--direct-routing). */
+  readonly directRoutes: boolean;
   /** What its record advertises. */
   readonly endpoints: readonly string[];
   /** Those of them that a router in between made of its own; absent where its record does not say. */

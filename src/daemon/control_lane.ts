@@ -8,8 +8,8 @@ import { DATA_LEN, encodeData } from "../wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 import type { CipherSuite } from "../ports.ts";
 
-/** Longer than any gossip message. */
-const ROOM = 2048;
+/** As long as a datagram can be: probes of a path are as long as data is. */
+const ROOM = 65_536;
 
 interface Lane {
   readonly key: AeadKey;

@@ -13,10 +13,11 @@ import { type ApiServer, serveApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/events.ts";
 import { ControlPlane } from "../control/node.ts";
-import { sealedTunnel } from "../control/reconcile.ts";
+import { sealedTunnel } from "../control/tunnels.ts";
 import { warmUp } from "../control/warm_up.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import type { DataplaneEvent, HostNetwork, Offload } from "../ports.ts";
+import { PROBE_TOS } from "../host/owned.ts";
+import type { DataplaneEvent, HostNetwork, Offload, Tunnel } from "../ports.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
@@ -36,6 +37,7 @@ import { type GivenSecret, readSecretFile } from "./secret_files.ts";
 import { Resolver, unresolved } from "./seeds.ts";
 import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./underlay.ts";
+import { addressOf } from "../wire/address.ts";
 
 const TICK_MS = 100;
 /** The run directory is looked at so often: two stat(2). */
@@ -177,7 +179,7 @@ class Daemon {
     this.#reconciler = new Reconciler(this.#parts, this.#control, this.#underlay, (misfit) => {
       this.#ending.refuse(misfit.message);
       this.#leave("release");
-    });
+    }, (ways) => this.#event({ kind: "ways", ways }));
     tellStart(this.#parts);
     for (const resolver of names) this.#cleanups.add(() => resolver.close());
     // The device of a stored lease takes twenty milliseconds: whoever asks after that is there when they answer.
@@ -243,6 +245,7 @@ class Daemon {
       this.#endpointsChanged();
     }
     if (changed || this.#reconciler.overdue(now)) this.#reconcile();
+    for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
   #fromWorker(event: DataplaneEvent): void {
@@ -291,9 +294,9 @@ class Daemon {
     const { sockets, sealed, feed, state } = this.#parts;
     switch (action.kind) {
       case "send":
-        return sockets.send(action.to, action.bytes);
+        return this.#send(action);
       case "installSession": {
-        const tunnel = sealedTunnel(action.endpoint, this.#underlay.facts());
+        const tunnel = this.#sealedTunnel(action.id, action.endpoint);
         return sealed?.install(action, feed.setPeer(action.id, tunnel));
       }
       case "dropSession":
@@ -332,6 +335,22 @@ class Daemon {
       case "released":
         return this.#ending.endRelease(action.heard);
     }
+  }
+
+  #send(action: Action & { readonly kind: "send" }): void {
+    const { sockets } = this.#parts;
+    if (action.by === undefined) return sockets.send(action.to, action.bytes);
+    if (action.by === "vxlan") return sockets.sendVxlan(action.to, action.bytes);
+    // Any other way, as while the route is missing, would show nothing.
+    const hop = this.#net.routeTo(addressOf(action.to), PROBE_TOS);
+    if (hop?.gateway === action.gateway) sockets.sendWithTos(action.to, action.bytes, PROBE_TOS);
+  }
+
+  /** A session that is renewed leaves what was found out about the way there. */
+  #sealedTunnel(id: string, endpoint: string): Tunnel {
+    const tunnel = sealedTunnel(endpoint, this.#underlay.facts());
+    const known = this.#reconciler.wanted.tunnels.get(id);
+    return known?.endpoint === endpoint ? { ...tunnel, mtu: Math.min(tunnel.mtu, known.mtu) } : tunnel;
   }
 
   #reconcile(): void {

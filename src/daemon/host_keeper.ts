@@ -74,6 +74,7 @@ export class HostKeeper {
       network: own.network,
       subnet: own.subnets[0]!,
       directRoutes: wanted.directRoutes,
+      probeRoutes: wanted.probeRoutes,
     }));
     if (!this.#attached) {
       this.#attached = true;

@@ -179,7 +179,8 @@ function identityOf(
 
 function endpointOf(snapshot: Snapshot, found: Found): string | null {
   if (found.kind === "self") return null;
-  return found.kind === "peer" ? found.peer.endpoint : staticEndpoint(snapshot, found.lease);
+  if (found.kind === "static") return staticEndpoint(snapshot, found.lease);
+  return pathTo(snapshot, found.peer.id).to ?? found.peer.endpoint;
 }
 
 // ------------------------------------------------------------------------------------------------------- why
@@ -232,7 +233,9 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
 
 function summary(peer: PeerView, path: Path): string {
   const lease = peer.subnet === null ? "; it holds no lease yet, so nothing is routed to it" : "";
-  if (path.path !== "none") return `${peer.name}: by ${path.path}${via(peer)}; ${path.why}${lease}`;
+  if (path.path !== "none") {
+    return `${peer.name}: by ${path.path}${via(path.to ?? peer.endpoint)}; ${path.why}${lease}`;
+  }
   const where = peer.endpoints.length === 0
     ? "it advertises no endpoint"
     : `it advertises ${peer.endpoints.join(", ")}`;
@@ -244,6 +247,6 @@ function cutOffSummary(peer: PeerView): string {
     "its address";
 }
 
-function via(peer: PeerView): string {
-  return peer.endpoint === null ? "" : ` to ${peer.endpoint}`;
+function via(to: string | null): string {
+  return to === null ? "" : ` to ${to}`;
 }

@@ -14,6 +14,8 @@ import { OverlapWatch } from "./overlap_check.ts";
 import { joinAdvice } from "./join_advice.ts";
 import { logger } from "./log.ts";
 import { LostPaths } from "./lost_paths.ts";
+import { PathLog } from "./path_log.ts";
+import { PathWatch } from "./path_watch.ts";
 import { settingsOf } from "./settings.ts";
 import { Troubles } from "./troubles.ts";
 import type { Underlay } from "./underlay.ts";
@@ -29,23 +31,33 @@ export class Reconciler {
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;
   readonly #lostPaths = new LostPaths();
+  readonly #pathLog = new PathLog();
+  readonly #pathWatch = new PathWatch();
   #wanted: Wanted | null = null;
   #ready = false;
   #networkChecked = false;
   #lastHostCheck = 0;
+  readonly #onWays: (ways: Wanted["ways"]) => void;
+  /** What `onWays` was told last, as text. */
+  #ways = "[]";
 
-  /** `onMisfit`: the network that the mesh told would hide one of this host. */
+  /**
+   * `onMisfit`: the network that the mesh told would hide one of this host. `onWays`: what is to be probed has changed,
+   * and the routes for it are there.
+   */
   constructor(
     parts: DaemonParts,
     control: ControlPlane,
     underlay: Underlay,
     onMisfit: (error: ConfigError) => void,
+    onWays: (ways: Wanted["ways"]) => void,
   ) {
     this.#parts = parts;
     this.#control = control;
     this.#underlay = underlay;
     this.#onMisfit = onMisfit;
     this.#overlaps = new OverlapWatch(parts.net);
+    this.#onWays = onWays;
   }
 
   /** What was decided last. */
@@ -85,6 +97,22 @@ export class Reconciler {
       logger[level](message, { peer });
     }
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
+    this.#pathLog.tell(view, wanted);
+    this.#tellWays(wanted.ways);
+  }
+
+  /** The peers whose tunnels are to show that they carry packets of full size. */
+  pathsToCheck(now: number): string[] {
+    const { feed, workers } = this.#parts;
+    return this.#pathWatch.tick(this.wanted.ways.keys(), (key) => feed.slotOf(key), workers.counters, now);
+  }
+
+  /** Once the routes for probes are there: the control plane asks along each way. */
+  #tellWays(ways: Wanted["ways"]): void {
+    const text = JSON.stringify([...ways]);
+    if (text === this.#ways) return;
+    this.#ways = text;
+    this.#onWays(ways);
   }
 
   /** A Worker found out that the path to the peer in `slot` takes less than was thought. */
@@ -93,7 +121,8 @@ export class Reconciler {
     const tunnel = key === null ? undefined : this.#wanted?.tunnels.get(key);
     if (tunnel === undefined || !this.#underlay.learnPathMtu(tunnel.endpoint)) return;
     this.reconcile();
-    const mtu = key === null ? undefined : this.#wanted?.tunnels.get(key)?.mtu;
+    if (this.#wanted?.ways.has(key!)) return; // told as a path that changed
+    const mtu = this.#wanted?.tunnels.get(key!)?.mtu;
     logger.info(`The path to ${tunnel.endpoint} takes packets of ${mtu} bytes`, {
       path: tunnel.endpoint,
       mtu,

@@ -7,7 +7,7 @@ import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/events.ts";
 import { Directives, isVoid, openDirective } from "../control/directives.ts";
 import { ControlPlane } from "../control/node.ts";
-import { sealedTunnel } from "../control/reconcile.ts";
+import { sealedTunnel } from "../control/tunnels.ts";
 import { decodeRecord } from "../control/record.ts";
 import { storedBytes, type StoredPeer, storedRecordBytes, type StoredState } from "../control/state.ts";
 import { shortId } from "../crypto/identity.ts";

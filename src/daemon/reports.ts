@@ -3,7 +3,8 @@
  * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
  */
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../api/schema.ts";
-import { DIRECT_ROUTING_OFF, type Path, type Wanted } from "../control/reconcile.ts";
+import { DIRECT_ROUTING_OFF } from "../control/path_choice.ts";
+import type { Path, Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
 import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
@@ -170,6 +171,7 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
     healthy: isHealthy(peer, path),
     rttMs: peer.rttMs === null ? null : Math.round(peer.rttMs * 1000) / 1000,
     mtu: path.mtu,
+    answered: seconds(snapshot, path.answeredAt ?? null),
     ...traffic(snapshot, peer.id),
     lastHandshakeSeconds: seconds(
       snapshot,
@@ -199,6 +201,7 @@ function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
     healthy: path.path !== "none",
     rttMs: null,
     mtu: path.mtu,
+    answered: seconds(snapshot, path.answeredAt ?? null),
     ...traffic(snapshot, key),
     lastHandshakeSeconds: null,
   };
@@ -234,7 +237,9 @@ export function routesReport(
   const names = new Map(snapshot.view.peers.map((peer) => [peer.id, peer.name]));
   const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet, lease]));
   const network = snapshot.view.own.mesh?.network ?? null;
-  const host = routes.filter((route) => network !== null && isOwned(route, network)).map((
+  const host = routes.filter((route) =>
+    network !== null && isOwned(route, network) && route.tos === undefined
+  ).map((
     route,
   ): RouteEntry => ({
     destination: route.destination,

@@ -31,8 +31,14 @@ import {
 import {
   answerProbe,
   decodeProbe,
+  encodeWayProbe,
   PROBE_ASK,
+  PROBE_LEN,
+  PROBE_WAY_ANSWER,
+  PROBE_WAY_ASK,
   probeIndex,
+  probeNonceHigh,
+  probeNonceLow,
   TYPE_COOKIE,
   TYPE_GOSSIP_PLAIN,
   TYPE_GOSSIP_SEALED,
@@ -50,9 +56,10 @@ import {
   macEquals,
   putMac,
 } from "../wire/ethernet.ts";
-import { decodeIpv4, ipv4TotalLength } from "../wire/ipv4.ts";
+import { decodeIpv4, IPV4_DESTINATION_AT, ipv4TotalLength } from "../wire/ipv4.ts";
 import { decodeIpv6, ipv6TotalLength } from "../wire/ipv6.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
+import { answerVxlanFrame, wayProbeAt } from "../wire/way_probe.ts";
 import { answer, flushAnswers, handUp, reportUnknown } from "./answers.ts";
 import { inboundHandshake } from "./inbound_handshake.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "./checksum_offload.ts";
@@ -73,7 +80,7 @@ import {
   WRONG_VNI,
 } from "./counters.ts";
 import { accept, deliver, NOT_IP, senderOf } from "./deliver.ts";
-import { BY_DATA, BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
+import { BY_FLANNEL, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 import { inboundSealed } from "./sealed_inbound.ts";
@@ -197,7 +204,8 @@ function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number
     if (lane === 0) reportUnknown(plane, socket, i);
     return NO_SESSION;
   }
-  if (plane.peers.encapsulation[slot] !== BY_DATA) return NO_SESSION;
+  // A peer of a VXLAN mesh whose VXLAN port nobody answers at sends by our own.
+  if (!plane.peers.isPlain(slot)) return NO_SESSION;
   // Without keys, the endpoint that answered our hello is what tells the peer from anybody else. Only lane 0 sends
   // from there; the others have ports that nobody validated, and nobody is answered at.
   if (!socket.isFrom(i, slot, lane === 0)) {
@@ -212,7 +220,8 @@ function inboundData(plane: Plane, socket: DatagramSocket, i: number, at: number
 function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: number, end: number): Verdict {
   const kind = decodeProbe(plane.b, at, end);
   if (kind < 0) return MALFORMED;
-  if (kind !== PROBE_ASK) return handUp(plane, socket, i, at, end);
+  // Answers, and questions by a direct route: whether that is wanted the control plane knows.
+  if (kind !== PROBE_ASK) return handUp(plane, socket, i, at, Math.min(end, at + PROBE_LEN));
   const slot = plane.peers.byIndex(probeIndex(plane.b, at));
   if (slot < 0) {
     reportUnknown(plane, socket, i);
@@ -241,9 +250,38 @@ export function inboundVxlan(
   if (!macEquals(plane.b, frame, plane.ownMac)) return (plane.b[frame]! & 1) === 1 ? MULTICAST : NOT_FOR_US;
   const slot = senderOf(plane, packet, end);
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
-  if (plane.peers.encapsulation[slot] !== BY_VXLAN || !socket.isFrom(i, slot, false)) return SPOOFED;
+  if (!plane.peers.speaksVxlan(slot) || !socket.isFrom(i, slot, false)) return SPOOFED;
   if (plane.peers.vni[slot] !== vni) return WRONG_VNI;
+  const probe = wayProbeAt(plane.b, packet, end);
+  if (probe >= 0) return inboundVxlanProbe(plane, socket, { i, slot, frame, probe, vni });
   return deliver(plane, slot, packet, CHECKSUM_UNKNOWN);
+}
+
+interface VxlanProbe {
+  readonly i: number;
+  readonly slot: number;
+  readonly frame: number;
+  readonly probe: number;
+  readonly vni: number;
+}
+
+/** A probe of the VXLAN way: answered the way it came, no longer than the question; an answer is handed up. */
+function inboundVxlanProbe(
+  plane: Plane,
+  socket: DatagramSocket,
+  { i, slot, frame, probe, vni }: VxlanProbe,
+): Verdict {
+  const b = plane.b;
+  const target = frame + ETHERNET_LEN + IPV4_DESTINATION_AT;
+  if (plane.routes.lookup(b, target, 4) !== OWN_SLOT) return NOT_FOR_US;
+  const kind = decodeProbe(b, probe, probe + PROBE_LEN);
+  if (kind === PROBE_WAY_ANSWER) return handUp(plane, socket, i, probe, probe + PROBE_LEN);
+  if (kind !== PROBE_WAY_ASK) return MALFORMED;
+  encodeWayProbe(b, probe, PROBE_WAY_ANSWER, 0, probeNonceHigh(b, probe), probeNonceLow(b, probe));
+  encodeVxlan(b, frame - VXLAN_LEN, vni); // reserved bits that came along do not go back
+  const length = answerVxlanFrame(b, frame, probe, plane.ownMac);
+  answer(plane, socket, slot, frame - VXLAN_LEN, VXLAN_LEN + length);
+  return PROBE_ANSWERED;
 }
 
 /** Who has one of our addresses? A kernel VTEP without permanent neighbours asks; we answer for our leases. */

@@ -66,6 +66,18 @@ export class PeerTable {
     if (this.#byIndex.get(index) === slot) this.#byIndex.delete(index);
   }
 
+  /** Whether the peer is an ovltun node of a plain mesh: it may send the data header, whatever we send to it. */
+  isPlain(slot: number): boolean {
+    const encapsulation = this.encapsulation[slot];
+    return encapsulation === BY_DATA || (encapsulation === BY_VXLAN && this.#receiveIndex[slot] !== 0);
+  }
+
+  /** Whether the peer may send VXLAN: also where we send it the data header, for want of an answer at its VXLAN port. */
+  speaksVxlan(slot: number): boolean {
+    const encapsulation = this.encapsulation[slot];
+    return encapsulation === BY_VXLAN || (encapsulation === BY_DATA && this.vni[slot] !== 0);
+  }
+
   /** The peer that was given this receiver index (lane in the low byte), or −1. */
   byIndex(index: number): number {
     return this.#byIndex.get(index >>> LANE_BITS) ?? -1;

@@ -74,7 +74,8 @@ export function inboundSealed(
   if (lane.window.commit(counter) && movesEndpoint(index)) followEndpoint(plane, socket, i, session.slot);
   if (!session.confirmed) confirm(plane, session);
   if (plain === 0) return KEEPALIVE;
-  if (b[payload] === TYPE_PROBE && plain === PROBE_LEN) return sealedProbe(plane, socket, i, session, at);
+  // No IP packet begins like this. What is longer measures the path: its answer is not.
+  if (b[payload] === TYPE_PROBE && plain >= PROBE_LEN) return sealedProbe(plane, socket, i, session, at);
   if ((index & LANE_MASK) === CONTROL_LANE) return tellMessage(plane, socket, i, session, payload, plain);
   if (plane.peers.encapsulation[session.slot] !== BY_SEALED) return NO_SESSION;
   const checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
@@ -126,7 +127,7 @@ function confirm(plane: Plane, session: Session): void {
   else sendWaiting(plane, session.slot);
 }
 
-/** A question is answered on our own lane, sealed where it lay: question and answer have one length. */
+/** A question is answered on our own lane, sealed where it lay: the answer is no longer. */
 function sealedProbe(
   plane: Plane,
   socket: DatagramSocket,

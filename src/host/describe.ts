@@ -12,8 +12,10 @@ export function describeRoute(route: Route, links: readonly Link[]): string {
   const words: string[] = [];
   if (route.type !== "unicast") words.push(route.type);
   words.push(/^(0\.0\.0\.0|::)\/0$/.test(route.destination) ? "default" : route.destination);
+  if (route.tos !== undefined) words.push("tos", `0x${route.tos.toString(16)}`);
   if (route.gateway !== null) words.push("via", route.gateway);
   if (route.link !== null) words.push("dev", linkName(route.link, links));
+  if (route.mtu !== undefined) words.push("mtu", `${route.mtu}`);
   if (route.metric >= LAST_METRIC) return `${words.join(" ")}, the last resort`;
   if (route.metric !== 0) words.push("metric", `${route.metric}`);
   return words.join(" ");

@@ -26,7 +26,17 @@ export interface DirectRoute {
   readonly gateway: string;
   /** The link both are on. */
   readonly link: number;
+  /** Largest packet that passes, where that is less than the link takes. */
+  readonly mtu?: number;
 }
+
+/**
+ * Type of Service of the probes that ask whether a direct route would carry data, and of the routes that only they take:
+ * DSCP 7, of the pool for experimental and local use (RFC 2474 §6). Kernels before 6.13 look routes up by these bits alone
+ * (IPTOS_RT_MASK). A source check (rp_filter) looks the way back up with the same bits, so the probe passes it exactly if
+ * the other side has such a route to us, too.
+ */
+export const PROBE_TOS = 0x1c;
 
 /** The host as it should be. */
 export interface HostState {
@@ -37,6 +47,8 @@ export interface HostState {
   /** Our lease, "10.42.7.0/24". */
   readonly subnet: string;
   readonly directRoutes: readonly DirectRoute[];
+  /** The same to the addresses of devices, for probes alone. */
+  readonly probeRoutes?: readonly DirectRoute[];
 }
 
 /**
@@ -52,8 +64,11 @@ export function wantedRoutes(state: HostState): Route[] {
     routes.push({ ...blank(state.network), link: state.device.link, source, scope });
   }
   routes.push({ ...blank(state.subnet), type: "unreachable", metric: UNREACHABLE_METRIC });
-  for (const { destination, gateway, link } of state.directRoutes) {
-    routes.push({ ...blank(destination), gateway, link, source });
+  for (const { destination, gateway, link, mtu } of state.directRoutes) {
+    routes.push({ ...blank(destination), gateway, link, source, ...(mtu === undefined ? {} : { mtu }) });
+  }
+  for (const { destination, gateway, link } of state.probeRoutes ?? []) {
+    routes.push({ ...blank(destination), gateway, link, source, tos: PROBE_TOS });
   }
   return routes;
 }
@@ -91,13 +106,14 @@ function isIpv6(prefix: string): boolean {
 
 /** Whether two routes take the same place in the kernel's table: only one of them can be there. */
 export function samePlace(a: Route, b: Route): boolean {
-  return a.destination === b.destination && a.metric === b.metric && a.table === b.table;
+  return a.destination === b.destination && a.metric === b.metric && a.table === b.table &&
+    (a.tos ?? 0) === (b.tos ?? 0);
 }
 
 // The scope is left out: for IPv6 the kernel reports its own.
 function sameRoute(a: Route, b: Route): boolean {
   return samePlace(a, b) && a.type === b.type && a.gateway === b.gateway && a.link === b.link &&
-    a.protocol === b.protocol && a.source === b.source && a.onlink === b.onlink;
+    a.protocol === b.protocol && a.source === b.source && a.onlink === b.onlink && a.mtu === b.mtu;
 }
 
 /** What to add and what to remove. Routes that are not ours are never in it, identical ones are left in place. */

@@ -124,9 +124,9 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     return decoded(answers, RTM_NEWRULE, decodeRule).map(toRule).filter((rule) => rule !== null);
   }
 
-  routeTo(address: string): RouteLookup | null {
+  routeTo(address: string, tos = 0): RouteLookup | null {
     const op = `Cannot look up the route to ${address}`;
-    const payload = rtr.encodeRouteLookup(textAddress(address));
+    const payload = rtr.encodeRouteLookup(textAddress(address), tos);
     try {
       const answers = this.#connection.request({ op, type: rtr.RTM_GETROUTE, payload });
       const [m] = decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute);

@@ -91,6 +91,8 @@ export function toRoute(m: RouteMessage): Route {
     source: m.source === null ? null : formatAddress(m.source),
     onlink: (m.flags & RTNH_F_ONLINK) !== 0,
     scope: m.scope,
+    ...(m.tos === undefined ? {} : { tos: m.tos }),
+    ...(m.mtu === null ? {} : { mtu: m.mtu }),
   };
 }
 
@@ -112,7 +114,8 @@ export function fromRoute(r: Route): RouteMessage {
     link: r.link,
     metric: r.metric,
     source: r.source === null ? null : textAddress(r.source),
-    mtu: null,
+    mtu: r.mtu ?? null,
+    ...(r.tos === undefined ? {} : { tos: r.tos }),
   };
 }
 
@@ -157,7 +160,8 @@ export function routeText(r: Route): string {
   const via = r.gateway === null ? "" : ` via ${r.gateway}`;
   const link = r.link === null ? "" : ` link ${r.link}`;
   const metric = r.metric === 0 ? "" : ` metric ${r.metric}`;
-  return `${type}${r.destination}${via}${link}${metric}`;
+  const tos = r.tos === undefined ? "" : ` tos 0x${r.tos.toString(16)}`;
+  return `${type}${r.destination}${tos}${via}${link}${metric}`;
 }
 
 /** The bytes of an address that ovltun itself wrote; TypeError when it is none. */

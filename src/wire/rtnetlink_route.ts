@@ -39,6 +39,7 @@ export const NTF_SELF = 2;
 
 // struct rtmsg: | family | dst_len | src_len | tos | table | protocol | scope | type | flags u32 |
 const RTMSG_LEN = 12;
+const TOS_AT = 3;
 const TABLE_AT = 4;
 const PROTOCOL_AT = 5;
 const SCOPE_AT = 6;
@@ -80,6 +81,8 @@ export interface RouteMessage {
   readonly source: Address | null;
   /** RTAX_MTU, or null where the link's MTU counts. */
   readonly mtu: number | null;
+  /** rtm_tos; absent: 0, all packets. */
+  readonly tos?: number;
 }
 
 /** A neighbour, or with `bridge` an entry of a forwarding database (where `address` is the remote VTEP). */
@@ -98,6 +101,7 @@ export function encodeRoute(r: RouteMessage): Uint8Array {
   const header = new Uint8Array(RTMSG_LEN);
   header[0] = family;
   header[1] = r.destination.length - 128 + bitsOf(family);
+  header[TOS_AT] = r.tos ?? 0;
   header[TABLE_AT] = r.table > 255 ? 0 : r.table;
   header[PROTOCOL_AT] = r.protocol;
   header[SCOPE_AT] = r.scope;
@@ -130,9 +134,10 @@ export function encodeRouteDump(family: number): Uint8Array {
 }
 
 /** Payload of an RTM_GETROUTE for one destination: which way would a packet take. */
-export function encodeRouteLookup(to: Address): Uint8Array {
+export function encodeRouteLookup(to: Address, tos = 0): Uint8Array {
   const family = familyOf(to);
   const header = encodeRouteDump(family);
+  header[TOS_AT] = tos;
   header[1] = bitsOf(family);
   return join([header, attribute(RTA_DST, addressBytes(to, family))]);
 }
@@ -159,6 +164,7 @@ export function decodeRoute(b: Uint8Array): RouteMessage | null {
     metric: readU32(attributes, RTA_PRIORITY) ?? 0,
     source: readAddress(attributes, RTA_PREFSRC, family),
     mtu: metrics === null ? null : readU32(metrics, RTAX_MTU),
+    ...(b[TOS_AT] === 0 ? {} : { tos: b[TOS_AT]! }),
   };
 }
 

@@ -12,6 +12,11 @@ const HOST = {
   onLink: (a: string) => (a.startsWith("192.168.1.") ? 3 : null),
 };
 
+const ANSWERED = { state: "answered", answeredAt: 5, peerReady: true, mtu: null } as const;
+const SILENT = { state: "silent", answeredAt: null, peerReady: false, mtu: null } as const;
+
+const WAYS = { own: ANSWERED, vxlan: ANSWERED, direct: ANSWERED };
+
 function peer(change: Partial<PeerView> = {}): PeerView {
   return {
     id: "b",
@@ -25,8 +30,10 @@ function peer(change: Partial<PeerView> = {}): PeerView {
     link: { sendIndex: 0x100, receiveIndex: 0x200 },
     lastHelloAt: 0,
     rttMs: null,
+    ways: WAYS,
     vtepMac: "02:00:00:00:00:09",
     clearPaths: true,
+    directRoutes: true,
     endpoints: ["192.168.1.11:8473"],
     tried: [],
     version: "0.1.0",
@@ -104,6 +111,70 @@ test("An IPv6 underlay costs 20 bytes more", () => {
   assert.equal(reconcile(view("udp", [six]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1436);
   const vxlan = reconcile(view("vxlan", [six]), SETTINGS, HOST).tunnels.get("b")!;
   assert.deepEqual([vxlan.mtu, vxlan.endpoint], [1430, "[fd00::11]:8472"]);
+});
+
+test("A direct route carries data once both sides had an answer by it; until then the tunnel, with the reason", () => {
+  const direct = settingsFor("x", { directRouting: true });
+  const cases = [
+    [peer(), "direct-route", /^same link/],
+    [
+      peer({ ways: { ...WAYS, direct: SILENT } }),
+      "tunnel",
+      /overlay addresses get no answer from 192\.168\.1\.11/,
+    ],
+    [
+      peer({ ways: { ...WAYS, direct: { ...ANSWERED, peerReady: false } } }),
+      "tunnel",
+      /beta has had no answer/,
+    ],
+    [peer({ directRoutes: false }), "tunnel", /takes both sides, and --direct-routing was not given on beta/],
+    [peer({ ways: { ...WAYS, direct: { ...SILENT, state: "unknown" } } }), "none", /^waiting for/],
+  ] as const;
+  for (const [one, path, why] of cases) {
+    const wanted = reconcile(view("udp", [one]), direct, HOST);
+    assert.equal(wanted.paths.get("b")!.path, path);
+    assert.match(wanted.paths.get("b")!.why, why);
+    assert.equal(wanted.directRoutes.length, path === "direct-route" ? 1 : 0);
+    const probed = one.directRoutes
+      ? [{ destination: "10.42.9.0/32", gateway: "192.168.1.11", link: 3 }]
+      : [];
+    assert.deepEqual(wanted.probeRoutes, probed);
+  }
+});
+
+test("Backend host-gw: without an answer there is no path, and what would help is said", () => {
+  const wanted = reconcile(view("host-gw", [peer({ ways: { ...WAYS, direct: SILENT } })]), SETTINGS, HOST);
+  assert.deepEqual(wanted.directRoutes, []);
+  const { path, fix, answeredAt } = wanted.paths.get("b")!;
+  assert.equal(path, "none");
+  assert.equal(answeredAt ?? null, null);
+  assert.match(fix!, /port security.*--backend udp --direct-routing/);
+});
+
+test("Backend vxlan: where nobody answers at the VXLAN port, our own port carries the data", () => {
+  const wanted = reconcile(view("vxlan", [peer({ ways: { ...WAYS, vxlan: SILENT } })]), SETTINGS, HOST);
+  const tunnel = wanted.tunnels.get("b")!;
+  assert.deepEqual([tunnel.encapsulation, tunnel.endpoint, tunnel.vni], ["data", "192.168.1.11:8473", 1]);
+  const { path, why, fix, to } = wanted.paths.get("b")!;
+  assert.deepEqual([path, to], ["tunnel", "192.168.1.11:8473"]);
+  assert.match(why, /^no answer on 8472\/udp/);
+  assert.match(fix!, /open 8472\/udp between alpha and beta/);
+  const asked = reconcile(
+    view("vxlan", [peer({ ways: { ...WAYS, vxlan: { ...SILENT, state: "unknown" } } })]),
+    SETTINGS,
+    HOST,
+  );
+  assert.equal(asked.paths.get("b")!.path, "none");
+});
+
+test("What probes found to pass limits the tunnel and the direct route", () => {
+  const narrow = peer({
+    ways: { own: { ...ANSWERED, mtu: 1400 }, vxlan: null, direct: { ...ANSWERED, mtu: 1300 } },
+  });
+  assert.equal(reconcile(view("udp", [narrow]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1356);
+  const routed = reconcile(view("udp", [narrow]), settingsFor("x", { directRouting: true }), HOST);
+  assert.equal(routed.directRoutes[0]!.mtu, 1300);
+  assert.equal(routed.paths.get("b")!.mtu, 1300);
 });
 
 test("No direct route leads by a device without link addresses, and the path says so", () => {

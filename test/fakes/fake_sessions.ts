@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Action, ControlEvent } from "../../src/control/events.ts";
 import { DATA_LEN, dataCounter, dataIndex, encodeData } from "../../src/wire/data_header.ts";
-import { answerProbe, decodeProbe, PROBE_ASK } from "../../src/wire/datagram.ts";
+import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN } from "../../src/wire/datagram.ts";
 
 const TAG_LEN = 16;
 const SESSIONS_EACH = 3;
@@ -102,7 +102,7 @@ export class FakeSessions {
     if (payload.length === 0) return nothing;
     if (decodeProbe(payload, 0, payload.length) === PROBE_ASK) {
       answerProbe(payload, 0, 0);
-      const bytes = seal(session, CONTROL_LANE, payload);
+      const bytes = seal(session, CONTROL_LANE, payload.slice(0, PROBE_LEN));
       return { ...nothing, answers: [{ to: from, bytes }] };
     }
     if (lane !== CONTROL_LANE) return { ...nothing, data: payload };

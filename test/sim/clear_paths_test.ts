@@ -3,11 +3,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Settings } from "../../src/control/events.ts";
-import { reconcile } from "../../src/control/reconcile.ts";
+import { type HostFacts, reconcile } from "../../src/control/reconcile.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
-const HOST = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => 3 };
+const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => 3 };
 
 function add(world: World, name: string, seeds: readonly string[], change: Partial<Settings>): SimNode {
   const node = addSealed(world, name, seeds);
@@ -15,7 +15,7 @@ function add(world: World, name: string, seeds: readonly string[], change: Parti
   return node;
 }
 
-/** The path from one node to another as its daemon would decide, by the record that the other told. */
+/** The path from one node to another as its daemon decides once probes had time to come back. */
 function pathOf(world: World, from: SimNode, to: SimNode): string {
   const wanted = reconcile(world.view(from), from.settings, HOST);
   const { path } = wanted.paths.get(to.identity.id)!;
@@ -25,10 +25,17 @@ function pathOf(world: World, from: SimNode, to: SimNode): string {
 
 function meshed(world: World): void {
   assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+  world.run(4000);
+}
+
+function worldOf(seed: number): World {
+  const world = new World(seed);
+  world.host = HOST;
+  return world;
 }
 
 test("Direct routes of a sealed mesh are there when both nodes allow them, and go when one is restarted without", () => {
-  const world = new World(1);
+  const world = worldOf(1);
   const direct = { directRouting: true, allowPlainDirect: true };
   const a = add(world, "a", [], direct);
   const b = add(world, "b", ["a"], { directRouting: false });
@@ -45,17 +52,20 @@ test("Direct routes of a sealed mesh are there when both nodes allow them, and g
   }
 });
 
-test("A node of an older version, whose record does not say, keeps its direct route", () => {
-  const world = new World(4);
+test("A node of an older version, which asks nothing by a direct route, is reached by the tunnel", () => {
+  const world = worldOf(4);
   const a = add(world, "a", [], { directRouting: true, allowPlainDirect: true });
-  const b = add(world, "b", ["a"], { allowPlainDirect: undefined as unknown as boolean });
+  const b = add(world, "b", ["a"], {
+    directRouting: true,
+    allowPlainDirect: undefined as unknown as boolean,
+  });
   for (const node of world.nodes) world.start(node);
   meshed(world);
-  assert.equal(pathOf(world, a, b), "direct-route");
+  assert.equal(pathOf(world, a, b), "tunnel");
 });
 
 test("A joiner of a sealed host-gw mesh whose user allows no path in the clear is refused, and the flag named", () => {
-  const world = new World(2);
+  const world = worldOf(2);
   const a = add(world, "a", [], { backend: "host-gw", allowPlainDirect: true });
   const b = add(world, "b", ["a"], {});
   for (const node of world.nodes) world.start(node);
@@ -70,7 +80,7 @@ test("A joiner of a sealed host-gw mesh whose user allows no path in the clear i
 });
 
 test("A member of a sealed host-gw mesh that is started without the flag stays, warns, and has no path", () => {
-  const world = new World(3);
+  const world = worldOf(3);
   const flags = { backend: "host-gw", allowPlainDirect: true } as const;
   const a = add(world, "a", [], flags);
   const b = add(world, "b", ["a"], flags);

@@ -9,7 +9,24 @@ import { type HostSight, NO_SIGHT } from "../../src/control/host_sight.ts";
 import { ControlPlane } from "../../src/control/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
 import type { NodeView } from "../../src/control/view.ts";
-import { answerProbe, decodeProbe, PROBE_ASK, TYPE_PROBE } from "../../src/wire/datagram.ts";
+import type { WayKind } from "../../src/control/ways.ts";
+import { type HostFacts, reconcile, type Wanted } from "../../src/control/reconcile.ts";
+import { addressOf } from "../../src/wire/address.ts";
+import {
+  answerProbe,
+  decodeProbe,
+  encodeWayProbe,
+  PROBE_ASK,
+  PROBE_LEN,
+  PROBE_WAY_ANSWER,
+  PROBE_WAY_ASK,
+  probeNonceHigh,
+  probeNonceLow,
+  TYPE_PROBE,
+} from "../../src/wire/datagram.ts";
+import { ETHERNET_LEN } from "../../src/wire/ethernet.ts";
+import { VXLAN_LEN } from "../../src/wire/vxlan.ts";
+import { answerVxlanFrame, wayProbeAt } from "../../src/wire/way_probe.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
@@ -89,6 +106,10 @@ export class World {
   readonly lookups: string[] = [];
   /** The data plane of these answers no probes. */
   readonly deaf = new Set<string>();
+  /** Of every host; with it nodes decide paths as their daemons do, and probe them. Null: no paths are decided. */
+  host: HostFacts | null = null;
+  /** Whether something on the way swallows what a node sends by one of the ways: its UDP payload. */
+  swallows: (from: SimNode, by: WayKind, payload: Uint8Array) => boolean = () => false;
 
   constructor(seed: number, conditions: NetworkConditions = {}) {
     this.random = new SeededRandom(seed);
@@ -233,13 +254,14 @@ export class World {
     const datagram = this.network.take();
     if (datagram === undefined) return;
     const node = this.nodes.find((n) => n.endpoint === datagram.to);
-    if (node === undefined || node.plane === null) return;
     const { bytes, from, at } = datagram;
+    if (node === undefined) return this.#deliverByWay(datagram.to, from, bytes, at);
+    if (node.plane === null) return;
     if (node.sealed !== null && this.#deliverSealed(node, bytes, from, at)) return;
     if (bytes[0] === TYPE_PROBE && decodeProbe(bytes, 0, bytes.length) === PROBE_ASK) {
       if (this.deaf.has(node.name)) return;
       answerProbe(bytes, 0, 0);
-      this.network.send(this.clock.now(), node.endpoint, from, bytes);
+      this.network.send(this.clock.now(), node.endpoint, from, bytes.slice(0, PROBE_LEN));
       return;
     }
     this.event(node, { kind: "datagram", bytes, from, at });
@@ -253,6 +275,35 @@ export class World {
     }
   }
   readonly #resolved: { node: SimNode; plane: ControlPlane | null; name: string }[] = [];
+  // To the VXLAN port of a host, or to an overlay address by a direct route.
+  #deliverByWay(to: string, from: string, bytes: Uint8Array, at: number): void {
+    const running = this.running;
+    const overlay = running.find((n) => `${this.view(n).own.address}:8473` === to);
+    if (overlay !== undefined) return this.event(overlay, { kind: "datagram", bytes, from, at });
+    const node = running.find((n) => addressOf(n.endpoint) === addressOf(to));
+    const frame = VXLAN_LEN + ETHERNET_LEN;
+    const probe = node === undefined ? -1 : wayProbeAt(bytes, frame, bytes.length);
+    if (node === undefined || probe < 0) return;
+    if (decodeProbe(bytes, probe, bytes.length) !== PROBE_WAY_ASK) {
+      return this.event(node, { kind: "datagram", bytes: bytes.slice(probe), from, at });
+    }
+    if (this.deaf.has(node.name)) return;
+    const nonce = [probeNonceHigh(bytes, probe), probeNonceLow(bytes, probe)] as const;
+    encodeWayProbe(bytes, probe, PROBE_WAY_ANSWER, 0, ...nonce);
+    const length = VXLAN_LEN + answerVxlanFrame(bytes, VXLAN_LEN, probe, new Uint8Array(6));
+    this.#sendByWay(node, from, bytes.slice(0, length), "vxlan");
+  }
+
+  #sendByWay(node: SimNode, to: string, bytes: Uint8Array, by: "vxlan" | "direct"): void {
+    if (this.swallows(node, by, bytes)) return;
+    const from = by === "vxlan" ? `${addressOf(node.endpoint)}:8472` : `${this.view(node).own.address}:8473`;
+    this.network.send(this.clock.now(), from, to, bytes);
+  }
+
+  /** What the daemon of this node would decide now. */
+  wanted(node: SimNode): Wanted {
+    return reconcile(this.view(node), node.settings, this.host!);
+  }
 
   /** A packet of data from one node to another over their session; false when there is none to send it on. */
   sendData(node: SimNode, to: SimNode, bytes: Uint8Array): boolean {
@@ -290,7 +341,10 @@ export class World {
     this.onAction?.(node, action);
     switch (action.kind) {
       case "send":
-        this.network.send(now, node.endpoint, action.to, action.bytes);
+        if (action.by !== undefined) this.#sendByWay(node, action.to, action.bytes, action.by);
+        else if (!this.swallows(node, "own", action.bytes)) {
+          this.network.send(now, node.endpoint, action.to, action.bytes);
+        }
         break;
       case "installSession":
         node.sessions.install(action);
@@ -305,7 +359,7 @@ export class World {
         if (bytes === null) {
           throw new Error(`${node.name} speaks on a session that its data plane does not have`);
         }
-        this.network.send(now, node.endpoint, action.to, bytes);
+        if (!this.swallows(node, "own", bytes)) this.network.send(now, node.endpoint, action.to, bytes);
         break;
       }
       case "resolve":
@@ -322,6 +376,9 @@ export class World {
         break;
       case "reconcile":
         node.reconciles++;
+        if (this.host !== null && node.plane !== null) {
+          this.event(node, { kind: "ways", ways: this.wanted(node).ways });
+        }
         break;
       case "leaseChanged":
         node.leases.push({ at: now, from: action.from, to: action.to });
