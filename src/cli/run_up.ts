@@ -14,7 +14,7 @@ import { NetworkSecret } from "../crypto/network_secret.ts";
 import { configureLog, logger } from "../daemon/log.ts";
 import { TOKEN } from "../daemon/secret_choice.ts";
 import { type GivenSecret, isMissing, readSecretFile } from "../daemon/secret_files.ts";
-import { SECRET_FILE } from "../daemon/state_files.ts";
+import { JOIN_FILE, SECRET_FILE } from "../daemon/state_files.ts";
 import { sourcesOf } from "./options.ts";
 import { Exit } from "./output.ts";
 
@@ -65,7 +65,8 @@ export function givenSecret(
 function missingFile(path: string, stateDir: string): null {
   const file = JSON.stringify(path);
   const missing = `--secret-file ${file}: there is no such file`;
-  if (isMissing(join(stateDir, SECRET_FILE))) {
+  // An unfinished join keeps one, too.
+  if ([SECRET_FILE, JOIN_FILE].every((name) => isMissing(join(stateDir, name)))) {
     throw new Error(
       `Cannot read ${missing}. On the first host of a mesh make it: (umask 077; ovltun secret new > ${file}); ` +
         "on every other one copy that file, or leave --secret-file out and give ovltun join the text that ovltun token " +

@@ -62,7 +62,8 @@ export async function runDaemon(config: Config, given: GivenSecret | null = null
 }
 
 class Daemon {
-  readonly #config: Config;
+  /** As given, then what a join that was begun before made of it. */
+  #config: Config;
   readonly #given: GivenSecret | null;
   readonly #startedAt = systemClock.now();
   readonly #net: HostNetwork = openHostNetwork();
@@ -105,6 +106,7 @@ class Daemon {
     const onEvent = (event: DataplaneEvent): void => this.#fromWorker(event);
     const making = { config: this.#config, given: this.#given, net: this.#net, onEvent };
     this.#parts = makeParts(making, cleanups);
+    this.#config = this.#parts.config;
     await this.#serveApi();
     if (this.#parts.ciphers !== null) warmUp(systemRandom);
     // Who cannot hear asks nobody; and who is to end by then does not begin.
@@ -166,11 +168,11 @@ class Daemon {
       ...settingsOf(config, null, this.#underlay.endpoints()),
       drawNetwork: () => drawNetwork(this.#net),
     };
-    const { state, ciphers } = this.#parts;
+    const { state, stored, ciphers } = this.#parts;
     this.#control = new ControlPlane(
       settings,
       state.identity,
-      state.stored,
+      stored,
       systemRandom,
       systemClock.now(),
       ciphers?.setup ?? null,

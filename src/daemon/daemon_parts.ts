@@ -5,6 +5,8 @@
  */
 import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
 import type { Leasable } from "../host/left_bridge.ts";
+import type { HeldSecret } from "../control/key_ring.ts";
+import type { StoredState } from "../control/state.ts";
 import type { DataplaneEvent, HostNetwork } from "../ports.ts";
 import { DataplaneFeed } from "./dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
@@ -18,10 +20,14 @@ import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { SealedSide } from "./sealed_side.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
 import type { GivenSecret } from "./secret_files.ts";
+import { beginRun, type Begun } from "./unfinished_join.ts";
 import { foundersSockets, Sockets } from "./sockets.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 import { tooManyWorkers, Workers } from "./workers.ts";
+
+/** Peers of an unfinished join that the log names. */
+const PEERS_SHOWN = 3;
 
 /** What the parts are made from. */
 export interface Making {
@@ -34,7 +40,12 @@ export interface Making {
 }
 
 export interface DaemonParts {
+  /** As given, or what a join that was begun before made of it. */
   readonly config: Config;
+  /** What an earlier run left of the mesh of this one, or null. */
+  readonly stored: StoredState | null;
+  /** It goes on with a join that an earlier run began. */
+  readonly resumed: boolean;
   readonly net: HostNetwork;
   readonly runDir: RunDir;
   readonly state: StateStore;
@@ -51,21 +62,24 @@ export interface DaemonParts {
 }
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
-export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cleanups): DaemonParts {
+export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
-  const runDir = new RunDir(config.runDir);
+  const runDir = new RunDir(user.config.runDir);
   cleanups.add(() => runDir.close());
-  const state = openState(config.stateDir);
+  const state = openState(user.config.stateDir);
   cleanups.add(() => state.close());
-  const left = clearForStart(net, config, storedLease(state.stored));
+  const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
+  const { config, given, stored } = begun;
+  const left = clearForStart(net, config, storedLease(stored));
   for (const line of left.lines) logger.info(line);
-  const choice = secretChoice(config, given, state);
+  const choice = secretChoice(begun, state);
+  remember(begun, choice, state);
   const { network, subnetMin, subnetMax } = config;
   if (network !== null) {
     const subnetLen = config.subnetLen ?? config.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
-    refuseOverlapOf({ config, net, state }, { network, subnetLen, subnetMin, subnetMax });
+    refuseOverlapOf({ config, net, stored }, { network, subnetLen, subnetMin, subnetMax });
   }
   // They load their code while this thread tests and measures.
   const workers = new Workers(config.workers, onEvent);
@@ -77,12 +91,12 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   const { mailbox } = workers;
   const offloads = new OffloadState(config.offloads);
   offloads.testTrains();
-  const ciphers = ciphersOf(config, given, state, choice);
+  const kept = begun.secret === null ? [] : state.secrets;
+  const ciphers = ciphersOf(config, given, kept, choice);
   workers.start(offloads.inUse, ciphers?.provider.suites());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, mailbox);
   sockets = new Sockets(mailbox, config.port, config.workers, () => net.links());
-  const founds = (state.stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
-  if (founds) sockets.demand(foundersSockets(config));
+  if (founds({ config, stored })) sockets.demand(foundersSockets(config));
   const feed = new DataplaneFeed(mailbox);
   keeper = new HostKeeper(net, mailbox, {
     ...config,
@@ -92,16 +106,32 @@ export function makeParts({ config, given, net, onEvent }: Making, cleanups: Cle
   });
   // Routes go first, so that nothing is sent into a tunnel nobody reads.
   cleanups.add(() => void keeper?.withdraw());
-  return { config, net, runDir, state, choice, offloads, workers, ciphers, sealed, sockets, feed, keeper };
+  const { resumed } = begun;
+  return {
+    config,
+    stored,
+    resumed,
+    net,
+    runDir,
+    state,
+    choice,
+    offloads,
+    workers,
+    ciphers,
+    sealed,
+    sockets,
+    feed,
+    keeper,
+  };
 }
 
-function secretChoice(config: Config, given: GivenSecret | null, state: StateStore): SecretChoice {
+function secretChoice({ config, given, stored, secret }: Begun, state: StateStore): SecretChoice {
   const { plain, peers, found, stateDir, networkName } = config;
   const choice = chooseSecret({
     plain,
     given,
-    stored: state.secret,
-    storedMesh: state.stored?.mesh?.security ?? null,
+    stored: secret,
+    storedMesh: stored?.mesh?.security ?? null,
     founds: found || peers.length === 0,
     stateDir,
     networkName,
@@ -110,14 +140,28 @@ function secretChoice(config: Config, given: GivenSecret | null, state: StateSto
   return choice;
 }
 
+/** On disk before a word is said to anybody: whatever ends this run, the next one goes on with its join. */
+function remember({ remember, stored }: Begun, choice: SecretChoice, state: StateStore): void {
+  if (remember !== null) {
+    state.rememberJoin({ ...remember, secret: choice.security === "plain" ? null : choice.secret });
+  }
+  // The mesh of a join that was given up is not to come back.
+  if (stored !== null && stored !== state.stored) state.save(stored);
+}
+
+/** Whether this run is to found a mesh, without waiting for anybody. */
+function founds({ config, stored }: Pick<DaemonParts, "config" | "stored">): boolean {
+  return (stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
+}
+
 function ciphersOf(
   { networkName, cipher, pinnedNode }: Config,
   given: GivenSecret | null,
-  state: StateStore,
+  kept: readonly HeldSecret[],
   choice: SecretChoice,
 ): SealedParts | null {
   if (choice.security === "plain") return null;
-  const secrets = secretsOfRun(choice, state.secrets, given?.secret ?? null);
+  const secrets = secretsOfRun(choice, kept, given?.secret ?? null);
   return sealedParts(secrets, networkName, cipher, pinnedNode);
 }
 
@@ -126,19 +170,25 @@ function ciphersOf(
  * refused for it: it goes on, and says what it does not reach.
  */
 export function refuseOverlapOf(
-  { config, net, state }: Pick<DaemonParts, "config" | "net" | "state">,
+  { config, net, stored }: Pick<DaemonParts, "config" | "net" | "stored">,
   mesh: Leasable,
 ): void {
-  if ((state.stored?.claim ?? null) !== null) return;
-  const { device, found, peers } = config;
+  if ((stored?.claim ?? null) !== null) return;
   const { network, subnetLen, subnetMin, subnetMax } = mesh;
-  const founds = (state.stored?.mesh ?? null) === null && (found || peers.length === 0);
-  refuseOverlap(net, { network, subnetLen, subnetMin, subnetMax, settled: !founds, device });
+  const settled = !founds({ config, stored });
+  refuseOverlap(net, { network, subnetLen, subnetMin, subnetMax, settled, device: config.device });
 }
 
 /** The first lines of the log: who has started, and what the user should know of it. */
-export function tellStart({ config, choice }: DaemonParts): void {
+export function tellStart({ config, choice, resumed }: DaemonParts): void {
   logger.info(`Started ${config.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
+  if (resumed) {
+    const whom = config.peers.slice(0, PEERS_SHOWN).join(", ") +
+      (config.peers.length > PEERS_SHOWN ? ", …" : "");
+    logger.info(
+      `Going on with the join that was begun here, to ${whom} (to found a mesh instead: ovltun up --found)`,
+    );
+  }
   const crowded = tooManyWorkers(config.workers);
   if (crowded !== null) logger.warn(crowded);
   if (choice.security === "plain") {

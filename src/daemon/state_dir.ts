@@ -10,6 +10,7 @@ import { type Identity, identityFromJson, identityToJson } from "../crypto/ident
 import type { FileLock } from "../sys/file_lock.ts";
 import {
   IDENTITY_FILE,
+  JOIN_FILE,
   lockStateDir,
   makeStateDir,
   readJsonFile,
@@ -23,30 +24,40 @@ export class StateDir {
   readonly path: string;
   readonly #identity: Identity;
   #lock: FileLock;
-  /** The secret file as it should be; null: there is none. */
-  #secret: Buffer | null = null;
+  /** Files as they should be. BOUNDED: the secret's and the unfinished join's. */
+  readonly #kept = new Map<string, Buffer>();
 
   constructor(path: string, identity: Identity, lock: FileLock) {
     this.path = path;
     this.#identity = identity;
     this.#lock = lock;
     this.secretWritten();
+    this.joinWritten();
   }
 
   /** Remembers the secret file as it is on disk now. */
   secretWritten(): void {
-    this.#secret?.fill(0);
-    const path = join(this.path, SECRET_FILE);
-    this.#secret = existsSync(path) ? readFileSync(path) : null;
+    this.#keep(SECRET_FILE);
+  }
+
+  /** Remembers the file of an unfinished join as it is on disk now, or that there is none any more. */
+  joinWritten(): void {
+    this.#keep(JOIN_FILE);
+  }
+
+  #keep(name: string): void {
+    this.#kept.get(name)?.fill(0);
+    const path = join(this.path, name);
+    if (existsSync(path)) this.#kept.set(name, readFileSync(path));
+    else this.#kept.delete(name);
   }
 
   /** Makes again what is missing. True when something was; throws a sentence when it cannot be. */
   restore(): boolean {
     const identityPath = join(this.path, IDENTITY_FILE);
-    const secretPath = join(this.path, SECRET_FILE);
     const isWhole = this.#lock.holds() && existsSync(identityPath);
-    const secretGone = this.#secret !== null && !existsSync(secretPath);
-    if (isWhole && !secretGone) return false;
+    const gone = [...this.#kept].filter(([name]) => !existsSync(join(this.path, name)));
+    if (isWhole && gone.length === 0) return false;
     makeStateDir(this.path);
     this.#refuseAnother(identityPath);
     if (!this.#lock.holds()) {
@@ -57,8 +68,8 @@ export class StateDir {
     if (!existsSync(identityPath)) {
       writeJsonFile(identityPath, JSON.parse(identityToJson(this.#identity)), 0o600);
     }
-    if (this.#secret !== null && !existsSync(secretPath)) {
-      writeTextFile(secretPath, this.#secret.toString("utf8"), 0o600, false);
+    for (const [name, content] of gone) {
+      writeTextFile(join(this.path, name), content.toString("utf8"), 0o600, false);
     }
     return true;
   }
@@ -84,7 +95,7 @@ export class StateDir {
 
   /** Unlocks it. With `forget`, the identity that this run made goes, and what it made the lock in. */
   close(forget: { readonly madeDirectory: boolean } | null): void {
-    this.#secret?.fill(0);
+    for (const content of this.#kept.values()) content.fill(0);
     if (forget !== null) {
       for (const suffix of ["", ".bak"]) rmSync(join(this.path, IDENTITY_FILE + suffix), { force: true });
     }

@@ -31,9 +31,11 @@ export const IDENTITY_FILE = "identity.json";
 export const STATE_FILE = "state.json";
 /** The network secret, as ovltun secret new prints one. */
 export const SECRET_FILE = "secret";
+/** A join that has not come to a lease yet. */
+export const JOIN_FILE = "join.json";
 export const LOCK_FILE = "lock";
 /** Everything we ever put into a state directory, but for the lock. */
-export const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE].flatMap((
+export const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE, JOIN_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
 

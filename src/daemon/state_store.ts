@@ -10,6 +10,12 @@ import { logger } from "./log.ts";
 import { readSecretText, readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
 import { StateDir } from "./state_dir.ts";
 import {
+  readUnfinishedJoin,
+  removeUnfinishedJoin,
+  type UnfinishedJoin,
+  writeUnfinishedJoin,
+} from "./unfinished_join.ts";
+import {
   IDENTITY_FILE,
   LOCK_FILE,
   lockStateDir,
@@ -30,6 +36,10 @@ export interface StateStore {
   readonly secret: NetworkSecret | null;
   /** All that it left, the newest first. */
   readonly secrets: readonly HeldSecret[];
+  /** A join that an earlier run began and that has not come to a lease, or null. */
+  readonly join: UnfinishedJoin | null;
+  /** Remembers a join until the first claim is on disk, in place of another. Throws when it cannot. */
+  rememberJoin(begun: UnfinishedJoin): void;
   /**
    * Keeps this secret from the moment on that the state has a mesh, and writes it before that state: a mistyped one
    * leaves nothing behind, and no mesh is on disk without its secret.
@@ -67,13 +77,24 @@ export function openState(directory: string): StateStore {
     const identity = openIdentity(identityPath);
     const stored = openStored(statePath);
     const secrets = readStoredSecrets(directory);
+    const unfinished = readUnfinishedJoin(directory);
     const dir = new StateDir(directory, identity, lock);
     const saver = new Saver(statePath, stored, dir);
+    saver.onClaim = () => {
+      removeUnfinishedJoin(directory);
+      dir.joinWritten();
+    };
     return {
       identity,
       stored,
       secret: secrets[0]?.secret ?? null,
       secrets,
+      join: unfinished,
+      rememberJoin: (begun) => {
+        writeUnfinishedJoin(directory, begun);
+        dir.joinWritten();
+        saver.wrote = true;
+      },
       keepSecret: (fresh) =>
         saver.before = () => {
           writeStoredSecret(directory, fresh);
@@ -124,20 +145,18 @@ class Saver {
   #last: StoredState | null;
   #claim: string;
   #unsaved: StoredState | null = null;
-  #wrote = false;
+  /** Whether this run wrote anything. */
+  wrote = false;
   /** To be done before the first state that has a mesh is written. */
   before: (() => void) | null = null;
+  /** To be done after the first state that has a claim was written. */
+  onClaim: (() => void) | null = null;
 
   constructor(path: string, stored: StoredState | null, dir: StateDir) {
     this.#path = path;
     this.#dir = dir;
     this.#last = stored;
     this.#claim = claimText(stored);
-  }
-
-  /** Whether this run wrote anything. */
-  get wrote(): boolean {
-    return this.#wrote;
   }
 
   save(state: StoredState): void {
@@ -160,10 +179,11 @@ class Saver {
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
-    this.#wrote = true;
+    this.wrote = true;
     this.#claim = claimText(this.#unsaved);
     this.#last = this.#unsaved;
     this.#unsaved = null;
+    this.#claimed();
     return null;
   }
 
@@ -176,6 +196,18 @@ class Saver {
       `Files of the state directory ${JSON.stringify(this.#dir.path)} were removed under this daemon; ` +
         "they are made again with what it knows",
     );
+  }
+
+  #claimed(): void {
+    if (this.#claim === "" || this.onClaim === null) return;
+    try {
+      this.onClaim();
+      this.onClaim = null;
+    } catch (error) {
+      logger.warn(
+        `Cannot forget the join that is finished now: ${error instanceof Error ? error.message : error}`,
+      );
+    }
   }
 }
 
