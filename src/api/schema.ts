@@ -36,7 +36,7 @@ export interface NodeStatus {
   readonly cipher: string;
   /** In a sealed mesh: why this host seals without libcrypto, which is slower; null: it has it. Absent from older daemons. */
   readonly withoutLibcrypto?: string | null;
-  /** Our own endpoints, "192.168.1.10:8473". */
+  /** Our own endpoints, "192.168.1.10:8473"; those of --advertise may have a name, "home.example:8473". */
   readonly underlay: readonly string[];
   /** Superframes (tso, uso) and trains of datagrams (gso, gro) in use. */
   readonly offloads: {

@@ -5,7 +5,7 @@
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
 import { toHex } from "../wire/bytes.ts";
-import { addressOf, liesWithin } from "../wire/address.ts";
+import { addressOf, contains, parseAddress, parsePrefix, type Prefix } from "../wire/address.ts";
 import { fitGossip } from "../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../wire/gossip_size.ts";
@@ -98,6 +98,8 @@ export class Core {
   /** Sealed meshes: the counter of the next initiation, and what is on disk as greater than all that were used. */
   initiations = 0;
   #initiationsStored = 0;
+  /** The mesh's network; before it is known, the one that the user says it has. */
+  #overlay: Prefix | null;
   #clonesSince: number | null = null;
   #holdings: Holdings | null = null;
   #holdingsOf = "";
@@ -112,6 +114,7 @@ export class Core {
     host: HostSight = NO_SIGHT,
   ) {
     this.host = host;
+    this.#overlay = settings.networkExplicit ? parsePrefix(settings.network ?? "") : null;
     this.settings = settings;
     this.identity = identity;
     this.random = random;
@@ -170,14 +173,16 @@ export class Core {
   setMesh(mesh: MeshConfig): void {
     this.mesh = mesh;
     this.meshHash = meshHash(mesh);
+    this.#overlay = parsePrefix(mesh.network);
     this.changed = true;
     this.links.forsake(this.now);
   }
 
   /** Whether datagrams to this endpoint stay outside the mesh: else the way to a peer would lead over itself. */
   usable(endpoint: string): boolean {
-    const address = addressOf(endpoint);
-    return !liesWithin(this.mesh?.network ?? null, address) && !this.host.tunnelled(address);
+    const text = addressOf(endpoint);
+    const address = this.#overlay === null ? null : parseAddress(text);
+    return !(address !== null && contains(this.#overlay!, address)) && !this.host.tunnelled(text);
   }
 
   /** The validated link of a member of our own mesh, or null. */

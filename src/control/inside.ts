@@ -15,14 +15,16 @@ const RECORD_AGAIN_MS = 3_600_000;
 
 /** Warns of what the user named, once in the log and in `status` for as long as it holds. */
 export function tellInside(core: Core, now: number): void {
-  if (core.mesh === null || !core.out.due("look inside", LOOK_EVERY_MS, now)) return;
+  if (!core.out.due("look inside", LOOK_EVERY_MS, now)) return;
   for (const { text, endpoints } of core.seeds) {
     const inside = endpoints.find((endpoint) => !core.usable(endpoint));
-    if (inside !== undefined) tell(core, `--peers ${text}`, inside, now);
+    if (inside === undefined) continue;
+    const all = !endpoints.some((endpoint) => core.usable(endpoint));
+    tell(core, all ? `--peers ${text}` : `${inside} of --peers ${text}`, inside, now);
   }
   for (const { subnet, address } of core.settings.staticPeers) {
     const named = `--static-peer ${subnet}=${address}`;
-    if (liesWithin(core.mesh.network, address)) tell(core, named, address, now);
+    if (liesWithin(core.mesh?.network ?? null, address)) tell(core, named, address, now);
   }
 }
 
@@ -43,7 +45,7 @@ export function noteInside(core: Core, record: NodeRecord, now: number): void {
 }
 
 function whyInside(core: Core, inside: string): string {
-  const network = core.mesh?.network ?? null;
+  const network = core.mesh?.network ?? core.settings.network;
   const address = inside.includes(":") ? addressOf(inside) : inside;
   return liesWithin(network, address)
     ? `${inside} lies in the mesh's own network ${network}`

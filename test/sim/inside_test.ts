@@ -165,3 +165,17 @@ test("A joiner that waits only for addresses of this host's own kind is told so,
   world.run(3000);
   assert.deepEqual(world.view(b).own.waitingFor.map(({ peer }) => peer), ["192.168.56.10:8473"]);
 });
+
+test("A joiner that was told the mesh's network is told at once of an address in it", () => {
+  const world = new World(46);
+  const b = world.add("b", [], { hasSeeds: true, network: MESH, networkExplicit: true });
+  world.start(b);
+  world.event(b, { kind: "seeds", seeds: [{ text: "10.42.1.0", endpoints: ["10.42.1.0:8473"] }] });
+  world.run(3000);
+  const [waiting] = world.view(b).own.waitingFor;
+  assert.match(waiting!.message, /^waiting for 10\.42\.1\.0 .*that address lies in the mesh itself/);
+  assert.equal(
+    b.logs.filter(({ message }) => /lies in the mesh's own network 10\.42\.0\.0\/16/.test(message)).length,
+    1,
+  );
+});
