@@ -2,7 +2,9 @@
  * The command line as a whole: builds the commands, runs one, and turns whatever happens into an exit code — 0 done,
  * 1 failed, 2 wrong usage or configuration — with one sentence on stderr and never a stack trace for a user's mistake.
  */
+import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";
+import { NoDaemonError } from "../api/client.ts";
 import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
 import { escapeText } from "../daemon/log.ts";
 import { refuseSecretArguments } from "../config/secret_setting.ts";
@@ -45,7 +47,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (isMisuse(error)) tell(whereToRead(program, argv));
-    return exitCodeOf(error);
+    return exitCodeOf(error instanceof NoDaemonError ? await withoutSocket(error) : error);
   }
 }
 
@@ -60,6 +62,19 @@ function whereToRead(program: Command, argv: readonly string[]): string {
   return command === undefined
     ? "(ovltun help lists the commands)"
     : `(ovltun ${command.name()} --help explains it)`;
+}
+
+/** "Start one" is the wrong advice where a daemon lives whose socket somebody took away. */
+async function withoutSocket(error: NoDaemonError): Promise<Error> {
+  const { isServedRunDir } = await import("../daemon/run_dir.ts");
+  if (!isServedRunDir(dirname(error.path))) return error;
+  return new Error(
+    `A daemon runs, and its socket ${
+      JSON.stringify(error.path)
+    } is away (was the directory emptied?); it makes it ` +
+      "again within a second: try again",
+    { cause: error },
+  );
 }
 
 function buildProgram(): Command {

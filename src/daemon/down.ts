@@ -2,11 +2,12 @@
  * `ovltun down`: stops the daemon of a run directory and waits until it has gone; without a daemon, takes away
  * what a crash left. With `purge` the lease is given back and nothing of ours stays on the host.
  */
-import { existsSync, lstatSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
+import { entryAt } from "../host/subnet_file.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { listenerPid } from "../sys/unix_peer.ts";
@@ -94,7 +95,7 @@ async function takeAway(options: DownOptions, goneMs: number): Promise<TakenAway
 
 /** The socket of a daemon that died. True when something else has its name, which stays. */
 function removeSocket(path: string, lines: string[]): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = entryAt(path);
   if (found === undefined) return false;
   if (!found.isSocket()) {
     lines.push(`Left ${JSON.stringify(path)}: it is no socket of ovltun's`);

@@ -86,6 +86,17 @@ export function takeLeftRunDir(path: string): RunDir | null {
   return null;
 }
 
+/** Whether a daemon of this mount namespace has the directory, whatever is left of it. Throws nothing. */
+export function isServedRunDir(path: string): boolean {
+  try {
+    const name = acquireName(nameOf(path));
+    name?.release();
+    return name === null;
+  } catch {
+    return false; // then what was to be said is said
+  }
+}
+
 function lockIn(directory: string): FileLock | null {
   try {
     return acquireLock(join(directory, RUN_LOCK));

@@ -3,7 +3,7 @@
 // the note says, or what the stored lease says. Anything else stays as it is: flannel's own file, and whatever
 // `--subnet-file` was mistyped for. A symbolic link is never ours: what it leads to was made by others.
 
-import { lstatSync, readFileSync, rmSync } from "node:fs";
+import { lstatSync, readFileSync, rmSync, type Stats } from "node:fs";
 import { parseInterface, parsePrefix } from "../wire/address.ts";
 import { formatPrefix, networkOf } from "../wire/address.ts";
 import { writeSubnetEnv } from "./subnet_env.ts";
@@ -47,7 +47,7 @@ export class SubnetFile {
 
   /** Whose it is. `stored` is the lease that the state directory holds, or null. */
   owner(stored: EnvLease | null): Ownership {
-    const found = lstatSync(this.path, { throwIfNoEntry: false });
+    const found = entryAt(this.path);
     if (found === undefined) return "absent";
     const text = found.isFile() ? textOf(this.path) : null;
     if (text === null) return "foreign";
@@ -56,9 +56,13 @@ export class SubnetFile {
     return lease !== null && stored !== null && sameLease(lease, stored) ? "ours" : "foreign";
   }
 
+  isLink(): boolean {
+    return entryAt(this.path)?.isSymbolicLink() === true;
+  }
+
   /** The lease that it tells of, whoever wrote it; null without one. */
   lease(): EnvLease | null {
-    const found = lstatSync(this.path, { throwIfNoEntry: false });
+    const found = entryAt(this.path);
     return found?.isFile() === true ? leaseOf(textOf(this.path) ?? "") : null;
   }
 
@@ -69,7 +73,7 @@ export class SubnetFile {
 
   /** Whether it says `text`. */
   says(text: string): boolean {
-    return lstatSync(this.path, { throwIfNoEntry: false })?.isFile() === true && textOf(this.path) === text;
+    return entryAt(this.path)?.isFile() === true && textOf(this.path) === text;
   }
 
   /** Writes it in one step. Throws what node:fs throws; whose it is, the caller has asked. */
@@ -116,6 +120,16 @@ function noteIn(notePath: string): Note | null {
     return { path, texts: texts.filter((text) => typeof text === "string") };
   } catch {
     return null;
+  }
+}
+
+/** What stands at a path itself, links not followed; undefined: nothing, also where a file has a directory's place. */
+export function entryAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOTDIR") return undefined;
+    throw error;
   }
 }
 

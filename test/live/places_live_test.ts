@@ -15,6 +15,14 @@ function isThere(host: Host, ...names: string[]): boolean {
   return names.every((name) => existsSync(join(host.runDir, name)));
 }
 
+/** Removes a directory, also while a daemon makes files in it. */
+async function empty(directory: string): Promise<void> {
+  await until(`${directory} is gone`, 5000, () => {
+    rmSync(directory, { recursive: true });
+    return true;
+  });
+}
+
 /** Another `up` for the run directory of this host, with all else of its own. */
 function second(host: Host) {
   const own = ["--state-dir", `${host.stateDir}-2`, "--device", "ovl1", "--port", "9473"];
@@ -52,7 +60,7 @@ liveTest(
       rmSync(join(alpha.runDir, "control.sock"));
       await until("the socket is back", RESTORED_MS, () => isThere(alpha, "control.sock") || null);
       // down at once: it waits for the socket.
-      rmSync(alpha.runDir, { recursive: true });
+      await empty(alpha.runDir);
       const down = await alpha.ovltun(["down"]);
       assert.equal(down.code, 0, down.stderr);
       assert.equal((await daemon.finished).code, 0, daemon.tail());
@@ -82,7 +90,7 @@ liveTest(
     await withHosts(1, async ([host]) => {
       const first = host!.up("compiled", ["--network", NETWORK]);
       const { node } = await first.ready(0);
-      rmSync(host!.stateDir, { recursive: true });
+      await empty(host!.stateDir);
       await until("it is back", RESTORED_MS, () => existsSync(join(host!.stateDir, "state.json")) || null);
       assert.match(first.log(), /state directory .* were removed under this daemon/);
       await first.kill("SIGKILL");
