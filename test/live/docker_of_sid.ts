@@ -13,20 +13,22 @@ const PACKAGES = ["docker.io", "docker-cli", "containerd", "runc", "tini-static"
 const LIBRARIES =
   /^(libc6|libgcc-s1|libseccomp2|libsystemd0|libip[46]tc2|libxtables12|libnftnl11|libmnl0|libnfnetlink0|libnetfilter-conntrack3)_/;
 
-/** The tree as a list of one, or why it cannot be had. */
-export function dockerOfSid(): readonly string[] | string {
+/** Throws a sentence when it cannot be had. */
+export function dockerOfSid(): string {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "ovltun", "docker-of-sid");
   const tree = join(cache, "tree");
-  if (existsSync(tree)) return [tree];
+  if (existsSync(tree)) return tree;
   rmSync(cache, { recursive: true, force: true });
   try {
     fill(cache);
   } catch (error) {
     rmSync(cache, { recursive: true, force: true });
     const said = String((error as { stderr?: unknown }).stderr ?? error);
-    return `the packages of sid cannot be had: ${said.replaceAll(/https?:\/\/\S+/g, "(archive)").trim()}`;
+    throw new Error(
+      `the packages of sid cannot be had: ${said.replaceAll(/https?:\/\/\S+/g, "(archive)").trim()}`,
+    );
   }
-  return [tree];
+  return tree;
 }
 
 function fill(cache: string): void {

@@ -46,8 +46,10 @@ set -eu
 folder=$1 name=$3 ovltun=$4 over=$5
 mount -t tmpfs tmpfs "$folder/files"
 cd "$folder/files"
-mkdir up work root
-mount -t overlay overlay -o "lowerdir=$over/,upperdir=$PWD/up,workdir=$PWD/work" root
+mkdir up work root usr-up usr-work
+mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/up,workdir=$PWD/work" root
+[ -z "$over" ] ||
+  mount -t overlay overlay -o "lowerdir=$over/usr:/usr,upperdir=$PWD/usr-up,workdir=$PWD/usr-work" root/usr
 cd root
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
@@ -103,13 +105,12 @@ export class Machine {
     this.#pid = pid;
   }
 
-  /** Boots in the host's network. `over`: trees that lie over this machine's files, the topmost first. */
-  static async boot(host: Host, folder: string, over: readonly string[] = []): Promise<Machine> {
+  /** Boots in the host's network. `over`: a tree whose `usr` lies over this machine's, or "". */
+  static async boot(host: Host, folder: string, over: string): Promise<Machine> {
     const place = join(folder, host.name, "machine");
-    const lower = over.map((tree) => `${tree}:`).join("");
     const keeper = host.spawn([
       ...["unshare", "--mount", "sh", "-c", `mkdir -p "$1"; ${KEEPER}`, "_"],
-      ...[place, INNER, host.name, join(TOP, "dist/ovltun"), lower],
+      ...[place, INNER, host.name, join(TOP, "dist/ovltun"), over],
     ]);
     let said = "";
     keeper.stderr!.setEncoding("utf8").on("data", (text: string) => said += text);
@@ -120,9 +121,11 @@ export class Machine {
     const machine = new Machine(host, keeper, pid);
     try {
       await until(`${host.name} has booted (${said})`, BOOT_MS, async () => {
+        if (keeper.exitCode !== null) return true;
         const { stdout } = await machine.run(["systemctl", "is-system-running"]);
         return /^(running|degraded)/.test(stdout) ? true : null;
       });
+      assert.equal(keeper.exitCode, null, `${host.name} does not boot: ${said}`);
     } catch (error) {
       await machine.close();
       throw error;
@@ -164,7 +167,7 @@ export class Machine {
 export async function withMachines(
   hosts: readonly Host[],
   folder: string,
-  over: readonly string[],
+  over: string,
   fn: (machines: Machine[]) => Promise<void>,
 ): Promise<void> {
   const booted = await Promise.allSettled(hosts.map((host) => Machine.boot(host, folder, over)));

@@ -77,7 +77,7 @@ const NAME =
 
 test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () => {
   await withHosts(2, async (hosts, folder) => {
-    await withMachines(hosts, folder, [], async (machines) => {
+    await withMachines(hosts, folder, "", async (machines) => {
       const [alpha, beta] = machines as [Machine, Machine];
       await becomeServices(alpha, beta);
       for (const [from, to] of [[alpha, beta], [beta, alpha]] as const) await assertReaches(from, to);
