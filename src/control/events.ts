@@ -63,10 +63,11 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 
 export type Action =
   /**
-   * Send this datagram from our own port. `vxlan`: from the VXLAN port. `direct`: from our own port by the kernel's
-   * route for probes, and only if that leads to this gateway.
+   * Send this datagram from our own port. With `by` it is a probe of that way, which goes whole or not at all. `vxlan`:
+   * from the VXLAN port. `direct`: by the kernel's route for probes, and only if that leads to this gateway.
    */
   | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by?: undefined }
+  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "own" }
   | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "vxlan" }
   | {
     readonly kind: "send";
@@ -91,12 +92,16 @@ export type Action =
     readonly confirmed: boolean;
   }
   | { readonly kind: "dropSession"; readonly id: string; readonly receiveIndex: number }
-  /** Seal this (empty: a keepalive) on the control lane of the session whose index we gave out, and send it. */
+  /**
+   * Seal this (empty: a keepalive) on the control lane of the session whose index we gave out, and send it. `probe`: it
+   * measures the way, and goes whole or not at all.
+   */
   | {
     readonly kind: "sendSealed";
     readonly receiveIndex: number;
     readonly to: string;
     readonly bytes: Uint8Array;
+    readonly probe?: true;
   }
   /** Write the state, atomically and synced, before the actions that follow. */
   | { readonly kind: "persist"; readonly state: StoredState }

@@ -89,6 +89,9 @@ export abstract class Links {
   /** Sends gossip or a probe over a link that is up. */
   abstract send(link: Link, bytes: Uint8Array): void;
 
+  /** Sends a probe of the way, whole or not at all. */
+  abstract measure(link: Link, bytes: Uint8Array): void;
+
   /** Asks whoever is at the target to make a link. */
   protected abstract ask(target: Target, now: number): void;
 

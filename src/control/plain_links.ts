@@ -59,6 +59,10 @@ export class PlainLinks extends Links {
     if (link.endpoint !== null) this.out.send(link.endpoint, bytes);
   }
 
+  measure(link: Link, bytes: Uint8Array): void {
+    if (link.endpoint !== null) this.out.push({ kind: "send", to: link.endpoint, bytes, by: "own" });
+  }
+
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (!entitled || this.isNamed(endpoint)) return super.poke(endpoint, entitled, now);
     // A peer of ours has moved there, or somebody repeats its words. A peer answers gossip for an index that nobody has

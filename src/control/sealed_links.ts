@@ -117,6 +117,13 @@ export class SealedLinks extends Links {
     this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
   }
 
+  measure(link: Link, bytes: Uint8Array): void {
+    const session = this.#sessions.current(link.id);
+    if (session === null || link.endpoint === null) return;
+    const { receiveIndex } = session;
+    this.out.push({ kind: "sendSealed", receiveIndex, to: link.endpoint, bytes, probe: true });
+  }
+
   /** The session we speak on with a node; null: none. */
   session(id: string): { readonly suite: CipherSuite; readonly at: number } | null {
     const session = this.#sessions.current(id);

@@ -69,7 +69,7 @@ function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe
   const b = new Uint8Array(PROBE_LEN);
   encodeProbe(b, 0, link.sendIndex, nonceHigh, nonceLow, 0);
   const sealed = core.sealed === null ? 0 : payloadOverhead("data-sealed");
-  core.links.send(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
+  core.links.measure(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
 }
 
 function sendDirect(core: Core, endpoint: string, target: Uint8Array, bytes: Uint8Array): void {

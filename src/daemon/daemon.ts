@@ -305,7 +305,9 @@ class Daemon {
         return sealed?.drop(action.receiveIndex);
       case "sendSealed": {
         const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
-        if (datagram !== null) sockets.send(action.to, datagram);
+        if (datagram === null) return;
+        if (action.probe) sockets.sendProbe(action.to, datagram);
+        else sockets.send(action.to, datagram);
         return;
       }
       case "resolve":
@@ -342,10 +344,11 @@ class Daemon {
   #send(action: Action & { readonly kind: "send" }): void {
     const { sockets } = this.#parts;
     if (action.by === undefined) return sockets.send(action.to, action.bytes);
+    if (action.by === "own") return sockets.sendProbe(action.to, action.bytes);
     if (action.by === "vxlan") return sockets.sendVxlan(action.to, action.bytes);
     // Any other way, as while the route is missing, would show nothing.
     const hop = this.#net.routeTo(addressOf(action.to), PROBE_TOS);
-    if (hop?.gateway === action.gateway) sockets.sendWithTos(action.to, action.bytes, PROBE_TOS);
+    if (hop?.gateway === action.gateway) sockets.sendProbe(action.to, action.bytes, PROBE_TOS);
   }
 
   /** A session that is renewed leaves what was found out about the way there. */

@@ -10,7 +10,7 @@ import type { Link, Mailbox, SocketRole } from "../ports.ts";
 import { portHolder } from "../sys/port_holder.ts";
 import { EADDRINUSE, SysError } from "../sys/sys_error.ts";
 import { closeUdpGroup, openUdpGroup, type UdpGroup } from "../sys/udp_group.ts";
-import { sendWithTos } from "../sys/tos_sender.ts";
+import { sendProbe } from "../sys/probe_sender.ts";
 import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
 
 const AGAIN_MS = 5000;
@@ -55,15 +55,15 @@ export class Sockets {
     sendDatagram(this.#own, bytes, to);
   }
 
-  /** The same from the VXLAN port; nothing happens while that is not open. */
+  /** Sends a probe from the VXLAN port; nothing happens while that is not open. */
   sendVxlan(to: string, bytes: Uint8Array): void {
     const group = this.#open.get("vxlan");
-    if (group !== undefined) sendDatagram({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to);
+    if (group !== undefined) sendProbe({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to);
   }
 
-  /** From our own port, by the kernel's routes for this Type of Service. */
-  sendWithTos(to: string, bytes: Uint8Array, tos: number): void {
-    sendWithTos(this.#own, bytes, to, tos);
+  /** Sends a probe from our own port: whole or not at all. `tos`: by the kernel's routes for that Type of Service. */
+  sendProbe(to: string, bytes: Uint8Array, tos = 0): void {
+    sendProbe(this.#own, bytes, to, tos);
   }
 
   /** Opens what is wanted. Throws SysError when a port is taken: for a founder, who can choose another. */

@@ -341,8 +341,9 @@ export class World {
     this.onAction?.(node, action);
     switch (action.kind) {
       case "send":
-        if (action.by !== undefined) this.#sendByWay(node, action.to, action.bytes, action.by);
-        else if (!this.swallows(node, "own", action.bytes)) {
+        if (action.by === "vxlan" || action.by === "direct") {
+          this.#sendByWay(node, action.to, action.bytes, action.by);
+        } else if (!this.swallows(node, "own", action.bytes)) {
           this.network.send(now, node.endpoint, action.to, action.bytes);
         }
         break;

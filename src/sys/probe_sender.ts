@@ -1,6 +1,12 @@
 /**
- * Sends one datagram with a Type of Service of its own (ip(7) IP_TOS as a control message): the kernel looks the route up
- * by it, and takes the source address from that route. For probes of direct routes; not for the data plane.
+ * Sends a probe of a way, one datagram, beside the Worker on its own socket. Two things differ from what else is sent:
+ *
+ * The path MTU: IP_PMTUDISC_PROBE sets Don't Fragment and does not believe what ICMP told the kernel, which anybody could
+ * have sent: the probe is to find out. The option is of the socket, and is changed around the send; what a Worker sends in
+ * those microseconds has Don't Fragment all the same.
+ *
+ * The Type of Service, where one is given (ip(7) IP_TOS as a control message): the kernel looks the route up by it, and
+ * takes the source address from that route.
  */
 import { addressOf } from "#ffi";
 import { parseEndpoint } from "../wire/address.ts";
@@ -22,10 +28,15 @@ import {
 } from "./mmsghdr.ts";
 import { encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EAFNOSUPPORT } from "./sys_error.ts";
-import type { OpenedSocket } from "./udp_socket.ts";
+import { type OpenedSocket, setInt } from "./udp_socket.ts";
 
 const IPPROTO_IP = 0;
+const IPPROTO_IPV6 = 41;
 const IP_TOS = 1;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+const PMTUDISC_DO = 2;
+const PMTUDISC_PROBE = 3;
 const IOVEC_LEN = 16;
 /** The largest datagram that is sent here. */
 const ROOM = 65_536;
@@ -33,8 +44,8 @@ const ROOM = 65_536;
 const at = { name: MMSGHDR_LEN, iov: MMSGHDR_LEN + 64, control: MMSGHDR_LEN + 96, data: MMSGHDR_LEN + 160 };
 let memory: Uint8Array<ArrayBuffer> | null = null;
 
-/** Returns 0, or the errno of the refusal. */
-export function sendWithTos(socket: OpenedSocket, bytes: Uint8Array, to: string, tos: number): number {
+/** Returns 0, or the errno of the refusal: EMSGSIZE where our own link does not take it. */
+export function sendProbe(socket: OpenedSocket, bytes: Uint8Array, to: string, tos = 0): number {
   const endpoint = parseEndpoint(to);
   const b = memory ??= new Uint8Array(new ArrayBuffer(at.data + ROOM));
   if (endpoint === null || bytes.length > ROOM) return EAFNOSUPPORT;
@@ -50,11 +61,19 @@ export function sendWithTos(socket: OpenedSocket, bytes: Uint8Array, to: string,
   putU32le(b, IOVLEN_AT, 1);
   putU64le(b, at.iov, base + at.data);
   putU64le(b, at.iov + IOVEC_LEN / 2, bytes.length);
-  putU64le(b, CONTROL_AT, base + at.control);
-  putU32le(b, CONTROLLEN_AT, CMSG_ROOM);
+  if (tos !== 0) putU64le(b, CONTROL_AT, base + at.control);
+  if (tos !== 0) putU32le(b, CONTROLLEN_AT, CMSG_ROOM);
   putU32le(b, at.control, CMSG_DATA_AT + 4);
   putU32le(b, at.control + CMSG_LEVEL_AT, IPPROTO_IP);
   putU32le(b, at.control + CMSG_TYPE_AT, IP_TOS);
   putU32le(b, at.control + CMSG_DATA_AT, tos);
-  return libc().sendmmsg(socket.fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
+  discover(socket, PMTUDISC_PROBE);
+  const errno = libc().sendmmsg(socket.fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
+  discover(socket, PMTUDISC_DO);
+  return errno;
+}
+
+function discover({ fd, family }: OpenedSocket, mode: number): void {
+  setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, mode);
+  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, mode);
 }
