@@ -4,9 +4,12 @@ import { readSync } from "node:fs";
 import process from "node:process";
 import type { Command } from "commander";
 import { ConfigError } from "../config/config_error.ts";
-import { type JoinToken, parseToken, TOKEN_MAX_LENGTH } from "../crypto/join_token.ts";
+import { ExpiredTokenError, type JoinToken, parseToken, TOKEN_MAX_LENGTH } from "../crypto/join_token.ts";
 import { readSecretText } from "../daemon/secret_files.ts";
-import { addSettings } from "./options.ts";
+import { StateInUseError } from "../daemon/state_files.ts";
+import { openState } from "../daemon/state_store.ts";
+import { rememberRefusedJoin } from "../daemon/unfinished_join.ts";
+import { addSettings, placesOf } from "./options.ts";
 import { tell } from "./output.ts";
 import { runUp } from "./run_up.ts";
 
@@ -29,8 +32,41 @@ export function registerJoin(program: Command): void {
   ).option("--join-file <FILE>", `read the token from this file (or ${FILE_VARIABLE})`);
   addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
     const file = (options["joinFile"] as string | undefined) ?? process.env[FILE_VARIABLE];
-    await runUp(options, file === undefined || file === "" ? tokenFromStdin() : tokenFromFile(file));
+    await runUp(options, tokenOf(options, file));
   });
+}
+
+function tokenOf(options: Record<string, unknown>, file: string | undefined): JoinToken {
+  try {
+    return file === undefined || file === "" ? tokenFromStdin() : tokenFromFile(file);
+  } catch (error) {
+    if (error instanceof ConfigError && error.cause instanceof ExpiredTokenError) {
+      rememberRefusal(options, error.cause);
+    }
+    throw error;
+  }
+}
+
+/** Whoever wanted to join and runs `up` next does not want a mesh of its own. */
+function rememberRefusal(options: Record<string, unknown>, { token, message }: ExpiredTokenError): void {
+  const { networkName, endpoints, issuer } = token;
+  try {
+    const state = openState(placesOf(options).stateDir);
+    try {
+      rememberRefusedJoin(state, {
+        networkName,
+        peers: endpoints,
+        pinnedNode: issuer,
+        secret: null,
+        refused: message,
+      });
+    } finally {
+      state.close();
+    }
+  } catch (error) {
+    if (error instanceof StateInUseError) return; // a daemon runs there, and has a state of its own
+    tell(`This join cannot be remembered: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function tokenFromFile(path: string): JoinToken {
@@ -83,6 +119,6 @@ function parsed(text: string): JoinToken {
   try {
     return parseToken(text, Date.now());
   } catch (error) {
-    throw new ConfigError("join-file", (error as Error).message);
+    throw new ConfigError("join-file", (error as Error).message, { cause: error });
   }
 }

@@ -12,8 +12,8 @@ export class ConfigError extends Error {
   readonly reason: string;
   readonly exitCode: number = USAGE_EXIT_CODE;
 
-  constructor(field: string, reason: string) {
-    super(reason);
+  constructor(field: string, reason: string, options?: ErrorOptions) {
+    super(reason, options);
     this.name = "ConfigError";
     this.field = field;
     this.reason = reason;

@@ -41,6 +41,18 @@ export interface JoinToken {
   readonly expiresAt: number | null;
 }
 
+/** A token whose time is over. What it says else is known, all but its secret. */
+export class ExpiredTokenError extends Error {
+  readonly token: Omit<JoinToken, "secret"> & { readonly sealed: boolean };
+
+  constructor(message: string, { secret, ...token }: JoinToken) {
+    super(message);
+    this.name = "ExpiredTokenError";
+    this.token = { ...token, sealed: secret !== null };
+    secret?.wipe();
+  }
+}
+
 /** The text of a token. RangeError when a name is too long, an endpoint is none or there are none or too many. */
 export function encodeToken(token: JoinToken): string {
   const name = new TextEncoder().encode(token.networkName);
@@ -80,7 +92,7 @@ export function encodeToken(token: JoinToken): string {
 
 /**
  * The token in a text, however it was broken into lines. `wall` is the present Unix time, ms. Throws Error with a
- * sentence that says what is wrong and never what was given.
+ * sentence that says what is wrong and never what was given; ExpiredTokenError when it is whole and only too old.
  */
 export function parseToken(text: string, wall: number): JoinToken {
   if (text.trim() === "") {
@@ -105,8 +117,9 @@ export function parseToken(text: string, wall: number): JoinToken {
   }
   if (token.expiresAt !== null && wall > token.expiresAt) {
     const since = new Date(token.expiresAt).toISOString().slice(0, 16).replace("T", " ");
-    throw new Error(
+    throw new ExpiredTokenError(
       `The token expired at ${since} UTC by this host's clock; ask for a new one (ovltun token)`,
+      token,
     );
   }
   return token;

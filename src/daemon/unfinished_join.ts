@@ -22,8 +22,10 @@ export interface UnfinishedJoin {
   readonly peers: readonly string[];
   /** Id of the node that a token named, or null. */
   readonly pinnedNode: string | null;
-  /** Null: the mesh is plain. */
+  /** Null: the mesh is plain, or the join was refused. */
   readonly secret: NetworkSecret | null;
+  /** Why it cannot be gone on with, a sentence: its token had expired. */
+  readonly refused?: string;
 }
 
 /** Where its secret came from, in a user's words. */
@@ -31,6 +33,7 @@ export const UNFINISHED = "the join that was begun here";
 
 const FILE_VERSION = 1;
 const PEERS_MAX = 256;
+const REFUSED_MAX = 1000;
 
 /** The unfinished join in a state directory, or null. Throws a sentence when the file cannot be used. */
 export function readUnfinishedJoin(stateDir: string): UnfinishedJoin | null {
@@ -48,7 +51,7 @@ export function readUnfinishedJoin(stateDir: string): UnfinishedJoin | null {
 }
 
 function fromJson(f: Record<string, unknown>): UnfinishedJoin | null {
-  const { version, networkName, peers, pinnedNode, secret } = f;
+  const { version, networkName, peers, pinnedNode, secret, refused } = f;
   if (
     version !== FILE_VERSION || typeof networkName !== "string" || !/^[\x21-\x7e]{1,64}$/.test(networkName)
   ) {
@@ -58,9 +61,11 @@ function fromJson(f: Record<string, unknown>): UnfinishedJoin | null {
   if (!peers.every((peer) => typeof peer === "string" && isHostPort(peer))) return null;
   if (pinnedNode !== null && !/^[0-9a-f]{64}$/.test(String(pinnedNode))) return null;
   if (secret !== null && typeof secret !== "string") return null;
+  if (refused !== undefined && (typeof refused !== "string" || refused.length > REFUSED_MAX)) return null;
   try {
     const parsed = secret === null ? null : NetworkSecret.parse(secret as string, networkName);
-    return { networkName, peers, pinnedNode: pinnedNode as string | null, secret: parsed };
+    const known = { networkName, peers, pinnedNode: pinnedNode as string | null, secret: parsed };
+    return refused === undefined ? known : { ...known, refused: refused as string };
   } catch {
     return null;
   }
@@ -76,6 +81,21 @@ export function writeUnfinishedJoin(stateDir: string, { secret, ...rest }: Unfin
 export function removeUnfinishedJoin(stateDir: string): void {
   const path = join(stateDir, JOIN_FILE);
   if (existsSync(path)) rmSync(path);
+}
+
+/**
+ * Remembers in a state directory that a join was refused before it began, so that the next `up` does not found a mesh in
+ * its place. A host that is in a mesh, or has a join to go on with, stays as it is. Throws when it cannot.
+ */
+export function rememberRefusedJoin(
+  state: {
+    readonly stored: StoredState | null;
+    readonly join: UnfinishedJoin | null;
+    rememberJoin(begun: UnfinishedJoin): void;
+  },
+  begun: UnfinishedJoin,
+): void {
+  if ((state.stored?.mesh ?? null) === null && state.join === null) state.rememberJoin(begun);
 }
 
 /** What a run is begun with: the user's words, and what the state directory has. */
@@ -145,6 +165,7 @@ function resume({ config, given, stored, secret }: Beginning, join: UnfinishedJo
   const ways =
     "To found a mesh of its own instead: ovltun up --found; to join another: ovltun join; to forget it: " +
     `ovltun down --purge --state-dir ${config.stateDir}`;
+  if (join.refused !== undefined) throw new ConfigError("join-file", `${whom}: ${join.refused}. ${ways}`);
   if (config.plain !== (join.secret === null)) {
     const what = config.plain
       ? "that mesh is sealed: leave --plain out to go on with it"

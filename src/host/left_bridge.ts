@@ -74,7 +74,7 @@ export function stillHolding(
     const name = linkName(a.link, links);
     const held = `${a.address}/${a.prefixLength}`;
     const bridge = links.find(({ index }) => index === a.link)?.kind === "bridge";
-    const command = bridge ? removeBridge(name) : `ip addr del ${held} dev ${name}`;
+    const command = bridge ? removeBridge(name, true) : `ip addr del ${held} dev ${name}`;
     return [
       `${bridge ? `The bridge ${name}` : name} still has ${held} of this mesh; to remove it: ${command}`,
     ];

@@ -16,6 +16,8 @@ const IPV4_BITS_AT = 96;
 const DOCKER_BRIDGE = /^br-([0-9a-f]{12})$/;
 /** A mesh of k3s on the same network has a route for each node. */
 const SHOWN = 5;
+/** So many, the largest, are compared with one another; whatever is beyond that is only counted. */
+const COMPARED = 256;
 
 /** The host as it is at one moment. */
 export interface HostRouting {
@@ -53,14 +55,16 @@ export function shadows(host: HostRouting, network: string, own: OwnMarks): Shad
     ...overlappingRoutes(host.routes, [], network, own)
       .filter(({ destination }) => parsePrefix(destination)!.length > ours.length)
       .map((route) => ({ hides: route.destination, route, address: null, rule: null })),
-  ].sort((a, b) => parsePrefix(a.hides)!.length - parsePrefix(b.hides)!.length);
+  ].sort((a, b) => bitsOf(a.hides) - bitsOf(b.hides));
   const kept: Shadow[] = [];
-  for (const one of found) {
+  for (const one of found.slice(0, COMPARED)) {
     const inside = (other: Shadow) => other.route.link === one.route.link && isInside(one.hides, other.hides);
     if (!kept.some(inside)) kept.push(one);
   }
-  return kept;
+  return [...kept, ...found.slice(COMPARED)];
 }
+
+const bitsOf = (prefix: string): number => Number(prefix.slice(prefix.indexOf("/") + 1));
 
 // An address takes what its network takes, or alone itself where that is wider than the mesh's.
 function shadowsByAddresses({ addresses }: HostRouting, ours: Prefix, own: OwnMarks): Shadow[] {
@@ -169,12 +173,13 @@ function describeAddressShadow(
   return `${what}; ${remedy}`;
 }
 
-/** What removes a bridge, or moves it to another lease. */
-export function removeBridge(name: string): string {
+/** What removes a bridge, or moves it to another lease; `purged`: there is none any more. */
+export function removeBridge(name: string, purged = false): string {
   const docker = DOCKER_BRIDGE.exec(name);
   if (docker !== null) return `docker network rm ${docker[1]}, or without Docker: ip link del ${name}`;
   if (name === "docker0") {
-    return `start dockerd anew with the --bip of subnet.env, or without Docker: ip link del ${name}`;
+    const bip = purged ? "without that --bip" : "with the --bip of subnet.env";
+    return `start dockerd anew ${bip}, or without Docker: ip link del ${name}`;
   }
   return `ip link del ${name}`;
 }

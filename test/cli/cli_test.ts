@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -264,5 +264,33 @@ test("A secret file that nobody made: a new host is told how to come by a secret
     assert.equal(givenSecret(config, "", null), null);
   } finally {
     rmSync(stateDir, { recursive: true });
+  }
+});
+
+test("After a join with an expired token, up founds nothing until that is asked for", () => {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
+  try {
+    const stateDir = join(directory, "state");
+    const token = encodeToken({
+      networkName: "home",
+      endpoints: ["192.0.2.1:8473"],
+      secret: NetworkSecret.create(),
+      issuer: "ab".repeat(32),
+      expiresAt: 60_000,
+    });
+    const places = ["--state-dir", stateDir, "--run-dir", join(directory, "run")];
+    const joined = ovltunWith(token, {}, ["join", ...places]);
+    assert.equal(joined.code, 2, joined.err);
+    assert.match(joined.err, /^The token expired at 1970-01-01/);
+    const text = readFileSync(join(stateDir, "join.json"), "utf8");
+    assert.ok(!text.includes("ovs1") && text.includes("192.0.2.1:8473"), "no secret of it is kept");
+    const up = ovltunWith("", {}, ["up", ...places]);
+    assert.equal(up.code, 2, up.err);
+    assert.match(
+      up.err,
+      /A join was begun on this host, to 192\.0\.2\.1:8473.*The token expired.*ovltun up --found/,
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });

@@ -14,6 +14,7 @@ import { openState } from "../../src/daemon/state_store.ts";
 import {
   beginRun,
   readUnfinishedJoin,
+  rememberRefusedJoin,
   type UnfinishedJoin,
   writeUnfinishedJoin,
 } from "../../src/daemon/unfinished_join.ts";
@@ -264,5 +265,36 @@ test("A join whose file is taken away under the run is remembered again, and not
     assert.equal(state.retry(), null);
     assert.ok(!existsSync(path));
     state.close();
+  });
+});
+
+test("A join that was refused for its token is not gone on with, and nobody founds in its place", () => {
+  const expired: UnfinishedJoin = { ...SEALED, secret: null, refused: "The token expired at 2026-06-01" };
+  refused(
+    { join: expired },
+    /begun on this host, to alpha.*: The token expired at 2026-06-01\. .*ovltun up --found/,
+  );
+  refused({ join: expired, config: config({ plain: true }) }, /The token expired/);
+  assert.equal(begin({ join: expired, config: config({ found: true }) }).resumed, false);
+  const anew = begin({
+    join: expired,
+    config: config({ peers: SEALED.peers, pinnedNode: PIN }),
+    given: of(A),
+  });
+  assert.deepEqual([anew.given?.secret, anew.remember?.peers], [A, SEALED.peers]);
+  withDirectory((directory) => {
+    const state = openState(directory);
+    rememberRefusedJoin(state, expired);
+    state.close();
+    const next = openState(directory);
+    assert.equal(next.join?.refused, expired.refused);
+    rememberRefusedJoin(next, { ...expired, peers: ["other:1"] });
+    next.rememberJoin(SEALED);
+    next.close();
+    const last = openState(directory);
+    assert.deepEqual(last.join?.peers, SEALED.peers);
+    rememberRefusedJoin(last, expired);
+    last.close();
+    assert.equal(readUnfinishedJoin(directory)?.refused, undefined, "what can be gone on with stays");
   });
 });
