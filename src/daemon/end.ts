@@ -28,7 +28,7 @@ const SIGHUP = 1;
  * A SIGHUP that was ignored at the start stays so (nohup(1)). Returns the undo.
  */
 export function watchForTheEnd(stop: (why: string) => void): () => void {
-  // By a listener, and not by none: Deno takes SIGHUP over with the first listener for any signal, and dies of it.
+  // By a listener, and not by none: Deno takes SIGHUP over by itself, ignored or not, and dies of it.
   const stays = isIgnored(SIGHUP) ? "SIGHUP" : null;
   const listeners = ENDING.map((name) => [name, name === stays ? () => {} : () => stop(name)] as const);
   for (const [name, listener] of listeners) process.on(name, listener);
