@@ -8,8 +8,9 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
 
   --systems <A,B,…>   what to compare (${DEFAULT_SYSTEMS.join(",")});
                       what is not installed is left out unless it is named here.
-                      ovltun: ovltun-<udp|vxlan>[-deno][-no-<tso|uso|gso|gro|offloads>…],
-                      sealed: ovltun-<aes|chacha|xsalsa>[-deno][-no-libcrypto]…
+                      ovltun: ovltun-<udp|vxlan>[-deno|-before][-no-<tso|uso|gso|gro|offloads>…],
+                      sealed: ovltun-<aes|chacha|xsalsa>[-deno|-before][-no-libcrypto]…
+                      -before: the binary of OVLTUN_BEFORE, to compare two builds in one run
                       its data plane alone, with keys put in by hand:
                       keyed-<plain|aes-256-gcm|chacha20-poly1305|xsalsa20-poly1305>[-deno][-no-libcrypto]
   --deno              add ovltun from its source under Deno
@@ -27,7 +28,7 @@ Compares tunnels between two network namespaces on this machine. Needs root, ip,
   --from <FILE>       print the tables of such a file, measure nothing
   --markdown          tables as Markdown
 
-OVLTUN, WIREGUARD_GO, NEBULA and NEBULA_CERT name other binaries.`;
+OVLTUN, OVLTUN_BEFORE, WIREGUARD_GO, NEBULA and NEBULA_CERT name other binaries.`;
 
 export interface Options {
   readonly help: boolean;

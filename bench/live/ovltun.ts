@@ -1,5 +1,6 @@
 /**
- * ovltun as a system of the comparison: the compiled binary (another by OVLTUN=path), or the source under Deno,
+ * ovltun as a system of the comparison: the compiled binary (another by OVLTUN=path), an earlier one of OVLTUN_BEFORE
+ * beside it in the same run, or the source under Deno,
  * one daemon in each host, host a founding the mesh and host b joining it; plain, or sealed with a named cipher.
  */
 import { writeFileSync } from "node:fs";
@@ -17,13 +18,13 @@ const CIPHERS: Readonly<Record<string, string>> = {
   chacha: "chacha20-poly1305",
   xsalsa: "xsalsa20-poly1305",
 };
-const NAME = /^ovltun-(udp|vxlan|aes|chacha|xsalsa)(-deno)?((?:-no-[a-z]+)*)$/;
+const NAME = /^ovltun-(udp|vxlan|aes|chacha|xsalsa)(-deno|-before)?((?:-no-[a-z]+)*)$/;
 
 /** Null when the name is none of ovltun's. */
 export function ovltun(name: string, offloads: readonly string[]): System | null {
   const match = NAME.exec(name);
   if (match === null) return null;
-  const [, kind, deno, off = ""] = match;
+  const [, kind, program, off = ""] = match;
   const cipher = CIPHERS[kind!];
   const flags = cipher === undefined ? ["--plain", "--backend", kind!] : ["--cipher", cipher];
   let libcrypto = true;
@@ -36,15 +37,24 @@ export function ovltun(name: string, offloads: readonly string[]): System | null
     if (!named.every((offload) => offloads.includes(offload))) return null;
     flags.push(...named.map((offload) => `--no-${offload}`));
   }
-  const binary = resolve(process.env["OVLTUN"] ?? join(TOP, "dist/ovltun"));
-  const denoBinary = join(TOP, "node_modules/.bin/deno");
-  const command = deno === undefined ? [binary] : [denoBinary, "run", "-A", join(TOP, "src/main.ts")];
+  const command = commandOf(program ?? "");
+  if (command === null) return null;
   return {
     name,
     programs: [command[0]!],
     versionCommand: [...command, "version"],
     start: (pair) => start(pair, libcrypto ? command : ["env", "OVLTUN_NO_LIBCRYPTO=1", ...command], flags),
   };
+}
+
+/** Null where `-before` is asked for and OVLTUN_BEFORE names no binary. */
+function commandOf(program: string): string[] | null {
+  if (program === "-deno") {
+    return [join(TOP, "node_modules/.bin/deno"), "run", "-A", join(TOP, "src/main.ts")];
+  }
+  const { OVLTUN, OVLTUN_BEFORE } = process.env;
+  if (program === "-before") return OVLTUN_BEFORE === undefined ? null : [resolve(OVLTUN_BEFORE)];
+  return [resolve(OVLTUN ?? join(TOP, "dist/ovltun"))];
 }
 
 async function start(pair: Pair, command: readonly string[], flags: readonly string[]): Promise<Tunnel> {

@@ -1,7 +1,7 @@
 /**
  * What is compared, by name. ovltun's names say how it is started: `ovltun-BACKEND[-deno][-no-OFFLOAD…]` is
  * plain, such as `ovltun-udp-no-gso` (`-no-offloads` stands for all four); `ovltun-CIPHER…` is sealed with aes, chacha or
- * xsalsa, and `-no-libcrypto` does without the host's.
+ * xsalsa, and `-no-libcrypto` does without the host's. `-before` in place of `-deno` is an earlier build.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
