@@ -8,7 +8,7 @@ import { ExpiredTokenError, type JoinToken, parseToken, TOKEN_MAX_LENGTH } from 
 import { readSecretText } from "../daemon/secret_files.ts";
 import { StateInUseError } from "../daemon/state_files.ts";
 import { openState } from "../daemon/state_store.ts";
-import { rememberRefusedJoin } from "../daemon/unfinished_join.ts";
+import { rememberRefusedJoin, type UnfinishedJoin } from "../daemon/unfinished_join.ts";
 import { addSettings, placesOf } from "./options.ts";
 import { tell } from "./output.ts";
 import { runUp } from "./run_up.ts";
@@ -32,7 +32,16 @@ export function registerJoin(program: Command): void {
   ).option("--join-file <FILE>", `read the token from this file (or ${FILE_VARIABLE})`);
   addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
     const file = (options["joinFile"] as string | undefined) ?? process.env[FILE_VARIABLE];
-    await runUp(options, tokenOf(options, file));
+    const token = tokenOf(options, file);
+    try {
+      await runUp(options, token);
+    } catch (error) {
+      // Who is told to add --plain may well add it to `up`.
+      if (error instanceof ConfigError && error.field === "plain" && token.secret === null) {
+        remember(options, { ...factsOf(token), secret: null });
+      }
+      throw error;
+    }
   });
 }
 
@@ -41,25 +50,23 @@ function tokenOf(options: Record<string, unknown>, file: string | undefined): Jo
     return file === undefined || file === "" ? tokenFromStdin() : tokenFromFile(file);
   } catch (error) {
     if (error instanceof ConfigError && error.cause instanceof ExpiredTokenError) {
-      rememberRefusal(options, error.cause);
+      const { token, message } = error.cause;
+      remember(options, { ...factsOf(token), secret: null, refused: message });
     }
     throw error;
   }
 }
 
+function factsOf({ networkName, endpoints, issuer }: Omit<JoinToken, "secret">) {
+  return { networkName, peers: endpoints, pinnedNode: issuer };
+}
+
 /** Whoever wanted to join and runs `up` next does not want a mesh of its own. */
-function rememberRefusal(options: Record<string, unknown>, { token, message }: ExpiredTokenError): void {
-  const { networkName, endpoints, issuer } = token;
+function remember(options: Record<string, unknown>, begun: UnfinishedJoin): void {
   try {
     const state = openState(placesOf(options).stateDir);
     try {
-      rememberRefusedJoin(state, {
-        networkName,
-        peers: endpoints,
-        pinnedNode: issuer,
-        secret: null,
-        refused: message,
-      });
+      rememberRefusedJoin(state, begun);
     } finally {
       state.close();
     }

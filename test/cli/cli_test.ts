@@ -294,3 +294,28 @@ test("After a join with an expired token, up founds nothing until that is asked 
     rmSync(directory, { recursive: true });
   }
 });
+
+test("After a join to a plain mesh that lacked --plain, up founds nothing either", () => {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
+  try {
+    const token = encodeToken({
+      networkName: "home",
+      endpoints: ["192.0.2.1:8473"],
+      secret: null,
+      issuer: "ab".repeat(32),
+      expiresAt: null,
+    });
+    const places = ["--state-dir", join(directory, "state"), "--run-dir", join(directory, "run")];
+    const joined = ovltunWith(token, {}, ["join", ...places]);
+    assert.equal(joined.code, 2, joined.err);
+    assert.match(joined.err, /The token is of a plain mesh.*add --plain/);
+    const up = ovltunWith("", {}, ["up", ...places]);
+    assert.equal(up.code, 2, up.err);
+    assert.match(
+      up.err,
+      /A join was begun on this host, to 192\.0\.2\.1:8473.*that mesh is plain: add --plain/,
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
