@@ -31,7 +31,7 @@ export interface LabOptions {
 }
 
 /** How long a mesh may take to form: the hosts share the processors of this machine. */
-const MESH_TIMEOUT_MS = 20_000;
+const MESH_TIMEOUT_MS = 60_000;
 const TIMEOUT_PER_HOST_MS = 500;
 const SIGNAL_GRACE_MS = 50;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -38,7 +38,7 @@ class Gate {
 
   open(): void {
     tc(this.#wires, "change dev lo root tbf rate 10gbit burst 1m limit 20mb");
-    // The queue sleeps until the old rate would let the next one pass: a packet more wakes it.
+    // Whether or not the change of the rate wakes the queue, a packet does.
     sendDatagram(this.#poker, new Uint8Array(1), "127.0.0.1:9");
   }
 
