@@ -32,7 +32,7 @@ const SEND = `socket(S, AF_INET, SOCK_DGRAM, 0) or die; my ($to, $count, $patter
   for my $n (0 .. $count - 1) { select(undef, undef, undef, $pause);
     send(S, pack("N", $n) . $pattern x 8, 0, pack_sockaddr_in(7100, inet_aton($to))) }`;
 /** A datagram that has not come by then is lost. */
-const QUIET_MS = 3000;
+const QUIET_MS = 5000;
 const PERL = ["/usr/bin/perl", "-MSocket", "-e"];
 
 /** Numbered datagrams with a known pattern, and what came of them. */
