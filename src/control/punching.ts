@@ -20,6 +20,8 @@ import type { Random } from "../ports.ts";
 
 /** Tries that follow one another as to any host, the last one 8 s after the first. */
 const TRIES_AT_ONCE = 5;
+/** The same where it has answered before: what was in the way may be gone any moment, and no order is wrong. */
+const TRIES_AGAIN = 20;
 /** Conntrack's 30 s, and what the clocks of both may differ. */
 const SILENCE_MS = 34_000;
 const ROUND_MS = 50_000;
@@ -39,18 +41,26 @@ export interface Punching {
   startsAt: number;
 }
 
+/** What is known of a target when it has been tried once more. */
+export interface Tried {
+  /** Since the last answer. */
+  readonly tries: number;
+  /** It has answered before. */
+  readonly answered: boolean;
+  /** Whether our id is the smaller one. */
+  readonly smaller: boolean;
+}
+
 /**
- * When the next try is due after the one just made, the `tries`-th without an answer; null: as to any host. `smaller`:
- * whether our id is the smaller one. Changes `state`, which is null before the first round.
+ * When the next try is due after the one just made; null: as to any host. `state` is null before the first round.
  */
 export function nextPunch(
   state: Punching | null,
-  tries: number,
-  smaller: boolean,
+  { tries, answered, smaller }: Tried,
   random: Random,
   now: number,
 ): { readonly state: Punching; readonly at: number } | null {
-  if (tries < TRIES_AT_ONCE) return null;
+  if (tries < (answered ? TRIES_AGAIN : TRIES_AT_ONCE)) return null;
   if (state === null) return placed({ round: 0, step: 0, startsAt: now + SILENCE_MS }, smaller);
   const last = state.step + 1 === FIRST_MS.length;
   if (!last) return placed({ ...state, step: state.step + 1 }, smaller);

@@ -136,9 +136,10 @@ export class Targets {
     const wait = Math.min(RETRY_MIN_MS * 2 ** doublings, maxMs);
     target.nextAt = now + wait * (0.75 + this.#random.below(501) / 1000);
     target.tries++;
+    const { tries, answeredBy } = target;
     const next = punches === null
       ? null
-      : nextPunch(target.punching, target.tries, punches.smaller, this.#random, now);
+      : nextPunch(target.punching, { tries, answered: answeredBy !== null, ...punches }, this.#random, now);
     target.punching = next?.state ?? null;
     if (next !== null) target.nextAt = next.at;
     if (target.tries > 1 && target.outcome === "not tried yet") target.outcome = "no answer";

@@ -81,6 +81,23 @@ test("hosts that can meet in no order are silent for longer than a router rememb
   assert.ok(times.length < 6 * 6 + 10, `${times.length} hellos in five minutes`);
 });
 
+test("two hosts that had met are together again soon after what parted them is gone", () => {
+  const world = behindRouters(4, [false, false], true);
+  const [, one, other] = world.nodes as [SimNode, SimNode, SimNode];
+  start(world);
+  assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
+  const [a, b] = world.network.routers as [NatRouter, NatRouter];
+  world.network.rewrite = ({ from, to, bytes }) => {
+    return (a.is(from) && b.is(to)) || (b.is(from) && a.is(to)) ? bytes.slice(0, 1) : bytes;
+  };
+  assert.ok(world.runUntil(() => !oneMesh(world), 60_000), "they are parted");
+  world.run(30_000);
+  const between = () => world.view(one).peers.find(({ id }) => id === other.identity.id)!;
+  assert.equal(between().endpoint, null);
+  world.network.rewrite = null;
+  assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+});
+
 test("a host that is reached at an address of its own is called as before, whoever is behind NAT", () => {
   const world = behindRouters(5, [false], false);
   const reached = world.add("reached", ["public"]);
