@@ -1,9 +1,12 @@
 // A member that reaches nobody: it has its lease and its routes, and looks well from inside. Said in the log once it has
 // lasted, from time to time after that, and when it is over; and in `status` for as long as it lasts.
 
+import { shortId } from "../crypto/identity.ts";
 import type { Core } from "./core.ts";
+import type { Link } from "./link_table.ts";
 import type { NodeRecord } from "./record.ts";
 
+const LOOK_EVERY_MS = 1000;
 const AFTER_MS = 10_000;
 const AGAIN_MS = 600_000;
 const HOLDS_MS = 3000;
@@ -15,23 +18,21 @@ const ENDPOINTS_EACH = 2;
 
 /** Tells when nobody has been reached for a while, and when somebody is again. */
 export function tellAlone(core: Core, now: number): void {
+  if (!core.out.due("look for company", LOOK_EVERY_MS, now)) return;
   const { alone } = core;
-  const others = core.member && core.ready ? awaited(core) : [];
   const reached = core.agreedLinks()[0];
-  // A node that only comes to take its leave is no company.
-  if (reached !== undefined && alone.said && others.length > 0 && now - reached.since < COMPANY_MS) return;
-  if (reached !== undefined || others.length === 0) {
-    if (alone.said && others.length > 0 && reached !== undefined) {
-      const name = core.store.get(reached.id)?.name ?? reached.id;
-      const seconds = Math.round((now - alone.since!) / 1000);
-      core.out.log("info", `Reaches ${name} again, after ${seconds} s without any other node`);
-    }
+  if (reached !== undefined && !alone.said) {
+    alone.since = null;
+    return;
+  }
+  const others = core.member && core.ready ? awaited(core) : [];
+  if (others.length === 0) {
     alone.since = null;
     alone.said = false;
     return;
   }
+  if (reached !== undefined) return tellCompany(core, reached, now);
   alone.since ??= now;
-  const seconds = Math.floor((now - alone.since) / 1000);
   if (now - alone.since < AFTER_MS) return;
   const sentence = `No other node of the mesh is reached: ${others.slice(0, NAMED_MAX).join("; ")}` +
     `${others.length > NAMED_MAX ? `; and ${others.length - NAMED_MAX} more` : ""}. ` +
@@ -40,7 +41,20 @@ export function tellAlone(core: Core, now: number): void {
   if (alone.said && !core.out.due("alone", AGAIN_MS, now)) return;
   core.out.due("alone", 0, now);
   alone.said = true;
-  core.out.log("warning", `${sentence} (for ${seconds} s)`);
+  core.out.log("warning", `${sentence} (for ${Math.floor((now - alone.since) / 1000)} s)`);
+}
+
+// A node that only comes to take its leave is no company.
+function tellCompany(core: Core, link: Link, now: number): void {
+  const { alone } = core;
+  if (now - link.since < COMPANY_MS) return;
+  const name = core.store.get(link.id)?.name ?? shortId(link.id);
+  const seconds = Math.round((now - (alone.since ?? now)) / 1000);
+  core.out.log("info", `Reaches ${name} again, after ${seconds} s without any other node`, {
+    peer: shortId(link.id),
+  });
+  alone.since = null;
+  alone.said = false;
 }
 
 // Members that ought to be there, and where each was tried; without any the `--peers` entries.

@@ -68,3 +68,25 @@ test("sign() never throws, whatever there is to tell", () => {
     assert.ok(openRecord(raw) !== null);
   }
 });
+
+test("sign() has room for a record whose endpoints are the longest names, also beside all the rest", () => {
+  const names = Array.from(
+    { length: 8 },
+    (_, i) => `${`${i}${"x".repeat(61)}.`.repeat(3)}${"y".repeat(57)}.org:65535`,
+  );
+  for (const subnets of [SUBNETS, []]) {
+    const { raw, endpoints } = fullest(names, subnets).sign(2 ** 40);
+    assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+    assert.deepEqual(endpoints, names.slice(0, endpoints.length));
+    assert.deepEqual(openRecord(raw)?.endpoints, endpoints);
+  }
+});
+
+test("where others see us has its place beside eight addresses of our own", () => {
+  const own = fullest(Array.from({ length: 8 }, (_, i) => `192.0.2.${i}:8473`), []);
+  own.observe("203.0.113.1:1111", "a");
+  own.observe("203.0.113.2:2222", "b");
+  assert.equal(own.endpoints.length, 8);
+  assert.equal(own.endpoints[0], "192.0.2.0:8473");
+  assert.deepEqual(own.endpoints.slice(6), ["203.0.113.1:1111", "203.0.113.2:2222"]);
+});

@@ -342,3 +342,27 @@ test("reconcile() has no direct route to a node of a sealed mesh that did not al
   const plain = reconcile(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
   assert.equal(plain.paths.get("b")!.path, "direct-route");
 });
+
+test("a static peer whose address lies in the mesh itself gets neither tunnel nor route, and says why", () => {
+  const inside: StaticPeer = {
+    subnet: "10.42.3.0/24",
+    address: "10.42.9.1",
+    port: null,
+    backend: "vxlan",
+    mac: "02:00:00:00:00:03",
+    vni: null,
+  };
+  const wanted = reconcile(view("vxlan", []), { ...SETTINGS, staticPeers: [inside] }, HOST);
+  assert.equal(wanted.tunnels.size, 0);
+  assert.deepEqual(wanted.routes, []);
+  const path = wanted.paths.get("static:10.42.3.0/24")!;
+  assert.deepEqual([path.path, path.why], ["none", "its address 10.42.9.1 lies in the mesh itself"]);
+});
+
+test("a name among our own endpoints does not decide the family of the underlay", () => {
+  const named = view("udp", []);
+  const six = { ...named, own: { ...named.own, endpoints: ["home.example:8473", "[fd00::1]:8473"] } };
+  const four = { ...named, own: { ...named.own, endpoints: ["home.example:8473"] } };
+  const mtus = [six, four].map((one) => reconcile(one, SETTINGS, HOST).deviceMtu);
+  assert.equal(mtus[1]! - mtus[0]!, 20);
+});
