@@ -260,7 +260,10 @@ class Daemon {
     if (known !== null) {
       if (this.#control !== undefined) this.#guard(() => this.#event(known));
     } else if (event.kind === "pathTooSmall") {
-      this.#guard(() => this.#reconciler?.pathTooSmall(event.slot));
+      this.#guard(() => {
+        const id = this.#reconciler?.pathTooSmall(event.slot) ?? null;
+        if (id !== null) this.#event({ kind: "checkWays", id });
+      });
     } else if (event.kind === "offloadLost") {
       this.#offloadLost(event.offload, errnoName(event.errno));
     } else if (event.kind === "tunGone") {

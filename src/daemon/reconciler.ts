@@ -104,7 +104,13 @@ export class Reconciler {
   /** The peers whose tunnels are to show that they carry packets of full size. */
   pathsToCheck(now: number): string[] {
     const { feed, workers } = this.#parts;
-    return this.#pathWatch.tick(this.wanted.ways.keys(), (key) => feed.slotOf(key), workers.counters, now);
+    const due = this.#pathWatch.tick(
+      this.wanted.tunnels.keys(),
+      (key) => feed.slotOf(key),
+      workers.counters,
+      now,
+    );
+    return due.filter((key) => this.#measure(key));
   }
 
   /** Once the routes for probes are there: the control plane asks along each way. */
@@ -115,18 +121,29 @@ export class Reconciler {
     this.#onWays(ways);
   }
 
-  /** A Worker found out that the path to the peer in `slot` takes less than was thought. */
-  pathTooSmall(slot: number): void {
+  /**
+   * A Worker found out that our own link does not take what we thought to the peer in `slot`. Returns the peer whose way
+   * is to be measured anew, or null.
+   */
+  pathTooSmall(slot: number): string | null {
     const key = this.#parts.feed.keyOf(slot);
-    const tunnel = key === null ? undefined : this.#wanted?.tunnels.get(key);
-    if (tunnel === undefined || !this.#underlay.learnPathMtu(tunnel.endpoint)) return;
+    if (key === null || this.#wanted?.tunnels.has(key) !== true) return null;
     this.reconcile();
-    if (this.#wanted?.ways.has(key!)) return; // told as a path that changed
-    const mtu = this.#wanted?.tunnels.get(key!)?.mtu;
+    return this.#measure(key) ? key : null;
+  }
+
+  /** False for a static peer, which answers no probes: of the way there the kernel knows what ICMP told it. */
+  #measure(key: string): boolean {
+    const tunnel = this.#wanted?.tunnels.get(key);
+    if (this.#wanted?.ways.has(key) || tunnel === undefined) return true;
+    if (!this.#underlay.learnPathMtu(tunnel.endpoint)) return false;
+    this.reconcile();
+    const { mtu } = this.#wanted!.tunnels.get(key) ?? tunnel;
     logger.info(`The path to ${tunnel.endpoint} takes packets of ${mtu} bytes`, {
       path: tunnel.endpoint,
       mtu,
     });
+    return false;
   }
 
   #announceReady(wanted: Wanted): void {

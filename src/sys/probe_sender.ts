@@ -1,12 +1,7 @@
 /**
- * Sends a probe of a way, one datagram, beside the Worker on its own socket. Two things differ from what else is sent:
- *
- * The path MTU: IP_PMTUDISC_PROBE sets Don't Fragment and does not believe what ICMP told the kernel, which anybody could
- * have sent: the probe is to find out. The option is of the socket, and is changed around the send; what a Worker sends in
- * those microseconds has Don't Fragment all the same.
- *
- * The Type of Service, where one is given (ip(7) IP_TOS as a control message): the kernel looks the route up by it, and
- * takes the source address from that route.
+ * Sends a probe of a way, one datagram, beside the Worker on its own socket: whole or not at all, as the socket does with
+ * data. With a Type of Service (ip(7) IP_TOS as a control message) the kernel looks the route up by it, and takes the source
+ * address from that route.
  */
 import { addressOf } from "#ffi";
 import { parseEndpoint } from "../wire/address.ts";
@@ -28,15 +23,10 @@ import {
 } from "./mmsghdr.ts";
 import { encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EAFNOSUPPORT } from "./sys_error.ts";
-import { type OpenedSocket, setInt } from "./udp_socket.ts";
+import type { OpenedSocket } from "./udp_socket.ts";
 
 const IPPROTO_IP = 0;
-const IPPROTO_IPV6 = 41;
 const IP_TOS = 1;
-const IP_MTU_DISCOVER = 10;
-const IPV6_MTU_DISCOVER = 23;
-const PMTUDISC_DO = 2;
-const PMTUDISC_PROBE = 3;
 const IOVEC_LEN = 16;
 /** The largest datagram that is sent here. */
 const ROOM = 65_536;
@@ -67,13 +57,5 @@ export function sendProbe(socket: OpenedSocket, bytes: Uint8Array, to: string, t
   putU32le(b, at.control + CMSG_LEVEL_AT, IPPROTO_IP);
   putU32le(b, at.control + CMSG_TYPE_AT, IP_TOS);
   putU32le(b, at.control + CMSG_DATA_AT, tos);
-  discover(socket, PMTUDISC_PROBE);
-  const errno = libc().sendmmsg(socket.fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
-  discover(socket, PMTUDISC_DO);
-  return errno;
-}
-
-function discover({ fd, family }: OpenedSocket, mode: number): void {
-  setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, mode);
-  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, mode);
+  return libc().sendmmsg(socket.fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
 }

@@ -22,8 +22,11 @@ const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
 const IP_MTU_DISCOVER = 10;
 const IPV6_MTU_DISCOVER = 23;
-/** Don't Fragment, and the kernel's own path MTU is obeyed: what is too long comes back as EMSGSIZE. */
-const PMTUDISC_DO = 2;
+/**
+ * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP tells the
+ * kernel of the path anybody could have sent; how much passes is found by probes (control/path_mtu_search.ts).
+ */
+export const PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;
 const MSG_DONTWAIT = 0x40;
 /** Socket buffers, bytes; published gains of 30 % over the default. */
@@ -70,8 +73,8 @@ export function unboundUdp(): OpenedSocket {
     setInt(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES);
   }
   setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-  setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO);
-  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO);
+  setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
+  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
   return { fd, family };
 }
 

@@ -158,3 +158,16 @@ for (
     },
   );
 }
+
+liveTest("What ICMP told the kernel of a path makes no path smaller: what passes is asked for", async () => {
+  await withHosts(2, async (hosts, folder) => {
+    const [alpha, beta] = hosts as [Host, Host];
+    const statuses = await startSealed(hosts, folder);
+    // As after an ICMP error, which anybody may send: the kernel believes that the way takes 600 bytes.
+    await alpha.sh(`ip route replace ${beta.underlay}/32 dev eth0 mtu 600`);
+    const address = statuses[1]!.node.address!;
+    await alpha.sh(`ping -c 3 -i 0.1 -W 2 -M do -s ${1440 - 28} ${address}`);
+    await transfer(alpha, beta, address, 300_000);
+    assert.equal((await alpha.daemon.peer("beta"))!.mtu, 1440);
+  });
+});
