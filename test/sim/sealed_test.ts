@@ -465,3 +465,23 @@ test("A session is confirmed within a tick also when the first packets overtake 
   world.run(3000);
   assert.deepEqual(handshakes.map(({ message }) => message), [XX1, XX2, XX3]);
 });
+
+test("An index that nobody has, from a peer that is heard, asks for no other session; from one that is silent, for one", () => {
+  const { world, a, b } = pair(17);
+  world.run(2000);
+  const handshakes = watchHandshakes(world);
+  for (let second = 0; second < 10; second++) {
+    world.event(a, { kind: "unknownIndex", from: b.endpoint });
+    world.run(1000);
+  }
+  assert.deepEqual(handshakes, []);
+  const record = world.network.rewrite!;
+  world.network.rewrite = (datagram) => {
+    const lost = datagram.from === b.endpoint && decodeHandshake(datagram.bytes) === null;
+    return lost ? new Uint8Array(0) : record(datagram);
+  };
+  world.run(3200);
+  world.event(a, { kind: "unknownIndex", from: b.endpoint });
+  world.run(100);
+  assert.deepEqual(handshakes.map(({ message }) => message), [IK1, IK2]);
+});
