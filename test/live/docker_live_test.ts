@@ -52,7 +52,9 @@ async function startMesh([alpha, beta]: [Machine, Machine], flags: readonly stri
 /** A web server in a container: port 80 is published as 8080, 81 is not published. Returns its address. */
 async function startContainer(machine: Machine, network: Network | "no recipe"): Promise<string> {
   const where = network === "a network" ? "--network mesh" : "";
-  await machine.sh(`docker run -d --init --name web -p 8080:80 ${where} web httpd -f -h /www -p 80`);
+  await machine.sh(
+    `docker run -d --stop-signal KILL --name web -p 8080:80 ${where} web httpd -f -h /www -p 80`,
+  );
   await machine.sh("docker exec -d web httpd -f -h /www -p 81");
   return await machine.sh(ADDRESS);
 }
@@ -78,13 +80,13 @@ async function assertReached(from: Machine, to: Machine): Promise<void> {
   }
   const fromNode = `ping -c 5 -i 0.2 -W 2 -q ${container}`;
   assert.equal(await ping(fromNode), `${fromNode}: 0 % lost`);
-  const page = (command: string) => until(`${from.name}: ${command}`, 10_000, () => from.sh(command));
+  const page = (command: string) => until(`${from.name}: ${command}`, 30_000, () => from.sh(command));
   assert.equal(await page(inside(`wget -q -O - http://${container}:81/`)), to.name);
   assert.equal(await page(inside(`wget -q -O - http://${node}:8080/`)), to.name);
   assert.equal(await page(pageOf(container, 81)), to.name);
   // Containers are seen by their own addresses, and leave the mesh by the host's.
-  const seen = to.run(["sh", "-c", `timeout 10 tcpdump -nlc 1 -i any icmp and dst ${container} 2>/dev/null`]);
-  await until("a ping is seen", 10_000, async () => {
+  const seen = to.run(["sh", "-c", `timeout 30 tcpdump -nlc 1 -i any icmp and dst ${container} 2>/dev/null`]);
+  await until("a ping is seen", 30_000, async () => {
     await from.sh(inside(`ping -c 1 -W 1 -q ${container}`));
     return await Promise.race([
       seen.then(() => true),
@@ -114,7 +116,7 @@ async function tryRecipe(
     const [alpha, beta] = pair;
     for (const [from, to] of [[alpha, beta], [beta, alpha]] as const) {
       const ask = pageOf(await nodeOf(to), 8080);
-      assert.equal(await until(ask, 10_000, () => from.sh(ask)), to.name);
+      assert.equal(await until(ask, 30_000, () => from.sh(ask)), to.name);
     }
     for (const machine of pair) {
       await machine.sh("docker rm -f web");

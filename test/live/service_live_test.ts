@@ -62,7 +62,7 @@ async function assertFewRights(machine: Machine): Promise<void> {
 async function assertRules(machine: Machine): Promise<void> {
   const subnet = /FLANNEL_SUBNET=([\d.]+)\.1\//.exec(await machine.sh("cat /run/ovltun/subnet.env"))![1]!;
   await machine.sh("systemctl restart docker");
-  const rules = await until("the rules are there", 10_000, async () => {
+  const rules = await until("the rules are there", 30_000, async () => {
     const text = await machine.sh(RULES);
     return text.includes(`-A POSTROUTING -s ${subnet}.0/24`) ? text : null; // the last of the three
   });
@@ -86,7 +86,7 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
 
       // It comes back after a crash; meanwhile subnet.env is there for others.
       await beta.sh("kill -9 $(systemctl show -p MainPID --value ovltun)");
-      await until("it failed", 10_000, async () => {
+      await until("it failed", 30_000, async () => {
         return await beta.sh("systemctl show -p NRestarts --value ovltun") === "1" ? true : null;
       });
       await beta.sh("cat /run/ovltun/subnet.env");
