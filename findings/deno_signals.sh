@@ -38,7 +38,7 @@ run() {
   shift 2
   (trap '' HUP; exec "$@") >"$name.out" 2>&1 &
   local pid=$!
-  until grep -q SigIgn "$name.out"; do sleep 0.05; done
+  until grep -qs SigIgn "$name.out"; do sleep 0.05; done
   sleep 1 # Deno waits about as long before it listens for its debugger
   kill "-$signal" "$pid"
   wait "$pid" 2>/dev/null || code=$?

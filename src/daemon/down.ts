@@ -136,7 +136,8 @@ async function stopAndLock(options: DownOptions, goneMs: number, lines: string[]
       inUse = locked;
     }
     if (waited >= (stopped === null ? STARTING_MS : goneMs)) {
-      throw stopped === null ? inUse : new Error(doesNotStop(pid));
+      if (stopped !== null) throw new Error(doesNotStop(pid));
+      throw inUse instanceof RunDirInUseError ? new Error(servesNothing(options.runDir)) : inUse;
     }
     await sleep(POLL_MS);
   }
@@ -148,6 +149,14 @@ function doesNotStop(pid: number | null): string {
     ? "The daemon was told to stop and has not; its process is of another pid namespace (a container?): stop it there, " +
       "and run ovltun down again"
     : `The daemon (pid ${pid}) does not stop; end it with kill -9 ${pid} and run ovltun down again`;
+}
+
+/** "Stop it with ovltun down" would lead back here. */
+function servesNothing(runDir: string): string {
+  return `A daemon has the run directory ${
+    JSON.stringify(runDir)
+  }, and no socket that answers (its log says why): end ` +
+    "it by SIGTERM, or with systemctl stop ovltun, and run ovltun down again";
 }
 
 /** Both directories, or the error of the one that a daemon has. Throws what else keeps us from taking them. */

@@ -107,8 +107,13 @@ export function clearAll(
   return { lines: [...lines, ...after], foreign };
 }
 
+/** Where flannel writes its own: no run directory makes that one ours. */
+const FLANNELS = ["/run/flannel/subnet.env", "/var/run/flannel/subnet.env"];
+
 function fileOf({ runDir, subnetFile }: SubnetPlaces): SubnetFile {
-  return new SubnetFile(resolve(subnetFile), join(runDir, SUBNET_NOTE));
+  const path = resolve(subnetFile);
+  const ownPlace = path === resolve(runDir, "subnet.env") && !FLANNELS.includes(path);
+  return new SubnetFile(path, join(runDir, SUBNET_NOTE), ownPlace);
 }
 
 /** The one that is configured, and the one that was when the note was written. */

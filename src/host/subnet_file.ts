@@ -32,11 +32,16 @@ interface Note {
 export class SubnetFile {
   readonly path: string;
   readonly #notePath: string;
+  readonly #ownPlace: boolean;
 
-  /** `notePath`: a file of the run directory, where what is written to `path` is noted. */
-  constructor(path: string, notePath: string) {
+  /**
+   * `notePath`: a file of the run directory, where what is written to `path` is noted. `ownPlace`: nobody but ovltun
+   * has a subnet.env there, so that one of flannel's shape is ours without a note.
+   */
+  constructor(path: string, notePath: string, ownPlace = false) {
     this.path = path;
     this.#notePath = notePath;
+    this.#ownPlace = ownPlace;
   }
 
   /** The file that the note is about, whatever this run is configured for; null without a note. */
@@ -53,7 +58,8 @@ export class SubnetFile {
     if (text === null) return "foreign";
     if (this.#note()?.texts.includes(text)) return "ours";
     const lease = leaseOf(text);
-    return lease !== null && stored !== null && sameLease(lease, stored) ? "ours" : "foreign";
+    if (lease === null) return "foreign";
+    return this.#ownPlace || (stored !== null && sameLease(lease, stored)) ? "ours" : "foreign";
   }
 
   isLink(): boolean {

@@ -48,6 +48,14 @@ test("down names for a kill only the process that listens at the socket, not the
     });
   } finally {
     await api.close();
+    const places = {
+      runDir,
+      stateDir: join(root, "state"),
+      device: "ovl0",
+      subnetFile: join(runDir, "subnet.env"),
+    };
+    // Nobody is sent in a circle where the daemon cannot serve its socket.
+    await assert.rejects(down({ ...places, purge: false }), /no socket that answers .*: end it by SIGTERM/);
     held.close();
     rmSync(root, { recursive: true });
   }

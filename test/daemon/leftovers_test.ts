@@ -106,3 +106,15 @@ test("down without the note knows the file by the stored lease", () => {
     assert.deepEqual(destinations(kernel), []);
   });
 });
+
+test("In a run directory of ovltun's a subnet.env of flannel's shape is ours without a note, anything else is not", () => {
+  afterCrash((kernel, place) => {
+    rmSync(join(place.runDir, SUBNET_NOTE));
+    clearForStart(kernel, place, null);
+    assert.ok(!existsSync(place.subnetFile));
+    writeFileSync(place.subnetFile, "# mine\n");
+    assert.throws(() => clearForStart(kernel, place, null), ConfigError);
+    assert.equal(clearAll(kernel, place, null).foreign, true);
+    assert.ok(existsSync(place.subnetFile));
+  });
+});

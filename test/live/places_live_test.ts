@@ -146,6 +146,7 @@ liveTest(
       assert.ok(!isThere(alpha, "subnet.env"), joining.tail());
       assert.equal(await alpha.sh("ip route show proto 84"), "");
       await joining.kill("SIGTERM");
+      rmSync(alpha.stateDir, { recursive: true, force: true }); // with the unfinished join
       // The same lease keeps its file, and its route, from the first moment on.
       const kept = alpha.up("compiled", ["--network", NETWORK, "--subnet", node.subnet!]);
       await kept.ready(0);
