@@ -125,6 +125,24 @@ class StillSocket implements DatagramSocket {
   source(_i: number): string {
     return "";
   }
+  local(_i: number): string {
+    return "";
+  }
+  isTo(_i: number, _slot: number): boolean {
+    return true;
+  }
+  isUnmoved(_i: number, _slot: number): boolean {
+    return true;
+  }
+  setLocal(_slot: number, _local: null | object): void {}
+  follow(_slot: number, _i: number): void {}
+  followLocal(_slot: number, _i: number): void {}
+  sourceGoneFor(): number {
+    return -1;
+  }
+  refusal(): null {
+    return null;
+  }
   overflows(): number {
     return 0;
   }

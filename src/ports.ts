@@ -39,6 +39,12 @@ export interface Link {
   readonly udpPort?: number;
 }
 
+/** Packets that a link dropped: on their way into the host, and out of it. */
+export interface LinkDrops {
+  readonly rx: number;
+  readonly tx: number;
+}
+
 /** An address on a link. */
 export interface LinkAddress {
   readonly link: number;
@@ -113,6 +119,8 @@ export interface RouteLookup {
  */
 export interface HostNetwork {
   links(): Link[];
+  /** What a link has dropped since it was made; null: it is gone, or does not tell. */
+  linkDrops(index: number): LinkDrops | null;
   addresses(): LinkAddress[];
   /** All tables, IPv4 and IPv6. */
   routes(): Route[];
@@ -140,6 +148,14 @@ export interface HostNetwork {
  */
 export type Encapsulation = "data" | "sealed" | "vxlan" | "flannel" | "none";
 
+/** Our own end of the path to a peer. */
+export interface LocalEnd {
+  /** By which of our addresses the peer calls us. */
+  readonly address: string;
+  /** Whether what goes to the peer has to leave from there, since the kernel would choose another. */
+  readonly pinned: boolean;
+}
+
 /** Everything the data plane needs to carry packets to and from one peer. */
 export interface Tunnel {
   readonly encapsulation: Encapsulation;
@@ -157,6 +173,8 @@ export interface Tunnel {
   readonly vni: number;
   /** `vxlan`: the peer's VTEP MAC; others "". */
   readonly mac: string;
+  /** Absent: not known, and the kernel chooses what packets leave from. */
+  readonly local?: LocalEnd;
 }
 
 /** What the data plane knows of its own node. */
@@ -255,26 +273,40 @@ export interface InstallSession {
 export type DataplaneEvent =
   | { readonly kind: "ready" }
   /** A datagram of ours that is not data: handshake, hello, gossip, an answered probe. */
-  | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
-  /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. */
-  | { readonly kind: "unknownIndex"; readonly from: string }
+  | {
+    readonly kind: "datagram";
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+    /** Our address that it was sent to; absent where the kernel does not say. Answers leave from there. */
+    readonly to?: string;
+  }
+  /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. `to`: as above. */
+  | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
   /**
    * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
    * handshake, and long enough to be answered.
    */
-  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
   /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
   | { readonly kind: "sessionConfirmed"; readonly slot: number; readonly receiveIndex: number }
   /** A packet for a sealed peer waits for a session. */
   | { readonly kind: "sessionWanted"; readonly slot: number }
-  /** An authenticated packet, newer than all before, came from another endpoint: packets go there already. */
-  | { readonly kind: "roamed"; readonly slot: number; readonly endpoint: string }
+  /**
+   * An authenticated packet, newer than all before, came from another endpoint, or to another of our addresses: packets
+   * go there already, and leave from `to`.
+   */
+  | { readonly kind: "roamed"; readonly slot: number; readonly endpoint: string; readonly to?: string }
   /** An authenticated payload on the control lane, or an answered probe of any lane. */
   | SessionMessage
   /** A counter has passed 2^48: there must be another session before it reaches 2^52. */
   | { readonly kind: "rekeyWanted"; readonly slot: number }
   /** The path to the peer in this slot takes less than we thought. */
   | { readonly kind: "pathTooSmall"; readonly slot: number }
+  /** The address that packets to this peer left from is no longer ours: the kernel chooses. Nothing was lost. */
+  | { readonly kind: "sourceGone"; readonly slot: number }
+  /** The kernel refuses datagrams for this peer, with this errno. */
+  | { readonly kind: "sendRefused"; readonly slot: number; readonly errno: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
   | { readonly kind: "offloadLost"; readonly offload: Offload; readonly errno: number }
   /** Somebody deleted the TUN device; the Worker has let go of it. */
@@ -411,10 +443,22 @@ export interface TunDevice {
   write(): number;
 }
 
+/** The last datagram that the kernel refused: whom it was for, and why. */
+export interface Refusal {
+  readonly slot: number;
+  readonly errno: number;
+}
+
 /** A UDP socket seen by the data plane: batches in, batches out. */
 export interface DatagramSocket {
   /** Remembers where datagrams for peer `slot` go. */
   setDestination(slot: number, endpoint: string): void;
+  /** Remembers our own end of the path to peer `slot`; null: the kernel chooses what its datagrams leave from. */
+  setLocal(slot: number, local: LocalEnd | null): void;
+  /** Datagrams for `slot` go to where train `i` came from, and leave from the address that it was sent to. */
+  follow(slot: number, i: number): void;
+  /** They leave from there, and go where they went. */
+  followLocal(slot: number, i: number): void;
   /**
    * Queues a datagram for peer `slot`: head, then body (length 0: none), both in the pool, both to stay untouched
    * until `flush`. Equal-sized neighbours to one peer leave as one send (UDP_SEGMENT). False when the queue is full.
@@ -424,6 +468,10 @@ export interface DatagramSocket {
   flush(): number;
   /** A peer whose path took no datagram as long as ours since the last question, or −1. */
   tooLongFor(): number;
+  /** A peer whose source address the kernel refused since the last question, or −1: its datagrams left without. */
+  sourceGoneFor(): number;
+  /** What was refused last since the last question, or null. */
+  refusal(): Refusal | null;
   /** Receives up to BATCH trains of datagrams into this socket's slots of the pool. Returns how many trains. */
   receive(): number;
   /** Lays a datagram that came from `from` before where train 0 lies, as if it had come just now. Returns where that is. */
@@ -436,6 +484,12 @@ export interface DatagramSocket {
   segment(i: number): number;
   /** True when train `i` came from the address (and, if asked, the port) of peer `slot`. */
   isFrom(i: number, slot: number, withPort: boolean): boolean;
+  /** True when train `i` was sent to the address by which peer `slot` calls us, or the kernel did not say what to. */
+  isTo(i: number, slot: number): boolean;
+  /** Both: train `i` came from the address and port of `slot`, to the address by which it calls us. */
+  isUnmoved(i: number, slot: number): boolean;
+  /** Our address that train `i` was sent to as text; "" where the kernel does not say, or none that can be a source. */
+  local(i: number): string;
   /** The source of train `i` as text, for what is handed up. */
   source(i: number): string;
   /** Datagrams the kernel discarded because the receive buffer was full, since the start. */

@@ -120,6 +120,9 @@ export function waitingLine(waiting: Waiting): string {
 const HARMLESS = ["multicast"];
 
 function dropsLine(drops: Readonly<Record<string, number>>): string {
-  const counted = Object.entries(drops).filter(([reason, count]) => count > 0 && !HARMLESS.includes(reason));
+  // What the Workers saw of it; the sockets say the same, each for itself.
+  const bySocket = Object.keys(drops).some((reason) => reason.startsWith("socket-overflow-"));
+  const untold = bySocket ? [...HARMLESS, "receive-overflow"] : HARMLESS;
+  const counted = Object.entries(drops).filter(([reason, count]) => count > 0 && !untold.includes(reason));
   return counted.length === 0 ? "nothing" : counted.map(([reason, count]) => `${reason} ${count}`).join(", ");
 }

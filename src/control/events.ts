@@ -16,12 +16,21 @@ export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "
 export type ControlEvent =
   /** Every 100 ms. */
   | { readonly kind: "tick" }
-  /** A hello, gossip or answered probe; `at` is when the socket read it, on the clock of `now`. */
-  | { readonly kind: "datagram"; readonly bytes: Uint8Array; readonly from: string; readonly at: number }
+  /**
+   * A hello, gossip or answered probe; `at` is when the socket read it, on the clock of `now`, and `to` our address that
+   * it was sent to, here and below; absent: the kernel does not say.
+   */
+  | {
+    readonly kind: "datagram";
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+    readonly to?: string;
+  }
   /** Data came from this endpoint for a receiver index nobody here holds. */
-  | { readonly kind: "unknownIndex"; readonly from: string }
+  | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
   /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
-  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean }
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
   /** The peer has used a session that it had begun. */
   | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
   /** What a peer's control plane said over a session. */
@@ -34,8 +43,13 @@ export type ControlEvent =
   }
   /** Packets for this node wait for a session, or its session has to be renewed. */
   | { readonly kind: "sessionWanted"; readonly id: string }
-  /** This node has moved: packets go to that endpoint already. */
-  | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string }
+  /** This node has moved, or calls us by another address: packets go to that endpoint already. */
+  | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string; readonly to?: string }
+  /**
+   * The host itself refuses to send to this endpoint, and why, in words for its user; null: it does so no more. Only
+   * changes are told.
+   */
+  | { readonly kind: "sendRefused"; readonly to: string; readonly why: string | null }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
   /** What a name of the action `resolve` leads to now; empty: it does not resolve. */
@@ -63,10 +77,18 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 
 export type Action =
   /**
-   * Send this datagram from our own port. With `by` it is a probe of that way, which goes whole or not at all. `vxlan`:
-   * from the VXLAN port. `direct`: by the kernel's route for probes, and only if that leads to this gateway.
+   * Send this datagram from our own port. `local`: it answers one that was sent to this address of ours, and leaves from
+   * there; absent: as everything that goes to that peer (`ControlPlane.called`). With `by` it is a probe of that way, which
+   * goes whole or not at all. `vxlan`: from the VXLAN port. `direct`: by the kernel's route for probes, and only if that
+   * leads to this gateway.
    */
-  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by?: undefined }
+  | {
+    readonly kind: "send";
+    readonly to: string;
+    readonly bytes: Uint8Array;
+    readonly local?: string;
+    readonly by?: undefined;
+  }
   | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "own" }
   | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "vxlan" }
   | {

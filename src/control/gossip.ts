@@ -35,6 +35,7 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
     return core.out.reject();
   }
+  if (core.out.called.verified(from)) core.changed = true;
   takeGossip(core, link, bytes, from, now);
 }
 
@@ -303,6 +304,9 @@ export function tickLinks(core: Core, now: number): void {
     core.changed = true;
   }
   introduce(core, now);
+  for (const sentence of core.out.due("unsent", 1000, now) ? core.links.refusedHere() : []) {
+    if (core.out.due(sentence, 60_000, now)) core.out.log("warning", sentence);
+  }
   if (!core.informed || !core.out.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
   const links = core.agreedLinks();
   if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);

@@ -8,7 +8,9 @@ export interface NewSession {
   readonly peer: NodeRecord;
   /** The boot nonce of whoever made it; null when it did not say. */
   readonly life: string | null;
+  /** Where the last message came from, and where what it answers was sent; null: it answers nothing. */
   readonly endpoint: string;
+  readonly asked: string | null;
   readonly receiveIndex: number;
   readonly sendIndex: number;
   readonly suite: CipherSuite;
@@ -50,6 +52,16 @@ export type HandshakeEvent =
     readonly proven: boolean;
   }
   /** It came by an older secret, and was no member when the newer became known. */
-  | { readonly kind: "outdated"; readonly endpoint: string; readonly peer: string }
+  | {
+    readonly kind: "outdated";
+    readonly endpoint: string;
+    readonly asked: string | null;
+    readonly peer: string;
+  }
   /** No suite in common. */
-  | { readonly kind: "no-suite"; readonly endpoint: string; readonly peer: string };
+  | {
+    readonly kind: "no-suite";
+    readonly endpoint: string;
+    readonly asked: string | null;
+    readonly peer: string;
+  };

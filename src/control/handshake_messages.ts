@@ -126,9 +126,10 @@ export class HandshakeMessages {
     if (this.#own.revoked(record.id)) {
       return { kind: "revoked", endpoint, peer: record.id, keyId, proven: askedAt === endpoint };
     }
-    if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", endpoint, peer: record.id };
+    const about = { endpoint, asked: askedAt, peer: record.id };
+    if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", ...about };
     const suite = chooseSuite(this.#own.suites, offer.suites);
-    if (suite === null) return { kind: "no-suite", endpoint, peer: record.id };
+    if (suite === null) return { kind: "no-suite", ...about };
     const { send, receive } = exchange.noise.split();
     return {
       kind: "session",
@@ -136,6 +137,7 @@ export class HandshakeMessages {
         peer: record,
         life: offer.record === null ? offer.life : record.bootNonce,
         endpoint,
+        asked: askedAt,
         receiveIndex: exchange.index,
         sendIndex: exchange.sendIndex,
         suite,

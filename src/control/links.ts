@@ -7,7 +7,7 @@ import type { Random } from "../ports.ts";
 import type { Twin } from "./clones.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "./outbox.ts";
-import { RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
+import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long an address is believed to be our own. */
@@ -21,6 +21,10 @@ const SILENT_FREE = 3;
 export const LOG_EVERY_MS = 60_000;
 /** How long we answer a stranger's hello with our own. */
 export const KNOCK_MS = 1200;
+
+const UNSENT_MAX = 8;
+/** Refusals that are to be mended here, whatever other ways there are: the host's firewall, a size. */
+const ONE_WAY_ONLY = /^(EPERM|EACCES|EMSGSIZE)/;
 
 /** What a datagram did to the links. */
 export type LinkEvent =
@@ -146,6 +150,7 @@ export abstract class Links {
     const link = this.table.get(id);
     if (link === undefined || link.endpoint === null) return;
     const last = this.targets.obtain(link.endpoint, now);
+    this.out.called.forget(link.endpoint);
     link.endpoint = null;
     link.since = now;
     if (this.#wanted.has(id)) last?.nodes.add(id);
@@ -170,6 +175,47 @@ export abstract class Links {
     const target = this.targets.get(endpoint);
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
     if (known !== null && this.out.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
+  }
+
+  /** This host itself refuses to send to an endpoint, and why; null: no more. */
+  refused(endpoint: string, why: string | null): void {
+    this.targets.noteRefusal(endpoint, why);
+  }
+
+  /**
+   * What this host refuses to send to somebody who is not reached otherwise, sentences. A missing route tells something
+   * only where there is no other way: a peer has IPv6 addresses, too, where this host has none.
+   */
+  refusedHere(): string[] {
+    const sentences: string[] = [];
+    for (const target of this.targets.all()) {
+      if (this.isRefusedHere(target) && this.#misses(target)) {
+        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)}`);
+      }
+    }
+    return sentences.slice(0, UNSENT_MAX);
+  }
+
+  /** Whether it is this host that keeps the target from being reached. */
+  isRefusedHere(target: Target): boolean {
+    const why = refusalOf(target);
+    return why !== null && (ONE_WAY_ONLY.test(why) || !this.#hasOtherWay(target));
+  }
+
+  #misses(target: Target): boolean {
+    if (target.seeds.size > 0 && (target.answeredBy === null || !this.isUp(target.answeredBy))) return true;
+    for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
+    for (const link of this.up()) if (link.endpoint === target.endpoint) return true;
+    return false;
+  }
+
+  #hasOtherWay(target: Target): boolean {
+    for (const other of this.targets.all()) {
+      if (other === target || refusalOf(other) !== null) continue;
+      for (const id of target.nodes) if (other.nodes.has(id)) return true;
+      for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
+    }
+    return false;
   }
 
   /** Whether whoever is there may be asked because something came from there. */

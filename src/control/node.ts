@@ -70,6 +70,8 @@ export class ControlPlane {
     const core = this.#core;
     if (core.ended) return [];
     core.now = now;
+    if ("from" in event) core.out.called.hears(event.from, event.kind === "sessionMessage" ? "" : event.to);
+    else core.out.called.hears();
     if (!this.#started) {
       this.#started = true;
       start(core, this.#stored, now);
@@ -82,6 +84,11 @@ export class ControlPlane {
   /** Why `rotate` would do nothing, a sentence, or null. */
   rotationProblem(secret: NetworkSecret): string | null {
     return rotationProblem(this.#core, secret);
+  }
+
+  /** By which of our addresses whoever is at `endpoint` calls us; undefined: not known. */
+  called(endpoint: string): string | undefined {
+    return this.#core.out.called.get(endpoint);
   }
 
   /** Everything known, as plain data. */
@@ -108,7 +115,10 @@ export class ControlPlane {
         return core.sealed?.wanted(event.id, now);
       case "roamed":
         if (!core.usable(event.endpoint)) return core.out.reject();
+        if (event.to !== undefined && core.out.called.set(event.endpoint, event.to)) core.changed = true;
         return this.#onLinks(core.sealed?.roamed(event.id, event.endpoint, now), now);
+      case "sendRefused":
+        return core.links.refused(event.to, event.why);
       case "seeds":
         for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
         core.seeds = event.seeds;

@@ -9,6 +9,7 @@ import { namesOf } from "./names.ts";
 import { translatedOf } from "./records.ts";
 import { withoutNewest } from "./rotating.ts";
 import { DIRECT_ROUTES, type NodeRecord } from "./record.ts";
+import { refusalOf } from "./targets.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "./view.ts";
 import { waitingFor } from "./waiting.ts";
 import type { WayView } from "./ways.ts";
@@ -64,7 +65,7 @@ function ownView(core: Core, now: number): OwnView {
     waitingFor: waitingFor(core, now),
     rejected: core.out.rejected,
     unsent: core.out.unsent,
-    warnings: [...core.warnings.at(now), ...conflicts.slice(0, 16)],
+    warnings: [...core.warnings.at(now), ...core.links.refusedHere(), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
     ...secretView(core),
   };
@@ -133,7 +134,8 @@ function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
   for (const endpoint of endpoints) {
     const target = core.links.targets.get(endpoint);
     const lastTriedAt = target?.lastTriedAt ?? null;
-    if (endpoint === at) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
+    const refused = target !== undefined && refusalOf(target) !== null;
+    if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
     else if (!core.usable(endpoint)) {
       tried.push({ endpoint, lastTriedAt, outcome: "not used: it lies inside the mesh itself" });
     } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });

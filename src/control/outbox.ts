@@ -2,12 +2,15 @@
 // after `handle` has returned them, in this order. Also the one place where log lines are rate-limited by key.
 
 import { MAX_PEERS } from "../ports.ts";
+import { Called } from "./called.ts";
 import type { Action, LogFields, LogLevel } from "./events.ts";
 
 const MAX_KEYS = 8192;
 const MAX_BUCKETS = MAX_PEERS;
 
 export class Outbox {
+  /** Our own end of what is said: answers leave from the address that was called. */
+  readonly called = new Called();
   #actions: Action[] = [];
   #rejected = 0;
   #unsent = 0;
@@ -39,7 +42,10 @@ export class Outbox {
   }
 
   send(to: string, bytes: Uint8Array): void {
-    this.#actions.push({ kind: "send", to, bytes });
+    const local = this.called.answersTo(to);
+    this.#actions.push(
+      local === undefined ? { kind: "send", to, bytes } : { kind: "send", to, bytes, local },
+    );
   }
 
   log(level: LogLevel, message: string, fields: LogFields = {}): void {

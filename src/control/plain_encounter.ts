@@ -42,7 +42,7 @@ export class PlainEncounter {
       this.#refuse(h, bytes, from, now);
       return null;
     }
-    const target = this.#targets.get(from);
+    const target = this.#targets.asked(from, h.echoedNonce, now);
     if (h.kind !== hello.HELLO_REFUSE || h.reason !== hello.REFUSE_SECURITY || target === undefined) {
       return null;
     }

@@ -20,7 +20,7 @@ import { type HelloFields, makeHello } from "./hello_frame.ts";
 import type { Link } from "./link_table.ts";
 import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
 import { ourObjection, theirObjection } from "./refusals.ts";
-import { RETRY_MAX_MS, type Target } from "./targets.ts";
+import { answeredBy, RETRY_MAX_MS, type Target } from "./targets.ts";
 
 const VERIFY_PER_SECOND = 500;
 /** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
@@ -160,9 +160,10 @@ export class PlainLinks extends Links {
   // ------------------------------------------------------------------------------------------ answers
 
   #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.get(from);
+    const target = this.targets.asked(from, h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.own.identity.id) return [];
+    if (target.endpoint !== from) return this.#answeredElsewhere(target, h, from, now);
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) return [];
     target.tries = 0;
@@ -173,6 +174,7 @@ export class PlainLinks extends Links {
       const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
       this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
     }
+    this.out.called.verified(from);
     const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
     const knocked = target.knockUntil >= now;
     // A second way to a node whose link is well: we know it now, but the link stays where it is.
@@ -188,8 +190,19 @@ export class PlainLinks extends Links {
     return [{ kind: "up", link }, seen];
   }
 
+  // The node that we asked is there, for it has our nonce, and answers from another of its addresses. That it receives
+  // there is not shown yet: it is asked there, in place of the answer that it would get, and the endpoint asked first has
+  // been answered. Whoever is linked already needs no more than that.
+  #answeredElsewhere(target: Target, h: Hello, from: string, now: number): LinkEvent[] {
+    answeredBy(target, h.nodeId, from);
+    if (this.isUp(h.nodeId) || !this.out.due(`elsewhere ${from}`, 1000, now)) return [];
+    const there = this.targets.knock(from, now, KNOCK_MS);
+    if (there !== null && there.answeredBy !== this.own.identity.id) this.ask(there, now);
+    return [];
+  }
+
   #refused(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.get(from);
+    const target = this.targets.asked(from, h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     target.knockUntil = 0;
     if (h.reason === hello.REFUSE_IDENTITY) {
@@ -213,7 +226,7 @@ export class PlainLinks extends Links {
       this.#refuse(from, f.nonce, hello.REFUSE_VERSION, now, words, "");
       return;
     }
-    const target = this.targets.get(from);
+    const target = this.targets.asked(from, f.echoedNonce, now);
     if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
       this.noteRefusal(target, `${words}; install the same version on both`, now);
     }

@@ -22,7 +22,7 @@ import { ReceiverIndices } from "./receiver_indices.ts";
 import type { NodeRecord } from "./record.ts";
 import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
-import type { Target } from "./targets.ts";
+import { answeredBy, type Target } from "./targets.ts";
 import { Twins, type TwinsOwner } from "./twins.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -283,10 +283,14 @@ export class SealedLinks extends Links {
         return [{ ...event, id: event.peer, room: event.proven ? Infinity : bytes.length }];
       case "outdated":
         this.#handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
-        this.#note(event.endpoint, "its secret was rotated; it needs a new token (ovltun token)", now);
+        this.#note(
+          event.asked ?? event.endpoint,
+          "its secret was rotated; it needs a new token (ovltun token)",
+          now,
+        );
         return [];
       case "no-suite":
-        this.#note(event.endpoint, "it has no cipher in common with us (--cipher)", now);
+        this.#note(event.asked ?? event.endpoint, "it has no cipher in common with us (--cipher)", now);
         return [];
     }
   }
@@ -296,7 +300,11 @@ export class SealedLinks extends Links {
     const { pinnedNode } = this.#setup;
     // Whatever it says of itself: a joiner with a token hears of the mesh from nobody else.
     if (pinnedNode !== null && !this.own.member() && id !== pinnedNode) {
-      this.#note(made.endpoint, `it is ${shortId(id)}, and the token names ${shortId(pinnedNode)}`, now);
+      this.#note(
+        made.asked ?? made.endpoint,
+        `it is ${shortId(id)}, and the token names ${shortId(pinnedNode)}`,
+        now,
+      );
       made.sendKey.fill(0);
       made.receiveKey.fill(0);
       this.#indices.release(made.receiveIndex);
@@ -311,11 +319,13 @@ export class SealedLinks extends Links {
       return [];
     }
     link.staticKey = made.peer.staticKey;
+    this.out.called.verified(made.endpoint);
     this.#sealedOwner.ring.proved(id, made.keyId);
     if (made.member) this.#sealedOwner.keyUsed(made.keyId);
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
     const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
     if (made.initiator) {
+      if (made.asked !== null) this.#answered(made.asked, id, made.endpoint);
       const events = this.#use(link, peerhood, now);
       this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
       return [...events, ...seen];
@@ -341,14 +351,9 @@ export class SealedLinks extends Links {
     return [{ kind: "up", link }];
   }
 
-  #answered(endpoint: string, id: string): void {
+  #answered(endpoint: string, id: string, from = endpoint): void {
     const target = this.targets.get(endpoint);
-    if (target === undefined) return;
-    target.tries = 0;
-    target.punching = null;
-    target.knockUntil = 0;
-    target.answeredBy = id;
-    target.outcome = "answered";
+    if (target !== undefined) answeredBy(target, id, from);
   }
 
   #clone(event: HandshakeEvent & { kind: "clone" }, now: number): LinkEvent[] {

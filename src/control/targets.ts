@@ -11,6 +11,8 @@ const MAX_KNOCKS = 256;
 const NONCE_MS = 10_000;
 const NONCES_KEPT = 4;
 const PAIRS_AFTER = 4;
+/** Begins the outcome of a target that this host does not send to. */
+const NOT_SENT = "cannot send: ";
 export const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 5000;
 
@@ -33,6 +35,20 @@ export interface Target {
   firstTriedAt: number | null;
   lastTriedAt: number | null;
   outcome: string;
+}
+
+/** Whoever is at the target has answered: from there, or from another of its addresses. */
+export function answeredBy(target: Target, id: string, from: string): void {
+  target.tries = 0;
+  target.punching = null;
+  target.knockUntil = 0;
+  target.answeredBy = id;
+  target.outcome = from === target.endpoint ? "answered" : `answered from ${from}`;
+}
+
+/** Why this host does not send to the target; null: it does. */
+export function refusalOf({ outcome }: Target): string | null {
+  return outcome.startsWith(NOT_SENT) ? outcome.slice(NOT_SENT.length) : null;
 }
 
 export class Targets {
@@ -143,6 +159,23 @@ export class Targets {
     target.punching = next?.state ?? null;
     if (next !== null) target.nextAt = next.at;
     if (target.tries > 1 && target.outcome === "not tried yet") target.outcome = "no answer";
+  }
+
+  /** The target that this nonce is under way to, wherever it was answered from; that of `from` first. */
+  asked(from: string, nonce: string, now: number): Target | undefined {
+    const under = (t: Target) => t.nonces.some((n) => n.nonce === nonce && now - n.at < NONCE_MS);
+    const there = this.#targets.get(from);
+    if (there !== undefined && under(there)) return there;
+    for (const target of this.#targets.values()) if (under(target)) return target;
+    return undefined;
+  }
+
+  /** The host itself refuses to send there, and why; null: no more. What was answered meanwhile stays. */
+  noteRefusal(endpoint: string, why: string | null): void {
+    const target = this.#targets.get(endpoint);
+    if (target === undefined) return;
+    if (why !== null) target.outcome = `${NOT_SENT}${why}`;
+    else if (target.outcome.startsWith(NOT_SENT)) target.outcome = "no answer";
   }
 
   /** Takes the nonce if it is one under way to this target: each is good once. */

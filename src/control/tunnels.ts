@@ -2,7 +2,7 @@
 // sealed whatever the backend; in a plain mesh of backend vxlan both sides take VXLAN and our own header alike, so that
 // each may send what gets through. Pure.
 
-import type { Encapsulation, Tunnel } from "../ports.ts";
+import type { Encapsulation, LocalEnd, Tunnel } from "../ports.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/address.ts";
 import { isNamed } from "../wire/named_endpoint.ts";
 import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../wire/overhead.ts";
@@ -21,6 +21,8 @@ export interface HostFacts {
    * A text: why it is none all the same, "10.8.0.2 is reached by wg0, which …".
    */
   readonly onLink: (address: string) => number | string | null;
+  /** Our own end of the path to this endpoint; null: the kernel chooses. Absent: nothing is known of it. */
+  readonly local?: (endpoint: string) => LocalEnd | null;
 }
 
 const FLANNEL_PORT = 8285;
@@ -67,6 +69,7 @@ export function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tun
     receiveIndex: peer.link.receiveIndex,
     vni: encapsulation === "vxlan" ? mesh.vni : 0,
     mac: encapsulation === "vxlan" ? peer.vtepMac : "",
+    ...localEnd(peer.endpoint, host),
   };
 }
 
@@ -81,7 +84,13 @@ const isSilent = (way: WayView | null): boolean => way?.state === "silent";
 export function sealedTunnel(endpoint: string, host: HostFacts, way: WayView | null = null): Tunnel {
   const mtu = mtuOf("sealed", underlayOf([endpoint]), outerMtu(endpoint, way, host));
   const indices = { sendIndex: 0, receiveIndex: 0 };
-  return { encapsulation: "sealed", endpoint, ownPort: endpoint, mtu, ...indices, vni: 0, mac: "" };
+  const places = { endpoint, ownPort: endpoint, ...localEnd(endpoint, host) };
+  return { encapsulation: "sealed", ...places, mtu, ...indices, vni: 0, mac: "" };
+}
+
+function localEnd(endpoint: string, host: HostFacts): { readonly local?: LocalEnd } {
+  const local = host.local?.(endpoint) ?? null;
+  return local === null ? {} : { local };
 }
 
 /** With a secret, our peers use the data header whatever the backend. */

@@ -18,6 +18,8 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
     const seconds = Math.floor((now - since) / 1000);
     const refused = targets.find((t) => t?.outcome.startsWith("refused"))?.outcome;
+    // What does not leave this host is nobody else's fault.
+    const notSent = targets.find((t) => t !== undefined && core.links.isRefusedHere(t))?.outcome;
     const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
     const inside = seed.endpoints.length > 0 && !seed.endpoints.some((endpoint) => core.usable(endpoint));
     const answered = targets.some((t) => t?.answeredBy);
@@ -29,6 +31,8 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
       ? "this is our own address"
       : refused !== undefined
       ? refused
+      : notSent !== undefined
+      ? notSent
       : answered
       ? answers(core, targets)
       : null;

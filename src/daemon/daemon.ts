@@ -31,10 +31,11 @@ import { HostSight } from "./host_sight.ts";
 import { askHost, Lookup } from "./lookup.ts";
 import { configureLog, type LogFields, logger } from "./log.ts";
 import { Reconciler } from "./reconciler.ts";
-import type { Snapshot } from "./reports.ts";
+import { kernelDrops, type Snapshot } from "./reports.ts";
 import { controlEvent } from "./sealed_side.ts";
 import { type GivenSecret, readSecretFile } from "./secret_files.ts";
 import { Resolver, unresolved } from "./seeds.ts";
+import { SendRefusals } from "./send_refusals.ts";
 import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./underlay.ts";
 import { addressOf } from "../wire/address.ts";
@@ -70,6 +71,11 @@ class Daemon {
   readonly #underlay: Underlay;
   readonly #sight: HostSight;
   readonly #lookup: Lookup;
+  readonly #refusals = new SendRefusals(
+    // Not at once: a send is part of performing what an event brought.
+    (to, why) => void setTimeout(() => this.#guard(() => this.#tellRefusal(to, why)), 0),
+    (sentence) => logger.warn(sentence),
+  );
   readonly #cleanups = new Cleanups();
   readonly #ending = new Ending();
   #parts!: DaemonParts;
@@ -178,6 +184,7 @@ class Daemon {
       ciphers?.setup ?? null,
       this.#sight,
     );
+    this.#underlay.called = (endpoint) => this.#control.called(endpoint);
     this.#reconciler = new Reconciler(this.#parts, this.#control, this.#underlay, (misfit) => {
       this.#ending.refuse(misfit.message);
       this.#leave("release");
@@ -244,6 +251,7 @@ class Daemon {
     const changed = this.#net.changed();
     if (changed) {
       this.#sight.changed();
+      this.#underlay.hostChanged();
       this.#endpointsChanged();
     }
     if (changed || this.#reconciler.overdue(now)) this.#reconcile();
@@ -264,6 +272,11 @@ class Daemon {
         const id = this.#reconciler?.pathTooSmall(event.slot) ?? null;
         if (id !== null) this.#event({ kind: "checkWays", id });
       });
+    } else if (event.kind === "sourceGone") {
+      this.#underlay.hostChanged();
+      this.#guard(() => this.#reconcile());
+    } else if (event.kind === "sendRefused") {
+      this.#guard(() => this.#sendRefused(event.slot, event.errno));
     } else if (event.kind === "offloadLost") {
       this.#offloadLost(event.offload, errnoName(event.errno));
     } else if (event.kind === "tunGone") {
@@ -277,6 +290,15 @@ class Daemon {
   #offloadLost(offload: Offload, errno: string): void {
     if (!this.#parts.offloads.lose(offload, errno)) return;
     logger.warn(`The kernel refuses ${offload} (${errno}): slower without it from now on`);
+  }
+
+  #tellRefusal(to: string, why: string | null): void {
+    if (this.#control !== undefined && !this.#closing) this.#event({ kind: "sendRefused", to, why });
+  }
+
+  #sendRefused(slot: number, errno: number): void {
+    const endpoint = this.#reconciler?.endpointOf(slot) ?? null;
+    if (endpoint !== null) this.#refusals.data(endpoint, errno, systemClock.now());
   }
 
   #endpointsChanged(): void {
@@ -309,8 +331,8 @@ class Daemon {
       case "sendSealed": {
         const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
         if (datagram === null) return;
-        if (action.probe) sockets.sendProbe(action.to, datagram);
-        else sockets.send(action.to, datagram);
+        if (action.probe) sockets.sendProbe(action.to, datagram, this.#sourceTo(action.to));
+        else this.#sendOwn(action.to, datagram, this.#sourceTo(action.to));
         return;
       }
       case "resolve":
@@ -346,12 +368,23 @@ class Daemon {
 
   #send(action: Action & { readonly kind: "send" }): void {
     const { sockets } = this.#parts;
-    if (action.by === undefined) return sockets.send(action.to, action.bytes);
-    if (action.by === "own") return sockets.sendProbe(action.to, action.bytes);
-    if (action.by === "vxlan") return sockets.sendVxlan(action.to, action.bytes);
+    const { to, bytes } = action;
+    if (action.by === undefined) return this.#sendOwn(to, bytes, action.local ?? this.#sourceTo(to));
+    if (action.by === "own") return sockets.sendProbe(to, bytes, this.#sourceTo(to));
+    if (action.by === "vxlan") return sockets.sendVxlan(to, bytes, this.#reconciler.sourceTo(to));
     // Any other way, as while the route is missing, would show nothing.
-    const hop = this.#net.routeTo(addressOf(action.to), PROBE_TOS);
-    if (hop?.gateway === action.gateway) sockets.sendProbe(action.to, action.bytes, PROBE_TOS);
+    const hop = this.#net.routeTo(addressOf(to), PROBE_TOS);
+    if (hop?.gateway === action.gateway) sockets.sendProbeByTos(to, bytes, PROBE_TOS);
+  }
+
+  #sendOwn(to: string, bytes: Uint8Array, local: string): void {
+    this.#refusals.control(to, this.#parts.sockets.send(to, bytes, local));
+  }
+
+  /** What we say of ourselves leaves from the address by which the peer calls us; "": the kernel chooses. */
+  #sourceTo(to: string): string {
+    const end = this.#underlay.local(to);
+    return end?.pinned ? end.address : "";
   }
 
   /** A session that is renewed leaves what was found out about the way there. */
@@ -371,7 +404,7 @@ class Daemon {
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
     const now = systemClock.now();
-    const { workers, feed, keeper, offloads, ciphers } = this.#parts;
+    const { workers, feed, keeper, offloads, ciphers, sockets } = this.#parts;
     const { wanted, troubles } = this.#reconciler;
     return {
       view: this.#control.view(now),
@@ -389,7 +422,8 @@ class Daemon {
       networkName: this.#config.networkName,
       sealed: ciphers?.setup.suites ?? null,
       withoutLibcrypto: ciphers?.without ?? null,
-      troubles,
+      kernelDrops: kernelDrops(keeper.drops, sockets.dropped()),
+      troubles: [...troubles, ...this.#refusals.at(now)],
     };
   }
 

@@ -6,9 +6,10 @@
 import type { Wanted } from "../control/reconcile.ts";
 import { removeOwned } from "../host/cleanup.ts";
 import { applyHostState, attempt, type Reconciliation } from "../host/reconcile_host.ts";
+import { DeviceDrops } from "./device_drops.ts";
 import { renderSubnetEnv } from "../host/subnet_env.ts";
 import type { SubnetFile } from "../host/subnet_file.ts";
-import type { HostNetwork, Link, Mailbox } from "../ports.ts";
+import type { HostNetwork, Link, LinkDrops, Mailbox } from "../ports.ts";
 import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../sys/tun.ts";
 
 export interface HostKeeperOptions {
@@ -32,6 +33,7 @@ export class HostKeeper {
   #tun: OpenedTun;
   #offloads: TunOffloads;
   #tested = false;
+  readonly #drops = new DeviceDrops();
   /** Index of the device; null before it was looked for. */
   #link: number | null = null;
   /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
@@ -58,6 +60,12 @@ export class HostKeeper {
     return this.#tun.name;
   }
 
+  /** What the device dropped since we use it. */
+  get drops(): LinkDrops {
+    if (this.#link !== null) this.#drops.note(this.#link, this.#net.linkDrops(this.#link));
+    return this.#drops.total;
+  }
+
   /** Applies the difference. Returns what was changed or could not be, a sentence each. */
   apply(wanted: Wanted): string[] {
     this.#closeRetired();
@@ -66,6 +74,7 @@ export class HostKeeper {
     const link = this.#findDevice();
     if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
     this.#link = link.index;
+    this.#drops.note(link.index, this.#net.linkDrops(link.index));
     const own = wanted.own;
     if (own === null) return [...lines, ...this.withdraw()];
     this.#network = own.network;

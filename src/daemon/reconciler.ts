@@ -19,6 +19,7 @@ import { PathWatch } from "./path_watch.ts";
 import { settingsOf } from "./settings.ts";
 import { Troubles } from "./troubles.ts";
 import type { Underlay } from "./underlay.ts";
+import { addressOf } from "../wire/address.ts";
 
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
@@ -119,6 +120,21 @@ export class Reconciler {
     if (text === this.#ways) return;
     this.#ways = text;
     this.#onWays(ways);
+  }
+
+  /** What probes beside the data to `to` leave from, whatever the port; "": the kernel chooses. */
+  sourceTo(to: string): string {
+    const address = addressOf(to);
+    for (const { ownPort, local } of this.wanted.tunnels.values()) {
+      if (local?.pinned && addressOf(ownPort) === address) return local.address;
+    }
+    return "";
+  }
+
+  /** Where packets for the peer in `slot` go, or null. */
+  endpointOf(slot: number): string | null {
+    const key = this.#parts.feed.keyOf(slot);
+    return (key === null ? undefined : this.#wanted?.tunnels.get(key)?.endpoint) ?? null;
   }
 
   /**

@@ -93,8 +93,10 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   let finish = (_heard: boolean): void => {};
   const finished = new Promise<boolean>((resolve) => finish = resolve);
   const perform = (action: Action): void => {
-    if (action.kind === "send") sendDatagram(socket, action.bytes, action.to);
-    else if (action.kind === "sendSealed") {
+    if (action.kind === "send") {
+      const local = action.by === undefined ? action.local ?? "" : "";
+      sendDatagram(socket, action.bytes, action.to, local);
+    } else if (action.kind === "sendSealed") {
       const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
       if (datagram !== null) sendDatagram(socket, datagram, action.to);
     } else if (action.kind === "installSession") {

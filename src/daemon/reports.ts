@@ -8,7 +8,7 @@ import type { Path, Wanted } from "../control/reconcile.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../control/view.ts";
 import type { CounterReader } from "../dataplane/counters.ts";
 import { isOwned } from "../host/owned.ts";
-import type { CipherSuite, Link, Route } from "../ports.ts";
+import type { CipherSuite, Link, LinkDrops, Route, SocketRole } from "../ports.ts";
 import type { OffloadState } from "./offloads.ts";
 import { RUNTIME, VERSION } from "./version.ts";
 import { comparePrefixes } from "../wire/address.ts";
@@ -35,8 +35,23 @@ export interface Snapshot {
   readonly sealed: readonly { readonly suite: CipherSuite; readonly mbps: number }[] | null;
   /** Why this host seals without libcrypto; null: it has it, or the mesh is plain. */
   readonly withoutLibcrypto: string | null;
+  /** What the kernel dropped of ours before anybody saw it, by name; absent: not asked. */
+  readonly kernelDrops?: Readonly<Record<string, number>>;
   /** What cannot be done on the host at the moment, sentences. */
   readonly troubles: readonly string[];
+}
+
+/**
+ * Names of what the kernel dropped, append-only: by the device, on the way into the host and out of it, and for want of
+ * room in the sockets, of each kind that is open.
+ */
+export function kernelDrops(
+  device: LinkDrops,
+  sockets: Partial<Record<SocketRole, number>>,
+): Record<string, number> {
+  const drops: Record<string, number> = { "device-rx-dropped": device.rx, "device-tx-dropped": device.tx };
+  for (const [role, dropped] of Object.entries(sockets)) drops[`socket-overflow-${role}`] = dropped;
+  return drops;
 }
 
 const NO_PATH: Path = { path: "none", why: "not decided yet", mtu: 0 };
@@ -112,8 +127,9 @@ export function statusReport(snapshot: Snapshot): Status {
       ...snapshot.counters.drops(),
       "control-rejected": own.rejected,
       "control-too-long": own.unsent ?? 0,
+      ...snapshot.kernelDrops,
     },
-    warnings: [...own.warnings, ...snapshot.troubles],
+    warnings: [...new Set([...own.warnings, ...snapshot.troubles])],
     forgotten: view.forgotten ?? [],
   };
 }

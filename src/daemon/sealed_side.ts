@@ -56,6 +56,10 @@ export class SealedSide {
   }
 }
 
+function toOf({ to }: { readonly to?: string }): { readonly to?: string } {
+  return to === undefined ? {} : { to };
+}
+
 /** What the control plane is to hear of an event of the Worker; null: nothing. `keyOf` names the peer in a slot. */
 export function controlEvent(
   event: DataplaneEvent,
@@ -79,7 +83,7 @@ export function controlEvent(
     }
     case "roamed": {
       const id = keyOf(event.slot);
-      return id === null ? null : { kind: "roamed", id, endpoint: event.endpoint };
+      return id === null ? null : { kind: "roamed", id, endpoint: event.endpoint, ...toOf(event) };
     }
     default:
       return null;

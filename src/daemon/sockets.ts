@@ -9,8 +9,14 @@ import { socketsFor, type Wanted } from "../control/reconcile.ts";
 import type { Link, Mailbox, SocketRole } from "../ports.ts";
 import { portHolder } from "../sys/port_holder.ts";
 import { EADDRINUSE, SysError } from "../sys/sys_error.ts";
-import { closeUdpGroup, openUdpGroup, type UdpGroup } from "../sys/udp_group.ts";
 import { sendProbe } from "../sys/probe_sender.ts";
+import {
+  closeUdpGroup,
+  droppedByGroup,
+  openUdpGroup,
+  takeZeroChecksums,
+  type UdpGroup,
+} from "../sys/udp_group.ts";
 import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
 
 const AGAIN_MS = 5000;
@@ -50,20 +56,30 @@ export class Sockets {
     this.#own = { fd: sockets[0]!.fd, family };
   }
 
-  /** Sends a datagram of the control plane from our own port. What the network refuses is tried again by its owner. */
-  send(to: string, bytes: Uint8Array): void {
-    sendDatagram(this.#own, bytes, to);
+  /**
+   * Sends a datagram of the control plane from our own port, and from our address `local` where one is given, here and
+   * below. Returns 0 or the errno of the refusal; what cannot be sent now
+   * is tried again by its owner.
+   */
+  send(to: string, bytes: Uint8Array, local = ""): number {
+    return sendDatagram(this.#own, bytes, to, local);
   }
 
   /** Sends a probe from the VXLAN port; nothing happens while that is not open. */
-  sendVxlan(to: string, bytes: Uint8Array): void {
+  sendVxlan(to: string, bytes: Uint8Array, local: string): void {
     const group = this.#open.get("vxlan");
-    if (group !== undefined) sendProbe({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to);
+    if (group === undefined) return;
+    sendProbe({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to, { local });
   }
 
-  /** Sends a probe from our own port: whole or not at all. `tos`: by the kernel's routes for that Type of Service. */
-  sendProbe(to: string, bytes: Uint8Array, tos = 0): void {
-    sendProbe(this.#own, bytes, to, tos);
+  /** Sends a probe from our own port: whole or not at all. */
+  sendProbe(to: string, bytes: Uint8Array, local: string): void {
+    sendProbe(this.#own, bytes, to, { local });
+  }
+
+  /** The same by the kernel's routes for that Type of Service. */
+  sendProbeByTos(to: string, bytes: Uint8Array, tos: number): void {
+    sendProbe(this.#own, bytes, to, { tos });
   }
 
   /** Opens what is wanted. Throws SysError when a port is taken: for a founder, who can choose another. */
@@ -91,6 +107,7 @@ export class Sockets {
 
   #attach(role: SocketRole, port: number, founding: boolean): UdpGroup {
     const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"]);
+    if (role === "vxlan") takeZeroChecksums(group);
     this.#open.set(role, group);
     this.#mailbox.post({ kind: "attachSocket", role, ...group });
     return group;
@@ -104,6 +121,11 @@ export class Sockets {
       const hint = `${portHolder(port, this.#links())} holds it; ${remedy}`;
       throw new SysError(error.op, error.errno, error.detail, hint);
     }
+  }
+
+  /** Datagrams that the kernel had no room for, of each kind of socket that is open. */
+  dropped(): Partial<Record<SocketRole, number>> {
+    return Object.fromEntries([...this.#open].map(([role, group]) => [role, droppedByGroup(group)]));
   }
 
   /** The Workers must have stopped. */

@@ -4,7 +4,7 @@ import type { PeerView } from "../control/view.ts";
 import { nextHopLink } from "../host/next_hop.ts";
 import { advertisedAddresses, isOnlyForGuests, passedOver, underlayMtu } from "../host/underlay.ts";
 import type { UnderlayChoice } from "../host/underlay.ts";
-import type { HostNetwork, Link } from "../ports.ts";
+import { type HostNetwork, type Link, type LocalEnd, MAX_PEERS } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
 import { SysError } from "../sys/sys_error.ts";
 import { systemClock } from "../sys/system.ts";
@@ -31,6 +31,10 @@ export class Underlay {
   readonly #paths = new PathMtus();
   /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
   #reached: ReadonlyMap<string, string> = new Map();
+  /** BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
+  readonly #locals = new Map<string, LocalEnd | null>();
+  /** By which of our addresses whoever is at an endpoint calls us, as the control plane knows. */
+  called: (endpoint: string) => string | undefined = () => undefined;
   /** What `--advertise` says and what it resolves to, endpoints. */
   advertised: readonly string[] = [];
   /** What `--peers` resolves to, endpoints. */
@@ -86,6 +90,7 @@ export class Underlay {
       underlayMtu: this.#mtu,
       pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
       onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
+      local: (endpoint) => this.local(endpoint),
     };
   }
 
@@ -97,6 +102,33 @@ export class Underlay {
       if (place !== undefined) places.set(id, place);
     }
     this.#reached = places;
+  }
+
+  /**
+   * Our own end of the path to an endpoint; null: not known, or no address of this host any more. The kernel chooses the
+   * source wherever it would choose the address that is called: so packets follow when its routes change.
+   */
+  local(endpoint: string): LocalEnd | null {
+    const address = this.called(endpoint);
+    if (address === undefined) return null;
+    const key = `${addressOf(endpoint)} ${address}`;
+    let local = this.#locals.get(key);
+    if (local === undefined) {
+      local = this.#judge(addressOf(endpoint), address);
+      this.#locals.set(key, local);
+      if (this.#locals.size > MAX_PEERS) this.#locals.delete(this.#locals.keys().next().value!);
+    }
+    return local;
+  }
+
+  #judge(peer: string, address: string): LocalEnd | null {
+    if (this.#net.routeTo(address)?.type !== "local") return null;
+    return { address, pinned: this.#net.routeTo(peer)?.source !== address };
+  }
+
+  /** Links, addresses or routes changed: what was found out about them is asked again. */
+  hostChanged(): void {
+    this.#locals.clear();
   }
 
   /** Asks the kernel what fits on the way to an endpoint. True when that is news. */

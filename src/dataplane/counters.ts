@@ -17,6 +17,7 @@ const EVENTS = [
   "cookie-sent",
   "keepalive",
   "ack-superseded",
+  "source-gone",
 ] as const;
 
 /** Why packets were dropped. */
@@ -61,6 +62,8 @@ export const PROBE_ANSWERED: Verdict = 6;
 export const COOKIE_SENT: Verdict = 7;
 export const KEEPALIVE: Verdict = 8;
 export const ACK_SUPERSEDED: Verdict = 9;
+/** A peer's source address is no longer ours: its datagrams leave from what the kernel chooses. */
+export const SOURCE_GONE: Verdict = 10;
 
 const FIRST_DROP = EVENTS.length;
 export const NO_ROUTE: Verdict = FIRST_DROP;

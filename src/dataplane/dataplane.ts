@@ -135,7 +135,7 @@ export class DataPlane {
       case "setPeer":
         this.plane.peers.set(message.slot, message.tunnel);
         this.#tunnels.set(message.slot, message.tunnel);
-        return ROLES.forEach((role) => this.#setDestination(role, message.slot, message.tunnel));
+        return ROLES.forEach((role) => this.#setEnds(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
         this.plane.sessions.dropPeer(message.slot);
@@ -207,13 +207,16 @@ export class DataPlane {
   #attachSocket(role: SocketRole, opened: WorkerSocket, family: 4 | 6): void {
     const socket = this.#devices.socket({ ...opened, family }, role, this.plane.pool);
     this.plane.sockets[role] = socket;
-    for (const [slot, tunnel] of this.#tunnels) this.#setDestination(role, slot, tunnel);
+    for (const [slot, tunnel] of this.#tunnels) this.#setEnds(role, slot, tunnel);
     this.#devices.watch(opened.fd, role);
   }
 
-  #setDestination(role: SocketRole, slot: number, tunnel: Tunnel): void {
+  #setEnds(role: SocketRole, slot: number, tunnel: Tunnel): void {
     const endpoint = role === "own" ? tunnel.ownPort : tunnel.endpoint;
-    if (endpoint !== "") this.plane.sockets[role]?.setDestination(slot, endpoint);
+    const socket = this.plane.sockets[role];
+    if (endpoint === "" || socket === null) return;
+    socket.setDestination(slot, endpoint);
+    socket.setLocal(slot, tunnel.local ?? null);
   }
 
   #addRoute(text: string, slot: number): void {

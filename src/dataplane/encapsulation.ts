@@ -9,6 +9,7 @@ import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData, putDataCounter } from "
 import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
 import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
+import { tellSourceGone } from "./answers.ts";
 import { NO_PATH, NO_SESSION, SEND_FAILED, SENT, type Verdict } from "./counters.ts";
 import { BY_DATA, BY_FLANNEL, BY_SEALED, BY_VXLAN } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
@@ -174,8 +175,13 @@ export function flushSockets(plane: Plane): void {
 
 function flush(plane: Plane, socket: DatagramSocket): number {
   const refused = socket.flush();
+  tellSourceGone(plane, socket);
   if (refused === 0) return 0;
   const slot = socket.tooLongFor();
   if (slot >= 0 && plane.unknownLimit.take(plane.now)) plane.handUp({ kind: "pathTooSmall", slot });
+  const refusal = socket.refusal();
+  if (refusal !== null && plane.refusedLimit.take(plane.now)) {
+    plane.handUp({ kind: "sendRefused", ...refusal });
+  }
   return refused;
 }

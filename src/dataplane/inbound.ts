@@ -228,8 +228,14 @@ function inboundProbe(plane: Plane, socket: DatagramSocket, i: number, at: numbe
     return NO_SESSION;
   }
   if (!socket.isFrom(i, slot, true)) return WRONG_ENDPOINT;
+  followCalled(plane, socket, i, slot);
   answer(plane, socket, slot, at, answerProbe(plane.b, at, plane.peers.sendIndex[slot]!));
   return PROBE_ANSWERED;
+}
+
+/** The answer leaves from the address of ours that was called, and so does what else goes to that peer. */
+function followCalled(plane: Plane, socket: DatagramSocket, i: number, slot: number): void {
+  if (!socket.isTo(i, slot) && plane.peers.mayMoveLocal(slot, plane.now)) socket.followLocal(slot, i);
 }
 
 /** Datagram `i` of a batch from the VXLAN port. */
@@ -252,6 +258,7 @@ export function inboundVxlan(
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
   if (!plane.peers.speaksVxlan(slot) || !socket.isFrom(i, slot, false)) return SPOOFED;
   if (plane.peers.vni[slot] !== vni) return WRONG_VNI;
+  followCalled(plane, socket, i, slot);
   const probe = wayProbeAt(plane.b, packet, end);
   if (probe >= 0) return inboundVxlanProbe(plane, socket, { i, slot, frame, probe, vni });
   return deliver(plane, slot, packet, CHECKSUM_UNKNOWN);
@@ -302,6 +309,7 @@ function answerArp(
   if (plane.peers.vni[slot] !== vni) return WRONG_VNI;
   if (plane.routes.lookup(b, arp + ARP_TARGET_IP_AT, 4) !== OWN_SLOT) return NOT_FOR_US;
   encodeVxlan(b, frame - VXLAN_LEN, vni); // reserved bits that came along do not go back
+  followCalled(plane, socket, i, slot);
   b.copyWithin(frame, frame + MAC_LEN, frame + 2 * MAC_LEN);
   putMac(b, frame + MAC_LEN, plane.ownMac);
   encodeArpReply(b, arp, b, arp, plane.ownMac);
@@ -320,5 +328,6 @@ export function inboundFlannel(
   const slot = senderOf(plane, at, end);
   if (slot < 0) return slot === NOT_IP ? MALFORMED : SPOOFED;
   if (plane.peers.encapsulation[slot] !== BY_FLANNEL || !socket.isFrom(i, slot, false)) return SPOOFED;
+  followCalled(plane, socket, i, slot);
   return deliver(plane, slot, at, CHECKSUM_COMPLETE);
 }

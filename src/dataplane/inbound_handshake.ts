@@ -2,7 +2,7 @@
 import { type DatagramSocket, REPLY_SLOT } from "../ports.ts";
 import { TYPE_HANDSHAKE } from "../wire/datagram.ts";
 import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../wire/handshake.ts";
-import { answer, flushAnswers, handUp } from "./answers.ts";
+import { answer, calledAt, flushAnswers, handUp } from "./answers.ts";
 import {
   BAD_MAC,
   CONTROL_OVERLOAD,
@@ -32,12 +32,12 @@ export function inboundHandshake(
     case "bad-mac":
       if (plane.badMacLimit.take(plane.now)) {
         const question = plane.b[at] === TYPE_HANDSHAKE && end - at >= REPLY_LEN;
-        plane.handUp({ kind: "badMac", from: socket.source(i), question });
+        plane.handUp({ kind: "badMac", from: socket.source(i), question, ...calledAt(socket, i) });
       }
       return BAD_MAC;
     case "cookie":
       // The reply lies where the question lay, and leaves before another stranger's address is set.
-      socket.setDestination(REPLY_SLOT, socket.source(i));
+      socket.follow(REPLY_SLOT, i);
       answer(plane, socket, REPLY_SLOT, at, REPLY_LEN);
       flushAnswers(plane, socket);
       return COOKIE_SENT;

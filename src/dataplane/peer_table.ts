@@ -20,6 +20,7 @@ const CODES: Record<Encapsulation, number> = {
   sealed: BY_SEALED,
 };
 
+const LOCAL_MS = 1000;
 /** The low byte of a receiver index is the lane. */
 const LANE_BITS = 8;
 
@@ -28,6 +29,8 @@ export class PeerTable {
   readonly mtu = new Int32Array(MAX_PEERS);
   readonly vni = new Int32Array(MAX_PEERS);
   readonly sendIndex = new Uint32Array(MAX_PEERS);
+  /** When our own end of the path moved last, by the clock of the batches. */
+  readonly #localAt = new Float64Array(MAX_PEERS).fill(-Infinity);
   readonly #receiveIndex = new Uint32Array(MAX_PEERS);
   readonly #counter = new Float64Array(MAX_PEERS);
   readonly #macs = new Uint8Array(MAX_PEERS * MAC_LEN);
@@ -81,6 +84,16 @@ export class PeerTable {
   /** The peer that was given this receiver index (lane in the low byte), or −1. */
   byIndex(index: number): number {
     return this.#byIndex.get(index >>> LANE_BITS) ?? -1;
+  }
+
+  /**
+   * Whether our own end of the path may follow what the peer calls now. Not more than once in LOCAL_MS: both ends follow
+   * one another, and two addresses under way at once would chase each other for ever.
+   */
+  mayMoveLocal(slot: number, now: number): boolean {
+    if (now - this.#localAt[slot]! < LOCAL_MS) return false;
+    this.#localAt[slot] = now;
+    return true;
   }
 
   /** The next counter of data sent to the peer. */

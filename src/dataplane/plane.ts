@@ -34,6 +34,8 @@ const UNKNOWN_RATE = 20;
 const BAD_MAC_RATE = 5;
 /** Sessions a second that are asked for, and moves of endpoints that are reported. */
 const SESSION_RATE = 20;
+/** Refusals of the kernel a second that are reported. */
+const REFUSED_RATE = 5;
 
 const ONE: Lane = { worker: 0, workers: 1 };
 
@@ -57,6 +59,7 @@ export interface Plane {
   readonly gate: HandshakeGate | null;
   readonly wantedLimit: RateLimit;
   readonly roamedLimit: RateLimit;
+  readonly refusedLimit: RateLimit;
   /** The overlay network, in which no peer's endpoint lies; null before we are told. */
   network: Prefix | null;
   readonly sessions: SessionTable;
@@ -129,6 +132,7 @@ export function createPlane(
     gate,
     wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
+    refusedLimit: new RateLimit(REFUSED_RATE, REFUSED_RATE),
     network: null,
     sessions: new SessionTable(),
     waiting: new WaitingPackets(),

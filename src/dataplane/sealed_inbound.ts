@@ -19,7 +19,7 @@ import {
 } from "../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../wire/datagram.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
-import { answer, flushAnswers, reportUnknown } from "./answers.ts";
+import { answer, calledAt, flushAnswers, reportUnknown } from "./answers.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "./checksum_offload.ts";
 import {
   BAD_SEAL,
@@ -109,14 +109,17 @@ function movesEndpoint(index: number): boolean {
   return lane === 0 || lane === CONTROL_LANE;
 }
 
-/** The newest authenticated packet of the peer came from there: packets go there. */
+/** The newest authenticated packet of the peer came from there, and to that address of ours: packets go back that way. */
 function followEndpoint(plane: Plane, socket: DatagramSocket, i: number, slot: number): void {
-  if (socket.isFrom(i, slot, true) || !plane.roamedLimit.take(plane.now)) return; // else the next packet moves it
+  if (socket.isUnmoved(i, slot)) return;
+  const called = socket.isTo(i, slot);
+  if (!called && !plane.peers.mayMoveLocal(slot, plane.now) && socket.isFrom(i, slot, true)) return;
+  if (!plane.roamedLimit.take(plane.now)) return; // else the next packet moves it
   const endpoint = socket.source(i);
   // What came through the tunnel itself shows no way to the peer.
   if (plane.network !== null && contains(plane.network, parseEndpoint(endpoint)!.address)) return;
-  socket.setDestination(slot, endpoint);
-  plane.handUp({ kind: "roamed", slot, endpoint });
+  socket.follow(slot, i);
+  plane.handUp({ kind: "roamed", slot, endpoint, ...calledAt(socket, i) });
 }
 
 /** The initiator has used the session, so it has it: we may send on it. */

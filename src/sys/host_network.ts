@@ -2,7 +2,7 @@
 // the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
 // belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
 
-import type { HostNetwork, Link, LinkAddress, Route, RouteLookup, RoutingRule } from "../ports.ts";
+import type { HostNetwork, Link, LinkAddress, LinkDrops, Route, RouteLookup, RoutingRule } from "../ports.ts";
 import { type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL } from "../wire/netlink.ts";
 import * as rt from "../wire/rtnetlink.ts";
 import * as rtr from "../wire/rtnetlink_route.ts";
@@ -88,6 +88,18 @@ class KernelNetwork implements HostNetwork, LinkMaker {
   links(): Link[] {
     const request = { op: "Cannot list the links", type: rt.RTM_GETLINK, payload: rt.encodeLinkDump() };
     return decoded(this.#connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toLink);
+  }
+
+  linkDrops(index: number): LinkDrops | null {
+    const op = `Cannot look at link ${index}`;
+    try {
+      const payload = rt.encodeLink({ index });
+      const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload });
+      return decoded(answers, rt.RTM_NEWLINK, rt.decodeLinkDrops)[0] ?? null;
+    } catch (error) {
+      if (isErrno(error, ENODEV)) return null;
+      throw error;
+    }
   }
 
   addresses(): LinkAddress[] {

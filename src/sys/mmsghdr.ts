@@ -20,4 +20,18 @@ export const CMSG_DATA_AT = 16;
 /** CMSG_SPACE of a u16 or an int. */
 export const CMSG_ROOM = 24;
 
+/**
+ * Room of a control message that names the local end of a datagram (ip(7), ipv6(7)). A socket of IPv6 names IPv4
+ * addresses mapped, both ways:
+ *
+ *   in_pktinfo 12: | interface 4 | local address 4 | address in the header 4 |    IP_PKTINFO
+ *   in6_pktinfo 20: | address 16 | interface 4 |                                  IPV6_PKTINFO
+ */
+export const PKTINFO_ROOM = 40;
+export const IPPROTO_IP = 0;
+export const IP_PKTINFO = 8;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+
 export const MSG_DONTWAIT = 0x40;

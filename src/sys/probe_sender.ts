@@ -22,8 +22,9 @@ import {
   NAMELEN_AT,
 } from "./mmsghdr.ts";
 import { encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { EAFNOSUPPORT } from "./sys_error.ts";
-import type { OpenedSocket } from "./udp_socket.ts";
+import { EAFNOSUPPORT, isSourceGone } from "./sys_error.ts";
+import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
+import { type OpenedSocket, sourceOf } from "./udp_socket.ts";
 
 const IPPROTO_IP = 0;
 const IP_TOS = 1;
@@ -34,8 +35,19 @@ const ROOM = 65_536;
 const at = { name: MMSGHDR_LEN, iov: MMSGHDR_LEN + 64, control: MMSGHDR_LEN + 96, data: MMSGHDR_LEN + 160 };
 let memory: Uint8Array<ArrayBuffer> | null = null;
 
+export interface ProbeOptions {
+  readonly tos?: number;
+  /** Our address that it leaves from, as what else goes to that peer; not with `tos`. */
+  readonly local?: string;
+}
+
 /** Returns 0, or the errno of the refusal: EMSGSIZE where our own link does not take it. */
-export function sendProbe(socket: OpenedSocket, bytes: Uint8Array, to: string, tos = 0): number {
+export function sendProbe(
+  socket: OpenedSocket,
+  bytes: Uint8Array,
+  to: string,
+  { tos = 0, local = "" }: ProbeOptions = {},
+): number {
   const endpoint = parseEndpoint(to);
   const b = memory ??= new Uint8Array(new ArrayBuffer(at.data + ROOM));
   if (endpoint === null || bytes.length > ROOM) return EAFNOSUPPORT;
@@ -57,5 +69,21 @@ export function sendProbe(socket: OpenedSocket, bytes: Uint8Array, to: string, t
   putU32le(b, at.control + CMSG_LEVEL_AT, IPPROTO_IP);
   putU32le(b, at.control + CMSG_TYPE_AT, IP_TOS);
   putU32le(b, at.control + CMSG_DATA_AT, tos);
-  return libc().sendmmsg(socket.fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
+  const source = tos === 0 ? sourceOf(socket.family, endpoint, local) : null;
+  if (source !== null) {
+    putU64le(b, CONTROL_AT, base + at.control);
+    putU32le(b, CONTROLLEN_AT, pktinfoLength(socket.family));
+    encodePktinfo(b, at.control, socket.family);
+    putPktinfoSource(b, at.control, socket.family, source, 0);
+  }
+  let errno = send(socket, b);
+  if (source !== null && isSourceGone(errno)) {
+    putU32le(b, CONTROLLEN_AT, 0);
+    errno = send(socket, b);
+  }
+  return errno;
+}
+
+function send({ fd }: OpenedSocket, b: Uint8Array): number {
+  return libc().sendmmsg(fd, b, 1, MSG_DONTWAIT) < 1 ? libc().errno() : 0;
 }

@@ -24,12 +24,21 @@ export const ENOTTY = 25;
 export const EMSGSIZE = 90;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
+export const ENETDOWN = 100;
 export const ENETUNREACH = 101;
 export const ENOBUFS = 105;
 export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;
 export const EAFNOSUPPORT = 97;
 export const ENOTSUP = 95;
+
+/**
+ * Whether a send that names its source may have failed because that address is no longer one of this host: over IPv4
+ * ENETUNREACH although there is a route, over IPv6 EINVAL.
+ */
+export function isSourceGone(errno: number): boolean {
+  return errno === ENETUNREACH || errno === EINVAL || errno === EADDRNOTAVAIL || errno === EHOSTUNREACH;
+}
 
 /** `EADDRINUSE` for 98; `errno 4711` for a number no header names. */
 export function errnoName(errno: number): string {

@@ -10,7 +10,7 @@
  */
 import { addressOf } from "#ffi";
 import type { WorkerSocket } from "../ports.ts";
-import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
+import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { DATA_INDEX_AT, DATA_TYPE } from "../wire/data_header.ts";
 import { closeDescriptor, libc } from "./libc.ts";
 import { check } from "./sys_error.ts";
@@ -20,6 +20,11 @@ const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
 const SO_ATTACH_REUSEPORT_CBPF = 51;
+const SO_MEMINFO = 55;
+const MEMINFO_LEN = 36;
+const MEMINFO_DROPS_AT = 32;
+const SOL_UDP = 17;
+const UDP_NO_CHECK6_RX = 102;
 
 /** The sockets of one port, one pair for each Worker. */
 export interface UdpGroup {
@@ -55,6 +60,30 @@ export function closeUdpGroup({ sockets }: UdpGroup): void {
     closeDescriptor(fd);
     if (sendFd !== fd) closeDescriptor(sendFd);
   }
+}
+
+/**
+ * Lets datagrams over IPv6 come without a UDP checksum (RFC 6935, RFC 6936): hardware VTEPs and kernel VXLAN devices with
+ * udp6zerocsumtx send such, and the kernel drops them unseen otherwise. A kernel before 3.16 does so as ever.
+ */
+export function takeZeroChecksums({ family, sockets }: UdpGroup): void {
+  if (family === 6) { for (const { fd } of sockets) setInt(fd, SOL_UDP, UDP_NO_CHECK6_RX, 1); }
+}
+
+/**
+ * Datagrams that the kernel had no room for in the sockets that receive, since they were opened (SO_MEMINFO,
+ * linux/sock_diag.h: the last of nine u32). 0 where the kernel does not tell.
+ */
+export function droppedByGroup({ sockets }: UdpGroup): number {
+  const memory = new Uint8Array(new ArrayBuffer(MEMINFO_LEN));
+  const length = new Uint8Array(new ArrayBuffer(4));
+  let dropped = 0;
+  for (const { fd } of sockets) {
+    putU32le(length, 0, MEMINFO_LEN);
+    const told = libc().getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, length) === 0;
+    if (told && u32le(length, 0) === MEMINFO_LEN) dropped += u32le(memory, MEMINFO_DROPS_AT);
+  }
+  return dropped;
 }
 
 function share({ fd }: OpenedSocket): void {

@@ -5,7 +5,7 @@
  */
 import { addressOf } from "#ffi";
 import { BATCH, HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH } from "../ports.ts";
-import { parseEndpoint } from "../wire/address.ts";
+import { formatAddress, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le, u16, u16le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import {
@@ -17,12 +17,18 @@ import {
   CONTROLLEN_AT,
   IOV_AT,
   IOVLEN_AT,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_PKTINFO,
   MMSGHDR_LEN,
   MSG_DONTWAIT,
   MSG_LEN_AT,
   NAME_AT,
   NAMELEN_AT,
+  PKTINFO_ROOM,
 } from "./mmsghdr.ts";
+import { ADDRESS_LEN, canBeSource, type LocalEnds, readPktinfo } from "./local_ends.ts";
 import { encodeSockaddr, sameSockaddr, SOCKADDR_ROOM, sockaddrText } from "./sockaddr.ts";
 import { EAGAIN, EINTR, SysError } from "./sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
@@ -34,8 +40,8 @@ const UDP_GRO = 104;
 const SO_RXQ_OVFL = 40;
 /** struct sockaddr_in and sockaddr_in6: | family 2 | port 2 | … */
 const PORT_AT = 2;
-/** UDP_GRO and SO_RXQ_OVFL. */
-const CONTROL_ROOM = 2 * CMSG_ROOM;
+/** UDP_GRO, SO_RXQ_OVFL and our own address. */
+const CONTROL_ROOM = 2 * CMSG_ROOM + PKTINFO_ROOM;
 
 /** Its methods are those of DatagramSocket in ports.ts. */
 export class UdpReceiver {
@@ -49,6 +55,9 @@ export class UdpReceiver {
   readonly #vector: Vector;
   readonly #control = new Uint8Array(new ArrayBuffer(BATCH * CONTROL_ROOM));
   readonly #segments = new Int32Array(BATCH);
+  /** Our address that each train was sent to, IPv4 mapped; 0 in #hasLocal: the kernel did not say. */
+  readonly #locals = new Uint8Array(new ArrayBuffer(BATCH * ADDRESS_LEN));
+  readonly #hasLocal = new Uint8Array(BATCH);
   #overflows = 0;
 
   /** Receives into BATCH slots from `firstSlot` on; `gro`: asks for trains. */
@@ -108,6 +117,7 @@ export class UdpReceiver {
     encodeSockaddr(this.#sources, 0, this.#family, parseEndpoint(from)!);
     putU32le(this.#headers, MSG_LEN_AT, datagram.length);
     this.#segments[0] = 0;
+    this.#hasLocal[0] = 0;
     return at;
   }
 
@@ -121,11 +131,18 @@ export class UdpReceiver {
     const b = this.#control;
     const end = i * CONTROL_ROOM + u32le(this.#headers, i * MMSGHDR_LEN + CONTROLLEN_AT);
     this.#segments[i] = 0;
-    for (let at = i * CONTROL_ROOM; at + CMSG_DATA_AT + 2 <= end; at += CMSG_ROOM) {
+    this.#hasLocal[i] = 0;
+    for (let at = i * CONTROL_ROOM; at + CMSG_DATA_AT + 2 <= end; at += alignedLength(b, at)) {
       const level = u32le(b, at + CMSG_LEVEL_AT);
       const type = u32le(b, at + CMSG_TYPE_AT);
       if (level === SOL_UDP && type === UDP_GRO) this.#segments[i] = u16le(b, at + CMSG_DATA_AT);
       else if (level === SOL_SOCKET && type === SO_RXQ_OVFL) this.#overflows = u32le(b, at + CMSG_DATA_AT);
+      else if (
+        (level === IPPROTO_IPV6 && type === IPV6_PKTINFO) || (level === IPPROTO_IP && type === IP_PKTINFO)
+      ) {
+        readPktinfo(b, at, this.#family, this.#locals, i * ADDRESS_LEN);
+        this.#hasLocal[i] = 1;
+      }
     }
   }
 
@@ -150,7 +167,36 @@ export class UdpReceiver {
     return sockaddrText(this.#sources, i * SOCKADDR_ROOM, this.#family);
   }
 
+  /** True when train `i` was sent to the address that `ends` has for `slot`; also when nobody knows what to. */
+  isTo(i: number, ends: LocalEnds, slot: number): boolean {
+    return this.#hasLocal[i] === 0 || ends.is(slot, this.#locals, i * ADDRESS_LEN);
+  }
+
+  /** Copies the sockaddr of train `i` to `at` of `b`. */
+  copySource(i: number, b: Uint8Array, at: number): void {
+    b.set(this.#sources.subarray(i * SOCKADDR_ROOM, (i + 1) * SOCKADDR_ROOM), at);
+  }
+
+  /** What goes to `slot` leaves from the address that train `i` was sent to, if that can be. */
+  pinLocal(i: number, ends: LocalEnds, slot: number): void {
+    const at = i * ADDRESS_LEN;
+    const usable = this.#hasLocal[i] === 1 && canBeSource(this.#locals.subarray(at, at + ADDRESS_LEN));
+    if (usable) ends.pin(slot, this.#locals, at);
+    else ends.set(slot, null);
+  }
+
+  local(i: number): string {
+    if (this.#hasLocal[i] === 0) return "";
+    const address = this.#locals.slice(i * ADDRESS_LEN, (i + 1) * ADDRESS_LEN);
+    return canBeSource(address) ? formatAddress(address) : "";
+  }
+
   overflows(): number {
     return this.#overflows;
   }
+}
+
+/** How far the next control message is: CMSG_NXTHDR. */
+function alignedLength(b: Uint8Array, at: number): number {
+  return Math.max(CMSG_ROOM, (u32le(b, at) + 7) & ~7);
 }

@@ -7,7 +7,7 @@
  *   2. flush      each message is laid out; what the kernel refuses as a train goes out singly
  */
 import { addressOf } from "#ffi";
-import { BATCH, MAX_SEGMENTS, type PacketPool } from "../ports.ts";
+import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports.ts";
 import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import {
@@ -23,9 +23,11 @@ import {
   MSG_DONTWAIT,
   NAME_AT,
   NAMELEN_AT,
+  PKTINFO_ROOM,
 } from "./mmsghdr.ts";
+import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } from "./sys_error.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "./sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 
@@ -35,6 +37,9 @@ const UDP_SEGMENT = 103;
 /** Pieces in one queue: two for each datagram of a batch of superframes. */
 const MAX_PIECES = 4096;
 const MAX_DATAGRAMS = MAX_PIECES;
+/** The control block of a message: UDP_SEGMENT, used by trains, then the source, where one is set. */
+const SOURCE_AT = CMSG_ROOM;
+const CONTROL_ROOM = CMSG_ROOM + PKTINFO_ROOM;
 /** Bytes in one send, all datagrams together: 65,507 less room for an IPv6 header. */
 const MAX_SEND = 65_000;
 
@@ -53,14 +58,16 @@ export interface SenderOptions {
 /** Its methods are those of DatagramSocket in ports.ts. */
 export class UdpSender {
   readonly #fd: number;
+  readonly #family: 4 | 6;
   readonly #libc = libc();
   readonly #destinationsBase: number;
+  readonly #locals: LocalEnds;
   readonly #headers = new Uint8Array(new ArrayBuffer(BATCH * MMSGHDR_LEN));
   /** Views of `#headers` from message i on, so that a partly sent batch goes on without a new view. */
   readonly #headersFrom: Uint8Array[] = [];
   readonly #vector: Vector;
   readonly #vectorBase: number;
-  readonly #control = new Uint8Array(new ArrayBuffer(BATCH * CMSG_ROOM));
+  readonly #control = new Uint8Array(new ArrayBuffer(BATCH * CONTROL_ROOM));
   readonly #controlBase = addressOf(this.#control.buffer as ArrayBuffer);
   /** Where the pieces of each queued datagram begin, and whom it is for. */
   readonly #pieceOf = new Int32Array(MAX_DATAGRAMS + 1);
@@ -71,6 +78,9 @@ export class UdpSender {
   /** Datagrams that may be queued; none while they leave. */
   #room = MAX_DATAGRAMS;
   #messages = 0;
+  /** Whether the control block of message i is told to begin at the source. */
+  readonly #atSource = new Uint8Array(BATCH);
+  readonly #sourceLength: number;
   /** The message that may still grow: its datagram size (0: none may join), and its bytes. */
   #openSize = 0;
   #openBytes = 0;
@@ -80,9 +90,21 @@ export class UdpSender {
   /** Whether room was waited for in vain in this flush: what is left is refused at once. */
   #full = false;
   #tooLongFor = -1;
+  #sourceGoneFor = -1;
+  #refusedFor = -1;
+  #refusedErrno = 0;
 
-  /** `destinations` has a sockaddr for each slot, and lives as long as this. */
-  constructor(socket: OpenedSocket, pool: PacketPool, destinations: Uint8Array, options: SenderOptions) {
+  /** `destinations` has a sockaddr for each slot, `locals` our own end; both live as long as this. */
+  constructor(
+    socket: OpenedSocket,
+    pool: PacketPool,
+    destinations: Uint8Array,
+    locals: LocalEnds,
+    options: SenderOptions,
+  ) {
+    this.#family = socket.family;
+    this.#locals = locals;
+    this.#sourceLength = pktinfoLength(socket.family);
     this.#onLost = options.onLost;
     this.#onFull = options.onFull;
     this.#fd = socket.sendFd ?? socket.fd;
@@ -96,12 +118,13 @@ export class UdpSender {
   #layOutOnce(i: number, nameLength: number): void {
     const at = i * MMSGHDR_LEN;
     putU32le(this.#headers, at + NAMELEN_AT, nameLength);
-    putU64le(this.#headers, at + CONTROL_AT, this.#controlBase + i * CMSG_ROOM);
+    putU64le(this.#headers, at + CONTROL_AT, this.#controlBase + i * CONTROL_ROOM);
     this.#headersFrom.push(this.#headers.subarray(at));
-    const cmsg = i * CMSG_ROOM;
+    const cmsg = i * CONTROL_ROOM;
     putU32le(this.#control, cmsg, CMSG_DATA_AT + 2);
     putU32le(this.#control, cmsg + CMSG_LEVEL_AT, SOL_UDP);
     putU32le(this.#control, cmsg + CMSG_TYPE_AT, UDP_SEGMENT);
+    encodePktinfo(this.#control, cmsg + SOURCE_AT, this.#family);
   }
 
   enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean {
@@ -154,8 +177,30 @@ export class UdpSender {
     putU64le(this.#headers, at + NAME_AT, this.#destinationsBase + this.#slotOf[first]! * SOCKADDR_ROOM);
     putU64le(this.#headers, at + IOV_AT, this.#vectorBase + from * IOVEC_LEN);
     putU32le(this.#headers, at + IOVLEN_AT, this.#pieceOf[end]! - from);
-    putU32le(this.#headers, at + CONTROLLEN_AT, end - first > 1 ? CMSG_ROOM : 0);
-    if (end - first > 1) putU16le(this.#control, m * CMSG_ROOM + CMSG_DATA_AT, this.#sizeOf(first));
+    const train = end - first > 1;
+    if (train) putU16le(this.#control, m * CONTROL_ROOM + CMSG_DATA_AT, this.#sizeOf(first));
+    const length = train ? CMSG_ROOM : 0;
+    if (this.#locals.isPinned(this.#slotOf[first]!)) this.#layOutSource(m, first, train, length);
+    else {
+      if (this.#atSource[m] === 1) this.#beginControl(m, 0);
+      putU32le(this.#headers, at + CONTROLLEN_AT, length);
+    }
+  }
+
+  /** The control block of message `m` with the source in it, behind `length` bytes. */
+  #layOutSource(m: number, first: number, train: boolean, length: number): void {
+    const at = m * CONTROL_ROOM + SOURCE_AT;
+    const local = this.#slotOf[first]! * ADDRESS_LEN;
+    putPktinfoSource(this.#control, at, this.#family, this.#locals.bytes, local);
+    const begin = train ? 0 : 1;
+    if (this.#atSource[m] !== begin) this.#beginControl(m, begin);
+    putU32le(this.#headers, m * MMSGHDR_LEN + CONTROLLEN_AT, length + this.#sourceLength);
+  }
+
+  #beginControl(m: number, atSource: 0 | 1): void {
+    this.#atSource[m] = atSource;
+    const from = this.#controlBase + m * CONTROL_ROOM + atSource * SOURCE_AT;
+    putU64le(this.#headers, m * MMSGHDR_LEN + CONTROL_AT, from);
   }
 
   #sizeOf(datagram: number): number {
@@ -178,11 +223,15 @@ export class UdpSender {
       const errno = this.#libc.errno();
       if (errno === EINTR || (errno === EAGAIN && this.#waitForRoom())) continue;
       const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
+      if (isSourceGone(errno) && this.#dropSource(this.#slotOf[first]!)) {
+        for (let k = m; k < this.#messages; k++) this.#layOut(k, this.#firstOf[k]!, this.#firstOf[k + 1]!);
+        continue;
+      }
       // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
       if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
         refused += this.#sendSingly(m, first, end, errno);
       } else {
-        if (errno === EMSGSIZE) this.#tooLongFor = this.#slotOf[first]!;
+        this.#note(first, errno);
         refused += end - first;
       }
       m++;
@@ -213,7 +262,8 @@ export class UdpSender {
       if (this.#sendMessages(m, 1) < 0) {
         const why = this.#libc.errno();
         if (why === EINTR || (why === EAGAIN && this.#waitForRoom())) continue;
-        if (why === EMSGSIZE) this.#tooLongFor = this.#slotOf[d]!;
+        if (isSourceGone(why) && this.#dropSource(this.#slotOf[d]!)) continue;
+        this.#note(d, why);
         refused++;
       } else if (d === first && this.#gso) {
         this.#gso = false;
@@ -222,6 +272,33 @@ export class UdpSender {
       d++;
     }
     return refused;
+  }
+
+  /** Whether datagrams for the slot had a source: it is gone from this host, and the kernel chooses from now on. */
+  #dropSource(slot: number): boolean {
+    if (!this.#locals.isPinned(slot)) return false;
+    this.#locals.unpin(slot);
+    this.#sourceGoneFor = slot;
+    return true;
+  }
+
+  #note(datagram: number, errno: number): void {
+    const slot = this.#slotOf[datagram]!;
+    if (errno === EMSGSIZE) this.#tooLongFor = slot;
+    this.#refusedFor = slot;
+    this.#refusedErrno = errno;
+  }
+
+  sourceGoneFor(): number {
+    const slot = this.#sourceGoneFor;
+    this.#sourceGoneFor = -1;
+    return slot;
+  }
+
+  refusal(): Refusal | null {
+    const slot = this.#refusedFor;
+    this.#refusedFor = -1;
+    return slot < 0 ? null : { slot, errno: this.#refusedErrno };
   }
 
   tooLongFor(): number {

@@ -1,13 +1,40 @@
 /**
- * UDP sockets (udp(7)): opening with big buffers, sending one datagram from the control plane, and the
- * batches of the data plane over sendmmsg/recvmmsg (recvmmsg(2)). The message structures are laid out once;
- * per batch only positions and lengths are written.
+ * UDP sockets (udp(7)): opening with big buffers and the options that the data plane's batches rely on (udp_batches.ts),
+ * and single datagrams of the control plane, sent beside the Worker on its own socket. Two things differ from data:
+ *
+ * The source: an answer leaves from the address that was called. Should that be gone from this host, the datagram leaves
+ * all the same, from what the kernel chooses.
+ *
+ * Don't Fragment: data is cut to fit (a Worker is told what does not), handshakes and gossip are as long as they are. Over
+ * IPv4 what may be too long for a small path leaves without DF, so that this host or a router may cut it. DF belongs to
+ * the socket, and no control message overrides it, so the option is changed around the send. What a Worker sends in
+ * those microseconds may leave without DF as well, and be cut where it would have been refused: it arrives all the same.
+ * A socket of its own for this would have to share the port, and the kernel would give it its share of what comes in.
+ * IPv6 has no path below 1280 bytes, and nothing here is longer.
  */
-import { parseEndpoint } from "../wire/address.ts";
-import { putU32le } from "../wire/bytes.ts";
+import { addressOf } from "#ffi";
+import { type Endpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
+import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
+import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
+import {
+  CONTROL_AT,
+  CONTROLLEN_AT,
+  IOV_AT,
+  IOVLEN_AT,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVPKTINFO,
+  MMSGHDR_LEN,
+  MSG_DONTWAIT,
+  NAME_AT,
+  NAMELEN_AT,
+  PKTINFO_ROOM,
+} from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { check, EADDRINUSE, EAFNOSUPPORT, SysError } from "./sys_error.ts";
+import { check, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone, SysError } from "./sys_error.ts";
+import { IOVEC_LEN } from "./vector.ts";
 
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
@@ -18,8 +45,6 @@ const SO_BINDTODEVICE = 25;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_RXQ_OVFL = 40;
-const IPPROTO_IP = 0;
-const IPPROTO_IPV6 = 41;
 const IP_MTU_DISCOVER = 10;
 const IPV6_MTU_DISCOVER = 23;
 /**
@@ -28,7 +53,6 @@ const IPV6_MTU_DISCOVER = 23;
  */
 export const PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;
-const MSG_DONTWAIT = 0x40;
 /** Socket buffers, bytes; published gains of 30 % over the default. */
 const BUFFER_BYTES = 7 << 20;
 
@@ -75,6 +99,9 @@ export function unboundUdp(): OpenedSocket {
   setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
   if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+  // Each datagram tells which of our addresses it was sent to; of IPv4, too, on a socket of IPv6.
+  if (family === 6) setInt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  else setInt(fd, IPPROTO_IP, IP_PKTINFO, 1);
   return { fd, family };
 }
 
@@ -106,22 +133,60 @@ function anyAddress(family: 4 | 6): Uint8Array {
   return address;
 }
 
-const destination = new Uint8Array(new ArrayBuffer(SOCKADDR_ROOM));
+// ------------------------------------------------------------------------- datagrams of the control plane
 
-/** Sends one datagram. Returns 0, or the errno of the refusal: what cannot be sent now is tried again by its owner. */
-export function sendDatagram(socket: OpenedSocket, bytes: Uint8Array, to: string): number {
+/** DF is not set, and this host cuts what its own interface does not take. */
+const PMTUDISC_DONT = 0;
+/** What every IPv4 path takes whole (RFC 791: 576), less the IP and UDP headers. */
+const ALWAYS_FITS = 548;
+/** Longer than any datagram. */
+const ROOM = 65_536;
+
+const destination = new Uint8Array(new ArrayBuffer(SOCKADDR_ROOM));
+const payload = new Uint8Array(new ArrayBuffer(ROOM));
+const vector = new Uint8Array(new ArrayBuffer(IOVEC_LEN));
+const header = new Uint8Array(new ArrayBuffer(MMSGHDR_LEN));
+const control = new Uint8Array(new ArrayBuffer(PKTINFO_ROOM));
+
+/**
+ * Sends one datagram, from our address `local` where one is given. Returns 0, or the errno of the refusal: what cannot be sent now is tried again by its owner.
+ */
+export function sendDatagram(socket: OpenedSocket, bytes: Uint8Array, to: string, local = ""): number {
+  if (bytes.length > ROOM) return EMSGSIZE;
   const endpoint = parseEndpoint(to);
   if (endpoint === null || !encodeSockaddr(destination, 0, socket.family, endpoint)) return EAFNOSUPPORT;
-  // A copy: the bytes may lie in memory that the runtime moves.
-  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
-  copy.set(bytes);
-  const sent = libc().sendto(
-    socket.fd,
-    copy,
-    copy.length,
-    MSG_DONTWAIT,
-    destination,
-    sockaddrLength(socket.family),
-  );
-  return sent < 0 ? libc().errno() : 0;
+  payload.set(bytes);
+  const cut = bytes.length > ALWAYS_FITS && isIpv4(endpoint.address);
+  if (cut) setInt(socket.fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);
+  let errno = send(socket, bytes.length, sourceOf(socket.family, endpoint, local));
+  if (local !== "" && isSourceGone(errno)) errno = send(socket, bytes.length, null);
+  if (cut) setInt(socket.fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
+  return errno;
+}
+
+/** Null where there is none, or one that a datagram to `to` cannot have. */
+export function sourceOf(family: 4 | 6, to: Endpoint, local: string): Uint8Array | null {
+  const address = local === "" ? null : parseAddress(local);
+  if (address === null || isIpv4(address) !== isIpv4(to.address)) return null;
+  return family === 4 && !isIpv4(address) ? null : address;
+}
+
+function send({ fd, family }: OpenedSocket, length: number, source: Uint8Array | null): number {
+  putU64le(vector, 0, addressOf(payload.buffer));
+  putU64le(vector, 8, length);
+  putU64le(header, NAME_AT, addressOf(destination.buffer));
+  putU32le(header, NAMELEN_AT, sockaddrLength(family));
+  putU64le(header, IOV_AT, addressOf(vector.buffer));
+  putU64le(header, IOVLEN_AT, 1);
+  putU64le(header, CONTROL_AT, addressOf(control.buffer));
+  putU64le(header, CONTROLLEN_AT, source === null ? 0 : pktinfoLength(family));
+  if (source !== null) {
+    encodePktinfo(control, 0, family);
+    putPktinfoSource(control, 0, family, source, 0);
+  }
+  for (;;) {
+    if (libc().sendmmsg(fd, header, 1, MSG_DONTWAIT) === 1) return 0;
+    const errno = libc().errno();
+    if (errno !== EINTR) return errno;
+  }
 }

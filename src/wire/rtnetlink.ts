@@ -49,6 +49,9 @@ const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
 const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
+const IFLA_STATS64 = 23;
+const STATS_RX_DROPPED_AT = 48;
+const STATS_TX_DROPPED_AT = 56;
 const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
 const IFLA_GSO_MAX_SEGS = 40;
@@ -180,6 +183,18 @@ function tunnelPort(info: Attributes, kind: string): number | null {
   const type = UDP_PORTS[kind];
   const port = type === undefined ? undefined : readNested(info, IFLA_INFO_DATA)?.get(type);
   return port?.length === 2 ? u16(port, 0) : null;
+}
+
+/** What a link dropped, as RTM_NEWLINK shows it (struct rtnl_link_stats64, linux/if_link.h); null: it does not. */
+export function decodeLinkDrops(b: Uint8Array): { readonly rx: number; readonly tx: number } | null {
+  const stats = b.length < IFINFOMSG_LEN ? undefined : decodeAttributes(b, IFINFOMSG_LEN)?.get(IFLA_STATS64);
+  if (stats === undefined || stats.length < STATS_TX_DROPPED_AT + 8) return null;
+  return { rx: u64le(stats, STATS_RX_DROPPED_AT), tx: u64le(stats, STATS_TX_DROPPED_AT) };
+}
+
+// Exact up to 2^53, which is more than any link drops.
+function u64le(b: Uint8Array, at: number): number {
+  return u32le(b, at) + u32le(b, at + 4) * 2 ** 32;
 }
 
 /** Payload of RTM_NEWADDR or RTM_DELADDR. IPv6 addresses are added without duplicate detection. */

@@ -16,6 +16,7 @@ function fixture() {
     peer: { id } as NodeRecord,
     life,
     endpoint: "10.0.0.1:8473",
+    asked: null,
     receiveIndex: indices.take()!,
     sendIndex: 0x100,
     suite: "aes-256-gcm",

@@ -3,7 +3,15 @@
 // with their link, with its being set down, and with their source address. Checked against the kernel's own
 // behaviour by test/live/host_live_test.ts, which runs one scenario on both.
 
-import type { HostNetwork, Link, LinkAddress, Route, RouteLookup, RoutingRule } from "../../src/ports.ts";
+import type {
+  HostNetwork,
+  Link,
+  LinkAddress,
+  LinkDrops,
+  Route,
+  RouteLookup,
+  RoutingRule,
+} from "../../src/ports.ts";
 import {
   contains,
   formatPrefix,
@@ -79,6 +87,13 @@ export class FakeKernel implements HostNetwork {
 
   links(): Link[] {
     return [...this.#links];
+  }
+
+  /** What links are said to have dropped, by index. */
+  readonly drops = new Map<number, LinkDrops>();
+
+  linkDrops(index: number): LinkDrops | null {
+    return this.drops.get(index) ?? null;
   }
 
   addresses(): LinkAddress[] {

@@ -7,7 +7,9 @@ import {
   BATCH,
   type DatagramSocket,
   HEADROOM,
+  type LocalEnd,
   type PacketPool,
+  type Refusal,
   SLOT_CAPACITY,
   SLOT_LENGTH,
 } from "../../src/ports.ts";
@@ -23,12 +25,15 @@ export interface SentDatagram {
   readonly to: string;
   readonly slot: number;
   readonly bytes: Uint8Array;
+  /** The address of ours that it had to leave from; absent where the kernel chooses. */
+  readonly local?: string;
 }
 
 interface Arriving {
   readonly bytes: Uint8Array;
   readonly from: Endpoint;
   readonly segment: number;
+  readonly to: string;
 }
 
 export class MemorySocket implements DatagramSocket {
@@ -36,6 +41,7 @@ export class MemorySocket implements DatagramSocket {
   readonly #firstSlot: number;
   readonly #family: 4 | 6;
   readonly #destinations = new Map<number, Endpoint>();
+  readonly #locals = new Map<number, LocalEnd>();
   readonly #queue: { slot: number; pieces: readonly (readonly [at: number, length: number])[] }[] = [];
   #received: Arriving[] = [];
   readonly arriving: Arriving[] = [];
@@ -44,6 +50,12 @@ export class MemorySocket implements DatagramSocket {
   capacity = 4096;
   /** How many of the next datagrams to leave the kernel refuses. */
   refuseNext = 0;
+  /** The errno of those refusals. */
+  refuseErrno = 1;
+  #refusal: Refusal | null = null;
+  #sourceGoneFor = -1;
+  /** Addresses that are no longer of this host. */
+  readonly gone = new Set<string>();
   /** Datagrams the kernel is said to have discarded. */
   overflowed = 0;
 
@@ -54,10 +66,10 @@ export class MemorySocket implements DatagramSocket {
   }
 
   /** A datagram from the network, or several of `segment` bytes each. Throws TypeError for a source that is no endpoint. */
-  arrive(bytes: Uint8Array, from: string, segment = bytes.length): void {
+  arrive(bytes: Uint8Array, from: string, segment = bytes.length, to = ""): void {
     const endpoint = parseEndpoint(from);
     if (endpoint === null) throw new TypeError(`Not an endpoint: "${from}"`);
-    this.arriving.push({ bytes, from: endpoint, segment });
+    this.arriving.push({ bytes, from: endpoint, segment, to });
   }
 
   setDestination(slot: number, endpoint: string): void {
@@ -65,6 +77,21 @@ export class MemorySocket implements DatagramSocket {
     if (parsed === null) throw new TypeError(`Not an endpoint: "${endpoint}"`);
     if (this.#family === 4 && !isIpv4(parsed.address)) this.#destinations.delete(slot);
     else this.#destinations.set(slot, parsed);
+  }
+
+  setLocal(slot: number, local: LocalEnd | null): void {
+    if (local === null) this.#locals.delete(slot);
+    else this.#locals.set(slot, local);
+  }
+
+  follow(slot: number, i: number): void {
+    this.setDestination(slot, this.source(i));
+    this.followLocal(slot, i);
+  }
+
+  followLocal(slot: number, i: number): void {
+    const address = this.local(i);
+    this.setLocal(slot, address === "" ? null : { address, pinned: true });
   }
 
   enqueue(slot: number, headAt: number, headLength: number, bodyAt: number, bodyLength: number): boolean {
@@ -80,9 +107,27 @@ export class MemorySocket implements DatagramSocket {
       if (to === undefined || this.refuseNext > 0) {
         refused++;
         if (to !== undefined) this.refuseNext--;
-      } else this.sent.push({ to: formatEndpoint(to), slot, bytes: this.#gather(pieces) });
+        this.#refusal = { slot, errno: this.refuseErrno };
+      } else {
+        const local = this.#sourceFor(slot);
+        this.sent.push({
+          to: formatEndpoint(to),
+          slot,
+          bytes: this.#gather(pieces),
+          ...(local === "" ? {} : { local }),
+        });
+      }
     }
     return refused;
+  }
+
+  #sourceFor(slot: number): string {
+    const local = this.#locals.get(slot);
+    if (local === undefined || !local.pinned) return "";
+    if (!this.gone.has(local.address)) return local.address;
+    this.#locals.set(slot, { ...local, pinned: false });
+    this.#sourceGoneFor = slot;
+    return "";
   }
 
   #gather(pieces: readonly (readonly [at: number, length: number])[]): Uint8Array {
@@ -99,6 +144,18 @@ export class MemorySocket implements DatagramSocket {
     return -1;
   }
 
+  sourceGoneFor(): number {
+    const slot = this.#sourceGoneFor;
+    this.#sourceGoneFor = -1;
+    return slot;
+  }
+
+  refusal(): Refusal | null {
+    const refusal = this.#refusal;
+    this.#refusal = null;
+    return refusal;
+  }
+
   receive(): number {
     this.#received = this.arriving.splice(0, BATCH);
     this.#received.forEach(({ bytes }, i) => {
@@ -109,7 +166,7 @@ export class MemorySocket implements DatagramSocket {
   }
 
   receiveAgain(datagram: Uint8Array, from: string): number {
-    this.#received = [{ bytes: datagram, from: parseEndpoint(from)!, segment: datagram.length }];
+    this.#received = [{ bytes: datagram, from: parseEndpoint(from)!, segment: datagram.length, to: "" }];
     this.#pool.bytes.set(datagram, this.position(0));
     return this.position(0);
   }
@@ -131,6 +188,19 @@ export class MemorySocket implements DatagramSocket {
     if (to === undefined) return false;
     const from = this.#received[i]!.from;
     return sameEndpoint(withPort ? from : { ...from, port: to.port }, to);
+  }
+
+  isTo(i: number, slot: number): boolean {
+    const to = this.local(i);
+    return to === "" || this.#locals.get(slot)?.address === to;
+  }
+
+  isUnmoved(i: number, slot: number): boolean {
+    return this.isFrom(i, slot, true) && this.isTo(i, slot);
+  }
+
+  local(i: number): string {
+    return this.#received[i]!.to;
   }
 
   source(i: number): string {

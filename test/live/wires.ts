@@ -107,6 +107,10 @@ export class Wires {
     return new UdpBatches(socket, this.pool, socketSlots(role), offloads, (errno) => this.lost.push(errno));
   }
 
+  closeLater(fd: number): void {
+    this.#descriptors.push(fd);
+  }
+
   close(): void {
     for (const fd of this.#descriptors) closeDescriptor(fd);
     this.namespace.close();

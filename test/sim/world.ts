@@ -104,6 +104,13 @@ export class World {
   readonly dns = new Map<string, readonly string[]>();
   /** Every name that was looked up. */
   readonly lookups: string[] = [];
+  /**
+   * Further endpoints of nodes. `tells`: their kernels say which address a datagram was sent to; without being told, what a
+   * node sends leaves from its own endpoint.
+   */
+  readonly aliases = new Map<string, { readonly node: SimNode; readonly tells: boolean }>();
+  /** Whether a datagram gets through; null: all do. */
+  filter: ((from: string, to: string) => boolean) | null = null;
   /** The data plane of these answers no probes. */
   readonly deaf = new Set<string>();
   /** Of every host; with it nodes decide paths as their daemons do, and probe them. Null: no paths are decided. */
@@ -253,18 +260,28 @@ export class World {
   #deliver(): void {
     const datagram = this.network.take();
     if (datagram === undefined) return;
-    const node = this.nodes.find((n) => n.endpoint === datagram.to);
+    const alias = this.aliases.get(datagram.to);
+    const node = alias?.node ?? this.nodes.find((n) => n.endpoint === datagram.to);
     const { bytes, from, at } = datagram;
+    if (this.filter?.(from, datagram.to) === false) return;
     if (node === undefined) return this.#deliverByWay(datagram.to, from, bytes, at);
     if (node.plane === null) return;
+    const called = alias?.tells ? { to: addressOf(datagram.to) } : {};
     if (node.sealed !== null && this.#deliverSealed(node, bytes, from, at)) return;
     if (bytes[0] === TYPE_PROBE && decodeProbe(bytes, 0, bytes.length) === PROBE_ASK) {
       if (this.deaf.has(node.name)) return;
       answerProbe(bytes, 0, 0);
-      this.network.send(this.clock.now(), node.endpoint, from, bytes.slice(0, PROBE_LEN));
+      const local = called.to;
+      this.network.send(this.clock.now(), this.#sourceOf(node, from, local), from, bytes.slice(0, PROBE_LEN));
       return;
     }
-    this.event(node, { kind: "datagram", bytes, from, at });
+    this.event(node, { kind: "datagram", bytes, from, at, ...called });
+  }
+
+  /** As a daemon: an answer leaves from the address that was called, the rest by which the peer calls. */
+  #sourceOf(node: SimNode, to: string, local = node.plane?.called(to)): string {
+    const source = local === undefined ? node.endpoint : `${local}:8473`;
+    return this.aliases.get(source)?.node === node ? source : node.endpoint;
   }
 
   // Answers come with the next tick, for the life that asked.
@@ -320,7 +337,7 @@ export class World {
       if ((flags & DATA_PLAIN) !== 0) return true;
       const opened = node.sessions.open(bytes, from, at);
       for (const { to, bytes: answer } of this.deaf.has(node.name) ? [] : opened.answers) {
-        this.network.send(now, node.endpoint, to, answer);
+        this.network.send(now, this.#sourceOf(node, to), to, answer);
       }
       if (opened.data !== null) node.delivered.push(opened.data);
       for (const event of opened.events) this.event(node, event);
@@ -344,7 +361,12 @@ export class World {
         if (action.by === "vxlan" || action.by === "direct") {
           this.#sendByWay(node, action.to, action.bytes, action.by);
         } else if (!this.swallows(node, "own", action.bytes)) {
-          this.network.send(now, node.endpoint, action.to, action.bytes);
+          this.network.send(
+            now,
+            this.#sourceOf(node, action.to, action.by === undefined ? action.local : undefined),
+            action.to,
+            action.bytes,
+          );
         }
         break;
       case "installSession":
@@ -360,7 +382,9 @@ export class World {
         if (bytes === null) {
           throw new Error(`${node.name} speaks on a session that its data plane does not have`);
         }
-        if (!this.swallows(node, "own", bytes)) this.network.send(now, node.endpoint, action.to, bytes);
+        if (!this.swallows(node, "own", bytes)) {
+          this.network.send(now, this.#sourceOf(node, action.to), action.to, bytes);
+        }
         break;
       }
       case "resolve":
