@@ -31,8 +31,9 @@ cut -d' ' -f1 "/proc/$child/task/$child/children"
 cat >/dev/null
 kill -9 "$child" 2>/dev/null || true
 wait || true
-for i in 1 2 3 4 5 6 7 8 9; do
-  find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
+i=0 # what was in the machine takes a while to die
+until find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || [ "$i" = 200 ]; do
+  i=$((i + 1))
   sleep 0.1
 done
 `;
