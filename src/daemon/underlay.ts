@@ -2,7 +2,8 @@
 import type { HostFacts } from "../control/reconcile.ts";
 import type { PeerView } from "../control/view.ts";
 import { nextHopLink } from "../host/next_hop.ts";
-import { advertisedAddresses, isOnlyForGuests, passedOver, underlayMtu } from "../host/underlay.ts";
+import { passedOver } from "../host/passed_over.ts";
+import { advertisable, underlayMtu } from "../host/underlay.ts";
 import type { UnderlayChoice } from "../host/underlay.ts";
 import { type HostNetwork, type Link, type LocalEnd, MAX_PEERS } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
@@ -26,6 +27,7 @@ export class Underlay {
   readonly #options: UnderlayOptions;
   /** What there was when there last was something: an interface may lose its address and get it back. */
   #addresses: readonly string[] = [];
+  #onlyGuests = false;
   #mtu = DEFAULT_MTU;
   #trouble: string | null = null;
   readonly #paths = new PathMtus();
@@ -62,8 +64,7 @@ export class Underlay {
     }
     const { device } = this.#options;
     if (endpoints.length > 0) {
-      const guests = this.advertised.length === 0 && isOnlyForGuests(this.#net, this.#choice());
-      return guests
+      return this.#onlyGuests && this.advertised.length === 0
         ? `Only guests of this host can reach this node, at ${endpoints.join(", ")} (--iface, --advertise)`
         : null;
     }
@@ -140,7 +141,9 @@ export class Underlay {
   /** The addresses of now, or while `--iface` has none the last ones. */
   #current(): readonly string[] {
     try {
-      this.#addresses = advertisedAddresses(this.#net, this.#choice());
+      const { addresses, onlyGuests } = advertisable(this.#net, this.#choice());
+      this.#addresses = addresses;
+      this.#onlyGuests = onlyGuests;
       this.#trouble = null;
     } catch (error) {
       if (error instanceof SysError) throw error;

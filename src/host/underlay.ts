@@ -16,8 +16,6 @@ import { type LinkRole, linkRole } from "./link_roles.ts";
 
 /** As many endpoints fit into a record and into a token. */
 const MAX_ADVERTISED = 8;
-/** Links that one sentence names. */
-const LINKS_SHOWN = 8;
 /** Peers whose way is looked up for the MTU, at most. */
 const MAX_LOOKUPS = 32;
 const TABLE_MAIN = 254;
@@ -47,31 +45,29 @@ interface Candidate {
   readonly role: LinkRole;
 }
 
+/** What to advertise. */
+export interface Advertisable {
+  /** The best first, at most eight. */
+  readonly addresses: readonly string[];
+  /** Nothing but what containers and VMs of this host, or tunnels, lead to. */
+  readonly onlyGuests: boolean;
+}
+
 /**
- * The addresses to advertise, the best first, at most eight. With `iface` those of that interface. Else the sources
- * the kernel picks towards the configured peers, the addresses of the default routes, then of links with a public one, private ones,
- * those of lo and dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or
- * what guests of this host can reach. Of more than eight, those that differ in link and family come before their
- * likes. Throws an Error when `iface` is not there or has no usable address.
+ * The addresses to advertise. With `iface` those of that interface. Else the sources the kernel picks towards the
+ * configured peers, the addresses of the default routes, then of links with a public one, private ones, those of lo and
+ * dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or what guests of
+ * this host can reach. Of more than eight, those that differ in link and family come before their likes. Throws an Error when `iface` is not there or has no usable address.
  */
-export function advertisedAddresses(net: HostNetwork, choice: UnderlayChoice): string[] {
+export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertisable {
+  const [links, addresses] = [net.links(), net.addresses()];
   if (choice.iface !== null) {
-    return namedAddresses(choice.iface, net.links(), net.addresses(), choice.mesh ?? null);
+    return {
+      addresses: namedAddresses(choice.iface, links, addresses, choice.mesh ?? null),
+      onlyGuests: false,
+    };
   }
-  return fewest(found(net, choice));
-}
-
-/** Whether there is nothing to advertise but what containers and VMs of this host, or tunnels, lead to. */
-export function isOnlyForGuests(net: HostNetwork, choice: UnderlayChoice): boolean {
-  if (choice.iface !== null) return false;
-  const all = found(net, choice);
-  const defaults = defaultRoutes(net.routes()).map(({ link }) => link);
-  return all.length > 0 &&
-    all.every(({ role, link }) => (role === "guests" || role === "tun") && !defaults.includes(link.index));
-}
-
-function found(net: HostNetwork, choice: UnderlayChoice): Candidate[] {
-  const usable = candidates(net.links(), net.addresses(), choice);
+  const usable = candidates(links, addresses, choice);
   const ordinary = usable.filter(({ address }) => !isLinkLocal(parseAddress(address)!));
   const of = (among: readonly Candidate[], wanted: LinkRole) => among.filter(({ role }) => role === wanted);
   const lan = of(ordinary, "lan");
@@ -83,37 +79,16 @@ function found(net: HostNetwork, choice: UnderlayChoice): Candidate[] {
     ...of(ordinary, "host"),
     ...of(ordinary, "vpn"),
   ];
-  const fallbacks = [of(usable, "lan"), of(ordinary, "guests"), of(ordinary, "tun")];
-  return [best, ...fallbacks].find((some) => some.length > 0) ?? [];
+  if (best.length > 0) return { addresses: fewest(best), onlyGuests: false };
+  const linkLocal = of(usable, "lan");
+  if (linkLocal.length > 0) return { addresses: fewest(linkLocal), onlyGuests: false };
+  const guests = [of(ordinary, "guests"), of(ordinary, "tun")].find((some) => some.length > 0) ?? [];
+  return { addresses: fewest(guests), onlyGuests: guests.length > 0 };
 }
 
-/** Each link that nobody is told an address of, and why: "lo (loopback), docker0 (only for guests of this host)". */
-export function passedOver(net: HostNetwork, exclude: string | null): string {
-  const links = net.links();
-  const addresses = net.addresses();
-  const held = (link: Link) => addresses.some((a) => a.link === link.index);
-  // Of the many ports of guests nobody needs to hear.
-  const shown = links.filter((link) => link.master === null || held(link));
-  const reasons = shown.map((link) => `${link.name} (${whyPassedOver(link, links, addresses, exclude)})`);
-  const more = reasons.length - LINKS_SHOWN;
-  return reasons.slice(0, LINKS_SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
-}
-
-function whyPassedOver(
-  link: Link,
-  links: readonly Link[],
-  addresses: readonly LinkAddress[],
-  exclude: string | null,
-): string {
-  const role = linkRole(link, links, exclude);
-  const own = addresses.filter((a) => a.link === link.index);
-  if (role === "own") return "our own device";
-  if (role === "down") return "down";
-  if (link.loopback) return "loopback";
-  if (own.length === 0) return "no address";
-  if (own.every((a) => a.scope !== 0 || !isReachable(a.address))) return "only a link-local IPv6 address";
-  if (role === "guests") return "only for guests of this host";
-  return "an address that is not ready or not usable";
+/** The addresses alone. */
+export function advertisedAddresses(net: HostNetwork, choice: UnderlayChoice): string[] {
+  return [...advertisable(net, choice).addresses];
 }
 
 /** Usable addresses of all links but our own device, as the kernel lists them, stable IPv6 ones before temporary. */
@@ -148,7 +123,7 @@ function isUsable(a: LinkAddress, mesh: string | null): boolean {
 }
 
 /** An IPv4 link-local address is one that others on the link can use; an IPv6 one would need a zone. */
-function isReachable(text: string): boolean {
+export function isReachable(text: string): boolean {
   const address = parseAddress(text);
   if (address === null || isLoopback(address) || isMulticast(address) || isUnspecified(address)) return false;
   return isIpv4(address) || !isLinkLocal(address);

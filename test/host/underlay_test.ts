@@ -1,12 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import {
-  advertisedAddresses,
-  isOnLink,
-  isOnlyForGuests,
-  passedOver,
-  underlayMtu,
-} from "../../src/host/underlay.ts";
+import { advertisable, advertisedAddresses, isOnLink, underlayMtu } from "../../src/host/underlay.ts";
+import { passedOver } from "../../src/host/passed_over.ts";
 import type { Link } from "../../src/ports.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 
@@ -79,7 +74,7 @@ test("advertisedAddresses() takes a bridge with a port, and passes over those of
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10"]);
   add("wg0", "10.9.0.1", { kind: "wireguard" });
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "10.9.0.1"]);
-  assert.equal(isOnlyForGuests(net, FIND), false);
+  assert.equal(advertisable(net, FIND).onlyGuests, false);
 });
 
 test("advertisedAddresses() falls back to link-local addresses of the LAN, then to what guests reach", () => {
@@ -88,11 +83,11 @@ test("advertisedAddresses() falls back to link-local addresses of the LAN, then 
   const docker0 = net.addLink("docker0", { kind: "bridge" });
   net.addAddress({ link: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["172.17.0.1"]);
-  assert.equal(isOnlyForGuests(net, FIND), true);
+  assert.equal(advertisable(net, FIND).onlyGuests, true);
   net.addAddress({ link: eth0, address: "169.254.7.7", prefixLength: 16, scope: 253 });
   net.addAddress({ link: eth0, address: "fe80::7", prefixLength: 64, scope: 253 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["169.254.7.7"]);
-  assert.equal(isOnlyForGuests(net, FIND), false);
+  assert.equal(advertisable(net, FIND).onlyGuests, false);
   net.addAddress({ link: eth0, address: "10.1.1.7", prefixLength: 24, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.1.1.7"]);
 });
