@@ -85,7 +85,7 @@ liveTest(
         ...["--state-dir", laptop.stateDir],
       ]);
       const ended = new Promise((resolve) => joining.on("close", resolve));
-      await until("the laptop is in", 10_000, async () => {
+      await until("the laptop is in", 40_000, async () => {
         const { peers } = await home.daemon.status();
         return peers.some((peer) => peer.name === "laptop" && peer.state === "alive") ? true : null;
       });
@@ -95,7 +95,7 @@ liveTest(
       await laptop.sh("ip addr flush dev eth0; ip addr add 10.99.0.72/24 dev eth0");
       names("10.99.0.71");
       laptop.start("compiled", withNames(files[1]!), secret);
-      const statuses = [await home.daemon.ready(1, 15_000), await laptop.daemon.ready(1, 15_000)];
+      const statuses = [await home.daemon.ready(1, 40_000), await laptop.daemon.ready(1, 40_000)];
       assert.equal(statuses[1]!.peers[0]!.endpoint, "10.99.0.71:8473");
       await assertAllPairs(hosts, statuses);
     });
