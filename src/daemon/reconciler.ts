@@ -98,7 +98,7 @@ export class Reconciler {
       logger[level](message, { peer });
     }
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
-    this.#pathLog.tell(view, wanted);
+    this.#pathLog.tell(view, wanted, this.#lastHostCheck);
     this.#tellWays(wanted.ways);
   }
 

@@ -133,6 +133,7 @@ for (
     ["udp", [], 1400 - 44],
     ["vxlan", ["--backend", "vxlan"], 1400 - 50],
     ["sealed", null, 1400 - 60],
+    ["a direct route", ["--direct-routing"], 1400],
   ] as const
 ) {
   liveTest(
@@ -153,7 +154,8 @@ for (
           return peer !== undefined && peer.mtu <= mtu ? peer.mtu : null;
         });
         assert.equal(found, mtu);
-        assert.match(alpha.daemon.log(), new RegExp(`packets of ${mtu} bytes`));
+        const told = new RegExp(`packets of ${mtu} bytes`);
+        await until("the log tells", 15_000, () => told.test(alpha.daemon.log()) ? true : null);
       });
     },
   );
