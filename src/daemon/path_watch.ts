@@ -56,7 +56,11 @@ function look(traffic: Traffic, tx: number, rx: number, now: number): boolean {
   traffic.sent ||= out;
   traffic.tx = tx;
   traffic.rx = rx;
-  const again = traffic.silent >= STALLED ? STALLED_AGAIN_MS : BUSY_AGAIN_MS;
+  const again = traffic.silent < STALLED
+    ? BUSY_AGAIN_MS
+    : traffic.silent === STALLED
+    ? STALLED * EVERY_MS
+    : STALLED_AGAIN_MS;
   if (!traffic.sent || now - traffic.checkedAt < again) return false;
   traffic.checkedAt = now;
   traffic.sent = false;
