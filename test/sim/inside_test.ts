@@ -113,6 +113,7 @@ for (const security of ["plain", "sealed"] as const) {
       world.event(node, { kind: "roamed", id: (node === a ? b : a).identity.id, endpoint: from });
       world.event(node, { kind: "unknownIndex", from });
     }
+    assertLinksOutside(mesh);
     world.stop(b);
     world.start(b);
     world.run(20_000);
