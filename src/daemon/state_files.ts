@@ -54,7 +54,9 @@ export function makeStateDir(path: string): boolean {
     made = statSync(path, { throwIfNoEntry: false }) === undefined;
     if (made) mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
-    const hint = "run as root or choose another --state-dir";
+    const hint = codeOf(cause) === "EROFS"
+      ? "read-only for this process; a service that may write to nothing else has to be restarted for it"
+      : "run as root or choose another --state-dir";
     throw new Error(`Cannot make the state directory ${JSON.stringify(path)}: ${codeOf(cause)} (${hint})`, {
       cause,
     });

@@ -114,6 +114,17 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
       await assertReaches(alpha, beta);
       await assertRules(beta);
 
+      // Its directories are taken away: what systemd alone may make again is said, and comes with a restart.
+      await beta.sh("rm -rf /run/ovltun /var/lib/ovltun");
+      await until("the run directory is made again", 30_000, async () => {
+        return (await beta.run(["ovltun", "status"])).code === 0 ? true : null;
+      });
+      await until("the state directory is missed", 30_000, async () => {
+        return /"\/var\/lib\/ovltun": EROFS \(.* has to be restarted/.test(await journal(beta)) ? true : null;
+      });
+      await beta.sh("systemctl restart ovltun");
+      await assertReaches(alpha, beta);
+
       await beta.sh("systemctl disable --now ovltun && ovltun down --purge");
       assert.equal(
         await beta.sh("ls -d /run/ovltun /var/lib/ovltun /sys/class/net/ovl0 2>/dev/null || true"),
