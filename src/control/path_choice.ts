@@ -7,7 +7,7 @@
 import type { Tunnel } from "../ports.ts";
 import { addressOf } from "../wire/address.ts";
 import type { MeshConfig, Settings } from "./settings.ts";
-import { encapsulationOf, type HostFacts, tunnelTo } from "./tunnels.ts";
+import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
 
@@ -30,8 +30,10 @@ export interface Path {
   readonly why: string;
   /** Largest packet that fits; 0 when there is no path. */
   readonly mtu: number;
-  /** What would make a direct route of it, where a user can: a flag and on which node. */
+  /** What would make a better path of it, where a user can: a flag and on which node, a port. */
   readonly fix?: string;
+  /** Where VXLAN gets no answer: its endpoint; `why` and `fix` are of that, and this is of the direct route. */
+  readonly silent?: { readonly endpoint: string; readonly direct: Refusal };
 }
 
 /** A host route around the tunnel. */
@@ -54,7 +56,7 @@ export interface Choice {
 }
 
 /** Why there is no direct route, and what a user can do about that. */
-interface Refusal {
+export interface Refusal {
   readonly why: string;
   /** It is being asked: in a moment one knows. */
   readonly undecided?: true;
@@ -201,6 +203,7 @@ function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: N
   const port = own.mesh!.vxlanPort;
   return {
     ...path,
+    silent: { endpoint: withPort(tunnel.ownPort, port), direct: refusal },
     why: `no answer on ${port}/udp, so packets go by the port of ovltun itself; ${why}`,
     fix: `open ${port}/udp between ${own.name} and ${peer.name}, in both directions`,
   };

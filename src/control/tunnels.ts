@@ -98,7 +98,8 @@ export function encapsulationOf(mesh: MeshConfig): Encapsulation {
   return mesh.security === "sealed" ? "sealed" : PLAIN_ENCAPSULATIONS[mesh.backend];
 }
 
-function withPort(endpoint: string, port: number): string {
+/** The same address with another port. */
+export function withPort(endpoint: string, port: number): string {
   return formatEndpoint({ address: parseEndpoint(endpoint)!.address, port });
 }
 

@@ -207,18 +207,32 @@ function whyStatic(snapshot: Snapshot, lease: LeaseView, path: Path): Pick<Why, 
 function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   const path = pathTo(snapshot, peer.id);
   const advice = pathAdvice(snapshot, peer);
+  // With host-gw only the link is there: it carries no data.
+  const only = snapshot.view.own.mesh?.backend === "host-gw"
+    ? " (host-gw has no tunnel: no data goes there)"
+    : "";
   const tunnel = peer.tried.map((tried, i): PathAttempt => ({
     path: "tunnel",
-    ok: tried.endpoint === peer.endpoint && peer.state !== "dead",
-    result: `${tried.endpoint}: ${tried.outcome}`,
+    ok: tried.endpoint === peer.endpoint && peer.state !== "dead" && only === "",
+    result: `${tried.endpoint}: ${tried.outcome}${tried.outcome === "answered" ? only : ""}`,
     fix: advice?.at === i ? advice.fix : null,
   }));
+  const { silent } = path;
+  const reason = silent?.direct ?? path;
   const direct: PathAttempt = {
     path: "direct-route",
     ok: path.path === "direct-route",
-    result: path.why,
-    fix: path.fix ?? null,
+    result: reason.why,
+    fix: reason.fix ?? null,
   };
+  if (silent !== undefined) {
+    tunnel.unshift({
+      path: "tunnel",
+      ok: false,
+      result: `${silent.endpoint}: no answer`,
+      fix: path.fix ?? null,
+    });
+  }
   return {
     node: peer.name,
     id: peer.id,
