@@ -8,6 +8,11 @@
 
 const SAME_AGE_S = 20;
 const SAME_AGE_LONG_S = 30;
+/** The same, where the other said just now how old it is. */
+const SAME_FRESH_AGE_S = 3;
+/** Whoever is older than that was here before somebody who has only begun to speak. */
+export const OLDER_FOR_SURE_S = SAME_FRESH_AGE_S;
+const SAME_FRESH_AGE_LONG_S = 8;
 const LONG_MS = 15_000;
 
 /** One of two hosts with one identity. */
@@ -23,9 +28,10 @@ export interface Verdict {
   readonly certain: boolean;
 }
 
-/** `disputedMs`: how long we have known of the other. */
-export function judge(we: Twin, other: Twin, disputedMs: number): Verdict {
-  const tolerance = disputedMs < LONG_MS ? SAME_AGE_S : SAME_AGE_LONG_S;
+/** `disputedMs`: how long we have known of the other; `fresh`: its age is of this moment. */
+export function judge(we: Twin, other: Twin, disputedMs: number, fresh = false): Verdict {
+  const [short, long] = fresh ? [SAME_FRESH_AGE_S, SAME_FRESH_AGE_LONG_S] : [SAME_AGE_S, SAME_AGE_LONG_S];
+  const tolerance = disputedMs < LONG_MS ? short : long;
   if (we.age !== null && other.age !== null && Math.abs(we.age - other.age) > tolerance) {
     return { weEnd: we.age < other.age, certain: true };
   }

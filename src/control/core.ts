@@ -137,6 +137,7 @@ export class Core {
       age: (at: number) => (at - this.startedAt) / 1000,
       translated: () => this.own.translated.length > 0,
       known: (id: string) => this.store.get(id),
+      isFormer: (id: string, life: string) => this.store.isFormer(id, life),
       isRevoked: (id: string) => this.isRevoked(id),
       holds: (endpoint: string) => this.own.holds(endpoint) || this.host.owns(endpoint),
       usable: (endpoint: string) => this.usable(endpoint),
@@ -292,11 +293,14 @@ export class Core {
     this.warnings.set(key, sentence);
   }
 
-  /** Another host runs with our identity: ends this one if that is the answer. True when it does. */
-  endAsClone(other: Twin, where: string): boolean {
+  /**
+   * Another host runs with our identity: ends this one if that is the answer. True when it does. `fresh`: it said just now
+   * how long it has been running.
+   */
+  endAsClone(other: Twin, where: string, fresh = false): boolean {
     this.#clonesSince ??= this.now;
     const we = { bootNonce: this.own.bootNonce, age: (this.now - this.startedAt) / 1000 };
-    const { weEnd, certain } = judge(we, other, this.now - this.#clonesSince);
+    const { weEnd, certain } = judge(we, other, this.now - this.#clonesSince, fresh);
     if (weEnd) this.refuse(cloneMessage(where, certain));
     return weEnd;
   }

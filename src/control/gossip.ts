@@ -16,7 +16,7 @@ import { beginSync, onConfig, onJoining, onSynced, otherMesh, tellConfig } from 
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import type { Link } from "./link_table.ts";
 import { takeSecret } from "./rotating.ts";
-import { reportClone, reportTwin } from "./clone_reports.ts";
+import { answerTwin, reportClone, takeAnswer, takeProof } from "./clone_reports.ts";
 import type { TwinBody } from "./twins.ts";
 import { performMembership, takeRecord, takeStatement, TELL_STATE_MS, wantLink } from "./records.ts";
 
@@ -71,9 +71,10 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, from: stri
 export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const opened = core.group?.open(bytes, (id) => memberIncarnation(core, id)) ?? null;
   const gossip = opened === null ? null : decodeGossip(opened.gossip);
-  if (opened === null || gossip === null || gossip.mesh === null || gossip.mesh !== core.meshHash) {
-    return core.out.reject();
-  }
+  if (opened === null || gossip === null) return core.out.reject();
+  // It says who has signed it.
+  if (gossip.body.kind === "twin") return takeProof(core, opened.sender, gossip.body, now);
+  if (gossip.mesh === null || gossip.mesh !== core.meshHash) return core.out.reject();
   const { sender } = opened;
   // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.
   if (!core.out.spend(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
@@ -128,16 +129,14 @@ function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
 
 // A member knows of another host with our identity; or one of two hosts that the link may be of knows of the other.
 function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
-  if (core.sealed === null) return core.out.reject();
-  if (body.endpoint === null) {
+  const { endpoint } = body;
+  if (endpoint !== null) return answerTwin(core, link.id, { ...body, endpoint }, now);
+  if (takeAnswer(core, link.id, body, now)) return;
+  if (core.sealed !== null) {
     const record = core.store.get(link.id);
     const proved = core.sealed.twins.proved(link.id, body, now);
     if (proved && record !== undefined) reportClone(core, record, body.life, now);
-    return;
-  }
-  if (body.life !== core.own.bootNonce || body.other === body.life) return core.out.reject();
-  reportTwin(core, core.store.get(link.id)?.name ?? shortId(link.id), body);
-  core.say(link, { ...body, endpoint: null });
+  } else core.out.reject();
 }
 
 function perform(core: Core, link: Link, body: GossipBody, now: number): void {

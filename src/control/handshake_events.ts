@@ -36,6 +36,13 @@ export type HandshakeEvent =
     readonly record: NodeRecord;
     readonly member: boolean;
   }
+  /** Another life of a node that we have a link with begins, from elsewhere; it was not answered. */
+  | {
+    readonly kind: "contested";
+    readonly endpoint: string;
+    readonly record: NodeRecord;
+    readonly keyId: number;
+  }
   /** Refused by name: a REFUSE_ number, and the version of whoever refused. */
   | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
   /** A handshake of another version came, and was refused. */

@@ -25,6 +25,8 @@ export interface HandshakeOwner extends RecordJudge {
   readonly staticKeys: DhKeys;
   /** Whether a member had this key revoked. */
   revoked(id: string): boolean;
+  /** Whether a node that bears this record, there, has to wait for what its original says; absent: never. */
+  contested?(record: NodeRecord, from: string): boolean;
   /** The generation to begin with first; the others are accepted. They change. */
   readonly keys: readonly NetworkKeys[];
   /** Whether this node is let in by this generation. */

@@ -90,6 +90,9 @@ export class HandshakeResponder {
     if (offer === null || record === null) return this.#post.reject();
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#post.reject(); // a replay
     if (record.id !== this.#own.id && loses(record.id)) return [];
+    if (this.#own.contested?.(record, from)) {
+      return [{ kind: "contested", endpoint: from, record, keyId: keys.keyId }];
+    }
     const answer = this.#answer(
       begun,
       wire.IK2,

@@ -4,9 +4,14 @@
 
 import type { Identity } from "../crypto/identity.ts";
 import type { Random } from "../ports.ts";
+import { toHex, u32 } from "../wire/bytes.ts";
+import { encodeProbe, PROBE_LEN } from "../wire/datagram.ts";
+import type { GossipBody } from "../wire/gossip_body.ts";
 import type { Twin } from "./clones.ts";
+import { type Challenge, Contests } from "./contests.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "./outbox.ts";
+import type { NodeRecord } from "./record.ts";
 import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -43,8 +48,14 @@ export type LinkEvent =
     readonly keyId: number;
     readonly room: number;
   }
-  /** Another host answers with our identity. */
-  | { readonly kind: "clone"; readonly from: string; readonly twin: Twin; readonly member: boolean };
+  /** Another host answers with our identity, or, `relayed`, whoever is there has proof of one. */
+  | {
+    readonly kind: "clone";
+    readonly from: string;
+    readonly twin: Twin;
+    readonly member: boolean;
+    readonly relayed: boolean;
+  };
 
 /** What links know of their own node. */
 export interface LinkOwner {
@@ -59,6 +70,10 @@ export interface LinkOwner {
   age(now: number): number;
   /** A router translates its addresses. */
   translated(): boolean;
+  /** The verified record of a node. */
+  known(id: string): NodeRecord | undefined;
+  /** The datagram of a message for the receiver of this index; null when it is too long. */
+  message(index: number, body: GossipBody): Uint8Array | null;
 }
 
 /** What is wanted of a node. */
@@ -75,6 +90,8 @@ export abstract class Links {
   protected readonly out: Outbox;
   protected readonly table: LinkTable;
   readonly targets: Targets;
+  readonly contests = new Contests();
+  readonly #random: Random;
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
   readonly #wanted = new Map<string, Wish>();
   #dead = 0;
@@ -83,6 +100,7 @@ export abstract class Links {
   constructor(own: LinkOwner, random: Random, out: Outbox) {
     this.own = own;
     this.out = out;
+    this.#random = random;
     this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
     this.table = new LinkTable(random);
   }
@@ -98,6 +116,45 @@ export abstract class Links {
 
   /** Asks whoever is at the target to make a link. */
   protected abstract ask(target: Target, now: number): void;
+
+  /** Says this to the life of a node that we have a link with, and no other. */
+  protected abstract sayToOriginal(id: string, bytes: Uint8Array): void;
+
+  /** The boot nonce of that life, as far as it is known. */
+  protected abstract originalLife(id: string): string | null;
+
+  /** Takes in again what was held back. */
+  protected abstract admit(challenge: Challenge, now: number): LinkEvent[];
+
+  /** What they know of their own node. */
+  get owner(): LinkOwner {
+    return this.own;
+  }
+
+  /** Whether a hello of ours with this nonce is under way. */
+  askedWith(nonce: string): boolean {
+    for (const { nonces } of this.targets.all()) if (nonces.some((n) => n.nonce === nonce)) return true;
+    return false;
+  }
+
+  /** Contests: asks the originals that have not answered, and lets in those whose original is gone. */
+  settle(now: number): LinkEvent[] {
+    for (const { challenge, probe } of this.contests.due(now)) {
+      const { id, nonce, from } = challenge;
+      const life = this.originalLife(id);
+      if (nonce !== null && life !== null) {
+        const index = this.table.get(id)?.sendIndex ?? 0;
+        const twin = this.own.message(index, { kind: "twin", life, other: nonce, endpoint: from });
+        if (twin !== null) this.sayToOriginal(id, twin);
+      }
+      const words = this.#random.bytes(8);
+      probe(toHex(words));
+      const bytes = new Uint8Array(PROBE_LEN);
+      encodeProbe(bytes, 0, this.table.get(id)?.sendIndex ?? 0, u32(words, 0), u32(words, 4), 0);
+      this.sayToOriginal(id, bytes);
+    }
+    return this.contests.settle(now).flatMap((challenge) => this.admit(challenge, now));
+  }
 
   get(id: string): Link | undefined {
     return this.table.get(id);

@@ -6,8 +6,12 @@ import { type Identity, shortId } from "../crypto/identity.ts";
 import type { NetworkSecret } from "../crypto/network_secret.ts";
 import type { Random } from "../ports.ts";
 import {
+  decodeProbe,
+  PROBE_ANSWER,
   PROBE_KIND_AT,
   PROBE_WAY_ANSWER,
+  probeNonceHigh,
+  probeNonceLow,
   TYPE_COOKIE,
   TYPE_GOSSIP_PLAIN,
   TYPE_GOSSIP_SEALED,
@@ -15,7 +19,7 @@ import {
   TYPE_HELLO,
   TYPE_PROBE,
 } from "../wire/datagram.ts";
-import { cloneMessage, type Twin } from "./clones.ts";
+import { onClone } from "./clone_reports.ts";
 import { Core } from "./core.ts";
 import type { Action, ControlEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
@@ -179,6 +183,7 @@ export class ControlPlane {
   #onProbe(bytes: Uint8Array, from: string, at: number, now: number): void {
     const core = this.#core;
     if (onWayAnswer(core, bytes, now)) return;
+    if (core.links.contests.probed(probeNonce(bytes))) return;
     const answer = core.roundTrips.receive(bytes, from, at);
     if (answer === null) return core.out.reject();
     core.changed ||= answer.first;
@@ -231,23 +236,15 @@ export class ControlPlane {
         }
         return;
       case "clone":
-        return this.#onClone(event.from, event.twin, event.member, now);
+        return onClone(core, event, now);
     }
-  }
-
-  // Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike.
-  #onClone(from: string, other: Twin, member: boolean, now: number): void {
-    const core = this.#core;
-    const message = `The host at ${from} runs with the identity of this one (a cloned state directory?)`;
-    core.warn(`clone ${from}`, message);
-    if (core.out.due(`clone log ${from}`, 60_000, now)) core.out.log("error", message, { from });
-    if (core.member === member) core.endAsClone(other, `The host at ${from}`);
-    else if (!core.member) core.refuse(cloneMessage(`The host at ${from}`, true));
   }
 
   #tick(now: number): void {
     const core = this.#core;
     core.links.tick(now);
+    this.#onLinks(core.links.settle(now), now);
+    if (core.ended) return;
     tickJoining(core, now);
     if (core.ended) return;
     if (core.mesh !== null && core.informed) {
@@ -315,4 +312,11 @@ export class ControlPlane {
     if (core.mesh !== null && core.informed) core.persist();
     core.ended = true;
   }
+}
+
+// Of a path probe, 16 hexadecimal digits; of anything shorter none that anybody waits for.
+function probeNonce(bytes: Uint8Array): string {
+  if (decodeProbe(bytes, 0, bytes.length) !== PROBE_ANSWER) return "";
+  const words = [probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0)];
+  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
 }

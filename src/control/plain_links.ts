@@ -6,7 +6,8 @@
 //   A ── ack (echo b) ──────▶ B     B has validated A
 //
 // Every answer is one datagram, no larger than its question: whoever forges a source address makes nobody else get more
-// than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
+// than he sends. A node that shows itself as another life elsewhere waits while the one we know is asked (contests.ts). So
+// hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
 // comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
 // hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
 // sides.
@@ -16,11 +17,13 @@ import { formatEndpoint } from "../wire/address.ts";
 import { gossipForNobody } from "../wire/gossip.ts";
 import * as hello from "../wire/hello.ts";
 import type { Hello } from "../wire/hello.ts";
+import type { Challenge } from "./contests.ts";
 import { type HelloFields, makeHello } from "./hello_frame.ts";
 import type { Link } from "./link_table.ts";
 import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
 import { ourObjection, theirObjection } from "./refusals.ts";
 import { answeredBy, RETRY_MAX_MS, type Target } from "./targets.ts";
+import { isRelayed, makeProof, twinOf } from "./twin_proofs.ts";
 
 const VERIFY_PER_SECOND = 500;
 /** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
@@ -46,7 +49,7 @@ export class PlainLinks extends Links {
     }
     switch (h.kind) {
       case hello.HELLO_ASK:
-        this.#answer(h, from, now);
+        this.#answer(h, bytes, from, now);
         return [];
       case hello.HELLO_ACK:
         return this.#acknowledged(h, from, now);
@@ -99,15 +102,44 @@ export class PlainLinks extends Links {
     this.tried(target, now);
   }
 
+  protected sayToOriginal(id: string, bytes: Uint8Array): void {
+    const link = this.table.get(id);
+    if (link !== undefined) this.send(link, bytes);
+  }
+
+  protected originalLife(id: string): string | null {
+    return this.own.known(id)?.bootNonce ?? null;
+  }
+
+  protected admit({ held, from }: Challenge, now: number): LinkEvent[] {
+    if (held !== null) return this.receive(held, from, now);
+    const target = this.targets.get(from);
+    if (target !== undefined) this.ask(target, now);
+    return [];
+  }
+
+  // A hello of a node from where its link is not, for which it has given us another index: another life of it, as a
+  // process keeps its index for good. True: it waits for what its original says.
+  #contest(h: Hello, bytes: Uint8Array | null, from: string, now: number): boolean {
+    const link = this.table.get(h.nodeId);
+    if (link === undefined || link.endpoint === null || link.endpoint === from) return false;
+    if (h.index === link.sendIndex || this.contests.wasAdmitted(h.nodeId, from, now)) return false;
+    const nonce = h.nonce === hello.NO_NONCE ? null : h.nonce;
+    const untold = { life: null, age: null, keyId: null };
+    this.contests.begin({ id: h.nodeId, ...untold, nonce, from, held: bytes?.slice() ?? null }, now);
+    return true;
+  }
+
   // --------------------------------------------------------------------------------------- answering
 
-  #answer(h: Hello, from: string, now: number): void {
+  #answer(h: Hello, bytes: Uint8Array, from: string, now: number): void {
     if (h.nodeId === this.own.identity.id) return this.#answerOurself(h, from, now);
     const reason = this.#objection(h);
     if (reason !== 0) {
       this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
       return;
     }
+    if (this.#contest(h, bytes, from, now)) return;
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) {
       this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
@@ -146,10 +178,8 @@ export class PlainLinks extends Links {
       if (target !== null) this.ask(target, now);
       return;
     }
-    // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
-    const index = Math.min(Math.floor(this.own.age(now)) + 1, 0xffffffff);
-    const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: 0, reason: hello.REFUSE_IDENTITY };
-    this.#send(from, { ...fields, nonce: this.own.bootNonce, echoedNonce: h.nonce });
+    const refusal = makeProof(this.own, from, h.nonce, false, now);
+    if (refusal !== null) this.out.send(from, refusal);
   }
 
   #objection(h: Hello): number {
@@ -164,6 +194,7 @@ export class PlainLinks extends Links {
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.own.identity.id) return [];
     if (target.endpoint !== from) return this.#answeredElsewhere(target, h, from, now);
+    if (this.#contest(h, null, from, now)) return [];
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) return [];
     target.tries = 0;
@@ -205,12 +236,12 @@ export class PlainLinks extends Links {
     const target = this.targets.asked(from, h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     target.knockUntil = 0;
-    if (h.reason === hello.REFUSE_IDENTITY) {
-      if (h.nodeId !== this.own.identity.id) return [];
-      target.outcome = "refused: it runs with our own identity";
-      const member = (h.flags & hello.FLAG_MEMBER) !== 0;
-      const twin = { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
-      return [{ kind: "clone", from, twin, member }];
+    const twin = twinOf(h);
+    if (twin !== null) {
+      if (h.nodeId !== this.own.identity.id || twin.bootNonce === this.own.bootNonce) return [];
+      const relayed = isRelayed(h);
+      target.outcome = `refused: ${relayed ? "another host" : "it"} runs with our own identity`;
+      return [{ kind: "clone", from, twin, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
     }
     this.noteRefusal(target, theirObjection(h.reason), now);
     return [];

@@ -11,6 +11,7 @@ import { TYPE_HELLO } from "../wire/datagram.ts";
 import { HANDSHAKE_VERSION } from "../wire/handshake.ts";
 import type { SuiteOffer } from "../wire/handshake_offer.ts";
 import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../wire/hello.ts";
+import type { Challenge } from "./contests.ts";
 import type { HandshakeEvent, NewSession } from "./handshake_events.ts";
 import { Handshakes } from "./handshakes.ts";
 import type { HeldSecret, KeyRing } from "./key_ring.ts";
@@ -54,9 +55,10 @@ export interface SealedSetup {
 
 /** What sealed links know of their own node. */
 export interface SealedOwner extends LinkOwner, TwinsOwner {
-  known(id: string): NodeRecord | undefined;
   isRevoked(id: string): boolean;
   record(): Uint8Array;
+  /** Whether this life of a node is over, as its record says. */
+  isFormer(id: string, life: string): boolean;
   /** Whether this is an address of this host, with our port. */
   holds(endpoint: string): boolean;
   nextCounter(): number;
@@ -80,6 +82,7 @@ export class SealedLinks extends Links {
   readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
   readonly twins: Twins;
+  #now = 0;
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
 
@@ -100,6 +103,7 @@ export class SealedLinks extends Links {
       suites: setup.suites,
       known: (id: string) => own.known(id),
       revoked: (id: string) => own.isRevoked(id),
+      contested: (record: NodeRecord, from: string) => this.#isContested(record.id, record.bootNonce, from),
       member: () => own.member(),
       record: () => own.record(),
       bootNonce: own.bootNonce,
@@ -152,7 +156,7 @@ export class SealedLinks extends Links {
 
   // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
   override poke(endpoint: string, entitled: boolean, now: number): void {
-    if (this.#handshakes.underWay(endpoint, now)) return;
+    if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;
     // The address is not authenticated: whom we hear from there does not need another session.
     for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
     for (const made of this.#unused.values()) {
@@ -179,6 +183,7 @@ export class SealedLinks extends Links {
       if (target !== null) this.noteRefusal(target, why, now);
       return [];
     }
+    this.#now = now;
     const events = this.#handshakes.receive(bytes, from, now);
     return events.flatMap((event) => this.#onHandshake(event, bytes, now));
   }
@@ -243,6 +248,35 @@ export class SealedLinks extends Links {
     this.tried(target, now);
   }
 
+  protected sayToOriginal(id: string, bytes: Uint8Array): void {
+    const session = this.#sessions.current(id);
+    const link = this.table.get(id);
+    if (session === null || link === undefined || link.endpoint === null) return;
+    this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+  }
+
+  protected originalLife(id: string): string | null {
+    return this.#sessions.current(id)?.life ?? null;
+  }
+
+  // Whoever did not begin by a message that can be taken in again is asked: it has shown that it receives there.
+  protected admit({ id, from, held }: Challenge, now: number): LinkEvent[] {
+    if (held !== null) return this.receive(held, from, now);
+    const key = this.#staticKeyOf(id);
+    this.#handshakes.begin(from, key === null ? null : { id, staticKey: key }, now);
+    return [];
+  }
+
+  // Another life of a node than the one that we have a session with, from where its link is not.
+  #isContested(id: string, life: string | null, from: string): boolean {
+    const endpoint = this.table.get(id)?.endpoint ?? null;
+    const known = this.originalLife(id);
+    if (endpoint === null || endpoint === from || known === null || life === null || known === life) {
+      return false;
+    }
+    return !this.contests.wasAdmitted(id, life, this.#now);
+  }
+
   #renew(id: string, now: number): void {
     const endpoint = this.table.get(id)?.endpoint ?? null;
     const key = this.#staticKeyOf(id);
@@ -273,6 +307,9 @@ export class SealedLinks extends Links {
       }
       case "clone":
         return this.#clone(event, now);
+      case "contested":
+        this.#contest(event, bytes.slice(), now);
+        return [];
       case "refused":
         this.#refused(event, now);
         return [];
@@ -310,6 +347,13 @@ export class SealedLinks extends Links {
       this.#indices.release(made.receiveIndex);
       return [];
     }
+    if (this.#isContested(id, made.life, made.endpoint)) {
+      made.sendKey.fill(0);
+      made.receiveKey.fill(0);
+      this.#indices.release(made.receiveIndex);
+      this.#contest({ endpoint: made.endpoint, record: made.peer, keyId: made.keyId }, null, now, made.life);
+      return [];
+    }
     const link = this.table.obtain(id, made.member, now);
     if (link === null) this.#indices.release(made.receiveIndex); // Sessions.add does so itself
     if (link === null || !this.#sessions.add(made, now)) {
@@ -335,6 +379,18 @@ export class SealedLinks extends Links {
       if (this.#sessions.byIndex(index) === undefined) this.#unused.delete(index);
     }
     return seen;
+  }
+
+  #contest(
+    { endpoint, record, keyId }: { endpoint: string; record: NodeRecord; keyId: number },
+    held: Uint8Array | null,
+    now: number,
+    life: string | null = record.bootNonce,
+  ): void {
+    // Somebody on the way may have held it back since then: nobody is asked about that.
+    if (life !== null && this.#sealedOwner.isFormer(record.id, life)) return this.out.reject();
+    const age = life === record.bootNonce ? record.age ?? null : null;
+    this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
   }
 
   // A session is in use from now on: the link is up, there, with that life of the peer.
@@ -363,7 +419,7 @@ export class SealedLinks extends Links {
     if (target !== undefined) target.outcome = "refused: it runs with our own identity";
     if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
     const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
-    return [{ kind: "clone", from: endpoint, twin, member }];
+    return [{ kind: "clone", from: endpoint, twin, member, relayed: false }];
   }
 
   #refused(event: HandshakeEvent & { kind: "refused" }, now: number): void {

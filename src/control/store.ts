@@ -82,6 +82,11 @@ export class Store {
     return this.#entries.get(id)?.record;
   }
 
+  /** Whether this boot nonce is of an earlier life of the node than its record. */
+  isFormer(id: string, life: string): boolean {
+    return this.#entries.get(id)?.former.includes(life) ?? false;
+  }
+
   hash(id: string): Uint8Array | undefined {
     return this.#entries.get(id)?.hash;
   }

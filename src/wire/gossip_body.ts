@@ -107,7 +107,10 @@ export type GossipBody =
     /** 32 bytes. */
     readonly root: Uint8Array;
   }
-  /** Over a session, never else: two hosts run with one identity. Boot nonces of 16 hexadecimal digits. */
+  /**
+   * Over a link: two hosts run with one identity. In sealed meshes boot nonces of 16 hexadecimal digits; in plain ones
+   * `other` is the nonce of a hello.
+   */
   | {
     readonly kind: "twin";
     /** Whom it is told to; in an answer, who says it. */
@@ -116,6 +119,8 @@ export type GossipBody =
     readonly other: string;
     /** … and where it is; null in an answer: "I live, and have heard of it". */
     readonly endpoint: string | null;
+    /** In an answer, and when that is told to the other: a refusal of the other, signed (control/twin_proofs.ts). */
+    readonly proof?: Uint8Array;
   };
 
 export type GossipKind = GossipBody["kind"];

@@ -21,6 +21,7 @@ import {
   SECRET_SEQ_MAX,
   WANT_MAX,
 } from "./gossip_body.ts";
+import { HELLO_LEN } from "./hello.ts";
 
 /** The numbers of the kinds. Append-only. */
 const KINDS: readonly GossipKind[] = [
@@ -83,7 +84,12 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
     case "secret":
       return { q: body.seq, i: fromHex(body.issuer), o: body.dropOld, x: body.root };
     case "twin":
-      return { b: fromHex(body.life), o: fromHex(body.other), e: body.endpoint };
+      return {
+        b: fromHex(body.life),
+        o: fromHex(body.other),
+        e: body.endpoint,
+        ...(body.proof === undefined ? {} : { p: body.proof }),
+      };
   }
 }
 
@@ -145,6 +151,7 @@ export function bodyOf(f: Record<string, unknown>): GossipBody {
         life: hexField(f["b"], 8),
         other: hexField(f["o"], 8),
         endpoint: endpointField(f["e"]),
+        ...(f["p"] === undefined ? {} : { proof: bytesField(f["p"], HELLO_LEN) }),
       };
     default:
       throw new Malformed();

@@ -49,7 +49,10 @@ for (const sealed of [true, false]) {
         await Promise.all(hosts.map((host) => endpointsOf(host, 1 + PROVIDERS)));
         await sleep(1500); // the news is told again for a second and more
         const statuses = await Promise.all(hosts.map((host) => host.daemon.ready(2, READY_MS)));
-        await assertAllPairs(hosts, statuses);
+        await until("all pairs ping", READY_MS, async () => {
+          await assertAllPairs(hosts, statuses);
+          return true;
+        });
         for (const { daemon, name } of hosts) assert.ok(daemon.running, `${name}, round ${round}`);
         for (const { drops } of statuses) assert.equal(drops["control-too-long"], 0);
       });
