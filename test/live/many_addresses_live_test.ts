@@ -17,7 +17,8 @@ const READY_MS = 30_000;
 function addresses(host: Host, n: number, verb: "add" | "del"): Promise<string> {
   const each = `ip -6 addr ${verb} ${LINK}:$((1000 + ${n} * 100 + i))/112 dev eth0 $opts`;
   const opts = verb === "add" ? "nodad" : "";
-  return host.sh(`opts=${opts}; for i in $(seq ${PROVIDERS}); do ${each}; done`);
+  const route = "ip -6 route replace default dev eth0";
+  return host.sh(`opts=${opts}; for i in $(seq ${PROVIDERS}); do ${each}; done; ${route}`);
 }
 
 async function endpointsOf(host: Host, count: number): Promise<void> {
