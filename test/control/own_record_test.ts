@@ -2,6 +2,8 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { OwnRecord } from "../../src/control/own_record.ts";
 import { openRecord, RECORD_MAX_LEN, VERSION_LIMIT } from "../../src/control/record.ts";
+import { encodeHandshake, HANDSHAKE_MAX_LEN, IK1, XX2, XX3 } from "../../src/wire/handshake.ts";
+import { encodeOffer, SUITE_NAMES } from "../../src/wire/handshake_offer.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
 import { settingsFor } from "../sim/world.ts";
 import { identityOf } from "./made_records.ts";
@@ -89,4 +91,22 @@ test("where others see us has its place beside eight addresses of our own", () =
   assert.equal(own.endpoints.length, 8);
   assert.equal(own.endpoints[0], "192.0.2.0:8473");
   assert.deepEqual(own.endpoints.slice(6), ["203.0.113.1:1111", "203.0.113.2:2222"]);
+});
+
+test("A record of the greatest length fits into every message of a handshake that carries one", () => {
+  const offer = encodeOffer({
+    index: 2 ** 32 - 1,
+    seen: LONGEST[0]!,
+    suites: SUITE_NAMES.map((suite) => ({ suite, mbps: 2 ** 32 - 1 })),
+    counter: VERSION_LIMIT - 1,
+    member: true,
+    record: new Uint8Array(RECORD_MAX_LEN),
+    life: null,
+  });
+  // Two public keys, the static one under a tag, and the payload under another, at most.
+  const noise = new Uint8Array(32 + (32 + 16) + offer.length + 16);
+  for (const message of [XX2, XX3, IK1]) {
+    const bytes = encodeHandshake({ message, sender: 1, receiver: message === IK1 ? 0 : 2, keyId: 3, noise });
+    assert.ok(bytes.length <= HANDSHAKE_MAX_LEN, `${bytes.length} bytes`);
+  }
 });

@@ -1,7 +1,18 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { encodeGossip, GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
-import type { GossipBody, JoinerEntry, RecordItem, Statement } from "../../src/wire/gossip_body.ts";
+import {
+  CONFIG_MAX_LEN,
+  DIGEST_ENTRIES_MAX,
+  DIGEST_ENTRY_LEN,
+  type GossipBody,
+  type JoinerEntry,
+  type RecordItem,
+  SECRET_SEQ_MAX,
+  type Statement,
+  WANT_MAX,
+} from "../../src/wire/gossip_body.ts";
+import { HELLO_LEN } from "../../src/wire/hello.ts";
 import * as size from "../../src/wire/gossip_size.ts";
 import { encodeGroupMessage, GROUP_MESSAGE_MAX, GROUP_SEALED_AT } from "../../src/wire/group_gossip.ts";
 import { DATA_LEN } from "../../src/wire/data_header.ts";
@@ -54,4 +65,45 @@ test("A message of GOSSIP_BUDGET bytes makes no datagram of more than 1200, what
   const plaintext = encodeGroupMessage({ incarnation: 1, sequence: 2, gossip });
   assert.ok(GROUP_SEALED_AT + 16 + plaintext.length <= GOSSIP_MAX_LEN, "under the network's key");
   assert.ok(DATA_LEN + gossip.length + AEAD_TAG_LEN <= GOSSIP_MAX_LEN, "over a session");
+});
+
+test("Every message that is not packed by length fits as well, however long what is in it", () => {
+  const number = 2 ** 48 - 1;
+  const prefix = "12".repeat(8);
+  const longest: GossipBody[] = [
+    { kind: "ping-request", seq: number, target: ID },
+    {
+      kind: "sync",
+      round: number,
+      hashes: new Uint8Array(32 * 6),
+      informed: true,
+      ready: true,
+      directives: prefix,
+    },
+    {
+      kind: "digest",
+      round: number,
+      part: 4094,
+      parts: 4095,
+      buckets: 0xffffffff,
+      from: prefix,
+      to: prefix,
+      entries: new Uint8Array(DIGEST_ENTRIES_MAX * DIGEST_ENTRY_LEN),
+      directives: prefix,
+    },
+    { kind: "want", prefixes: Array<string>(WANT_MAX).fill(prefix) },
+    { kind: "claim-ack", incarnation: number, epoch: number },
+    { kind: "config", config: "x".repeat(CONFIG_MAX_LEN) },
+    { kind: "secret", seq: SECRET_SEQ_MAX, issuer: prefix, dropOld: true, root: new Uint8Array(32) },
+    {
+      kind: "twin",
+      life: prefix,
+      other: prefix,
+      endpoint: "[2001:db8:1111:2222:3333:4444:5555:6666]:65535",
+      proof: new Uint8Array(HELLO_LEN),
+    },
+  ];
+  for (const body of longest) {
+    assert.ok(lengthOf(body) <= size.GOSSIP_BUDGET, `${body.kind}: ${lengthOf(body)}`);
+  }
 });
