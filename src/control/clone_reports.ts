@@ -91,6 +91,8 @@ export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, n
   const original = core.out.spend("twin proofs", PROOFS_PER_SECOND, now) ? openProof(proof, id, other) : null;
   if (original === null) core.out.reject();
   else {
+    const record = core.store.get(id);
+    if (record !== undefined) reportClone(core, record, challenge.life ?? other, now);
     if (givesWay(challenge, original, (now - challenge.startedAt) / 1000)) refuseCopy(core, challenge, now);
     else contests.admit(challenge);
     passOn(core, challenge, original, proof);
@@ -107,15 +109,12 @@ function givesWay({ life, age }: Challenge, original: Twin, waited: number): boo
 }
 
 function refuseCopy(core: Core, challenge: Challenge, now: number): void {
-  const { id, from, nonce } = challenge;
+  const { id, from } = challenge;
   core.links.contests.refuse(challenge);
-  const record = core.store.get(id);
-  if (record !== undefined) reportClone(core, record, challenge.life ?? nonce ?? "", now);
-  if (core.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-    const name = record?.name ?? shortId(id);
-    const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
-    core.out.log("warning", words, { peer: shortId(id), from });
-  }
+  if (!core.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
+  const name = core.store.get(id)?.name ?? shortId(id);
+  const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
+  core.out.log("warning", words, { peer: shortId(id), from });
 }
 
 // To the challenger, which is to know what it is.
