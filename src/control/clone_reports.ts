@@ -79,7 +79,7 @@ export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "
 
 // ------------------------------------------------------------------------------------- on a third
 
-/** A node answers that it lives, while somebody else bears its identity. False when we have not asked. */
+/** A node answers that it lives, while another host bears its identity. False when we have not asked. */
 export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, now: number): boolean {
   const { contests } = core.links;
   const challenge = contests.about(id, other);

@@ -10,7 +10,7 @@ const SAME_AGE_S = 20;
 const SAME_AGE_LONG_S = 30;
 /** The same, where the other said just now how old it is. */
 const SAME_FRESH_AGE_S = 3;
-/** Whoever is older than that was here before somebody who has only begun to speak. */
+/** A node older than that was here before a host that has only begun to speak. */
 export const OLDER_FOR_SURE_S = SAME_FRESH_AGE_S;
 const SAME_FRESH_AGE_LONG_S = 8;
 const LONG_MS = 15_000;

@@ -17,11 +17,11 @@ const ANSWER_MS = 800;
 /** … and for its proof, when its data plane has given one. */
 const PROOF_MS = 5000;
 const ASK_EVERY_MS = 150;
-/** So long whoever was let in is not asked about again. */
+/** So long a host that was let in is not asked about again. */
 const ADMITTED_MS = 60_000;
 const CONTESTS_MAX = 256;
 
-/** Somebody who bears a node's identity at a place where its link is not. */
+/** A host that bears a node's identity at an address where the node's link is not. */
 export interface Challenge {
   /** The node. */
   readonly id: string;

@@ -48,7 +48,7 @@ export type LinkEvent =
     readonly keyId: number;
     readonly room: number;
   }
-  /** Another host answers with our identity, or, `relayed`, whoever is there has proof of one. */
+  /** Another host answers with our identity, or, `relayed`, the node there has proof of one. */
   | {
     readonly kind: "clone";
     readonly from: string;

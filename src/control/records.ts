@@ -112,7 +112,7 @@ export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly 
 
 /**
  * Takes in what is said about a node's life. It counts up to the incarnation of the node's signed record: of a greater
- * one nobody knows anything yet. `by`: whose link it came over, null: nobody's, it came under the network's key.
+ * one nothing can be known yet. `by`: the node whose link it came over; null: it came under the network's key.
  */
 export function takeStatement(core: Core, said: Statement, by: string | null, now: number): void {
   const hearsay = said.id !== by;

@@ -259,7 +259,7 @@ export class SealedLinks extends Links {
     return this.#sessions.current(id)?.life ?? null;
   }
 
-  // Whoever did not begin by a message that can be taken in again is asked: it has shown that it receives there.
+  // Without a message that can be taken in again the host is asked: it has shown that it receives there.
   protected admit({ id, from, held }: Challenge, now: number): LinkEvent[] {
     if (held !== null) return this.receive(held, from, now);
     const key = this.#staticKeyOf(id);
@@ -387,7 +387,7 @@ export class SealedLinks extends Links {
     now: number,
     life: string | null = record.bootNonce,
   ): void {
-    // Somebody on the way may have held it back since then: nobody is asked about that.
+    // It may have been held back on its way since then, and says nothing of now.
     if (life !== null && this.#sealedOwner.isFormer(record.id, life)) return this.out.reject();
     const age = life === record.bootNonce ? record.age ?? null : null;
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);

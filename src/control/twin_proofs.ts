@@ -1,7 +1,7 @@
 // A proof that another host runs with a node's identity, at this moment: the plain hello by which it would refuse the
 // other one itself (wire/hello.ts), signed with the node's key, over something that the other has made up since it
-// started. Nobody without the key can make one, and none of a former life answers a later one: a member that lies ends
-// nobody by it, and no restart is mistaken for a copy.
+// started. It takes the key, and one of a former life does not answer a later one: a member that lies ends no node by it,
+// and no restart is mistaken for a copy.
 
 import { verifySignature } from "../crypto/identity.ts";
 import * as hello from "../wire/hello.ts";
@@ -27,7 +27,7 @@ export function makeProof(
   return makeHello(own, to, { ...fields, ...words });
 }
 
-/** Who has signed this for the nonce, as the node `id`; null when nobody has. Never throws. */
+/** Who has signed this for the nonce, as the node `id`; null: no such signature. Never throws. */
 export function openProof(raw: Uint8Array, id: string, nonce: string): Twin | null {
   const h = hello.decodeHello(raw);
   if (h === null || h.nodeId !== id || h.echoedNonce !== nonce) return null;

@@ -13,7 +13,7 @@ function challenge(change: Partial<Challenge> = {}): Challenge {
   return { id: "a", life: "life", age: 1, nonce: NONCE, from: FROM, keyId: 7, held: null, ...change };
 }
 
-test("Whoever's original does not answer is let in within a second, and not asked about again", () => {
+test("A host whose original does not answer is let in within a second, and not asked about again", () => {
   const contests = new Contests();
   contests.begin(challenge(), 1000);
   assert.ok(contests.isAt(FROM));
@@ -28,7 +28,7 @@ test("Whoever's original does not answer is let in within a second, and not aske
   assert.ok(!contests.isAt(FROM));
 });
 
-test("While the original's data plane answers nobody is let in, also where its control plane does not", () => {
+test("While the original's data plane answers no other host is let in, also where its control plane does not", () => {
   const contests = new Contests();
   contests.begin(challenge(), 0);
   contests.due(0)[0]!.probe("probe");

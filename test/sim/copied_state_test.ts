@@ -30,7 +30,7 @@ function withCopy(seed: number, security: Security, others: number, conditions =
   return { world, a, b, copy, thirds: world.nodes.filter((node) => node !== b && node !== copy) };
 }
 
-/** Lets `ms` of time pass and tells in how many looks somebody had no link with b where b is. */
+/** Lets `ms` of time pass and counts the looks at which a node had no link with b where b is. */
 function awayFrom(world: World, b: SimNode, thirds: readonly SimNode[], ms: number): number {
   let away = 0;
   for (let at = 0; at < ms; at += 20) {
@@ -144,7 +144,7 @@ for (const security of BOTH) {
   });
 }
 
-test("A handshake of a former life that somebody held back over a restart is no sign of a copy", () => {
+test("A handshake of a former life, held back over a restart, is no sign of a copy", () => {
   const { world, a, b, copy } = withCopy(10, "sealed", 1);
   world.nodes.splice(world.nodes.indexOf(copy), 1);
   world.run(5000);

@@ -1,4 +1,4 @@
-// A member that lies, or whoever found the network secret: whatever numbers it makes up about another node, that node
+// A member that lies, or a stranger who found the network secret: whatever numbers it makes up about a node, that node
 // lives on, and can be forgotten, and comes back.
 
 import { test } from "node:test";
@@ -121,7 +121,7 @@ for (const security of BOTH) {
     assert.ok(b.persists - persists <= 60, `${b.persists - persists} writes`);
   });
 
-  test(`A fence of an incarnation that no record tells keeps nobody out, in a ${security} mesh`, () => {
+  test(`A fence of an incarnation that no record tells keeps no node out, in a ${security} mesh`, () => {
     const { world, a, b, c, liar } = meshWithLiar(7, security);
     const { networkId } = world.view(a).own;
     const { raw } = signDirective({
@@ -146,7 +146,7 @@ for (const security of BOTH) {
     assert.ok(incarnationOf(b) < 1000);
   });
 
-  test(`Whoever forgets a node fences what its record tells, whatever others said, in a ${security} mesh`, () => {
+  test(`Forgetting a node fences what its record tells, whatever others said of it, in a ${security} mesh`, () => {
     const { world, a, b, c, liar } = meshWithLiar(8, security);
     world.stop(b);
     world.run(20_000);
@@ -178,7 +178,7 @@ for (const security of BOTH) {
   });
 }
 
-test("Whoever has an old secret says nothing of others by it, and uses up nobody's sequence", () => {
+test("Gossip under an old secret uses up no sequence under the newest", () => {
   const world = new World(11);
   const [old, fresh] = [keysOf("old"), keysOf("secret")];
   for (const name of ["a", "b", "c"]) {

@@ -141,7 +141,7 @@ test("A revoked node's last word from a forged address is answered there with no
   assert.ok(answered <= asked, `${answered} to ${asked}`);
 });
 
-test("Whoever has the old secret alone says nothing of anybody's life", () => {
+test("The old secret alone says nothing of a node's life", () => {
   const world = rotated(3);
   const [a, b, away] = world.nodes as [SimNode, SimNode, SimNode];
   world.stop(away);
