@@ -147,8 +147,8 @@ liveTest(
       assert.equal(await alpha.sh("ip route show proto 84"), "");
       await joining.kill("SIGTERM");
       rmSync(alpha.stateDir, { recursive: true, force: true }); // with the unfinished join
-      // The same lease keeps its file, and its route, from the first moment on.
-      const kept = alpha.up("compiled", ["--network", NETWORK, "--subnet", node.subnet!]);
+      // The same lease keeps its file, and its route, from the first moment on. It would go on with joining, but for --found.
+      const kept = alpha.up("compiled", ["--found", "--network", NETWORK, "--subnet", node.subnet!]);
       await kept.ready(0);
       await kept.kill("SIGKILL");
       const again = alpha.up("compiled", []);
