@@ -239,10 +239,19 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
     subnet: peer.subnet,
     state: peer.state,
     path: path.path,
-    summary: path.path === "none" && isCutOff(snapshot) ? cutOffSummary(peer) : summary(peer, path),
+    summary: path.path === "none" && isCutOff(snapshot)
+      ? cutOffSummary(peer)
+      : summary(peer, path) + narrow(snapshot, path),
     // Without a link nobody has come as far as to think of a direct route.
     attempts: peer.link === null ? tunnel : [direct, ...tunnel],
   };
+}
+
+/** Where less passes than the device says. */
+function narrow({ mtu }: Snapshot, path: Path): string {
+  return path.mtu > 0 && path.mtu < mtu
+    ? `; packets above ${path.mtu} bytes do not pass (the device has ${mtu})`
+    : "";
 }
 
 function summary(peer: PeerView, path: Path): string {

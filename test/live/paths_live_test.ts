@@ -154,6 +154,8 @@ for (
           return peer !== undefined && peer.mtu <= mtu ? peer.mtu : null;
         });
         assert.equal(found, mtu);
+        const why = (await alpha.ovltun(["why", "beta"])).stdout;
+        assert.match(why, new RegExp(`packets above ${mtu} bytes do not pass`));
         const told = new RegExp(`packets of ${mtu} bytes`);
         await until("the log tells", 15_000, () => told.test(alpha.daemon.log()) ? true : null);
       });
