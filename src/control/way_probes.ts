@@ -95,7 +95,6 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
   if (!core.out.spend("direct answers", ANSWERS_PER_SECOND, now)) return false;
   const asked = core.ways.asked(id, probeFlags(bytes, 0), now);
   if (asked === null) return false;
-  core.changed ||= asked.changed;
   const b = new Uint8Array(PROBE_LEN);
   const flags = asked.ready ? PROBE_READY : 0;
   encodeWayProbe(b, 0, PROBE_WAY_ANSWER, flags, probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0));

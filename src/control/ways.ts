@@ -66,6 +66,7 @@ interface Way {
   unanswered: number;
   peerReady: boolean;
   nextAt: number;
+  askedAt: number;
   /** When it was new. */
   since: number;
   /** `direct`: when a packet of full size is sent next. */
@@ -192,6 +193,7 @@ export class Ways {
   #ask(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
     // The one before is answered by now, or counts as lost until it is.
     way.nextAt = now + this.#interval(kind, way);
+    way.askedAt = now;
     way.unanswered++;
     if (kind === "direct" && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
       way.checkAt = now + CHECK_DIRECT_MS;
@@ -248,26 +250,30 @@ export class Ways {
 
   /**
    * The peer asks by the direct way. What to answer: whether we have had an answer ourselves; null: such a way is not
-   * wanted here. `changed`: its word is news.
+   * wanted here. Anybody can send such a question: what it says of the peer is asked for, and believed as an answer only.
    */
-  asked(
-    id: string,
-    flags: number,
-    now: number,
-  ): { readonly ready: boolean; readonly changed: boolean } | null {
+  asked(id: string, flags: number, now: number): { readonly ready: boolean } | null {
     const way = this.#peers.get(id)?.get("direct");
     if (way === undefined) return null;
-    const peerReady = (flags & PROBE_READY) !== 0;
-    const changed = way.peerReady !== peerReady;
-    way.peerReady = peerReady;
-    // It reaches us: perhaps we reach it now, too.
-    if (isSilent(way) && now + AGAIN_MS < way.nextAt) way.nextAt = now;
-    return { ready: way.answeredAt !== null && !isSilent(way), changed };
+    const news = isSilent(way) || ((flags & PROBE_READY) !== 0) !== way.peerReady;
+    if (news) {
+      way.nextAt = Math.min(way.nextAt, Math.max(now, way.askedAt + (isSilent(way) ? AGAIN_MS : FIRST_MS)));
+    }
+    return { ready: way.answeredAt !== null && !isSilent(way) };
   }
 }
 
 function newWay(search: PathMtuSearch, now: number): Way {
-  return { search, answeredAt: null, unanswered: 0, peerReady: false, nextAt: now, since: now, checkAt: now };
+  return {
+    search,
+    answeredAt: null,
+    unanswered: 0,
+    peerReady: false,
+    nextAt: now,
+    askedAt: -Infinity,
+    since: now,
+    checkAt: now,
+  };
 }
 
 function isSilent(way: Way): boolean {

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Settings } from "../../src/control/events.ts";
 import type { HostFacts } from "../../src/control/reconcile.ts";
+import { encodeWayProbe, PROBE_LEN, PROBE_READY, PROBE_WAY_ASK } from "../../src/wire/datagram.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
@@ -114,3 +115,27 @@ for (const sealed of [false, true]) {
     assert.ok(world.runUntil(() => mtu() === 1500 - overhead, 660_000), `${mtu()}`);
   });
 }
+
+test("Questions by a direct route that anybody can send take it from nobody, and give it to nobody", () => {
+  const { world, nodes } = pair(15, { directRouting: true });
+  const [a, b] = nodes;
+  waitFor(world, nodes, "direct-route direct-route", SOON_MS);
+  const from = `${world.view(b).own.address}:8473`;
+  const forged = (flags: number) => {
+    const bytes = new Uint8Array(PROBE_LEN);
+    encodeWayProbe(bytes, 0, PROBE_WAY_ASK, flags, 1, 2);
+    world.event(a, { kind: "datagram", bytes, from, at: world.clock.now() });
+  };
+  for (let i = 0; i < 100; i++) {
+    forged(0);
+    assert.deepEqual(pathsOf(world, nodes), ["direct-route", "direct-route"]);
+    world.run(100);
+  }
+  world.swallows = (_from, by) => by === "direct";
+  waitFor(world, nodes, "tunnel tunnel", SOON_MS);
+  for (let i = 0; i < 100; i++) {
+    forged(PROBE_READY);
+    assert.deepEqual(pathsOf(world, nodes), ["tunnel", "tunnel"]);
+    world.run(100);
+  }
+});
