@@ -54,6 +54,11 @@ export class LocalEnds {
     this.#state[slot] = KNOWN;
   }
 
+  /** As before `unpin`. */
+  repin(slot: number): void {
+    if (this.#state[slot] === KNOWN) this.#state[slot] = PINNED;
+  }
+
   /** Whether the address at `at` of `b` is the one by which the peer calls us. */
   is(slot: number, b: Uint8Array, at: number): boolean {
     if (this.#state[slot] === UNKNOWN) return false;

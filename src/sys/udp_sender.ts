@@ -91,6 +91,8 @@ export class UdpSender {
   #full = false;
   #tooLongFor = -1;
   #sourceGoneFor = -1;
+  /** The slot whose datagrams are being tried without their source, or −1. */
+  #withoutSource = -1;
   #refusedFor = -1;
   #refusedErrno = 0;
 
@@ -217,25 +219,26 @@ export class UdpSender {
     for (let m = 0; m < this.#messages;) {
       const sent = this.#sendMessages(m, this.#messages - m);
       if (sent > 0) {
+        if (this.#withoutSource >= 0) this.#noteLeft(m, m + sent);
         m += sent;
         continue;
       }
       const errno = this.#libc.errno();
       if (errno === EINTR || (errno === EAGAIN && this.#waitForRoom())) continue;
       const first = this.#firstOf[m]!, end = this.#firstOf[m + 1]!;
-      if (isSourceGone(errno) && this.#dropSource(this.#slotOf[first]!)) {
-        for (let k = m; k < this.#messages; k++) this.#layOut(k, this.#firstOf[k]!, this.#firstOf[k + 1]!);
-        continue;
-      }
-      // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size.
+      // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size, or the source is gone.
       if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
         refused += this.#sendSingly(m, first, end, errno);
+      } else if (isSourceGone(errno) && this.#dropSource(this.#slotOf[first]!)) {
+        this.#layOutFrom(m);
+        continue;
       } else {
         this.#note(first, errno);
         refused += end - first;
       }
       m++;
     }
+    this.#keepSource();
     return refused;
   }
 
@@ -251,35 +254,62 @@ export class UdpSender {
   }
 
   /**
-   * The datagrams of a train refused with `errno`, one by one. When the first leaves, it was the train that the
-   * kernel did not want; else the path takes no such datagram (before 6.14 that is EINVAL for trains, too). Uses
-   * message `m` for each.
+   * The datagrams of a train refused with `errno`, one by one. When the first leaves as it is, it was the train that the
+   * kernel did not want; else it was the source, or the path takes no such datagram (before 6.14 that is EINVAL for
+   * trains, too). Uses message `m` for each.
    */
   #sendSingly(m: number, first: number, end: number, errno: number): number {
     let refused = 0;
+    let tried = false;
     for (let d = first; d < end;) {
       this.#layOut(m, d, d + 1);
       if (this.#sendMessages(m, 1) < 0) {
         const why = this.#libc.errno();
         if (why === EINTR || (why === EAGAIN && this.#waitForRoom())) continue;
-        if (isSourceGone(why) && this.#dropSource(this.#slotOf[d]!)) continue;
+        if (isSourceGone(why) && this.#dropSource(this.#slotOf[d]!)) {
+          tried = true;
+          continue;
+        }
         this.#note(d, why);
         refused++;
-      } else if (d === first && this.#gso) {
+      } else if (tried) this.#noteLeft(m, m + 1);
+      else if (d === first && this.#gso) {
         this.#gso = false;
         this.#onLost(errno);
       }
       d++;
     }
+    if (tried) this.#layOutFrom(m + 1);
     return refused;
   }
 
-  /** Whether datagrams for the slot had a source: it is gone from this host, and the kernel chooses from now on. */
+  #layOutFrom(m: number): void {
+    for (let k = m; k < this.#messages; k++) this.#layOut(k, this.#firstOf[k]!, this.#firstOf[k + 1]!);
+  }
+
+  /** Whether datagrams for the slot had a source. It may be gone from this host: they are tried without it. */
   #dropSource(slot: number): boolean {
     if (!this.#locals.isPinned(slot)) return false;
+    this.#keepSource();
     this.#locals.unpin(slot);
-    this.#sourceGoneFor = slot;
+    this.#withoutSource = slot;
     return true;
+  }
+
+  /** Messages `from` to `end` have left: without its source, where that was being tried. The kernel chooses from now on. */
+  #noteLeft(from: number, end: number): void {
+    for (let m = from; m < end; m++) {
+      if (this.#slotOf[this.#firstOf[m]!] !== this.#withoutSource) continue;
+      this.#sourceGoneFor = this.#withoutSource;
+      this.#withoutSource = -1;
+      return;
+    }
+  }
+
+  /** Nothing left without it either: what is missing is the way there, and not the source. */
+  #keepSource(): void {
+    if (this.#withoutSource >= 0) this.#locals.repin(this.#withoutSource);
+    this.#withoutSource = -1;
   }
 
   #note(datagram: number, errno: number): void {

@@ -6,10 +6,16 @@ import { packetAt } from "../../src/dataplane/pool.ts";
 import { libc } from "../../src/sys/libc.ts";
 import { IP_PKTINFO, IPPROTO_IP } from "../../src/sys/mmsghdr.ts";
 import { AF_INET } from "../../src/sys/sockaddr.ts";
+import { takeZeroChecksums } from "../../src/sys/udp_group.ts";
 import { bindUdp, type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
 
 const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+/** Without checksums the kernel takes no trains: EINVAL, as old kernels say it. */
+const SO_NO_CHECK = 11;
+const SOL_UDP = 17;
+const UDP_NO_CHECK6_TX = 101;
 const ENDS = {
   IPv4: { main: "127.0.0.1", second: "10.7.0.7", bits: 32, at: (a: string, port: number) => `${a}:${port}` },
   IPv6: { main: "::1", second: "fd07::7", bits: 128, at: (a: string, port: number) => `[${a}]:${port}` },
@@ -56,6 +62,43 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
     assert.equal(sender.sourceGoneFor(), 7);
     assert.equal(sender.sourceGoneFor(), -1);
     assert.equal(sender.refusal(), null);
+  });
+
+  liveTest(`a source that is not what the kernel refuses stays: ${name}`, (wires) => {
+    const far = bits === 32 ? "10.9.0.1" : "fd09::1";
+    sh(wires, `ip link set lo up; ip address add ${second}/${bits} dev lo`);
+    const way = (change: string) =>
+      sh(wires, `ip ${bits === 32 ? "" : "-6"} route ${change} local ${far} dev lo table local`);
+    const opened = wires.udp(41007);
+    const sender = wires.over(opened, "own", { gso: true, gro: false });
+    const receiving = wires.udp(41008);
+    takeZeroChecksums({ family: receiving.family, sockets: [{ fd: receiving.fd, sendFd: receiving.fd }] });
+    const receiver = wires.over(receiving, "vxlan");
+    sender.setDestination(7, at(far, 41008));
+    sender.setLocal(7, { address: second, pinned: true });
+    const send = (count: number) => {
+      for (let i = 0; i < count; i++) assert.ok(sender.enqueue(7, packetAt(i), 100, 0, 0));
+      return sender.flush();
+    };
+    const sources = (count: number) => {
+      const seen: string[] = [];
+      until(`${count} datagrams`, () => {
+        for (let n = receiver.receive(), i = 0; i < n; i++) seen.push(receiver.source(i));
+        return seen.length === count ? true : null;
+      });
+      return [...new Set(seen)];
+    };
+    assert.equal(send(5), 5, "no way there");
+    assert.equal(sender.sourceGoneFor(), -1);
+    way("add");
+    assert.equal(send(5), 0);
+    assert.deepEqual(sources(5), [at(second, 41007)], "the way is back");
+    setInt(opened.fd, SOL_SOCKET, SO_NO_CHECK, 1);
+    setInt(opened.fd, SOL_UDP, UDP_NO_CHECK6_TX, 1);
+    assert.equal(send(5), 0, "a train that the kernel does not take");
+    assert.deepEqual(sources(5), [at(second, 41007)]);
+    assert.equal(wires.lost.length, 1);
+    assert.equal(sender.sourceGoneFor(), -1);
   });
 
   liveTest(
