@@ -155,7 +155,9 @@ class Daemon {
       if (emptied !== null) logger.warn(emptied);
       else if (gone) logger.warn("The control socket was taken away; it is made again");
       // subnet.env lies there, too.
-      if (emptied !== null || gone) this.#guard(() => this.#control !== undefined && this.#reconcile());
+      if ((emptied !== null || gone) && !this.#closing) {
+        this.#guard(() => this.#control !== undefined && this.#reconcile());
+      }
     } catch (error) {
       const trouble = `Cannot serve the control socket: ${
         error instanceof Error ? error.message : String(error)

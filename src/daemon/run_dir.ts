@@ -9,7 +9,7 @@ import { makeRunDirectory } from "../api/server.ts";
 import { SOCKET_NAME } from "../api/schema.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { sha256Hex } from "../crypto/sha256.ts";
-import { acquireName, type HeldName } from "../sys/abstract_name.ts";
+import { acquireName, type HeldName, isNameHeld } from "../sys/abstract_name.ts";
 import { acquireLock, type FileLock, ForeignLockError, lockHolder } from "../sys/file_lock.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 
@@ -80,18 +80,14 @@ export class RunDir {
  */
 export function takeLeftRunDir(path: string): RunDir | null {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return new RunDir(path);
-  const name = acquireName(nameOf(path));
-  if (name === null) throw new RunDirInUseError(path);
-  name.release();
+  if (isNameHeld(nameOf(path))) throw new RunDirInUseError(path);
   return null;
 }
 
 /** Whether a daemon of this mount namespace has the directory, whatever is left of it. Throws nothing. */
 export function isServedRunDir(path: string): boolean {
   try {
-    const name = acquireName(nameOf(path));
-    name?.release();
-    return name === null;
+    return isNameHeld(nameOf(path));
   } catch {
     return false; // then what was to be said is said
   }

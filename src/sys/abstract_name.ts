@@ -2,10 +2,10 @@
  * A name that one process of a network namespace has: an abstract Unix address (unix(7)), which needs no file and goes
  * with its process. It stands for a lock whose file somebody can delete.
  */
-import { libc } from "./libc.ts";
+import { closeDescriptor, libc } from "./libc.ts";
 import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
-import { EADDRINUSE, SysError } from "./sys_error.ts";
+import { EADDRINUSE, ECONNREFUSED, SysError } from "./sys_error.ts";
 
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
@@ -16,11 +16,8 @@ export interface HeldName {
 
 /** Takes `name`, at most 100 characters. Null when another process has it. Throws SysError. */
 export function acquireName(name: string): HeldName | null {
-  const address = encodeSockaddrUn(`@${name}`);
-  if (address === null) throw new RangeError(`Too long for a name: ${JSON.stringify(name)}`);
+  const { fd, address } = openFor(name);
   const c = libc();
-  const fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new SysError("Cannot make a Unix socket", c.errno());
   if (c.bind(fd, address, address.length) < 0) {
     const errno = c.errno();
     c.close(fd);
@@ -34,4 +31,27 @@ export function acquireName(name: string): HeldName | null {
       open = false;
     },
   };
+}
+
+/** Whether a process has `name`. Asking takes it from nobody who wants it at the same moment. Throws SysError. */
+export function isNameHeld(name: string): boolean {
+  const { fd, address } = openFor(name);
+  const c = libc();
+  try {
+    if (c.connect(fd, address, address.length) === 0) return true;
+    const errno = c.errno();
+    if (errno === ECONNREFUSED) return false;
+    throw new SysError(`Cannot look for the name ${JSON.stringify(name)}`, errno);
+  } finally {
+    closeDescriptor(fd);
+  }
+}
+
+function openFor(name: string): { readonly fd: number; readonly address: Uint8Array } {
+  const address = encodeSockaddrUn(`@${name}`);
+  if (address === null) throw new RangeError(`Too long for a name: ${JSON.stringify(name)}`);
+  const c = libc();
+  const fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SysError("Cannot make a Unix socket", c.errno());
+  return { fd, address };
 }
