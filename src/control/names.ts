@@ -20,20 +20,26 @@ export function namesOf(record: Pick<NodeRecord, "endpoints">): string[] {
   return record.endpoints.filter(isNamed).slice(0, NAMES_EACH);
 }
 
-/** Asks for the names of the nodes that there is no link to. */
+/** Asks for the names of the nodes that there is no link to. Where there are more than may be asked, chance decides. */
 export function tickNames(core: Core, now: number): void {
   if (now - core.startedAt < GRACE_MS || !core.out.due("look at names", LOOK_EVERY_MS, now)) return;
+  const due = dueNames(core, now);
+  while (due.length > 0 && core.out.spend("names", LOOKUPS_A_SECOND, now, LOOKUPS_AT_ONCE)) {
+    const [name] = due.splice(core.random.below(due.length), 1);
+    core.names.asked(name!, now);
+    core.out.push({ kind: "resolve", name: name! });
+  }
+}
+
+function dueNames(core: Core, now: number): string[] {
+  const due = new Set<string>();
   for (const record of core.store.records()) {
     const names = namesOf(record);
     if (names.length === 0 || record.gone || record.id === core.identity.id) continue;
     if (core.links.isUp(record.id) || core.isFenced(record)) continue;
-    for (const name of names) {
-      if (!core.names.due(name, now)) continue;
-      if (!core.out.spend("names", LOOKUPS_A_SECOND, now, LOOKUPS_AT_ONCE)) return;
-      core.names.asked(name, now);
-      core.out.push({ kind: "resolve", name });
-    }
+    for (const name of names) if (core.names.due(name, now)) due.add(name);
   }
+  return [...due];
 }
 
 /** A lookup has ended. */

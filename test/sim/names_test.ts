@@ -182,3 +182,27 @@ test("A founder without anybody to wait for does not complain that it is alone",
   world.run(60_000);
   assert.deepEqual(a.logs.filter(({ level }) => level === "warning"), []);
 });
+
+test("Names that lead nowhere, more of them than may be looked up, keep no other name from being looked up", () => {
+  const world = new World(35);
+  const a = world.add("a");
+  world.start(a);
+  world.run(500);
+  const gone = Array.from({ length: 20 }, (_, i) => {
+    const node = world.add(`gone${i}`, ["a"]);
+    node.settings = { ...node.settings, ownEndpoints: [node.endpoint, `gone${i}.example:8473`] };
+    return node;
+  });
+  for (const node of gone) world.start(node);
+  assert.ok(world.runUntil(() => world.view(a).peers.length === gone.length, 30_000));
+  const home = world.add("home", ["a"]);
+  home.settings = { ...home.settings, ownEndpoints: [home.endpoint, HOME] };
+  world.start(home);
+  assert.ok(world.runUntil(() => world.view(a).peers.length === gone.length + 1, 30_000));
+  world.run(2000);
+  for (const node of [...gone, home]) world.stop(node);
+  world.run(400_000);
+  const names = [...gone.map(({ name }) => `${name}.example:8473`), HOME];
+  const times = names.map((name) => world.lookups.filter((one) => one === name).length);
+  assert.ok(times.every((n) => n >= 2), JSON.stringify(times));
+});
