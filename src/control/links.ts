@@ -218,10 +218,10 @@ export abstract class Links {
     }
   }
 
-  /** Gives up endpoints that turned out to lie inside the mesh itself, and links that lead there. */
+  /** Gives up links that turned out to lead into the mesh itself, and leaves such endpoints alone while they do. */
   forsake(now: number): void {
     for (const link of [...this.up()]) if (!this.own.usable(link.endpoint)) this.down(link.id, now);
-    this.targets.forsake();
+    this.targets.forsake(now);
   }
 
   /**

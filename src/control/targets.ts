@@ -51,9 +51,14 @@ export function refusalOf({ outcome }: Target): string | null {
   return outcome.startsWith(NOT_SENT) ? outcome.slice(NOT_SENT.length) : null;
 }
 
+/** Seeds and nodes that name an endpoint. */
+type Named = Pick<Target, "seeds" | "nodes">;
+
 export class Targets {
   // BOUNDED: ≤ MAX_TARGETS
   readonly #targets = new Map<string, Target>();
+  // What is named and not usable now, by whom it is named. BOUNDED: ≤ MAX_TARGETS
+  readonly #aside = new Map<string, Named>();
   readonly #random: Random;
   readonly #usable: (endpoint: string) => boolean;
 
@@ -109,12 +114,37 @@ export class Targets {
   /** Names the endpoints of a seed or a node, and takes it off all others. */
   name(of: "seeds" | "nodes", key: string, endpoints: readonly string[], now: number): void {
     for (const t of this.#targets.values()) if (!endpoints.includes(t.endpoint)) t[of].delete(key);
-    for (const endpoint of endpoints) this.obtain(endpoint, now)?.[of].add(key);
+    for (const [endpoint, names] of this.#aside) if (!endpoints.includes(endpoint)) names[of].delete(key);
+    for (const endpoint of endpoints) {
+      if (this.#usable(endpoint)) this.obtain(endpoint, now)?.[of].add(key);
+      else this.#putAside(endpoint)?.[of].add(key);
+    }
   }
 
-  /** Drops what is not usable (any more). */
-  forsake(): void {
-    for (const endpoint of this.#targets.keys()) if (!this.#usable(endpoint)) this.#targets.delete(endpoint);
+  /** Sets aside what is not usable any more, and takes up again what is. */
+  forsake(now: number): void {
+    for (const [endpoint, { seeds, nodes }] of this.#targets) {
+      if (this.#usable(endpoint)) continue;
+      this.#targets.delete(endpoint);
+      const names = this.#putAside(endpoint);
+      for (const seed of seeds) names?.seeds.add(seed);
+      for (const node of nodes) names?.nodes.add(node);
+    }
+    for (const [endpoint, { seeds, nodes }] of this.#aside) {
+      const named = seeds.size > 0 || nodes.size > 0;
+      const target = named && this.#usable(endpoint) ? this.obtain(endpoint, now) : null;
+      for (const seed of seeds) target?.seeds.add(seed);
+      for (const node of nodes) target?.nodes.add(node);
+      if (target !== null || !named) this.#aside.delete(endpoint);
+    }
+  }
+
+  #putAside(endpoint: string): Named | null {
+    const known = this.#aside.get(endpoint);
+    if (known !== undefined || this.#aside.size >= MAX_TARGETS) return known ?? null;
+    const names: Named = { seeds: new Set(), nodes: new Set() };
+    this.#aside.set(endpoint, names);
+    return names;
   }
 
   /** Drops what nobody names any more. */

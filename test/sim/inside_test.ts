@@ -180,3 +180,29 @@ test("A joiner that was told the mesh's network is told at once of an address in
     1,
   );
 });
+
+for (const security of ["plain", "sealed"] as const) {
+  test(`${security}: a route into our own device that goes again leaves no peer and no seed uncalled`, () => {
+    const world = new World(47);
+    const add = (name: string, seeds: readonly string[]) =>
+      security === "sealed" ? addSealed(world, name, seeds) : world.add(name, seeds);
+    const [a, b] = [add("a", []), add("b", ["a"])];
+    world.start(a);
+    world.run(500);
+    let inside = false;
+    b.sight = { owns: () => false, tunnelled: () => inside };
+    world.start(b);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    world.filter = (from, to) => from === b.endpoint || called.has(to); // b is behind NAT: only it can begin
+    const called = new Set<string>();
+    world.onAction = (node, action) => {
+      if (node === b && (action.kind === "send" || action.kind === "sendSealed")) called.add(b.endpoint);
+    };
+    inside = true;
+    world.run(60_000);
+    assert.equal(world.view(b).peers[0]!.endpoint, null);
+    called.clear();
+    inside = false;
+    assert.ok(world.runUntil(() => oneMesh(world), 20_000), whyNotOneMesh(world) ?? "");
+  });
+}
