@@ -123,8 +123,20 @@ export function diffRoutes(
   own: { readonly network: string },
 ): { add: Route[]; remove: Route[] } {
   const owned = current.filter((route) => isOwned(route, own.network));
+  const there = byDestination(owned), asked = byDestination(wanted);
   return {
-    add: wanted.filter((route) => !owned.some((there) => sameRoute(there, route))),
-    remove: owned.filter((there) => !wanted.some((route) => sameRoute(there, route))),
+    add: wanted.filter((route) => !there(route.destination).some((one) => sameRoute(one, route))),
+    remove: owned.filter((route) => !asked(route.destination).some((one) => sameRoute(one, route))),
   };
+}
+
+/** Finds the routes to a destination: a host with a thousand neighbours has two thousand routes of ours. */
+export function byDestination(routes: readonly Route[]): (destination: string) => readonly Route[] {
+  const found = new Map<string, Route[]>(); // BOUNDED: by the routes
+  for (const route of routes) {
+    const likes = found.get(route.destination);
+    if (likes === undefined) found.set(route.destination, [route]);
+    else likes.push(route);
+  }
+  return (destination) => found.get(destination) ?? [];
 }

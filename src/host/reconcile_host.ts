@@ -6,7 +6,15 @@
 import type { HostNetwork, Link, LinkAddress, Route } from "../ports.ts";
 import { describeRoute } from "./describe.ts";
 import { isSink } from "./overlap.ts";
-import { diffRoutes, type HostState, isInside, isOwned, samePlace, wantedRoutes } from "./owned.ts";
+import {
+  byDestination,
+  diffRoutes,
+  type HostState,
+  isInside,
+  isOwned,
+  samePlace,
+  wantedRoutes,
+} from "./owned.ts";
 
 /** What was done, and what could not be, in sentences. Both are empty when the host was as it should be. */
 export interface Reconciliation {
@@ -71,11 +79,12 @@ function installRoutes(
   report: Reconciliation,
 ): void {
   const current = net.routes();
+  const there = byDestination(current);
   const wanted = wantedRoutes(state);
   // BOUNDED: one per wanted route.
   const rivals = new Map<Route, Route>();
   for (const route of wanted) {
-    const rival = rivalOf(route, current, state);
+    const rival = rivalOf(route, there(route.destination), state);
     if (rival !== undefined) rivals.set(route, rival);
   }
   const { add, remove } = diffRoutes(wanted.filter((route) => !rivals.has(route)), current, state);
@@ -84,7 +93,8 @@ function installRoutes(
   }
   for (const [route, rival] of rivals) report.failed.push(inTheWay(route, rival, links, state.network));
   for (const route of add) {
-    const before = current.some((there) => samePlace(there, route) && !isOwned(there, state.network));
+    const likes = there(route.destination);
+    const before = likes.some((one) => samePlace(one, route) && !isOwned(one, state.network));
     attempt(report, `Added route ${describeRoute(route, links)}`, () => net.addRoute(route, before));
   }
 }
@@ -92,9 +102,9 @@ function installRoutes(
 // A route of the host to the same destination goes before ours, whatever its metric and whichever was there first: a
 // laptop on a LAN with the mesh's addresses must reach its router. One that only drops is no network of the host, and
 // ours goes in front of it. What loses to everything, our unreachable route, hides nothing.
-function rivalOf(route: Route, current: readonly Route[], state: HostState): Route | undefined {
-  return current.find((there) => {
-    if (there.destination !== route.destination || there.table !== route.table) return false;
+function rivalOf(route: Route, likes: readonly Route[], state: HostState): Route | undefined {
+  return likes.find((there) => {
+    if (there.table !== route.table) return false;
     if (isOwned(there, state.network)) return false;
     if (route.type !== "unicast") return samePlace(there, route);
     return !isSink(there) && (there.link === null || there.link !== state.device?.link);

@@ -164,3 +164,22 @@ test("applyHostState() goes in front of a route that only drops what is for the 
   removeOwned(net, state.network);
   assert.ok(net.routes().includes(sink));
 });
+
+test("applyHostState() looks at each route of a host with many neighbours a few times, not once for each other", () => {
+  const { net, eth0, state } = host();
+  const count = 300;
+  const directRoutes = Array.from({ length: count }, (_, i) => ({
+    destination: `10.42.${128 + (i >> 4)}.${16 * (i & 15)}/28`,
+    gateway: "192.168.1.11",
+    link: eth0,
+  }));
+  const many = { ...state, directRoutes };
+  applyHostState(net, many);
+  let looks = 0;
+  const watched = net.routes().map((there) =>
+    Object.defineProperty({ ...there }, "destination", { get: () => (looks++, there.destination) })
+  );
+  net.routes = () => watched;
+  assert.deepEqual(applyHostState(net, many), []);
+  assert.ok(looks < 20 * count, `${looks / count} looks a route`);
+});
