@@ -83,6 +83,8 @@ class Daemon {
   /** Made with the control plane. */
   #reconciler!: Reconciler;
   #reconcileDue = false;
+  /** A Worker sends without a source that it was told: the next tick looks what is true, once for all peers. */
+  #sourceGone = false;
   /** BOUNDED: those of one event. */
   readonly #leaseChanges: LeaseChange[] = [];
   #leaving = false;
@@ -256,7 +258,7 @@ class Daemon {
       this.#underlay.hostChanged();
       this.#endpointsChanged();
     }
-    if (changed || this.#reconciler.overdue(now)) this.#reconcile();
+    if (changed || this.#sourceGone || this.#reconciler.overdue(now)) this.#reconcile();
     for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
@@ -276,7 +278,7 @@ class Daemon {
       });
     } else if (event.kind === "sourceGone") {
       this.#underlay.hostChanged();
-      this.#guard(() => this.#reconcile());
+      this.#sourceGone = true;
     } else if (event.kind === "sendRefused") {
       this.#guard(() => this.#sendRefused(event.slot, event.errno));
     } else if (event.kind === "offloadLost") {
@@ -397,7 +399,7 @@ class Daemon {
   }
 
   #reconcile(): void {
-    this.#reconcileDue = false;
+    this.#reconcileDue = this.#sourceGone = false;
     this.#reconciler.reconcile();
   }
 

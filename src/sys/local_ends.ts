@@ -27,6 +27,8 @@ const IN6_PKTINFO_LEN = 20;
 const UNKNOWN = 0;
 const KNOWN = 1;
 const PINNED = 2;
+/** It was pinned, and the kernel refused it. */
+const REFUSED = 3;
 
 export class LocalEnds {
   readonly bytes = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * ADDRESS_LEN));
@@ -49,19 +51,20 @@ export class LocalEnds {
     return this.#state[slot] === PINNED;
   }
 
-  /** The kernel refuses that address as a source: it chooses again. The peer may go on calling us by it. */
+  /** The kernel refuses that address as a source: it chooses, until the peer calls us by it again. */
   unpin(slot: number): void {
-    this.#state[slot] = KNOWN;
+    this.#state[slot] = REFUSED;
   }
 
   /** As before `unpin`. */
   repin(slot: number): void {
-    if (this.#state[slot] === KNOWN) this.#state[slot] = PINNED;
+    if (this.#state[slot] === REFUSED) this.#state[slot] = PINNED;
   }
 
-  /** Whether the address at `at` of `b` is the one by which the peer calls us. */
+  /** Whether the address at `at` of `b` is the one by which the peer calls us. One that was refused is to be tried again. */
   is(slot: number, b: Uint8Array, at: number): boolean {
-    if (this.#state[slot] === UNKNOWN) return false;
+    const state = this.#state[slot];
+    if (state === UNKNOWN || state === REFUSED) return false;
     const known = slot * ADDRESS_LEN;
     for (let i = 0; i < ADDRESS_LEN; i++) if (this.bytes[known + i] !== b[at + i]) return false;
     return true;

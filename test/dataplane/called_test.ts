@@ -105,6 +105,22 @@ test("a source that is gone costs no packet: it is dropped, counted and told", (
   assert.equal(b.counts()["send-failed"], undefined);
 });
 
+test("a source that was gone counts again once the peer calls us by it", () => {
+  const { a, b } = pair.sealedPair();
+  const call = (now: number) => {
+    const [bytes] = sealedBy(a, 1);
+    b.socket.arrive(bytes!, pair.HOME.a, bytes!.length, X);
+    b.dataPlane.pump("own", now);
+  };
+  call(1000);
+  b.socket.gone.add(X);
+  assert.equal(leavesFrom(b), undefined);
+  b.socket.gone.clear();
+  assert.equal(leavesFrom(b), undefined, "nobody has called");
+  call(3000);
+  assert.equal(leavesFrom(b), X);
+});
+
 test("a plain probe and a VXLAN frame are answered from the address that was called", () => {
   const f = fix.fixture();
   const probe = new Uint8Array(PROBE_LEN);

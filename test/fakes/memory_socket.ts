@@ -125,7 +125,7 @@ export class MemorySocket implements DatagramSocket {
     const local = this.#locals.get(slot);
     if (local === undefined || !local.pinned) return "";
     if (!this.gone.has(local.address)) return local.address;
-    this.#locals.set(slot, { ...local, pinned: false });
+    this.#locals.delete(slot);
     this.#sourceGoneFor = slot;
     return "";
   }
