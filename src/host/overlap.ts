@@ -70,19 +70,9 @@ export interface OwnMarks {
 }
 
 /**
- * The first route or address of the host that overlaps `network` and is not ours, or null; an address is shown as the
- * route it makes. Throws RangeError when `network` is no prefix.
+ * The routes and addresses of the host that overlap `network` and are not ours; an address is shown as the route it makes.
+ * Throws RangeError when `network` is no prefix.
  */
-export function overlappingRoute(
-  routes: readonly Route[],
-  addresses: readonly LinkAddress[],
-  network: string,
-  own: OwnMarks,
-): Route | null {
-  return overlappingRoutes(routes, addresses, network, own)[0] ?? null;
-}
-
-/** All of them. */
 export function overlappingRoutes(
   routes: readonly Route[],
   addresses: readonly LinkAddress[],

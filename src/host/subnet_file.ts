@@ -62,10 +62,6 @@ export class SubnetFile {
     return this.#ownPlace || (stored !== null && sameLease(lease, stored)) ? "ours" : "foreign";
   }
 
-  isLink(): boolean {
-    return entryAt(this.path)?.isSymbolicLink() === true;
-  }
-
   /** The lease that it tells of, whoever wrote it; null without one. */
   lease(): EnvLease | null {
     const found = entryAt(this.path);

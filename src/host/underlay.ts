@@ -57,7 +57,8 @@ export interface Advertisable {
  * The addresses to advertise. With `iface` those of that interface. Else the sources the kernel picks towards the
  * configured peers, the addresses of the default routes, then of links with a public one, private ones, those of lo and
  * dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or what guests of
- * this host can reach. Of more than eight, those that differ in link and family come before their likes. Throws an Error when `iface` is not there or has no usable address.
+ * this host can reach. Of more than eight, those that differ in link and family come before
+ * their likes. Throws an Error when `iface` is not there or has no usable address.
  */
 export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertisable {
   const [links, addresses] = [net.links(), net.addresses()];
@@ -84,11 +85,6 @@ export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertis
   if (linkLocal.length > 0) return { addresses: fewest(linkLocal), onlyGuests: false };
   const guests = [of(ordinary, "guests"), of(ordinary, "tun")].find((some) => some.length > 0) ?? [];
   return { addresses: fewest(guests), onlyGuests: guests.length > 0 };
-}
-
-/** The addresses alone. */
-export function advertisedAddresses(net: HostNetwork, choice: UnderlayChoice): string[] {
-  return [...advertisable(net, choice).addresses];
 }
 
 /** Usable addresses of all links but our own device, as the kernel lists them, stable IPv6 ones before temporary. */

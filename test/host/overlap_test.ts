@@ -1,12 +1,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Random, Route } from "../../src/ports.ts";
-import { describeOverlap, overlappingRoute, randomNetwork } from "../../src/host/overlap.ts";
+import { describeOverlap, overlappingRoutes, randomNetwork } from "../../src/host/overlap.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 import { seeded } from "../wire/seeded.ts";
 
 const NETWORK = "10.42.0.0/16";
 const OWN = { protocol: 84, device: null, subnet: null };
+const overlappingRoute = (...host: Parameters<typeof overlappingRoutes>) =>
+  overlappingRoutes(...host)[0] ?? null;
 const over = (
   routes: Route[],
   own: typeof OWN | { protocol: number; device: number; subnet: string } = OWN,
@@ -17,7 +19,7 @@ function random(seed: number): Random {
   return { bytes: (n) => new Uint8Array(n), below: (limit) => Math.floor(next() * limit) };
 }
 
-test("overlappingRoute() finds routes within and equal to the network, of any table", () => {
+test("overlappingRoutes() finds routes within and equal to the network, of any table", () => {
   assert.equal(over([route("10.42.7.0/24")]), "10.42.7.0/24");
   assert.equal(over([route("10.42.0.0/16", { metric: 100 })]), "10.42.0.0/16");
   assert.equal(over([route("10.42.0.0/16", { table: 52 })]), "10.42.0.0/16");
@@ -27,7 +29,7 @@ test("overlappingRoute() finds routes within and equal to the network, of any ta
   assert.equal(over([route("10.43.0.0/16"), route("fd00::/8")]), null);
 });
 
-test("overlappingRoute() overlooks what is broader than the network: ours is longer and wins", () => {
+test("overlappingRoutes() overlooks what is broader than the network: ours is longer and wins", () => {
   for (const destination of ["10.0.0.0/8", "10.0.0.0/9", "10.42.0.0/15", "8.0.0.0/5"]) {
     for (const type of ["unicast", "blackhole", "unreachable", "prohibit", "throw"] as const) {
       assert.equal(over([route(destination, { type })]), null, `${type} ${destination}`);
@@ -37,21 +39,21 @@ test("overlappingRoute() overlooks what is broader than the network: ours is lon
   assert.equal(overlappingRoute([], [lan], NETWORK, OWN), null);
 });
 
-test("overlappingRoute() overlooks what only drops and contains the network", () => {
+test("overlappingRoutes() overlooks what only drops and contains the network", () => {
   for (const type of ["blackhole", "unreachable", "prohibit", "throw"] as const) {
     assert.equal(over([route(NETWORK, { type })]), null, type);
     assert.equal(over([route("10.42.8.0/21", { type })]), "10.42.8.0/21", type);
   }
 });
 
-test("overlappingRoute() takes a route of our mark for ours, but for those of another instance's device", () => {
+test("overlappingRoutes() takes a route of our mark for ours, but for those of another instance's device", () => {
   const other = route("10.42.0.0/16", { protocol: 84, link: 8 });
   assert.equal(over([other]), null);
   const found = overlappingRoute([other], [], NETWORK, { ...OWN, otherDevices: [8] });
   assert.equal(found, other);
 });
 
-test("overlappingRoute() overlooks default routes, their halves, and special ranges", () => {
+test("overlappingRoutes() overlooks default routes, their halves, and special ranges", () => {
   for (const destination of ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "::/1"]) {
     assert.equal(over([route(destination)]), null, destination);
   }
@@ -60,7 +62,7 @@ test("overlappingRoute() overlooks default routes, their halves, and special ran
   }
 });
 
-test("overlappingRoute() overlooks what is ours, and the bridge that holds our earlier lease", () => {
+test("overlappingRoutes() overlooks what is ours, and the bridge that holds our earlier lease", () => {
   assert.equal(over([route(NETWORK, { protocol: 84 })]), null);
   const own = { protocol: 84, device: 5, subnet: "10.42.7.0/24" };
   assert.equal(over([route("10.42.0.0/16", { link: 5 })], own), null);
@@ -68,7 +70,7 @@ test("overlappingRoute() overlooks what is ours, and the bridge that holds our e
   assert.equal(over([route("10.42.8.0/24", { link: 9 })], own), "10.42.8.0/24");
 });
 
-test("overlappingRoute() finds addresses too, also those without a route", () => {
+test("overlappingRoutes() finds addresses too, also those without a route", () => {
   const net = new FakeKernel();
   const dummy = net.addLink("dummy0", { up: false });
   net.addAddress({ link: dummy, address: "10.42.3.4", prefixLength: 32, scope: 0 });
@@ -77,7 +79,7 @@ test("overlappingRoute() finds addresses too, also those without a route", () =>
   assert.equal(overlappingRoute(net.routes(), net.addresses(), "10.43.0.0/16", OWN), null);
 });
 
-test("overlappingRoute() throws RangeError for what is no network", () => {
+test("overlappingRoutes() throws RangeError for what is no network", () => {
   assert.throws(() => overlappingRoute([], [], "10.42.0.0", OWN), RangeError);
 });
 

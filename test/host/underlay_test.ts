@@ -1,10 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { advertisable, advertisedAddresses, isOnLink, underlayMtu } from "../../src/host/underlay.ts";
+import { advertisable, isOnLink, underlayMtu } from "../../src/host/underlay.ts";
 import { passedOver } from "../../src/host/passed_over.ts";
 import type { Link } from "../../src/ports.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 
+const advertisedAddresses = (...of: Parameters<typeof advertisable>) => advertisable(...of).addresses;
 const FIND = { iface: null, towards: [], exclude: null };
 
 function host() {
@@ -24,14 +25,14 @@ function host() {
   return { net, eth0, eth1, wg0 };
 }
 
-test("advertisedAddresses() without routes takes every ordinary link that is up", () => {
+test("advertisable() without routes takes every ordinary link that is up", () => {
   const { net, eth1 } = host();
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "2001:db8::10", "172.16.0.10"]);
   net.setLink(eth1, { up: false });
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "2001:db8::10"]);
 });
 
-test("advertisedAddresses() takes the source towards peers first, then the default route's interface, then others", () => {
+test("advertisable() takes the source towards peers first, then the default route's interface, then others", () => {
   const { net, eth1 } = host();
   net.addRoute(route("0.0.0.0/0", { gateway: "172.16.0.1", link: eth1 }));
   assert.deepEqual(advertisedAddresses(net, FIND), ["172.16.0.10", "192.168.1.10", "2001:db8::10"]);
@@ -43,7 +44,7 @@ test("advertisedAddresses() takes the source towards peers first, then the defau
   ]);
 });
 
-test("advertisedAddresses() names the address that every VM has first, and the one that tells them apart too", () => {
+test("advertisable() names the address that every VM has first, and the one that tells them apart too", () => {
   const net = new FakeKernel();
   const nat = net.addLink("enp0s3");
   const lan = net.addLink("enp0s8");
@@ -53,7 +54,7 @@ test("advertisedAddresses() names the address that every VM has first, and the o
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.0.2.15", "192.168.56.10"]);
 });
 
-test("advertisedAddresses() takes a bridge with a port, and passes over those of guests and VPN devices", () => {
+test("advertisable() takes a bridge with a port, and passes over those of guests and VPN devices", () => {
   const net = new FakeKernel();
   const add = (name: string, address: string, fields: Partial<Link> = {}) => {
     const link = net.addLink(name, fields);
@@ -77,7 +78,7 @@ test("advertisedAddresses() takes a bridge with a port, and passes over those of
   assert.equal(advertisable(net, FIND).onlyGuests, false);
 });
 
-test("advertisedAddresses() falls back to link-local addresses of the LAN, then to what guests reach", () => {
+test("advertisable() falls back to link-local addresses of the LAN, then to what guests reach", () => {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   const docker0 = net.addLink("docker0", { kind: "bridge" });
@@ -92,7 +93,7 @@ test("advertisedAddresses() falls back to link-local addresses of the LAN, then 
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.1.1.7"]);
 });
 
-test("advertisedAddresses() leaves temporary, deprecated and unsettled IPv6 addresses out where a stable one is", () => {
+test("advertisable() leaves temporary, deprecated and unsettled IPv6 addresses out where a stable one is", () => {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   const add = (address: string, flags: number) =>
@@ -108,7 +109,7 @@ test("advertisedAddresses() leaves temporary, deprecated and unsettled IPv6 addr
   assert.deepEqual(advertisedAddresses(net, FIND), ["2001:db8::5", "192.0.2.9"]);
 });
 
-test("advertisedAddresses() leaves out what lies in the mesh itself, wherever it is held", () => {
+test("advertisable() leaves out what lies in the mesh itself, wherever it is held", () => {
   const { net, eth1 } = host();
   const bridge = net.addLink("br-lan", { kind: "bridge" });
   net.addLink("eth2", { master: bridge });
@@ -124,7 +125,7 @@ test("advertisedAddresses() leaves out what lies in the mesh itself, wherever it
   assert.ok(eth1 > 0);
 });
 
-test("advertisedAddresses() takes the address on lo that a routing protocol announces, after those of links", () => {
+test("advertisable() takes the address on lo that a routing protocol announces, after those of links", () => {
   const net = new FakeKernel();
   const lo = net.links().find((link) => link.loopback)!.index;
   const eth0 = net.addLink("eth0");
@@ -149,7 +150,7 @@ test("passedOver() says of every link why nobody is told its address", () => {
   );
 });
 
-test("advertisedAddresses() leaves out our own device", () => {
+test("advertisable() leaves out our own device", () => {
   const { net, wg0 } = host();
   net.addRoute(route("10.42.0.0/16", { link: wg0, source: "10.42.7.0" }));
   const towards = ["10.42.9.1"];
@@ -157,7 +158,7 @@ test("advertisedAddresses() leaves out our own device", () => {
   assert.ok(!advertisedAddresses(net, { ...FIND, towards, exclude: "ovl0" }).includes("10.42.7.0"));
 });
 
-test("advertisedAddresses() obeys an interface, by name or by address", () => {
+test("advertisable() obeys an interface, by name or by address", () => {
   const { net } = host();
   net.addLink("empty0");
   const named = (iface: string) => advertisedAddresses(net, { ...FIND, iface });
@@ -169,7 +170,7 @@ test("advertisedAddresses() obeys an interface, by name or by address", () => {
   assert.throws(() => named("9.9.9.9"), /Address "9\.9\.9\.9" is on no interface of this host/);
 });
 
-test("advertisedAddresses() names eight at most, each once, and leaves no interface out for another's addresses", () => {
+test("advertisable() names eight at most, each once, and leaves no interface out for another's addresses", () => {
   const { net, eth0 } = host();
   for (let i = 0; i < 12; i++) {
     net.addAddress({ link: eth0, address: `192.168.1.${100 + i}`, prefixLength: 24, scope: 0 });

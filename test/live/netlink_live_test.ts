@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import type { HostNetwork } from "../../src/ports.ts";
-import { advertisedAddresses, isOnLink } from "../../src/host/underlay.ts";
+import { advertisable, isOnLink } from "../../src/host/underlay.ts";
 import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
@@ -137,7 +137,7 @@ test("routeTo() finds link, source and type, or null", { skip }, () => {
   assert.deepEqual(isOnLink(net, "192.168.7.2"), { link: bridge });
   assert.equal(isOnLink(net, "192.168.7.1"), null);
   const choice = { iface: null, towards: ["192.168.7.2"], exclude: "ovl0" };
-  assert.deepEqual(advertisedAddresses(net, choice), ["192.168.7.1", "fd07::1"]);
+  assert.deepEqual(advertisable(net, choice).addresses, ["192.168.7.1", "fd07::1"]);
 });
 
 test("errors carry the kernel's own sentence", { skip }, () => {
