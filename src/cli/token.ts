@@ -23,7 +23,7 @@ export function registerToken(program: Command): void {
     async (options: Record<string, unknown>) => {
       const status = await callApi(socketOf(options), "status", {});
       const { stateDir } = placesOf(options);
-      const secret = status.node.security === "sealed" ? storedSecret(stateDir) : null;
+      const secret = secretOf(status, stateDir);
       const valid = options["expires"] as number | undefined;
       const token = tokenOf(status, secret, valid === undefined ? null : Date.now() + valid);
       print(encodeToken(token));
@@ -39,7 +39,12 @@ function parseValidity(text: string): number {
   return valid;
 }
 
-function storedSecret(stateDir: string): NetworkSecret {
+/**
+ * Null in a plain mesh, and on a node that has not joined: it has no secret to give, and tokenOf() says so. Throws a
+ * sentence when the secret is not in the state directory.
+ */
+export function secretOf({ node, network }: Status, stateDir: string): NetworkSecret | null {
+  if (node.security !== "sealed" || network.cidr === null) return null;
   const secret = readStoredSecret(stateDir);
   if (secret !== null) return secret;
   throw new Error(

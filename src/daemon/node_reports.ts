@@ -142,6 +142,10 @@ function notDead(found: readonly Found[]): readonly Found[] {
 }
 
 function unknownNode({ view }: Snapshot, text: string, isAddress: boolean): string {
+  if (view.own.mesh === null && view.own.leaseState === "joining") {
+    const what = isAddress ? `No lease holds ${text}` : `No node is called "${text}"`;
+    return `${what}: this node has not joined a mesh yet (see: ovltun status)`;
+  }
   if (isAddress) {
     const outer = view.peers.find((peer) => peer.endpoints.some((one) => isAt(one, text)));
     if (outer !== undefined) {

@@ -38,7 +38,8 @@ export function releaseSentence({ subnet, outcome }: Release): string {
     case "alone":
       return `Gave the lease ${subnet} back; nobody else knew of it`;
     case "unheard":
-      return `Nobody answered: the mesh still believes that this node holds ${subnet}`;
+      return `Nobody answered: the mesh still believes that this node holds ${subnet}; ` +
+        `if the mesh goes on, run on a member: ovltun forget ${subnet}`;
   }
 }
 

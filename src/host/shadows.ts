@@ -178,8 +178,10 @@ export function removeBridge(name: string, purged = false): string {
   const docker = DOCKER_BRIDGE.exec(name);
   if (docker !== null) return `docker network rm ${docker[1]}, or without Docker: ip link del ${name}`;
   if (name === "docker0") {
-    const bip = purged ? "without that --bip" : "with the --bip of subnet.env";
-    return `start dockerd anew ${bip}, or without Docker: ip link del ${name}`;
+    const bip = purged
+      ? 'take "bip" out of daemon.json'
+      : 'put the subnet of subnet.env as "bip" into daemon.json';
+    return `${bip} and restart Docker, or without Docker: ip link del ${name}`;
   }
   return `ip link del ${name}`;
 }

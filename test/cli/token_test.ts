@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Status } from "../../src/api/schema.ts";
-import { tokenOf } from "../../src/cli/token.ts";
+import { secretOf, tokenOf } from "../../src/cli/token.ts";
 import { encodeToken, parseToken } from "../../src/crypto/join_token.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 
@@ -21,6 +21,13 @@ test("tokenOf() names this node, its network and where it is reached, and surviv
     ["192.0.2.1:8473", "[2001:db8::1]:8473"],
   ]);
   assert.ok(again.secret!.equals(secret));
+});
+
+test("secretOf() asks a node that has not joined for no secret, and misses that of a member", () => {
+  const sealed = (cidr: string | null) =>
+    ({ node: { security: "sealed" }, network: { cidr } }) as unknown as Status;
+  assert.equal(secretOf(sealed(null), "/nonexistent"), null);
+  assert.throws(() => secretOf(sealed("10.42.0.0/16"), "/nonexistent"), /No secret in the state directory/);
 });
 
 test("tokenOf() takes as many endpoints as fit, and refuses a node that cannot be joined at", () => {

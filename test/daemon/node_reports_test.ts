@@ -272,6 +272,20 @@ test("whyReport() says who is known where nobody is meant", () => {
   );
 });
 
+test("whyReport() on a host that has not joined yet says that, and not that nobody has this name", () => {
+  const joining = snapshot({ leaseState: "joining", subnet: null });
+  for (
+    const [text, what] of [["delta", 'No node is called "delta"'], [
+      "10.42.99.1",
+      "No lease holds 10.42.99.1",
+    ]]
+  ) {
+    assert.throws(() => whyReport(joining, text!), {
+      message: `${what}: this node has not joined a mesh yet (see: ovltun status)`,
+    });
+  }
+});
+
 test("a static peer that another node names has no path here, and says who has", () => {
   for (const text of ["static:10.42.3.0/24", STATIC, "10.42.3.9", "static peer of gamma"]) {
     const why = whyReport(snapshot(), text);

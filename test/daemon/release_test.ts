@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recordText, type StoredState } from "../../src/control/state.ts";
-import { lostLeaseSentence, releaseStoredLease } from "../../src/daemon/release.ts";
+import { lostLeaseSentence, releaseSentence, releaseStoredLease } from "../../src/daemon/release.ts";
 import type { StateStore } from "../../src/daemon/state_store.ts";
 import { directiveOf } from "../control/made_directives.ts";
 import { identityOf, recordOf } from "../control/made_records.ts";
@@ -31,6 +31,11 @@ test("releaseStoredLease() of a revoked node says that the mesh freed its lease,
   const state = { identity: identityOf(US), stored: stored({ directives: about({ revoke: true }) }) };
   const freed = "alpha revoked the key of this node, and the mesh freed 10.148.178.0/24 then";
   assert.equal(await releaseStoredLease(state as unknown as StateStore), `No lease to give back: ${freed}`);
+});
+
+test("releaseSentence() says how a lease is freed that nobody heard given back", () => {
+  const sentence = releaseSentence({ subnet: "10.148.178.0/24", outcome: "unheard" });
+  assert.match(sentence, /^Nobody answered: .* run on a member: ovltun forget 10\.148\.178\.0\/24$/);
 });
 
 test("lostLeaseSentence() tells of a forgotten claim, and nothing of one that still counts", () => {

@@ -37,3 +37,13 @@ test("stillHolding() names what holds an address of the mesh and the command tha
     "eth0 still has 10.42.7.9/32 of this mesh; to remove it: ip addr del 10.42.7.9/32 dev eth0",
   ]);
 });
+
+test("stillHolding() names README's setting for docker0", () => {
+  const net = new FakeKernel();
+  const link = net.addLink("docker0", { kind: "bridge" });
+  net.addAddress({ link, address: "10.42.7.1", prefixLength: 24, scope: 0 });
+  assert.deepEqual(stillHolding(net.links(), net.addresses(), "10.42.0.0/16"), [
+    'The bridge docker0 still has 10.42.7.1/24 of this mesh; to remove it: take "bip" out of daemon.json and restart ' +
+    "Docker, or without Docker: ip link del docker0",
+  ]);
+});
