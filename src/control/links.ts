@@ -266,10 +266,17 @@ export abstract class Links {
     return false;
   }
 
+  // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
   #hasOtherWay(target: Target): boolean {
+    for (const id of target.nodes) {
+      for (const endpoint of this.#wanted.get(id)?.endpoints ?? []) {
+        const other = this.targets.get(endpoint);
+        if (other !== undefined && other !== target && refusalOf(other) === null) return true;
+      }
+    }
+    if (target.seeds.size === 0) return false; // few are
     for (const other of this.targets.all()) {
       if (other === target || refusalOf(other) !== null) continue;
-      for (const id of target.nodes) if (other.nodes.has(id)) return true;
       for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
     }
     return false;
