@@ -78,3 +78,17 @@ test("What others say of a joiner, with whatever number, does not silence its ow
   }
   assert.ok(founded);
 });
+
+test("What a third joiner says of one that speaks for itself, with the greatest count there is, silences nobody", () => {
+  const [a, b] = [new Joiners("a"), new Joiners("b")];
+  let foundedAt = -1;
+  for (let now = 0; now < 10_000 && foundedAt < 0; now += 100) {
+    a.merge(b.entries(true, now), now, "b");
+    b.merge(a.entries(true, now), now, "a");
+    // `c` says of `b` that it knows another set of joiners, so that nobody ever agrees.
+    const forged = { id: "b", seq: 2 ** 48 - 1, age: 0, complete: false, view: "0".repeat(16) };
+    a.merge([forged], now + 50, "c");
+    if (a.shouldFound(true, now + 60)) foundedAt = now;
+  }
+  assert.ok(foundedAt >= 0 && foundedAt <= AGREED_MS + 500, `${foundedAt}`);
+});
