@@ -119,10 +119,10 @@ function candidateFor(
 ): DirectRoute | Refusal {
   const hostGw = mesh.backend === "host-gw";
   if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
+  if (!hostGw && !settings.directRouting) return { why: DIRECT_ROUTING_OFF };
   const hop = nextHop(peer, host);
   // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
   const forbids = typeof hop === "string" ? null : whoForbids(peer, mesh, settings);
-  if (!hostGw && !settings.directRouting) return { why: DIRECT_ROUTING_OFF };
   const without = hostGw ? "host-gw" : "no direct route";
   if (typeof hop === "string") {
     return { why: hostGw ? `host-gw needs one link, and ${hop}` : `${without}: ${hop}` };
@@ -171,7 +171,7 @@ function whyNotYet(peer: PeerView, gateway: string, mesh: MeshConfig): Refusal |
     return { why: `waiting for ${gateway} to answer a packet with overlay addresses`, undecided: true };
   }
   if (way.state === "answered") {
-    return { why: `no direct route: ${peer.name} has had no answer by it from here` };
+    return { why: `no direct route: ${peer.name} gets no answer from this host by it` };
   }
   const tunnelled = mesh.backend === "host-gw"
     ? "; or found the mesh with --backend udp --direct-routing, which tunnels where no direct route works"

@@ -36,9 +36,9 @@ function leadsBack(endpoint: string): boolean {
 }
 
 function whyLeftOut(text: string, useless: readonly string[], literal: boolean): string {
-  if (literal) return `--advertise ${text} is left out: that is every host itself, no way to this one`;
+  if (literal) return `--advertise ${text} is left out: on every host that address means the host itself`;
   return `--advertise ${text}: it resolves here to ${
     useless.join(", ")
-  }, which is left out, for that is every host ` +
-    "itself (in /etc/hosts?). Others look the name up themselves";
+  }, which is left out, for on every host that ` +
+    "means the host itself (an entry of /etc/hosts?). Other hosts look the name up themselves";
 }

@@ -87,5 +87,5 @@ export class Resolver {
 export function unresolved(flag: string, text: string, known: readonly string[]): string {
   return known.length === 0
     ? `Cannot resolve "${text}" of ${flag}: tried again until it does (DNS? a typo?)`
-    : `Cannot resolve "${text}" of ${flag} any more: ${known.join(", ")} counts on (DNS?)`;
+    : `Cannot resolve "${text}" of ${flag} any more: ${known.join(", ")} stays in use (DNS?)`;
 }

@@ -101,7 +101,7 @@ function adviceFor(to: string, errno: number): string {
     case EAGAIN:
       return "the queue of the link is full: it is slower than what is sent";
     case EAFNOSUPPORT:
-      return "this host speaks no IPv6";
+      return "this host has no IPv6";
     case EADDRNOTAVAIL:
       return `no address of this host can be the source (ip -brief address; ip route get ${address})`;
     case EINVAL:

@@ -27,12 +27,12 @@ const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonl
   vxlan: {
     founding: "stop that, or found the mesh with another --vxlan-port",
     member:
-      "until it is free no packet passes by it, then it works by itself; the port is the mesh's, another " +
+      "no packet uses it until it is free, and ovltun then takes it by itself; the port is the mesh's, another " +
       "--vxlan-port here would not fit it",
   },
   flannel: {
     founding: "stop that, or leave the static peer with backend=udp out",
-    member: "until it is free no packet passes by it, then it works by itself",
+    member: "no packet uses it until it is free, and ovltun then takes it by itself",
   },
 };
 

@@ -60,7 +60,7 @@ export class Underlay {
       return `--advertise ${
         inside.join(", ")
       } is left out: it lies in the mesh's own network ${this.mesh}, ` +
-        "where nobody can be called who is not reached yet";
+        "which others reach only once they have a path to this host";
     }
     const { device } = this.#options;
     if (endpoints.length > 0) {

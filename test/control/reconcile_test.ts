@@ -177,6 +177,15 @@ test("What probes found to pass limits the tunnel and the direct route", () => {
   assert.equal(routed.paths.get("b")!.mtu, 1300);
 });
 
+test("Where no direct route is asked for, the kernel is not asked about one for each peer", () => {
+  const asked: string[] = [];
+  const counting = { ...HOST, onLink: (a: string) => (asked.push(a), 3) };
+  assert.equal(reconcile(view("udp", [peer()]), SETTINGS, counting).paths.get("b")!.path, "tunnel");
+  assert.deepEqual(asked, []);
+  reconcile(view("udp", [peer()]), settingsFor("x", { directRouting: true }), counting);
+  assert.equal(asked.length, 1);
+});
+
 test("No direct route leads by a device without link addresses, and the path says so", () => {
   const wg = { ...HOST, onLink: (a: string) => `${a} is reached by wg0, a device without link addresses` };
   const routed = reconcile(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);

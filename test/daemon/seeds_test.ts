@@ -64,7 +64,7 @@ test("Resolver keeps the last good answer while a lookup fails or finds nothing,
     await pass(61_000);
     assert.deepEqual(names.endpoints(), ["203.0.113.5:99", "192.168.1.10:8473"]);
     assert.deepEqual(names.failures, [
-      'Cannot resolve "home.example:99" of --peers any more: 203.0.113.5:99 counts on (DNS?)',
+      'Cannot resolve "home.example:99" of --peers any more: 203.0.113.5:99 stays in use (DNS?)',
     ]);
     names.table.set("home.example", ["203.0.113.77"]);
     await pass(31_000);
