@@ -20,6 +20,8 @@ import {
 import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
 
 const AGAIN_MS = 5000;
+/** Looking for the process that holds a port goes through all of /proc: not at each try. */
+const SEARCH_AGAIN_MS = 60_000;
 
 /** What a user can do about a port that is taken. */
 const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonly member: string }>> = {
@@ -44,6 +46,8 @@ export class Sockets {
   readonly #own: OpenedSocket;
   /** BOUNDED: one per role. */
   readonly #open = new Map<SocketRole, UdpGroup>();
+  /** BOUNDED: one per role. Who holds its port, as it was found out last. */
+  readonly #holders = new Map<SocketRole, { readonly words: string; readonly until: number }>();
   /** BOUNDED: one per role. */
   readonly #refused = new Map<SocketRole, { readonly sentence: string; readonly at: number }>();
 
@@ -94,7 +98,7 @@ export class Sockets {
       if (this.#open.has(role)) return [];
       if (refused !== undefined && now - refused.at < AGAIN_MS) return [refused.sentence];
       try {
-        this.#attach(role, port, false);
+        this.#attach(role, port, false, now);
         this.#refused.delete(role);
         return [];
       } catch (error) {
@@ -105,22 +109,30 @@ export class Sockets {
     });
   }
 
-  #attach(role: SocketRole, port: number, founding: boolean): UdpGroup {
-    const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"]);
+  #attach(role: SocketRole, port: number, founding: boolean, now = -Infinity): UdpGroup {
+    const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"], now);
     if (role === "vxlan") takeZeroChecksums(group);
     this.#open.set(role, group);
     this.#mailbox.post({ kind: "attachSocket", role, ...group });
     return group;
   }
 
-  #bind(role: SocketRole, port: number, remedy: string): UdpGroup {
+  #bind(role: SocketRole, port: number, remedy: string, now: number): UdpGroup {
     try {
       return openUdpGroup(port, "--port", this.#workers, role === "own");
     } catch (error) {
       if (!(error instanceof SysError) || error.errno !== EADDRINUSE) throw error;
-      const hint = `${portHolder(port, this.#links())} holds it; ${remedy}`;
+      const hint = `${this.#holderOf(role, port, now)} holds it; ${remedy}`;
       throw new SysError(error.op, error.errno, error.detail, hint);
     }
+  }
+
+  #holderOf(role: SocketRole, port: number, now: number): string {
+    const known = this.#holders.get(role);
+    if (known !== undefined && now < known.until) return known.words;
+    const words = portHolder(port, this.#links());
+    this.#holders.set(role, { words, until: now + SEARCH_AGAIN_MS });
+    return words;
   }
 
   /** Datagrams that the kernel had no room for, of each kind of socket that is open. */

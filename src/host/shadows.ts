@@ -56,12 +56,15 @@ export function shadows(host: HostRouting, network: string, own: OwnMarks): Shad
       .filter(({ destination }) => parsePrefix(destination)!.length > ours.length)
       .map((route) => ({ hides: route.destination, route, address: null, rule: null })),
   ].sort((a, b) => bitsOf(a.hides) - bitsOf(b.hides));
-  const kept: Shadow[] = [];
+  const kept: { readonly one: Shadow; readonly prefix: Prefix }[] = [];
   for (const one of found.slice(0, COMPARED)) {
-    const inside = (other: Shadow) => other.route.link === one.route.link && isInside(one.hides, other.hides);
-    if (!kept.some(inside)) kept.push(one);
+    const { address } = parsePrefix(one.hides)!;
+    // Sorted: those before are as large or larger.
+    const isIn = (other: (typeof kept)[number]) =>
+      other.one.route.link === one.route.link && contains(other.prefix, address);
+    if (!kept.some(isIn)) kept.push({ one, prefix: parsePrefix(one.hides)! });
   }
-  return [...kept, ...found.slice(COMPARED)];
+  return [...kept.map(({ one }) => one), ...found.slice(COMPARED)];
 }
 
 const bitsOf = (prefix: string): number => Number(prefix.slice(prefix.indexOf("/") + 1));

@@ -1,8 +1,10 @@
+import { createSocket } from "node:dgram";
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import type { Mailbox } from "../../src/ports.ts";
 import type { Config } from "../../src/config/config.ts";
 import { socketsFor } from "../../src/control/reconcile.ts";
-import { foundersSockets } from "../../src/daemon/sockets.ts";
+import { foundersSockets, Sockets } from "../../src/daemon/sockets.ts";
 import { socketsOn } from "../../src/sys/port_holder.ts";
 
 const STATIC = { subnet: "10.42.3.0/24", address: "10.99.0.3", port: null, mac: null, vni: null } as const;
@@ -38,6 +40,30 @@ test("foundersSockets() follows the founder's flags", () => {
   assert.deepEqual(of({ plain: true }), { vxlan: 8472, flannel: false });
   assert.deepEqual(of({ plain: true, vxlanPort: 4789 }), { vxlan: 4789, flannel: false });
   assert.deepEqual(of({ plain: true, backend: null }), { vxlan: null, flannel: false });
+});
+
+test("a port that stays taken is tried again every few seconds, its holder looked for once a minute", async () => {
+  const holder = createSocket("udp4");
+  await new Promise<void>((resolve) => holder.bind(0, "127.0.0.1", resolve));
+  const { port } = holder.address();
+  let looked = 0;
+  const mailbox = { post: () => 0, flush: () => {}, retry: () => {}, applied: () => true };
+  const sockets = new Sockets(mailbox as unknown as Mailbox, 0, 1, () => (looked++, []));
+  try {
+    const wanted = { vxlan: port, flannel: false };
+    for (let now = 0; now < 60_000; now += 5000) {
+      const [sentence, ...more] = sockets.ensure(wanted, now);
+      assert.match(sentence!, /EADDRINUSE.*\(this node itself holds it; no packet uses it until it is free/);
+      assert.deepEqual(more, []);
+    }
+    assert.equal(looked, 1);
+    sockets.ensure(wanted, 60_000);
+    assert.equal(looked, 2);
+    await new Promise<void>((resolve) => holder.close(resolve));
+    assert.deepEqual(sockets.ensure(wanted, 65_000), []);
+  } finally {
+    sockets.close();
+  }
 });
 
 test("socketsOn() finds the sockets of a port in /proc/net/udp", () => {
