@@ -64,7 +64,7 @@ export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertis
   const [links, addresses] = [net.links(), net.addresses()];
   if (choice.iface !== null) {
     return {
-      addresses: namedAddresses(choice.iface, links, addresses, choice.mesh ?? null),
+      addresses: namedAddresses(choice.iface, links, addresses, choice),
       onlyGuests: false,
     };
   }
@@ -129,7 +129,7 @@ function namedAddresses(
   iface: string,
   links: readonly Link[],
   addresses: readonly LinkAddress[],
-  mesh: string | null,
+  { exclude, mesh = null }: UnderlayChoice,
 ): string[] {
   const held = addresses.find((a) => a.address === iface);
   if (liesWithin(mesh, iface)) throw new Error(`Address "${iface}" lies in the mesh's own network ${mesh}`);
@@ -137,7 +137,7 @@ function namedAddresses(
   if (parseAddress(iface) !== null) throw new Error(`Address "${iface}" is on no interface of this host`);
   const link = links.find((candidate) => candidate.name === iface);
   if (link === undefined) {
-    const names = links.map((candidate) => candidate.name).join(", ");
+    const names = links.map(({ name }) => name).filter((name) => name !== exclude).join(", ");
     throw new Error(`Interface "${iface}" does not exist (there are ${names})`);
   }
   const own = settled(addresses.filter((a) => a.link === link.index)).filter((a) => isUsable(a, mesh));

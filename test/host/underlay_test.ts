@@ -167,6 +167,11 @@ test("advertisable() obeys an interface, by name or by address", () => {
   assert.throws(() => named("empty0"), /Interface "empty0" has no address that others could reach/);
   assert.throws(() => named("lo"), /Interface "lo" has no address that others could reach/);
   assert.throws(() => named("eth9"), /Interface "eth9" does not exist \(there are lo, eth0, /);
+  assert.throws(
+    () => advertisedAddresses(net, { ...FIND, iface: "eth9", exclude: "ovl0" }),
+    /\(there are lo, eth0, eth1, docker0, empty0\)/,
+    "not our own device",
+  );
   assert.throws(() => named("9.9.9.9"), /Address "9\.9\.9\.9" is on no interface of this host/);
 });
 
