@@ -27,7 +27,15 @@ export class NoDaemonError extends Error {
   }
 }
 
-/** Asks the daemon at socket `path`. Throws NoDaemonError, ApiError or Error, each fit to be shown. */
+/** The daemon took the connection and closed it without an answer: it is ending. */
+export class HungUpError extends Error {
+  constructor(path: string, cause?: Error) {
+    super(`The daemon at ${JSON.stringify(path)} hung up without an answer`, { cause });
+    this.name = "HungUpError";
+  }
+}
+
+/** Asks the daemon at socket `path`. Throws NoDaemonError, HungUpError, ApiError or Error, each fit to be shown. */
 export async function callApi<M extends ApiMethod>(
   path: string,
   method: M,
@@ -78,15 +86,14 @@ function exchange(path: string, request: string, timeoutMs: number): Promise<str
       finish(() => resolve(text.slice(0, text.indexOf("\n"))));
     });
     socket.on("error", (cause: Error) => finish(() => reject(connectionError(path, cause))));
-    socket.on("close", () => {
-      finish(() => reject(new Error(`The daemon at ${JSON.stringify(path)} hung up without an answer`)));
-    });
+    socket.on("close", () => finish(() => reject(new HungUpError(path))));
   });
 }
 
 function connectionError(path: string, cause: Error): Error {
   const code = (cause as { code?: string }).code ?? "";
   if (["ENOENT", "ECONNREFUSED", "ENOTSOCK", "ENOTDIR"].includes(code)) return new NoDaemonError(path);
+  if (code === "ECONNRESET" || code === "EPIPE") return new HungUpError(path, cause);
   if (code === "EACCES" || code === "EPERM") {
     return new Error(`Cannot open ${JSON.stringify(path)}: ${code} (run as root, as the daemon does)`, {
       cause,

@@ -5,7 +5,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { callApi, NoDaemonError } from "../api/client.ts";
+import { callApi, HungUpError, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { entryAt } from "../host/subnet_file.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
@@ -174,12 +174,15 @@ function lockBoth(options: DownOptions, lines: string[]): Omit<Locked, "stopped"
 
 type Stopped = ApiMethods["stop"]["result"];
 
-/** What the daemon said that was told to stop, or null when none serves the socket. */
+/**
+ * What the daemon said that was told to stop, or null when none serves the socket, or one that is ending already, by a
+ * signal or by another `down`, and hangs up.
+ */
 async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | null> {
   try {
     return await callApi(socket, "stop", { purge }, { timeoutMs: GONE_MS });
   } catch (error) {
-    if (error instanceof NoDaemonError) return null;
+    if (error instanceof NoDaemonError || error instanceof HungUpError) return null;
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { serveApi } from "../../src/api/server.ts";
 import { down, explained } from "../../src/daemon/down.ts";
@@ -58,5 +59,30 @@ test("down names for a kill only the process that listens at the socket, not the
     await assert.rejects(down({ ...places, purge: false }), /no socket that answers .*: end it by SIGTERM/);
     held.close();
     rmSync(root, { recursive: true });
+  }
+});
+
+test("down of a daemon that is ending already, and hangs up, waits for its end", async () => {
+  for (const ending of ["destroy", "resetAndDestroy"] as const) {
+    const root = mkdtempSync(join(tmpdir(), "ovltun-down-"));
+    const runDir = join(root, "run");
+    const held = new RunDir(runDir);
+    const server = createServer((caller) => {
+      // It ends between the call and its answer, and lets go of its directory a little later.
+      caller.on("error", () => {}).once("data", () => {
+        caller[ending]();
+        server.close();
+        setTimeout(() => held.close(), 100);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(join(runDir, "control.sock"), () => resolve()));
+    try {
+      const places = { runDir, stateDir: join(root, "state"), device: "ovl0" };
+      const { foreign } = await down({ ...places, subnetFile: join(runDir, "subnet.env"), purge: false });
+      assert.equal(foreign, false);
+    } finally {
+      held.close();
+      rmSync(root, { recursive: true });
+    }
   }
 });
