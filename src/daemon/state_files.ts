@@ -22,7 +22,7 @@ import {
   writeSync,
 } from "node:fs";
 import { Buffer } from "node:buffer";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../config/config_error.ts";
 import { identityFromJson } from "../crypto/identity.ts";
 import { acquireLock, type FileLock, isOurLock, lockHolder } from "../sys/file_lock.ts";
@@ -38,6 +38,9 @@ export const LOCK_FILE = "lock";
 export const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE, JOIN_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
+
+/** A temporary file of ours is shorter, bytes. */
+const UNFINISHED_MAX = 65_536;
 
 export interface JsonRead {
   /** The parsed content; null when there is no such file. */
@@ -99,11 +102,19 @@ export function isStateDirOurs(directory: string): boolean {
 function hasIdentity(directory: string): boolean {
   return [IDENTITY_FILE, `${IDENTITY_FILE}.bak`].some((name) => {
     try {
-      return identityFromJson(readFileSync(join(directory, name), "utf8")) !== null;
+      return identityIn(readFileSync(join(directory, name), "utf8"));
     } catch {
-      return false; // not there, damaged, or of others
+      return false; // not there
     }
   });
+}
+
+function identityIn(text: string): boolean {
+  try {
+    return identityFromJson(text) !== null;
+  } catch {
+    return false; // damaged, or of others
+  }
 }
 
 /**
@@ -112,7 +123,7 @@ function hasIdentity(directory: string): boolean {
  */
 export function refuseForeignFiles(directory: string, isOurs: (name: string) => boolean): void {
   if (isStateDirOurs(directory)) return;
-  const foreign = [...OWN_FILES, LOCK_FILE].find((name) => isThere(join(directory, name)) && !isOurs(name));
+  const foreign = namesTaken(directory).find((name) => !isOurs(name));
   if (foreign === undefined) return;
   throw new ConfigError(
     "state-dir",
@@ -121,6 +132,27 @@ export function refuseForeignFiles(directory: string, isOurs: (name: string) => 
     } is not ovltun's, and no ovltun was in this directory: choose another ` +
       "--state-dir, or move the file away",
   );
+}
+
+/** Which of our names a directory has, but for what a power loss or a full disk at our first start left. */
+function namesTaken(directory: string): string[] {
+  return [...OWN_FILES, LOCK_FILE].filter((name) =>
+    isThere(join(directory, name)) && !isUnfinished(join(directory, name))
+  );
+}
+
+/**
+ * Whether it is one of our temporary files, or our lock, as a power loss leaves it: with nothing in it, with zeroes (a
+ * journal that holds sizes alone), or, as our identity, whole and not renamed yet.
+ */
+function isUnfinished(path: string): boolean {
+  const name = basename(path);
+  if (!name.endsWith(".tmp") && name !== LOCK_FILE) return false;
+  const found = lstatSync(path);
+  if (!found.isFile() || found.size > UNFINISHED_MAX) return false;
+  const content = readFileSync(path);
+  return content.every((byte) => byte === 0) ||
+    (name === `${IDENTITY_FILE}.tmp` && identityIn(content.toString("utf8")));
 }
 
 function isThere(path: string): boolean {
@@ -212,7 +244,17 @@ export function writeTextFile(path: string, text: string, mode: number, keepPrev
     renameSync(temporary, path);
     syncDirectory(dirname(path));
   } catch (cause) {
+    discard(temporary);
     throw new Error(`Cannot write ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
+  }
+}
+
+/** Removes what a full disk left half-written; where even that fails, the next write replaces it. */
+function discard(temporary: string): void {
+  try {
+    rmSync(temporary, { force: true });
+  } catch {
+    // the reason why nothing can be written is told, and it is the same
   }
 }
 
@@ -246,10 +288,12 @@ export function removeStateDir(directory: string): { readonly lines: string[]; r
   }
   accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK); // else what is in it would pass for nothing
   const there = [...OWN_FILES, LOCK_FILE].filter((name) => isThere(join(directory, name)));
-  if (!isStateDirOurs(directory)) {
+  const isOurs = isStateDirOurs(directory);
+  if (!isOurs && namesTaken(directory).length > 0) {
     const lines = there.map((name) => `Left ${JSON.stringify(join(directory, name))}: it is not ovltun's`);
     return { lines, foreign: there.length > 0 };
   }
+  if (!isOurs && there.length === 0) return { lines: [], foreign: false };
   const lines: string[] = [];
   for (const name of there) {
     const path = join(directory, name);

@@ -1,5 +1,5 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
-import { existsSync, rmSync, statSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stateFromJson, type StoredState } from "../control/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../crypto/identity.ts";
@@ -17,7 +17,6 @@ import {
 } from "./unfinished_join.ts";
 import {
   IDENTITY_FILE,
-  LOCK_FILE,
   lockStateDir,
   makeStateDir,
   readJsonFile,
@@ -129,10 +128,9 @@ function lockForeignFree(directory: string, made: boolean): FileLock {
   }
 }
 
-/** A secret of `ovltun secret new` that a user put there before the first start, and a lock with nothing in it yet. */
+/** A secret of `ovltun secret new` that a user put there before the first start. */
 function isForUs(directory: string, name: string): boolean {
   const path = join(directory, name);
-  if (name === LOCK_FILE) return statSync(path).size === 0;
   return name === SECRET_FILE &&
     readSecretText(path, "the network secret")?.startsWith(SECRET_PREFIX) === true;
 }

@@ -114,10 +114,10 @@ export function isOurLock(path: string): boolean {
   return TEXT.exec(textOf(path) ?? "")?.[1] !== undefined;
 }
 
-/** Its first characters, more than a lock's; null when there is no file to be read. */
+/** Its first characters, more than a lock's; of the zeroes that a power loss leaves, none. Null: no file to be read. */
 function textOf(path: string): string | null {
   try {
-    return readFileSync(path, "utf8").slice(0, 64).trim();
+    return readFileSync(path, "utf8").slice(0, 64).replace(/^\0+$/, "").trim();
   } catch {
     return null;
   }

@@ -121,12 +121,55 @@ test("removeStateDir() removes our files and nothing else", () => {
   });
 });
 
+test("What a power loss or a full disk left of a first start keeps nobody from the next one", () => {
+  let whole = "";
+  withDirectory((directory) => {
+    const state = openState(directory);
+    whole = readFileSync(join(directory, "identity.json"), "utf8");
+    state.close();
+  });
+  const leftovers: Record<string, string>[] = [
+    { "identity.json.tmp": "" },
+    { "identity.json.tmp": "\0".repeat(252), lock: "" },
+    { "identity.json.tmp": whole, lock: "\0".repeat(12) },
+    { "identity.json.tmp": "", "state.json.tmp": "", "secret.tmp": "", "join.json.tmp": "" },
+  ];
+  for (const files of leftovers) {
+    for (const purge of [false, true]) {
+      withDirectory((directory) => {
+        for (const [name, text] of Object.entries(files)) {
+          writeFileSync(join(directory, name), text, { mode: 0o600 });
+        }
+        if (purge) {
+          assert.equal(removeStateDir(directory).foreign, false);
+          return assert.ok(!existsSync(directory), "all of it was ours");
+        }
+        const state = openState(directory);
+        assert.ok(existsSync(join(directory, "identity.json")));
+        assert.ok(!existsSync(join(directory, "identity.json.tmp")));
+        state.close();
+      });
+    }
+  }
+});
+
+test("A write that fails leaves nothing behind", () => {
+  withDirectory((directory) => {
+    const path = join(directory, "identity.json");
+    mkdirSync(join(path, "in the way"), { recursive: true });
+    assert.throws(() => writeJsonFile(path, {}), /Cannot write/);
+    assert.deepEqual(readdirSync(directory), ["identity.json"]);
+  });
+});
+
 const FOREIGN: Readonly<Record<string, string>> = {
   "state.json": '{"version":3,"terraform_version":"1.9"}',
   "identity.json": '{"version":1,"id":"me"}',
   secret: "correct horse battery staple of another program\n",
   lock: "4711\n",
   "state.json.bak": "{}",
+  "state.json.tmp": "{}",
+  "secret.bak": "",
 };
 
 test("Files of others that have our names are neither removed, nor written over, nor locked", () => {
