@@ -82,6 +82,8 @@ export class Core {
   ready = false;
   /** Our own record may be told: a later version of it that the mesh may hold would have reached us by now. */
   spoken = false;
+  /** The version of our own record that the state directory had; null: none of this node's. */
+  onDisk: { readonly incarnation: number; readonly epoch: number } | null = null;
   /** Since when, as a joiner, we know all records and not all directives. */
   directivesAwaited: number | null = null;
   /** No more: refused, released or left. */

@@ -43,6 +43,7 @@ export function start(core: Core, stored: StoredState | null, now: number): void
   }
   const ours = stored !== null && stored.nodeId === identity.id;
   core.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
+  core.onDisk = ours ? { incarnation: stored.incarnation, epoch: stored.epoch } : null;
   core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
   if (stored !== null && stored.mesh !== null) return restore(core, stored, stored.mesh, ours, now);
   if (settings.found || !settings.hasSeeds) {

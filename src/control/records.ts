@@ -28,7 +28,8 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
-      if (!own && !known.gone && !core.isFenced(known)) {
+      if (own) catchUp(core, decoded, item, now);
+      else if (!known.gone && !core.isFenced(known)) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -178,6 +179,17 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
     core.sync.forget(member.id);
   }
   wantLink(core, member.id, now);
+}
+
+// What we did in the life that the disk is of, after the disk was copied: this start is above it, and knows less. Once we
+// have spoken, nobody has it any more.
+function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
+  if (core.spoken || core.onDisk === null || former.bootNonce === core.own.bootNonce) return;
+  if (compareVersions(former, core.onDisk) <= 0 || openRecord(raw) === null) return;
+  core.onDisk = former;
+  performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
+  core.own.claim = core.lease.claim;
+  rewriteOwn(core, "epoch");
 }
 
 // A record of our own that we did not write in this run.

@@ -151,6 +151,31 @@ test("A state directory from an old backup catches up with the node's later life
   assert.equal(beta.refusal, null);
 });
 
+test("A backup of the life in which the lease was given back takes it from nobody", () => {
+  for (let seed = 20; seed < 25; seed++) {
+    const world = new World(seed);
+    world.add("alpha");
+    const beta = world.add("beta", ["alpha"]);
+    for (const node of world.nodes) world.start(node);
+    assert.ok(world.runUntil(() => oneMesh(world), 5000));
+    world.run(2000);
+    const backup = beta.disk;
+    const held = subnetOf(world, beta)!;
+    world.event(beta, { kind: "release" });
+    assert.ok(world.runUntil(() => beta.released, 2000));
+    world.stop(beta);
+    const gamma = world.add("gamma", ["alpha"], { subnetWish: held });
+    world.start(gamma);
+    assert.ok(world.runUntil(() => subnetOf(world, gamma) === held, 8000), `seed ${seed}`);
+    beta.disk = backup;
+    world.start(beta);
+    assert.ok(world.runUntil(() => oneMesh(world), 8000), whyNotOneMesh(world) ?? "");
+    assert.equal(subnetOf(world, gamma), held);
+    assert.notEqual(subnetOf(world, beta), held);
+    assert.equal(beta.refusal, null);
+  }
+});
+
 test("With the state lost and the identity kept, the lease comes back from the mesh", () => {
   const world = new World(6);
   world.add("alpha");
