@@ -6,6 +6,7 @@
 
 import type { Tunnel } from "../ports.ts";
 import { addressOf } from "../wire/address.ts";
+import { isNamed } from "../wire/named_endpoint.ts";
 import type { MeshConfig, Settings } from "./settings.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
@@ -102,6 +103,7 @@ export function waysTo(
   const vxlan = encapsulationOf(own.mesh!) === "vxlan";
   return {
     family: tunnel.ownPort.startsWith("[") ? 6 : 4,
+    gateway: candidate?.gateway ?? null,
     limits: {
       own: tunnel.encapsulation === "data" || tunnel.encapsulation === "sealed" ? outer : null,
       vxlan: vxlan && leased ? outer : null,
@@ -145,12 +147,22 @@ function allow(forbids: string | null): { readonly fix?: string } {
 }
 
 /** The peer as a next hop, or why it is none. */
-function nextHop({ endpoint }: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | string {
+function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | string {
+  const { endpoint } = peer;
   if (endpoint === null) return "no endpoint of it is known";
-  const gateway = addressOf(endpoint);
-  const link = endpoint.startsWith("[") ? null : host.onLink(gateway);
-  if (link === null) return `${gateway} is behind a gateway or not IPv4`;
-  return typeof link === "string" ? link : { gateway, link };
+  const address = addressOf(endpoint);
+  const link = host.onLink(address);
+  if (link === null) return `${address} is behind a gateway`;
+  if (typeof link === "string") return link;
+  if (!endpoint.startsWith("[")) return { gateway: address, link };
+  // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
+  // gateway nothing is known: another network may have the same private addresses as ours.
+  for (const other of peer.endpoints) {
+    if (isNamed(other) || other.startsWith("[") || peer.translated?.includes(other)) continue;
+    const gateway = addressOf(other);
+    if (host.onLink(gateway) === link) return { gateway, link };
+  }
+  return `${peer.name} has no IPv4 address on the link of ${address}`;
 }
 
 /** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: nobody forbids them. */

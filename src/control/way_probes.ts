@@ -51,8 +51,10 @@ function send(core: Core, probe: WayProbe): void {
   if (own === null || target === null || core.mesh === null) return;
   const b = new Uint8Array(PROBE_LEN);
   encodeWayProbe(b, 0, PROBE_WAY_ASK, probe.ready ? PROBE_READY : 0, probe.nonceHigh, probe.nonceLow);
+  if (probe.kind === "direct") {
+    return sendDirect(core, link, target, padded(b, probe.size - outerOverhead(4)));
+  }
   const room = probe.size - outerOverhead(familyOf(link.endpoint));
-  if (probe.kind === "direct") return sendDirect(core, link.endpoint, target, padded(b, room));
   const ends = {
     vni: core.mesh.vni,
     sourceMac: parseMac(core.own.vtepMac)!,
@@ -72,10 +74,12 @@ function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe
   core.links.measure(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
 }
 
-function sendDirect(core: Core, endpoint: string, target: Uint8Array, bytes: Uint8Array): void {
-  const { port } = parseEndpoint(endpoint)!;
+function sendDirect(core: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
+  const gateway = core.ways.gateway(link.id);
+  if (gateway === null) return;
+  const { port } = parseEndpoint(link.endpoint!)!;
   const to = formatEndpoint({ address: target, port });
-  core.out.push({ kind: "send", to, bytes, by: "direct", gateway: addressOf(endpoint) });
+  core.out.push({ kind: "send", to, bytes, by: "direct", gateway });
 }
 
 /** An answer to a probe of a way; false when nobody asked. */
@@ -90,15 +94,16 @@ export function onWayAnswer(core: Core, bytes: Uint8Array, now: number): boolean
 export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: number): boolean {
   if (decodeProbe(bytes, 0, bytes.length) !== PROBE_WAY_ASK) return false;
   const id = holderOf(core, addressOf(from));
-  const endpoint = id === null ? null : core.agreedLink(id)?.endpoint ?? null;
-  if (id === null || endpoint === null) return false;
+  if (id === null || core.agreedLink(id) === null) return false;
+  const gateway = core.ways.gateway(id);
+  if (gateway === null) return false;
   if (!core.out.spend("direct answers", ANSWERS_PER_SECOND, now)) return false;
   const asked = core.ways.asked(id, probeFlags(bytes, 0), now);
   if (asked === null) return false;
   const b = new Uint8Array(PROBE_LEN);
   const flags = asked.ready ? PROBE_READY : 0;
   encodeWayProbe(b, 0, PROBE_WAY_ANSWER, flags, probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0));
-  core.out.push({ kind: "send", to: from, bytes: b, by: "direct", gateway: addressOf(endpoint) });
+  core.out.push({ kind: "send", to: from, bytes: b, by: "direct", gateway });
   return true;
 }
 

@@ -30,6 +30,8 @@ export type WayLimits = Readonly<Record<WayKind, number | null>>;
 export interface PeerWays {
   readonly limits: WayLimits;
   readonly family: 4 | 6;
+  /** The next hop of the direct route, which is of IPv4; null: there is none. */
+  readonly gateway: string | null;
 }
 
 /** What is known of a way. `unknown`: it was not asked long enough to say. */
@@ -99,6 +101,8 @@ export class Ways {
   readonly #random: Random;
   // BOUNDED: one per peer with a link, ≤ MAX_PEERS
   readonly #peers = new Map<string, Map<WayKind, Way>>();
+  // BOUNDED: as #peers
+  readonly #gateways = new Map<string, string>();
   // BOUNDED: ≤ NONCES_MAX, the oldest go first
   readonly #asked = new Map<string, Asked>();
   #direct = 0;
@@ -109,19 +113,31 @@ export class Ways {
 
   /** Which ways there are now. */
   set(limits: ReadonlyMap<string, PeerWays>, now: number): void {
-    for (const id of [...this.#peers.keys()]) if (!limits.has(id)) this.#peers.delete(id);
+    for (const id of [...this.#peers.keys()]) {
+      if (limits.has(id)) continue;
+      this.#peers.delete(id);
+      this.#gateways.delete(id);
+    }
     for (const [id, wanted] of limits) {
       const ways = this.#peers.get(id) ?? new Map<WayKind, Way>();
+      if (wanted.gateway !== this.gateway(id)) ways.delete("direct"); // another way, of which nothing is known
+      if (wanted.gateway === null) this.#gateways.delete(id);
+      else this.#gateways.set(id, wanted.gateway);
       this.#peers.set(id, ways);
       for (const kind of KINDS) {
         const full = wanted.limits[kind];
         const way = ways.get(kind);
         if (full === null) ways.delete(kind);
         else if (way !== undefined) way.search.setFull(full, now);
-        else ways.set(kind, newWay(new PathMtuSearch(full, wanted.family, now), now));
+        else ways.set(kind, newWay(new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now), now));
       }
     }
     this.#direct = [...this.#peers.values()].filter((ways) => ways.has("direct")).length;
+  }
+
+  /** By whom the direct way to this peer leads; null: there is none. */
+  gateway(id: string): string | null {
+    return this.#gateways.get(id) ?? null;
   }
 
   /** The link to this peer is new or has moved: whatever was known of its ways is not any more. */

@@ -210,6 +210,30 @@ test("Backend host-gw: a gateway route on the same link, no path behind a gatewa
   assert.equal(wanted.deviceMtu, 1500);
 });
 
+test("A direct route leads to the IPv4 address of a peer that is reached by IPv6 on the same link", () => {
+  const links: Readonly<Record<string, number>> = { "fd00::11": 3, "192.168.1.11": 3, "10.8.0.11": 5 };
+  const host = { ...HOST, onLink: (a: string) => links[a] ?? null };
+  const over6 = (endpoint: string, endpoints: readonly string[], translated: readonly string[] = []) =>
+    peer({ endpoint, endpoints, translated });
+  const both = ["[fd00::11]:8473", "beta.example.org:8473", "10.8.0.11:8473", "192.168.1.11:8473"];
+  for (const backend of ["host-gw", "udp"] as const) {
+    const settings = { ...SETTINGS, directRouting: backend === "udp" };
+    const decide = (one: PeerView) => reconcile(view(backend, [one]), settings, host);
+    const wanted = decide(over6("[fd00::11]:8473", both));
+    assert.deepEqual(wanted.directRoutes, [
+      { destination: "10.42.9.0/24", gateway: "192.168.1.11", link: 3 },
+    ]);
+    assert.equal(wanted.paths.get("b")!.path, "direct-route");
+    assert.equal(wanted.ways.get("b")!.gateway, "192.168.1.11");
+    // Behind a gateway, the same private addresses are those of another network.
+    const away = decide(over6("[2001:db8::1]:8473", both)).paths.get("b")!;
+    assert.notEqual(away.path, "direct-route");
+    assert.match(away.why, /2001:db8::1 is behind a gateway/);
+    const translated = decide(over6("[fd00::11]:8473", both, [both[3]!]));
+    assert.match(translated.paths.get("b")!.why, /beta has no IPv4 address on the link of fd00::11/);
+  }
+});
+
 test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {
   const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
   const wanted = reconcile(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
