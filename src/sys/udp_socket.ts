@@ -33,7 +33,16 @@ import {
   PKTINFO_ROOM,
 } from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { check, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone, SysError } from "./sys_error.ts";
+import {
+  check,
+  EACCES,
+  EADDRINUSE,
+  EAFNOSUPPORT,
+  EINTR,
+  EMSGSIZE,
+  isSourceGone,
+  SysError,
+} from "./sys_error.ts";
 import { IOVEC_LEN } from "./vector.ts";
 
 const SOCK_DGRAM = 2;
@@ -122,9 +131,17 @@ export function bindUdp({ fd, family }: OpenedSocket, port: number, flag: string
   if (c.bind(fd, name, sockaddrLength(family)) < 0) {
     const errno = c.errno();
     c.close(fd);
-    const hint = errno === EADDRINUSE ? `another program holds it; stop that or choose another ${flag}` : "";
-    throw new SysError(`Cannot listen on UDP port ${port}`, errno, undefined, hint);
+    throw new SysError(`Cannot listen on UDP port ${port}`, errno, undefined, bindHint(errno, flag));
   }
+}
+
+function bindHint(errno: number, flag: string): string {
+  if (errno === EADDRINUSE) return `another program holds it; stop that or choose another ${flag}`;
+  // A service has the capabilities that its unit leaves it, and root no others.
+  if (errno === EACCES) {
+    return `a port below 1024 takes CAP_NET_BIND_SERVICE; grant it or choose another ${flag}`;
+  }
+  return "";
 }
 
 function anyAddress(family: 4 | 6): Uint8Array {

@@ -57,6 +57,17 @@ liveTest("up with a port in use names the port and the flag", async () => {
   });
 });
 
+liveTest("up with a port below 1024 and without the capability for it names that", async () => {
+  await withHosts(2, async ([host]) => {
+    const wrap = ["setpriv", "--bounding-set", "-net_bind_service"];
+    const run = () => host!.up("compiled", ["--network", NETWORK, "--port", "443"], wrap);
+    await assertRefused(host!, run, {
+      code: 1,
+      says: [/port 443: EACCES/, /CAP_NET_BIND_SERVICE/, /--port/],
+    });
+  });
+});
+
 liveTest("a second daemon on one state directory is refused", async () => {
   await withHosts(2, async ([host]) => {
     const first = host!.up("compiled", ["--network", NETWORK]);
