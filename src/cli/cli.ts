@@ -68,11 +68,10 @@ function whereToRead(program: Command, argv: readonly string[]): string {
 async function withoutSocket(error: NoDaemonError): Promise<Error> {
   const { isServedRunDir } = await import("../daemon/run_dir.ts");
   if (!isServedRunDir(dirname(error.path))) return error;
+  const socket = JSON.stringify(error.path);
   return new Error(
-    `A daemon runs, and its socket ${
-      JSON.stringify(error.path)
-    } is away (was the directory emptied?); it makes it ` +
-      "again within a second: try again",
+    `A daemon runs, but its socket ${socket} is gone (was the directory emptied?). It is made again within a second: ` +
+      "try again",
     { cause: error },
   );
 }

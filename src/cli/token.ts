@@ -59,7 +59,7 @@ export function tokenOf(status: Status, secret: NetworkSecret | null, expiresAt:
   const endpoints = status.node.underlay.slice(0, TOKEN_ENDPOINTS_MAX);
   if (endpoints.length === 0) {
     throw new Error(
-      "Others reach this node nowhere at the moment: there is nothing to join at. ovltun status says of each " +
+      "No other host can reach this node right now: there is nothing to join at. ovltun status says of each " +
         "interface why; --iface and --advertise of ovltun up say where it is reached",
     );
   }

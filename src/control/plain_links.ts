@@ -6,11 +6,10 @@
 //   A ── ack (echo b) ──────▶ B     B has validated A
 //
 // Every answer is one datagram, no larger than its question: whoever forges a source address makes nobody else get more
-// than he sends. A node that shows itself as another life elsewhere waits while the one we know is asked (contests.ts). So
-// hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
+// than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
 // comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
 // hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
-// sides.
+// sides. A node that shows itself elsewhere as another life waits while the one we know is asked (contests.ts).
 
 import { shortId, verifySignature } from "../crypto/identity.ts";
 import { formatEndpoint } from "../wire/address.ts";

@@ -81,8 +81,8 @@ export function encodeWayProbe(
 }
 
 /**
- * The kind of a probe (PROBE_ASK to PROBE_WAY_ANSWER), or −1 when it is too short, of another type or version, or of an unknown kind.
- * Bytes after the 32 are allowed: a probe of the path MTU is padded with them, its answer is not.
+ * The kind of a probe (PROBE_ASK to PROBE_WAY_ANSWER), or −1 when it is too short, of another type or version, or of an
+ * unknown kind. Bytes after the 32 are allowed: a probe of the path MTU is padded with them, its answer is not.
  */
 export function decodeProbe(b: Uint8Array, at: number, end: number): number {
   if (end - at < PROBE_LEN || b[at] !== TYPE_PROBE || b[at + VERSION_AT] !== PROBE_VERSION) return -1;
