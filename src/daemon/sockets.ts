@@ -9,7 +9,6 @@ import { socketsFor, type Wanted } from "../control/reconcile.ts";
 import type { Link, Mailbox, SocketRole } from "../ports.ts";
 import { portHolder } from "../sys/port_holder.ts";
 import { EADDRINUSE, SysError } from "../sys/sys_error.ts";
-import { sendProbe } from "../sys/probe_sender.ts";
 import {
   closeUdpGroup,
   droppedByGroup,
@@ -17,7 +16,7 @@ import {
   takeZeroChecksums,
   type UdpGroup,
 } from "../sys/udp_group.ts";
-import { type OpenedSocket, sendDatagram } from "../sys/udp_socket.ts";
+import { type OpenedSocket, sendDatagram, sendProbe } from "../sys/udp_socket.ts";
 
 const AGAIN_MS = 5000;
 /** Looking for the process that holds a port goes through all of /proc: not at each try. */
@@ -62,8 +61,7 @@ export class Sockets {
 
   /**
    * Sends a datagram of the control plane from our own port, and from our address `local` where one is given, here and
-   * below. Returns 0 or the errno of the refusal; what cannot be sent now
-   * is tried again by its owner.
+   * below. Returns 0 or the errno of the refusal; what cannot be sent now is tried again by its owner.
    */
   send(to: string, bytes: Uint8Array, local = ""): number {
     return sendDatagram(this.#own, bytes, to, local);

@@ -5,6 +5,8 @@
  *   mmsghdr 64: | name 8 | namelen 4 · pad 4 | iov 8 | iovlen 8 | control 8 | controllen 8 | flags 4 · pad 4 | msg_len 4 · pad 4 |
  *   cmsghdr:    | len 8 | level 4 | type 4 | data |
  */
+import { putU32le, putU64le } from "../wire/bytes.ts";
+
 export const MMSGHDR_LEN = 64;
 export const NAME_AT = 0;
 export const NAMELEN_AT = 8;
@@ -35,3 +37,13 @@ export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 
 export const MSG_DONTWAIT = 0x40;
+
+const IP_TOS = 1;
+
+/** Writes the control message, CMSG_ROOM bytes, that gives a datagram its Type of Service (ip(7)). */
+export function encodeTos(b: Uint8Array, at: number, tos: number): void {
+  putU64le(b, at, CMSG_DATA_AT + 4);
+  putU32le(b, at + CMSG_LEVEL_AT, IPPROTO_IP);
+  putU32le(b, at + CMSG_TYPE_AT, IP_TOS);
+  putU64le(b, at + CMSG_DATA_AT, tos);
+}

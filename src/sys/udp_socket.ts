@@ -1,6 +1,7 @@
 /**
  * UDP sockets (udp(7)): opening with big buffers and the options that the data plane's batches rely on (udp_batches.ts),
- * and single datagrams of the control plane, sent beside the Worker on its own socket. Two things differ from data:
+ * and single datagrams of the control plane, sent beside the Worker on its own socket. Two things differ from data, of which
+ * probes have only the first:
  *
  * The source: an answer leaves from the address that was called. Should that be gone from this host, the datagram leaves
  * all the same, from what the kernel chooses.
@@ -18,8 +19,10 @@ import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
 import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import {
+  CMSG_ROOM,
   CONTROL_AT,
   CONTROLLEN_AT,
+  encodeTos,
   IOV_AT,
   IOVLEN_AT,
   IP_PKTINFO,
@@ -166,29 +169,73 @@ const header = new Uint8Array(new ArrayBuffer(MMSGHDR_LEN));
 const control = new Uint8Array(new ArrayBuffer(PKTINFO_ROOM));
 
 /**
- * Sends one datagram, from our address `local` where one is given. Returns 0, or the errno of the refusal: what cannot be sent now is tried again by its owner.
+ * Sends one datagram, from our address `local` where one is given. Returns 0, or the errno of the refusal: what cannot be
+ * sent now is tried again by its owner.
  */
 export function sendDatagram(socket: OpenedSocket, bytes: Uint8Array, to: string, local = ""): number {
-  if (bytes.length > ROOM) return EMSGSIZE;
   const endpoint = parseEndpoint(to);
-  if (endpoint === null || !encodeSockaddr(destination, 0, socket.family, endpoint)) return EAFNOSUPPORT;
-  payload.set(bytes);
+  const problem = load(socket, bytes, endpoint);
+  if (endpoint === null || problem !== 0) return problem;
   const cut = bytes.length > ALWAYS_FITS && isIpv4(endpoint.address);
   if (cut) setInt(socket.fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);
-  let errno = send(socket, bytes.length, sourceOf(socket.family, endpoint, local));
-  if (local !== "" && isSourceGone(errno)) errno = send(socket, bytes.length, null);
+  const errno = sendFrom(socket, bytes.length, endpoint, local);
   if (cut) setInt(socket.fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
   return errno;
 }
 
+/** How a probe leaves. */
+export interface ProbeOptions {
+  readonly tos?: number;
+  /** Our address that it leaves from, as what else goes to that peer; not with `tos`. */
+  readonly local?: string;
+}
+
+/**
+ * Sends a probe of a way: whole or not at all, as the socket does with data. With a Type of Service (ip(7) IP_TOS as a
+ * control message) the kernel looks the route up by it, and takes the source address from that route. Returns 0, or the
+ * errno of the refusal: EMSGSIZE where our own link does not take it.
+ */
+export function sendProbe(
+  socket: OpenedSocket,
+  bytes: Uint8Array,
+  to: string,
+  { tos = 0, local = "" }: ProbeOptions = {},
+): number {
+  const endpoint = parseEndpoint(to);
+  const problem = load(socket, bytes, endpoint);
+  if (endpoint === null || problem !== 0) return problem;
+  if (tos === 0) return sendFrom(socket, bytes.length, endpoint, local);
+  encodeTos(control, 0, tos);
+  return send(socket, bytes.length, CMSG_ROOM);
+}
+
+/** Puts a datagram where `send` takes it from. Returns 0, or the errno of the refusal. */
+function load({ family }: OpenedSocket, bytes: Uint8Array, to: Endpoint | null): number {
+  if (bytes.length > ROOM) return EMSGSIZE;
+  if (to === null || !encodeSockaddr(destination, 0, family, to)) return EAFNOSUPPORT;
+  payload.set(bytes);
+  return 0;
+}
+
+function sendFrom(socket: OpenedSocket, length: number, to: Endpoint, local: string): number {
+  const { family } = socket;
+  const source = sourceOf(family, to, local);
+  if (source === null) return send(socket, length, 0);
+  encodePktinfo(control, 0, family);
+  putPktinfoSource(control, 0, family, source, 0);
+  const errno = send(socket, length, pktinfoLength(family));
+  return isSourceGone(errno) ? send(socket, length, 0) : errno;
+}
+
 /** Null where there is none, or one that a datagram to `to` cannot have. */
-export function sourceOf(family: 4 | 6, to: Endpoint, local: string): Uint8Array | null {
+function sourceOf(family: 4 | 6, to: Endpoint, local: string): Uint8Array | null {
   const address = local === "" ? null : parseAddress(local);
   if (address === null || isIpv4(address) !== isIpv4(to.address)) return null;
   return family === 4 && !isIpv4(address) ? null : address;
 }
 
-function send({ fd, family }: OpenedSocket, length: number, source: Uint8Array | null): number {
+/** Sends what was loaded, with the first `controlLength` bytes of `control`. */
+function send({ fd, family }: OpenedSocket, length: number, controlLength: number): number {
   putU64le(vector, 0, addressOf(payload.buffer));
   putU64le(vector, 8, length);
   putU64le(header, NAME_AT, addressOf(destination.buffer));
@@ -196,11 +243,7 @@ function send({ fd, family }: OpenedSocket, length: number, source: Uint8Array |
   putU64le(header, IOV_AT, addressOf(vector.buffer));
   putU64le(header, IOVLEN_AT, 1);
   putU64le(header, CONTROL_AT, addressOf(control.buffer));
-  putU64le(header, CONTROLLEN_AT, source === null ? 0 : pktinfoLength(family));
-  if (source !== null) {
-    encodePktinfo(control, 0, family);
-    putPktinfoSource(control, 0, family, source, 0);
-  }
+  putU64le(header, CONTROLLEN_AT, controlLength);
   for (;;) {
     if (libc().sendmmsg(fd, header, 1, MSG_DONTWAIT) === 1) return 0;
     const errno = libc().errno();

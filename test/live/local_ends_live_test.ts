@@ -8,7 +8,7 @@ import { IP_PKTINFO, IPPROTO_IP } from "../../src/sys/mmsghdr.ts";
 import { AF_INET } from "../../src/sys/sockaddr.ts";
 import { takeZeroChecksums } from "../../src/sys/udp_group.ts";
 import { bindUdp, type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
-import { liveTest, until, type Wires } from "./wires.ts";
+import { liveTest, settled, until, type Wires } from "./wires.ts";
 
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
@@ -25,9 +25,15 @@ function sh(wires: Wires, script: string): void {
   wires.in(() => execFileSync("sh", ["-ec", script]));
 }
 
+/** An IPv6 address is of no use before the kernel has decided about it. */
+function addAddress(wires: Wires, address: string): void {
+  sh(wires, `ip link set lo up; ip address add ${address} dev lo`);
+  until(`${address} to settle`, () => wires.in(settled) ? true : null);
+}
+
 for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
   liveTest(`datagrams leave from the address they are to leave from, also in trains: ${name}`, (wires) => {
-    sh(wires, `ip link set lo up; ip address add ${second}/${bits} dev lo`);
+    addAddress(wires, `${second}/${bits}`);
     const sender = wires.batches(41001, "own", { gso: true, gro: false });
     const receiver = wires.batches(41002, "vxlan", { gso: false, gro: true });
     sender.setDestination(7, at(main, 41002));
@@ -66,7 +72,7 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
 
   liveTest(`a source that is not what the kernel refuses stays: ${name}`, (wires) => {
     const far = bits === 32 ? "10.9.0.1" : "fd09::1";
-    sh(wires, `ip link set lo up; ip address add ${second}/${bits} dev lo`);
+    addAddress(wires, `${second}/${bits}`);
     const opened = wires.udp(41007);
     const sender = wires.over(opened, "own", { gso: true, gro: false });
     const receiving = wires.udp(41008);
@@ -88,7 +94,7 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
     };
     assert.equal(send(5), 5, "no way there");
     assert.equal(sender.sourceGoneFor(), -1);
-    sh(wires, `ip address add ${far}/${bits} dev lo`);
+    addAddress(wires, `${far}/${bits}`);
     assert.equal(send(5), 0);
     assert.deepEqual(sources(5), [at(second, 41007)], "the way is back");
     setInt(opened.fd, SOL_SOCKET, SO_NO_CHECK, 1);
@@ -108,7 +114,7 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
     assert.equal(send(1), 0);
     assert.equal(sender.sourceGoneFor(), 7);
     assert.notDeepEqual(sources(1), [at(second, 41007)]);
-    sh(wires, `ip address add ${second}/${bits} dev lo`);
+    addAddress(wires, `${second}/${bits}`);
     assert.equal(call(), false);
     sender.follow(7, 0);
     assert.equal(call(), true);
@@ -119,7 +125,7 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
   liveTest(
     `an answer follows what it answers, and a datagram of the control plane does: ${name}`,
     (wires) => {
-      sh(wires, `ip link set lo up; ip address add ${second}/${bits} dev lo`);
+      addAddress(wires, `${second}/${bits}`);
       const asking = wires.udp(41003);
       const asker = wires.over(asking, "own");
       const answering = wires.batches(41004, "vxlan");
@@ -147,7 +153,7 @@ for (const [name, { main, second, bits, at }] of Object.entries(ENDS)) {
 
 liveTest("a socket of a kernel without IPv6 tells and obeys the same", (wires) => {
   const { second } = ENDS.IPv4;
-  sh(wires, `ip link set lo up; ip address add ${second}/32 dev lo`);
+  addAddress(wires, `${second}/32`);
   const socket4 = (port: number): OpenedSocket => {
     const fd = wires.in(() => libc().socket(AF_INET, SOCK_DGRAM, 0));
     setInt(fd, IPPROTO_IP, IP_PKTINFO, 1);

@@ -146,7 +146,7 @@ export function until<T>(what: string, ask: () => T | null): T {
 }
 
 /** Whether no IPv6 address of this thread's namespace is tentative (IFA_F_TENTATIVE); the kernel decides it later. */
-function settled(): boolean {
+export function settled(): boolean {
   const lines = readFileSync("/proc/thread-self/net/if_inet6", "utf8").trim().split("\n");
   return lines.every((line) => (parseInt(line.split(/ +/)[4]!, 16) & 0x40) === 0);
 }
