@@ -3,7 +3,7 @@ import type { HostFacts } from "../control/reconcile.ts";
 import type { PeerView } from "../control/view.ts";
 import { nextHopLink } from "../host/next_hop.ts";
 import { passedOver } from "../host/passed_over.ts";
-import { advertisable, underlayMtu } from "../host/underlay.ts";
+import { advertisable, mtuTowards, underlayMtu } from "../host/underlay.ts";
 import type { UnderlayChoice } from "../host/underlay.ts";
 import { type HostNetwork, type Link, type LocalEnd, MAX_PEERS } from "../ports.ts";
 import { pathMtu } from "../sys/path_mtu.ts";
@@ -29,6 +29,8 @@ export class Underlay {
   #addresses: readonly string[] = [];
   #onlyGuests = false;
   #mtu = DEFAULT_MTU;
+  /** Whether that was found by the way to peers that are still to be reached. */
+  #towardsPeers = false;
   #trouble: string | null = null;
   readonly #paths = new PathMtus();
   /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
@@ -86,13 +88,21 @@ export class Underlay {
     let links: readonly Link[] | null = null;
     const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
     const outside = towards.filter((address) => !liesWithin(this.mesh, address));
-    this.#mtu = underlayMtu(this.#net, { ...this.#choice(), towards: outside }) ?? this.#mtu;
+    this.#findMtu({ ...this.#choice(), towards: outside });
     return {
       underlayMtu: this.#mtu,
       pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
       onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
       local: (endpoint) => this.local(endpoint),
     };
+  }
+
+  /** While the way to all peers is missing, as between two leases of DHCP, the MTU that was found by it stays. */
+  #findMtu(choice: UnderlayChoice): void {
+    const towards = mtuTowards(this.#net, choice);
+    this.#towardsPeers = choice.towards.length > 0 && (towards !== null || this.#towardsPeers);
+    if (towards === null && this.#towardsPeers) return;
+    this.#mtu = towards ?? underlayMtu(this.#net, choice) ?? this.#mtu;
   }
 
   /** Where the peers are: the way to them decides the MTU. Of one that is away the last place counts. */

@@ -57,8 +57,8 @@ export interface Advertisable {
  * The addresses to advertise. With `iface` those of that interface. Else the sources the kernel picks towards the
  * configured peers, the addresses of the default routes, then of links with a public one, private ones, those of lo and
  * dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or what guests of
- * this host can reach. Of more than eight, those that differ in link and family come before
- * their likes. Throws an Error when `iface` is not there or has no usable address.
+ * this host can reach. Of more than eight, those that differ in link and family come before their likes. Throws an Error
+ * when `iface` is not there or has no usable address.
  */
 export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertisable {
   const [links, addresses] = [net.links(), net.addresses()];
@@ -195,17 +195,14 @@ function fewest(all: readonly Candidate[]): string[] {
  */
 export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | null {
   const links = net.links();
-  const carrying = links.filter((link) => link.up && !link.loopback && link.name !== choice.exclude);
-  const smallest = (indices: readonly (number | null)[]): number | null => {
-    const mtus = carrying.filter((link) => indices.includes(link.index)).map((link) => link.mtu);
-    return mtus.length === 0 ? null : Math.min(...mtus);
-  };
+  const carrying = carryingLinks(links, choice);
+  const smallest = (indices: readonly (number | null)[]) => smallestMtu(carrying, indices);
   const addresses = net.addresses();
   const named = links.filter(({ name, index }) =>
     name === choice.iface || addresses.some((a) => a.link === index && a.address === choice.iface)
   );
   const isHolder = ({ link, role }: Candidate) => (role === "lan" || role === "vpn") && !link.loopback;
-  return smallest(linksTowards(net, choice.towards)) ??
+  return mtuTowards(net, choice) ??
     smallest(
       named.filter((link) => linkRole(link, links, choice.exclude) !== "host").map((link) => link.index),
     ) ??
@@ -214,6 +211,21 @@ export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | 
     smallest(
       carrying.filter((link) => linkRole(link, links, choice.exclude) === "lan").map((link) => link.index),
     );
+}
+
+/** The same by the peers at `towards` alone; null while there is no way to any of them. */
+export function mtuTowards(net: HostNetwork, choice: UnderlayChoice): number | null {
+  const links = linksTowards(net, choice.towards);
+  return links.length === 0 ? null : smallestMtu(carryingLinks(net.links(), choice), links);
+}
+
+function carryingLinks(links: readonly Link[], { exclude }: UnderlayChoice): Link[] {
+  return links.filter((link) => link.up && !link.loopback && link.name !== exclude);
+}
+
+function smallestMtu(among: readonly Link[], indices: readonly (number | null)[]): number | null {
+  const mtus = among.filter((link) => indices.includes(link.index)).map((link) => link.mtu);
+  return mtus.length === 0 ? null : Math.min(...mtus);
 }
 
 function linksTowards(net: HostNetwork, peers: readonly string[]): number[] {

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Underlay } from "../../src/daemon/underlay.ts";
-import { FakeKernel } from "../fakes/fake_kernel.ts";
+import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 
 const ADDRESS = { address: "192.168.1.10", prefixLength: 24, scope: 0 };
 
@@ -113,4 +113,23 @@ test("Underlay names what --advertise resolves to first", () => {
   const underlay = new Underlay(host().net, OPTIONS);
   underlay.advertised = ["203.0.113.5:99"];
   assert.deepEqual(underlay.endpoints(), ["203.0.113.5:99", "192.168.1.10:8473"]);
+});
+
+test("Underlay keeps the MTU of the way to its peers while that way is missing", () => {
+  const { net, link } = host();
+  const wg0 = net.addLink("wg0", { mtu: 1280, kind: "wireguard" });
+  net.addAddress({ link: wg0, address: "10.8.0.2", prefixLength: 32, scope: 0 });
+  const byRouter = route("0.0.0.0/0", { gateway: "192.168.1.1", link });
+  net.addRoute(byRouter);
+  const underlay = new Underlay(net, { ...OPTIONS, iface: null });
+  underlay.reach([{ id: "a", endpoint: "203.0.113.9:8473" }]);
+  assert.equal(underlay.facts().underlayMtu, 1400);
+  net.deleteRoute(byRouter);
+  assert.equal(underlay.facts().underlayMtu, 1400);
+  net.addRoute({ ...byRouter, gateway: null, link: wg0 });
+  assert.equal(underlay.facts().underlayMtu, 1280);
+  underlay.reach([]);
+  net.deleteRoute({ ...byRouter, gateway: null, link: wg0 });
+  net.setLink(wg0, { up: false });
+  assert.equal(underlay.facts().underlayMtu, 1400);
 });
