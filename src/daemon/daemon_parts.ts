@@ -4,6 +4,7 @@
  * whatever keeps this host from being a node is found out here.
  */
 import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
+import { ConfigError } from "../config/config_error.ts";
 import type { Leasable } from "../host/left_bridge.ts";
 import type { HeldSecret } from "../control/key_ring.ts";
 import type { StoredState } from "../control/state.ts";
@@ -20,7 +21,7 @@ import { type SealedParts, sealedParts } from "./sealed_parts.ts";
 import { SealedSide } from "./sealed_side.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./secret_choice.ts";
 import type { GivenSecret } from "./secret_files.ts";
-import { beginRun, type Begun } from "./unfinished_join.ts";
+import { beginRun, type Begun, rememberRefusedJoin } from "./unfinished_join.ts";
 import { foundersSockets, Sockets } from "./sockets.ts";
 import { openState, type StateStore } from "./state_store.ts";
 import { RUNTIME, VERSION } from "./version.ts";
@@ -74,7 +75,7 @@ export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups)
   const { config, given, stored } = begun;
   const left = clearForStart(net, config, storedLease(stored));
   for (const line of left.lines) logger.info(line);
-  const choice = secretChoice(begun, state);
+  const choice = secretChoiceOf(begun, state);
   remember(begun, choice, state);
   const { network, subnetMin, subnetMax } = config;
   if (network !== null) {
@@ -123,6 +124,18 @@ export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups)
     feed,
     keeper,
   };
+}
+
+/** As `secretChoice`; a join that is refused for want of a secret is remembered: the next `up` is not to found a mesh. */
+function secretChoiceOf(begun: Begun, state: StateStore): SecretChoice {
+  try {
+    return secretChoice(begun, state);
+  } catch (error) {
+    if (error instanceof ConfigError && begun.remember !== null) {
+      rememberRefusedJoin(state, { ...begun.remember, secret: null, refused: error.reason });
+    }
+    throw error;
+  }
 }
 
 function secretChoice({ config, given, stored, secret }: Begun, state: StateStore): SecretChoice {

@@ -24,7 +24,7 @@ export interface UnfinishedJoin {
   readonly pinnedNode: string | null;
   /** Null: the mesh is plain, or the join was refused. */
   readonly secret: NetworkSecret | null;
-  /** Why it cannot be gone on with, a sentence: its token had expired. */
+  /** Why it did not begin, a sentence: its token had expired, or it had no secret. */
   readonly refused?: string;
 }
 
@@ -165,7 +165,14 @@ function resume({ config, given, stored, secret }: Beginning, join: UnfinishedJo
   const ways =
     "To found a mesh of its own instead: ovltun up --found; to join another: ovltun join; to forget it: " +
     `ovltun down --purge --state-dir ${config.stateDir}`;
-  if (join.refused !== undefined) throw new ConfigError("join-file", `${whom}: ${join.refused}. ${ways}`);
+  if (join.refused !== undefined) {
+    const { peers, pinnedNode } = join;
+    // What it wanted may be given now; a token, which pins, is never one of a plain mesh here.
+    const answered = given !== null || (config.plain && pinnedNode === null);
+    if (!answered) throw new ConfigError("join-file", `${whom}: ${join.refused}. ${ways}`);
+    const remember = { networkName: config.networkName, peers, pinnedNode };
+    return { config: { ...config, ...remember }, given, stored, secret, remember, resumed: true };
+  }
   if (config.plain !== (join.secret === null)) {
     const what = config.plain
       ? "that mesh is sealed: leave --plain out to go on with it"

@@ -298,3 +298,19 @@ test("A join that was refused for its token is not gone on with, and nobody foun
     assert.equal(readUnfinishedJoin(directory)?.refused, undefined, "what can be gone on with stays");
   });
 });
+
+test("up --peers that was refused for want of a secret goes on once there is one, and nobody founds in its place", () => {
+  const wanting: UnfinishedJoin = { ...PLAIN, refused: "Joining a sealed mesh needs its secret" };
+  refused(
+    { join: wanting },
+    /begun on this host, to 10\.99\.0\.1:8473, .*needs its secret\. .*ovltun up --found/,
+  );
+  for (const words of [{ given: of(A) }, { config: config({ plain: true }) }]) {
+    const begun = begin({ join: wanting, ...words });
+    assert.deepEqual([begun.config.peers, begun.remember?.peers, begun.resumed], [
+      PLAIN.peers,
+      PLAIN.peers,
+      true,
+    ]);
+  }
+});

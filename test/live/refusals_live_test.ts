@@ -30,6 +30,9 @@ liveTest("up that would join a sealed mesh without its secret says where to get 
     const args = ["up", "--peers", "10.99.0.2", "--state-dir", host!.stateDir];
     const run = () => ({ finished: host!.ovltun(args) });
     await assertRefused(host!, run, { code: 2, says: [/ovltun token/, /--secret-file/, /--plain/] });
+    const again = ["up", "--state-dir", host!.stateDir];
+    const says = [/join was begun on this host, to 10\.99\.0\.2:8473/, /ovltun token/, /up --found/];
+    await assertRefused(host!, () => ({ finished: host!.ovltun(again) }), { code: 2, says });
   });
 });
 
