@@ -389,6 +389,12 @@ export class SealedLinks extends Links {
   ): void {
     // It may have been held back on its way since then, and says nothing of now.
     if (life !== null && this.#sealedOwner.isFormer(record.id, life)) return this.out.reject();
+    // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
+    // state, goes on to an exchange of three messages, which nobody can repeat.
+    const known = this.#sealedOwner.known(record.id);
+    if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
+      return this.out.reject();
+    }
     const age = life === record.bootNonce ? record.age ?? null : null;
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
   }

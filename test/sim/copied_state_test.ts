@@ -144,33 +144,59 @@ for (const security of BOTH) {
   });
 }
 
-test("A handshake of a former life, held back over a restart, is no sign of a copy", () => {
-  const { world, a, b, copy } = withCopy(10, "sealed", 1);
-  world.nodes.splice(world.nodes.indexOf(copy), 1);
-  world.run(5000);
-  const held: Uint8Array[] = [];
-  world.network.rewrite = ({ from, bytes }) => {
-    if (from !== b.endpoint || bytes[0] !== TYPE_HANDSHAKE || handshakeMessage(bytes, 0) !== IK1) {
-      return bytes;
+for (const [times, aToo] of [["a restart", false], ["a restart of both sides", true]] as const) {
+  test(`A handshake of a former life, held back over ${times}, is no sign of a copy`, () => {
+    const { world, a, b, copy } = withCopy(10, "sealed", 1);
+    world.nodes.splice(world.nodes.indexOf(copy), 1);
+    world.run(5000);
+    const held: Uint8Array[] = [];
+    world.network.rewrite = ({ from, bytes }) => {
+      if (from !== b.endpoint || bytes[0] !== TYPE_HANDSHAKE || handshakeMessage(bytes, 0) !== IK1) {
+        return bytes;
+      }
+      held.push(bytes.slice());
+      return new Uint8Array(0);
+    };
+    world.event(b, { kind: "sessionWanted", id: a.identity.id });
+    world.run(200);
+    assert.ok(held.length > 0);
+    world.network.rewrite = ({ from, bytes }) =>
+      from === b.endpoint && bytes[0] === TYPE_HANDSHAKE && handshakeMessage(bytes, 0) === IK1
+        ? new Uint8Array(0) // a greets b, so it does not know b's counter
+        : bytes;
+    world.stop(b);
+    world.start(b);
+    assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
+    world.run(10_000);
+    if (aToo) { // which lives came before, and which counters, it knows no more
+      world.stop(a);
+      world.start(a);
+      assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
+      world.run(5000);
     }
-    held.push(bytes.slice());
-    return new Uint8Array(0);
-  };
-  world.event(b, { kind: "sessionWanted", id: a.identity.id });
-  world.run(200);
-  assert.ok(held.length > 0);
-  world.network.rewrite = ({ from, bytes }) =>
-    from === b.endpoint && bytes[0] === TYPE_HANDSHAKE && handshakeMessage(bytes, 0) === IK1
-      ? new Uint8Array(0) // a greets b, so it does not know b's counter
-      : bytes;
-  world.stop(b);
-  world.start(b);
-  assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
-  world.run(10_000);
-  for (const bytes of held) world.network.send(world.clock.now(), "192.168.77.3:8473", a.endpoint, bytes);
-  world.run(10_000);
-  for (const node of world.running) {
-    assert.deepEqual(world.view(node).own.warnings.filter((w) => /identity/.test(w)), [], node.name);
-  }
-  assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
-});
+    for (const bytes of held) world.network.send(world.clock.now(), "192.168.77.3:8473", a.endpoint, bytes);
+    world.run(10_000);
+    for (const node of world.running) {
+      assert.deepEqual(world.view(node).own.warnings.filter((w) => /identity/.test(w)), [], node.name);
+    }
+    assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
+  });
+}
+
+for (const security of BOTH) {
+  test(`An old copy, of before its original began anew, is refused as well, in a ${security} mesh`, () => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const { world, b, copy, thirds } = withCopy(seed, security, 2);
+      for (let restart = 0; restart < 3; restart++) {
+        world.stop(b);
+        world.start(b);
+        assert.ok(world.runUntil(() => oneMesh(world, [b, ...thirds]), 20_000), whyNotOneMesh(world) ?? "");
+        world.run(5000);
+      }
+      world.start(copy);
+      assert.equal(awayFrom(world, b, thirds, 8000), 0, `seed ${seed}`);
+      assert.match(copy.refusal ?? "", /this is a COPY of the identity of that host/, `seed ${seed}`);
+      assert.equal(b.refusal, null);
+    }
+  });
+}
