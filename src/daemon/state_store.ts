@@ -101,8 +101,11 @@ export function openState(directory: string): StateStore {
         },
       writeSecrets: (held) => {
         saver.before = null;
-        writeStoredSecrets(directory, held);
-        dir.secretWritten();
+        saver.secrets = () => {
+          writeStoredSecrets(directory, held);
+          dir.secretWritten();
+        };
+        saver.retry();
       },
       save: (state) => saver.save(state),
       retry: () => saver.retry(),
@@ -145,6 +148,8 @@ class Saver {
   #unsaved: StoredState | null = null;
   /** Whether this run wrote anything. */
   wrote = false;
+  /** Writes secrets that are not on disk yet. */
+  secrets: (() => void) | null = null;
   /** To be done before the first state that has a mesh is written. */
   before: (() => void) | null = null;
   /** To be done after the first state that has a claim was written. */
@@ -157,10 +162,15 @@ class Saver {
     this.#claim = claimText(stored);
   }
 
+  /**
+   * A first claim must be on disk before anybody hears of it: without the mesh there, the next start would found another.
+   * A member whose disk is full goes on with what it has to claim: its identity is there, and the mesh tells the rest.
+   */
   save(state: StoredState): void {
     this.#unsaved = state;
     const problem = this.retry();
-    if (problem !== null && state.claim !== null && claimText(state) !== this.#claim) {
+    const isMember = this.#last !== null && this.#last.mesh !== null;
+    if (problem !== null && !isMember && state.claim !== null && claimText(state) !== this.#claim) {
       throw new Error(problem);
     }
   }
@@ -168,6 +178,8 @@ class Saver {
   retry(): string | null {
     try {
       this.#restore();
+      this.secrets?.();
+      this.secrets = null;
       if (this.#unsaved === null) return null;
       if (this.#unsaved.mesh !== null) {
         this.before?.();

@@ -16,6 +16,11 @@ import type { StoredState } from "../../src/control/state.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { IDENTITY_FILE, STATE_FILE, StateInUseError } from "../../src/daemon/state_files.ts";
 import { openState } from "../../src/daemon/state_store.ts";
+import { foundMesh } from "../../src/control/mesh.ts";
+import type { MeshConfig } from "../../src/control/settings.ts";
+import { settingsFor } from "../sim/world.ts";
+
+const MESH = foundMesh(settingsFor("x", {})) as MeshConfig;
 
 function withDirectory(use: (directory: string) => void): void {
   const root = mkdtempSync(join(tmpdir(), "ovltun-store-"));
@@ -31,9 +36,9 @@ function stateOf(nodeId: string, subnet: string | null, epoch: number): StoredSt
   return { version: 1, nodeId, networkName: "test", mesh: null, claim, incarnation: 1, epoch, peers: [] };
 }
 
-/** Makes every write of the state file fail, as a full disk does, also for root; returns the undo. */
-function refuseWrites(directory: string): () => void {
-  const inTheWay = join(directory, `${STATE_FILE}.tmp`);
+/** Makes every write of the file fail, as a full disk does, also for root; returns the undo. */
+function refuseWrites(directory: string, file = STATE_FILE): () => void {
+  const inTheWay = join(directory, `${file}.tmp`);
   mkdirSync(join(inTheWay, "x"), { recursive: true });
   return () => rmSync(inTheWay, { recursive: true });
 }
@@ -80,7 +85,7 @@ test("openState() names the file it cannot use, and lets go of the directory", (
   });
 });
 
-test("save() refuses a claim it cannot write; what else it cannot write waits for retry()", () => {
+test("save() refuses a first claim it cannot write; what else it cannot write waits for retry()", () => {
   withDirectory((directory) => {
     const store = openState(directory);
     const { id } = store.identity;
@@ -95,6 +100,29 @@ test("save() refuses a claim it cannot write; what else it cannot write waits fo
     store.close();
     const again = openState(directory);
     assert.equal(again.stored?.epoch, 4);
+    again.close();
+  });
+});
+
+test("A member whose disk is full goes on: with another claim, and with secrets that it was told", () => {
+  withDirectory((directory) => {
+    const store = openState(directory);
+    const { id } = store.identity;
+    const state = (subnet: string, epoch: number) => ({ ...stateOf(id, subnet, epoch), mesh: MESH });
+    store.save(state("10.42.7.0/24", 1));
+    const allow = [refuseWrites(directory), refuseWrites(directory, "secret")];
+    const secret = NetworkSecret.create();
+    store.writeSecrets([{ secret, generation: { seq: 0, issuer: "", dropOld: false }, used: true }]);
+    assert.match(store.retry() ?? "", /^Cannot write ".*secret"/);
+    allow[1]!();
+    store.save(state("10.42.8.0/24", 2));
+    assert.match(store.retry() ?? "", /^Cannot write ".*state\.json"/);
+    allow[0]!();
+    assert.equal(store.retry(), null);
+    store.close();
+    const again = openState(directory);
+    assert.equal(again.stored?.claim?.subnet, "10.42.8.0/24");
+    assert.ok(again.secret!.equals(secret));
     again.close();
   });
 });
