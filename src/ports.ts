@@ -163,6 +163,8 @@ export interface Tunnel {
   readonly endpoint: string;
   /** Where its own port is, for answers to probes; "" where it has none (static peers). */
   readonly ownPort: string;
+  /** Where its VXLAN port is, for answers to probes, while packets go elsewhere. */
+  readonly vxlanPort?: string;
   /** Largest inner packet, bytes. */
   readonly mtu: number;
   /** The receiver index the peer gave us; static and sealed peers: 0. */

@@ -56,10 +56,12 @@ export function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tun
   // Where nobody answers at the VXLAN port, our own carries the data: both sides take either.
   const vxlan = encapsulation === "vxlan" && !isSilent(peer.ways.vxlan);
   const used = encapsulation === "vxlan" && !vxlan ? "data" : encapsulation;
+  const vxlanPort = withPort(peer.endpoint, mesh.vxlanPort);
   return {
     encapsulation: used,
-    endpoint: vxlan ? withPort(peer.endpoint, mesh.vxlanPort) : peer.endpoint,
+    endpoint: vxlan ? vxlanPort : peer.endpoint,
     ownPort: peer.endpoint,
+    ...(used === encapsulation ? {} : { vxlanPort }),
     mtu: mtuOf(
       used,
       underlayOf([peer.endpoint]),

@@ -212,7 +212,8 @@ export class DataPlane {
   }
 
   #setEnds(role: SocketRole, slot: number, tunnel: Tunnel): void {
-    const endpoint = role === "own" ? tunnel.ownPort : tunnel.endpoint;
+    const elsewhere = role === "own" ? tunnel.ownPort : role === "vxlan" ? tunnel.vxlanPort : undefined;
+    const endpoint = elsewhere ?? tunnel.endpoint;
     const socket = this.plane.sockets[role];
     if (endpoint === "" || socket === null) return;
     socket.setDestination(slot, endpoint);

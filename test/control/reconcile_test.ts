@@ -155,6 +155,7 @@ test("Backend vxlan: where nobody answers at the VXLAN port, our own port carrie
   const wanted = reconcile(view("vxlan", [peer({ ways: { ...WAYS, vxlan: SILENT } })]), SETTINGS, HOST);
   const tunnel = wanted.tunnels.get("b")!;
   assert.deepEqual([tunnel.encapsulation, tunnel.endpoint, tunnel.vni], ["data", "192.168.1.11:8473", 1]);
+  assert.equal(tunnel.vxlanPort, "192.168.1.11:8472"); // a probe there is answered there
   const { path, why, fix, to } = wanted.paths.get("b")!;
   assert.deepEqual([path, to], ["tunnel", "192.168.1.11:8473"]);
   assert.match(why, /^no answer on 8472\/udp/);

@@ -98,6 +98,7 @@ test("A peer of a plain VXLAN mesh is understood by VXLAN and by the data header
       encapsulation,
       endpoint: encapsulation === "vxlan" ? "192.168.1.3:8472" : "192.168.1.3:8473",
       ownPort: "192.168.1.3:8473",
+      ...(encapsulation === "vxlan" ? {} : { vxlanPort: "192.168.1.3:8472" }),
       mtu: 1400,
       sendIndex: 0x700,
       receiveIndex: 0x0a0b0c00,
@@ -108,6 +109,9 @@ test("A peer of a plain VXLAN mesh is understood by VXLAN and by the data header
     assert.deepEqual(fix.takeIn(f, "vxlan", framed, FLOW), { delivered: 1 });
     assert.deepEqual(fix.takeIn(f, "own", headed, "192.168.1.3:8473"), { delivered: 1 });
     assert.deepEqual(fix.takeIn(f, "own", headed, "192.168.1.66:8473"), { "wrong-endpoint": 1 });
+    // Where both sides had given up on that port, each is to hear that it is open again.
+    assert.deepEqual(fix.takeIn(f, "vxlan", question(), FLOW), { "probe-answered": 1 });
+    assert.equal(f.sockets.vxlan.sent.at(-1)!.to, "192.168.1.3:8472");
   }
 });
 
