@@ -109,7 +109,7 @@ liveTest(
 );
 
 liveTest(
-  "Where 8472/udp is filtered a VXLAN mesh goes by 8473, says so, and ping names that port",
+  "Where 8472/udp is filtered a VXLAN mesh goes by 8473, says so, and ping names that port; once it is open, by 8472",
   async () => {
     await withHosts(2, async (hosts, _folder, between) => {
       const [alpha, beta] = hosts as [Host, Host];
@@ -124,6 +124,10 @@ liveTest(
       const why = await alpha.ovltun(["why", "beta"]);
       assert.match(why.stdout, /open 8472\/udp between alpha and beta/);
       await transfer(alpha, beta, statuses[1]!.node.address!, 300_000);
+      await onSwitch(between, "nft delete table netdev fw");
+      await pathIs(alpha, "beta", "tunnel", /^direct routing is off/);
+      await pathIs(beta, "alpha", "tunnel", /^direct routing is off/);
+      await assertAllPairs(hosts, statuses);
     });
   },
 );
