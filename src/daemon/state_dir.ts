@@ -26,11 +26,14 @@ export class StateDir {
   #lock: FileLock;
   /** Files as they should be. BOUNDED: the secret's and the unfinished join's. */
   readonly #kept = new Map<string, Buffer>();
+  /** Whether a secret was there before this run: a user may have put it there. */
+  readonly #hadSecret: boolean;
 
   constructor(path: string, identity: Identity, lock: FileLock) {
     this.path = path;
     this.#identity = identity;
     this.#lock = lock;
+    this.#hadSecret = existsSync(join(path, SECRET_FILE));
     this.secretWritten();
     this.joinWritten();
   }
@@ -93,11 +96,12 @@ export class StateDir {
     );
   }
 
-  /** Unlocks it. With `forget`, the identity that this run made goes, and what it made the lock in. */
+  /** Unlocks it. With `forget`, the identity and the secret that this run made go, and what it made the lock in. */
   close(forget: { readonly madeDirectory: boolean } | null): void {
     for (const content of this.#kept.values()) content.fill(0);
     if (forget !== null) {
       for (const suffix of ["", ".bak"]) rmSync(join(this.path, IDENTITY_FILE + suffix), { force: true });
+      if (!this.#hadSecret) rmSync(join(this.path, SECRET_FILE), { force: true });
     }
     this.#lock.release(forget !== null);
     if (forget?.madeDirectory === true) removeEmptyDirectory(this.path);

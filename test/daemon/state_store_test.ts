@@ -127,6 +127,24 @@ test("A member whose disk is full goes on: with another claim, and with secrets 
   });
 });
 
+test("A founder that could not write its first state leaves nothing, and takes no secret of a user away", () => {
+  for (const given of [false, true]) {
+    withDirectory((directory) => {
+      mkdirSync(directory, { mode: 0o700 });
+      const secret = NetworkSecret.create();
+      if (given) writeFileSync(join(directory, "secret"), `${secret.text()}\n`, { mode: 0o600 });
+      const store = openState(directory);
+      store.keepSecret(given ? secret : NetworkSecret.create());
+      const allow = refuseWrites(directory);
+      const first = { ...stateOf(store.identity.id, "10.42.7.0/24", 1), mesh: MESH };
+      assert.throws(() => store.save(first), /^Error: Cannot write/);
+      allow();
+      store.close();
+      assert.deepEqual(readdirSync(directory), given ? ["secret"] : []);
+    });
+  }
+});
+
 test("What is removed under a daemon is written again at retry(): identity, secret, state and lock", () => {
   withDirectory((directory) => {
     const store = openState(directory);
