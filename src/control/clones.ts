@@ -8,10 +8,10 @@
 
 const SAME_AGE_S = 20;
 const SAME_AGE_LONG_S = 30;
-/** The same, where the other said just now how old it is. */
-const SAME_FRESH_AGE_S = 3;
-/** A node older than that was here before a host that has only begun to speak. */
-export const OLDER_FOR_SURE_S = SAME_FRESH_AGE_S;
+/** The same, where the other said just now how old it is: what rounding two ages down makes of one. */
+const SAME_FRESH_AGE_S = 1;
+/** A node at least that old was here before a host that has only begun to speak. */
+export const OLDER_FOR_SURE_S = 2;
 const SAME_FRESH_AGE_LONG_S = 8;
 const LONG_MS = 15_000;
 
