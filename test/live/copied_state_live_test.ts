@@ -2,7 +2,7 @@
 // original, under traffic in both directions, loses nothing.
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { OLDER_FOR_SURE_S } from "../../src/control/clones.ts";
 import { collect, type Host, until } from "./host.ts";
 import { figure, liveTest, startMesh, withHosts } from "./mesh.ts";
 import { secretFile } from "./sealed.ts";
@@ -23,7 +23,11 @@ for (const security of ["sealed", "plain"] as const) {
         const [alpha, beta, gamma] = hosts as [Host, Host, Host];
         const flags = security === "sealed" ? ["--secret-file", secretFile(folder)] : [];
         const statuses = await startMesh([alpha, beta], ["compiled"], flags);
-        await sleep(3000); // it is known on both disks
+        // By then it is known on both disks, and so much older than a copy that there is no doubt which of them it is.
+        await until("beta has been there for a while", 10_000, async () => {
+          const { uptimeSeconds } = (await beta.daemon.status()).node;
+          return uptimeSeconds > OLDER_FOR_SURE_S + 3 ? true : null;
+        });
         const [toAlpha, toBeta] = statuses.map(({ node }) => node.address!) as [string, string];
         const flows = [pings(alpha, toBeta), pings(beta, toAlpha)];
         cpSync(beta.stateDir, gamma.stateDir, { recursive: true });
