@@ -36,3 +36,12 @@ test("advertisedBy() leaves out, with a word, what leads every host to itself", 
     assert.equal(none.leftOut.length, 1, text);
   }
 });
+
+test("advertisedBy() leaves out what is no address of one host", () => {
+  for (const text of ["224.0.0.1", "255.255.255.255", "ff02::1", "fe80::1"]) {
+    const endpoint = text.includes(":") ? `[${text}]:8473` : `${text}:8473`;
+    const { endpoints, leftOut } = advertisedBy([seed(text, endpoint)], 8473);
+    assert.deepEqual([endpoints, leftOut.length], [[], 1], text);
+  }
+  assert.deepEqual(advertisedBy([seed("169.254.7.1", "169.254.7.1:8473")], 8473).leftOut, []);
+});
