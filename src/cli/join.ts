@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { readSync } from "node:fs";
 import process from "node:process";
 import type { Command } from "commander";
+import { DEFAULT_NETWORK_NAME } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { ExpiredTokenError, type JoinToken, parseToken, TOKEN_MAX_LENGTH } from "../crypto/join_token.ts";
 import { readSecretText } from "../daemon/secret_files.ts";
@@ -16,6 +17,8 @@ import { runUp } from "./run_up.ts";
 const STDIN = 0;
 const WAIT_MS = 20;
 const FILE_VARIABLE = "OVLTUN_JOIN_FILE";
+/** What is known of a join that got no whole token. */
+const NO_TOKEN = { networkName: DEFAULT_NETWORK_NAME, peers: [], pinnedNode: null };
 
 const EXAMPLES = `
 Examples:
@@ -36,10 +39,8 @@ export function registerJoin(program: Command): void {
     try {
       await runUp(options, token);
     } catch (error) {
-      // Who is told to add --plain may well add it to `up`.
-      if (error instanceof ConfigError && error.field === "plain" && token.secret === null) {
-        remember(options, { ...factsOf(token), secret: null });
-      }
+      // The flags were refused, not the token: an `up` with better ones goes on with it.
+      if (error instanceof ConfigError) remember(options, { ...factsOf(token), secret: token.secret });
       throw error;
     }
   });
@@ -49,10 +50,12 @@ function tokenOf(options: Record<string, unknown>, file: string | undefined): Jo
   try {
     return file === undefined || file === "" ? tokenFromStdin() : tokenFromFile(file);
   } catch (error) {
-    if (error instanceof ConfigError && error.cause instanceof ExpiredTokenError) {
-      const { token, message } = error.cause;
-      remember(options, { ...factsOf(token), secret: null, refused: message });
-    }
+    const { message } = error as Error;
+    const expired = error instanceof ConfigError && error.cause instanceof ExpiredTokenError
+      ? error.cause
+      : null;
+    const facts = expired === null ? NO_TOKEN : factsOf(expired.token);
+    remember(options, { ...facts, secret: null, refused: message });
     throw error;
   }
 }

@@ -18,13 +18,13 @@ import { JOIN_FILE, readJsonFile, writeTextFile } from "./state_files.ts";
 /** What a join was begun with. */
 export interface UnfinishedJoin {
   readonly networkName: string;
-  /** "HOST:PORT" as given, names not resolved; at least one. */
+  /** "HOST:PORT" as given, names not resolved; none where no token told any. */
   readonly peers: readonly string[];
   /** Id of the node that a token named, or null. */
   readonly pinnedNode: string | null;
   /** Null: the mesh is plain, or the join was refused. */
   readonly secret: NetworkSecret | null;
-  /** Why it did not begin, a sentence: its token had expired, or it had no secret. */
+  /** Why it did not begin, a sentence: its token had expired or was none, or it had no secret. */
   readonly refused?: string;
 }
 
@@ -57,7 +57,8 @@ function fromJson(f: Record<string, unknown>): UnfinishedJoin | null {
   ) {
     return null;
   }
-  if (!Array.isArray(peers) || peers.length === 0 || peers.length > PEERS_MAX) return null;
+  if (!Array.isArray(peers) || peers.length > PEERS_MAX) return null;
+  if (peers.length === 0 && refused === undefined) return null;
   if (!peers.every((peer) => typeof peer === "string" && isHostPort(peer))) return null;
   if (pinnedNode !== null && !/^[0-9a-f]{64}$/.test(String(pinnedNode))) return null;
   if (secret !== null && typeof secret !== "string") return null;
@@ -161,14 +162,15 @@ function withoutMesh(stored: StoredState | null): Pick<Begun, "stored" | "secret
 }
 
 function resume({ config, given, stored, secret }: Beginning, join: UnfinishedJoin): Begun {
-  const whom = `A join was begun on this host, to ${join.peers.slice(0, 3).join(", ")}, and is not finished`;
+  const to = join.peers.length === 0 ? "" : `, to ${join.peers.slice(0, 3).join(", ")},`;
+  const whom = `A join was begun on this host${to} and is not finished`;
   const ways =
     "To found a mesh of its own instead: ovltun up --found; to join another: ovltun join; to forget it: " +
     `ovltun down --purge --state-dir ${config.stateDir}`;
   if (join.refused !== undefined) {
     const { peers, pinnedNode } = join;
     // What it wanted may be given now; a token, which pins, is never one of a plain mesh here.
-    const answered = given !== null || (config.plain && pinnedNode === null);
+    const answered = peers.length > 0 && (given !== null || (config.plain && pinnedNode === null));
     if (!answered) throw new ConfigError("join-file", `${whom}: ${join.refused}. ${ways}`);
     const remember = { networkName: config.networkName, peers, pinnedNode };
     return { config: { ...config, ...remember }, given, stored, secret, remember, resumed: true };

@@ -173,30 +173,31 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
     issuer: "ab".repeat(32),
     expiresAt: null,
   });
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
+  const places = ["--state-dir", join(directory, "state"), "--run-dir", join(directory, "run")];
   const joined = (input: string, ...argv: string[]) => {
-    const ended = ovltunWith(input, {}, ["join", ...argv]);
+    const ended = ovltunWith(input, {}, ["join", ...places, ...argv]);
     assert.equal(ended.code, 2, ended.err);
     assert.ok(!ended.err.includes(token.slice(10, 40)) && ended.out === "", ended.err);
     return ended.err;
   };
-  assert.match(joined(""), /^No token was given \(ovltun token on a member/);
-  assert.match(joined("nonsense\n"), /This is no token/);
-  assert.match(joined(token.slice(1, 60)), /This is no token/);
-  assert.match(joined(token.slice(0, 90)), /not complete or was changed/);
-  const broken = token.replace(/.{50}/g, "$&\r\n  ");
-  assert.match(joined(broken, "--plain"), /--plain contradicts the token/);
-  assert.match(joined(broken, "--network-name", "work"), /--network-name work contradicts the token/);
-  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
   try {
+    assert.match(joined(""), /^No token was given \(ovltun token on a member/);
+    assert.match(joined("nonsense\n"), /This is no token/);
+    assert.match(joined(token.slice(1, 60)), /This is no token/);
+    assert.match(joined(token.slice(0, 90)), /not complete or was changed/);
+    const broken = token.replace(/.{50}/g, "$&\r\n  ");
+    assert.match(joined(broken, "--plain"), /--plain contradicts the token/);
+    assert.match(joined(broken, "--network-name", "work"), /--network-name work contradicts the token/);
     const file = join(directory, "token");
     writeFileSync(file, token, { mode: 0o600 });
     assert.match(joined("", "--join-file", file, "--found"), /--found contradicts the token/);
     assert.match(
-      ovltunWith("", { OVLTUN_JOIN_FILE: file }, ["join", "--found"]).err,
+      ovltunWith("", { OVLTUN_JOIN_FILE: file }, ["join", "--found", ...places]).err,
       /--found contradicts the token/,
     );
     chmodSync(file, 0o644);
-    const open = ovltunWith("", {}, ["join", "--join-file", file]);
+    const open = ovltunWith("", {}, ["join", "--join-file", file, ...places]);
     assert.match(open.err, /holds a token and others may read it \(mode 0644\); run: chmod 600 /);
     assert.equal(open.code, 2, "systemd is not to start it again before somebody has looked");
     assert.match(
@@ -290,6 +291,32 @@ test("After a join with an expired token, up founds nothing until that is asked 
       up.err,
       /A join was begun on this host, to 192\.0\.2\.1:8473.*The token expired.*ovltun up --found/,
     );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("After a join that got no whole token, or flags that it refuses, up does not found a mesh in its place", () => {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
+  try {
+    const at = (name: string) => ["--state-dir", join(directory, name), "--run-dir", join(directory, "run")];
+    for (const [name, input] of [["none", ""], ["broken", "nonsense\n"]] as const) {
+      assert.equal(ovltunWith(input, {}, ["join", ...at(name)]).code, 2);
+      const up = ovltunWith("", {}, ["up", ...at(name)]);
+      assert.equal(up.code, 2, up.err);
+      assert.match(up.err, /A join was begun on this host and is not finished: .*token.*ovltun up --found/);
+    }
+    const [secret, peer] = [NetworkSecret.create(), "192.0.2.1:8473"];
+    const token = encodeToken({
+      networkName: "home",
+      endpoints: [peer],
+      secret,
+      issuer: "ab".repeat(32),
+      expiresAt: null,
+    });
+    assert.equal(ovltunWith(token, {}, ["join", "--mtu", "many", ...at("flags")]).code, 2);
+    const kept = JSON.parse(readFileSync(join(directory, "flags", "join.json"), "utf8"));
+    assert.deepEqual([kept.peers, kept.secret, kept.refused], [[peer], secret.text(), undefined]);
   } finally {
     rmSync(directory, { recursive: true });
   }
