@@ -7,14 +7,14 @@ import { createCipheriv, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { NewSession } from "../src/control/handshake_events.ts";
-import { Targets } from "../src/control/targets.ts";
+import type { NewSession } from "../src/control/handshake/handshake_events.ts";
+import { Targets } from "../src/control/links/targets.ts";
 import { identityFromSeeds } from "../src/crypto/identity.ts";
 import { laneKey } from "../src/crypto/lane_keys.ts";
 import { NetworkSecret } from "../src/crypto/network_secret.ts";
 import { DATA_LEN, encodeData, isData } from "../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../src/wire/datagram.ts";
-import { handshakesOf, nodeOf } from "../test/control/made_handshakes.ts";
+import { handshakesOf, nodeOf } from "../test/made/handshakes.ts";
 
 const [secretFile, node, count] = process.argv.slice(2) as [string, string, string];
 const SERVER = `${node}:8473`;

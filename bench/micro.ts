@@ -13,13 +13,8 @@ import { createPlane, type Plane } from "../src/dataplane/plane.ts";
 import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/pool.ts";
 import { OWN_SLOT, RouteTable } from "../src/dataplane/route_table.ts";
 import { clearVnet, GSO_TCPV4, putVnetChecksum, putVnetGso } from "../src/dataplane/vnet.ts";
-import {
-  BATCH,
-  type DatagramSocket,
-  type Encapsulation,
-  type SocketRole,
-  type TunDevice,
-} from "../src/ports.ts";
+import { BATCH, type DatagramSocket, type SocketRole, type TunDevice } from "../src/ports/devices.ts";
+import type { Encapsulation } from "../src/ports/planes.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";

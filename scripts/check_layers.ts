@@ -1,7 +1,8 @@
 /**
- * The architecture's "who may import whom" as data, and its check: fails on an import a layer may not make
- * (type-only imports count), on a package or clock a layer may not use, and on any circle of imports.
- * A layer is a folder of src/, or a file beside them (`ports.ts`, `main.ts`).
+ * The architecture's "who may import whom" as data, and its check: fails on an import that a layer or a room may not
+ * make (type-only imports count), on a package or clock a layer may not use, and on any circle of imports, between files
+ * or folders; circles also in test/, bench/ and scripts/. A layer is a folder of src/, or a file beside them (`main.ts`);
+ * a room is a folder of a layer in ROOMS.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -10,6 +11,8 @@ import process from "node:process";
 /** What each layer may import besides itself; "x:types" allows type-only imports. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wire: [],
+  text: [],
+  log: ["text"],
   ports: ["wire:types"],
   crypto: ["wire", "ports"],
   dataplane: ["wire", "crypto", "ports"],
@@ -19,14 +22,71 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   api: ["ports", "control:types"],
   config: ["wire"],
   lab: ["api", "config", "crypto", "sys"],
-  daemon: ["wire", "ports", "crypto", "dataplane", "control", "sys", "host", "api", "config"],
-  cli: ["api", "config", "crypto", "daemon", "lab"],
+  version: ["sys"],
+  daemon: [
+    "wire",
+    "ports",
+    "crypto",
+    "dataplane",
+    "control",
+    "sys",
+    "host",
+    "api",
+    "config",
+    "log",
+    "text",
+    "version",
+  ],
+  commands: ["api", "config", "control", "crypto", "daemon", "host", "sys", "log", "text", "version"],
+  cli: ["api", "config", "crypto", "commands", "daemon", "lab", "log", "text", "version"],
   main: ["cli"],
 };
 
+/**
+ * What each room of a layer may import of the others, floor by floor. The files beside the rooms put them together: they
+ * may import every room, and no room imports them.
+ */
+const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  control: {
+    mesh: [],
+    clones: [],
+    secrets: [],
+    records: ["mesh"],
+    paths: ["mesh"],
+    forget: ["records"],
+    members: ["paths"],
+    outbox: ["mesh", "secrets", "records", "paths"],
+    lease: ["mesh", "records", "paths", "forget"],
+    handshake: ["records", "outbox"],
+    links: ["clones", "secrets", "records", "outbox", "handshake"],
+    node: [
+      "mesh",
+      "clones",
+      "secrets",
+      "records",
+      "paths",
+      "forget",
+      "members",
+      "outbox",
+      "lease",
+      "handshake",
+      "links",
+    ],
+  },
+  daemon: {
+    state: [],
+    planes: [],
+    host: ["state"],
+    reports: ["planes"],
+  },
+};
+
+/** Folders in which only circles are looked for. */
+const OTHER_FOLDERS = ["test", "bench", "scripts"];
+
 /** Which layers may use a package; a prefix ending in ":" stands for all of that scheme. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "node:": ["crypto", "sys", "host", "api", "config", "lab", "daemon", "cli", "main"],
+  "node:": ["crypto", "sys", "host", "api", "config", "lab", "daemon", "commands", "cli", "log", "main"],
   "bun:": ["sys"],
   "msgpackr": ["wire", "dataplane", "control"],
   "lru-cache": ["dataplane"],
@@ -35,7 +95,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Time and randomness are arguments (Clock, Random) everywhere else. */
-const CLOCK_LAYERS = ["sys", "daemon", "cli", "lab"];
+const CLOCK_LAYERS = ["sys", "daemon", "commands", "cli", "lab"];
 const CLOCKS = /\b(?:Date\.now|Math\.random|performance\.now)\b/g;
 
 interface Import {
@@ -86,6 +146,20 @@ function mayImport(layer: string, target: string, typesOnly: boolean): boolean {
   return allowed.includes(target) || (typesOnly && allowed.includes(`${target}:types`));
 }
 
+/** The room of a file, "" beside the rooms; null: its layer has none. */
+function roomOf(path: string): string | null {
+  const parts = path.split(sep);
+  if (ROOMS[parts[1] ?? ""] === undefined) return null;
+  return parts.length > 3 ? parts[2]! : "";
+}
+
+function mayEnter(file: string, target: string): boolean {
+  const room = roomOf(file);
+  const other = roomOf(target);
+  if (layerOf(file) !== layerOf(target) || room === null || room === "" || room === other) return true;
+  return (ROOMS[layerOf(file)]![room] ?? []).includes(other!);
+}
+
 function mayUse(layer: string, specifier: string): boolean {
   for (const [name, layers] of Object.entries(PACKAGES)) {
     const matches = name.endsWith(":")
@@ -118,9 +192,10 @@ function aliasesOf(root: string): Record<string, string[]> {
   return aliases;
 }
 
-function filesOf(root: string): string[] {
-  const all = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
-  return all.filter((path) => path.endsWith(".ts")).map((path) => join("src", path)).sort();
+function filesOf(root: string, folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  const all = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
+  return all.filter((path) => path.endsWith(".ts")).map((path) => join(folder, path)).sort();
 }
 
 /** The shortest way from `start` back to itself, or null. */
@@ -156,15 +231,47 @@ function circles(edges: ReadonlyMap<string, readonly string[]>): string[] {
   return problems;
 }
 
+/** The imports between folders: of src/ its layers and rooms, elsewhere the folders as they are. */
+function betweenFolders(edges: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {
+  const folders = new Map<string, string[]>();
+  for (const [file, targets] of edges) {
+    const from = folderOf(file);
+    const others = targets.map(folderOf).filter((to) => to !== from);
+    folders.set(from, [...folders.get(from) ?? [], ...others]);
+  }
+  return folders;
+}
+
+// A file beside the layers is a layer of its own.
+function folderOf(file: string): string {
+  return dirname(file) === "src" ? file : dirname(file);
+}
+
+/** Circles of the files and folders that are not the product. */
+function otherCircles(root: string): string[] {
+  const edges = new Map<string, string[]>();
+  for (const file of OTHER_FOLDERS.flatMap((folder) => filesOf(root, folder))) {
+    const code = withoutComments(readFileSync(join(root, file), "utf8"));
+    const targets = importsOf(code).filter(({ specifier }) => specifier.startsWith("."))
+      .map(({ specifier }) => targetsOf(root, file, specifier, {})![0]!);
+    edges.set(file, targets.filter((target) => !target.startsWith("src" + sep)));
+  }
+  return [...circles(edges), ...circles(betweenFolders(edges))];
+}
+
 /** Everything in `root`/src that the architecture forbids, one sentence each; empty when all is well. */
 export function checkLayers(root: string): string[] {
   const problems: string[] = [];
   const edges = new Map<string, string[]>();
   const aliases = aliasesOf(root);
-  for (const file of filesOf(root)) {
+  for (const file of filesOf(root, "src")) {
     const layer = layerOf(file);
+    const room = roomOf(file);
     const targets: string[] = [];
     edges.set(file, targets);
+    if (room !== null && room !== "" && ROOMS[layer]![room] === undefined) {
+      problems.push(`${file}: "${room}" is no room of ${layer}`);
+    }
     if (LAYERS[layer] === undefined) problems.push(`${file}: "${layer}" is no layer of the architecture`);
     const code = withoutComments(readFileSync(join(root, file), "utf8"));
     for (const { specifier, typesOnly, line } of importsOf(code)) {
@@ -182,6 +289,9 @@ export function checkLayers(root: string): string[] {
           targets.push(target);
           if (!mayImport(layer, layerOf(target), typesOnly)) {
             problems.push(`${at}: ${layer} may not import ${layerOf(target)} ("${specifier}")`);
+          } else if (!mayEnter(file, target)) {
+            const other = roomOf(target) || "what puts the rooms together";
+            problems.push(`${at}: ${layer}/${room} may not import ${other} ("${specifier}")`);
           }
         }
       }
@@ -192,7 +302,7 @@ export function checkLayers(root: string): string[] {
       problems.push(`${file}:${line}: ${match[0]} in ${layer} (time and randomness are arguments there)`);
     }
   }
-  return [...problems, ...circles(edges)];
+  return [...problems, ...circles(edges), ...circles(betweenFolders(edges)), ...otherCircles(root)];
 }
 
 if (import.meta.main) {

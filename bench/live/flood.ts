@@ -13,7 +13,8 @@ import {
 import type { Pair, Running } from "./hosts.ts";
 import { undisturbed } from "./noise.ts";
 import { withTunnel } from "./session.ts";
-import { type System, type Tunnel, versionOf } from "./systems.ts";
+import type { System, Tunnel } from "./system.ts";
+import { versionOf } from "./systems.ts";
 import { tcp } from "./traffic.ts";
 import { residentMb } from "./usage.ts";
 

@@ -5,7 +5,7 @@
  */
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { System } from "./systems.ts";
+import type { System } from "./system.ts";
 
 const TOP = resolve(import.meta.dirname!, "../..");
 const NAME = /^keyed-(plain|aes-256-gcm|chacha20-poly1305|xsalsa20-poly1305)(-deno)?(-no-libcrypto)?$/;

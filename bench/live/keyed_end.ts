@@ -1,9 +1,9 @@
 /** One end of keyed.ts: `keyed_end.ts a|b plain|SUITE` inside its namespace. Keys are fixed: this is no tunnel to use. */
 import process from "node:process";
 import { measureSuites } from "../../src/crypto/aead.ts";
-import { aeadMakers } from "../../src/daemon/aead_makers.ts";
-import { WorkerHandle } from "../../src/daemon/worker_handle.ts";
-import type { CipherSuite } from "../../src/ports.ts";
+import { aeadMakers } from "../../src/daemon/planes/aead_makers.ts";
+import { WorkerHandle } from "../../src/daemon/planes/worker_handle.ts";
+import type { CipherSuite } from "../../src/ports/aead.ts";
 import { systemClock } from "../../src/sys/system.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdp } from "../../src/sys/udp_socket.ts";

@@ -15,7 +15,8 @@ import { measure } from "./measure.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { render } from "./report.ts";
 import { stopSessions } from "./session.ts";
-import { missingProgram, type System, systemOf, versionOf } from "./systems.ts";
+import type { System } from "./system.ts";
+import { missingProgram, systemOf, versionOf } from "./systems.ts";
 
 const TOP = resolve(import.meta.dirname!, "../..");
 

@@ -8,7 +8,7 @@ import type { Figures } from "./figures.ts";
 import type { Pair } from "./hosts.ts";
 import { type Measured, undisturbed } from "./noise.ts";
 import { withTunnel } from "./session.ts";
-import type { System, Tunnel } from "./systems.ts";
+import type { System, Tunnel } from "./system.ts";
 import { ping, tcp, udp } from "./traffic.ts";
 import { residentMb } from "./usage.ts";
 

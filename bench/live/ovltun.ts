@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import type { Pair } from "./hosts.ts";
-import type { System, Tunnel } from "./systems.ts";
+import type { System, Tunnel } from "./system.ts";
 
 const NETWORK = "10.42.0.0/16";
 const TOP = resolve(import.meta.dirname!, "../..");

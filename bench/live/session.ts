@@ -1,6 +1,6 @@
 /** One system between two new hosts: started, answering, measured, removed. */
 import { Pair, type Watch } from "./hosts.ts";
-import type { System, Tunnel } from "./systems.ts";
+import type { System, Tunnel } from "./system.ts";
 import { awaitAnswer } from "./traffic.ts";
 
 const START_MS = 20_000;

@@ -7,26 +7,10 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import process from "node:process";
-import type { Pair, Running } from "./hosts.ts";
 import { keyed } from "./keyed.ts";
 import { ovltun } from "./ovltun.ts";
+import type { System } from "./system.ts";
 import { fastd, nebula, tinc, wireguardGo } from "./tunnels.ts";
-
-/** A tunnel that was started: it answers at `target` from host a a moment later. */
-export interface Tunnel {
-  readonly target: string;
-  /** One in each host; none for what the kernel does. */
-  readonly processes: readonly Running[];
-}
-
-export interface System {
-  readonly name: string;
-  /** A path, or a name in PATH, of each program it needs. */
-  readonly programs: readonly string[];
-  /** The command that prints its version; none for the kernel's. */
-  readonly versionCommand?: readonly string[];
-  start(pair: Pair): Promise<Tunnel>;
-}
 
 const VETH: System = {
   name: "veth",

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Host, Pair, Running } from "./hosts.ts";
-import type { System } from "./systems.ts";
+import type { System } from "./system.ts";
 
 const DEVICE_MS = 10_000;
 

@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";
 import { NoDaemonError } from "../api/client.ts";
 import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
-import { escapeText } from "../daemon/log.ts";
+import { escapeText } from "../text/escape.ts";
 import { refuseSecretArguments } from "../config/secret_setting.ts";
 import { registerDown } from "./down.ts";
 import { registerForget } from "./forget.ts";
@@ -66,7 +66,7 @@ function whereToRead(program: Command, argv: readonly string[]): string {
 
 /** "Start one" is the wrong advice where a daemon lives whose socket somebody took away. */
 async function withoutSocket(error: NoDaemonError): Promise<Error> {
-  const { isServedRunDir } = await import("../daemon/run_dir.ts");
+  const { isServedRunDir } = await import("../daemon/state/run_dir.ts");
   if (!isServedRunDir(dirname(error.path))) return error;
   const socket = JSON.stringify(error.path);
   return new Error(

@@ -12,7 +12,7 @@ export function registerDown(program: Command): void {
     );
   addSettings(command, ["run-dir", "state-dir", "device", "subnet-file", "config"])
     .action(async (options: Record<string, unknown>) => {
-      const { down } = await import("../daemon/down.ts");
+      const { down } = await import("../commands/down.ts");
       const { lines, foreign } = await down({ ...placesOf(options), purge: options["purge"] === true });
       for (const line of lines) tell(line);
       if (foreign) throw new Exit(1);

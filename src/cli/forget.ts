@@ -2,10 +2,10 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Forgotten } from "../api/schema.ts";
-import { escapeText } from "../daemon/log.ts";
+import { escapeText } from "../text/escape.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { printJson, tell } from "./output.ts";
-import { shortId } from "./table.ts";
+import { shortId } from "../text/table.ts";
 
 export function registerForget(program: Command): void {
   const command = program.command("forget")

@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
-import type { Screen } from "./output.ts";
+import type { Screen } from "../text/screen.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { type Column, renderTable, shortId } from "./table.ts";
+import { type Column, renderTable, shortId } from "../text/table.ts";
 
 const COLUMNS: readonly Column<LeaseEntry>[] = [
   { title: "SUBNET", value: (lease) => lease.subnet },

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import process from "node:process";
+import { PLAIN, type Screen } from "../text/screen.ts";
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -45,17 +46,6 @@ export function printJson(value: unknown, indent = 2): void {
   const text = JSON.stringify(value, null, indent);
   print(text.replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
-
-/** What a page for people may use. */
-export interface Screen {
-  readonly colours: boolean;
-  /** Columns of a line; Infinity where stdout is no terminal, so that programs get the whole page. */
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A page without colours, as wide as it gets. */
-export const PLAIN: Screen = { colours: false, width: Infinity, height: Infinity };
 
 /** What stdout takes: colours on a terminal, unless NO_COLOR (no-color.org) is set. Asked anew for each page. */
 export function screen(): Screen {

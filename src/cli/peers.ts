@@ -2,9 +2,10 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { PeerStatus } from "../api/schema.ts";
-import type { Screen } from "./output.ts";
+import type { Screen } from "../text/screen.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { type Column, formatBytes, formatRtt, renderTable } from "./table.ts";
+import { type Column, renderTable } from "../text/table.ts";
+import { formatBytes, formatRtt } from "../text/quantity.ts";
 
 const COLUMNS: readonly Column<PeerStatus>[] = [
   { title: "NAME", value: (peer) => isStatic(peer) ? peer.subnet : peer.name },

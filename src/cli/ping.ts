@@ -1,8 +1,8 @@
 /** `ovltun ping NODE|ADDRESS`: echoes through the overlay, each answer with the path it came by. */
 import type { Command } from "commander";
 import process from "node:process";
-import { escapeText } from "../daemon/log.ts";
-import type { PingEcho } from "../daemon/ping.ts";
+import { escapeText } from "../text/escape.ts";
+import type { PingEcho } from "../commands/ping.ts";
 import { addSettings, integerParser, parseDuration, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { Exit, print, printJson } from "./output.ts";
 
@@ -25,7 +25,7 @@ export function registerPing(program: Command): void {
 }
 
 async function ping(node: string, options: Record<string, unknown>): Promise<void> {
-  const { pingNode } = await import("../daemon/ping.ts");
+  const { pingNode } = await import("../commands/ping.ts");
   let stopped = false;
   process.once("SIGINT", () => stopped = true);
   const json = options["json"] === true;

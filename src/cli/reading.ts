@@ -6,8 +6,9 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
-import { print, printJson, printRaw, type Screen, screen } from "./output.ts";
-import { wrap } from "./table.ts";
+import { print, printJson, printRaw, screen } from "./output.ts";
+import type { Screen } from "../text/screen.ts";
+import { wrap } from "../text/table.ts";
 
 const WATCH_MS = 1000;
 // xterm's control sequences: second screen, no cursor, no wrapping at the right edge; and all of it back.

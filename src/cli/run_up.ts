@@ -11,10 +11,10 @@ import { loadConfig } from "../config/load.ts";
 import { SECRET_VARIABLE } from "../config/secret_setting.ts";
 import type { JoinToken } from "../crypto/join_token.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { configureLog, logger } from "../daemon/log.ts";
-import { TOKEN } from "../daemon/secret_choice.ts";
-import { type GivenSecret, isMissing, readSecretFile } from "../daemon/secret_files.ts";
-import { JOIN_FILE, SECRET_FILE } from "../daemon/state_files.ts";
+import { configureLog, logger } from "../log/log.ts";
+import { TOKEN } from "../daemon/state/secret_choice.ts";
+import { type GivenSecret, isMissing, readSecretFile } from "../daemon/state/secret_files.ts";
+import { JOIN_FILE, SECRET_FILE } from "../daemon/state/state_files.ts";
 import { sourcesOf } from "./options.ts";
 import { Exit } from "./output.ts";
 

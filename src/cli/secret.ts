@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Rotated } from "../api/schema.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { escapeText } from "../daemon/log.ts";
+import { escapeText } from "../text/escape.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { print, printJson, tell } from "./output.ts";
 

@@ -2,11 +2,12 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Directive, PeerStatus, Status, Waiting } from "../api/schema.ts";
-import { escapeText } from "../daemon/log.ts";
-import type { Screen } from "./output.ts";
+import { escapeText } from "../text/escape.ts";
+import type { Screen } from "../text/screen.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold, dim, formatDuration, shortId, wrap } from "./table.ts";
+import { bold, dim, shortId, wrap } from "../text/table.ts";
+import { formatDuration } from "../text/quantity.ts";
 
 const INDENT = " ".repeat(11);
 /** Nodes left out that the page names. */

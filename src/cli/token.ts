@@ -7,7 +7,7 @@ import { callApi } from "../api/client.ts";
 import type { Status } from "../api/schema.ts";
 import { encodeToken, type JoinToken, MINUTE_MS, TOKEN_ENDPOINTS_MAX } from "../crypto/join_token.ts";
 import type { NetworkSecret } from "../crypto/network_secret.ts";
-import { readStoredSecret } from "../daemon/secret_files.ts";
+import { readStoredSecret } from "../daemon/state/secret_files.ts";
 import { addSettings, parseDuration, placesOf, socketOf } from "./options.ts";
 import { print, tell } from "./output.ts";
 

@@ -1,7 +1,7 @@
 /** `ovltun version`: what this program is. */
 import type { Command } from "commander";
 import process from "node:process";
-import { RUNTIME, VERSION } from "../daemon/version.ts";
+import { RUNTIME, VERSION } from "../version.ts";
 import { print, printJson } from "./output.ts";
 
 export function registerVersion(program: Command): void {

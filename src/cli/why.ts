@@ -2,10 +2,10 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Why } from "../api/schema.ts";
-import { escapeText } from "../daemon/log.ts";
-import type { Screen } from "./output.ts";
+import { escapeText } from "../text/escape.ts";
+import type { Screen } from "../text/screen.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold, wrap } from "./table.ts";
+import { bold, wrap } from "../text/table.ts";
 
 const INDENT = " ".repeat(7);
 

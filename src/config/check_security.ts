@@ -1,7 +1,7 @@
 /**
  * What of the configuration is about security: `--plain` and what contradicts it, and paths in the clear in a sealed
  * mesh. Checked last, so that other mistakes are told first. Whether there is a secret is for the daemon to see, which
- * knows the state directory (daemon/secret_choice.ts).
+ * knows the state directory (daemon/state/secret_choice.ts).
  */
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config_error.ts";

@@ -2,12 +2,13 @@
 // what two hosts then agree on. An implementation is trusted only after it has sealed a known packet to known bytes
 // and refused a forged one; a libcrypto that does not is as good as none.
 
-import type { AeadMaker, AeadProvider, CipherSuite, Clock, MeasuredSuite } from "../ports.ts";
+import type { AeadMaker, AeadProvider, CipherSuite, MeasuredSuite } from "../ports/aead.ts";
+import type { Clock } from "../ports/time.ts";
 import { equalBytes, fromHex } from "../wire/bytes.ts";
 import { DATA_LEN } from "../wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 
-export type { AeadKey, AeadMaker, AeadProvider, CipherSuite, MeasuredSuite } from "../ports.ts";
+export type { AeadKey, AeadMaker, AeadProvider, CipherSuite, MeasuredSuite } from "../ports/aead.ts";
 
 const KEY_LEN = 32;
 /** A full packet of an Ethernet underlay. */

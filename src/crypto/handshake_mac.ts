@@ -3,7 +3,7 @@
 // travels, so that whoever only listens does not learn it. Both planes use this, each with its own Hmac.
 
 import { timingSafeEqual } from "node:crypto";
-import type { Hmac } from "../ports.ts";
+import type { Hmac } from "../ports/aead.ts";
 import {
   cookieMacAt,
   MAC_LEN,

@@ -1,7 +1,7 @@
 // HMAC-SHA256 by node:crypto: what the control thread uses, and the Worker where there is no libcrypto.
 
 import { createHmac } from "node:crypto";
-import type { Hmac } from "../ports.ts";
+import type { Hmac } from "../ports/aead.ts";
 
 export const nodeHmac: Hmac = {
   by: "node:crypto",

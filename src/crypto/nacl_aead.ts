@@ -2,7 +2,7 @@
 // is the whole data header and eight zeros: what changes a bit of the header changes the nonce.
 
 import nacl from "tweetnacl";
-import type { AeadKey, AeadMaker, CipherSuite } from "../ports.ts";
+import type { AeadKey, AeadMaker, CipherSuite } from "../ports/aead.ts";
 import { DATA_LEN } from "../wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 

@@ -2,7 +2,7 @@
 // which is why it comes second; what a runtime does not offer (Bun: ChaCha20-Poly1305) is not among the suites.
 
 import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
-import type { AeadKey, AeadMaker, CipherSuite } from "../ports.ts";
+import type { AeadKey, AeadMaker, CipherSuite } from "../ports/aead.ts";
 import { DATA_COUNTER_AT, DATA_LEN } from "../wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 

@@ -1,7 +1,7 @@
 /** What ends a daemon from outside, how it tells that it has ended, and the order in which it takes itself apart. */
 import process from "node:process";
 import { isIgnored } from "../sys/ignored_signals.ts";
-import { logger } from "./log.ts";
+import { logger } from "../log/log.ts";
 
 /**
  * What would end the process half-way if nobody listened: the terminal that closes, a supervisor's or a person's kill,

@@ -4,21 +4,21 @@
  * once when this node is ready, and what of the host is in the mesh's way: a host that joins for the first time ends.
  */
 import { ConfigError } from "../config/config_error.ts";
-import type { ControlPlane } from "../control/node.ts";
-import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/reconcile.ts";
-import type { MeshConfig } from "../control/settings.ts";
+import type { ControlPlane } from "../control/node/node.ts";
+import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/paths/paths.ts";
+import type { MeshConfig } from "../control/mesh/settings.ts";
 import { notifyReady } from "../sys/notify.ts";
 import { systemClock } from "../sys/system.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
-import { OverlapWatch } from "./overlap_check.ts";
-import { joinAdvice } from "./join_advice.ts";
-import { logger } from "./log.ts";
-import { LostPaths } from "./lost_paths.ts";
-import { PathLog } from "./path_log.ts";
-import { PathWatch } from "./path_watch.ts";
+import { OverlapWatch } from "./host/overlap_check.ts";
+import { joinAdvice } from "./reports/join_advice.ts";
+import { logger } from "../log/log.ts";
+import { LostPaths } from "./reports/lost_paths.ts";
+import { PathLog } from "./reports/path_log.ts";
+import { PathWatch } from "./planes/path_watch.ts";
 import { settingsOf } from "./settings.ts";
-import { Troubles } from "./troubles.ts";
-import type { Underlay } from "./underlay.ts";
+import { Troubles } from "./reports/troubles.ts";
+import type { Underlay } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";
 
 /** The host is compared with what is wanted at least this often. */

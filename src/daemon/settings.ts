@@ -1,10 +1,10 @@
 /** From the daemon's configuration to what the control plane is asked for. */
 import type { Config } from "../config/config.ts";
-import type { Settings } from "../control/events.ts";
+import type { Settings } from "../control/outbox/events.ts";
 import { randomNetwork } from "../host/overlap.ts";
-import type { HostNetwork } from "../ports.ts";
+import type { HostNetwork } from "../ports/host.ts";
 import { systemRandom } from "../sys/system.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 /** `pick` is the network to found with when none was given; `ownEndpoints` is where others reach us. */
 export function settingsOf(config: Config, pick: string | null, ownEndpoints: readonly string[]): Settings {

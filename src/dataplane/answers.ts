@@ -1,5 +1,5 @@
 /** What the way in says to others: answers to their datagrams, and events for our own control plane. */
-import { type DatagramSocket, REPLY_SLOT } from "../ports.ts";
+import { type DatagramSocket, REPLY_SLOT } from "../ports/devices.ts";
 import { CONTROL_OVERLOAD, HANDED_UP, SEND_FAILED, SOURCE_GONE, type Verdict } from "./counters.ts";
 import type { Plane } from "./plane.ts";
 

@@ -4,7 +4,7 @@
  * sizes but for the last. Nothing is copied: the frame is the first packet as it lies, then the payloads of the
  * others. Runs live for one batch: `flush` writes what is open, in the order in which it was begun.
  */
-import { MAX_SEGMENTS, type TunDevice, VNET_LEN } from "../ports.ts";
+import { MAX_SEGMENTS, type TunDevice, VNET_LEN } from "../ports/devices.ts";
 import { i32, putU16, u16 } from "../wire/bytes.ts";
 import { checksum as ipChecksum, fold, sum } from "../wire/checksum.ts";
 import { fixIpv4Checksum, IPV4_ID_AT, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT } from "../wire/ipv4.ts";

@@ -3,7 +3,7 @@
  * packet path is the index of its counter. One writer, aligned 8-byte cells: a reader sees a whole value.
  * Names are append-only; they are part of `status --json`.
  */
-import { MAX_PEERS } from "../ports.ts";
+import { MAX_PEERS } from "../ports/devices.ts";
 
 /** What happened to packets that were not dropped. */
 const EVENTS = [

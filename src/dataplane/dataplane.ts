@@ -1,25 +1,26 @@
 /**
  * The data plane: owns the tables and devices of plane.ts, applies what the mailbox brings between batches,
  * and moves batches when told that something is readable. It knows no descriptors and no epoll: devices come
- * through `Devices`, which the Worker (daemon/worker.ts) implements over sys/ and tests over memory.
+ * through `Devices`, which the Worker (daemon/planes/worker.ts) implements over sys/ and tests over memory.
  */
+import type { AeadProvider, Hmac } from "../ports/aead.ts";
 import type {
-  AeadProvider,
   DatagramSocket,
-  DataplaneEvent,
-  DataplaneMessage,
-  Hmac,
-  InstallSession,
   Lane,
-  OwnNetwork,
   PacketPool,
-  Random,
   SocketRole,
   TunDevice,
-  Tunnel,
   WorkerQueue,
   WorkerSocket,
-} from "../ports.ts";
+} from "../ports/devices.ts";
+import type {
+  DataplaneEvent,
+  DataplaneMessage,
+  InstallSession,
+  OwnNetwork,
+  Tunnel,
+} from "../ports/planes.ts";
+import type { Random } from "../ports/time.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import { HandshakeGate } from "./handshake_gate.ts";
 import { type Counters, NO_SESSION } from "./counters.ts";

@@ -3,7 +3,7 @@
  * Headers grow into the headroom of the slot; the packet stays there until `flushSockets`. Sealing writes the
  * datagram elsewhere, behind the one before.
  */
-import type { DatagramSocket } from "../ports.ts";
+import type { DatagramSocket } from "../ports/devices.ts";
 import { copyWords, putU16 } from "../wire/bytes.ts";
 import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData, putDataCounter } from "../wire/data_header.ts";
 import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";

@@ -15,7 +15,8 @@ import {
   maskCookie,
   stampReply,
 } from "../crypto/handshake_mac.ts";
-import type { Hmac, Random } from "../ports.ts";
+import type { Hmac } from "../ports/aead.ts";
+import type { Random } from "../ports/time.ts";
 import { u32, u48 } from "../wire/bytes.ts";
 import {
   encodeReply,

@@ -10,7 +10,7 @@
  *   5. coalescer.ts    segments of one flow become one write to TUN
  * Datagrams come from anybody: nothing here throws on their account, everything is counted once.
  */
-import type { DatagramSocket, SocketRole } from "../ports.ts";
+import type { DatagramSocket, SocketRole } from "../ports/devices.ts";
 import {
   ARP_LEN,
   ARP_SENDER_IP_AT,

@@ -1,5 +1,5 @@
 /** A handshake's way in: through the gate (handshake_gate.ts), a keyed MAC first and under load a cookie. */
-import { type DatagramSocket, REPLY_SLOT } from "../ports.ts";
+import { type DatagramSocket, REPLY_SLOT } from "../ports/devices.ts";
 import { TYPE_HANDSHAKE } from "../wire/datagram.ts";
 import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../wire/handshake.ts";
 import { answer, calledAt, flushAnswers, handUp } from "./answers.ts";

@@ -6,7 +6,7 @@
  */
 import { pack } from "msgpackr/pack";
 import { unpack } from "msgpackr/unpack";
-import type { DataplaneMessage, Mailbox } from "../ports.ts";
+import type { DataplaneMessage, Mailbox } from "../ports/planes.ts";
 
 const HEADER_WORDS = 4;
 const WRITTEN = 0;

@@ -6,7 +6,7 @@
  *   4. flushSockets    send the batch                                  (3 and 4: encapsulation.ts)
  * What is refused goes to refusals.ts, which tells the sender; what needs a session first waits (waitForSession).
  */
-import { BATCH, VNET_LEN } from "../ports.ts";
+import { BATCH, VNET_LEN } from "../ports/devices.ts";
 import {
   decodeIpv4,
   IPV4_DESTINATION_AT,

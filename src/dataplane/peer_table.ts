@@ -2,7 +2,8 @@
  * What the packet path knows of each peer, as arrays indexed by slot: one cache line's worth of numbers a
  * packet, no objects. The control plane gives slots out; the Worker that owns this table is its only writer.
  */
-import { type Encapsulation, MAX_PEERS, type Tunnel } from "../ports.ts";
+import { MAX_PEERS } from "../ports/devices.ts";
+import type { Encapsulation, Tunnel } from "../ports/planes.ts";
 import { parseMac } from "../wire/address.ts";
 import { MAC_LEN } from "../wire/ethernet.ts";
 

@@ -2,15 +2,9 @@
  * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
  * what the control plane says; outbound.ts and inbound.ts read it for every packet.
  */
-import type {
-  AeadProvider,
-  DatagramSocket,
-  DataplaneEvent,
-  Lane,
-  PacketPool,
-  SocketRole,
-  TunDevice,
-} from "../ports.ts";
+import type { AeadProvider } from "../ports/aead.ts";
+import type { DatagramSocket, Lane, PacketPool, SocketRole, TunDevice } from "../ports/devices.ts";
+import type { DataplaneEvent } from "../ports/planes.ts";
 import type { Prefix } from "../wire/address.ts";
 import { Coalescer } from "./coalescer.ts";
 import { Counters } from "./counters.ts";

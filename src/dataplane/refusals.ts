@@ -2,7 +2,7 @@
  * What a router owes the sender of a packet it does not carry: ICMP errors (RFC 1812 §5.2.7, RFC 4443), and
  * fragments where Don't Fragment is not set (RFC 791 §2.3). Errors are rate-limited and written to TUN.
  */
-import { BATCH, VNET_LEN } from "../ports.ts";
+import { BATCH, VNET_LEN } from "../ports/devices.ts";
 import { putU16, u16 } from "../wire/bytes.ts";
 import {
   encodeIcmpError4,

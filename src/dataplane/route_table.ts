@@ -5,7 +5,7 @@
  * whether it is for us (our own leases are routes to OWN_SLOT).
  */
 import { LRUCache } from "lru-cache";
-import { MAX_PEERS } from "../ports.ts";
+import { MAX_PEERS } from "../ports/devices.ts";
 import { isIpv4, type Prefix } from "../wire/address.ts";
 import { i32, u32 } from "../wire/bytes.ts";
 

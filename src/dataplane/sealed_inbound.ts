@@ -6,7 +6,8 @@
  *   4. a packet goes on like plain data (deliver.ts); a probe is answered; what the control planes say is handed up
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
-import { CONTROL_LANE, type DatagramSocket } from "../ports.ts";
+import type { DatagramSocket } from "../ports/devices.ts";
+import { CONTROL_LANE } from "../ports/planes.ts";
 import { contains, parseEndpoint } from "../wire/address.ts";
 import {
   DATA_ETHERNET,

@@ -5,7 +5,7 @@
  * ovltun nodes the checksum stays partial; towards anybody else it is completed here. A segment that will be sealed
  * becomes whole where it lies: its headers go over the end of the one before, which is sealed by then.
  */
-import { HEADROOM } from "../ports.ts";
+import { HEADROOM } from "../ports/devices.ts";
 import { copyWords, putU16, u16, u32 } from "../wire/bytes.ts";
 import { fold, sum, updateChecksum16 } from "../wire/checksum.ts";
 import {

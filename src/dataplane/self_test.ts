@@ -6,7 +6,13 @@
  *   3. testReadBack      a train that the host sends through the device comes out of it as a UDP superframe
  * What fails even without an offload says nothing about it: then nothing was tested. Neither waits for long.
  */
-import { type DatagramSocket, type Offload, type PacketPool, type TunDevice, VNET_LEN } from "../ports.ts";
+import {
+  type DatagramSocket,
+  type Offload,
+  type PacketPool,
+  type TunDevice,
+  VNET_LEN,
+} from "../ports/devices.ts";
 import { fold } from "../wire/checksum.ts";
 import {
   decodeIpv4,

@@ -6,15 +6,9 @@
  */
 import { laneKey } from "../crypto/lane_keys.ts";
 import { ReplayWindow } from "../crypto/replay.ts";
-import {
-  type AeadKey,
-  type AeadProvider,
-  type CipherSuite,
-  CONTROL_LANE,
-  type InstallSession,
-  MAX_PEERS,
-  MAX_SESSIONS,
-} from "../ports.ts";
+import { type AeadKey, type AeadProvider, type CipherSuite, MAX_SESSIONS } from "../ports/aead.ts";
+import { MAX_PEERS } from "../ports/devices.ts";
+import { CONTROL_LANE, type InstallSession } from "../ports/planes.ts";
 
 /** Lanes of one peer that are received, besides the control plane's. */
 export const MAX_LANES = 16;

@@ -6,7 +6,7 @@
  *
  * `at` is where the packet begins; the header lies before it. hdr_len is wrong on forwarded packets: not read.
  */
-import { VNET_LEN } from "../ports.ts";
+import { VNET_LEN } from "../ports/devices.ts";
 import { putU16le, u16le } from "../wire/bytes.ts";
 
 const GSO_TYPE_AT = 1;

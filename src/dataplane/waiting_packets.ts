@@ -2,7 +2,7 @@
  * Packets for sealed peers that wait for a session: copies, with their vnet headers, few and for ten seconds. What does
  * not fit pushes the oldest of its own peer out; a peer alone can fill the memory, but takes nothing from others.
  */
-import { MAX_PEERS } from "../ports.ts";
+import { MAX_PEERS } from "../ports/devices.ts";
 
 /** Packets a peer may have waiting. */
 export const MAX_WAITING = 100;
@@ -10,7 +10,7 @@ export const MAX_WAITING = 100;
 const ASK_MS = 500;
 /** Bytes that may wait for all peers together. */
 export const MAX_WAITING_BYTES = 8 << 20;
-/** As long as a handshake waits for its answer (control/pending_handshakes.ts): the sender has sent it again since. */
+/** As long as a handshake waits for its answer (control/handshake/pending.ts): the sender has sent it again since. */
 export const MAX_WAITING_MS = 10_000;
 const SWEEP_MS = 1000;
 

@@ -3,7 +3,8 @@
  * installing to its end. What a process has not done before takes it many times as long, and somebody waits for this.
  */
 import { stampHandshake } from "../crypto/handshake_mac.ts";
-import type { AeadProvider, Hmac, Random } from "../ports.ts";
+import type { AeadProvider, Hmac } from "../ports/aead.ts";
+import type { Random } from "../ports/time.ts";
 import { DATA_LEN, encodeData } from "../wire/data_header.ts";
 import { encodeHandshake, XX1 } from "../wire/handshake.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";

@@ -2,7 +2,7 @@
 // crash, when nobody remembers what was installed: the marks on the host are all that counts. The device needs
 // nothing of the kind: it lives as long as its daemon.
 
-import type { HostNetwork } from "../ports.ts";
+import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
 import { isInside, isOwned, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";

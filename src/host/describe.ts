@@ -1,6 +1,6 @@
 // Routes in the words of `ip route`, for messages to people: links by their names.
 
-import type { Link, Route } from "../ports.ts";
+import type { Link, Route } from "../ports/host.ts";
 
 /** From here on a metric only means: after everybody else's routes. */
 const LAST_METRIC = 2 ** 31;

@@ -3,7 +3,7 @@
 // that joins for the first time is not refused because of one: nothing of the host is hidden, and the mesh has it for
 // good that a node leases another subnet than the last time. Pure.
 
-import type { Link, LinkAddress } from "../ports.ts";
+import type { Link, LinkAddress } from "../ports/host.ts";
 import {
   addressAt,
   comparePrefixes,
@@ -55,7 +55,7 @@ export function leftBridges(
 }
 
 function isLeasable(subnet: string, { network, subnetLen, subnetMin, subnetMax }: Leasable): boolean {
-  // Without a --subnet-min the first subnet stays free, where there are more than two (control/mesh.ts).
+  // Without a --subnet-min the first subnet stays free, where there are more than two (control/mesh/mesh.ts).
   const many = subnetLen - (parsePrefix(network)!.length - IPV4_BITS_AT) > 1;
   if (subnetMin === null && many && subnet.split("/")[0] === network.split("/")[0]) return false;
   const at = (address: string) => `${address}/${subnetLen}`;

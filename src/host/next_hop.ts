@@ -3,7 +3,7 @@
 // to whoever is at the other end, who knows nothing of the overlay's addresses and drops it. Reads the host, changes
 // nothing.
 
-import type { HostNetwork, Link } from "../ports.ts";
+import type { HostNetwork, Link } from "../ports/host.ts";
 import { isOnLink } from "./underlay.ts";
 
 /** The link of a next hop; null: the address is behind a gateway; a text: why it is none all the same. */

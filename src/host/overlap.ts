@@ -7,7 +7,8 @@
 // does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
 // that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nobody is behind it.
 
-import type { Link, LinkAddress, Random, Route, RouteType } from "../ports.ts";
+import type { Link, LinkAddress, Route, RouteType } from "../ports/host.ts";
+import type { Random } from "../ports/time.ts";
 import {
   formatPrefix,
   isIpv4,

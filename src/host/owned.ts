@@ -3,7 +3,7 @@
 // other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
 // changed by reconcile_host.ts and cleanup.ts. (design: "What we do to the host")
 
-import type { Route } from "../ports.ts";
+import type { Route } from "../ports/host.ts";
 import { contains, parsePrefix } from "../wire/address.ts";
 
 /**

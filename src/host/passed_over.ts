@@ -1,6 +1,6 @@
 // Why others are told no address of a link, for the people whose host nobody can reach.
 
-import type { HostNetwork, Link, LinkAddress } from "../ports.ts";
+import type { HostNetwork, Link, LinkAddress } from "../ports/host.ts";
 import { linkRole } from "./link_roles.ts";
 import { isReachable } from "./underlay.ts";
 

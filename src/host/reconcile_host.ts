@@ -3,7 +3,7 @@
 // daemon does so at start, when the kernel tells of a change, and every few seconds. One refusal does not
 // keep the rest from being done. What is not ours stays: a foreign route in our place is reported.
 
-import type { HostNetwork, Link, LinkAddress, Route } from "../ports.ts";
+import type { HostNetwork, Link, LinkAddress, Route } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
 import { isSink } from "./overlap.ts";
 import {

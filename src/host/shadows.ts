@@ -3,7 +3,7 @@
 // beside them and says which part of the mesh it does not reach, by whose fault, and what to do; nothing of it is ours
 // to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
 
-import type { Link, LinkAddress, Route, RoutingRule } from "../ports.ts";
+import type { Link, LinkAddress, Route, RoutingRule } from "../ports/host.ts";
 import { contains, overlaps, parsePrefix, type Prefix } from "../wire/address.ts";
 import { formatPrefix } from "../wire/address.ts";
 import { describeRoute, linkName } from "./describe.ts";

@@ -2,7 +2,15 @@
 // the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
 // belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
 
-import type { HostNetwork, Link, LinkAddress, LinkDrops, Route, RouteLookup, RoutingRule } from "../ports.ts";
+import type {
+  HostNetwork,
+  Link,
+  LinkAddress,
+  LinkDrops,
+  Route,
+  RouteLookup,
+  RoutingRule,
+} from "../ports/host.ts";
 import { type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL } from "../wire/netlink.ts";
 import * as rt from "../wire/rtnetlink.ts";
 import * as rtr from "../wire/rtnetlink_route.ts";

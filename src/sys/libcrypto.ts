@@ -6,7 +6,7 @@
  *   nonce 12: | 0 0 0 0 | counter 8, as in the data header |
  */
 import { addressOf, loadLibrary, type NativeFunctions, type NativePointer, toPointer } from "#ffi";
-import type { AeadKey, AeadMaker, CipherSuite } from "../ports.ts";
+import type { AeadKey, AeadMaker, CipherSuite } from "../ports/aead.ts";
 
 const SYMBOLS = {
   // EVP_CIPHER_CTX *EVP_CIPHER_CTX_new(void)

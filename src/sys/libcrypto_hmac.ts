@@ -3,7 +3,7 @@
  * a flood. Loaded explicitly, once per thread.
  */
 import { loadLibrary, type NativeFunctions } from "#ffi";
-import type { Hmac } from "../ports.ts";
+import type { Hmac } from "../ports/aead.ts";
 
 const SYMBOLS = {
   // const EVP_MD *EVP_sha256(void)

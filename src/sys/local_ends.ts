@@ -3,7 +3,7 @@
  * to leave from there, since the kernel itself would choose another (a second address, another interface, a floating
  * address). One entry a slot, 16 bytes each, IPv4 mapped. The sender reads it for every message, the receiver compares.
  */
-import { type LocalEnd, REPLY_SLOT } from "../ports.ts";
+import { type LocalEnd, REPLY_SLOT } from "../ports/devices.ts";
 import { type Address, isIpv4, isLinkLocal, isMulticast, parseAddress } from "../wire/address.ts";
 import { putU32le } from "../wire/bytes.ts";
 import {

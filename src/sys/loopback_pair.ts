@@ -1,5 +1,5 @@
 /** Two UDP sockets on loopback, in batches, to try the kernel's trains on (dataplane/self_test.ts). */
-import { BATCH, type DatagramSocket, type PacketPool } from "../ports.ts";
+import { BATCH, type DatagramSocket, type PacketPool } from "../ports/devices.ts";
 import { formatEndpoint, parseAddress } from "../wire/address.ts";
 import { putU16le, putU32le } from "../wire/bytes.ts";
 import { closeDescriptor, libc } from "./libc.ts";

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
-import type { Link } from "../ports.ts";
+import type { Link } from "../ports/host.ts";
 
 const LOCAL_AT = 1;
 const INODE_AT = 9;

@@ -1,7 +1,7 @@
-// Between the two languages of host_network.ts: ports.ts speaks of addresses, prefixes and route types as text,
+// Between the two languages of host_network.ts: ports/host.ts speaks of addresses, prefixes and route types as text,
 // wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
 
-import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports.ts";
+import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports/host.ts";
 import { type Address, formatAddress, formatMac, formatPrefix } from "../wire/address.ts";
 import { parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
 import type { NetlinkMessage } from "../wire/netlink.ts";

@@ -19,7 +19,7 @@ import {
   type TunDevice,
   VNET_LEN,
   type WorkerQueue,
-} from "../ports.ts";
+} from "../ports/devices.ts";
 import { Vector } from "./vector.ts";
 import { cString, libc } from "./libc.ts";
 import {

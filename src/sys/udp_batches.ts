@@ -9,7 +9,7 @@ import {
   type PacketPool,
   type Refusal,
   REPLY_SLOT,
-} from "../ports.ts";
+} from "../ports/devices.ts";
 import { parseEndpoint } from "../wire/address.ts";
 import { LocalEnds } from "./local_ends.ts";
 import { encodeSockaddr, SOCKADDR_ROOM } from "./sockaddr.ts";

@@ -9,7 +9,7 @@
  * without the option, which fails while anybody has the port.
  */
 import { addressOf } from "#ffi";
-import type { WorkerSocket } from "../ports.ts";
+import type { WorkerSocket } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { DATA_INDEX_AT, DATA_TYPE } from "../wire/data_header.ts";
 import { closeDescriptor, libc } from "./libc.ts";

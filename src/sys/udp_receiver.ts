@@ -4,7 +4,7 @@
  * next `receive`.
  */
 import { addressOf } from "#ffi";
-import { BATCH, HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH } from "../ports.ts";
+import { BATCH, HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH } from "../ports/devices.ts";
 import { formatAddress, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le, u16, u16le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
@@ -43,7 +43,7 @@ const PORT_AT = 2;
 /** UDP_GRO, SO_RXQ_OVFL and our own address. */
 const CONTROL_ROOM = 2 * CMSG_ROOM + PKTINFO_ROOM;
 
-/** Its methods are those of DatagramSocket in ports.ts. */
+/** Its methods are those of DatagramSocket in ports/devices.ts. */
 export class UdpReceiver {
   readonly #fd: number;
   readonly #family: 4 | 6;

@@ -7,7 +7,7 @@
  *   2. flush      each message is laid out; what the kernel refuses as a train goes out singly
  */
 import { addressOf } from "#ffi";
-import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports.ts";
+import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import {
@@ -55,7 +55,7 @@ export interface SenderOptions {
   readonly onFull: ((fd: number) => boolean) | null;
 }
 
-/** Its methods are those of DatagramSocket in ports.ts. */
+/** Its methods are those of DatagramSocket in ports/devices.ts. */
 export class UdpSender {
   readonly #fd: number;
   readonly #family: 4 | 6;

@@ -61,7 +61,7 @@ const IP_MTU_DISCOVER = 10;
 const IPV6_MTU_DISCOVER = 23;
 /**
  * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP tells the
- * kernel of the path anybody could have sent; how much passes is found by probes (control/path_mtu_search.ts).
+ * kernel of the path anybody could have sent; how much passes is found by probes (control/paths/path_mtu_search.ts).
  */
 export const PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;

@@ -3,7 +3,7 @@
  * is written as two 32-bit words; the pool's own lies below 2^53, so the arithmetic is exact.
  */
 import { addressOf } from "#ffi";
-import type { PacketPool } from "../ports.ts";
+import type { PacketPool } from "../ports/devices.ts";
 
 export const IOVEC_LEN = 16;
 const WORDS = IOVEC_LEN / 4;

@@ -1,11 +1,11 @@
 // A directive: what one member decided about another, for all to obey. It is signed by whoever issued it and passed on
-// as it came, like a record (control/record.ts), in the key `D` of pushes (gossip.ts).
+// as it came, like a record (control/records/record.ts), in the key `D` of pushes (gossip.ts).
 //
 //   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
 //
 // Keys: `i` issuer, `w` network id, `q` number, `k` kind, `t` target, `n` incarnation, `r` revoked. Kinds are append-only
 // (0 = fence); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
-// control/directives.ts.
+// control/forget/directives.ts.
 
 import { fromHex } from "./bytes.ts";
 import { decodeSignedMap, encodeMap, hexOf } from "./signed_map.ts";

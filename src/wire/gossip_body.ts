@@ -119,7 +119,7 @@ export type GossipBody =
     readonly other: string;
     /** … and where it is; null in an answer: "I live, and have heard of it". */
     readonly endpoint: string | null;
-    /** In an answer, and when that is told to the other: a refusal of the other, signed (control/twin_proofs.ts). */
+    /** In an answer, and when that is told to the other: a refusal of the other, signed (control/links/clone_proofs.ts). */
     readonly proof?: Uint8Array;
   };
 

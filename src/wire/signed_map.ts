@@ -1,4 +1,4 @@
-// What records (control/record.ts) and directives (directive.ts) have in common: a MessagePack map with short keys, and
+// What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short keys, and
 // behind it the Ed25519 signature of whoever wrote it, over the map's bytes.
 //
 //   | MessagePack map | signature, 64 |

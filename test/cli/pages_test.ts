@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { LeaseEntry, PeerStatus, Resolved, RouteEntry, Status } from "../../src/api/schema.ts";
 import { leasesPage } from "../../src/cli/leases.ts";
-import { PLAIN } from "../../src/cli/output.ts";
+import { PLAIN } from "../../src/text/screen.ts";
 import { echoLine, summarize } from "../../src/cli/ping.ts";
 import { routesPage } from "../../src/cli/routes.ts";
 import { statusPage, waitingLine } from "../../src/cli/status.ts";

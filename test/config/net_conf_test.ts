@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Config } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { foundMesh } from "../../src/control/mesh.ts";
+import { foundMesh } from "../../src/control/mesh/mesh.ts";
 import { settingsOf } from "../../src/daemon/settings.ts";
 
 interface Read {

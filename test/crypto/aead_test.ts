@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { aeadProvider, measureSuites, works } from "../../src/crypto/aead.ts";
 import { naclAead } from "../../src/crypto/nacl_aead.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
-import type { AeadMaker, CipherSuite } from "../../src/ports.ts";
+import type { AeadMaker, CipherSuite } from "../../src/ports/aead.ts";
 import { openLibcrypto } from "../../src/sys/libcrypto.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
-import { below, randomBytes, seeded } from "../wire/seeded.ts";
-import { referenceSeal } from "./reference_aead.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
+import { referenceSeal } from "../made/reference_aead.ts";
 
 const TAG = 16;
 const SUITES: CipherSuite[] = ["aes-256-gcm", "chacha20-poly1305", "xsalsa20-poly1305"];

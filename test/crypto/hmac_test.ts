@@ -1,10 +1,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
-import type { Hmac } from "../../src/ports.ts";
+import type { Hmac } from "../../src/ports/aead.ts";
 import { libcryptoHmac } from "../../src/sys/libcrypto_hmac.ts";
 import { toHex } from "../../src/wire/bytes.ts";
-import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 // RFC 4231 §4.2 and §4.3.
 const VECTORS = [

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as identity from "../../src/crypto/identity.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
-import { randomBytes, seeded } from "../wire/seeded.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
 
 // RFC 8032 §7.1, test 3; RFC 7748 §6.1, Alice.
 const ED_SEED = "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7";

@@ -7,7 +7,7 @@ import process from "node:process";
 import { NOISE_OVERHEAD, NoiseHandshake, type Pattern } from "../../src/crypto/noise.ts";
 import { dhKeys, sharedSecret } from "../../src/crypto/x25519.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
-import { randomBytes, seeded } from "../wire/seeded.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
 
 interface Vector {
   readonly protocol_name: string;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { randomBytes, seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
-import { bytesOf, putWord, tcp, udp } from "./packets.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
+import { bytesOf, putWord, tcp, udp } from "../made/packets.ts";
 
 const random = seeded(7);
 const ENDS: [string, string] = ["10.42.1.5", "10.42.2.9"];

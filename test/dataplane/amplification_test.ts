@@ -8,15 +8,15 @@ import { Counters } from "../../src/dataplane/counters.ts";
 import { DataPlane } from "../../src/dataplane/dataplane.ts";
 import { GATE_LIMITS } from "../../src/dataplane/handshake_gate.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
-import type { SocketRole } from "../../src/ports.ts";
+import type { SocketRole } from "../../src/ports/devices.ts";
 import { encodeData } from "../../src/wire/data_header.ts";
 import { encodeProbe } from "../../src/wire/datagram.ts";
 import { encodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
 import { MemoryTun } from "../fakes/memory_tun.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import * as pair from "./sealed_pair.ts";
-import * as f from "./fixture.ts";
+import * as pair from "../made/sealed_pair.ts";
+import * as f from "../made/plane.ts";
 
 const KEY = new Uint8Array(32).fill(1);
 const STRANGER = "10.99.0.1:4000";

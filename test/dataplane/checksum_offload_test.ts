@@ -6,7 +6,7 @@ import {
   CHECKSUM_UNKNOWN,
   prepareVnet,
 } from "../../src/dataplane/checksum_offload.ts";
-import { below, randomBytes, seeded } from "../wire/seeded.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
 import {
   bytesOf,
   ipv4,
@@ -21,7 +21,7 @@ import {
   UDP,
   udp,
   word,
-} from "./packets.ts";
+} from "../made/packets.ts";
 
 const random = seeded(31);
 const V4: [string, string] = ["10.42.2.1", "10.42.1.1"];

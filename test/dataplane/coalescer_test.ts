@@ -9,11 +9,11 @@ import {
 import { Coalescer } from "../../src/dataplane/coalescer.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 import { createPool } from "../../src/dataplane/pool.ts";
-import { VNET_LEN } from "../../src/ports.ts";
+import { VNET_LEN } from "../../src/ports/devices.ts";
 import { type Frame, MemoryTun } from "../fakes/memory_tun.ts";
-import { below, randomBytes, seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
-import { bytesOf, ipv4, MF, putWord, tcp, udp, word } from "./packets.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
+import { bytesOf, ipv4, MF, putWord, tcp, udp, word } from "../made/packets.ts";
 import {
   ACK,
   complete,
@@ -31,7 +31,7 @@ import {
   superframe,
   transportAt,
   vnetFields,
-} from "./superframes.ts";
+} from "../made/superframes.ts";
 
 const MTU = 1400;
 const GAP = 16;

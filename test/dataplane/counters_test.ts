@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as counters from "../../src/dataplane/counters.ts";
-import { MAX_PEERS } from "../../src/ports.ts";
+import { MAX_PEERS } from "../../src/ports/devices.ts";
 
 test("every verdict has the name of its own constant", () => {
   const c = new counters.Counters();

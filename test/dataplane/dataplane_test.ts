@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fix from "./fixture.ts";
+import * as fix from "../made/plane.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
-import { bytesOf, udp } from "./packets.ts";
+import { bytesOf, udp } from "../made/packets.ts";
 
 const OUT = udp(["10.42.1.5", "10.42.2.9"], new Uint8Array(9));
 

@@ -7,7 +7,7 @@ import { DataPlane } from "../../src/dataplane/dataplane.ts";
 import { GATE_LIMITS, type GateVerdict, HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../../src/dataplane/mailbox.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
-import type { DataplaneEvent } from "../../src/ports.ts";
+import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import { encodeHandshake, IK1, IK2, REPLY_LEN, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { libcryptoHmac } from "../../src/sys/libcrypto_hmac.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BATCH, type DataplaneEvent, type SocketRole } from "../../src/ports.ts";
-import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
+import { BATCH, type SocketRole } from "../../src/ports/devices.ts";
+import type { DataplaneEvent } from "../../src/ports/planes.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
 import {
   bytesOf,
   destinationOf,
@@ -15,8 +16,8 @@ import {
   tcp,
   udp,
   word,
-} from "./packets.ts";
-import { cut, PLAIN, single, superframe } from "./superframes.ts";
+} from "../made/packets.ts";
+import { cut, PLAIN, single, superframe } from "../made/superframes.ts";
 
 const random = seeded(4711);
 const HERE = "10.42.1.5";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DATA_LEN, DATA_PLAIN, dataIndex, encodeData } from "../../src/wire/data_header.ts";
-import * as fix from "./fixture.ts";
-import { bytesOf, udp } from "./packets.ts";
+import * as fix from "../made/plane.ts";
+import { bytesOf, udp } from "../made/packets.ts";
 
 const OFFLOADS = { tso: true, uso: true };
 const IN = udp(["10.42.2.9", "10.42.1.5"], new Uint8Array(9));

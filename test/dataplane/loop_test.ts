@@ -2,12 +2,12 @@
 // nowhere, whatever the tables of two nodes say of each other.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
-import { randomBytes } from "../wire/seeded.ts";
-import { bytesOf, tcp, udp } from "./packets.ts";
-import { hex } from "../wire/seeded.ts";
-import * as pair from "./sealed_pair.ts";
+import { seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
+import { randomBytes } from "../made/seeded.ts";
+import { bytesOf, tcp, udp } from "../made/packets.ts";
+import { hex } from "../made/seeded.ts";
+import * as pair from "../made/sealed_pair.ts";
 
 const random = seeded(31);
 const NOWHERE = "10.42.77.0/24";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { mailboxMemory, MailboxReader, MailboxToAll, MailboxWriter } from "../../src/dataplane/mailbox.ts";
-import type { DataplaneMessage, InstallSession, Tunnel } from "../../src/ports.ts";
+import type { DataplaneMessage, InstallSession, Tunnel } from "../../src/ports/planes.ts";
 
 const TUNNEL: Tunnel = {
   encapsulation: "data",

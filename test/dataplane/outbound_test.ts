@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BATCH, SLOT_CAPACITY } from "../../src/ports.ts";
-import { below, hex, randomBytes, seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
+import { BATCH, SLOT_CAPACITY } from "../../src/ports/devices.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
 import {
   bytesOf,
   destinationOf,
@@ -16,7 +16,7 @@ import {
   tcp,
   udp,
   word,
-} from "./packets.ts";
+} from "../made/packets.ts";
 
 const random = seeded(2025);
 const HERE = "10.42.1.5";

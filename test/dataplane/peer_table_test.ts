@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as peers from "../../src/dataplane/peer_table.ts";
-import { type Encapsulation, MAX_PEERS, type Tunnel } from "../../src/ports.ts";
-import { below, dirty, hex, seeded, untouchedOutside } from "../wire/seeded.ts";
+import { MAX_PEERS } from "../../src/ports/devices.ts";
+import type { Encapsulation, Tunnel } from "../../src/ports/planes.ts";
+import { below, dirty, hex, seeded, untouchedOutside } from "../made/seeded.ts";
 
 function tunnel(change: Partial<Tunnel> = {}): Tunnel {
   return {

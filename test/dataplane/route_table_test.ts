@@ -10,7 +10,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../../src/wire/address.ts";
-import { below, seeded } from "../wire/seeded.ts";
+import { below, seeded } from "../made/seeded.ts";
 
 function lookup(table: RouteTable, text: string): number {
   const address = parseAddress(text)!;

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Frame } from "../fakes/memory_tun.ts";
-import { below, randomBytes, seeded } from "../wire/seeded.ts";
-import * as fix from "./fixture.ts";
-import { naiveSum, putWord, word } from "./packets.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
+import * as fix from "../made/plane.ts";
+import { naiveSum, putWord, word } from "../made/packets.ts";
 import {
   ACK,
   complete,
@@ -21,7 +21,7 @@ import {
   transportAt,
   vnetFields,
   vnetOf,
-} from "./superframes.ts";
+} from "../made/superframes.ts";
 
 const HERE = { v4: "10.42.1.5", v6: "fd42:1::5" };
 const PEERS = [

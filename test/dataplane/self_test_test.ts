@@ -10,10 +10,10 @@ import {
   testTrains,
   type TrainPair,
 } from "../../src/dataplane/self_test.ts";
-import { BATCH, type PacketPool, SLOT_LENGTH } from "../../src/ports.ts";
+import { BATCH, type PacketPool, SLOT_LENGTH } from "../../src/ports/devices.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";
 import { type Frame, MemoryTun } from "../fakes/memory_tun.ts";
-import { bytesOf, ipv4, naiveSum, udp } from "./packets.ts";
+import { bytesOf, ipv4, naiveSum, udp } from "../made/packets.ts";
 
 const memory = new ArrayBuffer((1 + BATCH) * SLOT_LENGTH);
 const pool: PacketPool = { memory, bytes: new Uint8Array(memory), slots: 1 + BATCH };

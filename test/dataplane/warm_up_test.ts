@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { warmUp } from "../../src/dataplane/warm_up.ts";
-import type { AeadProvider } from "../../src/ports.ts";
+import type { AeadProvider } from "../../src/ports/aead.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { AEAD } from "./sealed_pair.ts";
+import { AEAD } from "../made/sealed_pair.ts";
 
 test("warmUp() uses every suite once and wipes its keys", () => {
   let made = 0, wiped = 0;

@@ -13,9 +13,9 @@ import {
 } from "../../src/wire/datagram.ts";
 import { decodeIpv4, ipv4Destination, ipv4HeaderOk, ipv4Source } from "../../src/wire/ipv4.ts";
 import { VXLAN_PROBE_AT, vxlanProbe, wayProbeAt } from "../../src/wire/way_probe.ts";
-import * as fix from "./fixture.ts";
-import { bytesOf, udp } from "./packets.ts";
-import { hex } from "../wire/seeded.ts";
+import * as fix from "../made/plane.ts";
+import { bytesOf, udp } from "../made/packets.ts";
+import { hex } from "../made/seeded.ts";
 
 const FLOW = "192.168.1.3:51234";
 const PACKET_AT = 22;

@@ -2,7 +2,7 @@
 // tests of what seals, without a native library.
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import type { AeadKey, AeadProvider, CipherSuite } from "../../src/ports.ts";
+import type { AeadKey, AeadProvider, CipherSuite } from "../../src/ports/aead.ts";
 import { DATA_COUNTER_AT, DATA_LEN } from "../../src/wire/data_header.ts";
 
 const TAG_LEN = 16;

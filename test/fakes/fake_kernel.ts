@@ -11,7 +11,7 @@ import type {
   Route,
   RouteLookup,
   RoutingRule,
-} from "../../src/ports.ts";
+} from "../../src/ports/host.ts";
 import {
   contains,
   formatPrefix,

@@ -3,7 +3,7 @@
 // session's keys, so that two sides agree only when their handshake did; it hides nothing.
 
 import { createHash } from "node:crypto";
-import type { Action, ControlEvent } from "../../src/control/events.ts";
+import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
 import { DATA_LEN, dataCounter, dataIndex, encodeData } from "../../src/wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN } from "../../src/wire/datagram.ts";
 

@@ -1,6 +1,6 @@
 // A clock that stands still until a test moves it.
 
-import type { Clock } from "../../src/ports.ts";
+import type { Clock } from "../../src/ports/time.ts";
 
 export class ManualClock implements Clock {
   #now: number;

@@ -12,7 +12,7 @@ import {
   type Refusal,
   SLOT_CAPACITY,
   SLOT_LENGTH,
-} from "../../src/ports.ts";
+} from "../../src/ports/devices.ts";
 import {
   type Endpoint,
   formatEndpoint,

@@ -11,7 +11,7 @@ import {
   SLOT_LENGTH,
   type TunDevice,
   VNET_LEN,
-} from "../../src/ports.ts";
+} from "../../src/ports/devices.ts";
 
 /** A packet behind its vnet header: a superframe, or one whose checksum is not complete. */
 export interface Frame {

@@ -1,6 +1,6 @@
 // Randomness that a seed decides: mulberry32, good enough for tests and the same everywhere.
 
-import type { Random } from "../../src/ports.ts";
+import type { Random } from "../../src/ports/time.ts";
 
 export class SeededRandom implements Random {
   #state: number;

@@ -1,12 +1,12 @@
 // The handshakes of two nodes, made of small seeds: what they say is the same in every run, byte for byte.
 
-import type { Action } from "../../src/control/events.ts";
-import type { Outbox } from "../../src/control/outbox.ts";
+import type { Action } from "../../src/control/outbox/events.ts";
+import type { Outbox } from "../../src/control/outbox/outbox.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
-import { handshakesOf, type MadeHandshakes, nodeOf } from "../control/made_handshakes.ts";
-import { identityOf } from "../control/made_records.ts";
+import { handshakesOf, type MadeHandshakes, nodeOf } from "../made/handshakes.ts";
+import { identityOf } from "../made/records.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { keysOf } from "../sim/sealed.ts";
+import { keysOf } from "../made/network_keys.ts";
 
 export const KEYS = keysOf("secret");
 /** Where the nodes of seeds 1 and 2 are. */

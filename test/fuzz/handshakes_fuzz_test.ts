@@ -2,7 +2,7 @@
 // member of the network may say inside. No answer is longer than what it answers, and every refusal is counted.
 
 import assert from "node:assert/strict";
-import { RECORD_MAX_LEN } from "../../src/control/record.ts";
+import { RECORD_MAX_LEN } from "../../src/control/records/record.ts";
 import { borneMac, openCookie, stampHandshake, stampReply } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { NoiseHandshake } from "../../src/crypto/noise.ts";
@@ -11,9 +11,9 @@ import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
 import { encodeOffer } from "../../src/wire/handshake_offer.ts";
-import type { MadeHandshakes } from "../control/made_handshakes.ts";
+import type { MadeHandshakes } from "../made/handshakes.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { bytesOf } from "../dataplane/packets.ts";
+import { bytesOf } from "../made/packets.ts";
 import { fuzz, REFUSED, tellCases } from "./campaign.ts";
 import * as made from "./handshake_machines.ts";
 

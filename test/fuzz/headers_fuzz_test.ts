@@ -13,8 +13,8 @@ import * as ipv6 from "../../src/wire/ipv6.ts";
 import * as tcp from "../../src/wire/tcp.ts";
 import * as udp from "../../src/wire/udp.ts";
 import * as vxlan from "../../src/wire/vxlan.ts";
-import { bytesOf, tcp as tcpPacket, udp as udpPacket } from "../dataplane/packets.ts";
-import { hex, untouchedOutside } from "../wire/seeded.ts";
+import { bytesOf, tcp as tcpPacket, udp as udpPacket } from "../made/packets.ts";
+import { hex, untouchedOutside } from "../made/seeded.ts";
 import { fuzz, tellCases } from "./campaign.ts";
 import { INPUT_MAX } from "./mutator.ts";
 

@@ -2,8 +2,8 @@
 // keeps its meaning when it is written and read again, and lists have their bounds.
 
 import assert from "node:assert/strict";
-import { decodeRecord, openRecord, RECORD_MAX_LEN, signRecord } from "../../src/control/record.ts";
-import { openDirective } from "../../src/control/directives.ts";
+import { decodeRecord, openRecord, RECORD_MAX_LEN, signRecord } from "../../src/control/records/record.ts";
+import { openDirective } from "../../src/control/forget/directives.ts";
 import { encodeToken, type JoinToken, parseToken } from "../../src/crypto/join_token.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { decodeText, encodeText } from "../../src/crypto/text_code.ts";
@@ -14,8 +14,8 @@ import * as group from "../../src/wire/group_gossip.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import { decodeOffer, encodeOffer } from "../../src/wire/handshake_offer.ts";
 import * as hello from "../../src/wire/hello.ts";
-import { directiveOf } from "../control/made_directives.ts";
-import { identityOf, recordOf } from "../control/made_records.ts";
+import { directiveOf } from "../made/directives.ts";
+import { identityOf, recordOf } from "../made/records.ts";
 import { fuzz, tellCases } from "./campaign.ts";
 import { fullGossip, genuineGossip } from "./genuine.ts";
 

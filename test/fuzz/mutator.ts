@@ -2,7 +2,7 @@
  * Hostile bytes out of genuine ones: bits turned over, pieces cut off, doubled, moved and spliced, length fields and
  * MessagePack heads where they hurt. A seed decides everything.
  */
-import { below, seeded } from "../wire/seeded.ts";
+import { below, seeded } from "../made/seeded.ts";
 
 /** Longest input: more than any datagram that is taken, so that the limits are met from both sides. */
 export const INPUT_MAX = 1600;

@@ -2,17 +2,17 @@
 // counted, and no answer to a stranger is longer than what it said.
 
 import assert from "node:assert/strict";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
 import { toHex } from "../../src/wire/bytes.ts";
 import { DATA_LEN, encodeData } from "../../src/wire/data_header.ts";
 import { encodeProbe } from "../../src/wire/datagram.ts";
 import { HELLO_LEN } from "../../src/wire/hello.ts";
-import { identityOf } from "../control/made_records.ts";
-import { bytesOf, tcp, udp } from "../dataplane/packets.ts";
-import * as pair from "../dataplane/sealed_pair.ts";
+import { identityOf } from "../made/records.ts";
+import { bytesOf, tcp, udp } from "../made/packets.ts";
+import * as pair from "../made/sealed_pair.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { keysOf } from "../sim/sealed.ts";
+import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, World } from "../sim/world.ts";
 import { fuzz, REFUSED, tellCases } from "./campaign.ts";
 import { genuineGossip } from "./genuine.ts";

@@ -1,9 +1,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Random, Route } from "../../src/ports.ts";
+import type { Route } from "../../src/ports/host.ts";
+import type { Random } from "../../src/ports/time.ts";
 import { describeOverlap, overlappingRoutes, randomNetwork } from "../../src/host/overlap.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
-import { seeded } from "../wire/seeded.ts";
+import { seeded } from "../made/seeded.ts";
 
 const NETWORK = "10.42.0.0/16";
 const OWN = { protocol: 84, device: null, subnet: null };

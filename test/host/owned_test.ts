@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Route } from "../../src/ports.ts";
+import type { Route } from "../../src/ports/host.ts";
 import * as owned from "../../src/host/owned.ts";
 import { route } from "../fakes/fake_kernel.ts";
 

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { advertisable, isOnLink, underlayMtu } from "../../src/host/underlay.ts";
 import { passedOver } from "../../src/host/passed_over.ts";
-import type { Link } from "../../src/ports.ts";
+import type { Link } from "../../src/ports/host.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 
 const advertisedAddresses = (...of: Parameters<typeof advertisable>) => advertisable(...of).addresses;

@@ -7,8 +7,9 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { WorkerHandle } from "../../src/daemon/worker_handle.ts";
-import type { DataplaneEvent, Offloads, Tunnel } from "../../src/ports.ts";
+import { WorkerHandle } from "../../src/daemon/planes/worker_handle.ts";
+import type { Offloads } from "../../src/ports/devices.ts";
+import type { DataplaneEvent, Tunnel } from "../../src/ports/planes.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdp } from "../../src/sys/udp_socket.ts";

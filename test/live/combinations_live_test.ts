@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Offloads } from "../../src/ports.ts";
+import type { Offloads } from "../../src/ports/devices.ts";
 import { address, type BarePlane, type BarePlaneEnd } from "./bare_plane.ts";
 import { assertDatagrams } from "./datagrams.ts";
 import { COMMANDS, type Host, TOP } from "./host.ts";

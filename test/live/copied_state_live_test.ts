@@ -2,7 +2,7 @@
 // original, under traffic in both directions, loses nothing.
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
-import { OLDER_FOR_SURE_S } from "../../src/control/clones.ts";
+import { OLDER_FOR_SURE_S } from "../../src/control/clones/clones.ts";
 import { collect, type Host, until } from "./host.ts";
 import { figure, liveTest, startMesh, withHosts } from "./mesh.ts";
 import { secretFile } from "./sealed.ts";

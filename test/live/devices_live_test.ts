@@ -13,14 +13,14 @@ import { outboundBatch } from "../../src/dataplane/outbound.ts";
 import { createPlane } from "../../src/dataplane/plane.ts";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
 import { OWN_SLOT } from "../../src/dataplane/route_table.ts";
-import { BATCH, VNET_LEN } from "../../src/ports.ts";
+import { BATCH, VNET_LEN } from "../../src/ports/devices.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
 import { openTun, type TunQueue } from "../../src/sys/tun.ts";
 import { sendDatagram } from "../../src/sys/udp_socket.ts";
 import { parsePrefix } from "../../src/wire/address.ts";
-import { bytesOf, ipv4, naiveSum, sourceOf, type Sum, tcp, udp } from "../dataplane/packets.ts";
-import { randomBytes, seeded } from "../wire/seeded.ts";
+import { bytesOf, ipv4, naiveSum, sourceOf, type Sum, tcp, udp } from "../made/packets.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
 import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, receiveAll, until, WAIT_MS, type Wires } from "./wires.ts";
 
 const random = seeded(1);

@@ -5,12 +5,12 @@ import { CHECKSUM_PARTIAL } from "../../src/dataplane/checksum_offload.ts";
 import { Coalescer } from "../../src/dataplane/coalescer.ts";
 import { Counters } from "../../src/dataplane/counters.ts";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
-import { BATCH, type Offload, type TunDevice, VNET_LEN } from "../../src/ports.ts";
+import { BATCH, type Offload, type TunDevice, VNET_LEN } from "../../src/ports/devices.ts";
 import { libc } from "../../src/sys/libc.ts";
 import type { TunQueue } from "../../src/sys/tun.ts";
 import { u32le } from "../../src/wire/bytes.ts";
-import { udp } from "../dataplane/packets.ts";
-import { randomBytes, seeded } from "../wire/seeded.ts";
+import { udp } from "../made/packets.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
 import { FAR, HOST, liveTest, receiveAll, type Wires } from "./wires.ts";
 
 const EIO = 5, EINVAL = 22;

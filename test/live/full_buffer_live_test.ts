@@ -6,7 +6,7 @@ import { waitForRoom } from "../../src/sys/room.ts";
 import { UdpBatches } from "../../src/sys/udp_batches.ts";
 import { type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
 import { socketSlots } from "../../src/dataplane/pool.ts";
-import { randomBytes, seeded } from "../wire/seeded.ts";
+import { randomBytes, seeded } from "../made/seeded.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
 
 const SOL_SOCKET = 1, SO_SNDBUF = 7;

@@ -3,7 +3,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import type { HostNetwork, Route } from "../../src/ports.ts";
+import type { HostNetwork, Route } from "../../src/ports/host.ts";
 import { removeOwned } from "../../src/host/cleanup.ts";
 import { type HostState, isOwned } from "../../src/host/owned.ts";
 import { applyHostState } from "../../src/host/reconcile_host.ts";

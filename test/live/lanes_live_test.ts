@@ -8,10 +8,10 @@ import { openUdp, sendDatagram } from "../../src/sys/udp_socket.ts";
 import type { TunQueue } from "../../src/sys/tun.ts";
 import type { UdpBatches } from "../../src/sys/udp_batches.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
-import { udp } from "../dataplane/packets.ts";
+import { udp } from "../made/packets.ts";
 import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, until, type Wires } from "./wires.ts";
 import { CHECKSUM_COMPLETE, prepareVnet } from "../../src/dataplane/checksum_offload.ts";
-import { VNET_LEN } from "../../src/ports.ts";
+import { VNET_LEN } from "../../src/ports/devices.ts";
 
 const PORT = 41473;
 const TRAINS = { gso: true, gro: true };

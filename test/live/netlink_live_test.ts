@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
-import type { HostNetwork } from "../../src/ports.ts";
+import type { HostNetwork } from "../../src/ports/host.ts";
 import { advertisable, isOnLink } from "../../src/host/underlay.ts";
 import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";

@@ -5,19 +5,11 @@ import { writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { CHECKSUM_COMPLETE } from "../../src/dataplane/checksum_offload.ts";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
-import { VNET_LEN } from "../../src/ports.ts";
+import { VNET_LEN } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { type TunOffloads, TunQueue } from "../../src/sys/tun.ts";
-import * as fix from "../dataplane/fixture.ts";
-import {
-  cut,
-  headersOf,
-  PLAIN,
-  type Shape,
-  shapes,
-  superframe,
-  vnetFields,
-} from "../dataplane/superframes.ts";
+import * as fix from "../made/plane.ts";
+import { cut, headersOf, PLAIN, type Shape, shapes, superframe, vnetFields } from "../made/superframes.ts";
 import type { Frame } from "../fakes/memory_tun.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
 

@@ -2,11 +2,11 @@
 // their limits, and what happens when the kernel wants none.
 import assert from "node:assert/strict";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
-import { SLOT_LENGTH } from "../../src/ports.ts";
+import { SLOT_LENGTH } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { libc } from "../../src/sys/libc.ts";
 import type { UdpBatches } from "../../src/sys/udp_batches.ts";
-import { below, randomBytes, seeded } from "../wire/seeded.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
 
 const TRAINS = { gso: true, gro: true };

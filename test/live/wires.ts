@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
 import { createPool, packetAt, socketSlots } from "../../src/dataplane/pool.ts";
-import { BATCH, type PacketPool, type SocketRole } from "../../src/ports.ts";
+import { BATCH, type PacketPool, type SocketRole } from "../../src/ports/devices.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { closeDescriptor } from "../../src/sys/libc.ts";

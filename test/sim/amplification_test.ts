@@ -3,15 +3,16 @@
 // by itself (probes, cookies) is in test/dataplane/amplification_test.ts.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { makeHello } from "../../src/control/hello_frame.ts";
-import { meshHash } from "../../src/control/mesh.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
+import { makeHello } from "../../src/control/links/hello_frame.ts";
+import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { DATA_PLAIN, encodeData, isData } from "../../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
 import * as hello from "../../src/wire/hello.ts";
-import { addSealed, keysOf } from "./sealed.ts";
+import { addSealed } from "./sealed.ts";
+import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, World } from "./world.ts";
 
 /** So long is waited for answers: everything that is tried again has been by then. */

@@ -2,8 +2,8 @@
 // mesh that has no other paths takes no joiner whose user did not.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Settings } from "../../src/control/events.ts";
-import { type HostFacts, reconcile } from "../../src/control/reconcile.ts";
+import type { Settings } from "../../src/control/outbox/events.ts";
+import { type HostFacts, reconcile } from "../../src/control/paths/paths.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 

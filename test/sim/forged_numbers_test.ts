@@ -3,14 +3,15 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { signDirective } from "../../src/control/directives.ts";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { meshHash } from "../../src/control/mesh.ts";
-import { VERSION_LIMIT } from "../../src/control/record.ts";
-import { stateFromJson } from "../../src/control/state.ts";
+import { signDirective } from "../../src/control/forget/directives.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh/mesh.ts";
+import { VERSION_LIMIT } from "../../src/control/records/record.ts";
+import { stateFromJson } from "../../src/control/records/state.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
-import { addSealed, keysOf, sealedSetup } from "./sealed.ts";
+import { addSealed } from "./sealed.ts";
+import { keysOf, sealedSetup } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 const LAST = VERSION_LIMIT - 1;

@@ -3,15 +3,16 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { signDirective } from "../../src/control/directives.ts";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { meshHash } from "../../src/control/mesh.ts";
+import { signDirective } from "../../src/control/forget/directives.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
 import { handshakeMessage, isHandshake, isInitiation } from "../../src/wire/handshake.ts";
 import { HELLO_ASK } from "../../src/wire/hello.ts";
-import { addSealed, keysOf } from "./sealed.ts";
+import { addSealed } from "./sealed.ts";
+import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 const LONG = { timeout: 120_000 };

@@ -1,12 +1,12 @@
 // Directives without a session: whoever was revoked, or has an old secret alone, ends nobody by them.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { signDirective } from "../../src/control/directives.ts";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { placeOfGiven } from "../../src/control/key_ring.ts";
-import { meshHash } from "../../src/control/mesh.ts";
-import { decodeRecord, signRecord } from "../../src/control/record.ts";
-import { stateFromJson, storedBytes } from "../../src/control/state.ts";
+import { signDirective } from "../../src/control/forget/directives.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
+import { placeOfGiven } from "../../src/control/secrets/key_ring.ts";
+import { meshHash } from "../../src/control/mesh/mesh.ts";
+import { decodeRecord, signRecord } from "../../src/control/records/record.ts";
+import { stateFromJson, storedBytes } from "../../src/control/records/state.ts";
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";

@@ -1,14 +1,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Targets } from "../../src/control/targets.ts";
+import { Targets } from "../../src/control/links/targets.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { LossyNetwork } from "../fakes/lossy_network.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
-import { handshakesOf, nodeOf } from "../control/made_handshakes.ts";
-import { keysOf } from "./sealed.ts";
+import { handshakesOf, nodeOf } from "../made/handshakes.ts";
+import { keysOf } from "../made/network_keys.ts";
 
 const KEYS = keysOf("secret");
 const PEERS = 1000;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
 import { HANDSHAKE_MAX_LEN } from "../../src/wire/handshake.ts";
-import { sealedSetup } from "./sealed.ts";
+import { sealedSetup } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 /** Its own endpoint first, and seven more; another `prefix` is another provider's. */

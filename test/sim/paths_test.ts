@@ -3,8 +3,8 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Settings } from "../../src/control/events.ts";
-import type { HostFacts } from "../../src/control/reconcile.ts";
+import type { Settings } from "../../src/control/outbox/events.ts";
+import type { HostFacts } from "../../src/control/paths/paths.ts";
 import { encodeWayProbe, PROBE_LEN, PROBE_READY, PROBE_WAY_ASK } from "../../src/wire/datagram.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";

@@ -1,8 +1,8 @@
 // The rotation of the network secret in a simulated mesh: nobody is cut off by it, and only members learn the new one.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { type HeldSecret, placeOfGiven } from "../../src/control/key_ring.ts";
-import { SETTLE_MS } from "../../src/control/rotation.ts";
+import { type HeldSecret, placeOfGiven } from "../../src/control/secrets/key_ring.ts";
+import { SETTLE_MS } from "../../src/control/secrets/rotation.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { decodeData } from "../../src/wire/data_header.ts";
 import { addSealed } from "./sealed.ts";

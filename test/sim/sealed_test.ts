@@ -1,13 +1,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { GroupGossip } from "../../src/control/group_gossip.ts";
-import { meshHash } from "../../src/control/mesh.ts";
+import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
+import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
 import { decodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
-import { addSealed, agreedSession, keysOf } from "./sealed.ts";
+import { addSealed, agreedSession } from "./sealed.ts";
+import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
 test("Sealed nodes mesh over a lossy network, and nothing but handshakes and sealed data is on the wire", () => {

@@ -3,14 +3,14 @@
 // disk" between two lives. Everything a test asserts can be read off the nodes.
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
-import type { Action, ControlEvent, Settings } from "../../src/control/events.ts";
-import type { HeldSecret } from "../../src/control/key_ring.ts";
-import { type HostSight, NO_SIGHT } from "../../src/control/host_sight.ts";
-import { ControlPlane } from "../../src/control/node.ts";
-import { stateFromJson, stateToJson, type StoredState } from "../../src/control/state.ts";
-import type { NodeView } from "../../src/control/view.ts";
-import type { WayKind } from "../../src/control/ways.ts";
-import { type HostFacts, reconcile, type Wanted } from "../../src/control/reconcile.ts";
+import type { Action, ControlEvent, Settings } from "../../src/control/outbox/events.ts";
+import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
+import { type HostSight, NO_SIGHT } from "../../src/control/node/host_sight.ts";
+import { ControlPlane } from "../../src/control/node/node.ts";
+import { stateFromJson, stateToJson, type StoredState } from "../../src/control/records/state.ts";
+import type { NodeView } from "../../src/control/paths/view.ts";
+import type { WayKind } from "../../src/control/paths/ways.ts";
+import { type HostFacts, reconcile, type Wanted } from "../../src/control/paths/paths.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import {
   answerProbe,
@@ -30,7 +30,7 @@ import { answerVxlanFrame, wayProbeAt } from "../../src/wire/way_probe.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
-import type { SealedSetup } from "../../src/control/sealed_links.ts";
+import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
@@ -38,6 +38,7 @@ import { FakeSessions } from "../fakes/fake_sessions.ts";
 import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
+import { settingsFor } from "../made/settings.ts";
 
 const TICK_MS = 100;
 
@@ -66,31 +67,6 @@ export interface SimNode {
   released: boolean;
   reconciles: number;
   persists: number;
-}
-
-export function settingsFor(name: string, change: Partial<Settings> = {}): Settings {
-  return {
-    name,
-    version: "0.1.0",
-    networkName: "ovltun",
-    found: false,
-    network: "10.42.0.0/16",
-    networkExplicit: false,
-    subnetLen: null,
-    subnetMin: null,
-    subnetMax: null,
-    subnetWish: null,
-    backend: null,
-    vni: null,
-    vxlanPort: null,
-    hasSeeds: false,
-    directRouting: false,
-    allowPlainDirect: false,
-    security: "plain",
-    staticPeers: [],
-    ownEndpoints: [],
-    ...change,
-  };
 }
 
 export class World {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { isIPv4, isIPv6 } from "node:net";
 import * as address from "../../src/wire/address.ts";
 import { toHex } from "../../src/wire/bytes.ts";
-import { below, hex, randomBytes, seeded } from "./seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 const parse = (text: string) => {
   const a = address.parseAddress(text);

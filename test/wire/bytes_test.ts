@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as bytes from "../../src/wire/bytes.ts";
-import { dirty, hex, untouchedOutside } from "./seeded.ts";
+import { dirty, hex, untouchedOutside } from "../made/seeded.ts";
 
 test("u16(), u24(), u32(), i32(), u48() read network order", () => {
   const b = hex("00 f1f2f3f4f5f6");

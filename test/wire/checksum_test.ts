@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as checksum from "../../src/wire/checksum.ts";
 import { putU16, u16 } from "../../src/wire/bytes.ts";
 import { summedMemory } from "../../src/wire/checksum_simd.ts";
-import { below, hex, randomBytes, seeded } from "./seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 function naive(b: Uint8Array, at: number, len: number): number {
   let total = 0;

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as data from "../../src/wire/data_header.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 test("encodeData() writes the documented 16 bytes over a dirty buffer", () => {
   const b = dirty(20);

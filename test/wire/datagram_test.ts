@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as datagram from "../../src/wire/datagram.ts";
 import { isData } from "../../src/wire/data_header.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const PROBE = hex("30 01 00 00 89abcdef 0102030405060708 001fffffffffffff 0000000000000000");
 const ANSWER = hex("30 01 01 00 00000102 0102030405060708 001fffffffffffff 0000000000000000");

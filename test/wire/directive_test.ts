@@ -7,7 +7,7 @@ import {
   type DirectiveContent,
   encodeDirective,
 } from "../../src/wire/directive.ts";
-import { below, randomBytes, seeded } from "./seeded.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
 
 const CONTENT: DirectiveContent = {
   issuer: "ab".repeat(32),

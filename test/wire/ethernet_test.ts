@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as arp from "../../src/wire/arp.ts";
 import * as ethernet from "../../src/wire/ethernet.ts";
 import * as vxlan from "../../src/wire/vxlan.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const MAC_A = hex("0242ac110002"), MAC_B = hex("5e0000000001");
 const REQUEST = hex("0001 0800 06 04 0001 0242ac110002 0a2a0700 000000000000 0a2a0900");

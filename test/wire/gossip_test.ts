@@ -13,7 +13,7 @@ import {
   type Statement,
   WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
-import { below, randomBytes, seeded } from "./seeded.ts";
+import { below, randomBytes, seeded } from "../made/seeded.ts";
 
 const ID = "ab".repeat(32);
 const STATEMENT: Statement = { id: ID, incarnation: 2 ** 47, state: 1 };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
 import * as offers from "../../src/wire/handshake_offer.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const MESSAGE: wire.Handshake = {
   message: wire.IK2,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { identityFromSeeds, verifySignature } from "../../src/crypto/identity.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/hello.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const HELLO: wire.Hello = {
   version: 1,

@@ -6,7 +6,7 @@ import { toHex } from "../../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum6, sum } from "../../src/wire/checksum.ts";
 import { decodeIpv4, fixIpv4Checksum, ipv4HeaderOk, ipv4TotalLength } from "../../src/wire/ipv4.ts";
 import { decodeIpv6 } from "../../src/wire/ipv6.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 // Packets and answers built by Python's struct and ipaddress.
 const PACKET4 = hex("45000020123440004011043b0a2a07020a2a09090fa00035000c06dc61626364");

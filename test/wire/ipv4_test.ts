@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as ipv4 from "../../src/wire/ipv4.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 // A UDP packet 10.42.7.2:4000 → 10.42.9.9:53, built by Python's struct and ipaddress.
 const PACKET = hex("45000020123440004011043b0a2a07020a2a09090fa00035000c06dc61626364");

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as ipv6 from "../../src/wire/ipv6.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 // TCP [fd00::2]:443 → [fd00:1::9]:50000 with three bytes of payload, built by Python's struct and ipaddress.
 const PACKET = hex(

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as nl from "../../src/wire/netlink.ts";
 import vectors from "../vectors/rtnetlink.json" with { type: "json" };
-import { below, hex, randomBytes, seeded } from "./seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 const only = (text: string | undefined): nl.NetlinkMessage => {
   const messages = nl.decodeMessages(hex(text!));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { formatPrefix } from "../../src/wire/address.ts";
 import { decodeRule } from "../../src/wire/rtnetlink_rule.ts";
 import { toRule } from "../../src/sys/rtnetlink_text.ts";
-import { below, hex, randomBytes, seeded } from "./seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 const RULES = {
   "from all lookup local priority 0":

@@ -15,7 +15,7 @@ import { decodeMessages, type NetlinkMessage, NLM_F_MULTI } from "../../src/wire
 import * as rt from "../../src/wire/rtnetlink.ts";
 import * as rtr from "../../src/wire/rtnetlink_route.ts";
 import vectors from "../vectors/rtnetlink.json" with { type: "json" };
-import { below, hex, randomBytes, seeded } from "./seeded.ts";
+import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 
 const answers = (datagrams: string[]): NetlinkMessage[] =>
   datagrams.flatMap((text) => decodeMessages(hex(text))!);

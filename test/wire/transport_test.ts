@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import * as tcp from "../../src/wire/tcp.ts";
 import * as udp from "../../src/wire/udp.ts";
-import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "./seeded.ts";
+import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const SEGMENT = hex("01bbc350fffffff080000001601801f57c4f0000 02040578 78797a");
 const DATAGRAM = hex("0fa00035000c06dc61626364");

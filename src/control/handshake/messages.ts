@@ -1,0 +1,167 @@
+// What both sides write into a handshake, read out of it, and make of it once the Noise part is done. A message carries
+// an offer: our index, the suites, where we see the other side, and for whoever has to say who they are, their record.
+//
+//   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
+
+import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import { type DhKeys, dhKeys } from "../../crypto/x25519.ts";
+import type { Random } from "../../ports/time.ts";
+import { fromHex } from "../../wire/bytes.ts";
+import type { Handshake } from "../../wire/handshake.ts";
+import { chooseSuite, decodeOffer, encodeOffer } from "../../wire/handshake_offer.ts";
+import type { HandshakeOffer, SuiteOffer } from "../../wire/handshake_offer.ts";
+import type { HandshakeEvent } from "./handshake_events.ts";
+import { type RecordJudge, recordOfHandshake } from "./peer_records.ts";
+import type { Exchange } from "./pending.ts";
+import type { NodeRecord } from "../records/record.ts";
+
+/** Every first message begins with it, in the clear. */
+export const EPHEMERAL_LEN = 32;
+
+/** What handshakes know of their own node. */
+export interface HandshakeOwner extends RecordJudge {
+  readonly id: string;
+  readonly staticKeys: DhKeys;
+  /** Whether a member had this key revoked. */
+  revoked(id: string): boolean;
+  /** Whether a node that bears this record, there, has to wait for what its original says; absent: never. */
+  contested?(record: NodeRecord, from: string): boolean;
+  /** The generation to begin with first; the others are accepted. They change. */
+  readonly keys: readonly NetworkKeys[];
+  /** Whether this node is let in by this generation. */
+  admits(id: string, keyId: number): boolean;
+  readonly suites: readonly SuiteOffer[];
+  member(): boolean;
+  /** Our signed record. */
+  record(): Uint8Array;
+  /** Of this life, as in the record. */
+  readonly bootNonce: string;
+  /** Greater each time, also over restarts. */
+  nextCounter(): number;
+}
+
+/** A node whose static key is known from a verified record. */
+export interface KnownNode {
+  readonly id: string;
+  readonly staticKey: Uint8Array;
+}
+
+export class HandshakeMessages {
+  readonly #own: HandshakeOwner;
+  readonly #random: Random;
+
+  constructor(own: HandshakeOwner, random: Random) {
+    this.#own = own;
+    this.#random = random;
+  }
+
+  /** A fresh key pair, for one handshake. */
+  ephemeral(): DhKeys {
+    const seed = this.#random.bytes(EPHEMERAL_LEN);
+    const keys = dhKeys(seed);
+    seed.fill(0);
+    return keys;
+  }
+
+  /** The machine of whoever begins: IK with a node that is known, else XX. */
+  initiator(keys: NetworkKeys, ephemeralKeys: DhKeys, known: KnownNode | null): NoiseHandshake {
+    const pattern = known === null ? "XXpsk3" : "IKpsk2";
+    const prologue = prologueOf(pattern, keys, known?.id ?? "");
+    const { staticKeys } = this.#own;
+    const setup = { pattern, initiator: true, prologue, psk: keys.psk, staticKeys, ephemeralKeys } as const;
+    return new NoiseHandshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
+  }
+
+  /** The machine of whoever answers. */
+  responder(pattern: Pattern, keys: NetworkKeys, ephemeralKeys: DhKeys): NoiseHandshake {
+    const prologue = prologueOf(pattern, keys, this.#own.id);
+    const { staticKeys } = this.#own;
+    return new NoiseHandshake({
+      pattern,
+      initiator: false,
+      prologue,
+      psk: keys.psk,
+      staticKeys,
+      ephemeralKeys,
+    });
+  }
+
+  /** The payload of a message of ours: with our record where it says who we are, else our boot nonce or nothing. */
+  offer(index: number, seen: string, record: Uint8Array | null, life: string | null = null): Uint8Array {
+    const counter = record === null ? 0 : this.#own.nextCounter();
+    const { suites } = this.#own;
+    return encodeOffer({ index, seen, suites, counter, member: this.#own.member(), record, life });
+  }
+
+  /** The payload of a message of theirs; null when it does not verify, or is no offer. */
+  read(noise: NoiseHandshake, h: Handshake): HandshakeOffer | null {
+    if (!noise.awaits) return null; // one that was no offer has been read already: this handshake times out
+    const payload = noise.read(h.noise);
+    const offer = payload === null ? null : decodeOffer(payload);
+    return offer?.index === h.sender ? offer : null;
+  }
+
+  /** Whose message it is, by the record that came with it; null when that does not hold. */
+  recordOf(noise: NoiseHandshake, offer: HandshakeOffer): NodeRecord | null {
+    const key = noise.remoteStatic;
+    return key === null || offer.record === null ? null : recordOfHandshake(this.#own, offer.record, key);
+  }
+
+  /**
+   * What is left when the Noise part is done: is it who it says, and can we talk to each other? `known` is the verified
+   * record where none came with the offer, or it was judged already. `askedAt`: where what this answers was sent; null:
+   * it answers nothing. Null: it is to be rejected.
+   */
+  conclude(
+    exchange: Exchange,
+    offer: HandshakeOffer,
+    initiator: boolean,
+    askedAt: string | null,
+    known?: NodeRecord,
+  ): HandshakeEvent | null {
+    const { endpoint, keys: { keyId } } = exchange;
+    const record = known ?? this.recordOf(exchange.noise, offer);
+    if (record === null || offer.index !== exchange.sendIndex) return null;
+    if (record.id === this.#own.id) return { kind: "clone", endpoint, record, member: offer.member };
+    // It has shown who it is, and no more comes of it than that it is told.
+    if (this.#own.revoked(record.id)) {
+      return { kind: "revoked", endpoint, peer: record.id, keyId, proven: askedAt === endpoint };
+    }
+    const about = { endpoint, asked: askedAt, peer: record.id };
+    if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", ...about };
+    const suite = chooseSuite(this.#own.suites, offer.suites);
+    if (suite === null) return { kind: "no-suite", ...about };
+    const { send, receive } = exchange.noise.split();
+    return {
+      kind: "session",
+      session: {
+        peer: record,
+        life: offer.record === null ? offer.life : record.bootNonce,
+        endpoint,
+        asked: askedAt,
+        receiveIndex: exchange.index,
+        sendIndex: exchange.sendIndex,
+        suite,
+        sendKey: send,
+        receiveKey: receive,
+        initiator,
+        member: offer.member,
+        keyId,
+        seen: offer.seen,
+      },
+    };
+  }
+}
+
+// What both sides must have seen alike: the network, and for IK the responder's id. IK brings no record of the
+// responder: without its id anybody could name its static key in a record of his own, and pass the messages on.
+function prologueOf(pattern: Pattern, keys: NetworkKeys, responder: string): Uint8Array {
+  const label = new TextEncoder().encode("ovltun noise 1 ");
+  const bound = pattern === "IKpsk2" ? fromHex(responder)! : new Uint8Array(0);
+  const prologue = new Uint8Array(label.length + keys.networkId.length + bound.length);
+  prologue.set(label);
+  prologue.set(keys.networkId, label.length);
+  prologue.set(bound, label.length + keys.networkId.length);
+  return prologue;
+}

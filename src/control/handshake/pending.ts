@@ -1,0 +1,86 @@
+// Handshakes that wait for the other side, by our index: one table for those we began, one for those we answered. Each
+// holds the Noise machine, which holds copies of keys, and an index. When it ends the machine is wiped; the index is
+// given back, or goes on as the session's.
+
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NoiseHandshake } from "../../crypto/noise.ts";
+import type { ReceiverIndices } from "./receiver_indices.ts";
+
+/** How long a handshake waits for its answer. */
+export const PENDING_MS = 10_000;
+/** Of each table. */
+export const MAX_PENDING = 1024;
+/** Handshakes that cross are this close together; what is older was lost. */
+export const CROSSING_MS = 500;
+
+/** The datagram that we sent last in a handshake, to send again with a cookie. */
+export interface Sent {
+  readonly keys: NetworkKeys;
+  readonly endpoint: string;
+  readonly at: number;
+  readonly sent: Uint8Array;
+}
+
+/** A handshake with somebody: the machine, and both indices. */
+export interface Exchange {
+  readonly noise: NoiseHandshake;
+  readonly keys: NetworkKeys;
+  readonly endpoint: string;
+  readonly index: number;
+  /** The other side's index; 0 until it is known. */
+  readonly sendIndex: number;
+}
+
+export interface Pending extends Sent, Exchange {}
+
+export class PendingHandshakes<P extends Pending> {
+  readonly #indices: ReceiverIndices;
+  // BOUNDED: ≤ MAX_PENDING, the oldest go first; by our index
+  readonly #table = new Map<number, P>();
+
+  constructor(indices: ReceiverIndices) {
+    this.#indices = indices;
+  }
+
+  get(index: number): P | undefined {
+    return this.#table.get(index);
+  }
+
+  /** Those of now, the oldest first: they may end meanwhile. */
+  all(): P[] {
+    return [...this.#table.values()];
+  }
+
+  keep(pending: P): void {
+    this.#table.set(pending.index, pending);
+    if (this.#table.size > MAX_PENDING) this.end(this.#table.values().next().value!, true);
+  }
+
+  /** Whether one with this endpoint has been sent so lately that its answer may still be on its way. */
+  underWay(endpoint: string, now: number): boolean {
+    for (const pending of this.#table.values()) {
+      if (pending.endpoint === endpoint && now - pending.at < CROSSING_MS) return true;
+    }
+    return false;
+  }
+
+  /** Whether one of them began within `ms`. */
+  since(ms: number, now: number): boolean {
+    for (const pending of this.#table.values()) if (now - pending.at < ms) return true;
+    return false;
+  }
+
+  /** Forgets what has waited too long, or is under keys that count no more: it holds copies of them. */
+  tick(keys: readonly NetworkKeys[], now: number): void {
+    for (const pending of this.all()) {
+      if (now - pending.at >= PENDING_MS || !keys.includes(pending.keys)) this.end(pending, true);
+    }
+  }
+
+  /** `release`: no session was made, which would keep the index. */
+  end(pending: P, release: boolean): void {
+    this.#table.delete(pending.index);
+    pending.noise.wipe();
+    if (release) this.#indices.release(pending.index);
+  }
+}

@@ -1,0 +1,99 @@
+// Handshake datagrams on their way out, and the short replies (type 0x02) in both directions:
+//
+//   send     stamped with the MAC of the network, and with the cookie of whoever asked for one lately
+//   reply    a cookie: what we sent last goes out again with it; a refusal: told, when it echoes the MAC we sent
+//   refuse   ours to others, never longer than what it answers
+
+import { borneMac, checkReply, openCookie, stampHandshake, stampReply } from "../../crypto/handshake_mac.ts";
+import { nodeHmac } from "../../crypto/hmac.ts";
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { Random } from "../../ports/time.ts";
+import { compareBytes } from "../../wire/bytes.ts";
+import * as wire from "../../wire/handshake.ts";
+import type { HandshakeEvent } from "./handshake_events.ts";
+import type { HandshakeMessages, HandshakeOwner } from "./messages.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { Sent } from "./pending.ts";
+import type { ReceiverIndices } from "./receiver_indices.ts";
+
+/** What both sides of handshakes work with. */
+export interface HandshakeParts {
+  readonly own: HandshakeOwner;
+  readonly indices: ReceiverIndices;
+  readonly messages: HandshakeMessages;
+  readonly post: HandshakePost;
+}
+
+const COOKIE_MS = 110_000;
+const MAX_COOKIES = 1024;
+
+export class HandshakePost {
+  readonly #own: HandshakeOwner;
+  readonly #random: Random;
+  readonly #out: Outbox;
+  // BOUNDED: ≤ MAX_COOKIES, the oldest go first
+  readonly #cookies = new Map<string, { readonly cookie: Uint8Array; readonly at: number }>();
+
+  constructor(own: HandshakeOwner, random: Random, out: Outbox) {
+    this.#own = own;
+    this.#random = random;
+    this.#out = out;
+  }
+
+  /** Stamps `datagram` in place and sends a copy of it. */
+  send(to: string, datagram: Uint8Array, keys: NetworkKeys, now: number): void {
+    const kept = this.#cookies.get(to);
+    const cookie = kept !== undefined && now - kept.at < COOKIE_MS ? kept.cookie : null;
+    stampHandshake(nodeHmac, keys.macKey, datagram, cookie);
+    this.#out.send(to, datagram.slice());
+  }
+
+  /** Takes in a reply. `waiting` gives what we sent last in the handshake that has this index of ours. */
+  reply(
+    bytes: Uint8Array,
+    from: string,
+    now: number,
+    waiting: (index: number) => Sent | undefined,
+  ): HandshakeEvent[] {
+    const reply = wire.decodeReply(bytes);
+    const pending = reply === null ? undefined : waiting(reply.receiver);
+    if (reply === null || pending === undefined || pending.endpoint !== from) return this.reject();
+    if (!this.#own.keys.includes(pending.keys)) return this.reject();
+    const mac = borneMac(pending.sent, pending.sent.length);
+    if (reply.kind === wire.REPLY_REFUSAL) {
+      const genuine = compareBytes(reply.echoedMac, mac) === 0 &&
+        checkReply(nodeHmac, pending.keys.macKey, bytes, 0);
+      const version = wire.handshakeVersion(bytes, 0);
+      return genuine ? [{ kind: "refused", endpoint: from, reason: reply.reason, version }] : this.reject();
+    }
+    const cookie = openCookie(nodeHmac, pending.keys.macKey, bytes, mac);
+    if (cookie === null) return this.reject();
+    const again = this.#cookies.get(from)?.cookie;
+    if (again !== undefined && compareBytes(again, cookie) === 0) return []; // it has been used already
+    this.#cookies.delete(from);
+    this.#cookies.set(from, { cookie, at: now });
+    if (this.#cookies.size > MAX_COOKIES) this.#cookies.delete(this.#cookies.keys().next().value!);
+    this.send(from, pending.sent, pending.keys, now);
+    return [];
+  }
+
+  /**
+   * Sends a refusal, a REFUSE_ number, under the generation of this key id, or the one in use. `receiver` and `echoedMac`
+   * are of the datagram that it answers.
+   */
+  refuse(to: string, reason: number, receiver: number, echoedMac: Uint8Array, keyId?: number): void {
+    const keys = this.#own.keys.find((k) => k.keyId === keyId) ?? this.#own.keys[0];
+    if (keys === undefined) return;
+    const reply = new Uint8Array(wire.REPLY_LEN);
+    const fields = { kind: wire.REPLY_REFUSAL, reason, receiver, echoedMac };
+    wire.encodeReply(reply, 0, fields, this.#random.bytes(wire.REPLY_NONCE_LEN), null);
+    stampReply(nodeHmac, keys.macKey, reply, 0);
+    this.#out.send(to, reply);
+  }
+
+  /** Counts a datagram that is not used: nothing comes of it. */
+  reject(): HandshakeEvent[] {
+    this.#out.reject();
+    return [];
+  }
+}

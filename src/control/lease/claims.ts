@@ -1,0 +1,90 @@
+// Who holds a subnet: a pure function of the merged records, so that every node gives the same answer. Reservations
+// (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
+// are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
+
+import { overlaps, parsePrefix, type Prefix } from "../../wire/address.ts";
+import { Directives, isFenced, isVoid } from "../forget/directives.ts";
+import type { NodeRecord } from "../records/record.ts";
+
+/** A claim by a node; a reservation has `reserved` and counts before all claims. */
+export interface Contender {
+  readonly nodeId: string;
+  readonly subnet: string;
+  readonly prefix: Prefix;
+  readonly stamp: number;
+  readonly reserved: boolean;
+}
+
+export interface Holdings {
+  /** Accepted, in the total order. */
+  readonly held: readonly Contender[];
+  /** What lost, and to whom. */
+  readonly lost: readonly { readonly claim: Contender; readonly to: Contender }[];
+}
+
+/** Negative when `a` comes before `b`. Total: no two contenders of one set are equal. */
+export function compareContenders(a: Contender, b: Contender): number {
+  if (a.reserved !== b.reserved) return a.reserved ? -1 : 1;
+  if (a.stamp !== b.stamp) return a.stamp - b.stamp;
+  if (a.nodeId !== b.nodeId) return a.nodeId < b.nodeId ? -1 : 1;
+  return a.subnet === b.subnet ? 0 : a.subnet < b.subnet ? -1 : 1;
+}
+
+/** Everything that the records claim or reserve, and no directive makes void. */
+export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
+  const list: Contender[] = [];
+  for (const record of records) {
+    if (isFenced(directives, record)) continue;
+    for (const subnet of record.reserved) push(list, record.id, subnet, 0, true);
+    for (const claim of record.claims) {
+      if (isVoid(directives, record.id, claim, record.incarnation)) continue;
+      push(list, record.id, claim.subnet, claim.stamp, false);
+    }
+  }
+  return list;
+}
+
+/** Decides among contenders. The order in which they are given does not matter. */
+export function holdings(all: readonly Contender[]): Holdings {
+  const sorted = [...all].sort(compareContenders);
+  const held: Contender[] = [];
+  const lost: { claim: Contender; to: Contender }[] = [];
+  const index = new PrefixIndex();
+  for (const claim of sorted) {
+    const to = index.overlapping(claim);
+    // Two nodes may reserve the same subnet: both reach the same static peer.
+    if (to === null || (claim.reserved && to.reserved)) {
+      held.push(claim);
+      index.add(claim);
+    } else lost.push({ claim, to });
+  }
+  return { held, lost };
+}
+
+function push(list: Contender[], nodeId: string, subnet: string, stamp: number, reserved: boolean): void {
+  const prefix = parsePrefix(subnet);
+  if (prefix !== null) list.push({ nodeId, subnet, prefix, stamp, reserved });
+}
+
+// Accepted prefixes by length and text: equal ones, by far the common case, are found without a scan.
+class PrefixIndex {
+  // BOUNDED: one per accepted claim, ≤ MAX_PEERS × claims of a record
+  readonly #byText = new Map<string, Contender>();
+  readonly #lengths = new Set<number>();
+
+  add(c: Contender): void {
+    if (!this.#byText.has(c.subnet)) this.#byText.set(c.subnet, c);
+    this.#lengths.add(c.prefix.length);
+  }
+
+  /** The accepted contender that shares an address with `c`; the first in the total order. */
+  overlapping(c: Contender): Contender | null {
+    const same = this.#byText.get(c.subnet);
+    if (same !== undefined) return same;
+    if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(c.prefix.length))) {
+      return null;
+    }
+    for (const other of this.#byText.values()) if (overlaps(other.prefix, c.prefix)) return other;
+    return null;
+  }
+}

@@ -1,0 +1,239 @@
+// The life of our own lease, as a state machine that decides and does nothing:
+//
+//   joining ──(founded, or synchronised with a member)──▶ probation ──(acknowledged, or time is up)──▶ confirmed
+//   probation or confirmed ──(another claim comes first)──▶ yielding ──(as probation)──▶ confirmed
+//   any of them ──(nothing is free)──▶ exhausted ──(something is)──▶ probation
+//
+// A lease from the disk starts confirmed. The claim itself travels in our signed record; node.ts writes it there,
+// on disk before anywhere else. See docs/ (leases) for why nothing better than "in the end one holder, the same
+// for everybody" is possible while a network is split.
+
+import type { Random } from "../../ports/time.ts";
+import type { Prefix } from "../../wire/address.ts";
+import { allocate, wishProblem } from "./allocation.ts";
+import type { MeshConfig } from "../mesh/settings.ts";
+import type { Claim } from "../records/record.ts";
+import { VERSION_LIMIT } from "../records/record.ts";
+import type { LeaseState } from "../paths/view.ts";
+
+export const PROBATION_STEP_MS = 300;
+const EXHAUSTED_RETRY_MS = 5000;
+
+/** What the lease must know of the world at a step. */
+export interface LeaseWorld {
+  /** Null while we are joining: no claim may be made. */
+  readonly mesh: MeshConfig | null;
+  /** Everything claimed or reserved by anybody but our own claim. */
+  readonly taken: () => readonly Prefix[];
+  /** Who holds our claim instead of us, by the total order; null when we do. */
+  readonly lostTo: { readonly name: string; readonly subnet: string } | null;
+  /** Ids of the members known alive. */
+  readonly alive: readonly string[];
+  readonly greatestStamp: number;
+  /** Of our own record: in which the next claim is made. */
+  readonly incarnation: number;
+  readonly wish: string | null;
+}
+
+export type LeaseStep =
+  /** Put this claim (null = none) into our record, on disk first, and announce it. */
+  | { readonly kind: "claim"; readonly claim: Claim | null }
+  | {
+    readonly kind: "changed";
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly why: string;
+    /** The user wanted it so. */
+    readonly asked?: true;
+  }
+  | { readonly kind: "note"; readonly level: "info" | "warning" | "error"; readonly message: string };
+
+/** The longest a claim stays in probation: 0.3 s for each doubling of the mesh, `members` counting ourselves. */
+export function probationMs(members: number): number {
+  return PROBATION_STEP_MS * Math.ceil(Math.log2(members + 1));
+}
+
+export class Lease {
+  #state: LeaseState = "joining";
+  #claim: Claim | null = null;
+  #claimedAt = 0;
+  #retryAt = 0;
+  // BOUNDED: one per member, ≤ MAX_PEERS
+  #acks = new Set<string>();
+  /** In use until it was lost; told as `from` when the next is confirmed. */
+  #before: string | null = null;
+  /** After what `#before` was replaced, for people. */
+  #after = "";
+  #wishTold = false;
+  #madeHere = false;
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get state(): LeaseState {
+    return this.#state;
+  }
+
+  get claim(): Claim | null {
+    return this.#claim;
+  }
+
+  /** Whether the claim waits for acknowledgements. */
+  get onProbation(): boolean {
+    return this.#claim !== null && (this.#state === "probation" || this.#state === "yielding");
+  }
+
+  /** A lease from the disk: in use at once. */
+  restore(claim: Claim): void {
+    this.#claim = claim;
+    this.#state = "confirmed";
+    this.#before = claim.subnet;
+  }
+
+  /**
+   * A later version of ourselves, found in the mesh, holds this claim (null = gave it back). It counts more than what
+   * came from the disk; a claim made in this run stays.
+   */
+  adopt(claim: Claim | null): LeaseStep[] {
+    if (this.#madeHere) return [];
+    const from = this.#claim?.subnet ?? null;
+    const to = claim?.subnet ?? null;
+    this.#claim = claim;
+    if (claim !== null) this.#state = "confirmed";
+    else if (from !== null) {
+      this.#state = "yielding";
+      this.#after = "after the mesh knew the former lease as given back";
+    }
+    if (from === to) return [];
+    if (to !== null) this.#before = to;
+    return [{
+      kind: "changed",
+      from,
+      to,
+      why: "the mesh knows a later state of this node than its own disk",
+    }];
+  }
+
+  /** Gives the lease back for good. */
+  release(): LeaseStep[] {
+    const from = this.#state === "confirmed" ? this.#claim?.subnet ?? null : null;
+    this.#claim = null;
+    this.#acks = new Set();
+    this.#state = "joining";
+    const steps: LeaseStep[] = [{ kind: "claim", claim: null }];
+    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "given back", asked: true });
+    return steps;
+  }
+
+  /** Others made the mesh forget us: the claim is void, and another is made with the next step. */
+  fenced(why: string): LeaseStep[] {
+    const lost = this.#claim?.subnet ?? null;
+    const used = this.#state === "confirmed";
+    this.#claim = null;
+    this.#acks = new Set();
+    if (lost === null) return [];
+    this.#state = "yielding";
+    this.#after = "after the mesh was made to forget this node";
+    const message = `Lost ${lost}: ${why}; claiming anew`;
+    const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
+    if (used) steps.push({ kind: "changed", from: lost, to: null, why });
+    return steps;
+  }
+
+  /** A member has merged our claim, or our giving it back. */
+  onAck(id: string): void {
+    this.#acks.add(id);
+  }
+
+  hasAck(id: string): boolean {
+    return this.#acks.has(id);
+  }
+
+  /** Decides what follows from the world as it is now. */
+  step(world: LeaseWorld, now: number): LeaseStep[] {
+    if (world.mesh === null) return [];
+    if (this.#claim !== null && world.lostTo !== null) {
+      return this.#yield(world, world.lostTo, world.mesh, now);
+    }
+    if (this.#claim === null) return now < this.#retryAt ? [] : this.#claimFree(world, world.mesh, now);
+    if (this.#state === "confirmed") return [];
+    const waited = now - this.#claimedAt;
+    const heard = world.alive.every((id) => this.#acks.has(id));
+    if (!heard && waited < probationMs(world.alive.length + 1)) return [];
+    if (world.alive.length === 0) return this.#confirm("nobody else to ask");
+    return this.#confirm(heard ? "acknowledged by every member known alive" : "nobody objected in time");
+  }
+
+  #yield(
+    world: LeaseWorld,
+    to: { readonly name: string; readonly subnet: string },
+    mesh: MeshConfig,
+    now: number,
+  ): LeaseStep[] {
+    const lost = this.#claim!.subnet;
+    const used = this.#state === "confirmed";
+    this.#claim = null;
+    this.#state = "yielding";
+    if (used) this.#after = "after a conflict";
+    const why = `${to.name} holds ${to.subnet}, its claim comes first`;
+    const steps: LeaseStep[] = [];
+    if (used) {
+      steps.push({
+        kind: "note",
+        level: "warning",
+        message: `Lost ${lost}: ${why}; claiming another subnet`,
+      });
+    } else steps.push({ kind: "note", level: "info", message: `Passed over ${lost}: ${why}` });
+    steps.push({ kind: "claim", claim: null });
+    if (used) steps.push({ kind: "changed", from: lost, to: null, why });
+    return [...steps, ...this.#claimFree(world, mesh, now)];
+  }
+
+  #claimFree(world: LeaseWorld, mesh: MeshConfig, now: number): LeaseStep[] {
+    const steps = this.#wishNotes(mesh, world.wish);
+    const choice = allocate(mesh, world.taken(), world.wish, this.#random);
+    if (choice.kind === "exhausted") {
+      this.#retryAt = now + EXHAUSTED_RETRY_MS;
+      if (this.#state === "exhausted") return [];
+      this.#state = "exhausted";
+      const message =
+        `No subnet is free: all ${choice.total} between ${mesh.subnetMin} and ${mesh.subnetMax} are ` +
+        "leased (give one back with down --purge on its host; for a host that is gone, ovltun forget NODE)";
+      return [...steps, { kind: "note", level: "error", message }];
+    }
+    if (world.wish !== null && !choice.wish && steps.length === 0 && !this.#wishTold) {
+      this.#wishTold = true;
+      steps.push({
+        kind: "note",
+        level: "warning",
+        message: `--subnet ${world.wish} is taken by another host`,
+      });
+    }
+    const stamp = Math.min(world.greatestStamp + 1, VERSION_LIMIT - 1);
+    this.#claim = { subnet: choice.subnet, stamp, incarnation: world.incarnation };
+    this.#madeHere = true;
+    this.#claimedAt = now;
+    this.#acks = new Set();
+    if (this.#state !== "yielding") this.#state = "probation";
+    return [...steps, { kind: "claim", claim: this.#claim }];
+  }
+
+  #wishNotes(mesh: MeshConfig, wish: string | null): LeaseStep[] {
+    const problem = wish === null ? null : wishProblem(mesh, wish);
+    if (problem === null || this.#wishTold) return [];
+    this.#wishTold = true;
+    return [{ kind: "note", level: "warning", message: `--subnet ${wish} cannot be leased: ${problem}` }];
+  }
+
+  #confirm(how: string): LeaseStep[] {
+    const from = this.#before;
+    const to = this.#claim!.subnet;
+    this.#state = "confirmed";
+    this.#before = to;
+    const why = from === null ? `claimed; ${how}` : `claimed anew ${this.#after}; ${how}`;
+    const message = `Lease ${to} confirmed: ${how}`;
+    return [{ kind: "note", level: "info", message }, { kind: "changed", from, to, why }];
+  }
+}

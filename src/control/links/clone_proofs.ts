@@ -1,0 +1,47 @@
+// A proof that another host runs with a node's identity, at this moment: the plain hello by which it would refuse the
+// other one itself (wire/hello.ts), signed with the node's key, over something that the other has made up since it
+// started. It takes the key, and one of a former life does not answer a later one: a member that lies ends no node by it,
+// and no restart is mistaken for a copy.
+
+import { verifySignature } from "../../crypto/identity.ts";
+import * as hello from "../../wire/hello.ts";
+import type { Twin } from "../clones/clones.ts";
+import { makeHello } from "./hello_frame.ts";
+import type { LinkOwner } from "./links.ts";
+
+/** Passed on by a third node; else 0. */
+const RELAYED = 1;
+
+/** The refusal of another host with our identity, for the endpoint `to`; null when that is none. */
+export function makeProof(
+  own: LinkOwner,
+  to: string,
+  nonce: string,
+  relayed: boolean,
+  now: number,
+): Uint8Array | null {
+  // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
+  const index = Math.min(Math.floor(own.age(now)) + 1, 0xffffffff);
+  const fields = { kind: hello.HELLO_REFUSE, index, echoedIndex: relayed ? RELAYED : 0 };
+  const words = { nonce: own.bootNonce, echoedNonce: nonce, reason: hello.REFUSE_IDENTITY };
+  return makeHello(own, to, { ...fields, ...words });
+}
+
+/** Who has signed this for the nonce, as the node `id`; null: no such signature. Never throws. */
+export function openProof(raw: Uint8Array, id: string, nonce: string): Twin | null {
+  const h = hello.decodeHello(raw);
+  if (h === null || h.nodeId !== id || h.echoedNonce !== nonce) return null;
+  const signed = verifySignature(id, hello.helloSigned(raw), hello.helloSignature(raw));
+  return signed ? twinOf(h) : null;
+}
+
+/** Who refuses us because of the identity, in a hello whose signature is good; null: that is not what it says. */
+export function twinOf(h: hello.Hello): Twin | null {
+  if (h.kind !== hello.HELLO_REFUSE || h.reason !== hello.REFUSE_IDENTITY) return null;
+  return { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
+}
+
+/** Whether it came by a third node. */
+export function isRelayed(h: hello.Hello): boolean {
+  return h.echoedIndex === RELAYED;
+}

@@ -1,0 +1,365 @@
+// Links: one per peer node, each with an endpoint that counts only once the peer has shown that it receives there. How
+// that is shown is the mesh's security: signed hellos (plain_links.ts) or sessions (sealed_links.ts). Here is what both
+// share: which endpoints to try, when, and the table of links.
+
+import type { Identity } from "../../crypto/identity.ts";
+import type { Random } from "../../ports/time.ts";
+import { toHex, u32 } from "../../wire/bytes.ts";
+import { encodeProbe, PROBE_LEN } from "../../wire/datagram.ts";
+import type { GossipBody } from "../../wire/gossip_body.ts";
+import type { Twin } from "../clones/clones.ts";
+import { type Challenge, Contests } from "../clones/contests.ts";
+import { type Link, LinkTable } from "./link_table.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { NodeRecord } from "../records/record.ts";
+import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
+
+const HALF_OPEN_MS = 4000;
+/** How long an address is believed to be our own. */
+const OWN_MS = 60_000;
+const JOINING_STEADY_TRIES = 8;
+/** Hellos a second to all the dead together. */
+const DEAD_PER_SECOND = 20;
+/** So many addresses of one node that never answered are tried as often as one; more share that. */
+const SILENT_FREE = 3;
+/** How often one thing is logged. */
+export const LOG_EVERY_MS = 60_000;
+/** How long we answer a stranger's hello with our own. */
+export const KNOCK_MS = 1200;
+
+const UNSENT_MAX = 8;
+/** Refusals that are to be mended here, whatever other ways there are: the host's firewall, a size. */
+const ONE_WAY_ONLY = /^(EPERM|EACCES|EMSGSIZE)/;
+
+/** What a datagram did to the links. */
+export type LinkEvent =
+  /** A link is new, has moved, or its peer has started again. */
+  | { readonly kind: "up"; readonly link: Link }
+  /** Where a peer says it sees us. */
+  | { readonly kind: "seen"; readonly endpoint: string; readonly by: string }
+  /**
+   * A node that was revoked has shown who it is, in a handshake under this generation of the keys. `room`: so many bytes
+   * may go to where it came from, which need not be where that node is.
+   */
+  | {
+    readonly kind: "revoked";
+    readonly id: string;
+    readonly endpoint: string;
+    readonly keyId: number;
+    readonly room: number;
+  }
+  /** Another host answers with our identity, or, `relayed`, the node there has proof of one. */
+  | {
+    readonly kind: "clone";
+    readonly from: string;
+    readonly twin: Twin;
+    readonly member: boolean;
+    readonly relayed: boolean;
+  };
+
+/** What links know of their own node. */
+export interface LinkOwner {
+  readonly identity: Identity;
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly bootNonce: string;
+  member(): boolean;
+  /** Whether an endpoint is outside the mesh itself. */
+  usable(endpoint: string): boolean;
+  /** How long it has been running, seconds. */
+  age(now: number): number;
+  /** A router translates its addresses. */
+  translated(): boolean;
+  /** The verified record of a node. */
+  known(id: string): NodeRecord | undefined;
+  /** The datagram of a message for the receiver of this index; null when it is too long. */
+  message(index: number, body: GossipBody): Uint8Array | null;
+}
+
+/** What is wanted of a node. */
+export interface Wish {
+  readonly endpoints: readonly string[];
+  /** Those of them that a router made up. */
+  readonly translated: readonly string[];
+  /** It counts as dead: it is tried less often. */
+  readonly dead: boolean;
+}
+
+export abstract class Links {
+  protected readonly own: LinkOwner;
+  protected readonly out: Outbox;
+  protected readonly table: LinkTable;
+  readonly targets: Targets;
+  readonly contests = new Contests();
+  readonly #random: Random;
+  // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
+  readonly #wanted = new Map<string, Wish>();
+  #dead = 0;
+  #sweptAt = 0;
+
+  constructor(own: LinkOwner, random: Random, out: Outbox) {
+    this.own = own;
+    this.out = out;
+    this.#random = random;
+    this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
+    this.table = new LinkTable(random);
+  }
+
+  /** Takes in a datagram that makes links: a hello, a handshake. */
+  abstract receive(bytes: Uint8Array, from: string, now: number): LinkEvent[];
+
+  /** Sends gossip or a probe over a link that is up. */
+  abstract send(link: Link, bytes: Uint8Array): void;
+
+  /** Sends a probe of the way, whole or not at all. */
+  abstract measure(link: Link, bytes: Uint8Array): void;
+
+  /** Asks whoever is at the target to make a link. */
+  protected abstract ask(target: Target, now: number): void;
+
+  /** Says this to the life of a node that we have a link with, and no other. */
+  protected abstract sayToOriginal(id: string, bytes: Uint8Array): void;
+
+  /** The boot nonce of that life, as far as it is known. */
+  protected abstract originalLife(id: string): string | null;
+
+  /** Takes in again what was held back. */
+  protected abstract admit(challenge: Challenge, now: number): LinkEvent[];
+
+  /** What they know of their own node. */
+  get owner(): LinkOwner {
+    return this.own;
+  }
+
+  /** Whether a hello of ours with this nonce is under way. */
+  askedWith(nonce: string): boolean {
+    for (const { nonces } of this.targets.all()) if (nonces.some((n) => n.nonce === nonce)) return true;
+    return false;
+  }
+
+  /** Contests: asks the originals that have not answered, and lets in those whose original is gone. */
+  settle(now: number): LinkEvent[] {
+    for (const { challenge, probe } of this.contests.due(now)) {
+      const { id, nonce, from } = challenge;
+      const life = this.originalLife(id);
+      if (nonce !== null && life !== null) {
+        const index = this.table.get(id)?.sendIndex ?? 0;
+        const twin = this.own.message(index, { kind: "twin", life, other: nonce, endpoint: from });
+        if (twin !== null) this.sayToOriginal(id, twin);
+      }
+      const words = this.#random.bytes(8);
+      probe(toHex(words));
+      const bytes = new Uint8Array(PROBE_LEN);
+      encodeProbe(bytes, 0, this.table.get(id)?.sendIndex ?? 0, u32(words, 0), u32(words, 4), 0);
+      this.sayToOriginal(id, bytes);
+    }
+    return this.contests.settle(now).flatMap((challenge) => this.admit(challenge, now));
+  }
+
+  get(id: string): Link | undefined {
+    return this.table.get(id);
+  }
+
+  /** The link to whose peer we gave this index (plain meshes). */
+  byIndex(index: number): Link | undefined {
+    return this.table.byIndex(index);
+  }
+
+  /** Validated links. */
+  up(): Iterable<Link & { readonly endpoint: string }> {
+    return this.table.up();
+  }
+
+  /** Whether the link of this node is validated. */
+  isUp(id: string): boolean {
+    const link = this.table.get(id);
+    return link !== undefined && link.endpoint !== null;
+  }
+
+  /** Whether somebody asked for a link lately whom we have not validated yet. */
+  halfOpen(now: number): boolean {
+    return this.table.halfOpen(HALF_OPEN_MS, now);
+  }
+
+  /** A node to have a link with. */
+  want(id: string, wish: Wish, now: number): void {
+    const before = this.#wanted.get(id);
+    this.#dead += Number(wish.dead) - Number(before?.dead ?? false);
+    this.#wanted.set(id, wish);
+    this.targets.name("nodes", id, wish.endpoints, now);
+    // It is back, and calls us as we call it.
+    if (before?.dead && !wish.dead) {
+      for (const t of this.targets.all()) {
+        if (t.nodes.has(id)) restart(t, now);
+      }
+    }
+  }
+
+  /** A node that is gone for good. */
+  unwant(id: string, now: number): void {
+    if (this.#wanted.get(id)?.dead) this.#dead--;
+    this.#wanted.delete(id);
+    this.targets.name("nodes", id, [], now);
+  }
+
+  /** Gives a link up, and begins to look for the node again at once. */
+  down(id: string, now: number): void {
+    const link = this.table.get(id);
+    if (link === undefined || link.endpoint === null) return;
+    const last = this.targets.obtain(link.endpoint, now);
+    this.out.called.forget(link.endpoint);
+    link.endpoint = null;
+    link.since = now;
+    if (this.#wanted.has(id)) last?.nodes.add(id);
+    for (const t of this.targets.all()) {
+      if (!t.nodes.has(id)) continue;
+      restart(t, now);
+      t.outcome = "no answer";
+    }
+  }
+
+  /** Gives up links that turned out to lead into the mesh itself, and leaves such endpoints alone while they do. */
+  forsake(now: number): void {
+    for (const link of [...this.up()]) if (!this.own.usable(link.endpoint)) this.down(link.id, now);
+    this.targets.forsake(now);
+  }
+
+  /**
+   * Tries an endpoint at once if we know it, as when its data names an index nobody holds. `entitled`: it named an index
+   * that we gave out (plain meshes).
+   */
+  poke(endpoint: string, _entitled: boolean, now: number): void {
+    const target = this.targets.get(endpoint);
+    const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
+    if (known !== null && this.out.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
+  }
+
+  /** This host itself refuses to send to an endpoint, and why; null: no more. */
+  refused(endpoint: string, why: string | null): void {
+    this.targets.noteRefusal(endpoint, why);
+  }
+
+  /**
+   * What this host refuses to send to somebody who is not reached otherwise, sentences. A missing route tells something
+   * only where there is no other way: a peer has IPv6 addresses, too, where this host has none.
+   */
+  refusedHere(): string[] {
+    const sentences: string[] = [];
+    for (const target of this.targets.all()) {
+      if (this.isRefusedHere(target) && this.#misses(target)) {
+        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)}`);
+      }
+    }
+    return sentences.slice(0, UNSENT_MAX);
+  }
+
+  /** Whether it is this host that keeps the target from being reached. */
+  isRefusedHere(target: Target): boolean {
+    const why = refusalOf(target);
+    return why !== null && (ONE_WAY_ONLY.test(why) || !this.#hasOtherWay(target));
+  }
+
+  #misses(target: Target): boolean {
+    if (target.seeds.size > 0 && (target.answeredBy === null || !this.isUp(target.answeredBy))) return true;
+    for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
+    for (const link of this.up()) if (link.endpoint === target.endpoint) return true;
+    return false;
+  }
+
+  // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
+  #hasOtherWay(target: Target): boolean {
+    for (const id of target.nodes) {
+      for (const endpoint of this.#wanted.get(id)?.endpoints ?? []) {
+        const other = this.targets.get(endpoint);
+        if (other !== undefined && other !== target && refusalOf(other) === null) return true;
+      }
+    }
+    if (target.seeds.size === 0) return false; // few are
+    for (const other of this.targets.all()) {
+      if (other === target || refusalOf(other) !== null) continue;
+      for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
+    }
+    return false;
+  }
+
+  /** Whether whoever is there may be asked because something came from there. */
+  protected mayAsk(_target: Target): boolean {
+    return true;
+  }
+
+  /** Whether the user, a record or a link names the endpoint. */
+  protected isNamed(endpoint: string): boolean {
+    const target = this.targets.get(endpoint);
+    if (target !== undefined && (target.seeds.size > 0 || target.nodes.size > 0)) return true;
+    for (const link of this.up()) if (link.endpoint === endpoint) return true;
+    return false;
+  }
+
+  /** Asks wherever it is due. */
+  tick(now: number): void {
+    for (const target of this.targets.all()) {
+      if (target.nextAt <= now && this.#needed(target, now)) this.ask(target, now);
+    }
+    if (now - this.#sweptAt < 1000) return;
+    this.#sweptAt = now;
+    this.forsake(now);
+    this.targets.sweep(now);
+    this.table.sweep((id) => this.#wanted.has(id), now);
+  }
+
+  protected tried(target: Target, now: number): void {
+    const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
+    this.targets.tried(target, steady, this.#longestWait(target), now, this.#punches(target));
+  }
+
+  // Punching needs a time table where a router on either side makes up the addresses. Nobody has to wait for the one of a
+  // node that counts as dead: it calls when it is back.
+  #punches(target: Target): { readonly smaller: boolean } | null {
+    if (target.nodes.size !== 1 || !this.own.member() || !this.own.translated()) return null;
+    const [id] = target.nodes;
+    const wish = this.#wanted.get(id!);
+    if (wish === undefined || wish.dead || !wish.translated.includes(target.endpoint)) return null;
+    return { smaller: this.own.identity.id < id! };
+  }
+
+  /** Whoever is there does not want us: kept for `status`, and told rarely. */
+  protected noteRefusal(target: Target, why: string, now: number): void {
+    target.outcome = `refused: ${why}`;
+    if (this.out.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
+      this.out.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
+    }
+  }
+
+  #needed(target: Target, now: number): boolean {
+    // Addresses change hands: asked again, now and then.
+    const own = target.answeredBy === this.own.identity.id;
+    if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
+    if (target.knockUntil >= now && this.mayAsk(target)) return true;
+    const answered = target.answeredBy;
+    if (target.seeds.size > 0 && (answered === null || !this.isUp(answered))) return true;
+    for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
+    return false;
+  }
+
+  // The dead are tried every 5 s while they are few, and share a fixed rate when they are many.
+  #longestWait(target: Target): number {
+    const nodes = [...target.nodes].map((id) => this.#wanted.get(id));
+    const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
+    const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
+    if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
+    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints.length ?? 1)) / SILENT_FREE);
+  }
+
+  #targetOfLink(endpoint: string, now: number): Target | null {
+    for (const link of this.up()) {
+      if (link.endpoint === endpoint) return this.targets.knock(endpoint, now, KNOCK_MS);
+    }
+    return null;
+  }
+}
+
+function restart(target: Target, now: number): void {
+  target.tries = 0;
+  target.nextAt = now;
+  target.punching = null;
+}

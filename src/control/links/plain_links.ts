@@ -1,0 +1,287 @@
+// Links in a plain mesh, made by signed hellos and acks. An endpoint counts only by return-routability: we sent a fresh
+// nonce there, and an ack that echoes it, signed by that node, came back from there. The course of it:
+//
+//   A ── hello (nonce a) ──▶ B      B verifies the signature, has a link for A (not validated), answers
+//   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
+//   A ── ack (echo b) ──────▶ B     B has validated A
+//
+// Every answer is one datagram, no larger than its question: whoever forges a source address makes nobody else get more
+// than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
+// comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
+// hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
+// sides. A node that shows itself elsewhere as another life waits while the one we know is asked (contests.ts).
+
+import { shortId, verifySignature } from "../../crypto/identity.ts";
+import { formatEndpoint } from "../../wire/address.ts";
+import { gossipForNobody } from "../../wire/gossip.ts";
+import * as hello from "../../wire/hello.ts";
+import type { Hello } from "../../wire/hello.ts";
+import type { Challenge } from "../clones/contests.ts";
+import { type HelloFields, makeHello } from "./hello_frame.ts";
+import type { Link } from "./link_table.ts";
+import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
+import { ourObjection, theirObjection } from "./refusals.ts";
+import { answeredBy, RETRY_MAX_MS, type Target } from "./targets.ts";
+import { isRelayed, makeProof, twinOf } from "./clone_proofs.ts";
+
+const VERIFY_PER_SECOND = 500;
+/** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
+const KNOCK_JOINING_MS = 5000;
+const KNOCK_EVERY_MS = 300;
+/** So long after a link is up, and so often, its peer is greeted while it says nothing. */
+const GREET_MS = 5000;
+const GREET_EVERY_MS = 400;
+
+export class PlainLinks extends Links {
+  /** Takes in a datagram of type 0x03. */
+  receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
+    const h = hello.decodeHello(bytes);
+    if (h === null) {
+      this.#foreign(bytes, from, now);
+      return [];
+    }
+    const genuine = this.out.spend("verify hellos", VERIFY_PER_SECOND, now) &&
+      verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
+    if (!genuine) {
+      this.out.reject();
+      return [];
+    }
+    switch (h.kind) {
+      case hello.HELLO_ASK:
+        this.#answer(h, bytes, from, now);
+        return [];
+      case hello.HELLO_ACK:
+        return this.#acknowledged(h, from, now);
+      default:
+        return this.#refused(h, from, now);
+    }
+  }
+
+  send(link: Link, bytes: Uint8Array): void {
+    if (link.endpoint !== null) this.out.send(link.endpoint, bytes);
+  }
+
+  measure(link: Link, bytes: Uint8Array): void {
+    if (link.endpoint !== null) this.out.push({ kind: "send", to: link.endpoint, bytes, by: "own" });
+  }
+
+  override poke(endpoint: string, entitled: boolean, now: number): void {
+    if (!entitled || this.isNamed(endpoint)) return super.poke(endpoint, entitled, now);
+    // A peer of ours has moved there, or somebody repeats its words. A peer answers gossip for an index that nobody has
+    // with a hello.
+    if (this.out.due(`poke ${endpoint}`, 1000, now)) this.out.send(endpoint, gossipForNobody());
+  }
+
+  override tick(now: number): void {
+    super.tick(now);
+    // Our last ack may be lost: then the peer has not validated us, and may not ask. It speaks once it has.
+    for (const link of this.up()) {
+      if (link.mesh !== undefined || now - link.since >= GREET_MS) continue;
+      const target = this.targets.get(link.endpoint);
+      const waited = target?.lastTriedAt == null ? Infinity : now - target.lastTriedAt;
+      if (target !== undefined && waited >= GREET_EVERY_MS) this.ask(target, now);
+    }
+  }
+
+  protected override mayAsk(target: Target): boolean {
+    return this.isNamed(target.endpoint);
+  }
+
+  // ------------------------------------------------------------------------------------------ asking
+
+  protected ask(target: Target, now: number): void {
+    const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
+    const link = id === null ? undefined : this.table.get(id);
+    const fields = {
+      kind: hello.HELLO_ASK,
+      index: link?.receiveIndex ?? 0,
+      echoedIndex: link?.sendIndex ?? 0,
+    };
+    this.#send(target.endpoint, { ...fields, nonce: this.targets.freshNonce(target, now) });
+    this.tried(target, now);
+  }
+
+  protected sayToOriginal(id: string, bytes: Uint8Array): void {
+    const link = this.table.get(id);
+    if (link !== undefined) this.send(link, bytes);
+  }
+
+  protected originalLife(id: string): string | null {
+    return this.own.known(id)?.bootNonce ?? null;
+  }
+
+  protected admit({ held, from }: Challenge, now: number): LinkEvent[] {
+    if (held !== null) return this.receive(held, from, now);
+    const target = this.targets.get(from);
+    if (target !== undefined) this.ask(target, now);
+    return [];
+  }
+
+  // A hello of a node from where its link is not, for which it has given us another index: another life of it, as a
+  // process keeps its index for good. True: it waits for what its original says.
+  #contest(h: Hello, bytes: Uint8Array | null, from: string, now: number): boolean {
+    const link = this.table.get(h.nodeId);
+    if (link === undefined || link.endpoint === null || link.endpoint === from) return false;
+    if (h.index === link.sendIndex || this.contests.wasAdmitted(h.nodeId, from, now)) return false;
+    const nonce = h.nonce === hello.NO_NONCE ? null : h.nonce;
+    const untold = { life: null, age: null, keyId: null };
+    this.contests.begin({ id: h.nodeId, ...untold, nonce, from, held: bytes?.slice() ?? null }, now);
+    return true;
+  }
+
+  // --------------------------------------------------------------------------------------- answering
+
+  #answer(h: Hello, bytes: Uint8Array, from: string, now: number): void {
+    if (h.nodeId === this.own.identity.id) return this.#answerOurself(h, from, now);
+    const reason = this.#objection(h);
+    if (reason !== 0) {
+      this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
+      return;
+    }
+    if (this.#contest(h, bytes, from, now)) return;
+    const link = this.table.obtain(h.nodeId, memberOf(h), now);
+    if (link === null) {
+      this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
+      return;
+    }
+    const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
+    const nonce = known || !this.out.due(`knock ${from}`, KNOCK_EVERY_MS, now)
+      ? null
+      : this.#knock(from, now);
+    const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
+    this.#send(from, { ...fields, nonce: nonce ?? hello.NO_NONCE, echoedNonce: h.nonce });
+  }
+
+  // A nonce to validate whoever is there. If the answer is lost, a hello of ours follows where the endpoint has a name;
+  // elsewhere the next word from there asks for one.
+  #knock(from: string, now: number): string | null {
+    const target = this.targets.knock(from, now, this.own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
+    if (target === null) return null;
+    if (target.answeredBy === this.own.identity.id) target.answeredBy = null;
+    target.tries = 0;
+    this.targets.tried(target, true, RETRY_MAX_MS, now);
+    return this.targets.freshNonce(target, now);
+  }
+
+  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys. Then it is to
+  // hear of us by a refusal, and we of it by the refusal of a hello of ours: in turn, for each of its own.
+  #answerOurself(h: Hello, from: string, now: number): void {
+    for (const target of this.targets.all()) {
+      if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
+      target.answeredBy = h.nodeId;
+      target.outcome = "this is our own address";
+      return;
+    }
+    if (!this.out.due(`clone ${from}`, 1000, now)) {
+      const target = this.targets.knock(from, now, KNOCK_MS);
+      if (target !== null) this.ask(target, now);
+      return;
+    }
+    const refusal = makeProof(this.own, from, h.nonce, false, now);
+    if (refusal !== null) this.out.send(from, refusal);
+  }
+
+  #objection(h: Hello): number {
+    if ((h.flags & hello.FLAG_SEALED) !== 0) return hello.REFUSE_SECURITY;
+    return h.networkId === this.own.networkId ? 0 : hello.REFUSE_NETWORK;
+  }
+
+  // ------------------------------------------------------------------------------------------ answers
+
+  #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
+    const target = this.targets.asked(from, h.echoedNonce, now);
+    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
+    if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.own.identity.id) return [];
+    if (target.endpoint !== from) return this.#answeredElsewhere(target, h, from, now);
+    if (this.#contest(h, null, from, now)) return [];
+    const link = this.table.obtain(h.nodeId, memberOf(h), now);
+    if (link === null) return [];
+    target.tries = 0;
+    target.punching = null;
+    target.answeredBy = h.nodeId;
+    target.outcome = "answered";
+    if (h.nonce !== hello.NO_NONCE) {
+      const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
+      this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
+    }
+    this.out.called.verified(from);
+    const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
+    const knocked = target.knockUntil >= now;
+    // A second way to a node whose link is well: we know it now, but the link stays where it is.
+    const another = link.endpoint !== null && link.endpoint !== from && !knocked;
+    if (another && link.sendIndex === h.index) return [seen];
+    target.knockUntil = 0;
+    link.lastHeardAt = now;
+    if (link.endpoint === from && link.sendIndex === h.index) return [seen];
+    link.endpoint = from;
+    link.sendIndex = h.index;
+    link.since = now;
+    link.mesh = link.informed = undefined;
+    return [{ kind: "up", link }, seen];
+  }
+
+  // The node that we asked is there, for it has our nonce, and answers from another of its addresses. That it receives
+  // there is not shown yet: it is asked there, in place of the answer that it would get, and the endpoint asked first has
+  // been answered. Whoever is linked already needs no more than that.
+  #answeredElsewhere(target: Target, h: Hello, from: string, now: number): LinkEvent[] {
+    answeredBy(target, h.nodeId, from);
+    if (this.isUp(h.nodeId) || !this.out.due(`elsewhere ${from}`, 1000, now)) return [];
+    const there = this.targets.knock(from, now, KNOCK_MS);
+    if (there !== null && there.answeredBy !== this.own.identity.id) this.ask(there, now);
+    return [];
+  }
+
+  #refused(h: Hello, from: string, now: number): LinkEvent[] {
+    const target = this.targets.asked(from, h.echoedNonce, now);
+    if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
+    target.knockUntil = 0;
+    const twin = twinOf(h);
+    if (twin !== null) {
+      if (h.nodeId !== this.own.identity.id || twin.bootNonce === this.own.bootNonce) return [];
+      const relayed = isRelayed(h);
+      target.outcome = `refused: ${relayed ? "another host" : "it"} runs with our own identity`;
+      return [{ kind: "clone", from, twin, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
+    }
+    this.noteRefusal(target, theirObjection(h.reason), now);
+    return [];
+  }
+
+  // A hello of another version: refused in our own version, which the other side can read as far as it must.
+  #foreign(bytes: Uint8Array, from: string, now: number): void {
+    const f = hello.decodeForeignHello(bytes);
+    if (f === null) return this.out.reject();
+    const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
+    if (f.kind === hello.HELLO_ASK) {
+      if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
+      this.#refuse(from, f.nonce, hello.REFUSE_VERSION, now, words, "");
+      return;
+    }
+    const target = this.targets.asked(from, f.echoedNonce, now);
+    if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
+      this.noteRefusal(target, `${words}; install the same version on both`, now);
+    }
+  }
+
+  #refuse(from: string, nonce: string, reason: number, now: number, why: string, node: string): void {
+    const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason };
+    // Signing costs: at most so many refusals a second to one address.
+    if (!this.out.due(`refusal ${from}`, 200, now)) return;
+    this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: nonce });
+    if (this.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
+      this.out.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
+    }
+  }
+
+  #send(to: string, fields: HelloFields): void {
+    const b = makeHello(this.own, to, fields);
+    if (b !== null) this.out.send(to, b);
+  }
+}
+
+function memberOf(h: Hello): boolean {
+  return (h.flags & hello.FLAG_MEMBER) !== 0;
+}
+
+function seenEndpoint(h: Hello): string {
+  return formatEndpoint({ address: h.seenAddress, port: h.seenPort });
+}

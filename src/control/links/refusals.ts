@@ -1,0 +1,41 @@
+// Why a hello is refused, in sentences for the logs of both sides.
+
+import {
+  PROTOCOL_VERSION,
+  REFUSE_FULL,
+  REFUSE_NETWORK,
+  REFUSE_OUTDATED,
+  REFUSE_SECURITY,
+  REFUSE_VERSION,
+} from "../../wire/hello.ts";
+
+/** What to do about a plain and a sealed node that meet. */
+export const MIXED_SECURITY = "start both with or both without --plain";
+
+/** What it means when the MACs of an address are of none of our keys. */
+export const WRONG_SECRET = "wrong secret there or here, or another network";
+
+/** What is wrong with a hello that we refuse. */
+export function ourObjection(reason: number): string {
+  return reason === REFUSE_SECURITY
+    ? `its mesh is sealed, ours is plain (${MIXED_SECURITY})`
+    : "it belongs to another network (--network-name)";
+}
+
+/** What is wrong with our hello, in the eyes of whoever refuses it. */
+export function theirObjection(reason: number): string {
+  switch (reason) {
+    case REFUSE_VERSION:
+      return `it speaks another protocol version than ours, ${PROTOCOL_VERSION}; install the same version on both`;
+    case REFUSE_NETWORK:
+      return "it belongs to another network (check --network-name on both)";
+    case REFUSE_SECURITY:
+      return `its mesh is sealed, ours is plain (${MIXED_SECURITY})`;
+    case REFUSE_FULL:
+      return "its table of peers is full";
+    case REFUSE_OUTDATED:
+      return "its secret was rotated since our token was made; take a new one there (ovltun token)";
+    default:
+      return `reason ${reason}`;
+  }
+}

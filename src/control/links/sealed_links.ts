@@ -1,0 +1,449 @@
+// Links in a sealed mesh: a link is a session. It is up when a handshake has shown who is there and that they receive
+// there; the side that answered the handshake waits until the session is used. A link moves when the data plane saw an
+// authenticated, newer packet from elsewhere. What goes over it goes sealed, on the control plane's own lane.
+
+import { shortId } from "../../crypto/identity.ts";
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import { dhKeys } from "../../crypto/x25519.ts";
+import type { CipherSuite } from "../../ports/aead.ts";
+import type { Random } from "../../ports/time.ts";
+import { fromHex } from "../../wire/bytes.ts";
+import { TYPE_HELLO } from "../../wire/datagram.ts";
+import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
+import type { SuiteOffer } from "../../wire/handshake_offer.ts";
+import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
+import type { Challenge } from "../clones/contests.ts";
+import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.ts";
+import { Handshakes } from "../handshake/handshakes.ts";
+import type { HeldSecret, KeyRing } from "../secrets/key_ring.ts";
+import type { Link } from "./link_table.ts";
+import { KNOCK_MS, type LinkEvent, type LinkOwner, Links, LOG_EVERY_MS } from "./links.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { PlainEncounter } from "./plain_encounter.ts";
+import { ReceiverIndices } from "../handshake/receiver_indices.ts";
+import type { NodeRecord } from "../records/record.ts";
+import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
+import { Sessions } from "./sessions.ts";
+import { answeredBy, type Target } from "./targets.ts";
+import { Twins, type TwinsOwner } from "./session_clones.ts";
+
+const HALF_OPEN_MS = 4000;
+/** How long a packet for an index that nobody holds may be one that overtook its session. */
+const OVERTAKEN_MS = 500;
+/** A peer that was heard so lately has the session that it is heard on. */
+const HEARD_MS = 3000;
+/** Handshakes with a known key that go unanswered before one is tried that presumes nothing. */
+const KNOWN_TRIES = 2;
+/** Every so many tries, a seed that is silent is asked whether it is plain. */
+const PLAIN_EVERY = 4;
+/** Lines about foreign networks a minute, all addresses together. */
+const WRONG_SECRET_LINES = 10;
+const CAME_BACK =
+  "refused: what we send there comes back. If it is an address of this host, leave it out of --peers";
+const NOTHING = new Uint8Array(0);
+
+/** What a node of a sealed mesh starts with. */
+export interface SealedSetup {
+  /** The generation in use first; the others are accepted. */
+  readonly keys: readonly NetworkKeys[];
+  /** What these keys come of; absent: they cannot be told to others or kept. */
+  readonly secrets?: readonly HeldSecret[];
+  /** What this host can do, and how fast. */
+  readonly suites: readonly SuiteOffer[];
+  /** On first contact nobody else is taken for a member; null: anybody with the secret. */
+  readonly pinnedNode: string | null;
+}
+
+/** What sealed links know of their own node. */
+export interface SealedOwner extends LinkOwner, TwinsOwner {
+  isRevoked(id: string): boolean;
+  record(): Uint8Array;
+  /** Whether this life of a node is over, as its record says. */
+  isFormer(id: string, life: string): boolean;
+  /** Whether this is an address of this host, with our port. */
+  holds(endpoint: string): boolean;
+  nextCounter(): number;
+  readonly ring: KeyRing;
+  /** A member has begun a session under this key. */
+  keyUsed(keyId: number): void;
+}
+
+/** Where a peer is, and which life of it (its boot nonce). */
+interface Peerhood {
+  readonly endpoint: string;
+  readonly life: string;
+  readonly at: number;
+}
+
+export class SealedLinks extends Links {
+  readonly #sealedOwner: SealedOwner;
+  readonly #setup: SealedSetup;
+  readonly #handshakes: Handshakes;
+  readonly #sessions: Sessions;
+  readonly #indices: ReceiverIndices;
+  readonly #plain: PlainEncounter;
+  readonly twins: Twins;
+  #now = 0;
+  // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
+  readonly #unused = new Map<number, Peerhood>();
+
+  constructor(own: SealedOwner, setup: SealedSetup, random: Random, out: Outbox) {
+    super(own, random, out);
+    this.#sealedOwner = own;
+    this.#setup = setup;
+    const indices = this.#indices = new ReceiverIndices(random);
+    const seed = fromHex(own.identity.seeds.x25519)!;
+    const staticKeys = dhKeys(seed);
+    seed.fill(0);
+    const owner = {
+      id: own.identity.id,
+      staticKeys,
+      networkId: own.networkId,
+      keys: own.ring.keys,
+      admits: (id: string, keyId: number) => own.ring.admits(id, keyId),
+      suites: setup.suites,
+      known: (id: string) => own.known(id),
+      revoked: (id: string) => own.isRevoked(id),
+      contested: (record: NodeRecord, from: string) => this.#isContested(record.id, record.bootNonce, from),
+      member: () => own.member(),
+      record: () => own.record(),
+      bootNonce: own.bootNonce,
+      nextCounter: () => own.nextCounter(),
+    };
+    this.#handshakes = new Handshakes(owner, indices, random, out);
+    this.#sessions = new Sessions(indices, out);
+    this.twins = new Twins(this.#sessions, own, out);
+    this.#plain = new PlainEncounter(own, out, this.targets);
+  }
+
+  send(link: Link, bytes: Uint8Array): void {
+    const session = this.#sessions.current(link.id);
+    if (session === null || link.endpoint === null) return;
+    this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+  }
+
+  measure(link: Link, bytes: Uint8Array): void {
+    const session = this.#sessions.current(link.id);
+    if (session === null || link.endpoint === null) return;
+    const { receiveIndex } = session;
+    this.out.push({ kind: "sendSealed", receiveIndex, to: link.endpoint, bytes, probe: true });
+  }
+
+  /** The session we speak on with a node; null: none. */
+  session(id: string): { readonly suite: CipherSuite; readonly at: number } | null {
+    const session = this.#sessions.current(id);
+    return session === null ? null : { suite: session.suite, at: session.at };
+  }
+
+  /** Everybody we have a session with, whether or not it is in use, and where they are. */
+  peers(): { readonly id: string; readonly endpoint: string }[] {
+    const places = new Map<string, string>(); // BOUNDED: ≤ MAX_PEERS
+    for (const [index, { endpoint }] of this.#unused) {
+      const session = this.#sessions.byIndex(index);
+      if (session !== undefined) places.set(session.peer, endpoint);
+    }
+    for (const link of this.up()) places.set(link.id, link.endpoint);
+    return [...places].map(([id, endpoint]) => ({ id, endpoint }));
+  }
+
+  override halfOpen(now: number): boolean {
+    return this.#handshakes.halfOpen(HALF_OPEN_MS, now) || super.halfOpen(now);
+  }
+
+  override down(id: string, now: number): void {
+    super.down(id, now);
+    this.#sessions.dropPeer(id);
+  }
+
+  // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
+  override poke(endpoint: string, entitled: boolean, now: number): void {
+    if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;
+    // The address is not authenticated: whom we hear from there does not need another session.
+    for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
+    for (const made of this.#unused.values()) {
+      if (made.endpoint === endpoint && now - made.at < OVERTAKEN_MS) return;
+    }
+    super.poke(endpoint, entitled, now);
+  }
+
+  override tick(now: number): void {
+    this.#handshakes.tick(now);
+    for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
+    for (const id of this.#sessions.expire(now)) {
+      this.down(id, now);
+      this.out.push({ kind: "reconcile" });
+    }
+    super.tick(now);
+  }
+
+  /** Takes in a handshake or its reply that passed the gate, or a plain hello. */
+  receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
+    if (bytes[0] === TYPE_HELLO) {
+      const target = this.#plain.receive(bytes, from, now);
+      const why = `its mesh is plain, ours is sealed (${MIXED_SECURITY})`;
+      if (target !== null) this.noteRefusal(target, why, now);
+      return [];
+    }
+    this.#now = now;
+    const events = this.#handshakes.receive(bytes, from, now);
+    return events.flatMap((event) => this.#onHandshake(event, bytes, now));
+  }
+
+  /** The peer used a session that we had answered for. */
+  confirmed(receiveIndex: number, now: number): LinkEvent[] {
+    const session = this.#sessions.confirm(receiveIndex);
+    const link = session === null ? undefined : this.table.get(session.peer);
+    if (session === null || link === undefined) return [];
+    const made = this.#unused.get(receiveIndex);
+    this.#unused.delete(receiveIndex);
+    return made === undefined ? [] : this.#use(link, made, now);
+  }
+
+  /** The link over which a session's message came; undefined when the session is gone. */
+  bySession(receiveIndex: number): Link | undefined {
+    const session = this.#sessions.byIndex(receiveIndex);
+    this.#handshakes.arrived(receiveIndex);
+    return session === undefined ? undefined : this.table.get(session.peer);
+  }
+
+  /** An authenticated packet, newer than all before, came from another endpoint. */
+  roamed(id: string, endpoint: string, now: number): LinkEvent[] {
+    const link = this.table.get(id);
+    if (link === undefined || link.endpoint === null || link.endpoint === endpoint) return [];
+    link.endpoint = endpoint;
+    link.lastHeardAt = now;
+    return [{ kind: "up", link }];
+  }
+
+  /** Packets wait for a session with this node, or its session must be renewed. */
+  wanted(id: string, now: number): void {
+    if (this.#sessions.current(id) !== null) return this.#renew(id, now);
+    for (const target of this.targets.all()) {
+      if (target.punching !== null) continue; // its silence is what helps
+      if (target.nodes.has(id) || target.answeredBy === id) this.poke(target.endpoint, false, now);
+    }
+  }
+
+  /** A handshake came whose MAC is of none of our keys. `question`: it may be answered. */
+  badMac(from: string, question: boolean, now: number): void {
+    const target = this.targets.get(from);
+    if (target !== undefined && target.answeredBy === null) target.outcome = `refused: ${WRONG_SECRET}`;
+    if (question && this.out.due(`foreign ${from}`, 1000, now)) {
+      this.#handshakes.refuseForeign(from, REFUSE_NETWORK);
+    }
+    if (!this.out.due(`bad mac ${from}`, LOG_EVERY_MS, now)) return;
+    if (!this.out.spend("bad mac lines", WRONG_SECRET_LINES / 60, now, WRONG_SECRET_LINES)) return;
+    this.out.log("warning", `Datagrams from ${from} fail the check of the network secret: ${WRONG_SECRET}`, {
+      from,
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------ asking
+
+  protected ask(target: Target, now: number): void {
+    const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
+    const key = id === null ? null : this.#staticKeyOf(id);
+    const known = key === null || target.tries >= KNOWN_TRIES ? null : { id: id!, staticKey: key };
+    this.#handshakes.begin(target.endpoint, known, now, Math.floor(target.tries / KNOWN_TRIES));
+    if (target.seeds.size > 0 && target.tries % PLAIN_EVERY === PLAIN_EVERY - 1) this.#plain.ask(target, now);
+    this.tried(target, now);
+  }
+
+  protected sayToOriginal(id: string, bytes: Uint8Array): void {
+    const session = this.#sessions.current(id);
+    const link = this.table.get(id);
+    if (session === null || link === undefined || link.endpoint === null) return;
+    this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+  }
+
+  protected originalLife(id: string): string | null {
+    return this.#sessions.current(id)?.life ?? null;
+  }
+
+  // Without a message that can be taken in again the host is asked: it has shown that it receives there.
+  protected admit({ id, from, held }: Challenge, now: number): LinkEvent[] {
+    if (held !== null) return this.receive(held, from, now);
+    const key = this.#staticKeyOf(id);
+    this.#handshakes.begin(from, key === null ? null : { id, staticKey: key }, now);
+    return [];
+  }
+
+  // Another life of a node than the one that we have a session with, from where its link is not.
+  #isContested(id: string, life: string | null, from: string): boolean {
+    const endpoint = this.table.get(id)?.endpoint ?? null;
+    const known = this.originalLife(id);
+    if (endpoint === null || endpoint === from || known === null || life === null || known === life) {
+      return false;
+    }
+    return !this.contests.wasAdmitted(id, life, this.#now);
+  }
+
+  #renew(id: string, now: number): void {
+    const endpoint = this.table.get(id)?.endpoint ?? null;
+    const key = this.#staticKeyOf(id);
+    if (endpoint === null || !this.out.due(`renew ${id}`, 1000, now)) return;
+    this.#handshakes.begin(endpoint, key === null ? null : { id, staticKey: key }, now);
+  }
+
+  #staticKeyOf(id: string): Uint8Array | null {
+    const key = this.table.get(id)?.staticKey ?? this.#sealedOwner.known(id)?.staticKey ?? null;
+    return key === null ? null : fromHex(key);
+  }
+
+  // ------------------------------------------------------------------------------------------ what came of it
+
+  #onHandshake(event: HandshakeEvent, bytes: Uint8Array, now: number): LinkEvent[] {
+    switch (event.kind) {
+      case "session":
+        return this.#made(event.session, bytes, now);
+      case "own": {
+        const target = this.targets.get(event.endpoint);
+        if (target === undefined) return [];
+        // Somebody on the way can send back what we send him, and from any address but one that this host holds itself.
+        const ours = this.#sealedOwner.holds(event.endpoint);
+        if (ours) target.answeredBy = this.own.identity.id;
+        if (ours) target.outcome = "this is our own address";
+        else if (target.answeredBy === null) target.outcome = CAME_BACK;
+        return [];
+      }
+      case "clone":
+        return this.#clone(event, now);
+      case "contested":
+        this.#contest(event, bytes.slice(), now);
+        return [];
+      case "refused":
+        this.#refused(event, now);
+        return [];
+      case "foreign":
+        this.#note(event.endpoint, versions(event.version), now);
+        return [];
+      case "revoked":
+        return [{ ...event, id: event.peer, room: event.proven ? Infinity : bytes.length }];
+      case "outdated":
+        this.#handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
+        this.#note(
+          event.asked ?? event.endpoint,
+          "its secret was rotated; it needs a new token (ovltun token)",
+          now,
+        );
+        return [];
+      case "no-suite":
+        this.#note(event.asked ?? event.endpoint, "it has no cipher in common with us (--cipher)", now);
+        return [];
+    }
+  }
+
+  #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {
+    const { id } = made.peer;
+    const { pinnedNode } = this.#setup;
+    // Whatever it says of itself: a joiner with a token hears of the mesh from nobody else.
+    if (pinnedNode !== null && !this.own.member() && id !== pinnedNode) {
+      this.#note(
+        made.asked ?? made.endpoint,
+        `it is ${shortId(id)}, and the token names ${shortId(pinnedNode)}`,
+        now,
+      );
+      made.sendKey.fill(0);
+      made.receiveKey.fill(0);
+      this.#indices.release(made.receiveIndex);
+      return [];
+    }
+    if (this.#isContested(id, made.life, made.endpoint)) {
+      made.sendKey.fill(0);
+      made.receiveKey.fill(0);
+      this.#indices.release(made.receiveIndex);
+      this.#contest({ endpoint: made.endpoint, record: made.peer, keyId: made.keyId }, null, now, made.life);
+      return [];
+    }
+    const link = this.table.obtain(id, made.member, now);
+    if (link === null) this.#indices.release(made.receiveIndex); // Sessions.add does so itself
+    if (link === null || !this.#sessions.add(made, now)) {
+      made.sendKey.fill(0);
+      made.receiveKey.fill(0);
+      if (!made.initiator) this.#handshakes.refuse(made.endpoint, bytes, REFUSE_FULL);
+      return [];
+    }
+    link.staticKey = made.peer.staticKey;
+    this.out.called.verified(made.endpoint);
+    this.#sealedOwner.ring.proved(id, made.keyId);
+    if (made.member) this.#sealedOwner.keyUsed(made.keyId);
+    const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
+    const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
+    if (made.initiator) {
+      if (made.asked !== null) this.#answered(made.asked, id, made.endpoint);
+      const events = this.#use(link, peerhood, now);
+      this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
+      return [...events, ...seen];
+    }
+    this.#unused.set(made.receiveIndex, peerhood);
+    for (const index of this.#unused.keys()) {
+      if (this.#sessions.byIndex(index) === undefined) this.#unused.delete(index);
+    }
+    return seen;
+  }
+
+  #contest(
+    { endpoint, record, keyId }: { endpoint: string; record: NodeRecord; keyId: number },
+    held: Uint8Array | null,
+    now: number,
+    life: string | null = record.bootNonce,
+  ): void {
+    // It may have been held back on its way since then, and says nothing of now.
+    if (life !== null && this.#sealedOwner.isFormer(record.id, life)) return this.out.reject();
+    // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
+    // state, goes on to an exchange of three messages, which nobody can repeat.
+    const known = this.#sealedOwner.known(record.id);
+    if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
+      return this.out.reject();
+    }
+    const age = life === record.bootNonce ? record.age ?? null : null;
+    this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
+  }
+
+  // A session is in use from now on: the link is up, there, with that life of the peer.
+  #use(link: Link, made: Peerhood, now: number): LinkEvent[] {
+    this.#answered(made.endpoint, link.id);
+    link.lastHeardAt = now;
+    const same = link.endpoint === made.endpoint && link.life === made.life;
+    const restarted = link.life !== made.life;
+    link.endpoint = made.endpoint;
+    link.life = made.life;
+    if (same) return []; // renewed
+    link.since = now;
+    if (restarted) link.mesh = link.informed = undefined;
+    return [{ kind: "up", link }];
+  }
+
+  #answered(endpoint: string, id: string, from = endpoint): void {
+    const target = this.targets.get(endpoint);
+    if (target !== undefined) answeredBy(target, id, from);
+  }
+
+  #clone(event: HandshakeEvent & { kind: "clone" }, now: number): LinkEvent[] {
+    const { record, endpoint, member } = event;
+    if (record.bootNonce === this.own.bootNonce) return []; // ourselves, by another of our addresses
+    const target = this.targets.get(endpoint);
+    if (target !== undefined) target.outcome = "refused: it runs with our own identity";
+    if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
+    const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
+    return [{ kind: "clone", from: endpoint, twin, member, relayed: false }];
+  }
+
+  #refused(event: HandshakeEvent & { kind: "refused" }, now: number): void {
+    const why = event.reason === REFUSE_VERSION ? versions(event.version) : theirObjection(event.reason);
+    const target = this.targets.get(event.endpoint);
+    if (target !== undefined) this.noteRefusal(target, why, now);
+  }
+
+  #note(endpoint: string, why: string, now: number): void {
+    const target = this.targets.get(endpoint);
+    if (target !== undefined) target.outcome = `refused: ${why}`;
+    if (this.out.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
+      this.out.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
+    }
+  }
+}
+
+function versions(theirs: number): string {
+  return `it speaks version ${theirs} of the handshake, we speak ${HANDSHAKE_VERSION}; install the same version on both`;
+}

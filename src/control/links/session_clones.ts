@@ -1,0 +1,67 @@
+// Two hosts with one identity, as a third sees them: two lives of one node, by their boot nonces, each with a session of
+// its own. What we say to the node goes over the newest session, so one of the two hears nothing of us. The third tells
+// each of the other, over a session of that life:
+//
+//   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
+//   A ◀─ twin {A, other B, at B's} ────── M    somebody on the way may have held back what A said before it ended
+//   A ── twin {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
+//                                        M ── twin {B, other A, at A's} ──▶ B
+//
+// With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
+
+import type { GossipBody, RecordItem } from "../../wire/gossip_body.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { Session, Sessions } from "./sessions.ts";
+
+/** How often one of the two is told of the other. */
+const TELL_MS = 1000;
+
+/** A twin message: `life` is whom it is told to, or with no endpoint, who says it. */
+export type TwinBody = GossipBody & { readonly kind: "twin" };
+
+/** What twins know of their own node. */
+export interface TwinsOwner {
+  /** The datagram of a message for the receiver of this index; null when it is too long. */
+  message(index: number, body: GossipBody): Uint8Array | null;
+  /** The record of a node as it is pushed; none while we have none. */
+  recordItems(ids: readonly string[]): readonly RecordItem[];
+}
+
+export class Twins {
+  readonly #sessions: Sessions;
+  readonly #own: TwinsOwner;
+  readonly #out: Outbox;
+
+  constructor(sessions: Sessions, own: TwinsOwner, out: Outbox) {
+    this.#sessions = sessions;
+    this.#own = own;
+    this.#out = out;
+  }
+
+  /** Something came on a session. What is told goes where that life is known to be, not where this came from. */
+  heard(receiveIndex: number, now: number): void {
+    const session = this.#sessions.byIndex(receiveIndex);
+    const other = session === undefined ? null : this.#sessions.twinOf(session);
+    if (session !== undefined && other !== null) this.#tell(session, other, now);
+  }
+
+  /** A life of this node has heard of another. True when we know both; then the other hears of it, too. */
+  proved(id: string, { life, other }: TwinBody, now: number): boolean {
+    const [one, two] = [this.#sessions.ofLife(id, life), this.#sessions.ofLife(id, other)];
+    if (one === null || two === null || one === two) return false;
+    this.#tell(two, one, now);
+    return true;
+  }
+
+  #tell(to: Session, other: Session, now: number): void {
+    if (to.life === null || other.life === null) return;
+    if (!this.#out.due(`twin ${to.receiveIndex}`, TELL_MS, now)) return;
+    const body: TwinBody = { kind: "twin", life: to.life, other: other.life, endpoint: other.endpoint };
+    const push: GossipBody = { kind: "push", ack: false, records: this.#own.recordItems([to.peer]) };
+    for (const said of [body, push]) {
+      const bytes = this.#own.message(0, said);
+      if (bytes === null) continue;
+      this.#out.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: to.endpoint, bytes });
+    }
+  }
+}

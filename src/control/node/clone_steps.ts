@@ -1,0 +1,128 @@
+// What a person reads of a copied identity, and what comes of it: on the other members, and on the two hosts that run with
+// it. Which of these ends is in clones.ts; who is asked before anybody is let in, in contests.ts.
+
+import { shortId } from "../../crypto/identity.ts";
+import { cloneMessage, judge, OLDER_FOR_SURE_S, type Twin } from "../clones/clones.ts";
+import type { Challenge } from "../clones/contests.ts";
+import type { Core } from "./core.ts";
+import type { LinkEvent } from "../links/links.ts";
+import type { NodeRecord } from "../records/record.ts";
+import { makeProof, openProof } from "../links/clone_proofs.ts";
+import type { TwinBody } from "../links/session_clones.ts";
+
+const LOG_EVERY_MS = 60_000;
+/** Proofs made or checked: each is a signature. */
+const PROOFS_PER_SECOND = 20;
+const COPIED =
+  "a state directory copied, or restored from a backup? Stop ovltun on the copy, and remove its state " +
+  "directory (rm -r, not down --purge: the lease is the original's)";
+
+/** To everybody in the mesh: the life of this node with that boot nonce gives a sign of another. */
+export function reportClone(core: Core, record: NodeRecord, life: string, now: number): void {
+  const until = core.twinSigns.note(record.id, life, now);
+  if (until === null) return;
+  const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
+  core.warnings.set(`clone ${record.id}`, message, until);
+  if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
+    core.out.log("error", message, { peer: shortId(record.id) });
+  }
+}
+
+/** To one of the two: a member hears another host with our identity. Logged once, whoever says it, and of whom. */
+function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
+  const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
+  const told = core.warnings.has("twin");
+  core.warn("twin", message);
+  if (!told && core.out.due("twin", LOG_EVERY_MS, core.now)) {
+    core.out.log("error", message, { from: endpoint });
+  }
+}
+
+// ------------------------------------------------------------------------------------- on one of the two
+
+/** A member hears another host with our identity: says that we live. */
+export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: string }, now: number): void {
+  const link = core.links.get(id);
+  if (core.sealed !== null && (body.life !== core.own.bootNonce || body.other === body.life)) {
+    return core.out.reject();
+  }
+  const answer = { ...body, endpoint: null };
+  // In a plain mesh we may have asked that member ourselves, from another of our addresses.
+  if (core.sealed === null && core.links.askedWith(body.other)) return core.say(link, answer);
+  if (!core.out.spend("twin proofs", PROOFS_PER_SECOND, now)) return core.out.reject();
+  reportTwin(core, core.store.get(id)?.name ?? shortId(id), body);
+  const proof = makeProof(core.links.owner, body.endpoint, body.other, true, now);
+  core.say(link, proof === null ? answer : { ...answer, proof });
+}
+
+/** A member passes the proof on that another host runs with our identity (sealed meshes). */
+export function takeProof(core: Core, sender: string, body: TwinBody, now: number): void {
+  const { other, proof, endpoint } = body;
+  if (proof === undefined || other !== core.own.bootNonce) return core.out.reject();
+  if (!core.out.spend("twin proofs", PROOFS_PER_SECOND, now)) return core.out.reject();
+  const twin = openProof(proof, core.identity.id, other);
+  if (twin === null || twin.bootNonce === core.own.bootNonce) return core.out.reject();
+  reportTwin(core, core.store.get(sender)?.name ?? shortId(sender), body);
+  core.endAsClone(twin, `The host at ${endpoint}`, true);
+}
+
+/** Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike. */
+export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "kind">, now: number): void {
+  const { from, twin, member, relayed } = event;
+  const where = relayed ? `Another host, which ${from} hears,` : `The host at ${from}`;
+  const message = `${where} runs with the identity of this one (a cloned state directory?)`;
+  core.warn(`clone ${from}`, message);
+  if (core.out.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.out.log("error", message, { from });
+  if (core.member === member) core.endAsClone(twin, where, true);
+  else if (!core.member) core.refuse(cloneMessage(where, true));
+}
+
+// ------------------------------------------------------------------------------------- on a third
+
+/** A node answers that it lives, while another host bears its identity. False when we have not asked. */
+export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, now: number): boolean {
+  const { contests } = core.links;
+  const challenge = contests.about(id, other);
+  if (challenge === null) return false;
+  if (proof === undefined) {
+    if (core.sealed === null) contests.admit(challenge); // it has come from there itself
+    return true;
+  }
+  const original = core.out.spend("twin proofs", PROOFS_PER_SECOND, now) ? openProof(proof, id, other) : null;
+  if (original === null) core.out.reject();
+  else {
+    const record = core.store.get(id);
+    if (record !== undefined) reportClone(core, record, challenge.life ?? other, now);
+    if (givesWay(challenge, original, (now - challenge.startedAt) / 1000)) refuseCopy(core, challenge, now);
+    else contests.admit(challenge);
+    passOn(core, challenge, original, proof);
+  }
+  return true;
+}
+
+// `waited`: since it said how old it is, seconds.
+function givesWay({ life, age }: Challenge, original: Twin, waited: number): boolean {
+  if (life !== null && age !== null) {
+    return judge({ bootNonce: life, age: age + waited }, original, 0, true).weEnd;
+  }
+  return original.age !== null && original.age >= OLDER_FOR_SURE_S;
+}
+
+function refuseCopy(core: Core, challenge: Challenge, now: number): void {
+  const { id, from } = challenge;
+  core.links.contests.refuse(challenge);
+  if (!core.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
+  const name = core.store.get(id)?.name ?? shortId(id);
+  const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
+  core.out.log("warning", words, { peer: shortId(id), from });
+}
+
+// To the challenger, which is to know what it is.
+function passOn(core: Core, challenge: Challenge, original: Twin, proof: Uint8Array): void {
+  const { id, from, keyId, nonce } = challenge;
+  if (nonce === null) return;
+  const endpoint = core.links.get(id)?.endpoint ?? null;
+  const twin = { kind: "twin", life: original.bootNonce, other: nonce, endpoint, proof } as const;
+  const bytes = core.sealed === null ? proof : core.groupMessage(twin, keyId ?? undefined);
+  if (bytes !== null) core.out.send(from, bytes);
+}

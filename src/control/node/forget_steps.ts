@@ -1,0 +1,198 @@
+// Directives on their way in and out, and what they do here: a forgotten node is no member any more and its subnet is
+// free; a revoked one has no link besides; and when it is we who were forgotten, we let go of the lease and claim anew.
+
+import { shortId } from "../../crypto/identity.ts";
+import { decodeDirective, type Directive } from "../../wire/directive.ts";
+import type { GossipBody } from "../../wire/gossip_body.ts";
+import type { Core } from "./core.ts";
+import { compareDirectives, isVoid, openDirective, signDirective } from "../forget/directives.ts";
+import { performLease, rewriteOwn } from "./lease_steps.ts";
+import type { Link } from "../links/link_table.ts";
+import { type LinkEvent, LOG_EVERY_MS } from "../links/links.ts";
+import { fitTogether, packDirectives } from "../records/packing.ts";
+
+/** Directives whose signature is checked, from one peer. */
+const CHECKED_PER_SECOND = 50;
+/** How often a revoked node is told so at one address. */
+const TELL_REVOKED_MS = 1000;
+/** How many a peer is told whose set is another, from a random place on. */
+const TOLD_AT_ONCE = 64;
+
+/** A user forgets a node: fences what its record tells, or with `revoke` its key. Telling again changes nothing. */
+export function forget(core: Core, target: string, revoke: boolean, now: number): void {
+  if (!core.member || target === core.identity.id) return;
+  const incarnation = core.store.get(target)?.incarnation ?? 0;
+  const about = core.directives.about(target);
+  if (about !== undefined && (about.revoke || (!revoke && about.incarnation >= incarnation))) return;
+  const directive = signDirective({
+    issuer: core.identity.id,
+    networkId: core.networkId,
+    seq: core.directives.nextSeq,
+    kind: "fence",
+    target,
+    incarnation,
+    revoke,
+  }, core.identity);
+  obey(core, directive, now);
+  core.persist();
+}
+
+/** Takes in a directive that this peer pushed. */
+export function takeDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
+  const decoded = decodeDirective(raw);
+  if (decoded === null || decoded.networkId !== core.networkId) return core.out.reject();
+  const about = core.directives.about(decoded.target);
+  if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
+  // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation. So is
+  // what is about a life of its target that we have not heard of.
+  if (core.store.get(decoded.issuer) === undefined) return;
+  if (isAhead(decoded, core.store.get(decoded.target)?.incarnation ?? -1)) return;
+  if (!core.out.spend(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.out.reject();
+  const directive = openDirective(raw);
+  if (directive === null) return core.out.reject();
+  obey(core, directive, now);
+}
+
+/**
+ * Takes in a directive that came without a session, under the newest secret: that we were revoked. Whoever has the secret
+ * can bring it, so it does not count by the word of whoever is revoked: a stolen key is to end nobody.
+ */
+export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
+  const decoded = core.ended ? null : decodeDirective(raw);
+  if (decoded?.target !== core.identity.id || !decoded.revoke) return core.out.reject();
+  if (core.isRevoked(decoded.issuer)) return core.out.reject();
+  takeDirective(core, raw, from, now);
+}
+
+/** Directives from the disk; nothing is told of them. `incarnationOf`: of a record from there. False: it is damaged. */
+export function rememberDirective(
+  core: Core,
+  raw: Uint8Array,
+  incarnationOf: (id: string) => number,
+): boolean {
+  const directive = openDirective(raw);
+  if (directive === null || directive.networkId !== core.networkId) return false;
+  if (!isAhead(directive, incarnationOf(directive.target))) core.directives.insert(directive);
+  return true;
+}
+
+/**
+ * Whether a fence is about a life that the target's signed record does not tell: whoever issues one knows that record.
+ * Else it would fence also what comes later, and nothing would bring the node back.
+ */
+function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
+  return !revoke && incarnation > known;
+}
+
+/**
+ * A revoked node has shown itself in a handshake: it was away when that was decided. It gets the directive, under the key
+ * that it came with, and nothing else.
+ */
+export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now: number): void {
+  if (!mayTell(core, to.id, to.endpoint, now)) return;
+  for (const words of revocations(core, to.id)) {
+    const datagrams = words.map((body) => core.groupMessage(body, to.keyId)).filter((b) => b !== null);
+    const length = datagrams.reduce((sum, bytes) => sum + bytes.length, 0);
+    if (datagrams.length < words.length || length > to.room) continue;
+    for (const bytes of datagrams) core.out.send(to.endpoint, bytes);
+    return;
+  }
+}
+
+/** The same over a link that came up just now, before it is given up. */
+export function tellRevokedLink(core: Core, link: Link, now: number): void {
+  if (link.endpoint === null || !mayTell(core, link.id, link.endpoint, now)) return;
+  for (const body of revocations(core, link.id)[0]!) core.say(link, body);
+}
+
+function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
+  if (!core.out.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
+  const about = core.directives.about(id);
+  // By the node, not the address: whoever has its keys can come from as many as he likes.
+  if (about !== undefined && core.out.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
+    const name = core.store.get(id)?.name ?? shortId(id);
+    core.out.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
+      peer: shortId(id),
+      from: endpoint,
+    });
+  }
+  return about !== undefined;
+}
+
+// With the record of whoever issued it, who may have joined while the node was away: it obeys nobody whom it does not
+// know. Where both are too long for one message, the record goes before it. Second best, without.
+function revocations(core: Core, id: string): GossipBody[][] {
+  const about = core.directives.about(id)!;
+  const push = { kind: "push", ack: false } as const;
+  const told = { ...push, directives: [about.raw] };
+  const records = core.recordItems([about.issuer]);
+  const whole = fitTogether(records, about.raw) ? [{ ...told, records }] : [{ ...push, records }, told];
+  return [whole, [told]];
+}
+
+/** All that we know, a window of it where it is much, to somebody whose set is another. */
+export function pushDirectives(core: Core, link: Link): void {
+  const all = core.directives.all();
+  const from = all.length > TOLD_AT_ONCE ? core.random.below(all.length) : 0;
+  const told = [...all.slice(from), ...all.slice(0, from)].slice(0, TOLD_AT_ONCE);
+  for (const directives of packDirectives(told.map(({ raw }) => raw))) {
+    core.say(link, { kind: "push", ack: false, directives });
+  }
+}
+
+/** What a record that was fenced, or its node revoked, leaves behind: nothing. */
+export function dropMember(core: Core, id: string, now: number): void {
+  core.membership.remove(id);
+  core.links.unwant(id, now);
+  if (!core.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
+  core.links.down(id, now);
+  core.roundTrips.forget(id);
+  core.sync.forget(id);
+}
+
+/** What was decided about ourselves. */
+export function obeyOwn(core: Core, now: number): void {
+  const about = core.directives.about(core.identity.id);
+  if (about === undefined || core.ended) return;
+  const by = nameOf(core, about.issuer);
+  if (about.revoke) {
+    return core.refuse(
+      `${by} revoked the key of this node (ovltun forget --revoke): the mesh refuses it for good. To join again as a ` +
+        "new node, with a token: ovltun down --purge, then ovltun join",
+    );
+  }
+  const { claim } = core.lease;
+  const void_ = claim !== null && isVoid(core.directives, core.identity.id, claim, core.own.incarnation);
+  if (core.own.incarnation > about.incarnation && !void_) return;
+  core.own.incarnateAbove(about.incarnation);
+  if (!void_) return rewriteOwn(core, "epoch");
+  performLease(core, core.lease.fenced(`${by} made the mesh forget this node (ovltun forget)`), now);
+}
+
+function obey(core: Core, directive: Directive, now: number): void {
+  if (core.directives.insert(directive) === null) return;
+  core.stale = core.changed = true;
+  core.news.add({ kind: "directive", id: directive.target }, core.store.size);
+  if (directive.target === core.identity.id) {
+    core.persist(); // a restart must not ask the mesh again
+    return obeyOwn(core, now);
+  }
+  const record = core.store.get(directive.target);
+  if (record !== undefined && !core.isFenced(record)) return; // it has come back since
+  const words = directive.revoke ? "was revoked" : "was forgotten";
+  const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet ?? null;
+  const freed = lease === null ? "" : `; ${lease} is free`;
+  const name = record?.name ?? shortId(directive.target);
+  core.out.log("warning", `${name} ${words} by ${nameOf(core, directive.issuer)}${freed}`, {
+    peer: shortId(directive.target),
+    lease,
+  });
+  // It hears so itself, before its link is cut.
+  core.say(core.links.get(directive.target), { kind: "push", ack: false, directives: [directive.raw] });
+  dropMember(core, directive.target, now);
+}
+
+function nameOf(core: Core, id: string): string {
+  if (id === core.identity.id) return core.settings.name;
+  return core.store.get(id)?.name ?? shortId(id);
+}

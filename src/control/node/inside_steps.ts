@@ -1,0 +1,53 @@
+// Addresses inside the mesh itself, given as where a node is: by --peers, by a name that resolves to one, by a static peer,
+// or by the record of another node. Datagrams there would leave by our own device, into the link that they are to keep
+// up. None of them is used (core.ts, `usable`); here is what is said about it.
+
+import { shortId } from "../../crypto/identity.ts";
+import { addressOf, liesWithin } from "../../wire/address.ts";
+import type { Core } from "./core.ts";
+import { isNamed } from "../../wire/named_endpoint.ts";
+import type { NodeRecord } from "../records/record.ts";
+
+const LOOK_EVERY_MS = 1000;
+/** A warning goes when it has not been renewed for so long. */
+const HOLDS_MS = 3000;
+const RECORD_AGAIN_MS = 3_600_000;
+
+/** Warns of what the user named, once in the log and in `status` for as long as it holds. */
+export function tellInside(core: Core, now: number): void {
+  if (!core.out.due("look inside", LOOK_EVERY_MS, now)) return;
+  for (const { text, endpoints } of core.seeds) {
+    const inside = endpoints.find((endpoint) => !core.usable(endpoint));
+    if (inside === undefined) continue;
+    const all = !endpoints.some((endpoint) => core.usable(endpoint));
+    tell(core, all ? `--peers ${text}` : `${inside} of --peers ${text}`, inside, now);
+  }
+  for (const { subnet, address } of core.settings.staticPeers) {
+    const named = `--static-peer ${subnet}=${address}`;
+    if (liesWithin(core.mesh?.network ?? null, address)) tell(core, named, address, now);
+  }
+}
+
+function tell(core: Core, named: string, inside: string, now: number): void {
+  const sentence = `${named} is not used: ${whyInside(core, inside)}. ` +
+    "Name that host by an address that it has outside the mesh";
+  core.warnings.set(`inside ${named}`, sentence, now + HOLDS_MS);
+  if (core.out.due(`inside ${named}`, Infinity, now)) core.out.log("warning", sentence);
+}
+
+/** Logs, rarely, that a node tells others an address of this kind. */
+export function noteInside(core: Core, record: NodeRecord, now: number): void {
+  const inside = record.endpoints.find((endpoint) => !isNamed(endpoint) && !core.usable(endpoint));
+  if (inside === undefined || !core.out.due(`inside ${record.id}`, RECORD_AGAIN_MS, now)) return;
+  core.out.log("warning", `${record.name} is not called at ${inside}: ${whyInside(core, inside)}`, {
+    peer: shortId(record.id),
+  });
+}
+
+function whyInside(core: Core, inside: string): string {
+  const network = core.mesh?.network ?? core.settings.network;
+  const address = inside.includes(":") ? addressOf(inside) : inside;
+  return liesWithin(network, address)
+    ? `${inside} lies in the mesh's own network ${network}`
+    : `the way to ${inside} leads into the mesh itself`;
+}

@@ -1,0 +1,106 @@
+// Where the lease meets the rest: the world as the lease sees it, and its steps performed. A claim is in our own
+// record, the record's new version is on disk, and only then is it told; the members known alive are asked to
+// acknowledge it, again and again while it is on probation.
+
+import { shortId } from "../../crypto/identity.ts";
+import type { Contender } from "../lease/claims.ts";
+import type { Core } from "./core.ts";
+import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
+import { compareVersions } from "../records/store.ts";
+
+const ASK_AGAIN_MS = 200;
+
+/** Writes a new version of our record: on disk, into the store, and to the others. */
+export function rewriteOwn(
+  core: Core,
+  change: "epoch" | { readonly above: number; readonly epoch?: number },
+): void {
+  if (change === "epoch") core.own.nextEpoch();
+  else core.own.incarnateAbove(change.above, change.epoch);
+  core.store.insert(core.own.sign(Math.floor((core.now - core.startedAt) / 1000)));
+  core.persist();
+  if (core.spoken) core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
+  core.changed = true;
+}
+
+/** Lets the lease decide, and performs it. */
+export function stepLease(core: Core, now: number): void {
+  const before = core.lease.state;
+  const rival = winnerOver(core);
+  if (rival !== null && !rival.reserved && before === "confirmed") {
+    core.own.yielded = { subnet: core.lease.claim!.subnet, to: rival.nodeId };
+  }
+  performLease(core, core.lease.step(worldOf(core, rival), now), now);
+  if (core.lease.state !== before) core.changed = true;
+  if (core.lease.onProbation && core.out.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
+}
+
+/** Performs what the lease decided. */
+export function performLease(core: Core, steps: readonly LeaseStep[], now: number): void {
+  for (const step of steps) {
+    switch (step.kind) {
+      case "claim":
+        core.own.claim = step.claim;
+        rewriteOwn(core, "epoch");
+        if (step.claim === null) break;
+        core.out.log("debug", `Claiming ${step.claim.subnet}`, {
+          lease: step.claim.subnet,
+          stamp: step.claim.stamp,
+        });
+        core.out.due("claim acks", 0, now);
+        askAcknowledgement(core);
+        break;
+      case "changed":
+        core.changed = true;
+        core.out.push({ ...step, kind: "leaseChanged" });
+        break;
+      case "note":
+        core.out.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });
+    }
+  }
+}
+
+/** Somebody merged our record at this version: enough if our present claim was in it. */
+export function onClaimAck(core: Core, from: string, incarnation: number, epoch: number): void {
+  // A greater version is of another life of ours, from before a backup: what we say now has not been merged.
+  if (compareVersions({ incarnation, epoch }, core.own) === 0) core.lease.onAck(from);
+}
+
+/** Sends our record to every member that has not acknowledged it, asking for that. */
+export function askAcknowledgement(core: Core): void {
+  const records = core.recordItems([core.identity.id]);
+  if (records.length === 0) return;
+  for (const member of core.membership.living()) {
+    if (core.lease.hasAck(member.id)) continue;
+    core.say(core.agreedLink(member.id), { kind: "push", ack: true, records });
+  }
+}
+
+function worldOf(core: Core, rival: Contender | null): LeaseWorld {
+  return {
+    mesh: core.ready ? core.mesh : null,
+    taken: () => core.othersContenders().map((c) => c.prefix),
+    lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
+    alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
+    get greatestStamp() {
+      return core.store.greatestStamp;
+    },
+    incarnation: core.own.incarnation,
+    wish: core.settings.subnetWish,
+  };
+}
+
+// Who holds what we claim.
+function winnerOver(core: Core): Contender | null {
+  const claim = core.lease.claim;
+  if (claim === null) return null;
+  const lost = core.holdings().lost.find((l) =>
+    l.claim.nodeId === core.identity.id && l.claim.subnet === claim.subnet && l.claim.stamp === claim.stamp
+  );
+  return lost?.to ?? null;
+}
+
+function nameOf(core: Core, { nodeId, reserved }: Contender): string {
+  const name = core.store.get(nodeId)?.name ?? shortId(nodeId);
+  return reserved ? `a static peer of ${name}` : name;
+}

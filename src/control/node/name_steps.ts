@@ -1,0 +1,51 @@
+// Names among the endpoints of records, "home.example:8473": which are worth looking up, and when. A node is looked for
+// where its names lead as long as there is no link to it, so that an address that changed while either side was off is
+// found. Names are texts of others: few of each node, few a minute in all. What came of them is in name_table.ts.
+
+import { isNamed } from "../../wire/named_endpoint.ts";
+import type { Core } from "./core.ts";
+import type { NodeRecord } from "../records/record.ts";
+import { wantLink } from "./record_steps.ts";
+
+/** Names of one node that are looked up. */
+const NAMES_EACH = 3;
+/** So long after the start addresses may do. */
+const GRACE_MS = 1000;
+const LOOK_EVERY_MS = 500;
+const LOOKUPS_A_SECOND = 0.5;
+const LOOKUPS_AT_ONCE = 16;
+
+/** The names of a record that count. */
+export function namesOf(record: Pick<NodeRecord, "endpoints">): string[] {
+  return record.endpoints.filter(isNamed).slice(0, NAMES_EACH);
+}
+
+/** Asks for the names of the nodes that there is no link to. Where there are more than may be asked, chance decides. */
+export function tickNames(core: Core, now: number): void {
+  if (now - core.startedAt < GRACE_MS || !core.out.due("look at names", LOOK_EVERY_MS, now)) return;
+  const due = dueNames(core, now);
+  while (due.length > 0 && core.out.spend("names", LOOKUPS_A_SECOND, now, LOOKUPS_AT_ONCE)) {
+    const [name] = due.splice(core.random.below(due.length), 1);
+    core.names.asked(name!, now);
+    core.out.push({ kind: "resolve", name: name! });
+  }
+}
+
+function dueNames(core: Core, now: number): string[] {
+  const due = new Set<string>();
+  for (const record of core.store.records()) {
+    const names = namesOf(record);
+    if (names.length === 0 || record.gone || record.id === core.identity.id) continue;
+    if (core.links.isUp(record.id) || core.isFenced(record)) continue;
+    for (const name of names) if (core.names.due(name, now)) due.add(name);
+  }
+  return [...due];
+}
+
+/** A lookup has ended. */
+export function onResolved(core: Core, name: string, endpoints: readonly string[], now: number): void {
+  if (!core.names.learn(name, endpoints, now)) return;
+  for (const record of core.store.records()) {
+    if (namesOf(record).includes(name)) wantLink(core, record.id, now);
+  }
+}

@@ -1,0 +1,209 @@
+// Records and statements on their way in and our own on its way out. A record is verified once, when it is about to be
+// inserted. One that bears our own id and is not ours is a later life of ourselves (this disk was restored from a
+// backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
+
+import { shortId } from "../../crypto/identity.ts";
+import type { RecordItem, Statement } from "../../wire/gossip_body.ts";
+import { reportClone } from "./clone_steps.ts";
+import type { Core } from "./core.ts";
+import { dropMember, obeyOwn } from "./forget_steps.ts";
+import { performLease, rewriteOwn } from "./lease_steps.ts";
+import { noteInside } from "./inside_steps.ts";
+import type { MembershipAction } from "../members/membership.ts";
+import { fill } from "../records/packing.ts";
+import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
+import { compareRecords, compareVersions } from "../records/store.ts";
+
+/** How often one node is told what others say of it. */
+export const TELL_STATE_MS = 500;
+
+const REFUTE_MS = 200;
+
+/** Takes in a record that somebody pushed. */
+export function takeRecord(core: Core, item: RecordItem, now: number): void {
+  const decoded = decodeRecord(item.raw);
+  if (decoded === null || decoded.networkId !== core.networkId) return;
+  const known = core.store.get(decoded.id);
+  const own = decoded.id === core.identity.id;
+  if (known !== undefined) {
+    const order = compareRecords(decoded, known);
+    if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
+      if (own) catchUp(core, decoded, item, now);
+      else if (!known.gone && !core.isFenced(known)) {
+        performMembership(
+          core,
+          core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
+          now,
+        );
+      }
+      return;
+    }
+  }
+  const record = openRecord(item.raw);
+  if (record === null) return;
+  if (own) takeOwn(core, record, now);
+  else insertRecord(core, record, item, now);
+}
+
+/** A record from the disk: known, but not heard of yet. */
+export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
+  if (record.id === core.identity.id || record.networkId !== core.networkId) return;
+  core.store.insert(record);
+  if (record.gone || core.isFenced(record)) return;
+  core.membership.remember(record.id, now);
+  const known = core.names.expand(record.endpoints);
+  const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
+  core.links.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
+}
+
+function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
+  const before = core.store.get(record.id);
+  const { delta, clone } = core.store.insert(record);
+  if (clone) reportClone(core, record, record.bootNonce, now);
+  if (delta === null) return;
+  core.stale = true;
+  core.changed = true;
+  core.news.add({ kind: "record", id: record.id }, core.store.size);
+  if (core.isFenced(record)) return dropMember(core, record.id, now);
+  noteYielded(core, record, before?.yielded?.subnet ?? null);
+  if (record.gone) {
+    if (before !== undefined && !before.gone) {
+      const subnet = before.claims[0]?.subnet;
+      const words = subnet === undefined ? "left for good" : `gave ${subnet} back and left`;
+      core.out.log("info", `${record.name} ${words}`, { peer: shortId(record.id), lease: subnet ?? null });
+    }
+    core.membership.remove(record.id);
+    core.roundTrips.forget(record.id);
+    core.links.unwant(record.id, now);
+    return;
+  }
+  performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
+  wantLink(core, record.id, now);
+}
+
+// The loser of a double claim says so when it gives way; here is the other side of it.
+function noteYielded(core: Core, record: NodeRecord, known: string | null): void {
+  const { yielded } = record;
+  if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
+  core.out.log(
+    "warning",
+    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
+    { peer: shortId(record.id), lease: yielded.subnet },
+  );
+}
+
+/** Tells the links where a node may be found. */
+export function wantLink(core: Core, id: string, now: number): void {
+  const record = core.store.get(id);
+  if (record === undefined || record.gone || core.isFenced(record) || id === core.identity.id) return;
+  const last = core.links.get(id)?.endpoint ?? null;
+  const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
+  const endpoints = [
+    ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
+  ];
+  const dead = core.membership.get(id)?.state === "dead";
+  core.links.want(id, { endpoints, translated: translatedOf(record), dead }, now);
+  noteInside(core, record, now);
+}
+
+/** Where others see a node and it is not: what a router in between made of its address. */
+export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly string[] {
+  return endpoints.slice(ownEndpoints ?? endpoints.length).filter((one) => !one.startsWith("["));
+}
+
+/**
+ * Takes in what is said about a node's life. It counts up to the incarnation of the node's signed record: of a greater
+ * one nothing can be known yet. `by`: the node whose link it came over; null: it came under the network's key.
+ */
+export function takeStatement(core: Core, said: Statement, by: string | null, now: number): void {
+  const hearsay = said.id !== by;
+  const known = core.store.get(said.id)?.incarnation ?? -1;
+  if (said.incarnation > known && hearsay) return;
+  // Of itself a node speaks in its present life, whether or not its newest record has come.
+  const statement = said.incarnation > known ? { ...said, incarnation: known } : said;
+  performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now, hearsay), now);
+}
+
+/** Performs what membership decided. */
+export function performMembership(core: Core, actions: readonly MembershipAction[], now: number): void {
+  for (const action of actions) {
+    switch (action.kind) {
+      case "ping":
+      case "pong": {
+        const items = core.itemsOf(core.news.piggyback());
+        const about = core.membership.statement(action.to);
+        const statements = about !== null && about.state !== 0
+          ? [about, ...items.statements]
+          : items.statements;
+        core.sayTo(action.to, { kind: action.kind, seq: action.seq, ...fill({ ...items, statements }) });
+        break;
+      }
+      case "ask":
+        core.sayTo(action.via, {
+          kind: "ping-request",
+          seq: action.seq,
+          target: action.target,
+        });
+        break;
+      case "tell":
+        if (!core.out.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
+        core.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
+        break;
+      case "refute":
+        // What is said again and again is refuted now and then: each time is a write to the disk.
+        if (core.out.due("refute", REFUTE_MS, now)) rewriteOwn(core, { above: action.above });
+        break;
+      case "changed":
+        stateChanged(core, action, now);
+    }
+  }
+}
+
+function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }, now: number): void {
+  const { member, before, tell } = action;
+  core.changed = true;
+  if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
+  const name = core.store.get(member.id)?.name ?? shortId(member.id);
+  if (!member.seen) {
+    // A joiner learns of many that were gone before it came: no news to anybody.
+    core.out.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, { peer: shortId(member.id) });
+  } else if (member.stopped) {
+    core.out.log("info", `${name} was stopped`, { peer: shortId(member.id) });
+  } else if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
+    const level = member.state === "dead" ? "warning" : "info";
+    core.out.log(level, `${name} is ${member.state}`, { peer: shortId(member.id) });
+  }
+  if (member.state === "dead") {
+    core.links.down(member.id, now);
+    core.roundTrips.forget(member.id);
+    core.sync.forget(member.id);
+  }
+  wantLink(core, member.id, now);
+}
+
+// What we did in the life that the disk is of, after the disk was copied: this start is above it, and knows less. Once we
+// have spoken, nobody has it any more.
+function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
+  if (core.spoken || core.onDisk === null || former.bootNonce === core.own.bootNonce) return;
+  if (compareVersions(former, core.onDisk) <= 0 || openRecord(raw) === null) return;
+  core.onDisk = former;
+  performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
+  core.own.claim = core.lease.claim;
+  rewriteOwn(core, "epoch");
+}
+
+// A record of our own that we did not write in this run.
+function takeOwn(core: Core, record: NodeRecord, now: number): void {
+  const { incarnation, epoch, bootNonce } = core.own;
+  if (record.bootNonce === bootNonce) return; // our own words come back
+  const order = compareVersions(record, { incarnation, epoch });
+  if (order < 0) return;
+  const answered = core.own.sawForeign(record);
+  if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
+  const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
+  if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
+  if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
+  core.own.claim = core.lease.claim;
+  rewriteOwn(core, { above: record.incarnation, epoch: record.epoch });
+  obeyOwn(core, now);
+}

@@ -1,0 +1,134 @@
+// The rotation of the network secret on its way: made here or told by a member, on disk before anything is said of it,
+// told to every member over its own session, acknowledged in each node's record (the capability `k`), used when all who
+// are alive have it. Which one counts when is rotation.ts's decision; who may be told is key_ring.ts's.
+
+import { shortId } from "../../crypto/identity.ts";
+import { NetworkSecret } from "../../crypto/network_secret.ts";
+import { fromHex } from "../../wire/bytes.ts";
+import { type GossipBody, SECRET_SEQ_MAX } from "../../wire/gossip_body.ts";
+import type { Core } from "./core.ts";
+import { rewriteOwn } from "./lease_steps.ts";
+import type { Link } from "../links/link_table.ts";
+import type { NodeRecord } from "../records/record.ts";
+import {
+  compareGenerations,
+  type Generation,
+  secretCapability,
+  secretOfRecord,
+} from "../secrets/rotation.ts";
+
+const TICK_MS = 200;
+const TELL_AGAIN_MS = 1000;
+/** Secrets from one peer: each that is new is a write to the disk. */
+const TAKEN_PER_SECOND = 4;
+const LOG_EVERY_MS = 60_000;
+const ISSUER_DIGITS = 16;
+
+/** Why this node cannot begin a rotation with this secret now, a sentence, or null. */
+export function rotationProblem(core: Core, secret: NetworkSecret): string | null {
+  const { ring } = core;
+  if (ring === null) return "This mesh is plain: it has no secret";
+  if (!core.member) return "This node has not joined a mesh yet (see: ovltun status)";
+  if (ring.underWay) {
+    return "A rotation is under way already; wait until every member has its secret (see: ovltun status)";
+  }
+  if (ring.newest.seq >= SECRET_SEQ_MAX) {
+    return "This secret was rotated a thousand million times: found a new mesh";
+  }
+  return ring.collides(secret)
+    ? "This secret cannot be told from one in use by its key id; take another"
+    : null;
+}
+
+/** A user rotates: this node makes `secret` the newest. `dropOld`: the older is accepted no longer than need be. */
+export function rotate(core: Core, secret: NetworkSecret, dropOld: boolean, now: number): void {
+  if (core.ring === null || rotationProblem(core, secret) !== null) return;
+  const issuer = core.identity.id.slice(0, ISSUER_DIGITS);
+  take(core, secret, { seq: core.ring.newest.seq + 1, issuer, dropOld }, core.settings.name, now);
+}
+
+/** A member tells the newest secret, over its session. */
+export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "secret" }, now: number): void {
+  if (core.ring === null || !core.member) return;
+  if (!core.out.spend(`secrets ${link.id}`, TAKEN_PER_SECOND, now)) return core.out.reject();
+  const { seq, issuer, dropOld, root } = body;
+  const secret = NetworkSecret.of(root, fromHex(core.networkId));
+  root.fill(0);
+  take(core, secret, { seq, issuer, dropOld }, core.store.get(link.id)?.name ?? shortId(link.id), now);
+  secret.wipe();
+}
+
+/** Members who do not have the newest secret yet: those alive, and those who are away. */
+export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; readonly away: NodeRecord[] } {
+  const alive: NodeRecord[] = [], away: NodeRecord[] = [];
+  if (core.ring === null || core.ring.newest.seq === 0) return { alive, away };
+  const { newest } = core.ring;
+  for (const record of core.store.records()) {
+    if (record.id === core.identity.id || record.gone || core.isRevoked(record.id) || core.isFenced(record)) {
+      continue;
+    }
+    const has = secretOfRecord(record);
+    if (has !== null && compareGenerations(has, newest) >= 0) continue;
+    const state = core.membership.get(record.id)?.state ?? "dead";
+    (state === "dead" ? away : alive).push(record);
+  }
+  return { alive, away };
+}
+
+/** Tells who lacks the newest secret, and lets time do the rest. */
+export function tickRotation(core: Core, now: number): void {
+  const { ring } = core;
+  if (ring === null || !core.member || ring.newest.seq === 0 || !core.out.due("rotation", TICK_MS, now)) {
+    return;
+  }
+  const { alive, away } = withoutNewest(core);
+  for (const record of [...alive, ...away]) tell(core, record.id, now);
+  const before = ring.used;
+  const changed = ring.tick(alive.length === 0, alive.length + away.length === 0, now);
+  if (changed && before !== ring.used) return core.tellSecretUsed();
+  if (!changed) return;
+  core.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  core.out.log("info", "The old network secret is dropped: whoever does not have the new one needs a token");
+}
+
+function tell(core: Core, id: string, now: number): void {
+  const link = core.agreedLink(id);
+  const secret = core.ring!.newestSecret;
+  if (link === null || secret === null || !core.out.due(`secret ${id}`, TELL_AGAIN_MS, now)) return;
+  if (!core.ring!.mayKnow(id)) {
+    if (core.out.due(`secret kept ${id}`, LOG_EVERY_MS, now)) {
+      core.out.log(
+        "warning",
+        `${shortId(id)} joined by the old secret during its rotation: it needs a new token`,
+      );
+    }
+    return;
+  }
+  const { seq, issuer, dropOld } = core.ring!.newest;
+  const root = secret.bytes();
+  if (issuer !== "") core.say(link, { kind: "secret", seq, issuer, dropOld, root });
+  root.fill(0);
+}
+
+function take(
+  core: Core,
+  secret: NetworkSecret,
+  place: Omit<Generation, "keyId">,
+  by: string,
+  now: number,
+): void {
+  const ring = core.ring!;
+  const members = [...core.store.records()].filter((r) => !r.gone).map(({ id }) => id);
+  const before = ring.newest.keyId;
+  const root = secret.bytes();
+  const told = NetworkSecret.of(root, fromHex(core.networkId));
+  root.fill(0);
+  if (!ring.learn(told, place, members, now)) return;
+  // On disk before our record says that we have it.
+  core.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  core.own.capabilities = secretCapability(ring.newest);
+  rewriteOwn(core, "epoch");
+  if (before !== ring.newest.keyId) {
+    core.out.log("info", `New network secret ${ring.newest.seq}, from ${by}: accepted besides the old one`);
+  }
+}

@@ -1,0 +1,183 @@
+// Builds the view: everything the daemon, the API and reconcile may know, copied out of the tables. Called when
+// somebody asks or something changed, never per packet.
+
+import { shortId } from "../../crypto/identity.ts";
+import { comparePrefixes, formatAddress, parsePrefix } from "../../wire/address.ts";
+import type { Contender } from "../lease/claims.ts";
+import type { Core } from "./core.ts";
+import { namesOf } from "./name_steps.ts";
+import { translatedOf } from "./record_steps.ts";
+import { withoutNewest } from "./rotation_steps.ts";
+import { DIRECT_ROUTES, type NodeRecord } from "../records/record.ts";
+import { refusalOf } from "../links/targets.ts";
+import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../paths/view.ts";
+import { waitingFor } from "./waiting_steps.ts";
+import type { WayView } from "../paths/ways.ts";
+
+/** A snapshot of what is known. */
+export function buildView(core: Core, now: number): NodeView {
+  const { held, lost } = core.holdings();
+  // BOUNDED: one per claim
+  const subnets = new Map<string, string>();
+  for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
+  const peers: PeerView[] = [];
+  for (const record of core.store.records()) {
+    if (record.id === core.identity.id || record.gone || core.isFenced(record)) continue;
+    peers.push(peerView(core, record, subnets.get(record.id) ?? null));
+  }
+  peers.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const leases = [
+    ...held.map((c) => leaseView(core, c, false)),
+    ...lost.map(({ claim }) => leaseView(core, claim, true)),
+  ].sort((a, b) => comparePrefixes(a.subnet, b.subnet));
+  const sessions = core.sealed?.peers() ?? [];
+  return { own: ownView(core, now), peers, sessions, leases, ...forgottenView(core) };
+}
+
+// A node that came back since counts again, and is not listed.
+function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
+  const latestFirst = core.directives.all().sort((a, b) => b.seq - a.seq);
+  const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
+    const record = core.store.get(id);
+    if (record !== undefined && !core.isFenced(record)) return [];
+    return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
+  });
+  return forgotten.length === 0 ? {} : { forgotten };
+}
+
+function ownView(core: Core, now: number): OwnView {
+  const subnet = core.lease.claim?.subnet ?? null;
+  const conflicts = core.holdings().lost.map(({ claim, to }) =>
+    `${nameOf(core, claim.nodeId)} and ${nameOf(core, to.nodeId)} both claim ${claim.subnet}; ` +
+    `${nameOf(core, to.nodeId)} holds it`
+  );
+  return {
+    id: core.identity.id,
+    name: core.settings.name,
+    networkId: core.networkId,
+    leaseState: core.lease.state,
+    subnet,
+    address: subnet === null ? null : formatAddress(parsePrefix(subnet)!.address),
+    vtepMac: core.own.vtepMac,
+    mesh: core.mesh,
+    endpoints: core.own.endpoints,
+    translated: core.own.translated,
+    waitingFor: waitingFor(core, now),
+    rejected: core.out.rejected,
+    unsent: core.out.unsent,
+    warnings: [...core.warnings.at(now), ...core.links.refusedHere(), ...conflicts.slice(0, 16)],
+    startedAt: core.startedAt,
+    ...secretView(core),
+  };
+}
+
+function secretView(core: Core): Pick<OwnView, "secret"> {
+  if (core.ring === null) return {};
+  const { newest, underWay, keys } = core.ring;
+  const { alive, away } = withoutNewest(core);
+  const names = (records: NodeRecord[]) => records.map(({ name }) => name).sort();
+  const older = { olderAccepted: keys.length - 1, without: names(alive), away: names(away) };
+  return { secret: { generation: newest.seq, underWay, ...older } };
+}
+
+function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerView {
+  const member = core.membership.get(record.id);
+  const link = core.agreedLink(record.id);
+  return {
+    id: record.id,
+    name: record.name,
+    subnet,
+    state: member?.state ?? "dead",
+    stopped: member?.stopped ?? false,
+    since: member?.since ?? core.startedAt,
+    endpoint: link?.endpoint ?? null,
+    session: core.sealed?.session(record.id) ?? null,
+    link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
+    lastHelloAt: link?.lastHelloAt ?? null,
+    rttMs: core.roundTrips.rttMs(record.id),
+    ways: {
+      own: ownWay(core, record.id),
+      vxlan: core.ways.view(record.id, "vxlan", core.now),
+      direct: core.ways.view(record.id, "direct", core.now),
+    },
+    vtepMac: record.vtepMac,
+    clearPaths: record.clearPaths ?? true,
+    directRoutes: record.capabilities.includes(DIRECT_ROUTES),
+    endpoints: record.endpoints,
+    ...(record.ownEndpoints === undefined ? {} : { translated: translatedOf(record) }),
+    tried: triedEndpoints(core, record),
+    version: record.version,
+  };
+}
+
+// Our own port answers the probes of the link, too.
+function ownWay(core: Core, id: string): WayView | null {
+  const way = core.ways.view(id, "own", core.now);
+  const link = core.roundTrips.answeredAt(id);
+  if (way === null && link === null) return null;
+  const at = Math.max(link ?? -Infinity, way?.answeredAt ?? -Infinity);
+  const answeredAt = at === -Infinity ? null : at;
+  return {
+    state: answeredAt === null ? "unknown" : "answered",
+    answeredAt,
+    peerReady: true,
+    mtu: way?.mtu ?? null,
+  };
+}
+
+function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
+  const at = core.links.get(record.id)?.endpoint ?? null;
+  const stopped = core.membership.get(record.id)?.stopped ?? false;
+  const known = core.names.expand(record.endpoints);
+  const endpoints = new Set(at === null ? known : [at, ...known]);
+  const tried: TriedEndpoint[] = [];
+  for (const endpoint of endpoints) {
+    const target = core.links.targets.get(endpoint);
+    const lastTriedAt = target?.lastTriedAt ?? null;
+    const refused = target !== undefined && refusalOf(target) !== null;
+    if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
+    else if (!core.usable(endpoint)) {
+      tried.push({ endpoint, lastTriedAt, outcome: "not used: it lies inside the mesh itself" });
+    } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });
+    // While there is a link, nobody needs what was never tried.
+    else if (at === null || lastTriedAt !== null) {
+      tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? "not tried yet" });
+    }
+  }
+  for (const name of at === null && !stopped ? namesOf(record) : []) {
+    const found = core.names.known(name);
+    const outcome = found === null ? "not looked up yet" : found.failed ? "the name does not resolve" : null;
+    if (outcome !== null) tried.push({ endpoint: name, lastTriedAt: null, outcome });
+  }
+  return tried;
+}
+
+function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
+  const own = c.nodeId === core.identity.id;
+  if (c.reserved) {
+    const name = `static peer of ${nameOf(core, c.nodeId)}`;
+    return {
+      subnet: c.subnet,
+      nodeId: null,
+      name,
+      state: "static",
+      reserved: true,
+      endpoint: null,
+      vtepMac: null,
+    };
+  }
+  const member = core.membership.get(c.nodeId);
+  return {
+    subnet: c.subnet,
+    nodeId: c.nodeId,
+    name: nameOf(core, c.nodeId),
+    state: lost ? "conflict" : own ? core.lease.state : member?.state ?? "dead",
+    reserved: false,
+    endpoint: own ? core.own.endpoints[0] ?? null : core.agreedLink(c.nodeId)?.endpoint ?? null,
+    vtepMac: own ? core.own.vtepMac : core.store.get(c.nodeId)?.vtepMac ?? null,
+  };
+}
+
+function nameOf(core: Core, id: string): string {
+  return core.store.get(id)?.name ?? shortId(id);
+}

@@ -1,0 +1,133 @@
+// The probes of ways.ts as datagrams, and what comes back: along our own port as the link's datagrams go, along the VXLAN
+// port as VXLAN data, along a direct route from overlay address to overlay address by the kernel's route for probes
+// (host/owned.ts). Questions of the first two kinds the data plane answers by itself. Those by a direct route are
+// answered here, the way they came, and only where such a route is wanted from here, too.
+
+import {
+  addressOf,
+  addressToU32,
+  formatEndpoint,
+  parseEndpoint,
+  parseMac,
+  parsePrefix,
+} from "../../wire/address.ts";
+import {
+  decodeProbe,
+  encodeProbe,
+  encodeWayProbe,
+  PROBE_LEN,
+  PROBE_READY,
+  PROBE_WAY_ANSWER,
+  PROBE_WAY_ASK,
+  probeFlags,
+  probeNonceHigh,
+  probeNonceLow,
+} from "../../wire/datagram.ts";
+import { outerOverhead, payloadOverhead } from "../../wire/overhead.ts";
+import { vxlanProbe } from "../../wire/way_probe.ts";
+import type { Core } from "./core.ts";
+import type { Link } from "../links/link_table.ts";
+import type { WayProbe } from "../paths/ways.ts";
+
+/** Large probes a second, all peers together. */
+const LARGE_PER_SECOND = 200;
+/** Answers a second to what comes by direct routes. */
+const ANSWERS_PER_SECOND = 2000;
+
+/** Sends what is due. */
+export function tickWays(core: Core, now: number): void {
+  const mayMeasure = () => core.out.spend("large probes", LARGE_PER_SECOND, now);
+  const { probes, changed } = core.ways.tick((id) => core.roundTrips.rttMs(id), mayMeasure, now);
+  for (const probe of probes) send(core, probe);
+  core.changed ||= changed;
+}
+
+function send(core: Core, probe: WayProbe): void {
+  const link = core.agreedLink(probe.id);
+  if (link === null || link.endpoint === null) return;
+  if (probe.kind === "own") return sendOwn(core, link, probe);
+  const own = overlayAddress(core, core.identity.id);
+  const target = overlayAddress(core, probe.id);
+  if (own === null || target === null || core.mesh === null) return;
+  const b = new Uint8Array(PROBE_LEN);
+  encodeWayProbe(b, 0, PROBE_WAY_ASK, probe.ready ? PROBE_READY : 0, probe.nonceHigh, probe.nonceLow);
+  if (probe.kind === "direct") {
+    return sendDirect(core, link, target, padded(b, probe.size - outerOverhead(4)));
+  }
+  const room = probe.size - outerOverhead(familyOf(link.endpoint));
+  const ends = {
+    vni: core.mesh.vni,
+    sourceMac: parseMac(core.own.vtepMac)!,
+    targetMac: parseMac(core.store.get(probe.id)?.vtepMac ?? "") ?? new Uint8Array(6),
+    source: addressToU32(own),
+    target: addressToU32(target),
+  };
+  const { address } = parseEndpoint(link.endpoint)!;
+  const to = formatEndpoint({ address, port: core.mesh.vxlanPort });
+  core.out.push({ kind: "send", to, bytes: vxlanProbe(ends, b, room), by: "vxlan" });
+}
+
+function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe): void {
+  const b = new Uint8Array(PROBE_LEN);
+  encodeProbe(b, 0, link.sendIndex, nonceHigh, nonceLow, 0);
+  const sealed = core.sealed === null ? 0 : payloadOverhead("data-sealed");
+  core.links.measure(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
+}
+
+function sendDirect(core: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
+  const gateway = core.ways.gateway(link.id);
+  if (gateway === null) return;
+  const { port } = parseEndpoint(link.endpoint!)!;
+  const to = formatEndpoint({ address: target, port });
+  core.out.push({ kind: "send", to, bytes, by: "direct", gateway });
+}
+
+/** An answer to a probe of a way; false when nobody asked. */
+export function onWayAnswer(core: Core, bytes: Uint8Array, now: number): boolean {
+  const found = core.ways.receive(bytes, now);
+  if (found === null) return false;
+  core.changed ||= found.changed;
+  return true;
+}
+
+/** A probe that came by a direct route, from a peer's overlay address; false when it is not to be answered. */
+export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: number): boolean {
+  if (decodeProbe(bytes, 0, bytes.length) !== PROBE_WAY_ASK) return false;
+  const id = holderOf(core, addressOf(from));
+  if (id === null || core.agreedLink(id) === null) return false;
+  const gateway = core.ways.gateway(id);
+  if (gateway === null) return false;
+  if (!core.out.spend("direct answers", ANSWERS_PER_SECOND, now)) return false;
+  const asked = core.ways.asked(id, probeFlags(bytes, 0), now);
+  if (asked === null) return false;
+  const b = new Uint8Array(PROBE_LEN);
+  const flags = asked.ready ? PROBE_READY : 0;
+  encodeWayProbe(b, 0, PROBE_WAY_ANSWER, flags, probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0));
+  core.out.push({ kind: "send", to: from, bytes: b, by: "direct", gateway });
+  return true;
+}
+
+// The first address of what a node holds: that of its device.
+function overlayAddress(core: Core, id: string): Uint8Array | null {
+  if (id === core.identity.id && core.lease.state !== "confirmed") return null;
+  const claim = core.holdings().held.find((held) => held.nodeId === id && !held.reserved);
+  return claim === undefined ? null : parsePrefix(claim.subnet)!.address;
+}
+
+function holderOf(core: Core, address: string): string | null {
+  for (const { nodeId, subnet, reserved } of core.holdings().held) {
+    if (!reserved && subnet.startsWith(address) && subnet[address.length] === "/") return nodeId;
+  }
+  return null;
+}
+
+function familyOf(endpoint: string): 4 | 6 {
+  return endpoint.startsWith("[") ? 6 : 4;
+}
+
+function padded(probe: Uint8Array, length: number): Uint8Array {
+  if (length <= probe.length) return probe;
+  const b = new Uint8Array(length);
+  b.set(probe);
+  return b;
+}

@@ -1,0 +1,53 @@
+// By which of our addresses each peer calls us. A host may have several: a second address on one link, two links, a
+// floating address, IPv6 with a stable and a temporary one. What answers a datagram leaves from the address that it was
+// sent to, else a NAT before the other side, or a plain peer, does not take it for an answer. What we say to a peer of
+// ourselves leaves from the address by which it called us last, as far as the kernel would not choose that anyway
+// (daemon/host/underlay_watch.ts decides). Only what was verified is remembered.
+
+import { MAX_PEERS } from "../../ports/devices.ts";
+
+const MAX_CALLED = 2 * MAX_PEERS;
+
+export class Called {
+  // BOUNDED: ≤ MAX_CALLED, the longest unused go first; endpoint of the peer → address of ours
+  readonly #called = new Map<string, string>();
+  #from = "";
+  #to = "";
+
+  /** The present event is a datagram from `from` to our address `to`, as far as it is known; else nothing is. */
+  hears(from = "", to = ""): void {
+    this.#from = from;
+    this.#to = to;
+  }
+
+  /** What an answer to the present datagram leaves from; undefined: this is no answer to it, or nobody knows. */
+  answersTo(endpoint: string): string | undefined {
+    return endpoint === this.#from && this.#to !== "" ? this.#to : undefined;
+  }
+
+  /** The present datagram was verified, and its peer is at `endpoint`. True when it calls us by another address now. */
+  verified(endpoint: string): boolean {
+    const to = this.answersTo(endpoint);
+    return to !== undefined && this.set(endpoint, to);
+  }
+
+  /** True when that is news. */
+  set(endpoint: string, to: string): boolean {
+    const before = this.#called.get(endpoint);
+    if (before === to) return false;
+    this.#called.delete(endpoint);
+    this.#called.set(endpoint, to);
+    if (this.#called.size > MAX_CALLED) this.#called.delete(this.#called.keys().next().value!);
+    return true;
+  }
+
+  /** By which address whoever is at `endpoint` calls us; undefined: not known. */
+  get(endpoint: string): string | undefined {
+    return this.#called.get(endpoint);
+  }
+
+  /** Nothing is heard from there any more: perhaps because of where we answered from. */
+  forget(endpoint: string): void {
+    this.#called.delete(endpoint);
+  }
+}

@@ -1,0 +1,159 @@
+// What goes into the control plane and what comes out of it. The daemon feeds `ControlPlane.handle` one event
+// at a time with the monotonic time (ms), and performs the actions it returns in their order: a `persist`
+// must be on disk before what follows it leaves the host. Addresses, prefixes and endpoints are canonical text.
+// What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
+
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkSecret } from "../../crypto/network_secret.ts";
+import type { CipherSuite } from "../../ports/aead.ts";
+import type { HeldSecret } from "../secrets/key_ring.ts";
+import type { Seed } from "../mesh/settings.ts";
+import type { StoredState } from "../records/state.ts";
+import type { PeerWays } from "../paths/ways.ts";
+
+export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "../mesh/settings.ts";
+
+export type ControlEvent =
+  /** Every 100 ms. */
+  | { readonly kind: "tick" }
+  /**
+   * A hello, gossip or answered probe; `at` is when the socket read it, on the clock of `now`, and `to` our address that
+   * it was sent to, here and below; absent: the kernel does not say.
+   */
+  | {
+    readonly kind: "datagram";
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+    readonly to?: string;
+  }
+  /** Data came from this endpoint for a receiver index nobody here holds. */
+  | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
+  /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
+  /** The peer has used a session that it had begun. */
+  | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
+  /** What a peer's control plane said over a session. */
+  | {
+    readonly kind: "sessionMessage";
+    readonly receiveIndex: number;
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+  }
+  /** Packets for this node wait for a session, or its session has to be renewed. */
+  | { readonly kind: "sessionWanted"; readonly id: string }
+  /** This node has moved, or calls us by another address: packets go to that endpoint already. */
+  | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string; readonly to?: string }
+  /**
+   * The host itself refuses to send to this endpoint, and why, in words for its user; null: it does so no more. Only
+   * changes are told.
+   */
+  | { readonly kind: "sendRefused"; readonly to: string; readonly why: string | null }
+  | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
+  | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
+  /** What a name of the action `resolve` leads to now; empty: it does not resolve. */
+  | { readonly kind: "resolved"; readonly name: string; readonly endpoints: readonly string[] }
+  /** By which ways data may go to each peer, as reconcile found: each is probed. */
+  | { readonly kind: "ways"; readonly ways: ReadonlyMap<string, PeerWays> }
+  /** Nothing comes back from this node although packets go there, or much has gone: a packet of full size is to show. */
+  | { readonly kind: "checkWays"; readonly id: string }
+  /**
+   * `down --purge`: give the lease back; ends with the action `released`. As the first event after a start, nothing but
+   * that is ever said; `meetMs` is how long to look for a member first while none is linked.
+   */
+  | { readonly kind: "release"; readonly meetMs?: number }
+  /** `ovltun forget`: have the mesh forget this node, or with `revoke` refuse its key for good. */
+  | { readonly kind: "forget"; readonly target: string; readonly revoke: boolean }
+  /** `ovltun secret rotate`: the mesh goes over to this secret. */
+  | { readonly kind: "rotate"; readonly secret: NetworkSecret; readonly dropOld: boolean }
+  /** `down`: tell the others that we go; the lease stays ours. */
+  | { readonly kind: "leave" };
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/** Values of a log line; from the network only what is bounded and printable. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
+
+export type Action =
+  /**
+   * Send this datagram from our own port. `local`: it answers one that was sent to this address of ours, and leaves from
+   * there; absent: as everything that goes to that peer (`ControlPlane.called`). With `by` it is a probe of that way, which
+   * goes whole or not at all. `vxlan`: from the VXLAN port. `direct`: by the kernel's route for probes, and only if that
+   * leads to this gateway.
+   */
+  | {
+    readonly kind: "send";
+    readonly to: string;
+    readonly bytes: Uint8Array;
+    readonly local?: string;
+    readonly by?: undefined;
+  }
+  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "own" }
+  | { readonly kind: "send"; readonly to: string; readonly bytes: Uint8Array; readonly by: "vxlan" }
+  | {
+    readonly kind: "send";
+    readonly to: string;
+    readonly bytes: Uint8Array;
+    readonly by: "direct";
+    readonly gateway: string;
+  }
+  /**
+   * A session with this node for the data plane: it needs a peer of encapsulation `sealed` for it, whether or not
+   * anything is routed there. `confirmed`: it may be sent on. The keys are wiped by whoever takes them.
+   */
+  | {
+    readonly kind: "installSession";
+    readonly id: string;
+    readonly endpoint: string;
+    readonly receiveIndex: number;
+    readonly sendIndex: number;
+    readonly suite: CipherSuite;
+    readonly sendKey: Uint8Array;
+    readonly receiveKey: Uint8Array;
+    readonly confirmed: boolean;
+  }
+  | { readonly kind: "dropSession"; readonly id: string; readonly receiveIndex: number }
+  /**
+   * Seal this (empty: a keepalive) on the control lane of the session whose index we gave out, and send it. `probe`: it
+   * measures the way, and goes whole or not at all.
+   */
+  | {
+    readonly kind: "sendSealed";
+    readonly receiveIndex: number;
+    readonly to: string;
+    readonly bytes: Uint8Array;
+    readonly probe?: true;
+  }
+  /** Write the state, atomically and synced, before the actions that follow. */
+  | { readonly kind: "persist"; readonly state: StoredState }
+  /**
+   * Other secrets count now: write `secrets`, atomically and synced, before the actions that follow, and let the gate
+   * pass what bears a MAC of any of `keys`. Both are valid only until the next event.
+   */
+  | {
+    readonly kind: "secrets";
+    readonly secrets: readonly HeldSecret[];
+    readonly keys: readonly NetworkKeys[];
+  }
+  /** Look up "home.example:8473", a name that another node tells, and answer with the event `resolved`. */
+  | { readonly kind: "resolve"; readonly name: string }
+  /** Something in the view changed that the host or the data plane must follow: run `reconcile`. */
+  | { readonly kind: "reconcile" }
+  /**
+   * Our own lease changed; null = none. `why` is a sentence for people. A start with the stored lease is no change: it
+   * is only told by `reconcile`.
+   */
+  | {
+    readonly kind: "leaseChanged";
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly why: string;
+    /** The user wanted it so. */
+    readonly asked?: true;
+  }
+  | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
+  /** This node cannot be part of the mesh as it was asked to: stop, print, exit 2. */
+  | { readonly kind: "refuse"; readonly message: string }
+  /** The lease has been given back (or there was none). `heard`: a member has acknowledged that. */
+  | { readonly kind: "released"; readonly heard: boolean };

@@ -1,0 +1,231 @@
+// The path to one peer: the best of the ways whose probes came back (ways.ts), and a sentence why it is no better one.
+// Best first: a route by the peer itself, where asked for on both sides and where both share a link; then the tunnel. A
+// direct route carries overlay addresses over the underlay: a switch that knows which host has which address (port
+// security, forged transmits, a cloud's source check) drops them, and so does a strict source check of the peer's kernel
+// while it has no such route back. Only asking tells. Pure.
+
+import type { Tunnel } from "../../ports/planes.ts";
+import { addressOf } from "../../wire/address.ts";
+import { isNamed } from "../../wire/named_endpoint.ts";
+import type { MeshConfig, Settings } from "../mesh/settings.ts";
+import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
+import type { NodeView, PeerView } from "./view.ts";
+import type { PeerWays } from "./ways.ts";
+
+/** Of an outer packet that measures a path. */
+const LARGEST_PROBE = 65_000;
+
+/** Why there is a tunnel where nothing better was asked for. */
+export const DIRECT_ROUTING_OFF = "direct routing is off";
+
+export type PathKind = "direct-route" | "tunnel" | "kernel-vxlan" | "none";
+
+/** The path to one peer. It counts once a probe along it came back. */
+export interface Path {
+  readonly path: PathKind;
+  /** Where packets go, "192.168.1.11:8472", or by whom, "192.168.1.11"; null or absent: nowhere. */
+  readonly to?: string | null;
+  /** When a probe along it was answered last; null or absent: never. */
+  readonly answeredAt?: number | null;
+  /** A sentence: why this path and why not a better one. */
+  readonly why: string;
+  /** Largest packet that fits; 0 when there is no path. */
+  readonly mtu: number;
+  /** What would make a better path of it, where a user can: a flag and on which node, a port. */
+  readonly fix?: string;
+  /** Where VXLAN gets no answer: its endpoint; `why` and `fix` are of that, and this is of the direct route. */
+  readonly silent?: { readonly endpoint: string; readonly direct: Refusal };
+}
+
+/** A host route around the tunnel. */
+export interface DirectRoute {
+  readonly destination: string;
+  readonly gateway: string;
+  readonly link: number;
+  /** Largest packet that passes there, where that is less than the link takes. */
+  readonly mtu?: number;
+}
+
+/** What is to be done about one peer. */
+export interface Choice {
+  readonly path: Path;
+  readonly tunnel: Tunnel | null;
+  /** The direct route that may be, and is probed. */
+  readonly candidate: DirectRoute | null;
+  /** The same once it carries data. */
+  readonly direct: DirectRoute | null;
+}
+
+/** Why there is no direct route, and what a user can do about that. */
+export interface Refusal {
+  readonly why: string;
+  /** It is being asked: in a moment one knows. */
+  readonly undecided?: true;
+  readonly fix?: string;
+}
+
+/** Decides about one peer of the mesh. */
+export function choose(peer: PeerView, view: NodeView, settings: Settings, host: HostFacts): Choice {
+  const mesh = view.own.mesh!;
+  const tunnel = peer.state === "dead" ? null : tunnelTo(peer, mesh, host);
+  if (tunnel === null) {
+    const path = { path: "none", why: whyNone(peer), mtu: 0 } as const;
+    return { path, tunnel, candidate: null, direct: null };
+  }
+  const found = candidateFor(peer, mesh, settings, host);
+  const candidate = "why" in found ? null : found;
+  const refusal = "why" in found ? found : whyNotYet(peer, found.gateway, mesh);
+  if (candidate === null || refusal !== null) {
+    const path = tunnelPath(peer, tunnel, refusal!, view);
+    return { path, tunnel, candidate, direct: null };
+  }
+  const { mtu, answeredAt } = peer.ways.direct!;
+  const path: Path = {
+    path: "direct-route",
+    to: candidate.gateway,
+    answeredAt,
+    why: `same link as ${candidate.gateway}`,
+    mtu: mtu ?? host.underlayMtu,
+  };
+  return { path, tunnel, candidate, direct: mtu === null ? candidate : { ...candidate, mtu } };
+}
+
+/** The ways to ask, with what our own link takes on each. */
+export function waysTo(
+  peer: PeerView,
+  tunnel: Tunnel,
+  candidate: DirectRoute | null,
+  { own }: NodeView,
+  host: HostFacts,
+): PeerWays {
+  const outer = Math.min(host.pathMtu(tunnel.ownPort), LARGEST_PROBE);
+  const leased = peer.subnet !== null && own.leaseState === "confirmed";
+  const vxlan = encapsulationOf(own.mesh!) === "vxlan";
+  return {
+    family: tunnel.ownPort.startsWith("[") ? 6 : 4,
+    gateway: candidate?.gateway ?? null,
+    limits: {
+      own: tunnel.encapsulation === "data" || tunnel.encapsulation === "sealed" ? outer : null,
+      vxlan: vxlan && leased ? outer : null,
+      direct: candidate !== null && leased ? Math.min(host.underlayMtu, LARGEST_PROBE) : null,
+    },
+  };
+}
+
+/** The route by the peer itself, where both ask for it and share a link. IPv4 leases need an IPv4 next hop. */
+function candidateFor(
+  peer: PeerView,
+  mesh: MeshConfig,
+  settings: Settings,
+  host: HostFacts,
+): DirectRoute | Refusal {
+  const hostGw = mesh.backend === "host-gw";
+  if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
+  if (!hostGw && !settings.directRouting) return { why: DIRECT_ROUTING_OFF };
+  const hop = nextHop(peer, host);
+  // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
+  const forbids = typeof hop === "string" ? null : whoForbids(peer, mesh, settings);
+  const without = hostGw ? "host-gw" : "no direct route";
+  if (typeof hop === "string") {
+    return { why: hostGw ? `host-gw needs one link, and ${hop}` : `${without}: ${hop}` };
+  }
+  if (forbids !== null) {
+    const clear = `the mesh is sealed, and --allow-plain-direct was not given on ${forbids}`;
+    return { why: hostGw ? `host-gw is in the clear: ${clear}` : `${without}: ${clear}`, ...allow(forbids) };
+  }
+  if (!hostGw && !peer.directRoutes) {
+    return {
+      why: `${without}: it takes both sides, and --direct-routing was not given on ${peer.name}`,
+      fix: `start ovltun on ${peer.name} with --direct-routing`,
+    };
+  }
+  return peer.subnet === null ? { why: "it has no lease yet" } : { destination: peer.subnet, ...hop };
+}
+
+function allow(forbids: string | null): { readonly fix?: string } {
+  return forbids === null ? {} : { fix: `start ovltun on ${forbids} with --allow-plain-direct` };
+}
+
+/** The peer as a next hop, or why it is none. */
+function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | string {
+  const { endpoint } = peer;
+  if (endpoint === null) return "no endpoint of it is known";
+  const address = addressOf(endpoint);
+  const link = host.onLink(address);
+  if (link === null) return `${address} is behind a gateway`;
+  if (typeof link === "string") return link;
+  if (!endpoint.startsWith("[")) return { gateway: address, link };
+  // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
+  // gateway nothing is known: another network may have the same private addresses as ours.
+  for (const other of peer.endpoints) {
+    if (isNamed(other) || other.startsWith("[") || peer.translated?.includes(other)) continue;
+    const gateway = addressOf(other);
+    if (host.onLink(gateway) === link) return { gateway, link };
+  }
+  return `${peer.name} has no IPv4 address on the link of ${address}`;
+}
+
+/** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: nobody forbids them. */
+function whoForbids(peer: PeerView, mesh: MeshConfig, settings: Settings): string | null {
+  if (mesh.security !== "sealed") return null;
+  const names = [
+    ...(settings.allowPlainDirect ? [] : [settings.name]),
+    ...(peer.clearPaths ? [] : [peer.name]),
+  ];
+  return names.length === 0 ? null : names.join(" and ");
+}
+
+/** Why a direct route that is wanted carries no data; null: probes came back, here and there. */
+function whyNotYet(peer: PeerView, gateway: string, mesh: MeshConfig): Refusal | null {
+  const way = peer.ways.direct;
+  if (way !== null && way.state === "answered" && way.peerReady) return null;
+  if (way === null || way.state === "unknown") {
+    return { why: `waiting for ${gateway} to answer a packet with overlay addresses`, undecided: true };
+  }
+  if (way.state === "answered") {
+    return { why: `no direct route: ${peer.name} gets no answer from this host by it` };
+  }
+  const tunnelled = mesh.backend === "host-gw"
+    ? "; or found the mesh with --backend udp --direct-routing, which tunnels where no direct route works"
+    : "";
+  return {
+    why:
+      `no direct route: packets with overlay addresses get no answer from ${gateway} (does the switch, hypervisor ` +
+      "or cloud drop source addresses that it did not give out?)",
+    fix:
+      "let both hosts send from the overlay's addresses (port security, forged transmits, source/destination " +
+      `check, AllowedAddressPairs)${tunnelled}`,
+  };
+}
+
+function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: NodeView): Path {
+  const { why, fix } = refusal;
+  const reason = fix === undefined ? { why } : { why, fix };
+  const nowhere = { path: "none", mtu: 0 } as const;
+  // In a moment there may be a better one: nobody is told of a path that is about to change.
+  if (own.mesh!.backend === "host-gw" || refusal.undecided) return { ...nowhere, ...reason };
+  const { vxlan, own: ours } = peer.ways;
+  const { endpoint: to, mtu } = tunnel;
+  const way = tunnel.encapsulation === "vxlan" && vxlan !== null ? vxlan : ours;
+  if (way === null || way.state !== "answered") {
+    return { ...nowhere, why: `waiting for an answer from ${to}` };
+  }
+  const path = { path: "tunnel", to, answeredAt: way.answeredAt, mtu } as const;
+  if (vxlan?.state !== "silent") return { ...path, ...reason };
+  const port = own.mesh!.vxlanPort;
+  return {
+    ...path,
+    silent: { endpoint: withPort(tunnel.ownPort, port), direct: refusal },
+    why: `no answer on ${port}/udp, so packets go by the port of ovltun itself; ${why}`,
+    fix: `open ${port}/udp between ${own.name} and ${peer.name}, in both directions`,
+  };
+}
+
+function whyNone(peer: PeerView): string {
+  const tried = peer.tried.map((t) => `${t.endpoint}: ${t.outcome}`).join(", ");
+  if (peer.stopped) return "it was stopped";
+  if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
+  return tried === ""
+    ? "no endpoint of it is known"
+    : `no answer to this host, though others hear it (${tried})`;
+}

@@ -1,0 +1,142 @@
+// From what is known to what is wanted: which tunnels the data plane should have, which prefixes lead into them,
+// which routes the host should carry instead, and for each peer why it is so. Pure; the daemon compares the
+// result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
+// senders hear "unreachable" at once instead of waiting for nobody.
+
+import type { OwnNetwork, Tunnel } from "../../ports/planes.ts";
+import { liesWithin } from "../../wire/address.ts";
+import { choose, type DirectRoute, type Path, waysTo } from "./path_choice.ts";
+import type { MeshConfig, Settings, StaticPeer } from "../mesh/settings.ts";
+import { encapsulationOf, type HostFacts, mtuOf, sealedTunnel, staticTunnel, underlayOf } from "./tunnels.ts";
+import type { NodeView } from "./view.ts";
+import type { PeerWays } from "./ways.ts";
+
+export type { DirectRoute, Path, PathKind } from "./path_choice.ts";
+export type { HostFacts } from "./tunnels.ts";
+
+/** A node id, or `static:` + the subnet of a static peer. */
+export type PeerKey = string;
+
+export interface Wanted {
+  /** Null while we hold no confirmed lease: nothing is routed then. */
+  readonly own: OwnNetwork | null;
+  readonly deviceMtu: number;
+  /** BOUNDED: one per peer, ≤ MAX_PEERS. */
+  readonly tunnels: ReadonlyMap<PeerKey, Tunnel>;
+  /** What the data plane's table should hold. */
+  readonly routes: readonly { readonly prefix: string; readonly peerKey: PeerKey }[];
+  /** Host routes around the tunnel. */
+  readonly directRoutes: readonly DirectRoute[];
+  /** Routes that only probes take, to find out whether a direct route would carry data. */
+  readonly probeRoutes: readonly DirectRoute[];
+  /** By which ways data may go to each peer. BOUNDED: one per peer, ≤ MAX_PEERS. */
+  readonly ways: ReadonlyMap<PeerKey, PeerWays>;
+  /** BOUNDED: one per peer, ≤ MAX_PEERS. */
+  readonly paths: ReadonlyMap<PeerKey, Path>;
+  /** Further sockets to open: the VXLAN port (null = none) and flannel's 8285. */
+  readonly sockets: { readonly vxlan: number | null; readonly flannel: boolean };
+}
+
+/** The state that host and data plane should be in. */
+export function reconcile(view: NodeView, settings: Settings, host: HostFacts): Wanted {
+  const mesh = view.own.mesh;
+  if (mesh === null) return { ...NOTHING, tunnels: sessionTunnels(view, host) };
+  const tunnels = new Map<PeerKey, Tunnel>();
+  const routes: { prefix: string; peerKey: PeerKey }[] = [];
+  const directRoutes: DirectRoute[] = [];
+  const paths = new Map<PeerKey, Path>();
+  const probeRoutes: DirectRoute[] = [];
+  const ways = new Map<PeerKey, PeerWays>();
+  for (const peer of view.peers) {
+    const choice = choose(peer, view, settings, host);
+    paths.set(peer.id, choice.path);
+    const { tunnel, candidate, direct } = choice;
+    if (tunnel === null) continue;
+    tunnels.set(peer.id, tunnel);
+    ways.set(peer.id, waysTo(peer, tunnel, candidate, view, host));
+    if (candidate !== null && view.own.leaseState === "confirmed") {
+      probeRoutes.push({ ...candidate, destination: deviceAddress(candidate.destination) });
+    }
+    if (direct !== null) directRoutes.push(direct);
+    // In a sealed mesh host-gw has tunnels too, for sessions alone.
+    if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) continue;
+    routes.push({ prefix: peer.subnet, peerKey: peer.id });
+  }
+  // Whoever has a session needs a place in the data plane for it: joiners, too.
+  for (const { id, endpoint } of view.sessions) {
+    if (!tunnels.has(id)) tunnels.set(id, sealedTunnel(endpoint, host));
+  }
+  for (const peer of settings.staticPeers) {
+    const key = `static:${peer.subnet}`;
+    if (liesWithin(mesh.network, peer.address)) {
+      paths.set(key, { path: "none", why: `its address ${peer.address} lies in the mesh itself`, mtu: 0 });
+      continue;
+    }
+    const tunnel = staticTunnel(peer, mesh, host);
+    tunnels.set(key, tunnel);
+    routes.push({ prefix: peer.subnet, peerKey: key });
+    paths.set(key, staticPath(peer, tunnel));
+  }
+  const deviceMtu = mtuOf(
+    mesh.backend === "host-gw" ? "none" : encapsulationOf(mesh),
+    underlayOf(view.own.endpoints),
+    host.underlayMtu,
+  );
+  return {
+    own: ownNetwork(view, mesh, deviceMtu),
+    deviceMtu,
+    tunnels,
+    routes,
+    directRoutes,
+    probeRoutes,
+    ways,
+    paths,
+    sockets: socketsFor(mesh, settings.staticPeers),
+  };
+}
+
+/** What is wanted before there is a mesh: nothing. */
+export const NOTHING: Wanted = {
+  own: null,
+  deviceMtu: 0,
+  tunnels: new Map(),
+  routes: [],
+  directRoutes: [],
+  probeRoutes: [],
+  ways: new Map(),
+  paths: new Map(),
+  sockets: { vxlan: null, flannel: false },
+};
+
+/** The prefix of a subnet's first address, which its node's device has. */
+function deviceAddress(subnet: string): string {
+  return `${subnet.slice(0, subnet.indexOf("/"))}/32`;
+}
+
+function ownNetwork(view: NodeView, mesh: MeshConfig, mtu: number): OwnNetwork | null {
+  const { leaseState, subnet, address, vtepMac } = view.own;
+  if (leaseState !== "confirmed" || subnet === null || address === null) return null;
+  return { network: mesh.network, subnets: [subnet], address, mac: vtepMac, mtu };
+}
+
+/** The ports that something uses: in a sealed mesh our peers have their data on our own, whatever the backend. */
+export function socketsFor(
+  mesh: Pick<MeshConfig, "backend" | "security" | "vxlanPort">,
+  statics: readonly StaticPeer[],
+): Wanted["sockets"] {
+  const vxlan = (mesh.backend === "vxlan" && mesh.security === "plain") ||
+    statics.some((peer) => peer.backend === "vxlan");
+  return { vxlan: vxlan ? mesh.vxlanPort : null, flannel: statics.some((peer) => peer.backend === "udp") };
+}
+
+function sessionTunnels(view: NodeView, host: HostFacts): Map<PeerKey, Tunnel> {
+  return new Map(view.sessions.map(({ id, endpoint }) => [id, sealedTunnel(endpoint, host)]));
+}
+
+function staticPath(peer: StaticPeer, tunnel: Tunnel): Path {
+  const { mtu, endpoint: to } = tunnel;
+  if (peer.backend === "vxlan") {
+    return { path: "kernel-vxlan", to, answeredAt: null, why: "a static peer that speaks VXLAN", mtu };
+  }
+  return { path: "tunnel", to, answeredAt: null, why: "a static peer that speaks flannel's udp", mtu };
+}

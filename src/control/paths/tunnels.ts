@@ -1,0 +1,124 @@
+// The tunnel to a peer: how packets leave, where to, and how large they may be. With a secret, ovltun's own peers are
+// sealed whatever the backend; in a plain mesh of backend vxlan both sides take VXLAN and our own header alike, so that
+// each may send what gets through. Pure.
+
+import type { LocalEnd } from "../../ports/devices.ts";
+import type { Encapsulation, Tunnel } from "../../ports/planes.ts";
+import { formatEndpoint, parseEndpoint } from "../../wire/address.ts";
+import { isNamed } from "../../wire/named_endpoint.ts";
+import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../../wire/overhead.ts";
+import type { Backend, MeshConfig, StaticPeer } from "../mesh/settings.ts";
+import type { PeerView } from "./view.ts";
+import type { WayView } from "./ways.ts";
+
+/** What reconcile must know of the host. */
+export interface HostFacts {
+  /** MTU of the underlay interface. */
+  readonly underlayMtu: number;
+  /** Largest outer packet that reaches this endpoint, bytes; at most `underlayMtu`. */
+  readonly pathMtu: (endpoint: string) => number;
+  /**
+   * Index of the link on which this address is a next hop, reachable without a gateway. Null: it is behind a gateway.
+   * A text: why it is none all the same, "10.8.0.2 is reached by wg0, which …".
+   */
+  readonly onLink: (address: string) => number | string | null;
+  /** Our own end of the path to this endpoint; null: the kernel chooses. Absent: nothing is known of it. */
+  readonly local?: (endpoint: string) => LocalEnd | null;
+}
+
+const FLANNEL_PORT = 8285;
+const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
+  udp: "data",
+  vxlan: "vxlan",
+  "host-gw": "none",
+};
+const OVERHEADS: Readonly<Record<Exclude<Encapsulation, "none">, Overhead>> = {
+  data: "data-plain",
+  sealed: "data-sealed",
+  vxlan: "vxlan",
+  flannel: "flannel",
+};
+
+export function mtuOf(encapsulation: Encapsulation, underlay: Underlay, outerMtu: number): number {
+  if (encapsulation === "none") return outerMtu;
+  return overlayMtu(outerMtu, OVERHEADS[encapsulation], underlay);
+}
+
+export function underlayOf(endpoints: readonly string[]): Underlay {
+  const literal = endpoints.filter((endpoint) => !isNamed(endpoint));
+  return literal.length > 0 && literal.every((endpoint) => endpoint.startsWith("[")) ? 6 : 4;
+}
+
+/** Null while there is no link. With host-gw the tunnel carries probes only. */
+export function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tunnel | null {
+  if (peer.endpoint === null || peer.link === null) return null;
+  const encapsulation = encapsulationOf(mesh);
+  if (encapsulation === "sealed") return sealedTunnel(peer.endpoint, host, peer.ways.own);
+  // Where nobody answers at the VXLAN port, our own carries the data: both sides take either.
+  const vxlan = encapsulation === "vxlan" && !isSilent(peer.ways.vxlan);
+  const used = encapsulation === "vxlan" && !vxlan ? "data" : encapsulation;
+  const vxlanPort = withPort(peer.endpoint, mesh.vxlanPort);
+  return {
+    encapsulation: used,
+    endpoint: vxlan ? vxlanPort : peer.endpoint,
+    ownPort: peer.endpoint,
+    ...(used === encapsulation ? {} : { vxlanPort }),
+    mtu: mtuOf(
+      used,
+      underlayOf([peer.endpoint]),
+      outerMtu(peer.endpoint, vxlan ? peer.ways.vxlan : peer.ways.own, host),
+    ),
+    sendIndex: peer.link.sendIndex,
+    receiveIndex: peer.link.receiveIndex,
+    vni: encapsulation === "vxlan" ? mesh.vni : 0,
+    mac: encapsulation === "vxlan" ? peer.vtepMac : "",
+    ...localEnd(peer.endpoint, host),
+  };
+}
+
+/** The largest outer packet that arrives: as the kernel knows, and as probes have shown. */
+function outerMtu(endpoint: string, way: WayView | null, host: HostFacts): number {
+  return Math.min(host.pathMtu(endpoint), way?.mtu ?? Infinity);
+}
+
+const isSilent = (way: WayView | null): boolean => way?.state === "silent";
+
+/** The data plane's place for a peer of a sealed mesh, whose indices and keys come with its sessions. */
+export function sealedTunnel(endpoint: string, host: HostFacts, way: WayView | null = null): Tunnel {
+  const mtu = mtuOf("sealed", underlayOf([endpoint]), outerMtu(endpoint, way, host));
+  const indices = { sendIndex: 0, receiveIndex: 0 };
+  const places = { endpoint, ownPort: endpoint, ...localEnd(endpoint, host) };
+  return { encapsulation: "sealed", ...places, mtu, ...indices, vni: 0, mac: "" };
+}
+
+function localEnd(endpoint: string, host: HostFacts): { readonly local?: LocalEnd } {
+  const local = host.local?.(endpoint) ?? null;
+  return local === null ? {} : { local };
+}
+
+/** With a secret, our peers use the data header whatever the backend. */
+export function encapsulationOf(mesh: MeshConfig): Encapsulation {
+  return mesh.security === "sealed" ? "sealed" : PLAIN_ENCAPSULATIONS[mesh.backend];
+}
+
+/** The same address with another port. */
+export function withPort(endpoint: string, port: number): string {
+  return formatEndpoint({ address: parseEndpoint(endpoint)!.address, port });
+}
+
+export function staticTunnel(peer: StaticPeer, mesh: MeshConfig, host: HostFacts): Tunnel {
+  const vxlan = peer.backend === "vxlan";
+  const port = peer.port ?? (vxlan ? mesh.vxlanPort : FLANNEL_PORT);
+  const endpoint = formatEndpoint(parseEndpoint(peer.address, port)!);
+  const encapsulation = vxlan ? "vxlan" : "flannel";
+  return {
+    encapsulation,
+    endpoint,
+    ownPort: "",
+    mtu: mtuOf(encapsulation, underlayOf([endpoint]), host.pathMtu(endpoint)),
+    sendIndex: 0,
+    receiveIndex: 0,
+    vni: vxlan ? peer.vni ?? mesh.vni : 0,
+    mac: peer.mac ?? "",
+  };
+}

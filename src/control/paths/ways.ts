@@ -1,0 +1,297 @@
+// The ways that data may take to each peer, and whether a probe along each came back: `own` (our port's), `vxlan` (the
+// VXLAN port's) and `direct` (a route around the tunnel). A firewall, a switch or the kernel's source check can swallow
+// one of them while the others answer, so a path counts only by its own way. Each way also has its path MTU
+// (path_mtu_search.ts). Decides what to ask and when; way_steps.ts makes datagrams of it. Round trips and the life of a
+// link are rtt.ts's.
+//
+// A direct route works for both or for neither: with strict source checks (rp_filter 1) a host drops what comes by
+// another device than its own route back leads by. So each side says with its probes whether it has had an answer, and
+// uses the route while both have.
+
+import type { Random } from "../../ports/time.ts";
+import { toHex, u32 } from "../../wire/bytes.ts";
+import {
+  decodeProbe,
+  PROBE_ANSWER,
+  PROBE_READY,
+  PROBE_WAY_ANSWER,
+  probeFlags,
+  probeNonceHigh,
+  probeNonceLow,
+} from "../../wire/datagram.ts";
+import { PathMtuSearch, SMALL } from "./path_mtu_search.ts";
+
+export type WayKind = "own" | "vxlan" | "direct";
+
+/** Outer packet sizes that our own link takes on each way to a peer, bytes; null: there is no such way. */
+export type WayLimits = Readonly<Record<WayKind, number | null>>;
+
+/** The ways to one peer, and the version of IP that its endpoint has. */
+export interface PeerWays {
+  readonly limits: WayLimits;
+  readonly family: 4 | 6;
+  /** The next hop of the direct route, which is of IPv4; null: there is none. */
+  readonly gateway: string | null;
+}
+
+/** What is known of a way. `unknown`: it was not asked long enough to say. */
+export interface WayView {
+  readonly state: "unknown" | "answered" | "silent";
+  /** When a probe was answered last; null: never. */
+  readonly answeredAt: number | null;
+  /** `direct`: the peer has had an answer, too. */
+  readonly peerReady: boolean;
+  /** What passes, an outer packet, where that is less than our own link takes; else null. */
+  readonly mtu: number | null;
+}
+
+/** A probe to send: `size` is that of the outer packet, or SMALL. */
+export interface WayProbe {
+  readonly id: string;
+  readonly kind: WayKind;
+  readonly size: number;
+  readonly ready: boolean;
+  readonly nonceHigh: number;
+  readonly nonceLow: number;
+}
+
+interface Asked {
+  readonly id: string;
+  readonly kind: WayKind;
+  readonly size: number;
+  readonly at: number;
+}
+
+interface Way {
+  readonly search: PathMtuSearch;
+  answeredAt: number | null;
+  unanswered: number;
+  peerReady: boolean;
+  nextAt: number;
+  askedAt: number;
+  /** When it was new. */
+  since: number;
+  /** `direct`: when a packet of full size is sent next. */
+  checkAt: number;
+}
+
+const KINDS: readonly WayKind[] = ["own", "vxlan", "direct"];
+/** Unanswered in a row, a way is silent: after so many that had answered, and after so many that never had. */
+const LOST = 3;
+const NEVER = 4;
+const FIRST_MS = 300;
+const SECOND_MS = 500;
+const AGAIN_MS = 1000;
+/** How long a direct route that answers waits for the peer's word before it counts as one-sided. */
+const BOTH_MS = 3000;
+const QUICK_TRIES = 6;
+const SILENT_MS = 15_000;
+const KEEP_MS = 10_000;
+/** A direct route that is in use is asked so often, all together at most so many a second. */
+const DIRECT_MS = 1000;
+const DIRECT_PER_SECOND = 200;
+const CHECK_DIRECT_MS = 10_000;
+/** How long an answer may be on its way. */
+const NONCE_MS = 10_000;
+const NONCES_MAX = 32_768;
+const PATIENCE_MS = 200;
+const PATIENCE_MAX_MS = 3000;
+
+export class Ways {
+  readonly #random: Random;
+  // BOUNDED: one per peer with a link, ≤ MAX_PEERS
+  readonly #peers = new Map<string, Map<WayKind, Way>>();
+  // BOUNDED: as #peers
+  readonly #gateways = new Map<string, string>();
+  // BOUNDED: ≤ NONCES_MAX, the oldest go first
+  readonly #asked = new Map<string, Asked>();
+  #direct = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Which ways there are now. */
+  set(limits: ReadonlyMap<string, PeerWays>, now: number): void {
+    for (const id of [...this.#peers.keys()]) {
+      if (limits.has(id)) continue;
+      this.#peers.delete(id);
+      this.#gateways.delete(id);
+    }
+    for (const [id, wanted] of limits) {
+      const ways = this.#peers.get(id) ?? new Map<WayKind, Way>();
+      if (wanted.gateway !== this.gateway(id)) ways.delete("direct"); // another way, of which nothing is known
+      if (wanted.gateway === null) this.#gateways.delete(id);
+      else this.#gateways.set(id, wanted.gateway);
+      this.#peers.set(id, ways);
+      for (const kind of KINDS) {
+        const full = wanted.limits[kind];
+        const way = ways.get(kind);
+        if (full === null) ways.delete(kind);
+        else if (way !== undefined) way.search.setFull(full, now);
+        else ways.set(kind, newWay(new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now), now));
+      }
+    }
+    this.#direct = [...this.#peers.values()].filter((ways) => ways.has("direct")).length;
+  }
+
+  /** By whom the direct way to this peer leads; null: there is none. */
+  gateway(id: string): string | null {
+    return this.#gateways.get(id) ?? null;
+  }
+
+  /** The link to this peer is new or has moved: whatever was known of its ways is not any more. */
+  restart(id: string, now: number): void {
+    for (const way of this.#peers.get(id)?.values() ?? []) {
+      way.search.restart(now);
+      way.answeredAt = null;
+      way.unanswered = 0;
+      way.peerReady = false;
+      way.nextAt = way.since = now;
+    }
+  }
+
+  /** Something about the peer changed: silent ways are asked again at once. */
+  nudge(id: string, now: number): void {
+    for (const way of this.#peers.get(id)?.values() ?? []) if (isSilent(way)) way.nextAt = now;
+  }
+
+  /** Whether what passed on the ways of the tunnel still does, a packet of full size is to show. */
+  check(id: string, now: number): void {
+    const ways = this.#peers.get(id);
+    ways?.get("own")?.search.check(now);
+    ways?.get("vxlan")?.search.check(now);
+  }
+
+  view(id: string, kind: WayKind, now: number): WayView | null {
+    const way = this.#peers.get(id)?.get(kind);
+    if (way === undefined) return null;
+    const { answeredAt, peerReady, search } = way;
+    const mtu = search.lowered ? search.mtu : null;
+    if (isSilent(way)) return { state: "silent", answeredAt, peerReady: false, mtu };
+    // Both sides ask at about the same time; the other's answer is a moment away.
+    const oneSided = kind === "direct" && !peerReady && now - way.since < BOTH_MS;
+    return { state: answeredAt === null || oneSided ? "unknown" : "answered", answeredAt, peerReady, mtu };
+  }
+
+  /**
+   * The probes that are due. `rttMs` of a peer, or null; `mayMeasure` is asked before each large one, for all of them
+   * share a budget. `changed`: a way has fallen silent.
+   */
+  tick(
+    rttMs: (id: string) => number | null,
+    mayMeasure: () => boolean,
+    now: number,
+  ): { readonly probes: WayProbe[]; readonly changed: boolean } {
+    const probes: WayProbe[] = [];
+    let changed = false;
+    for (const [key, asked] of this.#asked) {
+      if (now - asked.at < NONCE_MS) break;
+      this.#asked.delete(key);
+    }
+    for (const [id, ways] of this.#peers) {
+      for (const [kind, way] of ways) {
+        if (kind !== "own" && now >= way.nextAt) {
+          const before = isSilent(way);
+          probes.push(this.#ask(id, kind, SMALL, way, now));
+          changed ||= isSilent(way) !== before;
+        }
+        if (isSilent(way) || !way.search.isDue(now) || !mayMeasure()) continue;
+        const patience = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MS, 100 + 2 * (rttMs(id) ?? 0)));
+        for (const size of way.search.due(now, patience)) {
+          probes.push(this.#measure(id, kind, size, way, now));
+        }
+      }
+    }
+    return { probes, changed };
+  }
+
+  #ask(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
+    // The one before is answered by now, or counts as lost until it is.
+    way.nextAt = now + this.#interval(kind, way);
+    way.askedAt = now;
+    way.unanswered++;
+    if (kind === "direct" && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
+      way.checkAt = now + CHECK_DIRECT_MS;
+      way.search.check(now);
+    }
+    return this.#measure(id, kind, size, way, now);
+  }
+
+  #interval(kind: WayKind, way: Way): number {
+    if (way.unanswered >= QUICK_TRIES) return SILENT_MS;
+    if (way.answeredAt === null) return way.unanswered === 0 ? FIRST_MS : SECOND_MS;
+    if (way.unanswered > 0) return AGAIN_MS;
+    return kind === "direct" ? Math.max(DIRECT_MS, (1000 * this.#direct) / DIRECT_PER_SECOND) : KEEP_MS;
+  }
+
+  #measure(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
+    const words = this.#random.bytes(8);
+    this.#asked.set(toHex(words), { id, kind, size, at: now });
+    if (this.#asked.size > NONCES_MAX) this.#asked.delete(this.#asked.keys().next().value!);
+    const ready = way.answeredAt !== null && !isSilent(way);
+    return { id, kind, size, ready, nonceHigh: u32(words, 0), nonceLow: u32(words, 4) };
+  }
+
+  /** An answer to one of our probes: whose, and whether something changed with it; null: nobody asked. */
+  receive(bytes: Uint8Array, now: number): { readonly id: string; readonly changed: boolean } | null {
+    const kind = decodeProbe(bytes, 0, bytes.length);
+    if (kind !== PROBE_ANSWER && kind !== PROBE_WAY_ANSWER) return null;
+    const words = new Uint8Array(8);
+    const view = new DataView(words.buffer);
+    view.setUint32(0, probeNonceHigh(bytes, 0));
+    view.setUint32(4, probeNonceLow(bytes, 0));
+    const nonce = toHex(words);
+    const asked = this.#asked.get(nonce);
+    if (asked === undefined || (asked.kind === "own") !== (kind === PROBE_ANSWER)) return null;
+    this.#asked.delete(nonce);
+    const way = this.#peers.get(asked.id)?.get(asked.kind);
+    if (way === undefined) return null;
+    const measured = way.search.answered(asked.size, now);
+    const news = this.#answered(asked.kind, way, probeFlags(bytes, 0), now);
+    return { id: asked.id, changed: measured || news };
+  }
+
+  #answered(kind: WayKind, way: Way, flags: number, now: number): boolean {
+    const before = way.answeredAt === null || isSilent(way);
+    const readyBefore = way.peerReady;
+    way.unanswered = 0;
+    if (kind === "direct") way.peerReady = (flags & PROBE_READY) !== 0;
+    if (before && way.answeredAt !== null) way.search.check(now); // it may be another way by now
+    way.answeredAt = now;
+    if (before) way.nextAt = kind === "direct" ? now : now + KEEP_MS; // the peer is to hear that we had an answer
+    else way.nextAt = Math.max(way.nextAt, now + FIRST_MS);
+    return before || way.peerReady !== readyBefore;
+  }
+
+  /**
+   * The peer asks by the direct way. What to answer: whether we have had an answer ourselves; null: such a way is not
+   * wanted here. Anybody can send such a question: what it says of the peer is asked for, and believed as an answer only.
+   */
+  asked(id: string, flags: number, now: number): { readonly ready: boolean } | null {
+    const way = this.#peers.get(id)?.get("direct");
+    if (way === undefined) return null;
+    const news = isSilent(way) || ((flags & PROBE_READY) !== 0) !== way.peerReady;
+    if (news) {
+      way.nextAt = Math.min(way.nextAt, Math.max(now, way.askedAt + (isSilent(way) ? AGAIN_MS : FIRST_MS)));
+    }
+    return { ready: way.answeredAt !== null && !isSilent(way) };
+  }
+}
+
+function newWay(search: PathMtuSearch, now: number): Way {
+  return {
+    search,
+    answeredAt: null,
+    unanswered: 0,
+    peerReady: false,
+    nextAt: now,
+    askedAt: -Infinity,
+    since: now,
+    checkAt: now,
+  };
+}
+
+function isSilent(way: Way): boolean {
+  return way.unanswered > (way.answeredAt === null ? NEVER : LOST);
+}

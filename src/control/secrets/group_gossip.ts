@@ -1,0 +1,91 @@
+// Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): whoever has the secret
+// can make them, so they say no more than what anybody may say of a node (SWIM's probes and statements), and never carry
+// what a session is for. A directive is signed by whoever issued it: one that revokes a node goes this way to that node,
+// which has no session any more. Each counts once: a sequence number grows within the sender's incarnation. Only the
+// incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
+// forged.
+
+import { openGossip, sealGossip } from "../../crypto/gossip_seal.ts";
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
+import type { Random } from "../../ports/time.ts";
+import * as wire from "../../wire/group_gossip.ts";
+
+/** Messages that overtook one another are still taken. */
+const WINDOW = 32;
+
+interface Heard {
+  incarnation: number;
+  greatest: number;
+  /** Bit n: the one n before the greatest has come. */
+  window: number;
+}
+
+export class GroupGossip {
+  /** They change. */
+  readonly #keys: readonly NetworkKeys[];
+  readonly #own: string;
+  readonly #random: Random;
+  #sequence = 0;
+  // By member and key. BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only in the life that their records tell
+  readonly #heard = new Map<string, Heard>();
+
+  constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
+    this.#keys = keys;
+    this.#own = own;
+    this.#random = random;
+  }
+
+  /**
+   * The datagram for a message of type 0x21, sealed under this key, or the one in use; null when we do not have that key,
+   * or the message is too long for this way.
+   */
+  seal(incarnation: number, gossip: Uint8Array, keyId = this.#keys[0]?.keyId): Uint8Array | null {
+    const keys = this.#keys.find((k) => k.keyId === keyId);
+    if (keys === undefined || gossip.length > wire.GROUP_MESSAGE_MAX) return null;
+    const header = wire.encodeGroupHeader({ keyId: keys.keyId, sender: this.#own });
+    const plaintext = wire.encodeGroupMessage({ incarnation, sequence: this.#sequence++, gossip });
+    return sealGossip(keys.gossipKey, header, this.#random.bytes(wire.GROUP_NONCE_LEN), plaintext);
+  }
+
+  /**
+   * Opens a datagram of type 0x20. `incarnationOf` gives that of a member's signed record, or null for whoever is none.
+   * Null when it is forged, of nobody we know, of a former life, or has come before. What is of a later life than the
+   * record is taken and not remembered: it may come again until the record has come.
+   */
+  open(
+    b: Uint8Array,
+    incarnationOf: (sender: string) => number | null,
+  ): { sender: string; keyId: number; gossip: Uint8Array } | null {
+    const header = wire.decodeGroupHeader(b);
+    const keys = this.#keys.find((k) => k.keyId === header?.keyId);
+    if (header === null || keys === undefined || header.sender === this.#own) return null;
+    const known = incarnationOf(header.sender);
+    const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
+    const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
+    if (message === null || known === null || message.incarnation < known) return null;
+    const heard = `${header.sender} ${keys.keyId}`; // whoever has an old secret uses up none of the newest's sequence
+    if (message.incarnation === known && !this.#isNew(heard, message)) return null;
+    return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
+  }
+
+  #isNew(sender: string, { incarnation, sequence }: wire.GroupMessage): boolean {
+    let heard = this.#heard.get(sender);
+    if (heard === undefined || incarnation !== heard.incarnation) {
+      heard = { incarnation, greatest: sequence, window: 1 };
+    } else {
+      const age = heard.greatest - sequence;
+      if (age >= WINDOW) return false;
+      if (age >= 0 && (heard.window >>> age & 1) === 1) return false;
+      if (age >= 0) heard.window |= 1 << age;
+      else {
+        heard.window = -age >= WINDOW ? 1 : heard.window << -age | 1;
+        heard.greatest = sequence;
+      }
+    }
+    this.#heard.delete(sender);
+    this.#heard.set(sender, heard);
+    if (this.#heard.size > MAX_PEERS) this.#heard.delete(this.#heard.keys().next().value!);
+    return true;
+  }
+}

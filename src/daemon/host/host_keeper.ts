@@ -1,0 +1,174 @@
+/**
+ * Keeps the host as reconcile wants it: the device, its address and MTU, the routes, subnet.env. Called when
+ * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
+ * is gone after `close`.
+ */
+import type { Wanted } from "../../control/paths/paths.ts";
+import { removeOwned } from "../../host/cleanup.ts";
+import { applyHostState, attempt, type Reconciliation } from "../../host/reconcile_host.ts";
+import { DeviceDrops } from "./device_drops.ts";
+import { renderSubnetEnv } from "../../host/subnet_env.ts";
+import type { SubnetFile } from "../../host/subnet_file.ts";
+import type { HostNetwork, Link, LinkDrops } from "../../ports/host.ts";
+import type { Mailbox } from "../../ports/planes.ts";
+import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../../sys/tun.ts";
+
+export interface HostKeeperOptions {
+  readonly device: string;
+  /** Not of others: the start has seen to that. */
+  readonly subnetFile: SubnetFile;
+  /** What the device is asked for. */
+  readonly offloads: TunOffloads;
+  /** Tries superframes on the device once it is up, and says what it may carry. */
+  readonly testDevice: (tun: OpenedTun) => TunOffloads;
+  /** The device gets a queue for each. */
+  readonly workers: number;
+  /** The network whose routes an earlier run left in place for this one; null: there are none. */
+  readonly network: string | null;
+}
+
+export class HostKeeper {
+  readonly #net: HostNetwork;
+  readonly #mailbox: Mailbox;
+  readonly #options: HostKeeperOptions;
+  #tun: OpenedTun;
+  #offloads: TunOffloads;
+  #tested = false;
+  readonly #drops = new DeviceDrops();
+  /** Index of the device; null before it was looked for. */
+  #link: number | null = null;
+  /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
+  #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
+  #attached = false;
+  #subnetEnv: string | null = null;
+  #network: string | null = null;
+
+  /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
+  constructor(net: HostNetwork, mailbox: Mailbox, options: HostKeeperOptions) {
+    this.#net = net;
+    this.#mailbox = mailbox;
+    this.#options = options;
+    this.#offloads = options.offloads;
+    this.#network = options.network;
+    this.#tun = this.#openTun();
+  }
+
+  #openTun(): OpenedTun {
+    return openTun(this.#options.device, this.#offloads, undefined, this.#options.workers);
+  }
+
+  get device(): string {
+    return this.#tun.name;
+  }
+
+  /** What the device dropped since we use it. */
+  get drops(): LinkDrops {
+    if (this.#link !== null) this.#drops.note(this.#link, this.#net.linkDrops(this.#link));
+    return this.#drops.total;
+  }
+
+  /** Applies the difference. Returns what was changed or could not be, a sentence each. */
+  apply(wanted: Wanted): string[] {
+    this.#closeRetired();
+    const lines: string[] = [];
+    if (this.#findDevice() === undefined) lines.push(this.#recreate());
+    const link = this.#findDevice();
+    if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
+    this.#link = link.index;
+    this.#drops.note(link.index, this.#net.linkDrops(link.index));
+    const own = wanted.own;
+    if (own === null) return [...lines, ...this.withdraw()];
+    this.#network = own.network;
+    lines.push(...applyHostState(this.#net, {
+      device: { link: link.index, address: own.address, mtu: wanted.deviceMtu },
+      network: own.network,
+      subnet: own.subnets[0]!,
+      directRoutes: wanted.directRoutes,
+      probeRoutes: wanted.probeRoutes,
+    }));
+    if (!this.#attached) {
+      this.#attached = true;
+      this.#testDevice();
+      const { queues, tso, uso } = this.#tun;
+      this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
+    }
+    const { network, subnets } = own;
+    const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
+    return [...lines, ...this.#writeSubnetEnv(text)];
+  }
+
+  /** Once: a device that takes another's place is of the same kernel. */
+  #testDevice(): void {
+    if (this.#tested) return;
+    this.#tested = true;
+    this.#offloads = this.#options.testDevice(this.#tun);
+    this.#tun = limitTun(this.#tun, this.#offloads);
+  }
+
+  /** By its name, and by its index once that is known: another device of the same name is not ours. */
+  #findDevice(): Link | undefined {
+    const link = this.#net.links().find((candidate) => candidate.name === this.#tun.name);
+    return this.#link === null || link?.index === this.#link ? link : undefined;
+  }
+
+  /** Somebody deleted the device: its descriptors are dead, another takes its place. */
+  #recreate(): string {
+    this.#retired.push({ tun: this.#tun, epoch: this.#mailbox.post({ kind: "detachTun" }) });
+    this.#link = null;
+    this.#tun = this.#openTun();
+    this.#attached = false;
+    return `Made the device ${this.#tun.name} again: somebody had deleted it`;
+  }
+
+  #closeRetired(): void {
+    const applied = this.#mailbox.appliedEpoch();
+    for (const { tun, epoch } of this.#retired) if (epoch <= applied) closeTun(tun);
+    this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
+  }
+
+  /** Without a lease nothing of ours stays but the bare device. Returns what was removed or could not be. */
+  withdraw(): string[] {
+    this.#removeSubnetEnv();
+    if (this.#network === null) return [];
+    const report: Reconciliation = { repaired: removeOwned(this.#net, this.#network), failed: [] };
+    const held = this.#net.addresses().filter((a) => a.link === this.#link && !a.address.includes(":"));
+    for (const address of held) {
+      const text = `Removed ${address.address}/${address.prefixLength} from ${this.#tun.name}`;
+      attempt(report, text, () => this.#net.deleteAddress(address));
+    }
+    this.#network = null;
+    return [...report.repaired, ...report.failed];
+  }
+
+  /** Packets flow without the file: that it cannot be written ends nothing, and is tried again. */
+  #writeSubnetEnv(text: string): string[] {
+    const { subnetFile } = this.#options;
+    if (text === this.#subnetEnv && subnetFile.says(text)) return [];
+    const quoted = JSON.stringify(subnetFile.path);
+    if (subnetFile.owner(null) === "foreign") {
+      return [
+        `Cannot write ${quoted}: another program has put its own there (flannel?); stop that and remove the file, or ` +
+        "choose another --subnet-file",
+      ];
+    }
+    try {
+      subnetFile.write(text);
+    } catch (error) {
+      return [`Cannot write ${quoted}: ${(error as { code?: string }).code ?? String(error)}`];
+    }
+    this.#subnetEnv = text;
+    return [];
+  }
+
+  #removeSubnetEnv(): void {
+    const { subnetFile } = this.#options;
+    this.#subnetEnv = null;
+    if (subnetFile.owner(null) === "ours") subnetFile.remove();
+    else subnetFile.forget();
+  }
+
+  /** The device goes with its descriptors. The Workers must have stopped. */
+  close(): void {
+    closeTun(this.#tun);
+  }
+}

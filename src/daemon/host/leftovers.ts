@@ -1,0 +1,124 @@
+/**
+ * What a run that could not clean up behind itself left on the host: its subnet.env, which tells Docker and others of a
+ * lease that may be gone, and its routes. Before anything else a start takes away what is not of the lease that it goes
+ * on with, and `ovltun down` all of it. What is not verifiably ours stays.
+ */
+import { join, resolve } from "node:path";
+import { ConfigError } from "../../config/config_error.ts";
+import type { StoredState } from "../../control/records/state.ts";
+import { removeOrphans, removeOwned } from "../../host/cleanup.ts";
+import { stillHolding } from "../../host/left_bridge.ts";
+import { type EnvLease, sameLease, SubnetFile } from "../../host/subnet_file.ts";
+import type { HostNetwork } from "../../ports/host.ts";
+import { SUBNET_NOTE } from "../state/run_dir.ts";
+
+/** Where a daemon writes its lease for others. */
+export interface SubnetPlaces {
+  readonly runDir: string;
+  readonly subnetFile: string;
+}
+
+export interface Cleared {
+  readonly file: SubnetFile;
+  /** The network whose routes are left in place for this run, or null. */
+  readonly network: string | null;
+  /** What was removed or could not be, a sentence each. */
+  readonly lines: readonly string[];
+}
+
+/** The lease that a state directory holds, as subnet.env would tell it. */
+export function storedLease(stored: StoredState | null): EnvLease | null {
+  const network = stored?.mesh?.network, subnet = stored?.claim?.subnet;
+  return network === undefined || subnet === undefined ? null : { network, subnet };
+}
+
+/**
+ * Clears the way for a run that goes on with `lease` (null: it has none yet). Throws ConfigError when the subnet file
+ * is of others.
+ */
+export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: EnvLease | null): Cleared {
+  const file = fileOf(places);
+  if (file.owner(lease) === "foreign") {
+    throw new ConfigError(
+      "subnet-file",
+      `The subnet file ${
+        JSON.stringify(file.path)
+      } is not ovltun's (flannel's?), and stays as it is: stop what writes ` +
+        "it and remove it, or choose another --subnet-file",
+    );
+  }
+  const lines: string[] = [];
+  const networks = new Set<string>(); // BOUNDED: two files, two leases each
+  for (const one of filesOf(places)) {
+    const ours = one.owner(lease) === "ours";
+    const told = [...ours ? [one.lease()] : [], ...one.leases()];
+    for (const other of told) if (other !== null) networks.add(other.network);
+    const tells = one.lease();
+    if (ours && one.path === file.path && lease !== null && tells !== null && sameLease(tells, lease)) {
+      one.adopt();
+    } else if (ours) {
+      one.remove();
+      lines.push(`Removed ${one.path}: it told of a lease that this node does not hold`);
+    }
+  }
+  if (lease !== null) networks.delete(lease.network);
+  for (const network of networks) lines.push(...removeOwned(net, network));
+  lines.push(...removeOrphans(net, lease?.subnet ?? null));
+  return { file, network: lease?.network ?? null, lines };
+}
+
+/**
+ * Takes away all that is ours, when no daemon runs. A purge also names what others gave addresses of the mesh: a bridge
+ * for containers. `foreign`: something of others is in the place of ours and stays.
+ */
+export function clearAll(
+  net: HostNetwork,
+  places: SubnetPlaces,
+  stored: StoredState | null,
+  purge = false,
+): { readonly lines: readonly string[]; readonly foreign: boolean } {
+  const lease = storedLease(stored);
+  const networks = new Set<string>(); // BOUNDED: two files, two leases each, and the stored one
+  if (stored?.mesh != null) networks.add(stored.mesh.network);
+  const lines: string[] = [];
+  const after: string[] = [];
+  let foreign = false;
+  for (const file of filesOf(places)) {
+    const owner = file.owner(lease);
+    const told = [...owner === "ours" ? [file.lease()] : [], ...file.leases()];
+    for (const other of told) if (other !== null) networks.add(other.network);
+    if (owner === "ours") after.push(`Removed ${file.path}`);
+    if (owner === "foreign") {
+      foreign = true;
+      after.push(`Left ${JSON.stringify(file.path)}: it is not ovltun's`);
+    }
+  }
+  for (const network of networks) {
+    lines.push(...removeOwned(net, network));
+    if (purge) lines.push(...stillHolding(net.links(), net.addresses(), network));
+  }
+  lines.push(...removeOrphans(net, null));
+  const failed = lines.find((line) => line.startsWith("Cannot"));
+  if (failed !== undefined) throw new Error(failed); // what tells of the network stays, for the next try
+  for (const file of filesOf(places)) {
+    if (file.owner(lease) === "ours") file.remove();
+    else file.forget();
+  }
+  return { lines: [...lines, ...after], foreign };
+}
+
+/** Where flannel writes its own: no run directory makes that one ours. */
+const FLANNELS = ["/run/flannel/subnet.env", "/var/run/flannel/subnet.env"];
+
+function fileOf({ runDir, subnetFile }: SubnetPlaces): SubnetFile {
+  const path = resolve(subnetFile);
+  const ownPlace = path === resolve(runDir, "subnet.env") && !FLANNELS.includes(path);
+  return new SubnetFile(path, join(runDir, SUBNET_NOTE), ownPlace);
+}
+
+/** The one that is configured, and the one that was when the note was written. */
+function filesOf(places: SubnetPlaces): SubnetFile[] {
+  const file = fileOf(places);
+  const noted = SubnetFile.noted(join(places.runDir, SUBNET_NOTE));
+  return noted === null || noted.path === file.path ? [file] : [noted, file];
+}

@@ -1,0 +1,86 @@
+/**
+ * What the host has where the mesh's network is. A founder, or a host that joins for the first time, is refused; a node
+ * that held a lease before goes on, says what it does not reach, and says when that is over (host/shadows.ts).
+ */
+import { ConfigError } from "../../config/config_error.ts";
+import type { MeshConfig } from "../../control/mesh/settings.ts";
+import type { NodeView } from "../../control/paths/view.ts";
+import { isInside, ROUTE_PROTOCOL } from "../../host/owned.ts";
+import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
+import { describeOverlap, overlappingRoutes, type OwnMarks } from "../../host/overlap.ts";
+import { linkName } from "../../host/describe.ts";
+import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
+import type { HostNetwork, Link, Route } from "../../ports/host.ts";
+
+/** What the host is compared with. */
+export interface OverlayPlace extends Leasable {
+  /** A mesh has that network already: nobody here can choose another. */
+  readonly settled: boolean;
+  readonly device: string;
+}
+
+/**
+ * Throws ConfigError that names the route. A bridge that looks left from an earlier lease is no reason against joining,
+ * where nobody has a choice of the network; a founder has one, and is told of both.
+ */
+export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
+  const links = net.links();
+  const addresses = net.addresses();
+  const bridges = leftBridges(links, addresses, place);
+  const bridgeOf = ({ link, destination }: Route) =>
+    bridges.find((bridge) => bridge.link === link && isInside(destination, bridge.subnet));
+  const route = overlappingRoutes(net.routes(), addresses, place.network, marks(links, place.device, null))
+    .find((one) => !place.settled || bridgeOf(one) === undefined);
+  if (route === undefined) return;
+  const bridge = bridgeOf(route);
+  const left = bridge === undefined
+    ? ""
+    : `, or remove the bridge if it is left from an earlier lease: ${
+      removeBridge(linkName(bridge.link, links))
+    }`;
+  throw new ConfigError("network", describeOverlap(place.network, route, links, place.settled) + left);
+}
+
+function marks(links: readonly Link[], device: string, subnet: string | null): OwnMarks {
+  const own = links.find((link) => link.name === device)?.index ?? null;
+  const others = links.filter((link) => link.kind === "tun" && link.index !== own).map((link) => link.index);
+  return { protocol: ROUTE_PROTOCOL, device: own, subnet, otherDevices: others };
+}
+
+/** Between two looks through the whole host: what changes in one moment comes together. */
+const LOOK_MS = 1000;
+
+/** Looks for overlaps while the node runs. */
+export class OverlapWatch {
+  readonly #net: HostNetwork;
+  #lookedAt = -LOOK_MS;
+  #again = false;
+  #now: readonly string[] = [];
+
+  constructor(net: HostNetwork) {
+    this.#net = net;
+  }
+
+  /** Whether a look was put off, and its time has come. */
+  due(now: number): boolean {
+    return this.#again && now - this.#lookedAt >= LOOK_MS;
+  }
+
+  /** What this host does not reach of the mesh at the moment, a sentence each. Empty without a lease. */
+  look(view: NodeView, device: string, now: number): readonly string[] {
+    const { mesh, subnet } = view.own;
+    if (mesh === null || subnet === null) return this.#now = [];
+    this.#again = now - this.#lookedAt < LOOK_MS;
+    if (this.#again) return this.#now;
+    this.#lookedAt = now;
+    return this.#now = this.#find(view, mesh, subnet, device);
+  }
+
+  #find(view: NodeView, { network }: MeshConfig, subnet: string, device: string): string[] {
+    const net = this.#net;
+    const host = { links: net.links(), addresses: net.addresses(), routes: net.routes(), rules: net.rules() };
+    const found = shadows(host, network, marks(host.links, device, subnet));
+    const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
+    return describeShadows(found, network, host.links, subnet, holders);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Path MTUs that turned out smaller than the interface's. As in the kernel, what was learned is forgotten after
+ * ten minutes (RFC 1191 §6.3): the path may have become wider, and if not, it is learned again.
+ */
+import { MAX_PEERS } from "../../ports/devices.ts";
+import { addressOf } from "../../wire/address.ts";
+
+const FORGET_MS = 600_000;
+/** What every path must carry: no ICMP error makes us cut finer (min_pmtu of Linux). */
+const LEAST = 552;
+
+export class PathMtus {
+  /** BOUNDED: ≤ MAX_PEERS, the oldest go first. */
+  readonly #known = new Map<string, { readonly mtu: number; readonly until: number }>();
+
+  /** Notes the MTU to an endpoint, bytes. True when it was another before. */
+  learn(endpoint: string, mtu: number, now: number): boolean {
+    const address = addressOf(endpoint); // whatever the port: routers, and the kernel, know addresses
+    const before = this.mtu(endpoint, now);
+    const known = { mtu: Math.max(mtu, LEAST), until: now + FORGET_MS };
+    this.#known.delete(address);
+    this.#known.set(address, known);
+    if (this.#known.size > MAX_PEERS) this.#known.delete(this.#known.keys().next().value!);
+    return before !== known.mtu;
+  }
+
+  /** What was learned, or null. */
+  mtu(endpoint: string, now: number): number | null {
+    const known = this.#known.get(addressOf(endpoint));
+    return known === undefined || known.until <= now ? null : known.mtu;
+  }
+}

@@ -1,0 +1,174 @@
+/** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link with us. */
+import type { HostFacts } from "../../control/paths/paths.ts";
+import type { PeerView } from "../../control/paths/view.ts";
+import { nextHopLink } from "../../host/next_hop.ts";
+import { passedOver } from "../../host/passed_over.ts";
+import { advertisable, mtuTowards, underlayMtu } from "../../host/underlay.ts";
+import type { UnderlayChoice } from "../../host/underlay.ts";
+import { type LocalEnd, MAX_PEERS } from "../../ports/devices.ts";
+import type { HostNetwork, Link } from "../../ports/host.ts";
+import { pathMtu } from "../../sys/path_mtu.ts";
+import { SysError } from "../../sys/sys_error.ts";
+import { systemClock } from "../../sys/system.ts";
+import { addressOf, formatEndpoint, liesWithin, parseAddress } from "../../wire/address.ts";
+import { PathMtus } from "./path_mtus.ts";
+
+export interface UnderlayOptions {
+  /** `--iface`, or null. */
+  readonly iface: string | null;
+  /** Our own device, which is no underlay. */
+  readonly device: string;
+  readonly port: number;
+}
+
+const DEFAULT_MTU = 1500;
+
+export class Underlay {
+  readonly #net: HostNetwork;
+  readonly #options: UnderlayOptions;
+  /** What there was when there last was something: an interface may lose its address and get it back. */
+  #addresses: readonly string[] = [];
+  #onlyGuests = false;
+  #mtu = DEFAULT_MTU;
+  /** Whether that was found by the way to peers that are still to be reached. */
+  #towardsPeers = false;
+  #trouble: string | null = null;
+  readonly #paths = new PathMtus();
+  /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
+  #reached: ReadonlyMap<string, string> = new Map();
+  /** BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
+  readonly #locals = new Map<string, LocalEnd | null>();
+  /** By which of our addresses whoever is at an endpoint calls us, as the control plane knows. */
+  called: (endpoint: string) => string | undefined = () => undefined;
+  /** What `--advertise` says and what it resolves to, endpoints. */
+  advertised: readonly string[] = [];
+  /** What `--peers` resolves to, endpoints. */
+  seeds: readonly string[] = [];
+  /** The overlay network, once it is known: nothing in it is of the underlay. */
+  mesh: string | null = null;
+
+  /** An interface that is not there yet, or has no address yet, is waited for. */
+  constructor(net: HostNetwork, options: UnderlayOptions) {
+    this.#net = net;
+    this.#options = options;
+    this.#current();
+  }
+
+  /** What keeps others from reaching us at the moment, a sentence, or null. */
+  get trouble(): string | null {
+    const endpoints = this.endpoints();
+    if (this.#trouble !== null) return this.#trouble;
+    const inside = this.advertised.filter((one) => liesWithin(this.mesh, addressOf(one)));
+    if (inside.length > 0) {
+      return `--advertise ${
+        inside.join(", ")
+      } is left out: it lies in the mesh's own network ${this.mesh}, ` +
+        "which others reach only once they have a path to this host";
+    }
+    const { device } = this.#options;
+    if (endpoints.length > 0) {
+      return this.#onlyGuests && this.advertised.length === 0
+        ? `Only guests of this host can reach this node, at ${endpoints.join(", ")} (--iface, --advertise)`
+        : null;
+    }
+    return "No other host can reach this node, for none of its interfaces has an address for that: " +
+      `${passedOver(this.#net, device)}. It goes on as soon as one has; ` +
+      "--iface waits for one of them by name, --advertise names an address that leads here";
+  }
+
+  /** Where others may reach us: what `--advertise` says first, then our addresses with our port. */
+  endpoints(): string[] {
+    const { port } = this.#options;
+    const own = this.#current().map((text) => formatEndpoint({ address: parseAddress(text)!, port }));
+    const advertised = this.advertised.filter((one) => !liesWithin(this.mesh, addressOf(one)));
+    return [...new Set([...advertised, ...own])];
+  }
+
+  /** What reconcile asks about the host. */
+  facts(): HostFacts {
+    let links: readonly Link[] | null = null;
+    const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
+    const outside = towards.filter((address) => !liesWithin(this.mesh, address));
+    this.#findMtu({ ...this.#choice(), towards: outside });
+    return {
+      underlayMtu: this.#mtu,
+      pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
+      onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
+      local: (endpoint) => this.local(endpoint),
+    };
+  }
+
+  /** While the way to all peers is missing, as between two leases of DHCP, the MTU that was found by it stays. */
+  #findMtu(choice: UnderlayChoice): void {
+    const towards = mtuTowards(this.#net, choice);
+    this.#towardsPeers = choice.towards.length > 0 && (towards !== null || this.#towardsPeers);
+    if (towards === null && this.#towardsPeers) return;
+    this.#mtu = towards ?? underlayMtu(this.#net, choice) ?? this.#mtu;
+  }
+
+  /** Where the peers are: the way to them decides the MTU. Of one that is away the last place counts. */
+  reach(peers: readonly Pick<PeerView, "id" | "endpoint">[]): void {
+    const places = new Map<string, string>(); // BOUNDED: as #reached
+    for (const { id, endpoint } of peers) {
+      const place = endpoint ?? this.#reached.get(id);
+      if (place !== undefined) places.set(id, place);
+    }
+    this.#reached = places;
+  }
+
+  /**
+   * Our own end of the path to an endpoint; null: not known, or no address of this host any more. The kernel chooses the
+   * source wherever it would choose the address that is called: so packets follow when its routes change.
+   */
+  local(endpoint: string): LocalEnd | null {
+    const address = this.called(endpoint);
+    if (address === undefined) return null;
+    const key = `${addressOf(endpoint)} ${address}`;
+    let local = this.#locals.get(key);
+    if (local === undefined) {
+      local = this.#judge(addressOf(endpoint), address);
+      this.#locals.set(key, local);
+      if (this.#locals.size > MAX_PEERS) this.#locals.delete(this.#locals.keys().next().value!);
+    }
+    return local;
+  }
+
+  #judge(peer: string, address: string): LocalEnd | null {
+    if (this.#net.routeTo(address)?.type !== "local") return null;
+    return { address, pinned: this.#net.routeTo(peer)?.source !== address };
+  }
+
+  /** Links, addresses or routes changed: what was found out about them is asked again. */
+  hostChanged(): void {
+    this.#locals.clear();
+  }
+
+  /** Asks the kernel what fits on the way to an endpoint. True when that is news. */
+  learnPathMtu(endpoint: string): boolean {
+    const mtu = pathMtu(endpoint);
+    return mtu !== null && this.#paths.learn(endpoint, mtu, systemClock.now());
+  }
+
+  /** The addresses of now, or while `--iface` has none the last ones. */
+  #current(): readonly string[] {
+    try {
+      const { addresses, onlyGuests } = advertisable(this.#net, this.#choice());
+      this.#addresses = addresses;
+      this.#onlyGuests = onlyGuests;
+      this.#trouble = null;
+    } catch (error) {
+      if (error instanceof SysError) throw error;
+      const what = error instanceof Error ? error.message : String(error);
+      const told = this.#addresses.length === 0
+        ? "others are told no address of this host"
+        : `others are still told ${this.#addresses.join(", ")}`;
+      this.#trouble = `${what}: waiting for it (--iface); meanwhile ${told}`;
+    }
+    return this.#addresses;
+  }
+
+  #choice(): UnderlayChoice {
+    const { iface, device: exclude } = this.#options;
+    return { iface, towards: this.seeds.map(addressOf), exclude, mesh: this.mesh };
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The UDP sockets of a daemon, one for each Worker on each port: our own port from the start, VXLAN's and flannel's
+ * once something uses them. Without our own port there is no node. Without one of the others a founder does not begin, for
+ * it can still choose; a member goes on, says who holds the port, and tries again.
+ */
+import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../../config/config.ts";
+import type { MeshConfig } from "../../control/mesh/settings.ts";
+import { socketsFor, type Wanted } from "../../control/paths/paths.ts";
+import type { SocketRole } from "../../ports/devices.ts";
+import type { Link } from "../../ports/host.ts";
+import type { Mailbox } from "../../ports/planes.ts";
+import { portHolder } from "../../sys/port_holder.ts";
+import { EADDRINUSE, SysError } from "../../sys/sys_error.ts";
+import {
+  closeUdpGroup,
+  droppedByGroup,
+  openUdpGroup,
+  takeZeroChecksums,
+  type UdpGroup,
+} from "../../sys/udp_group.ts";
+import { type OpenedSocket, sendDatagram, sendProbe } from "../../sys/udp_socket.ts";
+
+const AGAIN_MS = 5000;
+/** Looking for the process that holds a port goes through all of /proc: not at each try. */
+const SEARCH_AGAIN_MS = 60_000;
+
+/** What a user can do about a port that is taken. */
+const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonly member: string }>> = {
+  own: { founding: "stop that or choose another --port", member: "stop that or choose another --port" },
+  vxlan: {
+    founding: "stop that, or found the mesh with another --vxlan-port",
+    member:
+      "no packet uses it until it is free, and ovltun then takes it by itself; the port is the mesh's, another " +
+      "--vxlan-port here would not fit it",
+  },
+  flannel: {
+    founding: "stop that, or leave the static peer with backend=udp out",
+    member: "no packet uses it until it is free, and ovltun then takes it by itself",
+  },
+};
+
+export class Sockets {
+  readonly #mailbox: Mailbox;
+  readonly #workers: number;
+  readonly #links: () => readonly Link[];
+  /** Worker 0's, whose port is the one that peers know. */
+  readonly #own: OpenedSocket;
+  /** BOUNDED: one per role. */
+  readonly #open = new Map<SocketRole, UdpGroup>();
+  /** BOUNDED: one per role. Who holds its port, as it was found out last. */
+  readonly #holders = new Map<SocketRole, { readonly words: string; readonly until: number }>();
+  /** BOUNDED: one per role. */
+  readonly #refused = new Map<SocketRole, { readonly sentence: string; readonly at: number }>();
+
+  /** Opens our own port and hands it to the Workers. `links` tells whose device holds one. Throws SysError when it is taken. */
+  constructor(mailbox: Mailbox, port: number, workers: number, links: () => readonly Link[]) {
+    this.#mailbox = mailbox;
+    this.#workers = workers;
+    this.#links = links;
+    const { family, sockets } = this.#attach("own", port, true);
+    this.#own = { fd: sockets[0]!.fd, family };
+  }
+
+  /**
+   * Sends a datagram of the control plane from our own port, and from our address `local` where one is given, here and
+   * below. Returns 0 or the errno of the refusal; what cannot be sent now is tried again by its owner.
+   */
+  send(to: string, bytes: Uint8Array, local = ""): number {
+    return sendDatagram(this.#own, bytes, to, local);
+  }
+
+  /** Sends a probe from the VXLAN port; nothing happens while that is not open. */
+  sendVxlan(to: string, bytes: Uint8Array, local: string): void {
+    const group = this.#open.get("vxlan");
+    if (group === undefined) return;
+    sendProbe({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to, { local });
+  }
+
+  /** Sends a probe from our own port: whole or not at all. */
+  sendProbe(to: string, bytes: Uint8Array, local: string): void {
+    sendProbe(this.#own, bytes, to, { local });
+  }
+
+  /** The same by the kernel's routes for that Type of Service. */
+  sendProbeByTos(to: string, bytes: Uint8Array, tos: number): void {
+    sendProbe(this.#own, bytes, to, { tos });
+  }
+
+  /** Opens what is wanted. Throws SysError when a port is taken: for a founder, who can choose another. */
+  demand(wanted: Wanted["sockets"]): void {
+    for (const [role, port] of portsOf(wanted)) if (!this.#open.has(role)) this.#attach(role, port, true);
+  }
+
+  /** Opens what is wanted and not yet open. Returns what cannot be for now, sentences; it is tried again every few seconds. */
+  ensure(wanted: Wanted["sockets"], now: number): string[] {
+    return portsOf(wanted).flatMap(([role, port]) => {
+      const refused = this.#refused.get(role);
+      if (this.#open.has(role)) return [];
+      if (refused !== undefined && now - refused.at < AGAIN_MS) return [refused.sentence];
+      try {
+        this.#attach(role, port, false, now);
+        this.#refused.delete(role);
+        return [];
+      } catch (error) {
+        if (!(error instanceof SysError)) throw error;
+        this.#refused.set(role, { sentence: error.message, at: now });
+        return [error.message];
+      }
+    });
+  }
+
+  #attach(role: SocketRole, port: number, founding: boolean, now = -Infinity): UdpGroup {
+    const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"], now);
+    if (role === "vxlan") takeZeroChecksums(group);
+    this.#open.set(role, group);
+    this.#mailbox.post({ kind: "attachSocket", role, ...group });
+    return group;
+  }
+
+  #bind(role: SocketRole, port: number, remedy: string, now: number): UdpGroup {
+    try {
+      return openUdpGroup(port, "--port", this.#workers, role === "own");
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== EADDRINUSE) throw error;
+      const hint = `${this.#holderOf(role, port, now)} holds it; ${remedy}`;
+      throw new SysError(error.op, error.errno, error.detail, hint);
+    }
+  }
+
+  #holderOf(role: SocketRole, port: number, now: number): string {
+    const known = this.#holders.get(role);
+    if (known !== undefined && now < known.until) return known.words;
+    const words = portHolder(port, this.#links());
+    this.#holders.set(role, { words, until: now + SEARCH_AGAIN_MS });
+    return words;
+  }
+
+  /** Datagrams that the kernel had no room for, of each kind of socket that is open. */
+  dropped(): Partial<Record<SocketRole, number>> {
+    return Object.fromEntries([...this.#open].map(([role, group]) => [role, droppedByGroup(group)]));
+  }
+
+  /** The Workers must have stopped. */
+  close(): void {
+    for (const group of this.#open.values()) closeUdpGroup(group);
+    this.#open.clear();
+  }
+}
+
+function portsOf({ vxlan, flannel }: Wanted["sockets"]): [SocketRole, number][] {
+  return [
+    ...(vxlan === null ? [] : [["vxlan", vxlan]] as [SocketRole, number][]),
+    ...(flannel ? [["flannel", DEFAULT_FLANNEL_PORT]] as [SocketRole, number][] : []),
+  ];
+}
+
+/** What a founder will need besides its own port: a taken one is told before anything is founded. */
+export function foundersSockets({ backend, plain, vxlanPort, staticPeers }: Config): Wanted["sockets"] {
+  const mesh: Pick<MeshConfig, "backend" | "security" | "vxlanPort"> = {
+    backend: backend ?? "udp",
+    security: plain ? "plain" : "sealed",
+    vxlanPort: vxlanPort ?? DEFAULT_VXLAN_PORT,
+  };
+  return socketsFor(mesh, staticPeers);
+}

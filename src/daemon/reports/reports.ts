@@ -1,0 +1,283 @@
+/**
+ * What the API tells: the control plane's view, the chosen paths, the counters and the host's routes, in the
+ * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
+ */
+import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
+import { DIRECT_ROUTING_OFF } from "../../control/paths/path_choice.ts";
+import type { Path, Wanted } from "../../control/paths/paths.ts";
+import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
+import type { CounterReader } from "../../dataplane/counters.ts";
+import { isOwned } from "../../host/owned.ts";
+import type { CipherSuite } from "../../ports/aead.ts";
+import type { SocketRole } from "../../ports/devices.ts";
+import type { Link, LinkDrops, Route } from "../../ports/host.ts";
+import type { OffloadState } from "../planes/offloads.ts";
+import { RUNTIME, VERSION } from "../../version.ts";
+import { comparePrefixes } from "../../wire/address.ts";
+
+/** What is told of the offloads. */
+export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
+
+/** Everything a report is made from, taken at one moment. */
+export interface Snapshot {
+  readonly view: NodeView;
+  readonly wanted: Wanted;
+  readonly counters: CounterReader;
+  readonly workers: number;
+  readonly slotOf: (key: string) => number | null;
+  readonly device: string;
+  readonly mtu: number;
+  readonly offloads: OffloadReport;
+  readonly underlay: readonly string[];
+  readonly now: number;
+  readonly startedAt: number;
+  readonly pid: number;
+  readonly networkName: string;
+  /** Sealed meshes: what this host can do, the fastest first; null: the mesh is plain. */
+  readonly sealed: readonly { readonly suite: CipherSuite; readonly mbps: number }[] | null;
+  /** Why this host seals without libcrypto; null: it has it, or the mesh is plain. */
+  readonly withoutLibcrypto: string | null;
+  /** What the kernel dropped of ours before anybody saw it, by name; absent: not asked. */
+  readonly kernelDrops?: Readonly<Record<string, number>>;
+  /** What cannot be done on the host at the moment, sentences. */
+  readonly troubles: readonly string[];
+}
+
+/**
+ * Names of what the kernel dropped, append-only: by the device, on the way into the host and out of it, and for want of
+ * room in the sockets, of each kind that is open.
+ */
+export function kernelDrops(
+  device: LinkDrops,
+  sockets: Partial<Record<SocketRole, number>>,
+): Record<string, number> {
+  const drops: Record<string, number> = { "device-rx-dropped": device.rx, "device-tx-dropped": device.tx };
+  for (const [role, dropped] of Object.entries(sockets)) drops[`socket-overflow-${role}`] = dropped;
+  return drops;
+}
+
+const NO_PATH: Path = { path: "none", why: "not decided yet", mtu: 0 };
+
+/** The path to a peer as it was decided last. */
+export function pathTo(snapshot: Snapshot, key: string): Path {
+  return snapshot.wanted.paths.get(key) ?? NO_PATH;
+}
+
+function securityOf(path: PathKind, peer: PeerView): PathSecurity {
+  if (path === "direct-route" || path === "kernel-vxlan") return "clear";
+  return peer.session === null ? "plain" : "sealed";
+}
+
+/** The cipher of most sessions, or before any the fastest of this host. */
+function cipherOf({ view, sealed }: Snapshot): string {
+  if (sealed === null) return "none";
+  const used = new Map<string, number>(); // BOUNDED: one per suite
+  for (const { session } of view.peers) {
+    if (session !== null) used.set(session.suite, (used.get(session.suite) ?? 0) + 1);
+  }
+  const most = [...used].sort(([, a], [, b]) => b - a)[0];
+  return most?.[0] ?? sealed[0]?.suite ?? "none";
+}
+
+function seconds(snapshot: Snapshot, since: number | null): number | null {
+  return since === null ? null : Math.max(0, Math.round((snapshot.now - since) / 100) / 10);
+}
+
+export function statusReport(snapshot: Snapshot): Status {
+  const { view, wanted, now } = snapshot;
+  const own = view.own;
+  return {
+    node: {
+      id: own.id,
+      name: own.name,
+      version: VERSION,
+      runtime: RUNTIME,
+      pid: snapshot.pid,
+      subnet: own.subnet,
+      subnet6: null,
+      address: own.address,
+      device: snapshot.device,
+      mtu: wanted.own === null ? 0 : snapshot.mtu,
+      backend: own.mesh?.backend ?? "",
+      security: snapshot.sealed === null ? "plain" : "sealed",
+      cipher: cipherOf(snapshot),
+      withoutLibcrypto: snapshot.withoutLibcrypto,
+      underlay: snapshot.underlay,
+      offloads: snapshot.offloads.inUse,
+      offloadsOff: snapshot.offloads.off,
+      selfTest: snapshot.offloads.tests,
+      workers: snapshot.workers,
+      ...(own.secret === undefined ? {} : { secret: own.secret }),
+      leaseState: own.leaseState,
+      uptimeSeconds: seconds(snapshot, snapshot.startedAt) ?? 0,
+      waitingFor: own.waitingFor.map((waiting) => ({
+        endpoint: waiting.peer,
+        sinceSeconds: Math.round((now - waiting.since) / 1000),
+        hint: hintOf(waiting),
+        message: waiting.message,
+      })),
+    },
+    network: {
+      id: own.networkId,
+      name: snapshot.networkName,
+      cidr: own.mesh?.network ?? null,
+      subnetLen: own.mesh?.subnetLen ?? null,
+    },
+    peers: peersReport(snapshot),
+    counters: { ...snapshot.counters.events(), ...snapshot.offloads.counters },
+    drops: {
+      ...snapshot.counters.drops(),
+      "control-rejected": own.rejected,
+      "control-too-long": own.unsent ?? 0,
+      ...snapshot.kernelDrops,
+    },
+    warnings: [...new Set([...own.warnings, ...snapshot.troubles])],
+    forgotten: view.forgotten ?? [],
+  };
+}
+
+/** What to check while we wait: the control plane's short words, else its whole sentence. */
+function hintOf(waiting: WaitingFor & { readonly hint?: string }): string {
+  return waiting.hint ?? waiting.message;
+}
+
+/** Nodes of the mesh by name, then static peers by subnet. */
+export function peersReport(snapshot: Snapshot): PeerStatus[] {
+  const nodes = snapshot.view.peers.map((peer) => nodeStatus(snapshot, peer)).sort(byName);
+  const statics = new Map(snapshot.view.leases.filter(isStatic).map((lease) => [lease.subnet, lease]));
+  return [...nodes, ...[...statics.values()].map((lease) => staticStatus(snapshot, lease))];
+}
+
+function byName(a: PeerStatus, b: PeerStatus): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}
+
+function isStatic(lease: LeaseView): boolean {
+  return lease.nodeId === null && lease.state === "static";
+}
+
+/** The path to a static peer, which only those have who name it. Nobody probes it. */
+export function staticPath(snapshot: Snapshot, lease: LeaseView): Path {
+  const path = snapshot.wanted.paths.get(staticKey(lease));
+  if (path !== undefined) return { ...path, why: `${path.why}; not probed` };
+  const why = `a ${lease.name}, reached only from there and not probed; give --static-peer here too`;
+  return { path: "none", why, mtu: 0 };
+}
+
+/** Where a static peer is, as far as this node was told. */
+export function staticEndpoint(snapshot: Snapshot, lease: LeaseView): string | null {
+  return lease.endpoint ?? snapshot.wanted.tunnels.get(staticKey(lease))?.endpoint ?? null;
+}
+
+/** The key of a static peer's tunnel and path, and its id in the reports. */
+export function staticKey({ subnet }: LeaseView): string {
+  return `static:${subnet}`;
+}
+
+function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
+  const path = pathTo(snapshot, peer.id);
+  return {
+    id: peer.id,
+    name: peer.name,
+    subnet: peer.subnet,
+    endpoint: peer.endpoint,
+    state: peer.state,
+    path: path.path,
+    security: securityOf(path.path, peer),
+    why: path.why,
+    healthy: isHealthy(peer, path),
+    rttMs: peer.rttMs === null ? null : Math.round(peer.rttMs * 1000) / 1000,
+    mtu: path.mtu,
+    answered: seconds(snapshot, path.answeredAt ?? null),
+    ...traffic(snapshot, peer.id),
+    lastHandshakeSeconds: seconds(
+      snapshot,
+      snapshot.sealed === null ? peer.lastHelloAt : peer.session?.at ?? null,
+    ),
+  };
+}
+
+/** Nothing is wrong, and nothing better was asked for. */
+function isHealthy({ state }: PeerView, { path, why }: Path): boolean {
+  return state === "alive" && (path === "direct-route" || (path !== "none" && why === DIRECT_ROUTING_OFF));
+}
+
+function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
+  const key = staticKey(lease);
+  const path = staticPath(snapshot, lease);
+  return {
+    id: key,
+    name: key,
+    subnet: lease.subnet,
+    endpoint: staticEndpoint(snapshot, lease),
+    // Nothing tells us whether it lives; the routes to it stay.
+    state: "alive",
+    path: path.path,
+    security: "clear",
+    why: path.why,
+    healthy: path.path !== "none",
+    rttMs: null,
+    mtu: path.mtu,
+    answered: seconds(snapshot, path.answeredAt ?? null),
+    ...traffic(snapshot, key),
+    lastHandshakeSeconds: null,
+  };
+}
+
+function traffic(snapshot: Snapshot, key: string): { txBytes: number; rxBytes: number } {
+  const slot = snapshot.slotOf(key);
+  if (slot === null) return { txBytes: 0, rxBytes: 0 };
+  const { txBytes, rxBytes } = snapshot.counters.peer(slot);
+  return { txBytes, rxBytes };
+}
+
+export function leasesReport(snapshot: Snapshot): LeaseEntry[] {
+  return snapshot.view.leases.map((lease) => ({
+    ...lease,
+    nodeId: lease.nodeId ?? "",
+    ...isStatic(lease)
+      ? { endpoint: staticEndpoint(snapshot, lease), vtepMac: staticMac(snapshot, lease) }
+      : {},
+  }));
+}
+
+function staticMac(snapshot: Snapshot, lease: LeaseView): string | null {
+  return snapshot.wanted.tunnels.get(staticKey(lease))?.mac || null;
+}
+
+/** The kernel's routes that are ours, then the data plane's. */
+export function routesReport(
+  snapshot: Snapshot,
+  routes: readonly Route[],
+  links: readonly Link[],
+): RouteEntry[] {
+  const names = new Map(snapshot.view.peers.map((peer) => [peer.id, peer.name]));
+  const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet, lease]));
+  const network = snapshot.view.own.mesh?.network ?? null;
+  const host = routes.filter((route) =>
+    network !== null && isOwned(route, network) && route.tos === undefined
+  ).map((
+    route,
+  ): RouteEntry => ({
+    destination: route.destination,
+    where: "host",
+    type: route.type,
+    device: links.find((link) => link.index === route.link)?.name ?? null,
+    gateway: route.gateway,
+    metric: route.metric,
+    node: route.gateway === null ? null : holder.get(route.destination)?.name ?? null,
+    path: route.gateway === null ? null : "direct-route",
+  }));
+  const tunnels = snapshot.wanted.routes.map((route): RouteEntry => ({
+    destination: route.prefix,
+    where: "tunnel",
+    type: "unicast",
+    device: snapshot.device,
+    gateway: null,
+    metric: null,
+    node: names.get(route.peerKey) ?? route.peerKey,
+    path: pathTo(snapshot, route.peerKey).path,
+  }));
+  return [...host, ...tunnels.sort((a, b) => comparePrefixes(a.destination, b.destination))];
+}

@@ -1,0 +1,117 @@
+/**
+ * The run directory of a daemon: one at a time has it. Its lock file tells commands, also those of other namespaces
+ * that share the directory. Somebody may empty /run under a daemon, or mount something over it; so the daemon also
+ * holds a name that no file carries, looks every second whether the directory is what it was, and makes it again.
+ */
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { makeRunDirectory } from "../../api/server.ts";
+import { SOCKET_NAME } from "../../api/schema.ts";
+import { ConfigError } from "../../config/config_error.ts";
+import { sha256Hex } from "../../crypto/sha256.ts";
+import { acquireName, type HeldName, isNameHeld } from "../../sys/abstract_name.ts";
+import { acquireLock, type FileLock, ForeignLockError, lockHolder } from "../../sys/file_lock.ts";
+import { removeEmptyDirectory } from "./state_files.ts";
+
+export const RUN_LOCK = "lock";
+/** Where the daemon notes which subnet.env it wrote (host/subnet_file.ts). */
+export const SUBNET_NOTE = "subnet-file.json";
+
+/** Another process has the run directory. */
+export class RunDirInUseError extends Error {
+  constructor(directory: string) {
+    const pid = lockHolder(join(directory, RUN_LOCK)) ?? "unknown";
+    super(
+      `Another ovltun daemon (pid ${pid}) serves ${JSON.stringify(join(directory, SOCKET_NAME))}; ` +
+        "stop it with ovltun down or use another --run-dir",
+    );
+    this.name = "RunDirInUseError";
+  }
+}
+
+export class RunDir {
+  readonly #path: string;
+  readonly #name: HeldName;
+  readonly #made: boolean;
+  #lock: FileLock;
+
+  /** Takes the directory, making it when it is missing. Throws RunDirInUseError, or a sentence. */
+  constructor(path: string) {
+    this.#path = path;
+    const name = acquireName(nameOf(path));
+    if (name === null) throw new RunDirInUseError(path);
+    this.#name = name;
+    try {
+      this.#made = makeRunDirectory(path);
+      this.#lock = this.#takeLock();
+    } catch (error) {
+      name.release();
+      throw error;
+    }
+  }
+
+  /** Makes again what was taken away. Returns a sentence when something was; throws one when it cannot. */
+  check(): string | null {
+    if (this.#lock.holds()) return null;
+    makeRunDirectory(this.#path);
+    const lock = this.#takeLock();
+    this.#lock.release();
+    this.#lock = lock;
+    return `The run directory ${JSON.stringify(this.#path)} was emptied; what belongs in it is made again`;
+  }
+
+  /** Lets go of it, and takes it away when this run made it and nothing else is in it. */
+  close(): void {
+    this.#lock.release(true);
+    if (this.#made) removeEmptyDirectory(this.#path);
+    this.#name.release();
+  }
+
+  #takeLock(): FileLock {
+    const lock = lockIn(this.#path);
+    if (lock === null) throw new RunDirInUseError(this.#path);
+    return lock;
+  }
+}
+
+/**
+ * Takes what is left of a run directory, so that no daemon starts in it meanwhile; null when there is none. Throws
+ * RunDirInUseError when a daemon lives there, also one whose directory was emptied.
+ */
+export function takeLeftRunDir(path: string): RunDir | null {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return new RunDir(path);
+  if (isNameHeld(nameOf(path))) throw new RunDirInUseError(path);
+  return null;
+}
+
+/** Whether a daemon of this mount namespace has the directory, whatever is left of it. Throws nothing. */
+export function isServedRunDir(path: string): boolean {
+  try {
+    return isNameHeld(nameOf(path));
+  } catch {
+    return false; // then what was to be said is said
+  }
+}
+
+function lockIn(directory: string): FileLock | null {
+  try {
+    return acquireLock(join(directory, RUN_LOCK));
+  } catch (error) {
+    if (!(error instanceof ForeignLockError)) throw error;
+    throw new ConfigError(
+      "run-dir",
+      `${error.message}: choose another --run-dir than ${JSON.stringify(directory)}`,
+    );
+  }
+}
+
+/** Of one path in one mount namespace: containers that share the host's network have a /run of their own each. */
+function nameOf(path: string): string {
+  let mounts = "";
+  try {
+    mounts = `${statSync("/proc/self/ns/mnt").ino}`;
+  } catch {
+    // no proc: then it is of the path alone
+  }
+  return `ovltun-run-${sha256Hex(`${mounts} ${resolve(path)}`).slice(0, 32)}`;
+}

@@ -1,0 +1,109 @@
+/**
+ * The state directory that a daemon holds: locked, with its identity and its secrets in it. Somebody may take it away
+ * under the daemon, whole or in part; then it is made again from what this process knows, for a node that goes on with
+ * nothing on disk would be another one after its next start.
+ */
+import { Buffer } from "node:buffer";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
+import type { FileLock } from "../../sys/file_lock.ts";
+import {
+  IDENTITY_FILE,
+  JOIN_FILE,
+  lockStateDir,
+  makeStateDir,
+  readJsonFile,
+  removeEmptyDirectory,
+  SECRET_FILE,
+  writeJsonFile,
+  writeTextFile,
+} from "./state_files.ts";
+
+export class StateDir {
+  readonly path: string;
+  readonly #identity: Identity;
+  #lock: FileLock;
+  /** Files as they should be. BOUNDED: the secret's and the unfinished join's. */
+  readonly #kept = new Map<string, Buffer>();
+  /** Whether a secret was there before this run: a user may have put it there. */
+  readonly #hadSecret: boolean;
+
+  constructor(path: string, identity: Identity, lock: FileLock) {
+    this.path = path;
+    this.#identity = identity;
+    this.#lock = lock;
+    this.#hadSecret = existsSync(join(path, SECRET_FILE));
+    this.secretWritten();
+    this.joinWritten();
+  }
+
+  /** Remembers the secret file as it is on disk now. */
+  secretWritten(): void {
+    this.#keep(SECRET_FILE);
+  }
+
+  /** Remembers the file of an unfinished join as it is on disk now, or that there is none any more. */
+  joinWritten(): void {
+    this.#keep(JOIN_FILE);
+  }
+
+  #keep(name: string): void {
+    this.#kept.get(name)?.fill(0);
+    const path = join(this.path, name);
+    if (existsSync(path)) this.#kept.set(name, readFileSync(path));
+    else this.#kept.delete(name);
+  }
+
+  /** Makes again what is missing. True when something was; throws a sentence when it cannot be. */
+  restore(): boolean {
+    const identityPath = join(this.path, IDENTITY_FILE);
+    const isWhole = this.#lock.holds() && existsSync(identityPath);
+    const gone = [...this.#kept].filter(([name]) => !existsSync(join(this.path, name)));
+    if (isWhole && gone.length === 0) return false;
+    makeStateDir(this.path);
+    this.#refuseAnother(identityPath);
+    if (!this.#lock.holds()) {
+      const lock = lockStateDir(this.path);
+      this.#lock.release();
+      this.#lock = lock;
+    }
+    if (!existsSync(identityPath)) {
+      writeJsonFile(identityPath, JSON.parse(identityToJson(this.#identity)), 0o600);
+    }
+    for (const [name, content] of gone) {
+      writeTextFile(join(this.path, name), content.toString("utf8"), 0o600, false);
+    }
+    return true;
+  }
+
+  /** What another put in the place of ours is not ours to write into. */
+  #refuseAnother(identityPath: string): void {
+    const { value } = readJsonFile(identityPath, { secret: true });
+    if (value === null) return;
+    let id: string | null = null;
+    try {
+      ({ id } = identityFromJson(JSON.stringify(value)));
+    } catch {
+      // no identity at all: not ours either
+    }
+    if (id === this.#identity.id) return;
+    throw new Error(
+      `Cannot keep the state in ${
+        JSON.stringify(this.path)
+      }: another identity was put there under this daemon ` +
+        "(put ours back, or restart ovltun to go on as that one)",
+    );
+  }
+
+  /** Unlocks it. With `forget`, the identity and the secret that this run made go, and what it made the lock in. */
+  close(forget: { readonly madeDirectory: boolean } | null): void {
+    for (const content of this.#kept.values()) content.fill(0);
+    if (forget !== null) {
+      for (const suffix of ["", ".bak"]) rmSync(join(this.path, IDENTITY_FILE + suffix), { force: true });
+      if (!this.#hadSecret) rmSync(join(this.path, SECRET_FILE), { force: true });
+    }
+    this.#lock.release(forget !== null);
+    if (forget?.madeDirectory === true) removeEmptyDirectory(this.path);
+  }
+}

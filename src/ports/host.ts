@@ -1,0 +1,124 @@
+/**
+ * The host's network as ovltun reads and changes it; sys/host_network.ts implements it over rtnetlink. Addresses and
+ * prefixes are canonical text ("10.42.7.0", "10.42.7.0/24"; see wire/address.ts).
+ */
+
+/** A network interface as rtnetlink shows it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** IFLA_INFO_KIND: "veth", "bridge", "vxlan", "tun", …; null for plain hardware. */
+  readonly kind: string | null;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly loopback: boolean;
+  /** True where neighbours have no link address to ask for (IFF_NOARP, IFF_POINTOPOINT): tun, WireGuard, ppp; else absent. */
+  readonly noNeighbours?: boolean;
+  /** "02:42:…" or null where the link has no Ethernet address. */
+  readonly mac: string | null;
+  /** Index of the bridge it belongs to, or null. */
+  readonly master: number | null;
+  /** Kernel VXLAN and Geneve devices: the UDP port that they take on the host while they are up. */
+  readonly udpPort?: number;
+}
+
+/** Packets that a link dropped: on their way into the host, and out of it. */
+export interface LinkDrops {
+  readonly rx: number;
+  readonly tx: number;
+}
+
+/** An address on a link. */
+export interface LinkAddress {
+  readonly link: number;
+  readonly address: string;
+  /** 0..32 for IPv4, 0..128 for IPv6. */
+  readonly prefixLength: number;
+  /** rt_scope: 0 universe, 253 link, 254 host. */
+  readonly scope: number;
+  /** Of IFA_F_… 0x01 secondary (IPv6: temporary), 0x08 DAD failed, 0x20 deprecated, 0x40 tentative; not for adding. */
+  readonly flags?: number;
+}
+
+export type RouteType =
+  | "unicast"
+  | "local"
+  | "broadcast"
+  | "multicast"
+  | "blackhole"
+  | "unreachable"
+  | "prohibit"
+  /** Ends the search in its table; the next rule goes on. */
+  | "throw"
+  | "other";
+
+/** A route of any table. */
+export interface Route {
+  /** "10.42.0.0/16"; "0.0.0.0/0" or "::/0" is the default route. */
+  readonly destination: string;
+  readonly type: RouteType;
+  readonly gateway: string | null;
+  readonly link: number | null;
+  readonly metric: number;
+  /** rtm_protocol: who installed it. */
+  readonly protocol: number;
+  readonly table: number;
+  /** RTA_PREFSRC, or null. */
+  readonly source: string | null;
+  readonly onlink: boolean;
+  /** rt_scope: 0 universe, 253 link. */
+  readonly scope: number;
+  /** Only packets with this Type of Service take it; absent: all do. */
+  readonly tos?: number;
+  /** RTAX_MTU; absent: as the link. */
+  readonly mtu?: number;
+}
+
+/** A rule of policy routing (ip-rule(8)) that sends packets to a table. */
+export interface RoutingRule {
+  readonly priority: number;
+  readonly table: number;
+  /** Routes of the table that are no longer than this do not count (`suppress_prefixlength`); -1: all count. */
+  readonly suppress: number;
+  /** "10.42.0.0/16": only packets to there; null: to anywhere. */
+  readonly to: string | null;
+  /** Packets carry mark 0 unless somebody marks them: whether the rule takes those. */
+  readonly unmarked: boolean;
+  /** It has a condition besides: a source, an interface, a user, a port. It takes some packets only. */
+  readonly partial: boolean;
+}
+
+/** The answer of `ip route get`. */
+export interface RouteLookup {
+  readonly type: RouteType;
+  readonly gateway: string | null;
+  readonly link: number;
+  readonly source: string | null;
+}
+
+/**
+ * What we read and change on a host, over rtnetlink. Every method throws SysError with the kernel's
+ * own sentence (extended ack). Adding what exists and deleting what is gone are errors the caller sees.
+ */
+export interface HostNetwork {
+  links(): Link[];
+  /** What a link has dropped since it was made; null: it is gone, or does not tell. */
+  linkDrops(index: number): LinkDrops | null;
+  addresses(): LinkAddress[];
+  /** All tables, IPv4 and IPv6. */
+  routes(): Route[];
+  /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
+  rules(): RoutingRule[];
+  /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */
+  routeTo(address: string, tos?: number): RouteLookup | null;
+  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
+  deleteLink(index: number): void;
+  addAddress(address: LinkAddress): void;
+  deleteAddress(address: LinkAddress): void;
+  /** `before`: in front of a route of the same destination and metric (IPv4), which stays. */
+  addRoute(route: Route, before?: boolean): void;
+  deleteRoute(route: Route): void;
+  /** True when links, addresses or routes changed since the last call. Never blocks. */
+  changed(): boolean;
+  close(): void;
+}

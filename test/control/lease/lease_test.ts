@@ -1,0 +1,136 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { MeshConfig } from "../../../src/control/outbox/events.ts";
+import { Lease, type LeaseWorld, probationMs } from "../../../src/control/lease/lease.ts";
+import { foundMesh } from "../../../src/control/mesh/mesh.ts";
+import { parsePrefix } from "../../../src/wire/address.ts";
+import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { settingsFor } from "../../made/settings.ts";
+
+const MESH = foundMesh(settingsFor("x", { network: "10.42.0.0/22" })) as MeshConfig;
+
+function world(change: Partial<LeaseWorld> = {}): LeaseWorld {
+  return {
+    mesh: MESH,
+    taken: () => [],
+    lostTo: null,
+    alive: [],
+    greatestStamp: 4,
+    incarnation: 1,
+    wish: null,
+    ...change,
+  };
+}
+
+const kinds = (steps: readonly { readonly kind: string }[]) => steps.map((s) => s.kind);
+
+test("probationMs() is 0.3 s for each doubling of the mesh", () => {
+  assert.deepEqual([1, 2, 3, 4, 7, 8, 50].map(probationMs), [300, 600, 600, 900, 900, 1200, 1800]);
+});
+
+test("Nothing is claimed while joining", () => {
+  const lease = new Lease(new SeededRandom(1));
+  assert.deepEqual(lease.step(world({ mesh: null }), 0), []);
+  assert.equal(lease.state, "joining");
+});
+
+test("A claim gets the next Lamport stamp, and is confirmed when every member alive acknowledged it", () => {
+  const lease = new Lease(new SeededRandom(1));
+  const alive = ["a", "b"];
+  assert.deepEqual(kinds(lease.step(world({ alive }), 0)), ["claim"]);
+  assert.equal(lease.claim!.stamp, 5);
+  lease.onAck("a");
+  assert.deepEqual(lease.step(world({ alive }), 10), []);
+  assert.equal(lease.state, "probation");
+  lease.onAck("b");
+  assert.deepEqual(kinds(lease.step(world({ alive }), 20)), ["note", "changed"]);
+  assert.equal(lease.state, "confirmed");
+});
+
+test("A claim is confirmed without acknowledgements when its time is up, not before", () => {
+  const lease = new Lease(new SeededRandom(1));
+  lease.step(world({ alive: ["a", "b"] }), 0);
+  lease.step(world({ alive: ["a", "b"] }), 599);
+  assert.equal(lease.state, "probation");
+  lease.step(world({ alive: ["a", "b"] }), 600);
+  assert.equal(lease.state, "confirmed");
+});
+
+test("The loser of a conflict tells, withdraws and claims another subnet; the change names the old one", () => {
+  const lease = new Lease(new SeededRandom(1));
+  lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+  const lost = world({
+    alive: ["a"],
+    lostTo: { name: "beta", subnet: "10.42.1.0/24" },
+    taken: () => [parsePrefix("10.42.1.0/24")!],
+  });
+  const steps = lease.step(lost, 0);
+  assert.deepEqual(kinds(steps), ["note", "claim", "changed", "claim"]);
+  assert.equal(lease.state, "yielding");
+  assert.notEqual(lease.claim!.subnet, "10.42.1.0/24");
+  lease.onAck("a");
+  const changed = lease.step(world({ alive: ["a"] }), 10).find((s) => s.kind === "changed");
+  assert.ok(
+    changed?.kind === "changed" && changed.from === "10.42.1.0/24" && changed.to === lease.claim!.subnet,
+  );
+});
+
+test("A lease that is claimed anew says after what: a conflict, a forget, or what the mesh knew", () => {
+  const why = (lose: (lease: Lease) => unknown) => {
+    const lease = new Lease(new SeededRandom(1));
+    lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+    lose(lease);
+    const steps = [...lease.step(world(), 1000), ...lease.step(world(), 2000)];
+    return steps.map((step) => step.kind === "changed" ? step.why : "").join("");
+  };
+  const conflict = world({ lostTo: { name: "beta", subnet: "10.42.1.0/24" } });
+  assert.match(
+    why((lease) => lease.step(conflict, 0)),
+    /^claimed anew after a conflict; nobody else to ask$/,
+  );
+  assert.match(
+    why((lease) => lease.fenced("alpha made the mesh forget this node (ovltun forget)")),
+    /^claimed anew after the mesh was made to forget this node; nobody else to ask$/,
+  );
+  assert.match(
+    why((lease) => lease.adopt(null)),
+    /^claimed anew after the mesh knew the former lease as given/,
+  );
+});
+
+test("When nothing is free the lease is exhausted, says so once, and tries again", () => {
+  const lease = new Lease(new SeededRandom(1));
+  const full = world({ taken: () => [parsePrefix("10.42.0.0/16")!] });
+  assert.deepEqual(kinds(lease.step(full, 0)), ["note"]);
+  assert.equal(lease.state, "exhausted");
+  assert.deepEqual(lease.step(full, 6000), []);
+  assert.deepEqual(kinds(lease.step(world(), 12_000)), ["claim"]);
+  assert.equal(lease.state, "probation");
+});
+
+test("adopt() replaces what came from the disk, and never a claim made in this run", () => {
+  const restored = new Lease(new SeededRandom(1));
+  restored.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+  assert.deepEqual(kinds(restored.adopt({ subnet: "10.42.2.0/24", stamp: 3 })), ["changed"]);
+  assert.equal(restored.claim!.subnet, "10.42.2.0/24");
+  assert.deepEqual(kinds(restored.adopt(null)), ["changed"]);
+  assert.equal(restored.claim, null);
+  const fresh = new Lease(new SeededRandom(1));
+  fresh.step(world(), 0);
+  assert.deepEqual(fresh.adopt({ subnet: "10.42.2.0/24", stamp: 3 }), []);
+});
+
+test("release() withdraws the claim and tells the change", () => {
+  const lease = new Lease(new SeededRandom(1));
+  lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+  const steps = lease.release();
+  assert.deepEqual(kinds(steps), ["claim", "changed"]);
+  assert.deepEqual(steps[1], {
+    kind: "changed",
+    from: "10.42.1.0/24",
+    to: null,
+    why: "given back",
+    asked: true,
+  });
+  assert.equal(lease.claim, null);
+});

@@ -1,0 +1,73 @@
+// What a host refuses to send: told where there is no other way, and found out without a walk over all peers for each.
+
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { LinkOwner } from "../../../src/control/links/links.ts";
+import { Outbox } from "../../../src/control/outbox/outbox.ts";
+import { PlainLinks } from "../../../src/control/links/plain_links.ts";
+import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { identityOf } from "../../made/records.ts";
+
+const OWNER: LinkOwner = {
+  identity: identityOf(1),
+  networkId: "ab".repeat(16),
+  networkName: "ovltun",
+  bootNonce: "00".repeat(8),
+  member: () => true,
+  usable: () => true,
+  age: () => 0,
+  translated: () => false,
+  known: () => undefined,
+  message: () => null,
+};
+const NO_ROUTE = "ENETUNREACH: no route";
+
+function linksTo(peers: number): PlainLinks {
+  const links = new PlainLinks(OWNER, new SeededRandom(1), new Outbox());
+  for (let i = 1; i <= peers; i++) {
+    const endpoints = [`[2001:db8::${i.toString(16)}]:8473`, `10.1.${i >> 8}.${i & 255}:8473`];
+    links.want(`node ${i}`, { endpoints, translated: [], dead: false }, 0);
+    links.refused(endpoints[0]!, NO_ROUTE);
+  }
+  return links;
+}
+
+test("refusedHere() tells a missing route only where no other way is left, and what the firewall refuses always", () => {
+  const links = linksTo(3);
+  assert.deepEqual(links.refusedHere(), []);
+  links.refused("10.1.0.2:8473", NO_ROUTE);
+  assert.deepEqual(links.refusedHere(), [
+    `Cannot send to [2001:db8::2]:8473: ${NO_ROUTE}`,
+    `Cannot send to 10.1.0.2:8473: ${NO_ROUTE}`,
+  ]);
+  links.refused("10.1.0.2:8473", null);
+  links.refused("10.1.0.3:8473", "EPERM: the firewall");
+  assert.deepEqual(links.refusedHere(), [
+    `Cannot send to [2001:db8::3]:8473: ${NO_ROUTE}`,
+    "Cannot send to 10.1.0.3:8473: EPERM: the firewall",
+  ]);
+});
+
+test("refusedHere() of a seed tells a missing route only where none of its addresses is left", () => {
+  const links = linksTo(0);
+  links.targets.name("seeds", "home.example", ["[2001:db8::1]:8473", "10.1.0.1:8473"], 0);
+  links.refused("[2001:db8::1]:8473", NO_ROUTE);
+  assert.deepEqual(links.refusedHere(), []);
+  links.refused("10.1.0.1:8473", NO_ROUTE);
+  assert.equal(links.refusedHere().length, 2);
+});
+
+test("refusedHere() looks at each target about once, where a host without IPv6 has many peers with it", () => {
+  const peers = 500;
+  const links = linksTo(peers);
+  const all = links.targets.all.bind(links.targets);
+  let seen = 0;
+  links.targets.all = function* () {
+    for (const target of all()) {
+      seen++;
+      yield target;
+    }
+  };
+  assert.deepEqual(links.refusedHere(), []);
+  assert.ok(seen <= 4 * peers, `${seen} looks at ${2 * peers} targets`);
+});

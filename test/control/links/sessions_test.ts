@@ -1,0 +1,136 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { NewSession } from "../../../src/control/handshake/handshake_events.ts";
+import { Outbox } from "../../../src/control/outbox/outbox.ts";
+import { ReceiverIndices } from "../../../src/control/handshake/receiver_indices.ts";
+import type { NodeRecord } from "../../../src/control/records/record.ts";
+import { Sessions } from "../../../src/control/links/sessions.ts";
+import { MAX_PEERS } from "../../../src/ports/devices.ts";
+import { SeededRandom } from "../../fakes/seeded_random.ts";
+
+function fixture() {
+  const out = new Outbox();
+  const indices = new ReceiverIndices(new SeededRandom(1));
+  const sessions = new Sessions(indices, out);
+  const made = (initiator: boolean, id = "peer", life: string | null = null): NewSession => ({
+    peer: { id } as NodeRecord,
+    life,
+    endpoint: "10.0.0.1:8473",
+    asked: null,
+    receiveIndex: indices.take()!,
+    sendIndex: 0x100,
+    suite: "aes-256-gcm",
+    sendKey: new Uint8Array(32),
+    receiveKey: new Uint8Array(32),
+    initiator,
+    member: true,
+    keyId: 1,
+    seen: null,
+  });
+  const dropped = () => out.drain().flatMap((a) => a.kind === "dropSession" ? [a.receiveIndex] : []);
+  return { sessions, made, dropped, out };
+}
+
+test("Whoever began speaks at once; whoever answered once the session was used", () => {
+  const { sessions, made } = fixture();
+  const [ours, theirs] = [made(true), made(false)];
+  sessions.add(ours, 0);
+  assert.equal(sessions.current("peer")!.receiveIndex, ours.receiveIndex);
+  sessions.add(theirs, 10);
+  assert.equal(sessions.current("peer")!.receiveIndex, ours.receiveIndex);
+  assert.equal(sessions.confirm(theirs.receiveIndex)!.receiveIndex, theirs.receiveIndex);
+  assert.equal(sessions.confirm(theirs.receiveIndex), null, "no news");
+  assert.equal(sessions.current("peer")!.receiveIndex, theirs.receiveIndex);
+});
+
+test("A session is due at 120 s for whoever began it, at 140 s for the other, and again until it is renewed", () => {
+  const { sessions, made } = fixture();
+  sessions.add(made(true, "a"), 0);
+  const answered = made(false, "b");
+  sessions.add(answered, 0);
+  sessions.confirm(answered.receiveIndex);
+  const due = (now: number) => sessions.due(now).map((s) => s.peer);
+  assert.deepEqual(due(119_999), []);
+  assert.deepEqual(due(120_000), ["a"]);
+  assert.deepEqual(due(124_000), []);
+  assert.deepEqual(due(125_000), ["a"]);
+  assert.deepEqual(due(140_000), ["a", "b"]);
+  sessions.add(made(true, "a"), 141_000);
+  assert.deepEqual(due(150_000), ["b"]);
+});
+
+test("No session is older than 180 s, and whose last one ends is told", () => {
+  const { sessions, made, dropped } = fixture();
+  const [first, second] = [made(true), made(true)];
+  sessions.add(first, 0);
+  sessions.add(second, 100_000);
+  assert.deepEqual(sessions.expire(179_999), []);
+  assert.deepEqual(dropped(), []);
+  assert.deepEqual(sessions.expire(180_000), []);
+  assert.deepEqual(dropped(), [first.receiveIndex]);
+  assert.deepEqual(sessions.expire(280_000), ["peer"]);
+  assert.deepEqual(dropped(), [second.receiveIndex]);
+  assert.equal(sessions.byIndex(second.receiveIndex), undefined);
+});
+
+test("What nobody uses pushes nothing out: one unconfirmed session a peer, for 20 s", () => {
+  const { sessions, made, dropped } = fixture();
+  const ours = made(true);
+  sessions.add(ours, 0);
+  const replays = Array.from({ length: 10 }, () => made(false));
+  for (const replay of replays) sessions.add(replay, 100);
+  assert.deepEqual(dropped(), replays.slice(0, -1).map((s) => s.receiveIndex));
+  assert.equal(sessions.current("peer")!.receiveIndex, ours.receiveIndex);
+  sessions.expire(20_100);
+  assert.deepEqual(dropped(), [replays.at(-1)!.receiveIndex]);
+});
+
+test("A peer has at most three sessions: the oldest goes", () => {
+  const { sessions, made, dropped } = fixture();
+  const four = Array.from({ length: 4 }, () => made(true));
+  for (const session of four) sessions.add(session, 0);
+  assert.deepEqual(dropped(), [four[0]!.receiveIndex]);
+});
+
+test("There are sessions with MAX_PEERS peers and no more", () => {
+  const { sessions, made } = fixture();
+  for (let i = 0; i < MAX_PEERS; i++) assert.equal(sessions.add(made(true, `${i}`), 0), true);
+  assert.equal(sessions.add(made(true, "one more"), 0), false);
+  sessions.dropPeer("7");
+  assert.equal(sessions.add(made(true, "one more"), 0), true);
+});
+
+test("A twin is another life that began a session while the one that is heard was there already", () => {
+  const { sessions, made } = fixture();
+  const add = (life: string | null, now: number, initiator = true) => {
+    const session = made(initiator, "peer", life);
+    sessions.add(session, now);
+    return sessions.byIndex(session.receiveIndex)!;
+  };
+  const first = add("a", 0);
+  assert.equal(sessions.twinOf(first), null, "alone");
+  const second = add("b", 2000);
+  assert.equal(sessions.twinOf(first), second);
+  assert.equal(sessions.twinOf(second), null, "as after any restart");
+  const again = add("a", 9000);
+  assert.equal(sessions.twinOf(second), again, "a former life is back");
+  assert.equal(sessions.twinOf(again), second);
+  assert.equal(sessions.ofLife("peer", "a"), again);
+  assert.equal(sessions.ofLife("peer", "c"), null);
+});
+
+test("No twin is who did not say which life it is of, or has not shown that it lives", () => {
+  const { sessions, made } = fixture();
+  const add = (life: string | null, initiator: boolean) => {
+    const session = made(initiator, "peer", life);
+    sessions.add(session, 1000);
+    return sessions.byIndex(session.receiveIndex)!;
+  };
+  sessions.add(made(true, "peer", "a"), 0);
+  const unknown = add(null, true);
+  const unused = add("b", false);
+  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), null);
+  assert.equal(sessions.twinOf(unknown), null);
+  sessions.confirm(unused.receiveIndex);
+  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), unused);
+});

@@ -1,0 +1,112 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { OwnRecord } from "../../../src/control/records/own_record.ts";
+import { openRecord, RECORD_MAX_LEN, VERSION_LIMIT } from "../../../src/control/records/record.ts";
+import { encodeHandshake, HANDSHAKE_MAX_LEN, IK1, XX2, XX3 } from "../../../src/wire/handshake.ts";
+import { encodeOffer, SUITE_NAMES } from "../../../src/wire/handshake_offer.ts";
+import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { settingsFor } from "../../made/settings.ts";
+import { identityOf } from "../../made/records.ts";
+
+/** A node that has as much of everything as it may have; its endpoints in the order of their worth. */
+function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnRecord {
+  const settings = settingsFor("n".repeat(63), {
+    version: "9".repeat(32),
+    ownEndpoints: endpoints,
+    security: "sealed",
+    staticPeers: subnets.map((subnet) => ({
+      subnet,
+      address: "192.0.2.1",
+      port: null,
+      backend: "udp",
+      mac: null,
+      vni: null,
+    })),
+  });
+  const own = new OwnRecord(identityOf(1), settings, "ab".repeat(16), new SeededRandom(1));
+  own.incarnateAbove(VERSION_LIMIT);
+  own.epoch = VERSION_LIMIT - 1;
+  own.claim = { subnet: "255.255.255.240/28", stamp: VERSION_LIMIT - 1, incarnation: VERSION_LIMIT - 1 };
+  own.yielded = { subnet: "255.255.255.224/28", to: "cd".repeat(32) };
+  own.capabilities = ["k999999999.ffff.0123456789abcdef"];
+  return own;
+}
+
+const LONGEST = Array.from({ length: 8 }, (_, i) => `[2001:db8:1111:2222:3333:4444:5555:666${i}]:65535`);
+const SUBNETS = Array.from({ length: 16 }, (_, i) => `255.255.255.${100 + i}/32`);
+
+test("sign() leaves out the last endpoints when the record would be too long, and keeps the first", () => {
+  const { raw, ...said } = fullest(LONGEST, SUBNETS).sign(2 ** 40);
+  assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+  assert.deepEqual(said.endpoints, LONGEST.slice(0, said.endpoints.length));
+  assert.ok(said.endpoints.length >= 2 && said.endpoints.length < 8, `${said.endpoints.length} endpoints`);
+  assert.deepEqual(said.reserved, SUBNETS);
+  assert.deepEqual(openRecord(raw), { ...said, raw });
+});
+
+test("sign() tells all eight endpoints where there is room", () => {
+  const { endpoints, raw } = fullest(LONGEST, []).sign(1);
+  assert.deepEqual(endpoints, LONGEST);
+  assert.ok(raw.length <= RECORD_MAX_LEN);
+});
+
+test("sign() tells all sixteen static peers also where their subnets are the longest there are", () => {
+  const longest = Array.from({ length: 16 }, (_, i) => `2001:db8:1111:2222:3333:4444:5555:66${10 + i}/128`);
+  const { raw, ...said } = fullest(LONGEST, longest).sign(2 ** 40);
+  assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+  assert.deepEqual(said.reserved, longest);
+  assert.ok(said.endpoints.length >= 1);
+  assert.deepEqual(openRecord(raw), { ...said, raw });
+});
+
+test("sign() never throws, whatever there is to tell", () => {
+  const word = "k".repeat(32);
+  const own = fullest(LONGEST, SUBNETS);
+  for (let count = 0; count <= 12; count++) {
+    own.capabilities = Array.from({ length: count }, () => word);
+    const { raw, endpoints } = own.sign(2 ** 40);
+    assert.ok(raw.length <= RECORD_MAX_LEN);
+    assert.deepEqual(endpoints, LONGEST.slice(0, endpoints.length));
+    assert.ok(openRecord(raw) !== null);
+  }
+});
+
+test("sign() has room for a record whose endpoints are the longest names, also beside all the rest", () => {
+  const names = Array.from(
+    { length: 8 },
+    (_, i) => `${`${i}${"x".repeat(61)}.`.repeat(3)}${"y".repeat(57)}.org:65535`,
+  );
+  for (const subnets of [SUBNETS, []]) {
+    const { raw, endpoints } = fullest(names, subnets).sign(2 ** 40);
+    assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
+    assert.deepEqual(endpoints, names.slice(0, endpoints.length));
+    assert.deepEqual(openRecord(raw)?.endpoints, endpoints);
+  }
+});
+
+test("where others see us has its place beside eight addresses of our own", () => {
+  const own = fullest(Array.from({ length: 8 }, (_, i) => `192.0.2.${i}:8473`), []);
+  own.observe("203.0.113.1:1111", "a");
+  own.observe("203.0.113.2:2222", "b");
+  assert.equal(own.endpoints.length, 8);
+  assert.equal(own.endpoints[0], "192.0.2.0:8473");
+  assert.deepEqual(own.endpoints.slice(6), ["203.0.113.1:1111", "203.0.113.2:2222"]);
+});
+
+test("A record of the greatest length fits into every message of a handshake that carries one", () => {
+  const offer = encodeOffer({
+    index: 2 ** 32 - 1,
+    seen: LONGEST[0]!,
+    suites: SUITE_NAMES.map((suite) => ({ suite, mbps: 2 ** 32 - 1 })),
+    counter: VERSION_LIMIT - 1,
+    member: true,
+    record: new Uint8Array(RECORD_MAX_LEN),
+    life: null,
+  });
+  // Two public keys, the static one under a tag, and the payload under another, at most.
+  const noise = new Uint8Array(32 + (32 + 16) + offer.length + 16);
+  for (const message of [XX2, XX3, IK1]) {
+    const bytes = encodeHandshake({ message, sender: 1, receiver: message === IK1 ? 0 : 2, keyId: 3, noise });
+    assert.ok(bytes.length <= HANDSHAKE_MAX_LEN, `${bytes.length} bytes`);
+  }
+});

@@ -1,0 +1,65 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { MeshConfig } from "../../../src/control/outbox/events.ts";
+import { foundMesh } from "../../../src/control/mesh/mesh.ts";
+import {
+  recordText,
+  stateFromJson,
+  stateToJson,
+  storedRecordBytes,
+} from "../../../src/control/records/state.ts";
+import type { StoredState } from "../../../src/control/records/state.ts";
+import { settingsFor } from "../../made/settings.ts";
+import { recordOf } from "../../made/records.ts";
+
+const STATE: StoredState = {
+  version: 1,
+  nodeId: "ab".repeat(32),
+  networkName: "ovltun",
+  name: "alpha",
+  mesh: foundMesh(settingsFor("x")) as MeshConfig,
+  claim: { subnet: "10.42.7.0/24", stamp: 3 },
+  incarnation: 4,
+  epoch: 5,
+  peers: [{ record: recordText(recordOf(1).raw), endpoint: "192.168.1.10:8473" }, {
+    record: recordText(recordOf(2).raw),
+    endpoint: null,
+  }],
+};
+
+test("stateFromJson() reads what stateToJson() wrote, records included", () => {
+  assert.deepEqual(stateFromJson(stateToJson(STATE)), STATE);
+  assert.deepEqual(storedRecordBytes(STATE.peers[0]!), recordOf(1).raw);
+  const empty = { ...STATE, mesh: null, claim: null, peers: [] };
+  assert.deepEqual(stateFromJson(stateToJson(empty)), empty);
+});
+
+test("stateFromJson() takes a file of before names were kept", () => {
+  const { name: _, ...old } = STATE;
+  assert.deepEqual(stateFromJson(JSON.stringify(old)), old);
+});
+
+test("stateFromJson() names what is wrong with a damaged file", () => {
+  const damaged: [unknown, RegExp][] = [
+    [{ ...STATE, version: 7 }, /version 7, this program reads 1/],
+    [{ ...STATE, nodeId: "x" }, /"nodeId"/],
+    [{ ...STATE, networkName: undefined }, /"networkName"/],
+    [{ ...STATE, mesh: { ...STATE.mesh, network: "x" } }, /"mesh" is no valid/],
+    [{ ...STATE, mesh: undefined }, /"mesh"/],
+    [
+      { ...STATE, claim: { subnet: "10.42.7.1/24", stamp: 1 } },
+      /"claim\.subnet" is no subnet: "10\.42\.7\.1\/24"/,
+    ],
+    [{ ...STATE, claim: { subnet: "10.42.7.0/24", stamp: -1 } }, /"claim\.stamp"/],
+    [{ ...STATE, claim: undefined }, /"claim"/],
+    [{ ...STATE, incarnation: 2 ** 48 }, /"incarnation"/],
+    [{ ...STATE, epoch: "1" }, /"epoch"/],
+    [{ ...STATE, peers: {} }, /"peers"/],
+    [{ ...STATE, peers: [{ record: "a*b", endpoint: null }] }, /base64/],
+    [{ ...STATE, peers: [null] }, /base64/],
+    [null, /not a JSON object/],
+  ];
+  for (const [value, message] of damaged) assert.throws(() => stateFromJson(JSON.stringify(value)), message);
+  assert.throws(() => stateFromJson(stateToJson(STATE).slice(0, 100)), /not JSON/);
+  assert.throws(() => stateFromJson(""), /not JSON/);
+});

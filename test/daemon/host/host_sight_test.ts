@@ -1,0 +1,45 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { HostSight } from "../../../src/daemon/host/host_sight.ts";
+import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
+
+function host() {
+  const net = new FakeKernel();
+  const eth0 = net.addLink("eth0");
+  const ovl0 = net.addLink("ovl0", { kind: "tun" });
+  net.addAddress({ link: eth0, address: "10.0.2.15", prefixLength: 24, scope: 0 });
+  net.addAddress({ link: ovl0, address: "10.42.7.0", prefixLength: 32, scope: 0 });
+  let network: string | null = null;
+  const sight = new HostSight(net, { port: 8473, device: () => "ovl0", network: () => network });
+  return { net, eth0, ovl0, sight, know: (text: string) => network = text };
+}
+
+test("HostSight owns the host's addresses and loopback, with our own port", () => {
+  const { sight, net, eth0 } = host();
+  for (const own of ["10.0.2.15:8473", "127.0.1.1:8473", "[::1]:8473", "10.42.7.0:8473"]) {
+    assert.equal(sight.owns(own), true, own);
+  }
+  for (const other of ["10.0.2.15:8474", "10.0.2.16:8473"]) assert.equal(sight.owns(other), false, other);
+  net.addAddress({ link: eth0, address: "10.0.2.16", prefixLength: 24, scope: 0 });
+  sight.changed();
+  assert.equal(sight.owns("10.0.2.16:8473"), true);
+});
+
+test("HostSight sees which ways leave by our own device, by the routes of now", () => {
+  const { sight, net, eth0, ovl0, know } = host();
+  know("10.42.0.0/16");
+  net.addRoute(route("10.42.0.0/16", { link: ovl0 }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "10.0.2.2", link: eth0 }));
+  assert.equal(sight.tunnelled("192.168.77.10"), false);
+  net.addRoute(route("192.168.77.0/24", { link: ovl0 }));
+  sight.changed();
+  assert.equal(sight.tunnelled("192.168.77.10"), true);
+  assert.equal(sight.tunnelled("192.168.78.10"), false);
+  net.addRoute(route("192.168.77.10/32", { gateway: "10.0.2.2", link: eth0 }));
+  sight.changed();
+  assert.equal(sight.tunnelled("192.168.77.10"), false);
+  assert.equal(sight.tunnelled("192.168.77.11"), true);
+  net.deleteLink(ovl0);
+  sight.changed();
+  assert.equal(sight.tunnelled("192.168.77.11"), false);
+});

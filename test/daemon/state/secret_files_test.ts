@@ -1,0 +1,182 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
+import {
+  readSecretFile,
+  readSecretText,
+  readStoredSecret,
+  readStoredSecrets,
+  writeStoredSecret,
+  writeStoredSecrets,
+} from "../../../src/daemon/state/secret_files.ts";
+import {
+  lockStateDir,
+  removeStateDir,
+  SECRET_FILE,
+  STATE_FILE,
+} from "../../../src/daemon/state/state_files.ts";
+import { openState } from "../../../src/daemon/state/state_store.ts";
+
+const MESH = {
+  network: "10.42.0.0/16",
+  subnetLen: 24,
+  subnetMin: "10.42.1.0",
+  subnetMax: "10.42.255.0",
+  backend: "udp",
+  vni: 1,
+  vxlanPort: 8472,
+  security: "plain",
+} as const;
+
+function withDirectory(use: (directory: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), "ovltun-secret-"));
+  try {
+    use(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+test("readSecretFile() reads what secret new printed, and a passphrase", () => {
+  withDirectory((directory) => {
+    const path = join(directory, "s");
+    const secret = NetworkSecret.create();
+    writeFileSync(path, `${secret.text()}\n`, { mode: 0o600 });
+    assert.ok(readSecretFile(path, "home").secret.equals(secret));
+    writeFileSync(path, "correct horse battery staple\n");
+    const phrase = readSecretFile(path, "home");
+    assert.ok(phrase.secret.equals(NetworkSecret.parse("correct horse battery staple", "home")));
+    assert.equal(phrase.from, `--secret-file ${JSON.stringify(path)}`);
+  });
+});
+
+test("readSecretFile() refuses a file that others may read, whichever bit lets them", () => {
+  withDirectory((directory) => {
+    const path = join(directory, "s");
+    writeFileSync(path, NetworkSecret.create().text());
+    for (const mode of [0o640, 0o604, 0o620, 0o610, 0o601]) {
+      chmodSync(path, mode);
+      const words = new RegExp(`others may read it \\(mode 0${mode.toString(8)}\\); run: chmod 600 ${path}$`);
+      assert.throws(() => readSecretFile(path, "home"), words);
+    }
+    for (const mode of [0o600, 0o400]) {
+      chmodSync(path, mode);
+      readSecretFile(path, "home");
+    }
+  });
+});
+
+test("readSecretFile() says what is wrong with a file, and never what is in it", () => {
+  withDirectory((directory) => {
+    const path = join(directory, "s");
+    assert.throws(
+      () => readSecretFile(path, "home"),
+      /there is no such file \(make one with ovltun secret new\)/,
+    );
+    assert.throws(() => readSecretFile(directory, "home"), /is a directory/);
+    const wrong: readonly (readonly [string, RegExp])[] = [
+      ["hunter2-hunter", /too short/],
+      [NetworkSecret.create().text().slice(0, 50), /mistyped/],
+      ["x1".repeat(5000), /too long to be the network secret/],
+    ];
+    for (const [text, message] of wrong) {
+      writeFileSync(path, text, { mode: 0o600 });
+      assert.throws(() => readSecretFile(path, "home"), (error: Error) => {
+        assert.match(error.message, message);
+        return !error.message.includes(text.slice(0, 12));
+      });
+    }
+    assert.equal(readSecretText(join(directory, "none"), "a token"), null);
+  });
+});
+
+test("writeStoredSecret() and readStoredSecret() keep a secret for its owner only, with no copy beside it", () => {
+  withDirectory((directory) => {
+    assert.equal(readStoredSecret(directory), null);
+    const [one, two] = [NetworkSecret.create(), NetworkSecret.create()];
+    writeStoredSecret(directory, one);
+    writeStoredSecret(directory, two);
+    const path = join(directory, SECRET_FILE);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.ok(!existsSync(`${path}.bak`), "a rotated secret stays nowhere");
+    assert.ok(readStoredSecret(directory)!.equals(two));
+    writeFileSync(path, "short");
+    assert.throws(() => readStoredSecret(directory), /Cannot use ".*secret": The passphrase is too short/);
+    chmodSync(path, 0o644);
+    assert.throws(() => readStoredSecret(directory), /chmod 600/);
+    lockStateDir(directory).release();
+    assert.match(removeStateDir(directory).lines.join("\n"), /Removed ".*secret"/);
+    assert.ok(!existsSync(path));
+  });
+});
+
+test("openState() keeps a secret once the state has a mesh, and before that state is written", () => {
+  withDirectory((root) => {
+    const directory = join(root, "state");
+    const secret = NetworkSecret.create();
+    const store = openState(directory);
+    assert.equal(store.secret, null);
+    store.keepSecret(secret);
+    const base = {
+      version: 1,
+      nodeId: store.identity.id,
+      networkName: "home",
+      incarnation: 1,
+      peers: [],
+    } as const;
+    store.save({ ...base, mesh: null, claim: null, epoch: 1 });
+    assert.ok(!existsSync(join(directory, SECRET_FILE)), "a mistyped secret leaves nothing behind");
+    mkdirSync(join(directory, `${SECRET_FILE}.tmp`, "x"), { recursive: true });
+    store.save({ ...base, mesh: MESH, claim: null, epoch: 2 });
+    assert.match(store.retry() ?? "", /Cannot write ".*secret"/);
+    const written = JSON.parse(readFileSync(join(directory, STATE_FILE), "utf8"));
+    assert.equal(written.epoch, 1, "no mesh on disk without its secret");
+    rmSync(join(directory, `${SECRET_FILE}.tmp`), { recursive: true });
+    assert.equal(store.retry(), null);
+    store.close();
+    const again = openState(directory);
+    assert.ok(again.secret!.equals(secret));
+    assert.equal(again.stored!.epoch, 2);
+    again.close();
+  });
+});
+
+test("Several secrets are kept while they change, the newest first, for their owner only", () => {
+  withDirectory((directory) => {
+    const root = (n: number) => new Uint8Array(32).fill(n);
+    const id = new Uint8Array(16).fill(5);
+    const old = { secret: NetworkSecret.of(root(1)), used: true };
+    const fresh = { secret: NetworkSecret.of(root(2), id), used: false };
+    writeStoredSecrets(directory, [
+      { ...fresh, generation: { seq: 1, issuer: "0123456789abcdef", dropOld: true } },
+      { ...old, generation: { seq: 0, issuer: "", dropOld: false } },
+    ]);
+    const path = join(directory, SECRET_FILE);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const read = readStoredSecrets(directory);
+    assert.deepEqual(read.map(({ generation, used }) => [generation, used]), [
+      [{ seq: 1, issuer: "0123456789abcdef", dropOld: true }, false],
+      [{ seq: 0, issuer: "", dropOld: false }, true],
+    ]);
+    assert.ok(read[0]!.secret.equals(fresh.secret));
+    assert.deepEqual(read[0]!.secret.keys("home").networkId, id, "the network id outlives the rotation");
+    assert.ok(readStoredSecret(directory)!.equals(fresh.secret), "what a token tells");
+    writeFileSync(path, `${readFileSync(path, "utf8")}nonsense\n`, { mode: 0o600 });
+    assert.throws(
+      () => readStoredSecrets(directory),
+      /Cannot use ".*secret": It holds a line that is no secret/,
+    );
+  });
+});

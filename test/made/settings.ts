@@ -1,0 +1,26 @@
+import type { Settings } from "../../src/control/outbox/events.ts";
+
+export function settingsFor(name: string, change: Partial<Settings> = {}): Settings {
+  return {
+    name,
+    version: "0.1.0",
+    networkName: "ovltun",
+    found: false,
+    network: "10.42.0.0/16",
+    networkExplicit: false,
+    subnetLen: null,
+    subnetMin: null,
+    subnetMax: null,
+    subnetWish: null,
+    backend: null,
+    vni: null,
+    vxlanPort: null,
+    hasSeeds: false,
+    directRouting: false,
+    allowPlainDirect: false,
+    security: "plain",
+    staticPeers: [],
+    ownEndpoints: [],
+    ...change,
+  };
+}
