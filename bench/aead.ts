@@ -3,7 +3,7 @@
  * `deno run -A bench/aead.ts`, `bun bench/aead.ts`. Compare ratios taken in one run.
  */
 import { Bench } from "tinybench";
-import { aeadMakers } from "../src/daemon/planes/aead_makers.ts";
+import { aeadMakers } from "../src/machine/aead_makers.ts";
 import { createPool, packetAt, SEALED_AT } from "../src/dataplane/pool.ts";
 import { DATA_LEN } from "../src/wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../src/wire/overhead.ts";

@@ -23,6 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   config: ["wire"],
   lab: ["api", "config", "crypto", "sys"],
   version: ["sys"],
+  machine: ["wire", "ports", "crypto", "dataplane", "sys", "api"],
   daemon: [
     "wire",
     "ports",
@@ -37,8 +38,20 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "text",
     "version",
   ],
-  commands: ["api", "config", "control", "crypto", "daemon", "host", "sys", "log", "text", "version"],
-  cli: ["api", "config", "crypto", "commands", "daemon", "lab", "log", "text", "version"],
+  commands: [
+    "ports:types",
+    "api",
+    "config",
+    "control",
+    "crypto",
+    "daemon",
+    "host",
+    "sys",
+    "log",
+    "text",
+    "version",
+  ],
+  cli: ["api", "config", "crypto", "commands", "daemon", "lab", "log", "machine", "text", "version"],
   main: ["cli"],
 };
 
@@ -86,7 +99,20 @@ const OTHER_FOLDERS = ["test", "bench", "scripts"];
 
 /** Which layers may use a package; a prefix ending in ":" stands for all of that scheme. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "node:": ["crypto", "sys", "host", "api", "config", "lab", "daemon", "commands", "cli", "log", "main"],
+  "node:": [
+    "crypto",
+    "sys",
+    "host",
+    "api",
+    "config",
+    "lab",
+    "machine",
+    "daemon",
+    "commands",
+    "cli",
+    "log",
+    "main",
+  ],
   "bun:": ["sys"],
   "msgpackr": ["wire", "dataplane", "control"],
   "lru-cache": ["dataplane"],
@@ -95,7 +121,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Time and randomness are arguments (Clock, Random) everywhere else. */
-const CLOCK_LAYERS = ["sys", "daemon", "commands", "cli", "lab"];
+const CLOCK_LAYERS = ["sys", "commands", "cli", "lab"];
 const CLOCKS = /\b(?:Date\.now|Math\.random|performance\.now)\b/g;
 
 interface Import {

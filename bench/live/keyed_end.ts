@@ -1,12 +1,10 @@
 /** One end of keyed.ts: `keyed_end.ts a|b plain|SUITE` inside its namespace. Keys are fixed: this is no tunnel to use. */
 import process from "node:process";
-import { measureSuites } from "../../src/crypto/aead.ts";
-import { aeadMakers } from "../../src/daemon/planes/aead_makers.ts";
 import { WorkerHandle } from "../../src/daemon/planes/worker_handle.ts";
 import type { CipherSuite } from "../../src/ports/aead.ts";
-import { systemClock } from "../../src/sys/system.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdp } from "../../src/sys/udp_socket.ts";
+import { systemMachine } from "../../src/machine/machine.ts";
 
 const PORT = 8473;
 const SLOT = 0;
@@ -20,13 +18,12 @@ const index = (host: number) => host * 0x100;
 /** The root key of what `host` sends. */
 const root = (host: number) => new Uint8Array(32).fill(host);
 
-const { makers, without } = aeadMakers();
+const { suites, without } = systemMachine.planes.ciphers();
 if (without !== null) console.log(without);
-const suites = measureSuites(makers, systemClock);
 console.log(suites.map(({ suite, by, mbps }) => `${suite} by ${by}: ${mbps} Mbit/s`).join("\n"));
 
 const offloads = { tso: true, uso: true, gso: true, gro: true };
-const worker = new WorkerHandle((event) => console.log(JSON.stringify(event)));
+const worker = new WorkerHandle(systemMachine, (event) => console.log(JSON.stringify(event)));
 worker.start(offloads, suites);
 const { mailbox } = worker;
 const socket = openUdp(PORT);

@@ -10,23 +10,14 @@ import { createServer, type Server, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { callApi, NoDaemonError } from "./client.ts";
-import { type ApiHandlers, MAX_REQUEST_BYTES } from "./schema.ts";
+import type { Handlers, Served } from "../ports/machine.ts";
+import { MAX_REQUEST_BYTES } from "./schema.ts";
 
 const MAX_CONNECTIONS = 32;
 const IDLE_MS = 60_000;
 const PROBE_MS = 2000;
 /** Time the last answers have to leave when the daemon stops. */
 const LINGER_MS = 200;
-
-export interface ApiServer {
-  /**
-   * Looks whether our socket is still at its path, and serves there anew when it is not: /run may be emptied, or
-   * mounted over. Whoever is connected stays so. True when it was gone; throws a sentence when it cannot be made again.
-   */
-  restore(): Promise<boolean>;
-  /** Hangs up on everybody and removes the socket. */
-  close(): Promise<void>;
-}
 
 /** A server, and what its socket is known by at its path. */
 interface Published {
@@ -36,7 +27,7 @@ interface Published {
 }
 
 /** Serves `handlers` at socket `path`; makes its directory when missing. Throws when another daemon is there. */
-export async function serveApi(path: string, handlers: ApiHandlers): Promise<ApiServer> {
+export async function serveApi(path: string, handlers: Handlers): Promise<Served> {
   const sockets = new Set<Socket>(); // BOUNDED: ≤ MAX_CONNECTIONS
   const serve = async (): Promise<Published> => {
     makeRunDirectory(dirname(path));
@@ -61,7 +52,7 @@ export async function serveApi(path: string, handlers: ApiHandlers): Promise<Api
   };
 }
 
-function admit(socket: Socket, sockets: Set<Socket>, handlers: ApiHandlers): void {
+function admit(socket: Socket, sockets: Set<Socket>, handlers: Handlers): void {
   if (sockets.size >= MAX_CONNECTIONS) {
     socket.on("error", () => {});
     socket.end(answer(null, { error: "Too many connections; try again" }));
@@ -160,7 +151,7 @@ async function closeServer(published: Published, sockets: Set<Socket>, path: str
 }
 
 /** Reads requests line by line and answers them in order; never throws. */
-async function serveConnection(socket: Socket, handlers: ApiHandlers): Promise<void> {
+async function serveConnection(socket: Socket, handlers: Handlers): Promise<void> {
   socket.on("error", () => socket.destroy());
   socket.setTimeout(IDLE_MS, () => socket.destroy());
   let pending: Buffer = Buffer.alloc(0);
@@ -199,7 +190,7 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-async function handleLine(line: string, handlers: ApiHandlers): Promise<string> {
+async function handleLine(line: string, handlers: Handlers): Promise<string> {
   let request: unknown;
   try {
     request = JSON.parse(line);
@@ -211,7 +202,7 @@ async function handleLine(line: string, handlers: ApiHandlers): Promise<string> 
   }
   const { id, method, params } = request as { id?: unknown; method?: unknown; params?: unknown };
   const name = typeof method === "string" ? method : "";
-  const handler = Object.hasOwn(handlers, name) ? handlers[name as keyof ApiHandlers] : undefined;
+  const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
   if (handler === undefined) {
     return answer(id, {
       error: `Unknown method ${JSON.stringify(method)?.slice(0, 64)} (is the daemon older?)`,

@@ -13,7 +13,9 @@ export function registerDown(program: Command): void {
   addSettings(command, ["run-dir", "state-dir", "device", "subnet-file", "config"])
     .action(async (options: Record<string, unknown>) => {
       const { down } = await import("../commands/down.ts");
-      const { lines, foreign } = await down({ ...placesOf(options), purge: options["purge"] === true });
+      const { systemMachine } = await import("../machine/machine.ts");
+      const purge = options["purge"] === true;
+      const { lines, foreign } = await down(systemMachine, { ...placesOf(options), purge });
       for (const line of lines) tell(line);
       if (foreign) throw new Exit(1);
     });

@@ -36,7 +36,8 @@ export async function runUp(options: Record<string, unknown>, token: JoinToken |
   const given = givenSecret(config, environment[SECRET_VARIABLE] ?? "", token);
   delete environment[SECRET_VARIABLE];
   const { runDaemon } = await import("../daemon/daemon.ts");
-  throw new Exit(await runDaemon(config, given));
+  const { systemMachine } = await import("../machine/machine.ts");
+  throw new Exit(await runDaemon(systemMachine, config, given));
 }
 
 /**

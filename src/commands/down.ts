@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, HungUpError, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { entryAt } from "../host/subnet_file.ts";
-import { openHostNetwork } from "../sys/host_network.ts";
+import type { Machine } from "../ports/machine.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { listenerPid } from "../sys/unix_peer.ts";
 import { clearAll } from "../daemon/host/leftovers.ts";
@@ -43,9 +43,9 @@ export interface TakenAway {
 }
 
 /** Throws a sentence when something of ours stays. `goneMs`: how long a daemon may take to end. */
-export async function down(options: DownOptions, goneMs = GONE_MS): Promise<TakenAway> {
+export async function down(machine: Machine, options: DownOptions, goneMs = GONE_MS): Promise<TakenAway> {
   try {
-    return await takeAway(options, goneMs);
+    return await takeAway(machine, options, goneMs);
   } catch (error) {
     throw explained(error);
   }
@@ -60,15 +60,17 @@ export function explained(error: unknown): unknown {
   });
 }
 
-async function takeAway(options: DownOptions, goneMs: number): Promise<TakenAway> {
+async function takeAway(machine: Machine, options: DownOptions, goneMs: number): Promise<TakenAway> {
   const socket = join(options.runDir, SOCKET_NAME);
   const lines: string[] = [];
   let foreign = false;
   // Held to the end, so that no daemon starts in what is being taken away.
   const { stopped, state, runDir } = await stopAndLock(options, goneMs, lines);
   try {
-    if (state !== null && stopped === null && options.purge) lines.push(await releaseStoredLease(state));
-    const net = openHostNetwork();
+    if (state !== null && stopped === null && options.purge) {
+      lines.push(await releaseStoredLease(machine, state));
+    }
+    const net = machine.openNetwork();
     try {
       const cleared = clearAll(net, options, state?.stored ?? null, options.purge);
       lines.push(...cleared.lines);

@@ -16,9 +16,7 @@ import {
   type StoredState,
 } from "../control/records/state.ts";
 import { shortId } from "../crypto/identity.ts";
-import { closeDescriptor } from "../sys/libc.ts";
-import { systemClock, systemRandom } from "../sys/system.ts";
-import { openUdp, sendDatagram } from "../sys/udp_socket.ts";
+import type { Machine } from "../ports/machine.ts";
 import { Lookup } from "../daemon/host/lookup.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
 import { type SealedParts, sealedParts } from "../daemon/planes/sealed_parts.ts";
@@ -73,7 +71,7 @@ export function lostLeaseSentence(
 }
 
 /** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
-export async function releaseStoredLease(state: StateStore): Promise<string> {
+export async function releaseStoredLease(machine: Machine, state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to give back";
   const { subnet } = stored.claim;
@@ -82,18 +80,19 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   const lost = lostLeaseSentence(stored, directives, id);
   if (lost !== null) return lost;
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
-  const parts = sealedPartsOf(state, stored);
+  const parts = sealedPartsOf(machine, state, stored);
   if (parts === "lost") {
     return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is free; ` +
       `on a member: ovltun forget ${stored.name ?? subnet}`;
   }
-  const socket = openUdp(0);
+  const { clock } = machine;
+  const port = machine.udp.open(0, { workers: 1, byLane: true, zeroChecksums: false });
   const control = new ControlPlane(
     settingsOf(stored),
     state.identity,
     stored,
-    systemRandom,
-    systemClock.now(),
+    machine.random,
+    clock.now(),
     parts?.setup ?? null,
   );
   let finish = (_heard: boolean): void => {};
@@ -101,10 +100,10 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
   const perform = (action: Action): void => {
     if (action.kind === "send") {
       const local = action.by === undefined ? action.local ?? "" : "";
-      sendDatagram(socket, action.bytes, action.to, local);
+      port.send(action.to, action.bytes, local);
     } else if (action.kind === "sendSealed") {
       const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
-      if (datagram !== null) sendDatagram(socket, datagram, action.to);
+      if (datagram !== null) port.send(action.to, datagram, "");
     } else if (action.kind === "installSession") {
       sealed?.install(action, feed.setPeer(action.id, sealedTunnel(action.endpoint, NO_HOST)));
     } else if (action.kind === "dropSession") sealed?.drop(action.receiveIndex);
@@ -118,32 +117,32 @@ export async function releaseStoredLease(state: StateStore): Promise<string> {
     else if (action.kind === "resolve") void resolve(action.name);
     else if (action.kind === "refuse") finish(false); // revoked while it was away, for one
   };
-  const event = (e: ControlEvent): void => control.handle(e, systemClock.now()).forEach(perform);
-  const lookup = new Lookup(0);
+  const event = (e: ControlEvent): void => control.handle(e, clock.now()).forEach(perform);
+  const lookup = new Lookup(0, machine.surroundings.resolve);
   const resolve = async (name: string): Promise<void> => {
     const endpoints = await lookup.endpoints(name);
     event({ kind: "resolved", name, endpoints });
   };
-  const worker = new WorkerHandle((e) => {
+  const worker = new WorkerHandle(machine, (e) => {
     const known = controlEvent(e, (slot) => feed.keyOf(slot));
     if (known !== null) event(known);
   });
   worker.start(NO_OFFLOADS, parts?.provider.suites());
   const feed = new DataplaneFeed(worker.mailbox);
   const sealed = parts === null ? null : new SealedSide(parts.setup, parts.provider, worker.mailbox);
-  const { fd, family } = socket;
-  worker.mailbox.post({ kind: "attachSocket", role: "own", family, sockets: [{ fd, sendFd: fd }] });
-  const startedAt = systemClock.now();
+  const { family, sockets } = port;
+  worker.mailbox.post({ kind: "attachSocket", role: "own", family, sockets });
+  const startedAt = clock.now();
   event({ kind: "release", meetMs: MEET_MS });
-  const timer = setInterval(() => {
+  const callOff = machine.timers.every(TICK_MS, () => {
     event({ kind: "tick" });
-    if (systemClock.now() - startedAt > GIVE_UP_MS) finish(false);
-  }, TICK_MS);
+    if (clock.now() - startedAt > GIVE_UP_MS) finish(false);
+  });
   const heard = await finished;
-  clearInterval(timer);
+  callOff();
   sealed?.close();
   await worker.stop();
-  closeDescriptor(socket.fd);
+  port.close();
   if (heard) return releaseSentence({ subnet, outcome: "heard" });
   return lostLeaseSentence(stored, directives, id) ?? releaseSentence({ subnet, outcome: "unheard" });
 }
@@ -154,10 +153,16 @@ function isMember(peer: StoredPeer): boolean {
 }
 
 /** "lost": the mesh is sealed, and its secret is not here. */
-function sealedPartsOf(state: StateStore, stored: StoredState): SealedParts | null | "lost" {
+function sealedPartsOf(
+  { planes }: Machine,
+  state: StateStore,
+  stored: StoredState,
+): SealedParts | null | "lost" {
   if (stored.mesh?.security !== "sealed") return null;
   if (state.secret === null) return "lost";
-  return sealedParts(state.secrets, stored.networkName, "auto", null);
+  const { secrets } = state;
+  const { networkName } = stored;
+  return sealedParts(planes.ciphers(), { secrets, networkName, cipher: "auto", pinnedNode: null });
 }
 
 function settingsOf(stored: StoredState): Settings {

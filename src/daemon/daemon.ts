@@ -9,7 +9,6 @@
 import { join } from "node:path";
 import process from "node:process";
 import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
-import { type ApiServer, serveApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/outbox/events.ts";
 import { ControlPlane } from "../control/node/node.ts";
@@ -19,19 +18,17 @@ import { NetworkSecret } from "../crypto/network_secret.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import type { Offload } from "../ports/devices.ts";
 import type { HostNetwork } from "../ports/host.ts";
+import type { Machine, Served } from "../ports/machine.ts";
 import type { DataplaneEvent, Tunnel } from "../ports/planes.ts";
-import { openHostNetwork } from "../sys/host_network.ts";
-import { notifyStopping } from "../sys/notify.ts";
 import { errnoName } from "../sys/sys_error.ts";
-import { systemClock, systemRandom } from "../sys/system.ts";
 import { advertisedBy } from "./host/advertised.ts";
 import { apiHandlers } from "./reports/api_handlers.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
-import { Cleanups, Ending, lastWords, watchForTheEnd } from "./end.ts";
+import { Cleanups, Ending, lastWords } from "./end.ts";
 import { type LeaseChange, runLeaseHook } from "./host/lease_hook.ts";
 import { HostSight } from "./host/host_sight.ts";
-import { askHost, Lookup } from "./host/lookup.ts";
-import { configureLog, type LogFields, logger } from "../log/log.ts";
+import { Lookup } from "./host/lookup.ts";
+import { type LogFields, logger } from "../log/log.ts";
 import { Reconciler } from "./reconciler.ts";
 import { kernelDrops, type Snapshot } from "./reports/reports.ts";
 import { controlEvent } from "./planes/sealed_side.ts";
@@ -54,9 +51,12 @@ const IMPATIENT_MS = 1000;
  * Runs the daemon until it is told to stop. Resolves to the exit code. Throws what keeps it from starting. `given` is
  * the network secret that the user gave, if any.
  */
-export async function runDaemon(config: Config, given: GivenSecret | null = null): Promise<number> {
-  configureLog(config.logLevel, config.logFormat);
-  const daemon = new Daemon(config, given);
+export async function runDaemon(
+  machine: Machine,
+  config: Config,
+  given: GivenSecret | null = null,
+): Promise<number> {
+  const daemon = new Daemon(machine, config, given);
   try {
     return await daemon.run();
   } finally {
@@ -65,21 +65,22 @@ export async function runDaemon(config: Config, given: GivenSecret | null = null
 }
 
 class Daemon {
+  readonly #machine: Machine;
   /** As given, then what a join that was begun before made of it. */
   #config: Config;
   readonly #given: GivenSecret | null;
-  readonly #startedAt = systemClock.now();
-  readonly #net: HostNetwork = openHostNetwork();
+  readonly #startedAt: number;
+  readonly #net: HostNetwork;
   readonly #underlay: Underlay;
   readonly #sight: HostSight;
   readonly #lookup: Lookup;
   readonly #refusals = new SendRefusals(
     // Not at once: a send is part of performing what an event brought.
-    (to, why) => void setTimeout(() => this.#guard(() => this.#tellRefusal(to, why)), 0),
+    (to, why) => this.#later(0, () => this.#tellRefusal(to, why)),
     (sentence) => logger.warn(sentence),
   );
   readonly #cleanups = new Cleanups();
-  readonly #ending = new Ending();
+  readonly #ending: Ending;
   #parts!: DaemonParts;
   #control!: ControlPlane;
   /** Made with the control plane. */
@@ -97,11 +98,15 @@ class Daemon {
   /** Everything is being taken away: nothing may be put up again. */
   #closing = false;
 
-  constructor(config: Config, given: GivenSecret | null) {
+  constructor(machine: Machine, config: Config, given: GivenSecret | null) {
+    this.#machine = machine;
     this.#config = config;
     this.#given = given;
-    this.#underlay = new Underlay(this.#net, config);
-    this.#lookup = new Lookup(config.port);
+    this.#startedAt = machine.clock.now();
+    this.#ending = new Ending(machine.timers);
+    this.#net = machine.openNetwork();
+    this.#underlay = new Underlay(machine, this.#net, config);
+    this.#lookup = new Lookup(config.port, machine.surroundings.resolve);
     this.#sight = new HostSight(this.#net, {
       port: config.port,
       device: () => this.#parts.keeper.device,
@@ -112,13 +117,19 @@ class Daemon {
   async run(): Promise<number> {
     const cleanups = this.#cleanups;
     cleanups.add(() => this.#net.close());
-    cleanups.add(watchForTheEnd((why) => this.#guard(() => this.#askedToEnd(why))));
+    cleanups.add(this.#machine.surroundings.onStop((why) => this.#guard(() => this.#askedToEnd(why))));
     const onEvent = (event: DataplaneEvent): void => this.#fromWorker(event);
-    const making = { config: this.#config, given: this.#given, net: this.#net, onEvent };
+    const making = {
+      machine: this.#machine,
+      config: this.#config,
+      given: this.#given,
+      net: this.#net,
+      onEvent,
+    };
     this.#parts = makeParts(making, cleanups);
     this.#config = this.#parts.config;
     await this.#serveApi();
-    if (this.#parts.ciphers !== null) warmUp(systemRandom);
+    if (this.#parts.ciphers !== null) warmUp(this.#machine.random);
     // Who cannot hear asks nobody; and who is to end by then does not begin.
     await Promise.race([this.#parts.workers.ready, this.#ending.finished]);
     if (!this.#ending.ended) this.#begin();
@@ -128,12 +139,11 @@ class Daemon {
 
   #begin(): void {
     this.#startControl();
-    const timer = setInterval(() => this.#guard(() => this.#tick()), TICK_MS);
-    this.#cleanups.add(() => clearInterval(timer));
+    this.#cleanups.add(this.#machine.timers.every(TICK_MS, () => this.#guard(() => this.#tick())));
   }
 
   async #serveApi(): Promise<void> {
-    const api = await serveApi(
+    const api = await this.#machine.surroundings.serve(
       join(this.#config.runDir, SOCKET_NAME),
       apiHandlers(
         this.#net,
@@ -144,12 +154,11 @@ class Daemon {
       ),
     );
     this.#cleanups.add(() => api.close());
-    const timer = setInterval(() => void this.#checkRunDir(api), RUN_DIR_CHECK_MS);
-    this.#cleanups.add(() => clearInterval(timer));
+    this.#cleanups.add(this.#machine.timers.every(RUN_DIR_CHECK_MS, () => void this.#checkRunDir(api)));
   }
 
   /** Nothing tells when /run is emptied or mounted over. What cannot be made again is tried again, and told. */
-  async #checkRunDir(api: ApiServer): Promise<void> {
+  async #checkRunDir(api: Served): Promise<void> {
     if (this.#closing || this.#checkingRunDir) return;
     this.#checkingRunDir = true;
     try {
@@ -178,15 +187,15 @@ class Daemon {
     const names = this.#resolvers();
     const settings = {
       ...settingsOf(config, null, this.#underlay.endpoints()),
-      drawNetwork: () => drawNetwork(this.#net),
+      drawNetwork: () => drawNetwork(this.#machine.random, this.#net),
     };
     const { state, stored, ciphers } = this.#parts;
     this.#control = new ControlPlane(
       settings,
       state.identity,
       stored,
-      systemRandom,
-      systemClock.now(),
+      this.#machine.random,
+      this.#now(),
       ciphers?.setup ?? null,
       this.#sight,
     );
@@ -208,8 +217,8 @@ class Daemon {
     const { port, peers, advertise } = this.#config;
     const common = {
       port,
-      lookup: new Lookup(port, askHost, Infinity),
-      below: (limit: number) => systemRandom.below(limit),
+      lookup: new Lookup(port, this.#machine.surroundings.resolve, Infinity),
+      machine: this.#machine,
     };
     const seeds = new Resolver(peers, {
       ...common,
@@ -244,7 +253,7 @@ class Daemon {
   // ------------------------------------------------------------------------------------------- events in
 
   #event(event: ControlEvent): void {
-    for (const action of this.#control.handle(event, systemClock.now())) this.#perform(action);
+    for (const action of this.#control.handle(event, this.#now())) this.#perform(action);
     if (this.#reconcileDue) this.#reconcile();
     // The hook finds device, routes and subnet.env as the change left them.
     for (const change of this.#leaseChanges.splice(0)) runLeaseHook(this.#config.onLeaseChange, change);
@@ -253,7 +262,7 @@ class Daemon {
   #tick(): void {
     this.#event({ kind: "tick" });
     this.#parts.workers.mailbox.retry();
-    const now = systemClock.now();
+    const now = this.#now();
     const changed = this.#net.changed();
     if (changed) {
       this.#sight.changed();
@@ -304,12 +313,20 @@ class Daemon {
 
   #sendRefused(slot: number, errno: number): void {
     const endpoint = this.#reconciler?.endpointOf(slot) ?? null;
-    if (endpoint !== null) this.#refusals.data(endpoint, errno, systemClock.now());
+    if (endpoint !== null) this.#refusals.data(endpoint, errno, this.#now());
   }
 
   #endpointsChanged(): void {
     if (this.#control === undefined) return;
     this.#event({ kind: "ownEndpoints", endpoints: this.#underlay.endpoints() });
+  }
+
+  #now(): number {
+    return this.#machine.clock.now();
+  }
+
+  #later(milliseconds: number, act: () => void): void {
+    this.#machine.timers.after(milliseconds, () => this.#guard(act));
   }
 
   /** A fault in any callback ends the process with a clear last line, not half of it. */
@@ -409,7 +426,7 @@ class Daemon {
 
   #snapshot(): Snapshot {
     if (this.#control === undefined) throw new Error("The daemon is starting; try again");
-    const now = systemClock.now();
+    const now = this.#now();
     const { workers, feed, keeper, offloads, ciphers, sockets } = this.#parts;
     const { wanted, troubles } = this.#reconciler;
     return {
@@ -444,7 +461,7 @@ class Daemon {
     if (problem !== null) throw new Error(problem);
     this.#guard(() => this.#event({ kind: "rotate", secret, dropOld }));
     secret.wipe();
-    const rotation = this.#control.view(systemClock.now()).own.secret;
+    const rotation = this.#control.view(this.#now()).own.secret;
     if (rotation === undefined) throw new Error("The daemon is stopping");
     return rotation;
   }
@@ -455,11 +472,11 @@ class Daemon {
   #leave(kind: "leave" | "release", why?: string): void {
     if (this.#leaving || this.#control === undefined) return this.#ending.endRelease(false);
     this.#leaving = true;
-    logger.info(lastWords(kind, this.#control.view(systemClock.now()).own.subnet), { by: why });
-    notifyStopping();
+    logger.info(lastWords(kind, this.#control.view(this.#now()).own.subnet), { by: why });
+    this.#machine.surroundings.tellStopping();
     this.#event({ kind });
     if (kind === "leave") this.#ending.finish();
-    else setTimeout(() => this.#ending.endRelease(false), RELEASE_MS);
+    else this.#later(RELEASE_MS, () => this.#ending.endRelease(false));
   }
 
   /**
@@ -467,7 +484,7 @@ class Daemon {
    * the waiting.
    */
   #askedToEnd(why: string): void {
-    const now = systemClock.now();
+    const now = this.#now();
     this.#signalledAt ??= now;
     if (now - this.#signalledAt > IMPATIENT_MS) this.#cleanups.hurry();
     this.#leave("leave", why);
@@ -475,9 +492,9 @@ class Daemon {
 
   /** Begins to stop when the answer is on its way. With `purge`, that is once the lease has been given back. */
   async #askedToStop(purge: boolean): Promise<Release | null> {
-    const view = this.#control?.view(systemClock.now());
+    const view = this.#control?.view(this.#now());
     const releasing = this.#leaving && purge;
-    if (!releasing) setTimeout(() => this.#guard(() => this.#leave(purge ? "release" : "leave")), 0);
+    if (!releasing) this.#later(0, () => this.#leave(purge ? "release" : "leave"));
     const subnet = view?.own.subnet ?? null;
     if (!purge || subnet === null) return null;
     const heard = await this.#ending.released;

@@ -6,9 +6,9 @@
 import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Leasable } from "../host/left_bridge.ts";
-import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import type { StoredState } from "../control/records/state.ts";
 import type { HostNetwork } from "../ports/host.ts";
+import type { Machine } from "../ports/machine.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";
 import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
@@ -36,6 +36,7 @@ export interface Making {
   readonly config: Config;
   /** The network secret that the user gave, if any. */
   readonly given: GivenSecret | null;
+  readonly machine: Machine;
   readonly net: HostNetwork;
   /** Gets what the Workers hand up. */
   readonly onEvent: (event: DataplaneEvent) => void;
@@ -48,6 +49,7 @@ export interface DaemonParts {
   readonly stored: StoredState | null;
   /** It goes on with a join that an earlier run began. */
   readonly resumed: boolean;
+  readonly machine: Machine;
   readonly net: HostNetwork;
   readonly runDir: RunDir;
   readonly state: StateStore;
@@ -64,7 +66,7 @@ export interface DaemonParts {
 }
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
-export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
+export function makeParts({ machine, net, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
@@ -84,7 +86,7 @@ export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups)
     refuseOverlapOf({ config, net, stored }, { network, subnetLen, subnetMin, subnetMax });
   }
   // They load their code while this thread tests and measures.
-  const workers = new Workers(config.workers, onEvent);
+  const workers = new Workers(machine, config.workers, onEvent);
   cleanups.add(() => sealed?.close());
   // Descriptors close after the Workers have stopped, which is undone before them.
   cleanups.add(() => sockets?.close());
@@ -92,19 +94,22 @@ export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups)
   cleanups.add(() => workers.stop());
   const { mailbox } = workers;
   const offloads = new OffloadState(config.offloads);
-  offloads.testTrains();
+  offloads.testTrains(machine);
   const kept = begun.secret === null ? [] : state.secrets;
-  const ciphers = ciphersOf(config, given, kept, choice);
+  const ciphers = choice.security === "plain" ? null : sealedParts(machine.planes.ciphers(), {
+    ...config,
+    secrets: secretsOfRun(choice, kept, given?.secret ?? null),
+  });
   workers.start(offloads.inUse, ciphers?.provider.suites());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, mailbox);
-  sockets = new Sockets(mailbox, config.port, config.workers, () => net.links());
+  sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });
   if (founds({ config, stored })) sockets.demand(foundersSockets(config));
   const feed = new DataplaneFeed(mailbox);
-  keeper = new HostKeeper(net, mailbox, {
+  keeper = new HostKeeper(net, machine.devices, mailbox, {
     ...config,
     subnetFile: left.file,
     network: left.network,
-    testDevice: (tun) => offloads.testSuperframes(tun),
+    testDevice: (tun) => offloads.testSuperframes(machine, tun),
   });
   // Routes go first, so that nothing is sent into a tunnel nobody reads.
   cleanups.add(() => void keeper?.withdraw());
@@ -113,6 +118,7 @@ export function makeParts({ net, onEvent, ...user }: Making, cleanups: Cleanups)
     config,
     stored,
     resumed,
+    machine,
     net,
     runDir,
     state,
@@ -166,17 +172,6 @@ function remember({ remember, stored }: Begun, choice: SecretChoice, state: Stat
 /** Whether this run is to found a mesh, without waiting for anybody. */
 function founds({ config, stored }: Pick<DaemonParts, "config" | "stored">): boolean {
   return (stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
-}
-
-function ciphersOf(
-  { networkName, cipher, pinnedNode }: Config,
-  given: GivenSecret | null,
-  kept: readonly HeldSecret[],
-  choice: SecretChoice,
-): SealedParts | null {
-  if (choice.security === "plain") return null;
-  const secrets = secretsOfRun(choice, kept, given?.secret ?? null);
-  return sealedParts(secrets, networkName, cipher, pinnedNode);
 }
 
 /**

@@ -1,47 +1,6 @@
-/** What ends a daemon from outside, how it tells that it has ended, and the order in which it takes itself apart. */
-import process from "node:process";
-import { isIgnored } from "../sys/ignored_signals.ts";
+/** How a daemon tells that it has ended, and the order in which it takes itself apart. */
+import type { Timers } from "../ports/time.ts";
 import { logger } from "../log/log.ts";
-
-/**
- * What would end the process half-way if nobody listened: the terminal that closes, a supervisor's or a person's kill,
- * a limit of processor time, a timer. Not here: what a fault of the program raises, what the runtimes need themselves
- * (SIGPWR, SIGSYS), and what they ignore already (SIGPIPE, SIGXFSZ: the write that fails tells).
- */
-const ENDING = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGVTALRM",
-  "SIGPROF",
-  "SIGXCPU",
-  "SIGIO",
-] as const;
-const SIGHUP = 1;
-
-/**
- * Calls `stop` with the name of each signal that ends a process, and when stdin ends if the environment asks for that.
- * A SIGHUP that was ignored at the start stays so (nohup(1)). Returns the undo.
- */
-export function watchForTheEnd(stop: (why: string) => void): () => void {
-  // By a listener, and not by none: Deno takes SIGHUP over by itself, ignored or not, and dies of it.
-  const stays = isIgnored(SIGHUP) ? "SIGHUP" : null;
-  const listeners = ENDING.map((name) => [name, name === stays ? () => {} : () => stop(name)] as const);
-  for (const [name, listener] of listeners) process.on(name, listener);
-  if (process.env["OVLTUN_EXIT_WITH_STDIN"] === "1") {
-    const ended = () => stop("the end of stdin");
-    process.stdin.on("end", ended);
-    process.stdin.on("error", ended);
-    process.stdin.resume();
-  }
-  return () => {
-    for (const [name, listener] of listeners) process.off(name, listener);
-  };
-}
 
 /** What the log has when a daemon begins to end: nobody gives back a lease that he does not hold. */
 export function lastWords(kind: "leave" | "release", subnet: string | null): string {
@@ -50,6 +9,7 @@ export function lastWords(kind: "leave" | "release", subnet: string | null): str
 
 /** The end of a run: when it comes, with which exit code, and what became of the lease. */
 export class Ending {
+  readonly #timers: Timers;
   #exitCode = 0;
   #finish!: () => void;
   #tellReleased!: (heard: boolean) => void;
@@ -58,6 +18,10 @@ export class Ending {
   readonly finished = new Promise<void>((resolve) => this.#finish = resolve);
   /** Whether a member has heard that the lease is given back. */
   readonly released = new Promise<boolean>((resolve) => this.#tellReleased = resolve);
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
 
   /** Whether the end is decided: nothing may begin any more. */
   get ended(): boolean {
@@ -93,7 +57,7 @@ export class Ending {
   endRelease(heard: boolean): void {
     this.#ended = true;
     this.#tellReleased(heard);
-    setTimeout(this.#finish, 0); // the answer goes first
+    this.#timers.after(0, this.#finish); // the answer goes first
   }
 }
 

@@ -7,8 +7,6 @@ import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/paths/paths.ts";
 import type { MeshConfig } from "../control/mesh/settings.ts";
-import { notifyReady } from "../sys/notify.ts";
-import { systemClock } from "../sys/system.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
 import { joinAdvice } from "./reports/join_advice.ts";
@@ -77,9 +75,9 @@ export class Reconciler {
   }
 
   reconcile(): void {
-    const { config, sockets, feed, keeper, state } = this.#parts;
-    this.#lastHostCheck = systemClock.now();
-    const view = this.#control.view(systemClock.now());
+    const { config, machine, sockets, feed, keeper, state } = this.#parts;
+    this.#lastHostCheck = machine.clock.now();
+    const view = this.#control.view(this.#lastHostCheck);
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh)) return;
     this.#underlay.mesh = view.own.mesh?.network ?? null;
     this.#underlay.reach(view.peers);
@@ -164,15 +162,15 @@ export class Reconciler {
 
   #announceReady(wanted: Wanted): void {
     this.#ready = true;
-    const { choice, config, keeper } = this.#parts;
-    const { own } = this.#control.view(systemClock.now());
+    const { choice, config, machine, keeper } = this.#parts;
+    const { own } = this.#control.view(machine.clock.now());
     logger.info(`Ready: ${own.name} holds ${own.subnet} of ${own.mesh?.network}`, {
       device: keeper.device,
       mtu: wanted.deviceMtu,
       backend: own.mesh?.backend,
     });
     if (choice.security === "sealed" && choice.founded) logger.info(joinAdvice(config));
-    notifyReady();
+    machine.surroundings.tellReady();
   }
 
   /**

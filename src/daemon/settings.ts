@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Settings } from "../control/outbox/events.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { HostNetwork } from "../ports/host.ts";
-import { systemRandom } from "../sys/system.ts";
+import type { Random } from "../ports/time.ts";
 import { VERSION } from "../version.ts";
 
 /** `pick` is the network to found with when none was given; `ownEndpoints` is where others reach us. */
@@ -33,9 +33,9 @@ export function settingsOf(config: Config, pick: string | null, ownEndpoints: re
 }
 
 /** A network that nothing of this host touches, or why there is none: for who founds without `--network`. */
-export function drawNetwork(net: HostNetwork): { network: string } | { problem: string } {
+export function drawNetwork(random: Random, net: HostNetwork): { network: string } | { problem: string } {
   try {
-    return { network: randomNetwork(systemRandom, net.routes(), net.addresses()) };
+    return { network: randomNetwork(random, net.routes(), net.addresses()) };
   } catch (error) {
     if (!(error instanceof Error) || "errno" in error) throw error;
     return { problem: error.message };

@@ -1,7 +1,7 @@
 /**
  * The data plane: owns the tables and devices of plane.ts, applies what the mailbox brings between batches,
  * and moves batches when told that something is readable. It knows no descriptors and no epoll: devices come
- * through `Devices`, which the Worker (daemon/planes/worker.ts) implements over sys/ and tests over memory.
+ * through `Devices`, which the Worker (machine/worker.ts) implements over sys/ and tests over memory.
  */
 import type { AeadProvider, Hmac } from "../ports/aead.ts";
 import type {

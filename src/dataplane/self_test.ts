@@ -10,6 +10,7 @@ import {
   type DatagramSocket,
   type Offload,
   type PacketPool,
+  type Tested,
   type TunDevice,
   VNET_LEN,
 } from "../ports/devices.ts";
@@ -41,14 +42,6 @@ import {
   vnetGsoSize,
   vnetGsoType,
 } from "./vnet.ts";
-
-export type SelfTest = "passed" | "failed" | "not tested";
-
-/** What came of a test, and the offloads that must stay off. */
-export interface Tested {
-  readonly outcome: SelfTest;
-  readonly failed: readonly Offload[];
-}
 
 /** Two sockets that know each other as slot 0. The sender queues from slot 0 of the pool, the receiver has its own. */
 export interface TrainPair {

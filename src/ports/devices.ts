@@ -28,6 +28,18 @@ export interface WorkerQueue {
   readonly writeFd: number;
 }
 
+/** Which superframes the device carries: TCP (TSO4, TSO6) and UDP (USO4, USO6). */
+export interface TunOffloads {
+  readonly tso: boolean;
+  readonly uso: boolean;
+}
+
+/** A TUN device created by this process. */
+export interface OpenedTun extends TunOffloads {
+  readonly queues: readonly WorkerQueue[];
+  readonly name: string;
+}
+
 /** Which Worker this is, of how many. Its number is the lane of what it sends. */
 export interface Lane {
   readonly worker: number;
@@ -47,6 +59,14 @@ export const REPLY_SLOT = MAX_PEERS;
 export type Offload = "tso" | "uso" | "gso" | "gro";
 
 export type Offloads = Readonly<Record<Offload, boolean>>;
+
+export type SelfTest = "passed" | "failed" | "not tested";
+
+/** What came of a self-test of offloads, and which of them must stay off. */
+export interface Tested {
+  readonly outcome: SelfTest;
+  readonly failed: readonly Offload[];
+}
 
 /**
  * Packet memory: one fixed ArrayBuffer cut into slots, so that native code knows where it lies and nothing

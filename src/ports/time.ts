@@ -13,3 +13,9 @@ export interface Random {
   /** A uniform integer in [0, limit). */
   below(limit: number): number;
 }
+
+/** What is to be done later; each returns what calls it off. Nothing is done before the call has returned. */
+export interface Timers {
+  after(milliseconds: number, act: () => void): () => void;
+  every(milliseconds: number, act: () => void): () => void;
+}

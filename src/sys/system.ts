@@ -1,6 +1,6 @@
-/** Time and randomness from the operating system: the real ends of the Clock and Random ports. */
+/** Time and randomness from the operating system: the real ends of the Clock, Random and Timers ports. */
 import { randomBytes, randomInt } from "node:crypto";
-import type { Clock, Random } from "../ports/time.ts";
+import type { Clock, Random, Timers } from "../ports/time.ts";
 
 export const systemClock: Clock = {
   // With timeOrigin, so that the Worker and the main thread, which start at different times, agree.
@@ -11,4 +11,15 @@ export const systemClock: Clock = {
 export const systemRandom: Random = {
   bytes: (length) => new Uint8Array(randomBytes(length)),
   below: (limit) => randomInt(limit),
+};
+
+export const systemTimers: Timers = {
+  after: (milliseconds, act) => {
+    const timer = setTimeout(act, milliseconds);
+    return () => clearTimeout(timer);
+  },
+  every: (milliseconds, act) => {
+    const timer = setInterval(act, milliseconds);
+    return () => clearInterval(timer);
+  },
 };

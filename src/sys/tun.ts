@@ -13,10 +13,12 @@ import { addressOf } from "#ffi";
 import {
   HEADROOM,
   MAX_SEGMENTS,
+  type OpenedTun,
   type PacketPool,
   SLOT_CAPACITY,
   SLOT_LENGTH,
   type TunDevice,
+  type TunOffloads,
   VNET_LEN,
   type WorkerQueue,
 } from "../ports/devices.ts";
@@ -60,18 +62,6 @@ const MAX_PIECES = MAX_SEGMENTS + 2;
 const O_RDWR = 2;
 const O_NONBLOCK = 0x800;
 const O_CLOEXEC = 0x80000;
-
-/** A TUN device created by this process. */
-export interface OpenedTun extends TunOffloads {
-  readonly queues: readonly WorkerQueue[];
-  readonly name: string;
-}
-
-/** Which superframes the device carries: TCP (TSO4, TSO6) and UDP (USO4, USO6). */
-export interface TunOffloads {
-  readonly tso: boolean;
-  readonly uso: boolean;
-}
 
 const ALL_OFFLOADS: TunOffloads = { tso: true, uso: true };
 

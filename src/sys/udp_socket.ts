@@ -14,6 +14,7 @@
  * IPv6 has no path below 1280 bytes, and nothing here is longer.
  */
 import { addressOf } from "#ffi";
+import type { ProbeOptions } from "../ports/machine.ts";
 import { type Endpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
@@ -181,13 +182,6 @@ export function sendDatagram(socket: OpenedSocket, bytes: Uint8Array, to: string
   const errno = sendFrom(socket, bytes.length, endpoint, local);
   if (cut) setInt(socket.fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
   return errno;
-}
-
-/** How a probe leaves. */
-export interface ProbeOptions {
-  readonly tos?: number;
-  /** Our address that it leaves from, as what else goes to that peer; not with `tos`. */
-  readonly local?: string;
 }
 
 /**

@@ -5,12 +5,13 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiError, callApi, NoDaemonError } from "../../src/api/client.ts";
-import { type ApiServer, serveApi } from "../../src/api/server.ts";
+import { serveApi } from "../../src/api/server.ts";
+import type { Served } from "../../src/ports/machine.ts";
 import type { ApiHandlers } from "../../src/api/schema.ts";
 
 const version = () => ({ version: "1.2.3", runtime: "test", pid: 42 });
 
-async function withServer(handlers: ApiHandlers, use: (path: string, server: ApiServer) => Promise<void>) {
+async function withServer(handlers: ApiHandlers, use: (path: string, server: Served) => Promise<void>) {
   const directory = mkdtempSync(join(tmpdir(), "ovltun-api-"));
   const path = join(directory, "run", "control.sock");
   const server = await serveApi(path, handlers);

@@ -9,6 +9,7 @@ import { serveApi } from "../../src/api/server.ts";
 import { down, explained } from "../../src/commands/down.ts";
 import { RunDir } from "../../src/daemon/state/run_dir.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
+import { systemMachine } from "../../src/machine/machine.ts";
 
 test("down tells whoever is not root which path it was and what to do, and passes on what else went wrong", () => {
   for (const code of ["EACCES", "EPERM"]) {
@@ -43,7 +44,7 @@ test("down names for a kill only the process that listens at the socket, not the
       device: "ovl0",
       subnetFile: join(runDir, "subnet.env"),
     };
-    await assert.rejects(down({ ...places, purge: false }, 100), (error: Error) => {
+    await assert.rejects(down(systemMachine, { ...places, purge: false }, 100), (error: Error) => {
       assert.ok(error.message.includes(`end it with kill -9 ${process.pid} `), error.message);
       return true;
     });
@@ -56,7 +57,10 @@ test("down names for a kill only the process that listens at the socket, not the
       subnetFile: join(runDir, "subnet.env"),
     };
     // Nobody is sent in a circle where the daemon cannot serve its socket.
-    await assert.rejects(down({ ...places, purge: false }), /no socket that answers .*: end it by SIGTERM/);
+    await assert.rejects(
+      down(systemMachine, { ...places, purge: false }),
+      /no socket that answers .*: end it by SIGTERM/,
+    );
     held.close();
     rmSync(root, { recursive: true });
   }
@@ -78,7 +82,11 @@ test("down of a daemon that is ending already, and hangs up, waits for its end",
     await new Promise<void>((resolve) => server.listen(join(runDir, "control.sock"), () => resolve()));
     try {
       const places = { runDir, stateDir: join(root, "state"), device: "ovl0" };
-      const { foreign } = await down({ ...places, subnetFile: join(runDir, "subnet.env"), purge: false });
+      const { foreign } = await down(systemMachine, {
+        ...places,
+        subnetFile: join(runDir, "subnet.env"),
+        purge: false,
+      });
       assert.equal(foreign, false);
     } finally {
       held.close();

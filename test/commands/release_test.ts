@@ -5,6 +5,7 @@ import { lostLeaseSentence, releaseSentence, releaseStoredLease } from "../../sr
 import type { StateStore } from "../../src/daemon/state/state_store.ts";
 import { directiveOf } from "../made/directives.ts";
 import { identityOf, recordOf } from "../made/records.ts";
+import { systemMachine } from "../../src/machine/machine.ts";
 
 const US = 1, ALPHA = 2;
 const ID = identityOf(US).id;
@@ -30,7 +31,10 @@ const about = (change: Parameters<typeof directiveOf>[2], target = US) => [
 test("releaseStoredLease() of a revoked node says that the mesh freed its lease, and asks nobody", async () => {
   const state = { identity: identityOf(US), stored: stored({ directives: about({ revoke: true }) }) };
   const freed = "alpha revoked the key of this node, and the mesh freed 10.148.178.0/24 then";
-  assert.equal(await releaseStoredLease(state as unknown as StateStore), `No lease to give back: ${freed}`);
+  assert.equal(
+    await releaseStoredLease(systemMachine, state as unknown as StateStore),
+    `No lease to give back: ${freed}`,
+  );
 });
 
 test("releaseSentence() says how a lease is freed that nobody heard given back", () => {

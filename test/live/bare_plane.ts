@@ -14,6 +14,7 @@ import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdp } from "../../src/sys/udp_socket.ts";
 import { overlayMtu } from "../../src/wire/overhead.ts";
+import { systemMachine } from "../../src/machine/machine.ts";
 
 /** What the two ends agree on. Host 1 holds 10.42.1.0/24 and fd42:1::/64, host 2 the next ones. */
 export interface BarePlane {
@@ -91,7 +92,7 @@ async function run({ own, encapsulation, offloads }: BarePlane): Promise<void> {
     if (event.kind === "offloadLost") lost.push(`${event.offload}: errno ${event.errno}`);
     if (event.kind === "failed") throw new Error(event.message);
   };
-  const worker = new WorkerHandle(onEvent);
+  const worker = new WorkerHandle(systemMachine, onEvent);
   worker.start(offloads);
   const overhead = encapsulation === "data" ? "data-plain" : "vxlan";
   const mtu = overlayMtu(UNDERLAY_MTU, overhead, 4);

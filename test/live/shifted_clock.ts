@@ -24,7 +24,7 @@ Object.defineProperty(performance, "timeOrigin", { get: () => origin });
 
 globalThis.Worker = new Proxy(TrueWorker, {
   construct: (worker, [url, options]) => {
-    if (!String(url).endsWith("/src/daemon/planes/worker.ts")) {
+    if (!String(url).endsWith("/src/machine/worker.ts")) {
       throw new Error(`No Worker is known at ${url}`);
     }
     return new worker(new URL("./shifted_worker.ts", import.meta.url), options);

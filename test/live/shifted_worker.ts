@@ -1,3 +1,3 @@
 /** The data-plane Worker under another wall clock. */
 import "./shifted_clock.ts";
-import "../../src/daemon/planes/worker.ts";
+import "../../src/machine/worker.ts";

@@ -9,9 +9,10 @@ import { applyHostState, attempt, type Reconciliation } from "../../host/reconci
 import { DeviceDrops } from "./device_drops.ts";
 import { renderSubnetEnv } from "../../host/subnet_env.ts";
 import type { SubnetFile } from "../../host/subnet_file.ts";
+import type { OpenedTun, TunOffloads } from "../../ports/devices.ts";
 import type { HostNetwork, Link, LinkDrops } from "../../ports/host.ts";
+import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
-import { closeTun, limitTun, type OpenedTun, openTun, type TunOffloads } from "../../sys/tun.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
@@ -29,6 +30,7 @@ export interface HostKeeperOptions {
 
 export class HostKeeper {
   readonly #net: HostNetwork;
+  readonly #devices: DeviceMaker;
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
   #tun: OpenedTun;
@@ -44,8 +46,9 @@ export class HostKeeper {
   #network: string | null = null;
 
   /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
-  constructor(net: HostNetwork, mailbox: Mailbox, options: HostKeeperOptions) {
+  constructor(net: HostNetwork, devices: DeviceMaker, mailbox: Mailbox, options: HostKeeperOptions) {
     this.#net = net;
+    this.#devices = devices;
     this.#mailbox = mailbox;
     this.#options = options;
     this.#offloads = options.offloads;
@@ -54,7 +57,7 @@ export class HostKeeper {
   }
 
   #openTun(): OpenedTun {
-    return openTun(this.#options.device, this.#offloads, undefined, this.#options.workers);
+    return this.#devices.open(this.#options.device, this.#offloads, this.#options.workers);
   }
 
   get device(): string {
@@ -102,7 +105,7 @@ export class HostKeeper {
     if (this.#tested) return;
     this.#tested = true;
     this.#offloads = this.#options.testDevice(this.#tun);
-    this.#tun = limitTun(this.#tun, this.#offloads);
+    this.#tun = this.#devices.limit(this.#tun, this.#offloads);
   }
 
   /** By its name, and by its index once that is known: another device of the same name is not ours. */
@@ -122,7 +125,7 @@ export class HostKeeper {
 
   #closeRetired(): void {
     const applied = this.#mailbox.appliedEpoch();
-    for (const { tun, epoch } of this.#retired) if (epoch <= applied) closeTun(tun);
+    for (const { tun, epoch } of this.#retired) if (epoch <= applied) this.#devices.close(tun);
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
@@ -169,6 +172,6 @@ export class HostKeeper {
 
   /** The device goes with its descriptors. The Workers must have stopped. */
   close(): void {
-    closeTun(this.#tun);
+    this.#devices.close(this.#tun);
   }
 }

@@ -2,14 +2,10 @@
  * Looks host names up. The resolver of the host decides (/etc/hosts, DNS, mDNS); it may take many seconds and cannot be
  * stopped, so only a few questions are under way at once and the others wait their turn.
  */
-import { lookup } from "node:dns/promises";
 import { formatEndpoint, parseAddress, parseEndpoint } from "../../wire/address.ts";
 
 /** The addresses behind a host's name; throws while it does not resolve. */
 export type Ask = (host: string) => Promise<readonly string[]>;
-
-/** By the resolver of this host. Its errors say no more than that there is no answer. */
-export const askHost: Ask = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
 const AT_ONCE = 4;
 const WAITING_MAX = 64;
@@ -51,7 +47,7 @@ export class Lookup {
   readonly #waiting: (() => void)[] = [];
 
   /** `atOnce`: questions under way at most. */
-  constructor(defaultPort: number, ask: Ask = askHost, atOnce = AT_ONCE) {
+  constructor(defaultPort: number, ask: Ask, atOnce = AT_ONCE) {
     this.#port = defaultPort;
     this.#ask = ask;
     this.#atOnce = atOnce;

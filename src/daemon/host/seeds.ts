@@ -4,6 +4,7 @@
  * good one: a resolver that fails changes nothing. Nobody waits for it and it never throws.
  */
 import type { Seed } from "../../control/outbox/events.ts";
+import type { Machine } from "../../ports/machine.ts";
 import { literalEndpoint, type Lookup } from "./lookup.ts";
 
 const RETRY_MS = 3000;
@@ -13,12 +14,11 @@ const REFRESH_MS = 30_000;
 export interface ResolverOptions {
   readonly port: number;
   readonly lookup: Lookup;
+  readonly machine: Pick<Machine, "timers" | "random">;
   /** Gets all entries whenever what one resolves to changed. */
   readonly onChange: (seeds: Seed[]) => void;
   /** An entry stopped resolving, or has not resolved yet; once until it resolves again. */
   readonly onFailure: (text: string, known: readonly string[]) => void;
-  /** In [0, limit). */
-  readonly below: (limit: number) => number;
 }
 
 /** Keeps a list of host entries resolved, each by itself: a slow name holds no other up. */
@@ -28,7 +28,7 @@ export class Resolver {
   /** BOUNDED: one per entry. */
   readonly #endpoints = new Map<string, readonly string[]>();
   /** BOUNDED: one per name. */
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #timers = new Map<string, () => void>();
   /** BOUNDED: one per name. */
   readonly #failing = new Set<string>();
   #closed = false;
@@ -53,9 +53,10 @@ export class Resolver {
     const found = await this.#options.lookup.endpoints(text);
     if (this.#closed) return;
     this.#note(text, found);
+    const { timers, random } = this.#options.machine;
     const known = this.#endpoints.get(text)!.length > 0;
-    const about = (known ? REFRESH_MS : RETRY_MS) * (0.75 + this.#options.below(501) / 1000);
-    this.#timers.set(text, setTimeout(() => void this.#keepResolved(text), about));
+    const about = (known ? REFRESH_MS : RETRY_MS) * (0.75 + random.below(501) / 1000);
+    this.#timers.set(text, timers.after(about, () => void this.#keepResolved(text)));
   }
 
   #note(text: string, found: readonly string[]): void {
@@ -79,7 +80,7 @@ export class Resolver {
 
   close(): void {
     this.#closed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const callOff of this.#timers.values()) callOff();
   }
 }
 

@@ -7,9 +7,8 @@ import { advertisable, mtuTowards, underlayMtu } from "../../host/underlay.ts";
 import type { UnderlayChoice } from "../../host/underlay.ts";
 import { type LocalEnd, MAX_PEERS } from "../../ports/devices.ts";
 import type { HostNetwork, Link } from "../../ports/host.ts";
-import { pathMtu } from "../../sys/path_mtu.ts";
+import type { Machine } from "../../ports/machine.ts";
 import { SysError } from "../../sys/sys_error.ts";
-import { systemClock } from "../../sys/system.ts";
 import { addressOf, formatEndpoint, liesWithin, parseAddress } from "../../wire/address.ts";
 import { PathMtus } from "./path_mtus.ts";
 
@@ -24,6 +23,7 @@ export interface UnderlayOptions {
 const DEFAULT_MTU = 1500;
 
 export class Underlay {
+  readonly #machine: Pick<Machine, "clock" | "udp">;
   readonly #net: HostNetwork;
   readonly #options: UnderlayOptions;
   /** What there was when there last was something: an interface may lose its address and get it back. */
@@ -48,7 +48,8 @@ export class Underlay {
   mesh: string | null = null;
 
   /** An interface that is not there yet, or has no address yet, is waited for. */
-  constructor(net: HostNetwork, options: UnderlayOptions) {
+  constructor(machine: Pick<Machine, "clock" | "udp">, net: HostNetwork, options: UnderlayOptions) {
+    this.#machine = machine;
     this.#net = net;
     this.#options = options;
     this.#current();
@@ -86,13 +87,14 @@ export class Underlay {
 
   /** What reconcile asks about the host. */
   facts(): HostFacts {
+    const { clock } = this.#machine;
     let links: readonly Link[] | null = null;
     const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
     const outside = towards.filter((address) => !liesWithin(this.mesh, address));
     this.#findMtu({ ...this.#choice(), towards: outside });
     return {
       underlayMtu: this.#mtu,
-      pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, systemClock.now()) ?? this.#mtu),
+      pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, clock.now()) ?? this.#mtu),
       onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
       local: (endpoint) => this.local(endpoint),
     };
@@ -145,8 +147,9 @@ export class Underlay {
 
   /** Asks the kernel what fits on the way to an endpoint. True when that is news. */
   learnPathMtu(endpoint: string): boolean {
-    const mtu = pathMtu(endpoint);
-    return mtu !== null && this.#paths.learn(endpoint, mtu, systemClock.now());
+    const { udp, clock } = this.#machine;
+    const mtu = udp.pathMtu(endpoint);
+    return mtu !== null && this.#paths.learn(endpoint, mtu, clock.now());
   }
 
   /** The addresses of now, or while `--iface` has none the last ones. */

@@ -1,22 +1,10 @@
 /**
  * Which offloads are in use, and why the others are not: switched off, unknown to the kernel, failed at the self-test,
- * refused later. The self-test runs here, over the real devices, before the node carries traffic.
+ * refused later. The machine tests them over the real devices, before the node carries traffic.
  */
-import {
-  READ_BACK_TO,
-  type SelfTest,
-  type Tested,
-  testReadBack,
-  testSuperframes,
-  testTrains,
-} from "../../dataplane/self_test.ts";
-import { BATCH, type Offload, type Offloads, type PacketPool, SLOT_LENGTH } from "../../ports/devices.ts";
-import { closeDescriptor } from "../../sys/libc.ts";
-import { LoopbackPair } from "../../sys/loopback_pair.ts";
-import { type OpenedTun, type TunOffloads, TunQueue } from "../../sys/tun.ts";
-import { systemClock } from "../../sys/system.ts";
-import { UdpBatches } from "../../sys/udp_batches.ts";
-import { deviceUdp } from "../../sys/udp_socket.ts";
+import type { Offload, Offloads, OpenedTun, SelfTest, Tested, TunOffloads } from "../../ports/devices.ts";
+import type { Machine } from "../../ports/machine.ts";
+import type { Clock } from "../../ports/time.ts";
 import { logger } from "../../log/log.ts";
 
 const OFFLOADS: readonly Offload[] = ["tso", "uso", "gso", "gro"];
@@ -84,67 +72,23 @@ export class OffloadState {
   }
 
   /** Tries trains on loopback. */
-  testTrains(): void {
-    const pool = testPool();
-    const wanted = this.inUse;
-    this.#timed("trains", () => {
-      const [four, six] = ["127.0.0.1", "::1"].map((address) =>
-        testTrains((offloads) => LoopbackPair.open(address, pool, offloads), pool, wanted)
-      );
-      return both(four!, six!);
-    });
+  testTrains({ udp, clock }: Pick<Machine, "udp" | "clock">): void {
+    this.#timed("trains", clock, () => udp.test(this.inUse));
   }
 
   /** Tries superframes on the device, which must be up and not yet read by a Worker. Returns what it may carry. */
-  testSuperframes(tun: OpenedTun): TunOffloads {
+  testSuperframes({ devices, clock }: Pick<Machine, "devices" | "clock">, tun: OpenedTun): TunOffloads {
     if (!tun.tso) this.unknown("tso");
     if (!tun.uso) this.unknown("uso");
-    const pool = testPool();
-    const queues = tun.queues.map((queue) => new TunQueue(queue, pool));
-    const { inUse } = this;
-    this.#timed("superframes", () => {
-      const tested = testSuperframes(queues[0]!, pool, inUse);
-      const fine = tested.outcome === "passed" && inUse.uso && inUse.gso;
-      return fine && readBack(tun.name, queues, pool) === false ? FAILED_READ_BACK : tested;
-    });
+    this.#timed("superframes", clock, () => devices.test(tun, this.inUse));
     return { tso: this.inUse.tso, uso: this.inUse.uso };
   }
 
-  #timed(what: keyof SelfTests, test: () => Tested): void {
-    const began = systemClock.now();
+  #timed(what: keyof SelfTests, clock: Clock, test: () => Tested): void {
+    const began = clock.now();
     const tested = test();
-    const milliseconds = Math.round((systemClock.now() - began) * 10) / 10;
+    const milliseconds = Math.round((clock.now() - began) * 10) / 10;
     logger.debug(`Self-test of ${what}: ${tested.outcome}`, { milliseconds });
     this.tested(what, tested);
   }
-}
-
-const FAILED_READ_BACK: Tested = { outcome: "failed", failed: ["uso"] };
-
-/** Sends a train through the device and reads it; null where that cannot be tried. */
-function readBack(device: string, queues: readonly TunQueue[], pool: PacketPool): boolean | null {
-  const socket = deviceUdp(device);
-  if (socket === null) return null;
-  try {
-    // A refused train leaves singly, and is read like that.
-    const sender = new UdpBatches(socket, pool, 1, { gso: true, gro: false }, () => {});
-    sender.setDestination(0, READ_BACK_TO);
-    return testReadBack(sender, queues, pool);
-  } finally {
-    closeDescriptor(socket.fd);
-  }
-}
-
-/** One slot to send from, the others to receive into. */
-function testPool(): PacketPool {
-  const slots = 1 + BATCH;
-  const memory = new ArrayBuffer(slots * SLOT_LENGTH);
-  return { memory, bytes: new Uint8Array(memory), slots };
-}
-
-/** Two families as one: what fails in either is off, and one of them tested is tested. */
-function both(a: Tested, b: Tested): Tested {
-  const failed = [...new Set([...a.failed, ...b.failed])];
-  const outcome = failed.length > 0 ? "failed" : a.outcome === "passed" ? a.outcome : b.outcome;
-  return { outcome, failed };
 }

@@ -3,10 +3,8 @@ import type { Cipher } from "../../config/config.ts";
 import { ConfigError } from "../../config/config_error.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import type { SealedSetup } from "../../control/links/sealed_links.ts";
-import { aeadProvider, measureSuites } from "../../crypto/aead.ts";
 import type { AeadProvider } from "../../ports/aead.ts";
-import { systemClock } from "../../sys/system.ts";
-import { aeadMakers } from "./aead_makers.ts";
+import type { Ciphers } from "../../ports/machine.ts";
 
 export interface SealedParts {
   readonly setup: SealedSetup;
@@ -15,36 +13,34 @@ export interface SealedParts {
   readonly without: string | null;
 }
 
-/**
- * `secrets`: those that count, one of them used. Measures what this host seals with, some milliseconds each. `cipher` names the only suite to offer, or "auto";
- * `pinnedNode` is the id of the member that a token was issued by, or null. Throws ConfigError when the host does not
- * have the suite.
- */
+/** Which sealed mesh it is. */
+export interface SealedMesh {
+  /** Those that count, one of them used. */
+  readonly secrets: readonly HeldSecret[];
+  readonly networkName: string;
+  /** The only suite to offer, or "auto". */
+  readonly cipher: Cipher;
+  /** Id of the member that a token was issued by, or null. */
+  readonly pinnedNode: string | null;
+}
+
+/** Throws ConfigError when the host does not have the suite. */
 export function sealedParts(
-  secrets: readonly HeldSecret[],
-  networkName: string,
-  cipher: Cipher,
-  pinnedNode: string | null,
+  { suites, provider, without }: Ciphers,
+  { secrets, networkName, cipher, pinnedNode }: SealedMesh,
 ): SealedParts {
-  const { makers, without } = aeadMakers();
-  const suites = measureSuites(makers, systemClock);
   const offers = suites
     .filter(({ suite }) => cipher === "auto" || suite === cipher)
     .map(({ suite, mbps }) => ({ suite, mbps: Math.round(mbps) }));
   if (offers.length === 0) {
     const have = suites.map(({ suite }) => suite).join(", ");
+    const why = without === null ? "" : ` (${without})`;
     throw new ConfigError(
       "cipher",
-      `This host cannot do ${cipher}${
-        without === null ? "" : ` (${without})`
-      }; it has ${have}, or give --cipher auto`,
+      `This host cannot do ${cipher}${why}; it has ${have}, or give --cipher auto`,
     );
   }
   const usedFirst = [...secrets].sort((a, b) => Number(b.used) - Number(a.used));
   const keys = usedFirst.map(({ secret }) => secret.keys(networkName));
-  return {
-    setup: { keys, secrets, suites: offers, pinnedNode },
-    provider: aeadProvider(makers, suites),
-    without,
-  };
+  return { setup: { keys, secrets, suites: offers, pinnedNode }, provider, without };
 }

@@ -8,17 +8,9 @@ import type { MeshConfig } from "../../control/mesh/settings.ts";
 import { socketsFor, type Wanted } from "../../control/paths/paths.ts";
 import type { SocketRole } from "../../ports/devices.ts";
 import type { Link } from "../../ports/host.ts";
+import type { UdpMaker, UdpPort } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
-import { portHolder } from "../../sys/port_holder.ts";
 import { EADDRINUSE, SysError } from "../../sys/sys_error.ts";
-import {
-  closeUdpGroup,
-  droppedByGroup,
-  openUdpGroup,
-  takeZeroChecksums,
-  type UdpGroup,
-} from "../../sys/udp_group.ts";
-import { type OpenedSocket, sendDatagram, sendProbe } from "../../sys/udp_socket.ts";
 
 const AGAIN_MS = 5000;
 /** Looking for the process that holds a port goes through all of /proc: not at each try. */
@@ -39,26 +31,35 @@ const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonl
   },
 };
 
+export interface SocketsOptions {
+  /** Our own. */
+  readonly port: number;
+  /** Each gets a socket on every port. */
+  readonly workers: number;
+  /** Tells whose device holds a port. */
+  readonly links: () => readonly Link[];
+}
+
 export class Sockets {
+  readonly #udp: UdpMaker;
   readonly #mailbox: Mailbox;
   readonly #workers: number;
   readonly #links: () => readonly Link[];
-  /** Worker 0's, whose port is the one that peers know. */
-  readonly #own: OpenedSocket;
+  readonly #own: UdpPort;
   /** BOUNDED: one per role. */
-  readonly #open = new Map<SocketRole, UdpGroup>();
+  readonly #open = new Map<SocketRole, UdpPort>();
   /** BOUNDED: one per role. Who holds its port, as it was found out last. */
   readonly #holders = new Map<SocketRole, { readonly words: string; readonly until: number }>();
   /** BOUNDED: one per role. */
   readonly #refused = new Map<SocketRole, { readonly sentence: string; readonly at: number }>();
 
-  /** Opens our own port and hands it to the Workers. `links` tells whose device holds one. Throws SysError when it is taken. */
-  constructor(mailbox: Mailbox, port: number, workers: number, links: () => readonly Link[]) {
+  /** Opens our own port and hands it to the Workers. Throws SysError when it is taken. */
+  constructor(udp: UdpMaker, mailbox: Mailbox, { port, workers, links }: SocketsOptions) {
+    this.#udp = udp;
     this.#mailbox = mailbox;
     this.#workers = workers;
     this.#links = links;
-    const { family, sockets } = this.#attach("own", port, true);
-    this.#own = { fd: sockets[0]!.fd, family };
+    this.#own = this.#attach("own", port, true);
   }
 
   /**
@@ -66,24 +67,22 @@ export class Sockets {
    * below. Returns 0 or the errno of the refusal; what cannot be sent now is tried again by its owner.
    */
   send(to: string, bytes: Uint8Array, local = ""): number {
-    return sendDatagram(this.#own, bytes, to, local);
+    return this.#own.send(to, bytes, local);
   }
 
   /** Sends a probe from the VXLAN port; nothing happens while that is not open. */
   sendVxlan(to: string, bytes: Uint8Array, local: string): void {
-    const group = this.#open.get("vxlan");
-    if (group === undefined) return;
-    sendProbe({ fd: group.sockets[0]!.fd, family: group.family }, bytes, to, { local });
+    this.#open.get("vxlan")?.sendProbe(to, bytes, { local });
   }
 
   /** Sends a probe from our own port: whole or not at all. */
   sendProbe(to: string, bytes: Uint8Array, local: string): void {
-    sendProbe(this.#own, bytes, to, { local });
+    this.#own.sendProbe(to, bytes, { local });
   }
 
   /** The same by the kernel's routes for that Type of Service. */
   sendProbeByTos(to: string, bytes: Uint8Array, tos: number): void {
-    sendProbe(this.#own, bytes, to, { tos });
+    this.#own.sendProbe(to, bytes, { tos });
   }
 
   /** Opens what is wanted. Throws SysError when a port is taken: for a founder, who can choose another. */
@@ -109,17 +108,18 @@ export class Sockets {
     });
   }
 
-  #attach(role: SocketRole, port: number, founding: boolean, now = -Infinity): UdpGroup {
-    const group = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"], now);
-    if (role === "vxlan") takeZeroChecksums(group);
-    this.#open.set(role, group);
-    this.#mailbox.post({ kind: "attachSocket", role, ...group });
-    return group;
+  #attach(role: SocketRole, port: number, founding: boolean, now = -Infinity): UdpPort {
+    const opened = this.#bind(role, port, REMEDIES[role][founding ? "founding" : "member"], now);
+    this.#open.set(role, opened);
+    const { family, sockets } = opened;
+    this.#mailbox.post({ kind: "attachSocket", role, family, sockets });
+    return opened;
   }
 
-  #bind(role: SocketRole, port: number, remedy: string, now: number): UdpGroup {
+  #bind(role: SocketRole, port: number, remedy: string, now: number): UdpPort {
     try {
-      return openUdpGroup(port, "--port", this.#workers, role === "own");
+      const use = { workers: this.#workers, byLane: role === "own", zeroChecksums: role === "vxlan" };
+      return this.#udp.open(port, use);
     } catch (error) {
       if (!(error instanceof SysError) || error.errno !== EADDRINUSE) throw error;
       const hint = `${this.#holderOf(role, port, now)} holds it; ${remedy}`;
@@ -130,19 +130,19 @@ export class Sockets {
   #holderOf(role: SocketRole, port: number, now: number): string {
     const known = this.#holders.get(role);
     if (known !== undefined && now < known.until) return known.words;
-    const words = portHolder(port, this.#links());
+    const words = this.#udp.holderOf(port, this.#links());
     this.#holders.set(role, { words, until: now + SEARCH_AGAIN_MS });
     return words;
   }
 
   /** Datagrams that the kernel had no room for, of each kind of socket that is open. */
   dropped(): Partial<Record<SocketRole, number>> {
-    return Object.fromEntries([...this.#open].map(([role, group]) => [role, droppedByGroup(group)]));
+    return Object.fromEntries([...this.#open].map(([role, opened]) => [role, opened.dropped()]));
   }
 
   /** The Workers must have stopped. */
   close(): void {
-    for (const group of this.#open.values()) closeUdpGroup(group);
+    for (const opened of this.#open.values()) opened.close();
     this.#open.clear();
   }
 }

@@ -7,6 +7,7 @@ import { type CounterReader, CounterSum } from "../../dataplane/counters.ts";
 import { MailboxToAll } from "../../dataplane/mailbox.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";
 import type { Offloads } from "../../ports/devices.ts";
+import type { Machine } from "../../ports/machine.ts";
 import type { DataplaneEvent } from "../../ports/planes.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 
@@ -19,11 +20,18 @@ export class Workers {
   readonly ready: Promise<unknown>;
 
   /** Loads `count` Workers; `start` sets them to work. `onEvent` gets everything they hand up. */
-  constructor(count: number, onEvent: (event: DataplaneEvent) => void) {
+  constructor(
+    machine: Pick<Machine, "planes" | "timers">,
+    count: number,
+    onEvent: (event: DataplaneEvent) => void,
+  ) {
     this.#handles = Array.from(
       { length: count },
       (_, worker) =>
-        new WorkerHandle((event) => onEvent(named(event, worker, count)), { worker, workers: count }),
+        new WorkerHandle(machine, (event) => onEvent(named(event, worker, count)), {
+          worker,
+          workers: count,
+        }),
     );
     this.ready = Promise.all(this.#handles.map((handle) => handle.ready));
     this.counters = new CounterSum(this.#handles.map((handle) => handle.counters));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Seed } from "../../../src/control/outbox/events.ts";
 import { Lookup } from "../../../src/daemon/host/lookup.ts";
 import { Resolver, unresolved } from "../../../src/daemon/host/seeds.ts";
+import { systemTimers } from "../../../src/sys/system.ts";
 
 /** A resolver of names in memory, whose clock the test turns. */
 class Names {
@@ -20,7 +21,7 @@ class Names {
     return new Resolver(entries, {
       port: 8473,
       lookup: this.lookup,
-      below: () => 250, // no jitter
+      machine: { timers: systemTimers, random: { bytes: () => new Uint8Array(), below: () => 250 } }, // no jitter
       onChange: (seeds) => this.changes.push(seeds),
       onFailure: (text, known) => this.failures.push(unresolved("--peers", text, known)),
     });

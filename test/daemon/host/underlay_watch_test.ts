@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Underlay } from "../../../src/daemon/host/underlay_watch.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
+import { systemMachine } from "../../../src/machine/machine.ts";
 
 const ADDRESS = { address: "192.168.1.10", prefixLength: 24, scope: 0 };
 
@@ -16,7 +17,7 @@ const OPTIONS = { iface: "eth0", device: "ovl0", port: 8473 };
 
 test("Underlay keeps address and MTU while --iface has none, says so, and follows when it is back", () => {
   const { net, link } = host();
-  const underlay = new Underlay(net, OPTIONS);
+  const underlay = new Underlay(systemMachine, net, OPTIONS);
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   assert.equal(underlay.trouble, null);
@@ -31,7 +32,7 @@ test("Underlay keeps address and MTU while --iface has none, says so, and follow
 
 test("Underlay waits for an interface that is not there at the start, and says which", () => {
   const { net } = host();
-  const underlay = new Underlay(net, { ...OPTIONS, iface: "eth9" });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: "eth9" });
   assert.deepEqual(underlay.endpoints(), []);
   assert.match(
     underlay.trouble ?? "",
@@ -53,7 +54,7 @@ test("Underlay waits for an interface that is not there at the start, and says w
 
 test("Underlay waits for an address of --iface that no interface has yet", () => {
   const { net, link } = host();
-  const underlay = new Underlay(net, { ...OPTIONS, iface: "192.168.1.99" });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: "192.168.1.99" });
   assert.match(underlay.trouble ?? "", /"192\.168\.1\.99" is on no interface of this host: waiting for it/);
   net.addAddress({ link, ...ADDRESS, address: "192.168.1.99" });
   assert.deepEqual(underlay.endpoints(), ["192.168.1.99:8473"]);
@@ -62,7 +63,7 @@ test("Underlay waits for an address of --iface that no interface has yet", () =>
 test("Underlay says that nobody can reach this host, and of every interface why", () => {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
-  const underlay = new Underlay(net, { ...OPTIONS, iface: null });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   assert.match(
     underlay.trouble ?? "",
     /No other host can reach .*lo \(loopback\), eth0 \(no address\).*--iface/,
@@ -81,7 +82,7 @@ test("Underlay takes the MTU of the way to the peers, also to one that is away a
   const { net } = host();
   const wide = net.addLink("eth1", { mtu: 9000 });
   net.addAddress({ link: wide, ...ADDRESS, address: "10.1.1.1" });
-  const underlay = new Underlay(net, { ...OPTIONS, iface: null });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   assert.equal(underlay.facts().underlayMtu, 1400);
   underlay.reach([{ id: "a", endpoint: "10.1.1.2:8473" }]);
   assert.equal(underlay.facts().underlayMtu, 9000);
@@ -98,7 +99,7 @@ test("Underlay tells no address of the mesh's own network", () => {
   const bridge = net.addLink("lan0", { kind: "bridge" });
   net.addLink("eth1", { master: bridge });
   net.addAddress({ link: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
-  const underlay = new Underlay(net, { ...OPTIONS, iface: null });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.advertised = ["10.42.9.1:8473"];
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
   underlay.mesh = "10.42.0.0/16";
@@ -110,7 +111,7 @@ test("Underlay tells no address of the mesh's own network", () => {
 });
 
 test("Underlay names what --advertise resolves to first", () => {
-  const underlay = new Underlay(host().net, OPTIONS);
+  const underlay = new Underlay(systemMachine, host().net, OPTIONS);
   underlay.advertised = ["203.0.113.5:99"];
   assert.deepEqual(underlay.endpoints(), ["203.0.113.5:99", "192.168.1.10:8473"]);
 });
@@ -121,7 +122,7 @@ test("Underlay keeps the MTU of the way to its peers while that way is missing",
   net.addAddress({ link: wg0, address: "10.8.0.2", prefixLength: 32, scope: 0 });
   const byRouter = route("0.0.0.0/0", { gateway: "192.168.1.1", link });
   net.addRoute(byRouter);
-  const underlay = new Underlay(net, { ...OPTIONS, iface: null });
+  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.reach([{ id: "a", endpoint: "203.0.113.9:8473" }]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   net.deleteRoute(byRouter);

@@ -8,6 +8,7 @@ import { SendRefusals, whyRefused } from "../../../src/daemon/planes/send_refusa
 import { Underlay } from "../../../src/daemon/host/underlay_watch.ts";
 import { kernelDrops } from "../../../src/daemon/reports/reports.ts";
 import { FakeKernel } from "../../fakes/fake_kernel.ts";
+import { systemMachine } from "../../../src/machine/machine.ts";
 
 const { EPERM, EACCES, ENETUNREACH, EHOSTUNREACH, EMSGSIZE, ENOBUFS, EAFNOSUPPORT } = constants.errno;
 const THERE = "10.0.0.9:8473";
@@ -80,7 +81,7 @@ test("a source is set only where the kernel would choose another, and only while
       return { type, gateway: null, link: eth0, source: "192.168.1.2" };
     },
   };
-  const underlay = new Underlay(Object.assign(Object.create(net), look), {
+  const underlay = new Underlay(systemMachine, Object.assign(Object.create(net), look), {
     iface: "eth0",
     device: "ovl0",
     port: 8473,

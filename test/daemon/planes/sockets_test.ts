@@ -6,6 +6,7 @@ import type { Config } from "../../../src/config/config.ts";
 import { socketsFor } from "../../../src/control/paths/paths.ts";
 import { foundersSockets, Sockets } from "../../../src/daemon/planes/sockets.ts";
 import { socketsOn } from "../../../src/sys/port_holder.ts";
+import { systemMachine } from "../../../src/machine/machine.ts";
 
 const STATIC = { subnet: "10.42.3.0/24", address: "10.99.0.3", port: null, mac: null, vni: null } as const;
 
@@ -48,7 +49,11 @@ test("a port that stays taken is tried again every few seconds, its holder looke
   const { port } = holder.address();
   let looked = 0;
   const mailbox = { post: () => 0, flush: () => {}, retry: () => {}, applied: () => true };
-  const sockets = new Sockets(mailbox as unknown as Mailbox, 0, 1, () => (looked++, []));
+  const sockets = new Sockets(systemMachine.udp, mailbox as unknown as Mailbox, {
+    port: 0,
+    workers: 1,
+    links: () => (looked++, []),
+  });
   try {
     const wanted = { vxlan: port, flannel: false };
     for (let now = 0; now < 60_000; now += 5000) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tooManyWorkers, Workers } from "../../../src/daemon/planes/workers.ts";
 import type { DataplaneEvent } from "../../../src/ports/planes.ts";
+import { systemMachine } from "../../../src/machine/machine.ts";
 
 const OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 
@@ -9,7 +10,7 @@ const OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 function started(count: number) {
   const events: DataplaneEvent[] = [];
   let look = () => {};
-  const workers = new Workers(count, (event) => {
+  const workers = new Workers(systemMachine, count, (event) => {
     events.push(event);
     look();
   });
@@ -36,7 +37,7 @@ for (const count of [1, 3]) {
 
 test("workers that were never started stop", async () => {
   const events: DataplaneEvent[] = [];
-  const workers = new Workers(2, (event) => events.push(event));
+  const workers = new Workers(systemMachine, 2, (event) => events.push(event));
   await workers.stop();
   assert.deepEqual(events, []);
 });

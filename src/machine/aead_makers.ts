@@ -1,9 +1,9 @@
 /** What this host can seal with: libcrypto if it has one, and what comes with the program. */
 import process from "node:process";
-import { naclAead } from "../../crypto/nacl_aead.ts";
-import { nodeAead } from "../../crypto/node_aead.ts";
-import type { AeadMaker } from "../../ports/aead.ts";
-import { openLibcrypto } from "../../sys/libcrypto.ts";
+import { naclAead } from "../crypto/nacl_aead.ts";
+import { nodeAead } from "../crypto/node_aead.ts";
+import type { AeadMaker } from "../ports/aead.ts";
+import { openLibcrypto } from "../sys/libcrypto.ts";
 
 export interface AeadMakers {
   readonly makers: readonly AeadMaker[];

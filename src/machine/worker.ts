@@ -2,23 +2,23 @@
  * A data-plane Worker: blocks in epoll over its TUN queue, its sockets and the mailbox's eventfd, and never waits for
  * the control plane. It gets one message before it blocks (`WorkerStart`), everything else by the mailbox.
  */
-import type { Hmac } from "../../ports/aead.ts";
-import type { SocketRole } from "../../ports/devices.ts";
-import type { DataplaneEvent, DataplaneMessage } from "../../ports/planes.ts";
-import { nodeHmac } from "../../crypto/hmac.ts";
-import { aeadProvider } from "../../crypto/aead.ts";
-import { Counters } from "../../dataplane/counters.ts";
-import { DataPlane, type Devices, type Source } from "../../dataplane/dataplane.ts";
-import { MailboxReader } from "../../dataplane/mailbox.ts";
-import { socketSlots } from "../../dataplane/pool.ts";
-import { warmUp } from "../../dataplane/warm_up.ts";
-import { Epoll, EventFd } from "../../sys/epoll.ts";
-import { libcryptoHmac } from "../../sys/libcrypto_hmac.ts";
-import { waitForRoom } from "../../sys/room.ts";
-import { Turns } from "../../sys/scheduling.ts";
-import { systemClock, systemRandom } from "../../sys/system.ts";
-import { TunQueue } from "../../sys/tun.ts";
-import { UdpBatches } from "../../sys/udp_batches.ts";
+import type { Hmac } from "../ports/aead.ts";
+import type { SocketRole } from "../ports/devices.ts";
+import type { DataplaneEvent, DataplaneMessage } from "../ports/planes.ts";
+import { nodeHmac } from "../crypto/hmac.ts";
+import { aeadProvider } from "../crypto/aead.ts";
+import { Counters } from "../dataplane/counters.ts";
+import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
+import { MailboxReader } from "../dataplane/mailbox.ts";
+import { socketSlots } from "../dataplane/pool.ts";
+import { warmUp } from "../dataplane/warm_up.ts";
+import { Epoll, EventFd } from "../sys/epoll.ts";
+import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
+import { waitForRoom } from "../sys/room.ts";
+import { Turns } from "../sys/scheduling.ts";
+import { systemClock, systemRandom } from "../sys/system.ts";
+import { TunQueue } from "../sys/tun.ts";
+import { UdpBatches } from "../sys/udp_batches.ts";
 import { aeadMakers } from "./aead_makers.ts";
 import type { WorkerStart } from "./worker_start.ts";
 
