@@ -14,7 +14,7 @@ import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/pool.ts";
 import { OWN_SLOT, RouteTable } from "../src/dataplane/route_table.ts";
 import { clearVnet, GSO_TCPV4, putVnetChecksum, putVnetGso } from "../src/dataplane/vnet.ts";
 import { BATCH, type DatagramSocket, type SocketRole, type TunDevice } from "../src/ports/devices.ts";
-import type { Encapsulation } from "../src/ports/planes.ts";
+import type { Encapsulation } from "../src/wire/overhead.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";

@@ -8,12 +8,11 @@
  */
 import { putU16, u16 } from "../wire/bytes.ts";
 import { fold, sum } from "../wire/checksum.ts";
-import { ipv4HeaderLength, ipv4IsFragment, ipv4Protocol, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
-import { ipv6IsFragment, ipv6Transport, ipv6TransportProtocol } from "../wire/ipv6.ts";
+import { ipIsV4, ipPseudoSum, ipTransport, ipTransportProtocol } from "../wire/ip.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
 import { decodeTcp, TCP_CHECKSUM_AT } from "../wire/tcp.ts";
 import { decodeUdp, UDP_CHECKSUM_AT } from "../wire/udp.ts";
-import { pseudoSum } from "./pseudo_sum.ts";
-import { clearVnet, GSO_TCPV4, GSO_TCPV6, putVnetChecksum, putVnetGso } from "./vnet.ts";
+import { clearVnet, gsoType, putVnetChecksum, putVnetGso } from "./vnet.ts";
 
 export const CHECKSUM_COMPLETE = 0;
 export const CHECKSUM_PARTIAL = 1;
@@ -33,15 +32,15 @@ export function prepareVnet(
   clearVnet(b, at);
   if (checksum === CHECKSUM_COMPLETE) return true;
   const end = at + length;
-  const transport = transportOf(b, at, end);
+  const transport = ipTransport(b, at, end);
   if (transport < 0) return true;
-  const protocol = protocolOf(b, at, transport);
+  const protocol = ipTransportProtocol(b, at, transport);
   const isTcp = protocol === PROTOCOL_TCP;
   if (!isTcp && protocol !== PROTOCOL_UDP) return true;
   const headerLength = isTcp ? decodeTcp(b, transport, end) : decodeUdp(b, transport, end);
   if (headerLength < 0) return true;
   const field = transport + (isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
-  const pseudo = pseudoSum(b, at, protocol, end - transport);
+  const pseudo = ipPseudoSum(b, at, protocol, end - transport);
   // Headers as long as the MTU leave no room for segments: the kernel may judge such a packet whole.
   const headers = transport + headerLength - at;
   const superframe = isTcp && length > mtu && headers < mtu;
@@ -52,21 +51,7 @@ export function prepareVnet(
   }
   putU16(b, field, fold(pseudo));
   putVnetChecksum(b, at, transport - at, field - transport);
-  if (superframe) describeSuperframe(b, at, headers, mtu);
+  // A TCP packet above the MTU is many segments in one: the kernel cuts it again where it must.
+  if (superframe) putVnetGso(b, at, gsoType(ipIsV4(b, at), true), headers, mtu - headers);
   return true;
-}
-
-/** A TCP packet above the MTU is many segments in one: the kernel cuts it again where it must. */
-function describeSuperframe(b: Uint8Array, at: number, headers: number, mtu: number): void {
-  putVnetGso(b, at, b[at]! >>> 4 === 4 ? GSO_TCPV4 : GSO_TCPV6, headers, mtu - headers);
-}
-
-/** Offset of the transport header of a whole packet, or −1 for fragments and what cannot be parsed. */
-function transportOf(b: Uint8Array, at: number, end: number): number {
-  if (b[at]! >>> 4 === 4) return ipv4IsFragment(b, at) ? -1 : at + ipv4HeaderLength(b, at);
-  return ipv6IsFragment(b, at, end) ? -1 : ipv6Transport(b, at, end);
-}
-
-function protocolOf(b: Uint8Array, at: number, transport: number): number {
-  return b[at]! >>> 4 === 4 ? ipv4Protocol(b, at) : ipv6TransportProtocol(b, at, transport);
 }

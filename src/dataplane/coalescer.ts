@@ -7,16 +7,15 @@
 import { MAX_SEGMENTS, type TunDevice, VNET_LEN } from "../ports/devices.ts";
 import { i32, putU16, u16 } from "../wire/bytes.ts";
 import { checksum as ipChecksum, fold, sum } from "../wire/checksum.ts";
-import { fixIpv4Checksum, IPV4_ID_AT, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT } from "../wire/ipv4.ts";
-import { IPV6_LEN, IPV6_PAYLOAD_LENGTH_AT } from "../wire/ipv6.ts";
+import { ipPseudoSum, putIpTotalLength } from "../wire/ip.ts";
+import { IPV4_ID_AT, IPV4_MIN_LEN } from "../wire/ipv4.ts";
 import { TCP_CHECKSUM_AT, TCP_FLAGS_AT, TCP_PSH, TCP_SEQUENCE_AT } from "../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LENGTH_AT } from "../wire/udp.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "./checksum_offload.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "./counters.ts";
 import { Flow, isSibling, sameFlow } from "./flow.ts";
 import { Load } from "./load.ts";
-import { pseudoSum } from "./pseudo_sum.ts";
-import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "./vnet.ts";
+import { GSO_UDP_L4, gsoType, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "./vnet.ts";
 
 const EINVAL = 22;
 /** Flows that may be open at once. */
@@ -181,7 +180,7 @@ export class Coalescer {
     if (flow.v4 && ipChecksum(b, at, IPV4_MIN_LEN) !== 0) return false;
     const transport = at + flow.transport;
     const rest = length - flow.transport;
-    const pseudo = pseudoSum(b, at, flow.protocol, rest);
+    const pseudo = ipPseudoSum(b, at, flow.protocol, rest);
     const field = transport + (flow.isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
     if (checksum !== CHECKSUM_COMPLETE && u16(b, field) === fold(pseudo)) return true;
     return fold(sum(b, transport, rest, pseudo)) === 0xffff;
@@ -200,15 +199,12 @@ export class Coalescer {
     const b = this.#b;
     const { at, flow } = run;
     const rest = run.length - flow.transport;
-    if (flow.v4) {
-      putU16(b, at + IPV4_TOTAL_LENGTH_AT, run.length);
-      fixIpv4Checksum(b, at);
-    } else putU16(b, at + IPV6_PAYLOAD_LENGTH_AT, run.length - IPV6_LEN);
+    putIpTotalLength(b, at, run.length);
     const offset = flow.isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT;
     if (!flow.isTcp) putU16(b, at + flow.transport + UDP_LENGTH_AT, rest);
-    putU16(b, at + flow.transport + offset, fold(pseudoSum(b, at, flow.protocol, rest)));
+    putU16(b, at + flow.transport + offset, fold(ipPseudoSum(b, at, flow.protocol, rest)));
     putVnetChecksum(b, at, flow.transport, offset);
-    putVnetGso(b, at, flow.isTcp ? flow.v4 ? GSO_TCPV4 : GSO_TCPV6 : GSO_UDP_L4, flow.headers, run.size);
+    putVnetGso(b, at, gsoType(flow.v4, flow.isTcp), flow.headers, run.size);
     this.load.add(flow.isTcp ? run.length : 0);
     const tun = this.tun;
     if (tun !== null) {
@@ -224,10 +220,7 @@ export class Coalescer {
   #singly(run: Run, errno: number): void {
     const b = this.#b;
     if (errno === EINVAL) this.#lose(run.flow.isTcp ? "tso" : "uso", errno);
-    if (run.flow.v4) {
-      putU16(b, run.at + IPV4_TOTAL_LENGTH_AT, run.firstLength);
-      fixIpv4Checksum(b, run.at);
-    } else putU16(b, run.at + IPV6_PAYLOAD_LENGTH_AT, run.firstLength - IPV6_LEN);
+    putIpTotalLength(b, run.at, run.firstLength);
     if (!run.flow.isTcp) {
       putU16(b, run.at + run.flow.transport + UDP_LENGTH_AT, run.firstLength - run.flow.transport);
     }

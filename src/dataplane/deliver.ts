@@ -2,8 +2,7 @@
  * The end of a packet's way in, whatever it came by: whose it is, whether it may come from there, whether it is for
  * us. Addresses are looked up in the one table of routes.
  */
-import { decodeIpv4, IPV4_DESTINATION_AT, IPV4_SOURCE_AT, ipv4TotalLength } from "../wire/ipv4.ts";
-import { decodeIpv6, IPV6_DESTINATION_AT, IPV6_SOURCE_AT, ipv6TotalLength } from "../wire/ipv6.ts";
+import { decodeIp, ipAddressLength, ipDestinationAt, ipSourceAt, ipTotalLength } from "../wire/ip.ts";
 import { COUNTED_LATER, MALFORMED, NOT_FOR_US, SPOOFED, type Verdict } from "./counters.ts";
 import type { Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
@@ -14,11 +13,8 @@ const NOBODY = -1;
 /** The peer whose lease holds the source of the packet; NOBODY, or NOT_IP. */
 export function senderOf(plane: Plane, at: number, end: number): number {
   const b = plane.b;
-  const v4 = b[at]! >>> 4 === 4;
-  if ((v4 ? decodeIpv4(b, at, end) : decodeIpv6(b, at, end)) < 0) return NOT_IP;
-  const slot = v4
-    ? plane.routes.lookup(b, at + IPV4_SOURCE_AT, 4)
-    : plane.routes.lookup(b, at + IPV6_SOURCE_AT, 16);
+  if (decodeIp(b, at, end) < 0) return NOT_IP;
+  const slot = plane.routes.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
   return slot === OWN_SLOT ? NOBODY : slot;
 }
 
@@ -35,12 +31,8 @@ export function accept(plane: Plane, slot: number, at: number, end: number, chec
  */
 export function deliver(plane: Plane, slot: number, at: number, checksum: number): Verdict {
   const b = plane.b;
-  const v4 = b[at]! >>> 4 === 4;
-  const length = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at);
-  const destination = v4
-    ? plane.routes.lookup(b, at + IPV4_DESTINATION_AT, 4)
-    : plane.routes.lookup(b, at + IPV6_DESTINATION_AT, 16);
-  if (destination !== OWN_SLOT) return NOT_FOR_US;
+  const length = ipTotalLength(b, at);
+  if (plane.routes.lookup(b, ipDestinationAt(b, at), ipAddressLength(b, at)) !== OWN_SLOT) return NOT_FOR_US;
   if (plane.innerSegment > 0) plane.coalescer.addUdpSuperframe(at, length, plane.innerSegment);
   else plane.coalescer.add(at, length, checksum, slot);
   plane.counters.receivedFrom(slot, length);

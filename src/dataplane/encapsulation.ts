@@ -6,7 +6,8 @@
 import type { DatagramSocket } from "../ports/devices.ts";
 import { copyWords, putU16 } from "../wire/bytes.ts";
 import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, encodeData, putDataCounter } from "../wire/data_header.ts";
-import { ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAC_LEN, putMac } from "../wire/ethernet.ts";
+import { ETHERNET_LEN, MAC_LEN, putMac } from "../wire/ethernet.ts";
+import { ipEtherType } from "../wire/ip.ts";
 import { encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 import { tellSourceGone } from "./answers.ts";
@@ -74,7 +75,7 @@ export function stamp(plane: Plane, slot: number, at: number, partial: boolean):
       encodeVxlan(b, at - header, peers.vni[slot]!);
       peers.copyMac(slot, b, at - ETHERNET_LEN);
       putMac(b, at - ETHERNET_LEN + MAC_LEN, plane.ownMac);
-      putU16(b, at - 2, b[at]! >>> 4 === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+      putU16(b, at - 2, ipEtherType(b, at));
       return header;
     }
     case BY_FLANNEL:

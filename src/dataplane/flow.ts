@@ -3,25 +3,18 @@
  * packet's headers, used over and over; the comparisons read packet memory and allocate nothing.
  */
 import { i32, u16 } from "../wire/bytes.ts";
+import { decodeIp, ipIsV4, ipProtocol } from "../wire/ip.ts";
 import {
-  decodeIpv4,
   IPV4_DESTINATION_AT,
   IPV4_ID_AT,
   IPV4_MIN_LEN,
-  IPV4_PROTOCOL_AT,
   IPV4_SOURCE_AT,
   IPV4_TTL_AT,
   ipv4IsFragment,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from "../wire/ipv4.ts";
-import {
-  decodeIpv6,
-  IPV6_LEN,
-  IPV6_NEXT_HEADER_AT,
-  IPV6_PAYLOAD_LENGTH_AT,
-  IPV6_SOURCE_AT,
-} from "../wire/ipv6.ts";
+import { IPV6_LEN, IPV6_NEXT_HEADER_AT, IPV6_PAYLOAD_LENGTH_AT, IPV6_SOURCE_AT } from "../wire/ipv6.ts";
 import {
   decodeTcp,
   TCP_ACK,
@@ -60,10 +53,10 @@ export class Flow {
   /** Reads TCP or UDP straight behind the IP header. False for anything else: it belongs to no flow we know. */
   parse(b: Uint8Array, at: number, length: number): boolean {
     const end = at + length;
-    this.v4 = b[at]! >>> 4 === 4;
-    const ip = this.v4 ? decodeIpv4(b, at, end) : decodeIpv6(b, at, end);
+    const ip = decodeIp(b, at, end);
     if (ip < 0) return false;
-    this.protocol = b[at + (this.v4 ? IPV4_PROTOCOL_AT : IPV6_NEXT_HEADER_AT)]!;
+    this.v4 = ipIsV4(b, at);
+    this.protocol = ipProtocol(b, at);
     this.isTcp = this.protocol === PROTOCOL_TCP;
     if (!this.isTcp && this.protocol !== PROTOCOL_UDP) return false;
     if (this.v4 && ipv4IsFragment(b, at)) return false;
@@ -92,8 +85,8 @@ function isWholeDatagram(b: Uint8Array, udp: number, length: number): boolean {
 export function sameFlow(b: Uint8Array, p: number, pFlow: Flow, q: number, qFlow: Flow): boolean {
   if (pFlow.v4 !== qFlow.v4 || pFlow.protocol !== qFlow.protocol) return false;
   if (i32(b, p + pFlow.transport) !== i32(b, q + qFlow.transport)) return false;
-  const from = pFlow.v4 ? 12 : 8;
-  const to = pFlow.v4 ? 20 : 40;
+  const from = pFlow.v4 ? IPV4_SOURCE_AT : IPV6_SOURCE_AT;
+  const to = pFlow.v4 ? IPV4_MIN_LEN : IPV6_LEN;
   for (let i = from; i < to; i += 4) if (i32(b, p + i) !== i32(b, q + i)) return false;
   return true;
 }

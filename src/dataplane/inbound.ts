@@ -56,8 +56,8 @@ import {
   macEquals,
   putMac,
 } from "../wire/ethernet.ts";
-import { decodeIpv4, IPV4_DESTINATION_AT, ipv4TotalLength } from "../wire/ipv4.ts";
-import { decodeIpv6, ipv6TotalLength } from "../wire/ipv6.ts";
+import { decodeIp, ipTotalLength } from "../wire/ip.ts";
+import { IPV4_DESTINATION_AT } from "../wire/ipv4.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../wire/vxlan.ts";
 import { answerVxlanFrame, wayProbeAt } from "../wire/way_probe.ts";
 import { answer, flushAnswers, handUp, reportUnknown } from "./answers.ts";
@@ -154,9 +154,7 @@ function goesOn(plane: Plane, role: SocketRole, before: number, at: number, end:
 function isOneFrame(b: Uint8Array, at: number, end: number, segment: number): boolean {
   const packet = at + VXLAN_LEN + ETHERNET_LEN;
   if (segment >= end - at || segment === 0) return false;
-  const v4 = b[packet]! >>> 4 === 4;
-  if ((v4 ? decodeIpv4(b, packet, end) : decodeIpv6(b, packet, end)) < 0) return false;
-  return packet + (v4 ? ipv4TotalLength(b, packet) : ipv6TotalLength(b, packet)) > at + segment;
+  return decodeIp(b, packet, end) >= 0 && packet + ipTotalLength(b, packet) > at + segment;
 }
 
 function overflows(plane: Plane): number {

@@ -8,23 +8,15 @@
  */
 import { BATCH, VNET_LEN } from "../ports/devices.ts";
 import {
-  decodeIpv4,
-  IPV4_DESTINATION_AT,
-  IPV4_SOURCE_AT,
-  ipv4HeaderLength,
-  ipv4IsFragment,
-  ipv4Protocol,
-  ipv4TotalLength,
-} from "../wire/ipv4.ts";
-import {
-  decodeIpv6,
-  IPV6_DESTINATION_AT,
-  IPV6_SOURCE_AT,
-  ipv6IsFragment,
-  ipv6TotalLength,
-  ipv6Transport,
-  ipv6TransportProtocol,
-} from "../wire/ipv6.ts";
+  decodeIp,
+  ipAddressLength,
+  ipDestinationAt,
+  ipIsToGroup,
+  ipSourceAt,
+  ipTotalLength,
+  ipTransport,
+  ipTransportProtocol,
+} from "../wire/ip.ts";
 import { isBareAck, supersedes } from "./acks.ts";
 import {
   ACK_SUPERSEDED,
@@ -100,23 +92,20 @@ function sendOut(plane: Plane, at: number, length: number): void {
 export function outbound(plane: Plane, at: number, length: number): Verdict {
   const b = plane.b;
   const end = at + length;
-  const v4 = b[at]! >>> 4 === 4;
-  if ((v4 ? decodeIpv4(b, at, end) : decodeIpv6(b, at, end)) < 0) return MALFORMED;
-  const addressLength = v4 ? 4 : 16;
-  const destinationAt = at + (v4 ? IPV4_DESTINATION_AT : IPV6_DESTINATION_AT);
-  if (isGroup(b[destinationAt]!, v4)) return MULTICAST;
-  const slot = plane.routes.lookup(b, destinationAt, addressLength);
+  if (decodeIp(b, at, end) < 0) return MALFORMED;
+  if (ipIsToGroup(b, at)) return MULTICAST;
+  const addressLength = ipAddressLength(b, at);
+  const slot = plane.routes.lookup(b, ipDestinationAt(b, at), addressLength);
   if (slot < 0 || slot === OWN_SLOT) {
     refuseNoRoute(plane, at, end);
     return NO_ROUTE;
   }
-  const sourceAt = at + (v4 ? IPV4_SOURCE_AT : IPV6_SOURCE_AT);
-  if (plane.routes.lookup(b, sourceAt, addressLength) !== OWN_SLOT) {
+  if (plane.routes.lookup(b, ipSourceAt(b, at), addressLength) !== OWN_SLOT) {
     refuseNotOurs(plane, at, end);
     return NOT_OURS;
   }
   if (plane.peers.encapsulation[slot] === NO_TUNNEL) return NO_PATH;
-  const size = v4 ? ipv4TotalLength(b, at) : ipv6TotalLength(b, at); // `length` may count bytes behind it
+  const size = ipTotalLength(b, at); // `length` may count bytes behind it
   if (plane.peers.encapsulation[slot] === BY_SEALED && plane.sessions.sending(slot) === null) {
     return waitForSession(plane, slot, at, size);
   }
@@ -157,15 +146,6 @@ function mayStayPartial(plane: Plane, slot: number, at: number, size: number): b
   if ((encapsulation !== BY_DATA && encapsulation !== BY_SEALED) || size > plane.peers.mtu[slot]!) {
     return false;
   }
-  if (b[at]! >>> 4 === 4) {
-    return !ipv4IsFragment(b, at) && isOwnChecksum(b, at, at + ipv4HeaderLength(b, at), ipv4Protocol(b, at));
-  }
-  const transport = ipv6Transport(b, at, at + size);
-  return transport >= 0 && !ipv6IsFragment(b, at, at + size) &&
-    isOwnChecksum(b, at, transport, ipv6TransportProtocol(b, at, transport));
-}
-
-/** Multicast and broadcast never cross the overlay: 224/4 and 240/4, ff00::/8. */
-function isGroup(firstByte: number, v4: boolean): boolean {
-  return v4 ? firstByte >= 224 : firstByte === 0xff;
+  const transport = ipTransport(b, at, at + size);
+  return transport >= 0 && isOwnChecksum(b, at, transport, ipTransportProtocol(b, at, transport));
 }

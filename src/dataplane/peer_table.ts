@@ -3,7 +3,7 @@
  * packet, no objects. The control plane gives slots out; the Worker that owns this table is its only writer.
  */
 import { MAX_PEERS } from "../ports/devices.ts";
-import type { Encapsulation, Tunnel } from "../ports/planes.ts";
+import type { Tunnel } from "../ports/planes.ts";
 import { parseMac } from "../wire/address.ts";
 import { MAC_LEN } from "../wire/ethernet.ts";
 
@@ -13,7 +13,7 @@ export const BY_DATA = 1;
 export const BY_VXLAN = 2;
 export const BY_FLANNEL = 3;
 export const BY_SEALED = 4;
-const CODES: Record<Encapsulation, number> = {
+const CODES: Record<Tunnel["encapsulation"], number> = {
   none: NO_TUNNEL,
   data: BY_DATA,
   vxlan: BY_VXLAN,

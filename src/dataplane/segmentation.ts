@@ -7,17 +7,9 @@
  */
 import { HEADROOM } from "../ports/devices.ts";
 import { copyWords, putU16, u16, u32 } from "../wire/bytes.ts";
-import { fold, sum, updateChecksum16 } from "../wire/checksum.ts";
-import {
-  fixIpv4Checksum,
-  IPV4_CHECKSUM_AT,
-  IPV4_ID_AT,
-  IPV4_TOTAL_LENGTH_AT,
-  ipv4DontFragment,
-  PROTOCOL_TCP,
-  PROTOCOL_UDP,
-} from "../wire/ipv4.ts";
-import { IPV6_LEN, IPV6_PAYLOAD_LENGTH_AT } from "../wire/ipv6.ts";
+import { fold, sum } from "../wire/checksum.ts";
+import { ipMayFragment, ipPseudoSum, nextIpId, putIpTotalLength } from "../wire/ip.ts";
+import { IPV4_ID_AT, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts";
 import {
   decodeTcp,
   putTcpSequence,
@@ -34,7 +26,6 @@ import { flushSockets, queue, seal, stamp, stampAlike } from "./encapsulation.ts
 import { BY_DATA, BY_SEALED } from "./peer_table.ts";
 import type { Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, HEADERS_MAX } from "./pool.ts";
-import { pseudoSum } from "./pseudo_sum.ts";
 import { tooBig } from "./refusals.ts";
 import { GSO_UDP_L4, vnetChecksumOffset, vnetChecksumStart, vnetGsoSize, vnetGsoType } from "./vnet.ts";
 
@@ -53,8 +44,7 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
   const mtu = plane.peers.mtu[slot]!;
   if (headers + size > mtu) {
     // The sender does not know this path yet. Without Don't Fragment, smaller segments do instead of fragments.
-    const mayCut = b[at]! >>> 4 === 4 && !ipv4DontFragment(b, at) && mtu > headers;
-    if (!mayCut) return tooBig(plane, slot, at, length);
+    if (!ipMayFragment(b, at) || mtu <= headers) return tooBig(plane, slot, at, length);
     if (!isTcp) return fragmentDatagrams(plane, slot, at, length);
     size = mtu - headers;
   }
@@ -69,7 +59,7 @@ export function sendSuperframe(plane: Plane, slot: number, at: number, length: n
     const bodyLength = Math.min(size, length - body);
     const head = nextHeader(plane);
     copyWords(plane.view, before, head, headers);
-    putIpHeader(b, head, start, i, headers - start + bodyLength, i === 0 || i === count - 1);
+    putIpHeader(b, head, i, headers + bodyLength, i === 0 || i === count - 1);
     if (isTcp) {
       putTcpHeader(b, head + start, b[transport + TCP_FLAGS_AT]!, i === 0 ? 0 : size, i === count - 1);
     } else putU16(b, head + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
@@ -103,7 +93,7 @@ function sealSegments(
   let verdict: Verdict = TOO_BIG;
   for (let i = 0, body = headers; i < count; i++, body += size) {
     const bodyLength = Math.min(size, length - body);
-    putIpHeader(b, next, start, i, headers - start + bodyLength, i === 0 || i === count - 1);
+    putIpHeader(b, next, i, headers + bodyLength, i === 0 || i === count - 1);
     if (isTcp) putTcpHeader(b, next + start, flags, i === 0 ? 0 : size, i === count - 1);
     else putU16(b, next + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     const head = at + body - headers;
@@ -127,7 +117,7 @@ function fragmentDatagrams(plane: Plane, slot: number, at: number, length: numbe
     const datagram = at + body - headers; // over the end of the one before, whose fragments are copies
     b.copyWithin(datagram, original, original + headers);
     putU16(b, datagram + IPV4_ID_AT, u16(b, original + IPV4_ID_AT) + i);
-    putIpHeader(b, datagram, start, 0, UDP_LEN + bodyLength, true);
+    putIpHeader(b, datagram, 0, headers + bodyLength, true);
     putU16(b, datagram + start + UDP_LENGTH_AT, UDP_LEN + bodyLength);
     completeSegment(b, datagram, start, UDP_LEN, at + body, bodyLength, false);
     verdict = tooBig(plane, slot, datagram, headers + bodyLength);
@@ -141,28 +131,10 @@ function nextHeader(plane: Plane): number {
   return headerBlock(plane.headers++) + HEADROOM;
 }
 
-/** IP header of segment `i`, a copy of the one before; `rest` bytes follow it. `anew`: the length may be another. */
-function putIpHeader(
-  b: Uint8Array,
-  head: number,
-  start: number,
-  i: number,
-  rest: number,
-  anew: boolean,
-): void {
-  if (b[head]! >>> 4 !== 4) {
-    if (anew) putU16(b, head + IPV6_PAYLOAD_LENGTH_AT, start - IPV6_LEN + rest);
-    return;
-  }
-  const id = u16(b, head + IPV4_ID_AT);
-  if (i > 0) putU16(b, head + IPV4_ID_AT, id + 1);
-  if (anew) {
-    putU16(b, head + IPV4_TOTAL_LENGTH_AT, start + rest);
-    fixIpv4Checksum(b, head);
-  } else {
-    const checksum = u16(b, head + IPV4_CHECKSUM_AT);
-    putU16(b, head + IPV4_CHECKSUM_AT, updateChecksum16(checksum, id, (id + 1) & 0xffff));
-  }
+/** IP header of segment `i`, a copy of the one before. `anew`: the length, now `length`, may be another. */
+function putIpHeader(b: Uint8Array, head: number, i: number, length: number, anew: boolean): void {
+  if (i > 0) nextIpId(b, head);
+  if (anew) putIpTotalLength(b, head, length);
 }
 
 /**
@@ -190,7 +162,7 @@ function completeSegment(
   const transport = head + start;
   const field = transport + (isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
   putU16(b, field, 0);
-  const pseudo = pseudoSum(b, head, isTcp ? PROTOCOL_TCP : PROTOCOL_UDP, transportLength + bodyLength);
+  const pseudo = ipPseudoSum(b, head, isTcp ? PROTOCOL_TCP : PROTOCOL_UDP, transportLength + bodyLength);
   const ofHeader = fold(sum(b, transport, transportLength, pseudo));
   const checksum = ~fold(sum(b, body, bodyLength, ofHeader)) & 0xffff;
   putU16(b, field, isTcp ? checksum : udpChecksumOnWire(checksum));

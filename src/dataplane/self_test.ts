@@ -25,18 +25,16 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from "../wire/ipv4.ts";
+import { ipPseudoSum } from "../wire/ip.ts";
 import { encodeIpv6, IPV6_LEN } from "../wire/ipv6.ts";
 import { putU16, putU32, u16 } from "../wire/bytes.ts";
 import { TCP_ACK, TCP_CHECKSUM_AT, TCP_DATA_OFFSET_AT, TCP_FLAGS_AT, TCP_MIN_LEN } from "../wire/tcp.ts";
 import { encodeUdp, UDP_CHECKSUM_AT, UDP_LEN } from "../wire/udp.ts";
 import { packetAt } from "./pool.ts";
-import { pseudoSum } from "./pseudo_sum.ts";
 import {
   clearVnet,
   GSO_NONE,
-  GSO_TCPV4,
-  GSO_TCPV6,
-  GSO_UDP_L4,
+  gsoType,
   putVnetChecksum,
   putVnetGso,
   vnetGsoSize,
@@ -182,11 +180,11 @@ function write(tun: TunDevice, b: Uint8Array, v4: boolean, tcp: boolean, segment
     b[transport + TCP_FLAGS_AT] = TCP_ACK;
   } else encodeUdp(b, transport, PORT, PORT, length - ip);
   const checksumAt = tcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT;
-  putU16(b, transport + checksumAt, fold(pseudoSum(b, at, protocol, length - ip)));
+  putU16(b, transport + checksumAt, fold(ipPseudoSum(b, at, protocol, length - ip)));
   if (segments === 1) clearVnet(b, at);
   else {
     putVnetChecksum(b, at, ip, checksumAt);
-    putVnetGso(b, at, tcp ? v4 ? GSO_TCPV4 : GSO_TCPV6 : GSO_UDP_L4, headers, SEGMENT);
+    putVnetGso(b, at, gsoType(v4, tcp), headers, SEGMENT);
   }
   tun.gather(at - VNET_LEN, VNET_LEN + length);
   return tun.write();

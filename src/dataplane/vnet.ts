@@ -22,6 +22,11 @@ export const GSO_TCPV6 = 4;
 export const GSO_UDP_L4 = 5;
 const GSO_ECN = 0x80;
 
+/** The gso_type of superframes of one IP version and transport. */
+export function gsoType(v4: boolean, isTcp: boolean): number {
+  return isTcp ? v4 ? GSO_TCPV4 : GSO_TCPV6 : GSO_UDP_L4;
+}
+
 /** Whether the checksum at csum_start + csum_offset holds only the pseudo-header sum. */
 export function vnetNeedsChecksum(b: Uint8Array, at: number): boolean {
   return (b[at - VNET_LEN]! & NEEDS_CSUM) !== 0;

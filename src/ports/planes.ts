@@ -4,16 +4,12 @@
  */
 import type { LocalEnd, Offload, SocketRole, WorkerQueue, WorkerSocket } from "./devices.ts";
 import type { CipherSuite } from "./aead.ts";
-
-/**
- * How packets to one peer leave. `sealed`: the data header and AEAD, by the sessions of its slot; `none`: not by us
- * (host-gw), but its probes are answered.
- */
-export type Encapsulation = "data" | "sealed" | "vxlan" | "flannel" | "none";
+import type { Encapsulation } from "../wire/overhead.ts";
 
 /** Everything the data plane needs to carry packets to and from one peer. */
 export interface Tunnel {
-  readonly encapsulation: Encapsulation;
+  /** How packets leave. `sealed`: by the sessions of the slot; `none`: not by us (host-gw), but probes are answered. */
+  readonly encapsulation: Encapsulation | "none";
   /** Where packets go, "192.168.1.11:8473". */
   readonly endpoint: string;
   /** Where its own port is, for answers to probes; "" where it has none (static peers). */

@@ -5,8 +5,9 @@
 //
 //   | type 1 | code 1 | checksum 2 | rest of header 4 (MTU, or identifier 2 · sequence 2) | quoted packet or payload |
 
-import { putU16, putU32, u16 } from "./bytes.ts";
+import { putU16, putU32, u16, u32 } from "./bytes.ts";
 import { checksum, fold, pseudoHeaderSum6, sum } from "./checksum.ts";
+import { ipIsV4 } from "./ip.ts";
 import * as ipv4 from "./ipv4.ts";
 import * as ipv6 from "./ipv6.ts";
 
@@ -58,7 +59,7 @@ export interface IcmpError6 {
 }
 
 /**
- * Writes at `outAt` the error about the IPv4 packet in packetAt..packetEnd, quoting it up to 576 bytes in all, and
+ * Writes at `outAt` the error about the IPv4 packet that `packet` begins with, quoting it up to 576 bytes in all, and
  * returns the datagram's length; 0 where no error may be sent (RFC 1122 §3.2.2, RFC 1812 §4.3.2.7).
  */
 export function encodeIcmpError4(
@@ -66,15 +67,13 @@ export function encodeIcmpError4(
   outAt: number,
   error: IcmpError4,
   packet: Uint8Array,
-  packetAt: number,
-  packetEnd: number,
 ): number {
-  const headerLen = ipv4.decodeIpv4(packet, packetAt, packetEnd);
-  if (headerLen < 0 || !mayAnswer4(packet, packetAt, headerLen)) return 0;
+  const headerLen = ipv4.decodeIpv4(packet, 0, packet.length);
+  if (headerLen < 0 || !mayAnswer4(packet, headerLen)) return 0;
   const quoteMax = ICMP_ERROR4_MAX - ipv4.IPV4_MIN_LEN - ICMP_LEN;
-  const quote = Math.min(ipv4.ipv4TotalLength(packet, packetAt), quoteMax);
+  const quote = Math.min(ipv4.ipv4TotalLength(packet, 0), quoteMax);
   const icmpAt = outAt + ipv4.IPV4_MIN_LEN;
-  out.set(packet.subarray(packetAt, packetAt + quote), icmpAt + ICMP_LEN);
+  out.set(packet.subarray(0, quote), icmpAt + ICMP_LEN);
   ipv4.encodeIpv4(out, outAt, {
     totalLength: ipv4.IPV4_MIN_LEN + ICMP_LEN + quote,
     id: 0, // atomic (RFC 6864): DF is set
@@ -82,7 +81,7 @@ export function encodeIcmpError4(
     ttl: ERROR_TTL,
     protocol: ipv4.PROTOCOL_ICMP,
     source: error.source,
-    destination: ipv4.ipv4Source(packet, packetAt),
+    destination: ipv4.ipv4Source(packet, 0),
     tos: TOS_INTERNETWORK_CONTROL,
   });
   const hasMtu = error.type === ICMP_UNREACHABLE && error.code === ICMP_FRAGMENTATION_NEEDED;
@@ -92,7 +91,7 @@ export function encodeIcmpError4(
 }
 
 /**
- * Writes at `outAt` the error about the IPv6 packet in packetAt..packetEnd, quoting it up to 1280 bytes in all, and
+ * Writes at `outAt` the error about the IPv6 packet that `packet` begins with, quoting it up to 1280 bytes in all, and
  * returns the datagram's length; 0 where no error may be sent (RFC 4443 §2.4 (e)).
  */
 export function encodeIcmpError6(
@@ -100,28 +99,68 @@ export function encodeIcmpError6(
   outAt: number,
   error: IcmpError6,
   packet: Uint8Array,
-  packetAt: number,
-  packetEnd: number,
 ): number {
-  if (ipv6.decodeIpv6(packet, packetAt, packetEnd) < 0) return 0;
+  if (ipv6.decodeIpv6(packet, 0, packet.length) < 0) return 0;
   const tooBig = error.type === ICMPV6_PACKET_TOO_BIG;
-  if (!mayAnswer6(packet, packetAt, packetEnd, tooBig)) return 0;
+  if (!mayAnswer6(packet, tooBig)) return 0;
   const quoteMax = ICMP_ERROR6_MAX - ipv6.IPV6_LEN - ICMP_LEN;
-  const quote = Math.min(ipv6.ipv6TotalLength(packet, packetAt), quoteMax);
+  const quote = Math.min(ipv6.ipv6TotalLength(packet, 0), quoteMax);
   const icmpAt = outAt + ipv6.IPV6_LEN;
-  const source = packetAt + ipv6.IPV6_SOURCE_AT;
-  out.set(packet.subarray(packetAt, packetAt + quote), icmpAt + ICMP_LEN);
+  out.set(packet.subarray(0, quote), icmpAt + ICMP_LEN);
   ipv6.encodeIpv6(out, outAt, {
     payloadLength: ICMP_LEN + quote,
     nextHeader: ipv4.PROTOCOL_ICMPV6,
     hopLimit: ERROR_TTL,
     source: error.source,
-    destination: packet.subarray(source, source + 16),
+    destination: packet.subarray(ipv6.IPV6_SOURCE_AT, ipv6.IPV6_DESTINATION_AT),
   });
   putHead(out, icmpAt, error.type, error.code, tooBig ? error.mtu : 0);
   const pseudo = pseudoHeaderSum6(out, outAt, ipv4.PROTOCOL_ICMPV6, ICMP_LEN + quote);
   putU16(out, icmpAt + CHECKSUM_AT, ~fold(sum(out, icmpAt, ICMP_LEN + quote, pseudo)) & 0xffff);
   return ipv6.IPV6_LEN + ICMP_LEN + quote;
+}
+
+/** Why a packet does not go on, as each version says it: ICMP's type and code, ICMPv6's type and code. */
+export interface IcmpReason {
+  readonly v4: readonly [type: number, code: number];
+  readonly v6: readonly [type: number, code: number];
+}
+
+/** Nobody holds the destination. */
+export const NO_ROUTE_REASON: IcmpReason = {
+  v4: [ICMP_UNREACHABLE, ICMP_NET_UNREACHABLE],
+  v6: [ICMPV6_UNREACHABLE, ICMPV6_NO_ROUTE],
+};
+/** The source may not send here. */
+export const PROHIBITED_REASON: IcmpReason = {
+  v4: [ICMP_UNREACHABLE, ICMP_ADMIN_PROHIBITED],
+  v6: [ICMPV6_UNREACHABLE, ICMPV6_ADMIN_PROHIBITED],
+};
+/** Longer than the path: the error names the MTU. */
+export const TOO_BIG_REASON: IcmpReason = {
+  v4: [ICMP_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED],
+  v6: [ICMPV6_PACKET_TOO_BIG, 0],
+};
+
+/** An error over the version of the packet it is about; `source` is the address it comes from, 4 or 16 bytes. */
+export interface IcmpError {
+  readonly reason: IcmpReason;
+  readonly mtu: number;
+  readonly source: Uint8Array;
+}
+
+/** encodeIcmpError4 or encodeIcmpError6, as `packet` needs it. */
+export function encodeIcmpError(
+  out: Uint8Array,
+  outAt: number,
+  { reason, mtu, source }: IcmpError,
+  packet: Uint8Array,
+): number {
+  const v4 = ipIsV4(packet, 0);
+  const [type, code] = v4 ? reason.v4 : reason.v6;
+  return v4
+    ? encodeIcmpError4(out, outAt, { type, code, mtu, source: u32(source, 0) }, packet)
+    : encodeIcmpError6(out, outAt, { type, code, mtu, source }, packet);
 }
 
 function putHead(b: Uint8Array, at: number, type: number, code: number, rest: number): void {
@@ -131,12 +170,12 @@ function putHead(b: Uint8Array, at: number, type: number, code: number, rest: nu
   putU32(b, at + REST_AT, rest);
 }
 
-function mayAnswer4(b: Uint8Array, at: number, headerLen: number): boolean {
-  if (ipv4.ipv4FragmentOffset(b, at) !== 0) return false;
-  if (!isOneHost4(ipv4.ipv4Source(b, at)) || !isOneHost4(ipv4.ipv4Destination(b, at))) return false;
-  if (ipv4.ipv4Protocol(b, at) !== ipv4.PROTOCOL_ICMP) return true;
-  if (ipv4.ipv4TotalLength(b, at) === headerLen) return false; // its type cannot be told
-  return !isErrorType4(b[at + headerLen]!);
+function mayAnswer4(packet: Uint8Array, headerLen: number): boolean {
+  if (ipv4.ipv4FragmentOffset(packet, 0) !== 0) return false;
+  if (!isOneHost4(ipv4.ipv4Source(packet, 0)) || !isOneHost4(ipv4.ipv4Destination(packet, 0))) return false;
+  if (ipv4.ipv4Protocol(packet, 0) !== ipv4.PROTOCOL_ICMP) return true;
+  if (ipv4.ipv4TotalLength(packet, 0) === headerLen) return false; // its type cannot be told
+  return !isErrorType4(packet[headerLen]!);
 }
 
 // Neither this network (0/8), loopback, multicast, reserved nor broadcast.
@@ -149,16 +188,16 @@ function isErrorType4(type: number): boolean {
   return type === 3 || type === 4 || type === 5 || type === 11 || type === 12;
 }
 
-function mayAnswer6(b: Uint8Array, at: number, end: number, tooBig: boolean): boolean {
-  if (!isOneHost6(b, at + ipv6.IPV6_SOURCE_AT)) return false;
+function mayAnswer6(packet: Uint8Array, tooBig: boolean): boolean {
+  if (!isOneHost6(packet, ipv6.IPV6_SOURCE_AT)) return false;
   // Packet Too Big alone may answer a multicast packet, or path MTU discovery would fail for it.
-  const destination = at + ipv6.IPV6_DESTINATION_AT;
-  if (!isOneHost6(b, destination) && !(tooBig && b[destination] === 0xff)) return false;
-  const transportAt = ipv6.ipv6Transport(b, at, end);
+  const destination = ipv6.IPV6_DESTINATION_AT;
+  if (!isOneHost6(packet, destination) && !(tooBig && packet[destination] === 0xff)) return false;
+  const transportAt = ipv6.ipv6Transport(packet, 0, packet.length);
   if (transportAt < 0) return false; // a later fragment, or a chain that cannot be followed
-  if (ipv6.ipv6TransportProtocol(b, at, transportAt) !== ipv4.PROTOCOL_ICMPV6) return true;
-  if (transportAt >= at + ipv6.ipv6TotalLength(b, at)) return false;
-  const type = b[transportAt]!;
+  if (ipv6.ipv6TransportProtocol(packet, 0, transportAt) !== ipv4.PROTOCOL_ICMPV6) return true;
+  if (transportAt >= ipv6.ipv6TotalLength(packet, 0)) return false;
+  const type = packet[transportAt]!;
   return type >= 128 && type !== ICMPV6_REDIRECT;
 }
 

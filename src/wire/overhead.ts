@@ -15,24 +15,26 @@ export const AEAD_TAG_LEN = 16;
 /** The smallest MTU that IPv6 allows on a link (RFC 8200 §5), and our floor for a sealed path. */
 export const MIN_PATH_MTU = 1280;
 
-/** How a packet crosses the underlay: our header in the clear or sealed, VXLAN, or flannel's bare UDP. */
-export type Encapsulation = "data-plain" | "data-sealed" | "vxlan" | "flannel";
+/**
+ * What each encapsulation puts between the UDP payload's start and the inner IP packet, and behind the packet: our
+ * header in the clear or with a seal, VXLAN and Ethernet, or flannel's bare UDP.
+ */
+const PAYLOAD_OVERHEAD = {
+  data: DATA_LEN,
+  sealed: DATA_LEN + AEAD_TAG_LEN,
+  vxlan: VXLAN_LEN + ETHERNET_LEN,
+  flannel: 0,
+} as const;
+
+/** How a packet crosses the underlay. */
+export type Encapsulation = keyof typeof PAYLOAD_OVERHEAD;
 
 /** The version of IP that carries the tunnel. */
 export type Underlay = 4 | 6;
 
-/** Bytes between the UDP payload's start and the inner IP packet, plus what follows the packet. */
+/** Bytes that the encapsulation adds inside the UDP payload. */
 export function payloadOverhead(encapsulation: Encapsulation): number {
-  switch (encapsulation) {
-    case "data-plain":
-      return DATA_LEN;
-    case "data-sealed":
-      return DATA_LEN + AEAD_TAG_LEN;
-    case "vxlan":
-      return VXLAN_LEN + ETHERNET_LEN;
-    case "flannel":
-      return 0;
-  }
+  return PAYLOAD_OVERHEAD[encapsulation];
 }
 
 /** Bytes of IP and UDP around each tunnel datagram: 28 over IPv4, 48 over IPv6. */

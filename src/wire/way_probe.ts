@@ -8,6 +8,7 @@
 import { putU16, putU32, u32 } from "./bytes.ts";
 import { decodeProbe, PROBE_LEN } from "./datagram.ts";
 import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4, MAC_LEN } from "./ethernet.ts";
+import { ipIsV4 } from "./ip.ts";
 import {
   encodeIpv4,
   fixIpv4Checksum,
@@ -64,7 +65,7 @@ export function vxlanProbe(ends: VxlanProbeEnds, probe: Uint8Array, length: numb
 
 /** Where the probe begins in the decoded IPv4 packet at..end, or −1 when it carries none. */
 export function wayProbeAt(b: Uint8Array, at: number, end: number): number {
-  if (b[at]! >>> 4 !== 4 || ipv4Protocol(b, at) !== PROTOCOL_UDP || ipv4IsFragment(b, at)) return -1;
+  if (!ipIsV4(b, at) || ipv4Protocol(b, at) !== PROTOCOL_UDP || ipv4IsFragment(b, at)) return -1;
   const udp = at + ipv4HeaderLength(b, at);
   if (decodeUdp(b, udp, end) < 0 || udpDestinationPort(b, udp) !== WAY_PROBE_PORT) return -1;
   return decodeProbe(b, udp + UDP_LEN, end) < 0 ? -1 : udp + UDP_LEN;

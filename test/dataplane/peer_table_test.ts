@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as peers from "../../src/dataplane/peer_table.ts";
 import { MAX_PEERS } from "../../src/ports/devices.ts";
-import type { Encapsulation, Tunnel } from "../../src/ports/planes.ts";
+import type { Tunnel } from "../../src/ports/planes.ts";
 import { below, dirty, hex, seeded, untouchedOutside } from "../made/seeded.ts";
 
 function tunnel(change: Partial<Tunnel> = {}): Tunnel {
@@ -66,7 +66,7 @@ test("byIndex() agrees with a naive model through random set() and drop()", () =
   const random = seeded(17);
   const table = new peers.PeerTable();
   const model = new Map<number, Tunnel>();
-  const kinds: Encapsulation[] = ["data", "data", "vxlan", "flannel"];
+  const kinds: Tunnel["encapsulation"][] = ["data", "data", "vxlan", "flannel"];
   for (let round = 0; round < 5000; round++) {
     const slot = below(random, 20);
     if (random() < 0.3) {

@@ -94,8 +94,7 @@ async function run({ own, encapsulation, offloads }: BarePlane): Promise<void> {
   };
   const worker = new WorkerHandle(systemMachine, onEvent);
   worker.start(offloads);
-  const overhead = encapsulation === "data" ? "data-plain" : "vxlan";
-  const mtu = overlayMtu(UNDERLAY_MTU, overhead, 4);
+  const mtu = overlayMtu(UNDERLAY_MTU, encapsulation, 4);
   const { queues, tso, uso } = openTun(DEVICE, offloads);
   const role = encapsulation === "data" ? "own" : "vxlan";
   const { mailbox } = worker;

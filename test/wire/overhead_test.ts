@@ -4,8 +4,8 @@ import { type Encapsulation, overhead, overlayMtu } from "../../src/wire/overhea
 
 test("overhead() gives the documented bytes, 20 more over IPv6", () => {
   const expected: [Encapsulation, number][] = [
-    ["data-plain", 44],
-    ["data-sealed", 60],
+    ["data", 44],
+    ["sealed", 60],
     ["vxlan", 50],
     ["flannel", 28],
   ];
@@ -17,6 +17,6 @@ test("overhead() gives the documented bytes, 20 more over IPv6", () => {
 
 test("overlayMtu() is what is left of the underlay, never below 0", () => {
   assert.equal(overlayMtu(1500, "vxlan", 4), 1450); // what flannel sets
-  assert.equal(overlayMtu(1500, "data-sealed", 6), 1420); // what WireGuard sets
-  assert.equal(overlayMtu(10, "data-plain", 4), 0);
+  assert.equal(overlayMtu(1500, "sealed", 6), 1420); // what WireGuard sets
+  assert.equal(overlayMtu(10, "data", 4), 0);
 });

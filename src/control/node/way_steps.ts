@@ -70,7 +70,7 @@ function send(core: Core, probe: WayProbe): void {
 function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe): void {
   const b = new Uint8Array(PROBE_LEN);
   encodeProbe(b, 0, link.sendIndex, nonceHigh, nonceLow, 0);
-  const sealed = core.sealed === null ? 0 : payloadOverhead("data-sealed");
+  const sealed = core.sealed === null ? 0 : payloadOverhead("sealed");
   core.links.measure(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
 }
 

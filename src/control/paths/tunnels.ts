@@ -3,10 +3,10 @@
 // each may send what gets through. Pure.
 
 import type { LocalEnd } from "../../ports/devices.ts";
-import type { Encapsulation, Tunnel } from "../../ports/planes.ts";
+import type { Tunnel } from "../../ports/planes.ts";
 import { formatEndpoint, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
-import { type Encapsulation as Overhead, overlayMtu, type Underlay } from "../../wire/overhead.ts";
+import { type Encapsulation, overlayMtu, type Underlay } from "../../wire/overhead.ts";
 import type { Backend, MeshConfig, StaticPeer } from "../mesh/settings.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./ways.ts";
@@ -27,21 +27,15 @@ export interface HostFacts {
 }
 
 const FLANNEL_PORT = 8285;
-const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation>> = {
+const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation | "none">> = {
   udp: "data",
   vxlan: "vxlan",
   "host-gw": "none",
 };
-const OVERHEADS: Readonly<Record<Exclude<Encapsulation, "none">, Overhead>> = {
-  data: "data-plain",
-  sealed: "data-sealed",
-  vxlan: "vxlan",
-  flannel: "flannel",
-};
 
-export function mtuOf(encapsulation: Encapsulation, underlay: Underlay, outerMtu: number): number {
-  if (encapsulation === "none") return outerMtu;
-  return overlayMtu(outerMtu, OVERHEADS[encapsulation], underlay);
+/** The largest inner packet where the largest outer one is `outerMtu`. */
+export function mtuOf(encapsulation: Tunnel["encapsulation"], underlay: Underlay, outerMtu: number): number {
+  return encapsulation === "none" ? outerMtu : overlayMtu(outerMtu, encapsulation, underlay);
 }
 
 export function underlayOf(endpoints: readonly string[]): Underlay {
@@ -97,7 +91,7 @@ function localEnd(endpoint: string, host: HostFacts): { readonly local?: LocalEn
 }
 
 /** With a secret, our peers use the data header whatever the backend. */
-export function encapsulationOf(mesh: MeshConfig): Encapsulation {
+export function encapsulationOf(mesh: MeshConfig): Tunnel["encapsulation"] {
   return mesh.security === "sealed" ? "sealed" : PLAIN_ENCAPSULATIONS[mesh.backend];
 }
 
