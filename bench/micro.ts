@@ -1,150 +1,43 @@
 /**
  * What one step of the packet path costs, without the kernel: `deno run -A bench/micro.ts`, `bun bench/micro.ts`,
- * with --json for machines. Packets have 1400 bytes; the devices are memory that keeps nothing. Compare ratios
+ * with --json for machines. Packets have 1400 bytes; the devices are memory (still_devices.ts). Compare ratios
  * taken in one run: machines are noisy.
  */
 import process from "node:process";
 import { Bench } from "tinybench";
 import { Counters } from "../src/dataplane/counters.ts";
-import { inboundBatch } from "../src/dataplane/inbound.ts";
+import { DataPlane } from "../src/dataplane/dataplane.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/mailbox.ts";
-import { outbound, outboundBatch } from "../src/dataplane/outbound.ts";
-import { createPlane, type Plane } from "../src/dataplane/plane.ts";
 import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/pool.ts";
-import { OWN_SLOT, RouteTable } from "../src/dataplane/route_table.ts";
-import { clearVnet, GSO_TCPV4, putVnetChecksum, putVnetGso } from "../src/dataplane/vnet.ts";
-import { BATCH, type DatagramSocket, type SocketRole, type TunDevice } from "../src/ports/devices.ts";
-import type { Encapsulation } from "../src/wire/overhead.ts";
+import { RouteTable } from "../src/dataplane/route_table.ts";
+import { BATCH, type SocketRole } from "../src/ports/devices.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";
-import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, DATA_TYPE, encodeData } from "../src/wire/data_header.ts";
+import {
+  DATA_LEN,
+  DATA_PARTIAL,
+  DATA_PLAIN,
+  DATA_TYPE,
+  encodeData,
+} from "../src/wire/data_header.ts";
 import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4 } from "../src/wire/ethernet.ts";
 import { encodeIpv4, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT, PROTOCOL_TCP } from "../src/wire/ipv4.ts";
-import { putTcpChecksum, TCP_CHECKSUM_AT, TCP_SEQUENCE_AT } from "../src/wire/tcp.ts";
+import { AEAD_TAG_LEN } from "../src/wire/overhead.ts";
+import { putTcpChecksum, TCP_SEQUENCE_AT } from "../src/wire/tcp.ts";
 import { encodeVxlan, VXLAN_LEN } from "../src/wire/vxlan.ts";
+import { STILL_AEAD, StillSocket, StillTun, TCP_HEADERS } from "./still_devices.ts";
 
 const PACKET_LEN = 1400;
 const OWN = 0x0a2a0105; // 10.42.1.5
-const PEER = { data: 0x0a2a0205, vxlan: 0x0a2a0305 }; // 10.42.2.5 and 10.42.3.5
+const PEER = 0x0a2a0205; // 10.42.2.5
+const ENCAPSULATIONS = ["data", "vxlan", "sealed"] as const;
+type Measured = (typeof ENCAPSULATIONS)[number];
 const OWN_MAC = "02:00:0a:2a:01:00";
-const PEER_MAC = "02:00:0a:2a:03:00";
+const PEER_MAC = "02:00:0a:2a:02:00";
 const RECEIVE_INDEX = 0x1000;
-/** Datagrams that wait for one flush. */
-const QUEUE = 2048;
-const HEADERS = 40;
 const SEGMENTS = 46;
-const SUPERFRAME_LEN = HEADERS + SEGMENTS * (PACKET_LEN - HEADERS);
-
-/** The host's end: hands out what already lies in the slot, behind a new vnet header, takes everything. */
-class StillTun implements TunDevice {
-  readonly #b: Uint8Array;
-  left = 0;
-  /** Bytes of what is handed out; with `gsoSize`, a superframe. */
-  length = PACKET_LEN;
-  gsoSize = 0;
-  constructor(plane: Plane) {
-    this.#b = plane.b;
-  }
-  read(slot: number): number {
-    if (this.left-- <= 0) return 0;
-    const at = packetAt(slot);
-    clearVnet(this.#b, at);
-    if (this.gsoSize > 0) {
-      putVnetChecksum(this.#b, at, IPV4_MIN_LEN, TCP_CHECKSUM_AT);
-      putVnetGso(this.#b, at, GSO_TCPV4, HEADERS, this.gsoSize);
-    }
-    return this.length;
-  }
-  gather(_at: number, _length: number): boolean {
-    return true;
-  }
-  write(): number {
-    return 0;
-  }
-}
-
-/** The network's end: the same for datagrams, but for the header, which delivering them overwrites. */
-class StillSocket implements DatagramSocket {
-  readonly #b: Uint8Array;
-  readonly #firstSlot: number;
-  /** What each train that arrives begins with. */
-  header: Uint8Array;
-  readonly #length: number;
-  arriving = 0;
-  /** Datagrams in each train that arrives. */
-  train = 1;
-  #queued = 0;
-  constructor(plane: Plane, role: SocketRole, header: Uint8Array) {
-    this.#b = plane.b;
-    this.#firstSlot = socketSlots(role);
-    this.header = header;
-    this.#length = header.length + PACKET_LEN;
-  }
-  setDestination(_slot: number, _endpoint: string): void {}
-  enqueue(
-    _slot: number,
-    _headAt: number,
-    _headLength: number,
-    _bodyAt: number,
-    _bodyLength: number,
-  ): boolean {
-    if (this.#queued === QUEUE) return false;
-    this.#queued++;
-    return true;
-  }
-  flush(): number {
-    this.#queued = 0;
-    return 0;
-  }
-  receive(): number {
-    for (let i = 0; i < this.arriving; i++) this.#b.set(this.header, this.position(i));
-    return this.arriving;
-  }
-  receiveAgain(datagram: Uint8Array, _from: string): number {
-    this.#b.set(datagram, this.position(0));
-    return this.position(0);
-  }
-  position(i: number): number {
-    return packetAt(this.#firstSlot + i);
-  }
-  length(_i: number): number {
-    return this.train * this.#length;
-  }
-  segment(_i: number): number {
-    return this.#length;
-  }
-  isFrom(_i: number, _slot: number, _withPort: boolean): boolean {
-    return true;
-  }
-  source(_i: number): string {
-    return "";
-  }
-  local(_i: number): string {
-    return "";
-  }
-  isTo(_i: number, _slot: number): boolean {
-    return true;
-  }
-  isUnmoved(_i: number, _slot: number): boolean {
-    return true;
-  }
-  setLocal(_slot: number, _local: null | object): void {}
-  follow(_slot: number, _i: number): void {}
-  followLocal(_slot: number, _i: number): void {}
-  sourceGoneFor(): number {
-    return -1;
-  }
-  refusal(): null {
-    return null;
-  }
-  overflows(): number {
-    return 0;
-  }
-  tooLongFor(): number {
-    return -1;
-  }
-}
+const SUPERFRAME_LEN = TCP_HEADERS + SEGMENTS * (PACKET_LEN - TCP_HEADERS);
 
 function putPacket(b: Uint8Array, at: number, source: number, destination: number): void {
   const fields = {
@@ -161,46 +54,76 @@ function putPacket(b: Uint8Array, at: number, source: number, destination: numbe
 }
 
 interface Path {
-  readonly plane: Plane;
+  readonly dataPlane: DataPlane;
+  readonly b: Uint8Array;
   readonly tun: StillTun;
   readonly socket: StillSocket;
   readonly role: SocketRole;
 }
 
 /** A node with one peer; a batch of packets to it lies in the TUN slots, one from it in the socket's. */
-function path(encapsulation: "data" | "vxlan"): Path {
-  const plane = createPlane(new Counters(), () => {});
-  const role: SocketRole = encapsulation === "data" ? "own" : "vxlan";
-  plane.ownMac = parseMac(OWN_MAC)!;
-  const header = new Uint8Array(encapsulation === "data" ? DATA_LEN : VXLAN_LEN + ETHERNET_LEN);
-  if (encapsulation === "data") encodeData(header, 0, DATA_PLAIN, 0, RECEIVE_INDEX, 0);
-  else {
-    encodeVxlan(header, 0, 1);
-    encodeEthernet(header, VXLAN_LEN, plane.ownMac, parseMac(PEER_MAC)!, ETHERTYPE_IPV4);
-  }
-  const tun = new StillTun(plane);
-  const socket = new StillSocket(plane, role, header);
-  plane.tun = tun;
-  plane.coalescer.tun = tun;
-  plane.sockets[role] = socket;
-  plane.peers.set(0, {
-    encapsulation: encapsulation satisfies Encapsulation,
-    endpoint: "192.168.1.2:8473",
-    ownPort: "192.168.1.2:8473",
-    mtu: 1450,
-    sendIndex: 0x2000,
-    receiveIndex: RECEIVE_INDEX,
-    vni: 1,
-    mac: PEER_MAC,
-  });
-  plane.routes.set("10.42.1.0/24", parsePrefix("10.42.1.0/24")!, OWN_SLOT);
-  const lease = encapsulation === "data" ? "10.42.2.0/24" : "10.42.3.0/24";
-  plane.routes.set(lease, parsePrefix(lease)!, 0);
+function path(encapsulation: Measured, tso: boolean): Path {
+  let tun: StillTun, socket: StillSocket;
+  const dataPlane = new DataPlane(
+    new Counters(),
+    {
+      tun: (_queue, pool) => tun = new StillTun(pool, PACKET_LEN),
+      socket: (_opened, role, pool) => socket = new StillSocket(pool, role),
+      watch: () => {},
+      unwatch: () => {},
+    },
+    () => {},
+    STILL_AEAD,
+  );
+  const role = encapsulation === "vxlan" ? "vxlan" : "own";
+  dataPlane.apply({ kind: "attachSocket", role, family: 4, sockets: [{ fd: 1, sendFd: 1 }] });
+  dataPlane.apply({ kind: "attachTun", queues: [{ fd: 2, writeFd: 2 }], tso, uso: false });
+  tellPeer(dataPlane, encapsulation);
+  const { b } = dataPlane.plane;
+  const header = headerFrom(encapsulation);
+  socket!.header = header;
+  socket!.size = header.length + PACKET_LEN + (encapsulation === "sealed" ? AEAD_TAG_LEN : 0);
+  socket!.counted = encapsulation === "sealed";
   for (let i = 0; i < BATCH; i++) {
-    putPacket(plane.b, packetAt(TUN_SLOTS + i), OWN, PEER[encapsulation]);
-    putPacket(plane.b, packetAt(socketSlots(role) + i) + header.length, PEER[encapsulation], OWN);
+    putPacket(b, packetAt(TUN_SLOTS + i), OWN, PEER);
+    putPacket(b, packetAt(socketSlots(role) + i) + header.length, PEER, OWN);
   }
-  return { plane, tun, socket, role };
+  return { dataPlane, b, tun: tun!, socket: socket!, role };
+}
+
+function tellPeer(dataPlane: DataPlane, encapsulation: Measured): void {
+  const own = { network: "10.42.0.0/16", subnets: ["10.42.1.0/24"], address: "10.42.1.0", mac: OWN_MAC };
+  dataPlane.apply({ kind: "setOwn", own: { ...own, mtu: PACKET_LEN } });
+  const ports = { endpoint: "192.168.1.2:8473", ownPort: "192.168.1.2:8473" };
+  const sealed = encapsulation === "sealed";
+  const indices = { sendIndex: sealed ? 0 : 0x2000, receiveIndex: sealed ? 0 : RECEIVE_INDEX };
+  dataPlane.apply({
+    kind: "setPeer",
+    slot: 0,
+    tunnel: { encapsulation, ...ports, mtu: 1450, ...indices, vni: 1, mac: PEER_MAC },
+  });
+  dataPlane.apply({ kind: "addRoute", prefix: "10.42.2.0/24", slot: 0 });
+  if (!sealed) return;
+  dataPlane.apply({
+    kind: "installSession",
+    slot: 0,
+    receiveIndex: RECEIVE_INDEX,
+    sendIndex: 0x2000,
+    suite: "aes-256-gcm",
+    sendKey: new Uint8Array(32),
+    receiveKey: new Uint8Array(32),
+    confirmed: true,
+  });
+}
+
+/** What datagrams of the peer begin with. */
+function headerFrom(encapsulation: Measured): Uint8Array {
+  const header = new Uint8Array(encapsulation === "vxlan" ? VXLAN_LEN + ETHERNET_LEN : DATA_LEN);
+  if (encapsulation === "vxlan") {
+    encodeVxlan(header, 0, 1);
+    encodeEthernet(header, VXLAN_LEN, parseMac(OWN_MAC)!, parseMac(PEER_MAC)!, ETHERTYPE_IPV4);
+  } else encodeData(header, 0, encapsulation === "data" ? DATA_PLAIN : 0, 0, RECEIVE_INDEX, 0);
+  return header;
 }
 
 /** A table of 4,096 leases and two ways to ask it. */
@@ -246,21 +169,17 @@ function tasks(): Bench {
     encodeVxlan(arena, 0, counter++ & 0xffffff);
     encodeEthernet(arena, VXLAN_LEN, macs[1], macs[0], ETHERTYPE_IPV4);
   });
-  for (const encapsulation of ["data", "vxlan"] as const) {
-    const { plane, tun, socket, role } = path(encapsulation);
-    add(bench, `outbound(), ${encapsulation}`, () => {
-      clearVnet(plane.b, packetAt(TUN_SLOTS));
-      outbound(plane, packetAt(TUN_SLOTS), PACKET_LEN);
-    });
+  for (const encapsulation of ENCAPSULATIONS) {
+    const { dataPlane, tun, socket, role } = path(encapsulation, false);
     bench.add(`outbound batch, ${encapsulation}`, () => {
       tun.left = BATCH;
-      outboundBatch(plane);
+      dataPlane.pump("tun", 0);
     });
     bench.add(`inbound batch, ${encapsulation}`, () => {
       socket.arriving = BATCH;
-      inboundBatch(plane, role);
+      dataPlane.pump(role, 0);
     });
-    bench.addEventListener("complete", () => assertCounted(plane));
+    bench.addEventListener("complete", () => assertCounted(dataPlane));
     addSuperframes(bench, encapsulation);
   }
   const memory = mailboxMemory();
@@ -275,37 +194,37 @@ function tasks(): Bench {
 }
 
 /** Segments of superframes, cut and joined: one superframe a call, as many segments as the name says. */
-function addSuperframes(bench: Bench, encapsulation: "data" | "vxlan"): void {
-  const { plane, tun } = path(encapsulation);
-  const at = packetAt(TUN_SLOTS);
-  putU16(plane.b, at + IPV4_TOTAL_LENGTH_AT, SUPERFRAME_LEN);
-  tun.length = SUPERFRAME_LEN;
-  tun.gsoSize = PACKET_LEN - HEADERS;
+function addSuperframes(bench: Bench, encapsulation: Measured): void {
+  const leaving = path(encapsulation, true);
+  putU16(leaving.b, packetAt(TUN_SLOTS) + IPV4_TOTAL_LENGTH_AT, SUPERFRAME_LEN);
+  leaving.tun.length = SUPERFRAME_LEN;
+  leaving.tun.gsoSize = PACKET_LEN - TCP_HEADERS;
+  // Sealing makes each segment whole over the end of the one before, and so spoils what lies there.
+  const frame = leaving.b.slice(packetAt(TUN_SLOTS), packetAt(TUN_SLOTS) + TCP_HEADERS);
   bench.add(`cut ${SEGMENTS} segments, ${encapsulation}`, () => {
-    tun.left = 1;
-    outboundBatch(plane);
+    leaving.b.set(frame, packetAt(TUN_SLOTS));
+    leaving.tun.left = 1;
+    leaving.dataPlane.pump("tun", 0);
   });
-  const arriving = path(encapsulation);
-  const joined = arriving.plane;
-  joined.coalescer.tso = true;
-  const header = arriving.socket.header.length;
-  const first = packetAt(socketSlots(arriving.role));
+  const { dataPlane, b, socket, role } = path(encapsulation, true);
+  const header = socket.header.length;
+  const first = packetAt(socketSlots(role));
+  if (encapsulation !== "vxlan") socket.header[0] = socket.header[0]! | DATA_TYPE | DATA_PARTIAL;
   for (let i = 0; i < SEGMENTS; i++) {
-    const packet = first + i * (header + PACKET_LEN) + header;
-    joined.b.set(arriving.socket.header, packet - header);
-    if (encapsulation === "data") joined.b[packet - header] = DATA_TYPE | DATA_PLAIN | DATA_PARTIAL;
-    putPacket(joined.b, packet, PEER[encapsulation], OWN);
-    putU32(joined.b, packet + IPV4_MIN_LEN + TCP_SEQUENCE_AT, i * (PACKET_LEN - HEADERS));
-    completeTcp(joined.b, packet, PACKET_LEN);
+    const packet = first + i * socket.size + header;
+    b.set(socket.header, packet - header);
+    putPacket(b, packet, PEER, OWN);
+    putU32(b, packet + IPV4_MIN_LEN + TCP_SEQUENCE_AT, i * (PACKET_LEN - TCP_HEADERS));
+    completeTcp(b, packet, PACKET_LEN);
   }
   // The first packet becomes the superframe's header: it is made a packet again.
-  arriving.socket.header = joined.b.slice(first, first + header + HEADERS);
-  arriving.socket.train = SEGMENTS;
+  socket.header = b.slice(first, first + header + TCP_HEADERS);
+  socket.train = SEGMENTS;
   bench.add(`join ${SEGMENTS} segments, ${encapsulation}`, () => {
-    arriving.socket.arriving = 1;
-    inboundBatch(joined, arriving.role);
+    socket.arriving = 1;
+    dataPlane.pump(role, 0);
   });
-  bench.addEventListener("complete", () => [plane, joined].forEach(assertCounted));
+  bench.addEventListener("complete", () => [leaving.dataPlane, dataPlane].forEach(assertCounted));
 }
 
 function completeTcp(b: Uint8Array, at: number, length: number): void {
@@ -315,10 +234,10 @@ function completeTcp(b: Uint8Array, at: number, length: number): void {
 }
 
 /** A figure for packets that were dropped would mean nothing. */
-function assertCounted(plane: Plane): void {
-  const dropped = Object.values(plane.counters.drops()).some((count) => count > 0);
-  if (dropped) {
-    throw new Error(`The measured path dropped packets: ${JSON.stringify(plane.counters.drops())}`);
+function assertCounted({ plane }: DataPlane): void {
+  const drops = plane.counters.drops();
+  if (Object.values(drops).some((count) => count > 0)) {
+    throw new Error(`The measured path dropped packets: ${JSON.stringify(drops)}`);
   }
 }
 

@@ -1,10 +1,15 @@
 /** What the way in says to others: answers to their datagrams, and events for our own control plane. */
-import { type DatagramSocket, REPLY_SLOT } from "../ports/devices.ts";
-import { CONTROL_OVERLOAD, HANDED_UP, SEND_FAILED, SOURCE_GONE, type Verdict } from "./counters.ts";
+import type { DatagramSocket } from "../ports/devices.ts";
+import { CONTROL_OVERLOAD, HANDED_UP, SEND_FAILED, type Verdict } from "./counters.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Plane } from "./plane.ts";
+import { tellSourceGone } from "./sending.ts";
 
-/** Queues what answers a datagram, where that lay. A batch of trains may hold more questions than the queue answers. */
-export function answer(plane: Plane, socket: DatagramSocket, slot: number, at: number, length: number): void {
+/**
+ * Queues an answer of `length` bytes at `at`, where the question lay, to the peer of the datagram. A batch of trains may
+ * hold more questions than the queue answers.
+ */
+export function answer(plane: Plane, { socket, slot }: Incoming, at: number, length: number): void {
   if (socket.enqueue(slot, at, length, 0, 0)) return;
   flushAnswers(plane, socket);
   if (!socket.enqueue(slot, at, length, 0, 0)) plane.counters.add(SEND_FAILED);
@@ -17,37 +22,27 @@ export function flushAnswers(plane: Plane, socket: DatagramSocket): void {
   tellSourceGone(plane, socket);
 }
 
-/** The address that datagrams for a peer left from is gone from this host: they left by another. */
-export function tellSourceGone(plane: Plane, socket: DatagramSocket): void {
-  const slot = socket.sourceGoneFor();
-  if (slot < 0) return;
-  plane.counters.add(SOURCE_GONE);
-  if (slot !== REPLY_SLOT) plane.handUp({ kind: "sourceGone", slot });
+/** The answer leaves from the address of ours that was called, and so does what else goes to that peer. */
+export function followCalled(plane: Plane, { socket, train, slot }: Incoming): void {
+  if (!socket.isTo(train, slot) && plane.peers.mayMoveLocal(slot, plane.now)) socket.followLocal(slot, train);
 }
 
-/** Our address that datagram `i` was sent to, for an event; without the field where the kernel does not say. */
-export function calledAt(socket: DatagramSocket, i: number): { readonly to?: string } {
-  const to = socket.local(i);
+/** Our address that the datagram was sent to, for an event; without the field where the kernel does not say. */
+export function calledAt({ socket, train }: Incoming): { readonly to?: string } {
+  const to = socket.local(train);
   return to === "" ? {} : { to };
 }
 
 /** Tells the control plane, now and then, that somebody believes in an index of ours that is none. */
-export function reportUnknown(plane: Plane, socket: DatagramSocket, i: number): void {
+export function reportUnknown(plane: Plane, d: Incoming): void {
   if (!plane.unknownLimit.take(plane.now)) return;
-  plane.handUp({ kind: "unknownIndex", from: socket.source(i), ...calledAt(socket, i) });
+  plane.handUp({ kind: "unknownIndex", from: d.socket.source(d.train), ...calledAt(d) });
 }
 
-/** Hands the datagram at..end up to the control plane, as many as that takes, by `limit`. */
-export function handUp(
-  plane: Plane,
-  socket: DatagramSocket,
-  i: number,
-  at: number,
-  end: number,
-  limit = plane.controlLimit,
-): Verdict {
+/** Hands the datagram up to the control plane, as many as that takes, by `limit`. */
+export function handUp(plane: Plane, d: Incoming, limit = plane.controlLimit): Verdict {
   if (!limit.take(plane.now)) return CONTROL_OVERLOAD;
-  const bytes = plane.b.slice(at, end);
-  plane.handUp({ kind: "datagram", bytes, from: socket.source(i), at: plane.now, ...calledAt(socket, i) });
+  const bytes = plane.b.slice(d.at, d.end);
+  plane.handUp({ kind: "datagram", bytes, from: d.socket.source(d.train), at: plane.now, ...calledAt(d) });
   return HANDED_UP;
 }

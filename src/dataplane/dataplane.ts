@@ -4,14 +4,15 @@
  * through `Devices`, which the Worker (machine/worker.ts) implements over sys/ and tests over memory.
  */
 import type { AeadProvider, Hmac } from "../ports/aead.ts";
-import type {
-  DatagramSocket,
-  Lane,
-  PacketPool,
-  SocketRole,
-  TunDevice,
-  WorkerQueue,
-  WorkerSocket,
+import {
+  type DatagramSocket,
+  type Lane,
+  type PacketPool,
+  SOCKET_ROLES,
+  type SocketRole,
+  type TunDevice,
+  type WorkerQueue,
+  type WorkerSocket,
 } from "../ports/devices.ts";
 import type {
   DataplaneEvent,
@@ -24,10 +25,11 @@ import type { Random } from "../ports/time.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import { HandshakeGate } from "./handshake_gate.ts";
 import { type Counters, NO_SESSION } from "./counters.ts";
-import { flushSockets, seal } from "./encapsulation.ts";
+import { sendKeepalive } from "./encapsulations/sealed.ts";
+import { inboundEarly } from "./encapsulations/sealed_inbound.ts";
+import { ENCAPSULATORS } from "./encapsulations/table.ts";
 import { inboundBatch } from "./inbound.ts";
 import { outboundBatch, sendWaiting } from "./outbound.ts";
-import { inboundEarly } from "./sealed_inbound.ts";
 import { createPlane, NO_AEAD, type Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
@@ -49,8 +51,6 @@ export interface Devices {
 /** What became readable. */
 export type Source = SocketRole | "tun";
 
-const ROLES: readonly SocketRole[] = ["own", "vxlan", "flannel"];
-
 export class DataPlane {
   readonly plane: Plane;
   readonly #devices: Devices;
@@ -59,7 +59,10 @@ export class DataPlane {
   #tunFd = -1;
   #own: readonly string[] = [];
   #stopped = false;
+  /** Whether a batch from TUN is under way: it may wait for room in its socket. */
   #sending = false;
+  /** Whether it does: nothing may be queued or sealed before it has left. */
+  #flushing = false;
 
   /** `aead` makes the keys of sessions; `lane` is that of this Worker. */
   constructor(
@@ -91,17 +94,28 @@ export class DataPlane {
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
   pump(source: Source, now: number): number {
     this.plane.now = now;
-    if (source !== "tun") return inboundBatch(this.plane, source);
+    const count = source === "tun" ? this.#pumpTun() : inboundBatch(this.plane, source);
+    this.#sendUnblocked();
+    return count;
+  }
+
+  #pumpTun(): number {
     this.#sending = true;
     const count = outboundBatch(this.plane);
     this.#sending = false;
-    for (const slot of this.plane.unblocked) sendWaiting(this.plane, slot);
-    this.plane.unblocked.clear();
     if (this.plane.tun === null && this.#tunFd >= 0) {
       this.#detachTun();
       this.plane.handUp({ kind: "tunGone" });
     }
     return count;
+  }
+
+  /** What waited for sessions that may send now. */
+  #sendUnblocked(): void {
+    const { unblocked } = this.plane;
+    if (this.#flushing || unblocked.size === 0) return;
+    for (const slot of unblocked) sendWaiting(this.plane, slot);
+    unblocked.clear();
   }
 
   /**
@@ -112,9 +126,9 @@ export class DataPlane {
   pumpMeanwhile(role: SocketRole | null, now: number): boolean {
     if (!this.#sending) return false;
     this.#sending = false;
-    this.plane.flushing = true;
+    this.#flushing = true;
     if (role !== null) this.pump(role, now);
-    this.plane.flushing = false;
+    this.#flushing = false;
     return this.#sending = true;
   }
 
@@ -135,10 +149,12 @@ export class DataPlane {
         return this.#setOwn(message.own);
       case "setPeer":
         this.plane.peers.set(message.slot, message.tunnel);
+        this.plane.encapsulators[message.slot] = ENCAPSULATORS[message.tunnel.encapsulation];
         this.#tunnels.set(message.slot, message.tunnel);
-        return ROLES.forEach((role) => this.#setEnds(role, message.slot, message.tunnel));
+        return SOCKET_ROLES.forEach((role) => this.#setEnds(role, message.slot, message.tunnel));
       case "dropPeer":
         this.plane.peers.drop(message.slot);
+        this.plane.encapsulators[message.slot] = null;
         this.plane.sessions.dropPeer(message.slot);
         this.plane.counters.add(NO_SESSION, this.plane.waiting.take(message.slot).length);
         this.plane.counters.resetPeer(message.slot);
@@ -183,11 +199,10 @@ export class DataPlane {
     const { aead, lane, b } = this.plane;
     const { slot, confirmed } = this.plane.sessions.install(message, { aead, lane: lane.worker, memory: b });
     inboundEarly(this.plane, message.receiveIndex);
+    this.#sendUnblocked();
     if (!confirmed) return;
     sendWaiting(this.plane, slot);
-    if (this.plane.sessions.sending(slot)?.counter !== 0) return;
-    seal(this.plane, slot, 0, 0, false);
-    flushSockets(this.plane);
+    if (this.plane.sessions.sending(slot)?.counter === 0) sendKeepalive(this.plane, slot);
   }
 
   /** One that is gone, or sends already, is no error: the peer may have used it here, too. */

@@ -4,6 +4,7 @@
  */
 import { decodeIp, ipAddressLength, ipDestinationAt, ipSourceAt, ipTotalLength } from "../wire/ip.ts";
 import { COUNTED_LATER, MALFORMED, NOT_FOR_US, SPOOFED, type Verdict } from "./counters.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Plane } from "./plane.ts";
 import { OWN_SLOT } from "./route_table.ts";
 
@@ -11,32 +12,30 @@ export const NOT_IP = -2;
 const NOBODY = -1;
 
 /** The peer whose lease holds the source of the packet; NOBODY, or NOT_IP. */
-export function senderOf(plane: Plane, at: number, end: number): number {
-  const b = plane.b;
+export function senderOf({ b, routes }: Plane, { at, end }: Incoming): number {
   if (decodeIp(b, at, end) < 0) return NOT_IP;
-  const slot = plane.routes.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
+  const slot = routes.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
   return slot === OWN_SLOT ? NOBODY : slot;
 }
 
-/** The inner packet of a data datagram from peer `slot`: its source must lie in the peer's lease. */
-export function accept(plane: Plane, slot: number, at: number, end: number, checksum: number): Verdict {
-  const sender = senderOf(plane, at, end);
+/** The packet of a datagram that named its peer: its source must lie in the peer's lease. */
+export function accept(plane: Plane, d: Incoming): Verdict {
+  const sender = senderOf(plane, d);
   if (sender === NOT_IP) return MALFORMED;
-  return sender === slot ? deliver(plane, slot, at, checksum) : SPOOFED;
+  return sender === d.slot ? deliver(plane, d) : SPOOFED;
 }
 
 /**
  * Gives the decoded packet to the coalescer, which counts what it writes, and so to TUN, if it is for us. What the
  * datagram holds behind it is left out: frames are padded.
  */
-export function deliver(plane: Plane, slot: number, at: number, checksum: number): Verdict {
-  const b = plane.b;
+export function deliver(plane: Plane, d: Incoming): Verdict {
+  const { b, coalescer } = plane;
+  const at = d.at;
   const length = ipTotalLength(b, at);
   if (plane.routes.lookup(b, ipDestinationAt(b, at), ipAddressLength(b, at)) !== OWN_SLOT) return NOT_FOR_US;
-  if (plane.innerSegment > 0) plane.coalescer.addUdpSuperframe(at, length, plane.innerSegment);
-  else plane.coalescer.add(at, length, checksum, slot);
-  plane.counters.receivedFrom(slot, length);
-  plane.lastSlot = slot;
-  plane.lastChecksum = checksum;
+  if (d.segment > 0) coalescer.addUdpSuperframe(at, length, d.segment);
+  else coalescer.add(at, length, d.checksum, d.slot);
+  plane.counters.receivedFrom(d.slot, length);
   return COUNTED_LATER;
 }

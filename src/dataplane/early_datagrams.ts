@@ -53,13 +53,13 @@ export class EarlyDatagrams {
     return lost;
   }
 
-  /** Keeps a copy of the datagram at..end when its session is expected; false: it is not, or too much waits already. */
-  keep(index: number, b: Uint8Array, at: number, end: number, from: () => string, now: number): boolean {
+  /** Keeps a copy of the datagram when its session is expected; false: it is not, or too much waits already. */
+  keep(index: number, datagram: Uint8Array, from: () => string, now: number): boolean {
     const expected = this.#expected.get(index >>> LANE_BITS);
     if (expected === undefined || now - expected.since >= EARLY_MS) return false;
-    if (expected.datagrams.length >= MAX_EARLY || this.#bytes + end - at > MAX_EARLY_BYTES) return false;
-    this.#bytes += end - at;
-    expected.datagrams.push({ bytes: b.slice(at, end), from: from() });
+    if (expected.datagrams.length >= MAX_EARLY || this.#bytes + datagram.length > MAX_EARLY_BYTES) return false;
+    this.#bytes += datagram.length;
+    expected.datagrams.push({ bytes: datagram.slice(), from: from() });
     return true;
   }
 

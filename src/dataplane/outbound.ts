@@ -1,10 +1,12 @@
 /**
  * A packet's way out, in this order:
- *   1. outboundBatch   read up to BATCH packets from TUN, each into its slot; leave out what the next one says (acks.ts)
- *   2. outbound        parse; find the peer that holds the destination; the source must be ours
- *   3. encapsulate     stamp the header in front of it: data, VXLAN (RFC 7348), or none (flannel udp); or seal it
- *   4. flushSockets    send the batch                                  (3 and 4: encapsulation.ts)
- * What is refused goes to refusals.ts, which tells the sender; what needs a session first waits (waitForSession).
+ *   1. outboundBatch      read up to BATCH packets from TUN, each into its slot; leave out what the next one says (acks.ts)
+ *   2. outbound           parse; find the peer that holds the destination; the source must be ours
+ *   3. Encapsulator.send  put the peer's header in front of it, or seal it; queue it        (encapsulations/table.ts)
+ *      sendSuperframe     the same for each segment of what stands for many packets         (superframe.ts)
+ *   4. flushSockets       send the batch                                                    (sending.ts)
+ * Each step writes what it finds out into plane.outgoing. What is refused goes to icmp_errors.ts, which tells the sender,
+ * or in pieces (fragments.ts); what needs a session first waits (waitForSession).
  */
 import { BATCH, VNET_LEN } from "../ports/devices.ts";
 import {
@@ -14,8 +16,6 @@ import {
   ipIsToGroup,
   ipSourceAt,
   ipTotalLength,
-  ipTransport,
-  ipTransportProtocol,
 } from "../wire/ip.ts";
 import { isBareAck, supersedes } from "./acks.ts";
 import {
@@ -30,14 +30,16 @@ import {
   QUEUE_FULL,
   type Verdict,
 } from "./counters.ts";
-import { encapsulate, flushSockets } from "./encapsulation.ts";
-import { BY_DATA, BY_SEALED, NO_TUNNEL } from "./peer_table.ts";
+import { tooBig } from "./fragments.ts";
+import { refuseNoRoute, refuseNotOurs } from "./icmp_errors.ts";
+import type { Outgoing } from "./outgoing.ts";
+import { completeChecksum, isOwnChecksum } from "./partial_checksum.ts";
 import type { Plane } from "./plane.ts";
 import { packetAt, TUN_SLOTS } from "./pool.ts";
-import { completeChecksum, isOwnChecksum, sendSuperframe } from "./segmentation.ts";
-import { GSO_NONE, vnetGsoType, vnetNeedsChecksum } from "./vnet.ts";
-import { refuseNoRoute, refuseNotOurs, tooBig } from "./refusals.ts";
 import { OWN_SLOT } from "./route_table.ts";
+import { flushSockets } from "./sending.ts";
+import { sendSuperframe } from "./superframe.ts";
+import { GSO_NONE, vnetGsoType, vnetNeedsChecksum } from "./vnet.ts";
 
 /** A batch of superframes ends here: what fits in the processor's cache goes faster. */
 const BATCH_BYTES = 512 * 1024;
@@ -84,42 +86,49 @@ export function outboundBatch(plane: Plane): number {
 }
 
 function sendOut(plane: Plane, at: number, length: number): void {
-  const verdict = outbound(plane, at, length);
+  const packet = plane.outgoing;
+  packet.at = at;
+  packet.length = length;
+  const verdict = outbound(plane, packet);
   if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
 }
 
-/** Decides about the packet of `length` bytes at `at` and queues it. */
-export function outbound(plane: Plane, at: number, length: number): Verdict {
-  const b = plane.b;
-  const end = at + length;
-  if (decodeIp(b, at, end) < 0) return MALFORMED;
+/** Decides about a packet and queues it. */
+function outbound(plane: Plane, packet: Outgoing): Verdict {
+  const { b, routes } = plane;
+  const at = packet.at;
+  if (decodeIp(b, at, at + packet.length) < 0) return MALFORMED;
   if (ipIsToGroup(b, at)) return MULTICAST;
   const addressLength = ipAddressLength(b, at);
-  const slot = plane.routes.lookup(b, ipDestinationAt(b, at), addressLength);
+  const slot = routes.lookup(b, ipDestinationAt(b, at), addressLength);
   if (slot < 0 || slot === OWN_SLOT) {
-    refuseNoRoute(plane, at, end);
+    refuseNoRoute(plane, packet);
     return NO_ROUTE;
   }
-  if (plane.routes.lookup(b, ipSourceAt(b, at), addressLength) !== OWN_SLOT) {
-    refuseNotOurs(plane, at, end);
+  if (routes.lookup(b, ipSourceAt(b, at), addressLength) !== OWN_SLOT) {
+    refuseNotOurs(plane, packet);
     return NOT_OURS;
   }
-  if (plane.peers.encapsulation[slot] === NO_TUNNEL) return NO_PATH;
-  const size = ipTotalLength(b, at); // `length` may count bytes behind it
-  if (plane.peers.encapsulation[slot] === BY_SEALED && plane.sessions.sending(slot) === null) {
-    return waitForSession(plane, slot, at, size);
+  const encapsulator = plane.encapsulators[slot]!;
+  if (encapsulator === null) return NO_PATH;
+  packet.slot = slot;
+  packet.length = ipTotalLength(b, at); // what was read may have bytes behind it
+  if (encapsulator.needsSession && plane.sessions.sending(slot) === null) return waitForSession(plane, packet);
+  if (vnetGsoType(b, at) !== GSO_NONE) return sendSuperframe(plane, packet, encapsulator);
+  const fits = packet.length <= plane.peers.mtu[slot]!;
+  packet.partial = false;
+  if (vnetNeedsChecksum(b, at)) {
+    // Between ovltun nodes nobody need finish a checksum that the receiving kernel would only check again.
+    packet.partial = encapsulator.partial && fits && isOwnChecksum(b, at, packet.length);
+    if (!packet.partial && !completeChecksum(b, at, packet.length)) return MALFORMED;
   }
-  if (vnetGsoType(b, at) !== GSO_NONE) return sendSuperframe(plane, slot, at, size);
-  const partial = vnetNeedsChecksum(b, at) && mayStayPartial(plane, slot, at, size);
-  if (vnetNeedsChecksum(b, at) && !partial && !completeChecksum(b, at, size)) return MALFORMED;
-  if (size > plane.peers.mtu[slot]!) return tooBig(plane, slot, at, size);
-  return encapsulate(plane, slot, at, size, partial);
+  return fits ? encapsulator.send(plane, packet) : tooBig(plane, packet);
 }
 
 /** Keeps the packet until there is a session with the peer, and asks for one. */
-function waitForSession(plane: Plane, slot: number, at: number, size: number): Verdict {
+function waitForSession(plane: Plane, { slot, at, length }: Outgoing): Verdict {
   plane.counters.add(NO_SESSION, plane.waiting.expire(plane.now));
-  const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + size), plane.now);
+  const lost = plane.waiting.keep(slot, plane.b.subarray(at - VNET_LEN, at + length), plane.now);
   if (plane.waiting.mayAsk(slot, plane.now) && plane.wantedLimit.take(plane.now)) {
     plane.waiting.asked(slot, plane.now);
     plane.handUp({ kind: "sessionWanted", slot });
@@ -137,15 +146,4 @@ export function sendWaiting(plane: Plane, slot: number): void {
     sendOut(plane, at, frame.length - VNET_LEN);
   }
   flushSockets(plane);
-}
-
-/** Between ovltun nodes nobody need finish a checksum that the receiving kernel would only check again. */
-function mayStayPartial(plane: Plane, slot: number, at: number, size: number): boolean {
-  const b = plane.b;
-  const encapsulation = plane.peers.encapsulation[slot];
-  if ((encapsulation !== BY_DATA && encapsulation !== BY_SEALED) || size > plane.peers.mtu[slot]!) {
-    return false;
-  }
-  const transport = ipTransport(b, at, at + size);
-  return transport >= 0 && isOwnChecksum(b, at, transport, ipTransportProtocol(b, at, transport));
 }

@@ -7,27 +7,13 @@ import type { Tunnel } from "../ports/planes.ts";
 import { parseMac } from "../wire/address.ts";
 import { MAC_LEN } from "../wire/ethernet.ts";
 
-/** How packets to a peer leave; 0 where the slot has no tunnel. */
-export const NO_TUNNEL = 0;
-export const BY_DATA = 1;
-export const BY_VXLAN = 2;
-export const BY_FLANNEL = 3;
-export const BY_SEALED = 4;
-const CODES: Record<Tunnel["encapsulation"], number> = {
-  none: NO_TUNNEL,
-  data: BY_DATA,
-  vxlan: BY_VXLAN,
-  flannel: BY_FLANNEL,
-  sealed: BY_SEALED,
-};
-
 const LOCAL_MS = 1000;
 /** The low byte of a receiver index is the lane. */
 const LANE_BITS = 8;
 
 export class PeerTable {
-  readonly encapsulation = new Uint8Array(MAX_PEERS);
   readonly mtu = new Int32Array(MAX_PEERS);
+  /** Of what the peer may send by VXLAN, whatever we send it; 0: nothing. */
   readonly vni = new Int32Array(MAX_PEERS);
   readonly sendIndex = new Uint32Array(MAX_PEERS);
   /** When our own end of the path moved last, by the clock of the batches. */
@@ -49,7 +35,6 @@ export class PeerTable {
     const sendIndex = (tunnel.sendIndex | this.#lane) >>> 0;
     if (this.sendIndex[slot] !== sendIndex) this.#counter[slot] = 0;
     this.#forgetIndex(slot);
-    this.encapsulation[slot] = CODES[tunnel.encapsulation];
     this.mtu[slot] = tunnel.mtu;
     this.vni[slot] = tunnel.vni;
     this.sendIndex[slot] = sendIndex;
@@ -60,7 +45,7 @@ export class PeerTable {
 
   drop(slot: number): void {
     this.#forgetIndex(slot);
-    this.encapsulation[slot] = NO_TUNNEL;
+    this.vni[slot] = 0;
     this.#receiveIndex[slot] = 0;
   }
 
@@ -68,18 +53,6 @@ export class PeerTable {
     if (this.#receiveIndex[slot] === 0) return;
     const index = this.#receiveIndex[slot]! >>> LANE_BITS;
     if (this.#byIndex.get(index) === slot) this.#byIndex.delete(index);
-  }
-
-  /** Whether the peer is an ovltun node of a plain mesh: it may send the data header, whatever we send to it. */
-  isPlain(slot: number): boolean {
-    const encapsulation = this.encapsulation[slot];
-    return encapsulation === BY_DATA || (encapsulation === BY_VXLAN && this.#receiveIndex[slot] !== 0);
-  }
-
-  /** Whether the peer may send VXLAN: also where we send it the data header, for want of an answer at its VXLAN port. */
-  speaksVxlan(slot: number): boolean {
-    const encapsulation = this.encapsulation[slot];
-    return encapsulation === BY_VXLAN || (encapsulation === BY_DATA && this.vni[slot] !== 0);
   }
 
   /** The peer that was given this receiver index (lane in the low byte), or −1. */

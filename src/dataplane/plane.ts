@@ -1,15 +1,25 @@
 /**
- * The state that the packet path works on: packet memory, tables, devices. `dataplane.ts` owns it and applies
- * what the control plane says; outbound.ts and inbound.ts read it for every packet.
+ * The state that the packet path works on: packet memory, tables, devices, and the one packet that is looked at in each
+ * direction. `dataplane.ts` owns it and applies what the control plane says; every step of the packet path gets it.
+ * Beside it the two shapes that encapsulations fill in (encapsulations/table.ts).
  */
 import type { AeadProvider } from "../ports/aead.ts";
-import type { DatagramSocket, Lane, PacketPool, SocketRole, TunDevice } from "../ports/devices.ts";
+import {
+  type DatagramSocket,
+  type Lane,
+  MAX_PEERS,
+  type PacketPool,
+  type SocketRole,
+  type TunDevice,
+} from "../ports/devices.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";
 import type { Prefix } from "../wire/address.ts";
 import { Coalescer } from "./coalescer.ts";
-import { Counters } from "./counters.ts";
+import type { Counters, Verdict } from "./counters.ts";
 import { EarlyDatagrams } from "./early_datagrams.ts";
 import type { HandshakeGate } from "./handshake_gate.ts";
+import { Incoming } from "./incoming.ts";
+import { Outgoing } from "./outgoing.ts";
 import { PeerTable } from "./peer_table.ts";
 import { createPool, SEALED_AT } from "./pool.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -33,6 +43,35 @@ const REFUSED_RATE = 5;
 
 const ONE: Lane = { worker: 0, workers: 1 };
 
+/** How packets of one encapsulation leave. */
+export interface Encapsulator {
+  /** The port they leave by. */
+  readonly role: SocketRole;
+  /** Whether inner checksums may stay partial: the header can say so, and the receiver is an ovltun node. */
+  readonly partial: boolean;
+  /** Whether packets wait until there is a session with the peer. */
+  readonly needsSession: boolean;
+  /** Whether the peer may send us our own data header in the clear, whatever we send it. */
+  readonly takesPlain: boolean;
+  /** Queues a whole packet, no longer than the path. */
+  send(plane: Plane, packet: Outgoing): Verdict;
+  /** Queues a superframe, segment by segment. */
+  sendSegments(plane: Plane, packet: Outgoing): Verdict;
+}
+
+/** What arrives on one of our ports. */
+export interface Port {
+  /** Takes one datagram. */
+  receive(plane: Plane, datagram: Incoming): Verdict;
+  /**
+   * Bytes in front of the inner packets when two datagrams of one train say the same of theirs, so that what was asked
+   * about `before` has the same answer for the one at `at`; −1: they do not.
+   */
+  sameHeader(plane: Plane, before: number, at: number): number;
+  /** Whether what looks like a train of datagrams of `segment` bytes is a single one. */
+  isOne(plane: Plane, at: number, end: number, segment: number): boolean;
+}
+
 export interface Plane {
   /** Which Worker this is, of how many: what it sends bears its number as the lane. */
   readonly lane: Lane;
@@ -42,6 +81,8 @@ export interface Plane {
   readonly view: DataView;
   readonly counters: Counters;
   readonly peers: PeerTable;
+  /** How packets leave for the peer in each slot; null: not by us. */
+  readonly encapsulators: (Encapsulator | null)[];
   readonly routes: RouteTable;
   readonly icmpLimit: RateLimit;
   readonly controlLimit: RateLimit;
@@ -61,9 +102,7 @@ export interface Plane {
   readonly early: EarlyDatagrams;
   /** Whether the last batch from TUN was of many small packets, and more are on their way. */
   flooded: boolean;
-  /** Whether a batch from TUN waits for room in its socket: nothing may be queued or sealed before it has left. */
-  flushing: boolean;
-  /** BOUNDED: ≤ MAX_PEERS. Slots whose waiting packets may leave after that. */
+  /** BOUNDED: ≤ MAX_PEERS. Slots whose waiting packets may leave once the batch has. */
   readonly unblocked: Set<number>;
   /** Makes the keys of sessions. */
   readonly aead: AeadProvider;
@@ -83,11 +122,9 @@ export interface Plane {
   sealedAt: number;
   /** Packets on their way to TUN that wait for others of their flow. */
   readonly coalescer: Coalescer;
-  /** Datagram payload of the inner UDP superframe that is looked at; 0: it is none. */
-  innerSegment: number;
-  /** The peer and the kind of checksum of the packet that went to TUN last. */
-  lastSlot: number;
-  lastChecksum: number;
+  /** The packet that is looked at on the way out, and the datagram on the way in. */
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
   /** Time of the batch, milliseconds, monotonic. */
   now: number;
 }
@@ -117,6 +154,7 @@ export function createPlane(
     view: new DataView(pool.memory),
     counters,
     peers: new PeerTable(lane.worker),
+    encapsulators: new Array<Encapsulator | null>(MAX_PEERS).fill(null),
     routes: new RouteTable(),
     icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
@@ -132,7 +170,6 @@ export function createPlane(
     waiting: new WaitingPackets(),
     early: new EarlyDatagrams(),
     flooded: false,
-    flushing: false,
     unblocked: new Set(),
     aead,
     handUp,
@@ -148,9 +185,8 @@ export function createPlane(
       counters,
       (offload, errno) => handUp({ kind: "offloadLost", offload, errno }),
     ),
-    innerSegment: 0,
-    lastSlot: 0,
-    lastChecksum: 0,
+    outgoing: new Outgoing(),
+    incoming: new Incoming(),
     now: 0,
   };
 }

@@ -2,7 +2,7 @@
  * Packet memory and who uses which slots. Both directions share one ArrayBuffer: a probe or an ARP request is
  * answered where it was received. Slots never touched cost no memory.
  */
-import { BATCH, HEADROOM, type PacketPool, SLOT_LENGTH, type SocketRole } from "../ports/devices.ts";
+import { BATCH, HEADROOM, type PacketPool, SLOT_LENGTH, SOCKET_ROLES, type SocketRole } from "../ports/devices.ts";
 import { checksumArena } from "../wire/checksum.ts";
 
 /** Packets read from TUN, until the batch is sent. */
@@ -12,13 +12,9 @@ export const FRAGMENT_SLOTS = TUN_SLOTS + BATCH;
 /** One slot for the ICMP error being written. */
 export const ICMP_SLOT = FRAGMENT_SLOTS + BATCH;
 /** Datagrams received, BATCH slots a socket. */
-const SOCKET_SLOTS: Record<SocketRole, number> = {
-  own: ICMP_SLOT + 1,
-  vxlan: ICMP_SLOT + 1 + BATCH,
-  flannel: ICMP_SLOT + 1 + 2 * BATCH,
-};
+const SOCKET_SLOTS = ICMP_SLOT + 1;
 /** Blocks for the headers of segments cut from superframes, until the batch is sent. */
-const HEADER_SLOTS = ICMP_SLOT + 1 + 3 * BATCH;
+const HEADER_SLOTS = SOCKET_SLOTS + SOCKET_ROLES.length * BATCH;
 const HEADER_BLOCK = 384;
 export const HEADER_BLOCKS = 2048;
 /** Longest IP and transport headers of a superframe: a block without its headroom. */
@@ -31,7 +27,7 @@ const SLOTS = SEALED_SLOTS + 5;
 
 /** The first of the BATCH slots that a socket receives into. */
 export function socketSlots(role: SocketRole): number {
-  return SOCKET_SLOTS[role];
+  return SOCKET_SLOTS + SOCKET_ROLES.indexOf(role) * BATCH;
 }
 
 /** Where a packet begins in a slot. */

@@ -13,6 +13,7 @@ export interface LocalEnd {
 
 /** Which kind of datagrams a socket carries. */
 export type SocketRole = "own" | "vxlan" | "flannel";
+export const SOCKET_ROLES: readonly SocketRole[] = ["own", "vxlan", "flannel"];
 
 /** The descriptors of one Worker for one role: what it receives from, and what it sends from. */
 export interface WorkerSocket {

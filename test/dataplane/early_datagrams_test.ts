@@ -12,7 +12,7 @@ const FROM = "10.0.0.1:8473";
 const memory = new Uint8Array(65_536).fill(7);
 
 function keep(early: EarlyDatagrams, index: number, length = 40, now = 0): boolean {
-  return early.keep(index, memory, 0, length, () => FROM, now);
+  return early.keep(index, memory.subarray(0, length), () => FROM, now);
 }
 
 test("what came before its session is there in order, once, whatever its lane", () => {
@@ -32,7 +32,7 @@ test("what was kept is a copy", () => {
   const early = new EarlyDatagrams();
   const lent = Uint8Array.of(1, 2, 3);
   early.expect(0x100, 0);
-  early.keep(0x100, lent, 1, 3, () => FROM, 0);
+  early.keep(0x100, lent.subarray(1, 3), () => FROM, 0);
   lent.fill(9);
   assert.deepEqual(early.take(0x100)[0]!.bytes, Uint8Array.of(2, 3));
 });

@@ -1,0 +1,58 @@
+/** Our own header in the clear (wire/data_header.ts), between ovltun nodes of a mesh without a secret. */
+import {
+  DATA_ETHERNET,
+  DATA_LEN,
+  DATA_PARTIAL,
+  DATA_PLAIN,
+  dataFlags,
+  dataIndex,
+  dataVni,
+  encodeData,
+  putDataCounter,
+} from "../../wire/data_header.ts";
+import { reportUnknown } from "../answers.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../checksum_offload.ts";
+import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../counters.ts";
+import { accept } from "../deliver.ts";
+import type { Incoming } from "../incoming.ts";
+import type { Encapsulator, Plane } from "../plane.ts";
+import { Stamped } from "./stamped.ts";
+
+export const data: Encapsulator = new Stamped({
+  length: DATA_LEN,
+  role: "own",
+  partial: true,
+  takesPlain: true,
+  stamp({ b, peers }, { slot, partial }, at) {
+    const flags = partial ? DATA_PLAIN | DATA_PARTIAL : DATA_PLAIN;
+    encodeData(b, at - DATA_LEN, flags, 0, peers.sendIndex[slot]!, peers.nextCounter(slot));
+  },
+  restamp({ b, peers }, { slot }, at) {
+    putDataCounter(b, at - DATA_LEN, peers.nextCounter(slot));
+  },
+});
+
+/** A plain data datagram, its header decoded. */
+export function receivePlain(plane: Plane, d: Incoming): Verdict {
+  const { b } = plane;
+  const flags = dataFlags(b, d.at);
+  if ((flags & DATA_ETHERNET) !== 0 || dataVni(b, d.at) !== 0) return WRONG_VNI;
+  const index = dataIndex(b, d.at);
+  const isFirstLane = (index & 0xff) === 0;
+  d.slot = plane.peers.byIndex(index);
+  if (d.slot < 0) {
+    if (isFirstLane) reportUnknown(plane, d);
+    return NO_SESSION;
+  }
+  // A peer of a VXLAN mesh whose VXLAN port nobody answers at sends by our own.
+  if (plane.encapsulators[d.slot]?.takesPlain !== true) return NO_SESSION;
+  // Without keys, the endpoint that answered our hello is what tells the peer from anybody else. Only lane 0 sends
+  // from there; the others have ports that nobody validated, and nobody is answered at.
+  if (!d.socket.isFrom(d.train, d.slot, isFirstLane)) {
+    if (isFirstLane) reportUnknown(plane, d);
+    return WRONG_ENDPOINT;
+  }
+  d.at += DATA_LEN;
+  d.checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
+  return accept(plane, d);
+}

@@ -1,0 +1,33 @@
+/** Flannel's udp backend: the bare IP packet as payload, whose inner source tells who has sent it. */
+import { followCalled } from "../answers.ts";
+import { CHECKSUM_COMPLETE } from "../checksum_offload.ts";
+import { MALFORMED, SPOOFED, type Verdict } from "../counters.ts";
+import { deliver, NOT_IP, senderOf } from "../deliver.ts";
+import type { Incoming } from "../incoming.ts";
+import type { Encapsulator, Plane, Port } from "../plane.ts";
+import { Stamped } from "./stamped.ts";
+
+export const flannel: Encapsulator = new Stamped({
+  length: 0,
+  role: "flannel",
+  partial: false,
+  takesPlain: false,
+  stamp() {},
+  restamp() {},
+});
+
+/** A bare packet leaves no room for a vnet header in front of it, so its socket asks for no trains. */
+export const flannelPort: Port = {
+  receive: receiveFlannel,
+  sameHeader: () => -1,
+  isOne: () => false,
+};
+
+function receiveFlannel(plane: Plane, d: Incoming): Verdict {
+  d.slot = senderOf(plane, d);
+  if (d.slot < 0) return d.slot === NOT_IP ? MALFORMED : SPOOFED;
+  if (plane.encapsulators[d.slot] !== flannel || !d.socket.isFrom(d.train, d.slot, false)) return SPOOFED;
+  followCalled(plane, d);
+  d.checksum = CHECKSUM_COMPLETE;
+  return deliver(plane, d);
+}

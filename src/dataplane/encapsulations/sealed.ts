@@ -1,0 +1,71 @@
+/**
+ * Our own header and AEAD, by the session of the peer. A datagram is written elsewhere, behind the one before, so that a
+ * train is one piece of memory; the packet's own memory is free afterwards. What is sealed has to lie in one piece:
+ * AEAD runs once over headers and payload together.
+ */
+import { copyWords } from "../../wire/bytes.ts";
+import { DATA_PARTIAL } from "../../wire/data_header.ts";
+import { payloadOverhead } from "../../wire/overhead.ts";
+import { NO_PATH, NO_SESSION, SENT, TOO_BIG, type Verdict } from "../counters.ts";
+import type { Outgoing } from "../outgoing.ts";
+import type { Encapsulator, Plane } from "../plane.ts";
+import { SEALED_END } from "../pool.ts";
+import { mayCount, sealTo } from "../sealing.ts";
+import { putSegmentHeaders } from "../segment_headers.ts";
+import { flushSockets, nextHeaderBlock } from "../sending.ts";
+
+const OVERHEAD = payloadOverhead("sealed");
+
+export const sealed: Encapsulator = {
+  role: "own",
+  partial: true,
+  needsSession: true,
+  takesPlain: false,
+  send: (plane, packet) => seal(plane, packet, packet.at, packet.length),
+  sendSegments,
+};
+
+/** Tells the peer in `slot` that we have the session: a datagram with nothing in it. */
+export function sendKeepalive(plane: Plane, slot: number): void {
+  const packet = plane.outgoing;
+  packet.slot = slot;
+  packet.partial = false;
+  seal(plane, packet, 0, 0);
+  flushSockets(plane);
+}
+
+/** Seals `length` bytes at `from` for the peer of `packet`, and queues the datagram. */
+function seal(plane: Plane, { slot, partial }: Outgoing, from: number, length: number): Verdict {
+  const session = plane.sessions.sending(slot);
+  const socket = plane.sockets.own;
+  if (socket === null) return NO_PATH;
+  if (session === null || !mayCount(plane, session)) return NO_SESSION;
+  const size = length + OVERHEAD;
+  if (plane.sealedAt + size > SEALED_END) flushSockets(plane);
+  const header = plane.sealedAt;
+  sealTo(plane, session, header, from, length, partial ? DATA_PARTIAL : 0);
+  if (!socket.enqueue(slot, header, size, 0, 0)) {
+    flushSockets(plane);
+    socket.enqueue(slot, header, size, 0, 0);
+  }
+  plane.sealedAt = header + size;
+  if (length > 0) plane.counters.sentTo(slot, length, 1);
+  return SENT;
+}
+
+/** A segment becomes whole where it lies: its headers go over the end of the one before, which is sealed by then. */
+function sendSegments(plane: Plane, packet: Outgoing): Verdict {
+  const { b, view } = plane;
+  const { at, length, headers, size } = packet;
+  packet.partial = true;
+  const next = nextHeaderBlock(plane); // the headers of the segment before, made those of the next
+  copyWords(view, at, next, headers);
+  let verdict: Verdict = TOO_BIG;
+  for (let i = 0, body = headers; body < length; i++, body += size) {
+    putSegmentHeaders(b, next, packet, i);
+    const head = at + body - headers;
+    copyWords(view, next, head, headers);
+    verdict = seal(plane, packet, head, headers + Math.min(size, length - body));
+  }
+  return verdict;
+}

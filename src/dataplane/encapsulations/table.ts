@@ -1,0 +1,35 @@
+/**
+ * How a peer can be reached: everything that differs between encapsulations is in the file of each. Another one is a file
+ * here, a line in each table that it is part of, and its size in wire/overhead.ts.
+ *
+ *   | encapsulation | in front of the packet | port | checksums | who sends |
+ *   |---|---|---|---|---|
+ *   | data    | our header, 16             | own     | may stay partial | Stamped |
+ *   | sealed  | our header, 16; behind, 16 | own     | may stay partial | sealed.ts |
+ *   | vxlan   | VXLAN and Ethernet, 22     | vxlan   | complete         | Stamped |
+ *   | flannel | nothing                    | flannel | complete         | Stamped |
+ *
+ * Who calls whom, for a packet:     outbound → Encapsulator.send → (stamp | sealTo) → socket.enqueue
+ *                 for a superframe: outbound → sendSuperframe → Encapsulator.sendSegments → for each segment
+ *                                   putSegmentHeaders → (stamp or restamp | sealTo) → socket.enqueue
+ *                 for a batch:      outboundBatch → flushSockets → socket.flush
+ *                 for a datagram:   inboundBatch → Port.receive → accept → deliver → Coalescer
+ */
+import type { SocketRole } from "../../ports/devices.ts";
+import type { Encapsulation } from "../../wire/overhead.ts";
+import type { Encapsulator, Port } from "../plane.ts";
+import { data } from "./data.ts";
+import { flannel, flannelPort } from "./flannel.ts";
+import { ownPort } from "./own_port.ts";
+import { sealed } from "./sealed.ts";
+import { vxlan, vxlanPort } from "./vxlan.ts";
+
+export const ENCAPSULATORS: Readonly<Record<Encapsulation | "none", Encapsulator | null>> = {
+  data,
+  sealed,
+  vxlan,
+  flannel,
+  none: null,
+};
+
+export const PORTS: Readonly<Record<SocketRole, Port>> = { own: ownPort, vxlan: vxlanPort, flannel: flannelPort };
