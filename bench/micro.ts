@@ -5,11 +5,11 @@
  */
 import process from "node:process";
 import { Bench } from "tinybench";
-import { Counters } from "../src/dataplane/counters.ts";
+import { Counters } from "../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../src/dataplane/dataplane.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/mailbox.ts";
-import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/pool.ts";
-import { RouteTable } from "../src/dataplane/route_table.ts";
+import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/packet/pool.ts";
+import { RouteTable } from "../src/dataplane/tables/route_table.ts";
 import { BATCH, type SocketRole } from "../src/ports/devices.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";

@@ -86,6 +86,15 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
       "links",
     ],
   },
+  dataplane: {
+    packet: [],
+    tables: [],
+    tun: ["packet", "tables"],
+    plane: ["packet", "tables", "tun"],
+    out: ["packet", "tables", "plane"],
+    in: ["packet", "tables", "plane"],
+    encapsulations: ["packet", "tables", "plane", "in"],
+  },
   daemon: {
     state: [],
     planes: [],

@@ -23,15 +23,15 @@ import type {
 } from "../ports/planes.ts";
 import type { Random } from "../ports/time.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
-import { HandshakeGate } from "./handshake_gate.ts";
-import { type Counters, NO_SESSION } from "./counters.ts";
+import { HandshakeGate } from "./tables/handshake_gate.ts";
+import { type Counters, NO_SESSION } from "./tables/counters.ts";
 import { sendKeepalive } from "./encapsulations/sealed.ts";
 import { inboundEarly } from "./encapsulations/sealed_inbound.ts";
-import { ENCAPSULATORS } from "./encapsulations/table.ts";
-import { inboundBatch } from "./inbound.ts";
-import { outboundBatch, sendWaiting } from "./outbound.ts";
-import { createPlane, NO_AEAD, type Plane } from "./plane.ts";
-import { OWN_SLOT } from "./route_table.ts";
+import { ENCAPSULATORS, PORTS } from "./encapsulations/table.ts";
+import { inboundBatch } from "./in/inbound.ts";
+import { outboundBatch, sendWaiting } from "./out/outbound.ts";
+import { createPlane, NO_AEAD, type Plane } from "./plane/plane.ts";
+import { OWN_SLOT } from "./tables/route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
 export interface Devices {
@@ -94,7 +94,7 @@ export class DataPlane {
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */
   pump(source: Source, now: number): number {
     this.plane.now = now;
-    const count = source === "tun" ? this.#pumpTun() : inboundBatch(this.plane, source);
+    const count = source === "tun" ? this.#pumpTun() : inboundBatch(this.plane, source, PORTS[source]);
     this.#sendUnblocked();
     return count;
   }

@@ -7,11 +7,11 @@ import type { SocketRole } from "../ports/devices.ts";
 import type { DataplaneEvent, DataplaneMessage } from "../ports/planes.ts";
 import { nodeHmac } from "../crypto/hmac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
-import { Counters } from "../dataplane/counters.ts";
+import { Counters } from "../dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
-import { socketSlots } from "../dataplane/pool.ts";
-import { warmUp } from "../dataplane/warm_up.ts";
+import { socketSlots } from "../dataplane/packet/pool.ts";
+import { warmUpWorker } from "../dataplane/worker_warm_up.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
 import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { waitForRoom } from "../sys/room.ts";
@@ -70,7 +70,7 @@ function run(start: WorkerStart): void {
   };
   epoll.add(start.wakeFd);
   mailbox.drain(apply);
-  if (start.suites.length > 0) warmUp(hmac, systemRandom, aead);
+  if (start.suites.length > 0) warmUpWorker(hmac, systemRandom, aead);
   scope.postMessage({ kind: "ready" });
   for (let bulk = false; !dataPlane.stopped;) {
     serve(epoll, epoll.wait(bulk ? BULK_ENDS_MS : -1));

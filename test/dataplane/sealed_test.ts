@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane_keys.ts";
 import type { CipherSuite } from "../../src/ports/aead.ts";
-import { SessionTable } from "../../src/dataplane/session_table.ts";
+import { SessionTable } from "../../src/dataplane/tables/session_table.ts";
 import { FakeAead } from "../fakes/fake_aead.ts";
 import { referenceSeal } from "../made/reference_aead.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";

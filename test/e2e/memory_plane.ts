@@ -2,10 +2,10 @@
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
-import { Counters } from "../../src/dataplane/counters.ts";
+import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../../src/dataplane/dataplane.ts";
 import { MailboxReader } from "../../src/dataplane/mailbox.ts";
-import { socketSlots } from "../../src/dataplane/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/pool.ts";
 import type { PlaneStart, PlaneThread, UdpPort } from "../../src/ports/machine.ts";
 import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import type { Clock, Random } from "../../src/ports/time.ts";

@@ -7,7 +7,7 @@ import { borneMac, openCookie, stampHandshake, stampReply } from "../../src/cryp
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { NoiseHandshake } from "../../src/crypto/noise.ts";
 import { dhKeys } from "../../src/crypto/x25519.ts";
-import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
 import { encodeOffer } from "../../src/wire/handshake_offer.ts";

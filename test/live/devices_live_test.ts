@@ -7,12 +7,12 @@ import {
   CHECKSUM_PARTIAL,
   CHECKSUM_UNKNOWN,
   prepareVnet,
-} from "../../src/dataplane/checksum_offload.ts";
-import { Counters } from "../../src/dataplane/counters.ts";
-import { outboundBatch } from "../../src/dataplane/outbound.ts";
-import { createPlane } from "../../src/dataplane/plane.ts";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
-import { OWN_SLOT } from "../../src/dataplane/route_table.ts";
+} from "../../src/dataplane/packet/checksum_offload.ts";
+import { Counters } from "../../src/dataplane/tables/counters.ts";
+import { outboundBatch } from "../../src/dataplane/out/outbound.ts";
+import { createPlane } from "../../src/dataplane/plane/plane.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
+import { OWN_SLOT } from "../../src/dataplane/tables/route_table.ts";
 import { BATCH, VNET_LEN } from "../../src/ports/devices.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";
 import { SysError } from "../../src/sys/sys_error.ts";

@@ -1,7 +1,7 @@
 // What several Workers build on, without daemons: the kernel brings a lane to its Worker's socket, trains of different
 // lanes do not mix, a flow stays on one queue of the device.
 import assert from "node:assert/strict";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdpGroup } from "../../src/sys/udp_group.ts";
 import { openUdp, sendDatagram } from "../../src/sys/udp_socket.ts";
@@ -10,7 +10,7 @@ import type { UdpBatches } from "../../src/sys/udp_batches.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
 import { udp } from "../made/packets.ts";
 import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, until, type Wires } from "./wires.ts";
-import { CHECKSUM_COMPLETE, prepareVnet } from "../../src/dataplane/checksum_offload.ts";
+import { CHECKSUM_COMPLETE, prepareVnet } from "../../src/dataplane/packet/checksum_offload.ts";
 import { VNET_LEN } from "../../src/ports/devices.ts";
 
 const PORT = 41473;

@@ -2,7 +2,7 @@
 // obeyed, singly and in trains, over IPv4 and IPv6; an address that is gone costs nothing.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { packetAt } from "../../src/dataplane/pool.ts";
+import { packetAt } from "../../src/dataplane/packet/pool.ts";
 import { libc } from "../../src/sys/libc.ts";
 import { IP_PKTINFO, IPPROTO_IP } from "../../src/sys/mmsghdr.ts";
 import { AF_INET } from "../../src/sys/sockaddr.ts";

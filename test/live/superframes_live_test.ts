@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { CHECKSUM_COMPLETE } from "../../src/dataplane/checksum_offload.ts";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/pool.ts";
+import { CHECKSUM_COMPLETE } from "../../src/dataplane/packet/checksum_offload.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { VNET_LEN } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import type { TunOffloads } from "../../src/ports/devices.ts";

@@ -1,9 +1,9 @@
 // A data plane over memory devices with four peers, its packet memory pre-filled with 0xa5. We are 10.42.1.0/24
 // and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
-import { Counters } from "../../src/dataplane/counters.ts";
+import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
-import { NO_AEAD } from "../../src/dataplane/plane.ts";
-import { socketSlots } from "../../src/dataplane/pool.ts";
+import { NO_AEAD } from "../../src/dataplane/plane/plane.ts";
+import { socketSlots } from "../../src/dataplane/packet/pool.ts";
 import type { SocketRole } from "../../src/ports/devices.ts";
 import type { DataplaneEvent, Tunnel } from "../../src/ports/planes.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";

@@ -2,9 +2,9 @@
 // 10.42.2.0/24 and fd42:2::/64, and each knows the other as a sealed peer. Sessions are put in by hand.
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { naclAead } from "../../src/crypto/nacl_aead.ts";
-import { Counters } from "../../src/dataplane/counters.ts";
+import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../../src/dataplane/dataplane.ts";
-import { socketSlots } from "../../src/dataplane/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/pool.ts";
 import type { AeadMaker, AeadProvider, CipherSuite } from "../../src/ports/aead.ts";
 import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import { openLibcrypto } from "../../src/sys/libcrypto.ts";

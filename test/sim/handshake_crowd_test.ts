@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Targets } from "../../src/control/links/targets.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
-import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { LossyNetwork } from "../fakes/lossy_network.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";

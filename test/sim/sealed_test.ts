@@ -4,7 +4,7 @@ import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
-import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { decodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
 import { addSealed, agreedSession } from "./sealed.ts";

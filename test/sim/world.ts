@@ -29,7 +29,7 @@ import { VXLAN_LEN } from "../../src/wire/vxlan.ts";
 import { answerVxlanFrame, wayProbeAt } from "../../src/wire/way_probe.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
-import { HandshakeGate } from "../../src/dataplane/handshake_gate.ts";
+import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";

@@ -3,7 +3,7 @@
  * packets go out and nothing comes back, soon; those that carry traffic at all, now and then. Reads the Workers' counters
  * once a second. Idle tunnels cost nothing.
  */
-import type { CounterReader } from "../../dataplane/counters.ts";
+import type { CounterReader } from "../../dataplane/tables/counters.ts";
 
 const EVERY_MS = 1000;
 /** Seconds in a row with packets out and none in. */

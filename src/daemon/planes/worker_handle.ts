@@ -2,7 +2,7 @@
  * One Worker of the data plane as the main thread sees it: a mailbox reaches it, its counters are read without it. It is
  * stopped by a message.
  */
-import { Counters } from "../../dataplane/counters.ts";
+import { Counters } from "../../dataplane/tables/counters.ts";
 import { mailboxMemory, MailboxWriter } from "../../dataplane/mailbox.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";
 import type { Lane, Offloads } from "../../ports/devices.ts";

@@ -3,7 +3,7 @@
  * The end of any of them is the end of all.
  */
 import { availableParallelism } from "node:os";
-import { type CounterReader, CounterSum } from "../../dataplane/counters.ts";
+import { type CounterReader, CounterSum } from "../../dataplane/tables/counters.ts";
 import { MailboxToAll } from "../../dataplane/mailbox.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";
 import type { Offloads } from "../../ports/devices.ts";

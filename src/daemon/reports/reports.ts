@@ -6,7 +6,7 @@ import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status
 import { DIRECT_ROUTING_OFF } from "../../control/paths/path_choice.ts";
 import type { Path, Wanted } from "../../control/paths/paths.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
-import type { CounterReader } from "../../dataplane/counters.ts";
+import type { CounterReader } from "../../dataplane/tables/counters.ts";
 import { isOwned } from "../../host/owned.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { SocketRole } from "../../ports/devices.ts";

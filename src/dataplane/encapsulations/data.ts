@@ -10,12 +10,12 @@ import {
   encodeData,
   putDataCounter,
 } from "../../wire/data_header.ts";
-import { reportUnknown } from "../answers.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../checksum_offload.ts";
-import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../counters.ts";
-import { accept } from "../deliver.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Encapsulator, Plane } from "../plane.ts";
+import { reportUnknown } from "../in/answers.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/checksum_offload.ts";
+import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../tables/counters.ts";
+import { accept } from "../in/deliver.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Encapsulator, Plane } from "../plane/plane.ts";
 import { Stamped } from "./stamped.ts";
 
 export const data: Encapsulator = new Stamped({

@@ -1,10 +1,10 @@
 /** Flannel's udp backend: the bare IP packet as payload, whose inner source tells who has sent it. */
-import { followCalled } from "../answers.ts";
-import { CHECKSUM_COMPLETE } from "../checksum_offload.ts";
-import { MALFORMED, SPOOFED, type Verdict } from "../counters.ts";
-import { deliver, NOT_IP, senderOf } from "../deliver.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Encapsulator, Plane, Port } from "../plane.ts";
+import { followCalled } from "../in/answers.ts";
+import { CHECKSUM_COMPLETE } from "../packet/checksum_offload.ts";
+import { MALFORMED, SPOOFED, type Verdict } from "../tables/counters.ts";
+import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
 import { Stamped } from "./stamped.ts";
 
 export const flannel: Encapsulator = new Stamped({

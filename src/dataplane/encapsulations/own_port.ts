@@ -13,7 +13,7 @@ import {
   TYPE_HELLO,
   TYPE_PROBE,
 } from "../../wire/datagram.ts";
-import { answer, followCalled, handUp, reportUnknown } from "../answers.ts";
+import { answer, followCalled, handUp, reportUnknown } from "../in/answers.ts";
 import {
   MALFORMED,
   NO_SESSION,
@@ -22,10 +22,10 @@ import {
   type Verdict,
   WRONG_ENDPOINT,
   WRONG_LANE,
-} from "../counters.ts";
-import { receiveHandshake } from "../handshakes.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Plane, Port } from "../plane.ts";
+} from "../tables/counters.ts";
+import { receiveHandshake } from "../in/handshakes.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Plane, Port } from "../plane/plane.ts";
 import { receivePlain } from "./data.ts";
 import { receiveSealed } from "./sealed_inbound.ts";
 

@@ -6,13 +6,13 @@
 import { copyWords } from "../../wire/bytes.ts";
 import { DATA_PARTIAL } from "../../wire/data_header.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
-import { NO_PATH, NO_SESSION, SENT, TOO_BIG, type Verdict } from "../counters.ts";
-import type { Outgoing } from "../outgoing.ts";
-import type { Encapsulator, Plane } from "../plane.ts";
-import { SEALED_END } from "../pool.ts";
-import { mayCount, sealTo } from "../sealing.ts";
-import { putSegmentHeaders } from "../segment_headers.ts";
-import { flushSockets, nextHeaderBlock } from "../sending.ts";
+import { NO_PATH, NO_SESSION, SENT, TOO_BIG, type Verdict } from "../tables/counters.ts";
+import type { Outgoing } from "../packet/outgoing.ts";
+import type { Encapsulator, Plane } from "../plane/plane.ts";
+import { SEALED_END } from "../packet/pool.ts";
+import { mayCount, sealTo } from "../plane/sealing.ts";
+import { putSegmentHeaders } from "../packet/segment_headers.ts";
+import { flushSockets, nextHeaderBlock } from "../plane/sending.ts";
 
 const OVERHEAD = payloadOverhead("sealed");
 

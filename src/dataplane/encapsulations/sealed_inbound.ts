@@ -19,8 +19,8 @@ import {
 } from "../../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../../wire/datagram.ts";
 import { AEAD_TAG_LEN, payloadOverhead } from "../../wire/overhead.ts";
-import { answer, calledAt, flushAnswers, reportUnknown } from "../answers.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../checksum_offload.ts";
+import { answer, calledAt, flushAnswers, reportUnknown } from "../in/answers.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/checksum_offload.ts";
 import {
   BAD_SEAL,
   CONTROL_OVERLOAD,
@@ -33,12 +33,12 @@ import {
   REPLAY,
   type Verdict,
   WRONG_VNI,
-} from "../counters.ts";
-import { accept } from "../deliver.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Plane } from "../plane.ts";
-import { mayCount, sealTo } from "../sealing.ts";
-import type { Session } from "../session_table.ts";
+} from "../tables/counters.ts";
+import { accept } from "../in/deliver.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Plane } from "../plane/plane.ts";
+import { mayCount, sealTo } from "../plane/sealing.ts";
+import type { Session } from "../tables/session_table.ts";
 
 const LANE_MASK = 0xff;
 

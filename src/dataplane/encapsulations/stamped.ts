@@ -5,11 +5,11 @@
  */
 import type { SocketRole } from "../../ports/devices.ts";
 import { copyWords } from "../../wire/bytes.ts";
-import { NO_PATH, SENT, type Verdict } from "../counters.ts";
-import type { Outgoing } from "../outgoing.ts";
-import type { Encapsulator, Plane } from "../plane.ts";
-import { completeSegment, putSegmentHeaders } from "../segment_headers.ts";
-import { makeRoom, nextHeaderBlock } from "../sending.ts";
+import { NO_PATH, SENT, type Verdict } from "../tables/counters.ts";
+import type { Outgoing } from "../packet/outgoing.ts";
+import type { Encapsulator, Plane } from "../plane/plane.ts";
+import { completeSegment, putSegmentHeaders } from "../packet/segment_headers.ts";
+import { makeRoom, nextHeaderBlock } from "../plane/sending.ts";
 
 /** What is stamped. */
 export interface Header {

@@ -17,7 +17,7 @@
  */
 import type { SocketRole } from "../../ports/devices.ts";
 import type { Encapsulation } from "../../wire/overhead.ts";
-import type { Encapsulator, Port } from "../plane.ts";
+import type { Encapsulator, Port } from "../plane/plane.ts";
 import { data } from "./data.ts";
 import { flannel, flannelPort } from "./flannel.ts";
 import { ownPort } from "./own_port.ts";

@@ -19,12 +19,12 @@ import { decodeIp, ipEtherType, ipTotalLength } from "../../wire/ip.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { wayProbeAt } from "../../wire/way_probe.ts";
-import { followCalled } from "../answers.ts";
-import { CHECKSUM_UNKNOWN } from "../checksum_offload.ts";
-import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../counters.ts";
-import { deliver, NOT_IP, senderOf } from "../deliver.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Encapsulator, Plane, Port } from "../plane.ts";
+import { followCalled } from "../in/answers.ts";
+import { CHECKSUM_UNKNOWN } from "../packet/checksum_offload.ts";
+import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../tables/counters.ts";
+import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
 import { Stamped } from "./stamped.ts";
 import { answerArp, answerVxlanProbe } from "./vxlan_answers.ts";
 

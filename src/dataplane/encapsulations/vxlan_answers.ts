@@ -16,7 +16,7 @@ import { ETHERNET_LEN, MAC_LEN, putMac } from "../../wire/ethernet.ts";
 import { IPV4_DESTINATION_AT } from "../../wire/ipv4.ts";
 import { encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { answerVxlanFrame } from "../../wire/way_probe.ts";
-import { answer, followCalled, handUp } from "../answers.ts";
+import { answer, followCalled, handUp } from "../in/answers.ts";
 import {
   ARP_ANSWERED,
   MALFORMED,
@@ -25,10 +25,10 @@ import {
   SPOOFED,
   type Verdict,
   WRONG_VNI,
-} from "../counters.ts";
-import type { Incoming } from "../incoming.ts";
-import type { Plane } from "../plane.ts";
-import { OWN_SLOT } from "../route_table.ts";
+} from "../tables/counters.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Plane } from "../plane/plane.ts";
+import { OWN_SLOT } from "../tables/route_table.ts";
 
 /** An ARP request that came under `vni`. */
 export function answerArp(plane: Plane, d: Incoming, vni: number): Verdict {

@@ -11,7 +11,7 @@ import {
   type Snapshot,
   statusReport,
 } from "../../../src/daemon/reports/reports.ts";
-import { Counters } from "../../../src/dataplane/counters.ts";
+import { Counters } from "../../../src/dataplane/tables/counters.ts";
 
 const OWN = "a".repeat(64);
 const STATIC = "10.42.3.0/24";

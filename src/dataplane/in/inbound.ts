@@ -1,0 +1,81 @@
+/**
+ * A packet's way in, in this order:
+ *   1. inboundBatch   receive up to BATCH trains of datagrams from one socket
+ *   2. Port.receive   what the datagram is, by the port it came to                      (encapsulations/table.ts)
+ *        own_port.ts  classify by the first byte: data goes on, sealed data is opened where it lies, the rest is handed
+ *                     up or answered
+ *        vxlan.ts     RFC 7348, Ethernet; ARP for our addresses is answered
+ *        flannel.ts   a bare IP packet
+ *   3. accept         the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
+ *   4. deliver        the destination must lie in ours                                  (3 and 4: deliver.ts)
+ *   5. coalescer.ts   segments of one flow become one write to TUN
+ * Each step writes what it finds out into plane.incoming. Datagrams come from anybody: nothing here throws on their
+ * account, everything is counted once. Nothing of the way out is called: a session that may send now is left in
+ * plane.unblocked.
+ */
+import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
+import { flushAnswers } from "./answers.ts";
+import { COUNTED_LATER, RECEIVE_OVERFLOW } from "../tables/counters.ts";
+import type { Incoming } from "../packet/incoming.ts";
+import type { Plane, Port } from "../plane/plane.ts";
+
+/** Moves one batch from the socket of a port to TUN. Returns how many trains were received. */
+export function inboundBatch(plane: Plane, role: SocketRole, port: Port): number {
+  const socket = plane.sockets[role];
+  if (socket === null) return 0;
+  const d = plane.incoming;
+  const count = socket.receive();
+  d.socket = socket;
+  for (d.train = 0; d.train < count; d.train++) inboundTrain(plane, port, d);
+  if (count > 0) {
+    plane.coalescer.flush();
+    flushAnswers(plane, socket);
+    plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
+  }
+  return count;
+}
+
+/** No datagram of this train went to TUN before. */
+const NOTHING = -1;
+
+function inboundTrain(plane: Plane, port: Port, d: Incoming): void {
+  const first = d.socket.position(d.train);
+  const stop = first + d.socket.length(d.train);
+  const segment = d.socket.segment(d.train);
+  const isTrain = segment > 0 && segment < stop - first;
+  const isOne = isTrain && port.isOne(plane, first, stop, segment);
+  d.segment = isOne ? segment : 0;
+  const size = isTrain && !isOne ? segment : stop - first;
+  let before = NOTHING;
+  let at = first;
+  do {
+    d.at = at;
+    d.end = Math.min(at + size, stop);
+    if (before !== NOTHING && goesOn(plane, port, d, before)) before = at;
+    else {
+      const verdict = port.receive(plane, d);
+      if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+      before = verdict === COUNTED_LATER ? at : NOTHING;
+    }
+    at += size;
+  } while (at < stop);
+}
+
+/**
+ * Takes the next datagram of a train when it is to the one before what a segment is to its neighbour: whatever was
+ * asked about that one has the same answer. False: it has to be looked at in full.
+ */
+function goesOn(plane: Plane, port: Port, d: Incoming, before: number): boolean {
+  const header = port.sameHeader(plane, before, d.at);
+  if (header < 0) return false;
+  const length = d.end - d.at - header;
+  if (!plane.coalescer.extend(d.at + header, length, d.checksum, d.slot)) return false;
+  plane.counters.receivedFrom(d.slot, length);
+  return true;
+}
+
+function overflows(plane: Plane): number {
+  let sum = 0;
+  for (const role of SOCKET_ROLES) sum += plane.sockets[role]?.overflows() ?? 0;
+  return sum;
+}
