@@ -14,13 +14,7 @@ import { BATCH, type SocketRole } from "../src/ports/devices.ts";
 import { parseMac, parsePrefix } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";
-import {
-  DATA_LEN,
-  DATA_PARTIAL,
-  DATA_PLAIN,
-  DATA_TYPE,
-  encodeData,
-} from "../src/wire/data_header.ts";
+import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, DATA_TYPE, encodeData } from "../src/wire/data_header.ts";
 import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4 } from "../src/wire/ethernet.ts";
 import { encodeIpv4, IPV4_MIN_LEN, IPV4_TOTAL_LENGTH_AT, PROTOCOL_TCP } from "../src/wire/ipv4.ts";
 import { AEAD_TAG_LEN } from "../src/wire/overhead.ts";
@@ -65,15 +59,13 @@ interface Path {
 function path(encapsulation: Measured, tso: boolean): Path {
   let tun: StillTun, socket: StillSocket;
   const dataPlane = new DataPlane(
-    new Counters(),
     {
       tun: (_queue, pool) => tun = new StillTun(pool, PACKET_LEN),
       socket: (_opened, role, pool) => socket = new StillSocket(pool, role),
       watch: () => {},
       unwatch: () => {},
     },
-    () => {},
-    STILL_AEAD,
+    { counters: new Counters(), handUp: () => {}, aead: STILL_AEAD },
   );
   const role = encapsulation === "vxlan" ? "vxlan" : "own";
   dataPlane.apply({ kind: "attachSocket", role, family: 4, sockets: [{ fd: 1, sendFd: 1 }] });

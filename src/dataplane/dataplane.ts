@@ -30,7 +30,7 @@ import { inboundEarly } from "./encapsulations/sealed_inbound.ts";
 import { ENCAPSULATORS, PORTS } from "./encapsulations/table.ts";
 import { inboundBatch } from "./in/inbound.ts";
 import { outboundBatch, sendWaiting } from "./out/outbound.ts";
-import { createPlane, NO_AEAD, type Plane } from "./plane/plane.ts";
+import { createPlane, type Plane, type PlaneParts } from "./plane/plane.ts";
 import { OWN_SLOT } from "./tables/route_table.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
@@ -64,16 +64,11 @@ export class DataPlane {
   /** Whether it does: nothing may be queued or sealed before it has left. */
   #flushing = false;
 
-  /** `aead` makes the keys of sessions; `lane` is that of this Worker. */
-  constructor(
-    counters: Counters,
-    devices: Devices,
-    handUp: (event: DataplaneEvent) => void,
-    aead: AeadProvider = NO_AEAD,
-    lane?: Lane,
-  ) {
-    const { gate } = devices;
-    this.plane = createPlane(counters, handUp, aead, lane, gate && new HandshakeGate(gate.hmac, gate.random));
+  constructor(devices: Devices, parts: Omit<PlaneParts, "gate">) {
+    const gate = devices.gate === undefined
+      ? null
+      : new HandshakeGate(devices.gate.hmac, devices.gate.random);
+    this.plane = createPlane({ ...parts, gate });
     this.#devices = devices;
   }
 

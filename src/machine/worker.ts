@@ -50,11 +50,13 @@ function run(start: WorkerStart): void {
   const aead = aeadProvider(start.suites.length > 0 ? aeadMakers().makers : [], start.suites);
   const hmac = libcryptoHmac() ?? nodeHmac;
   const dataPlane: DataPlane = new DataPlane(
-    new Counters(start.counters),
     devices({ epoll, sockets }, sources, start, hmac, (fd) => serveMeanwhile(dataPlane, sources, fd)),
-    scope.postMessage.bind(scope),
-    aead,
-    start.lane,
+    {
+      counters: new Counters(start.counters),
+      handUp: scope.postMessage.bind(scope),
+      aead,
+      lane: start.lane,
+    },
   );
   const apply = (message: DataplaneMessage) => dataPlane.apply(message, systemClock.now());
   const serve = (set: Epoll, ready: number): void => {

@@ -135,7 +135,6 @@ test("what is handed up says which address it was sent to, and a cookie leaves f
   const events: DataplaneEvent[] = [];
   let socket: MemorySocket | undefined;
   const dataPlane = new DataPlane(
-    new Counters(),
     {
       tun: (_fd, pool) => new MemoryTun(pool),
       socket: (_opened, role, pool) => socket = new MemorySocket(pool, socketSlots(role)),
@@ -143,7 +142,7 @@ test("what is handed up says which address it was sent to, and a cookie leaves f
       unwatch: () => {},
       gate: { hmac: nodeHmac, random },
     },
-    (event) => events.push(event),
+    { counters: new Counters(), handUp: (event) => events.push(event) },
   );
   dataPlane.apply({ kind: "attachSocket", role: "own", family: 6, sockets: [{ fd: 1, sendFd: 1 }] });
   const key = new Uint8Array(32).fill(1);

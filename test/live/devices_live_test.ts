@@ -108,7 +108,7 @@ liveTest("the kernel takes TCP superframes from TUN as one packet with a segment
 liveTest(
   "a packet of the host for an unknown lease gets an ICMP error that the host's socket believes",
   (wires) => {
-    const plane = createPlane(new Counters(), () => {});
+    const plane = createPlane({ counters: new Counters(), handUp: () => {} });
     plane.tun = wires.tunUp(plane.pool);
     plane.routes.set("10.42.1.0/24", parsePrefix("10.42.1.0/24")!, OWN_SLOT);
     const unreachable = () => wires.in(unreachablesReceived);

@@ -2,7 +2,6 @@
 // and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
-import { NO_AEAD } from "../../src/dataplane/plane/plane.ts";
 import { socketSlots } from "../../src/dataplane/packet/pool.ts";
 import type { SocketRole } from "../../src/ports/devices.ts";
 import type { DataplaneEvent, Tunnel } from "../../src/ports/planes.ts";
@@ -83,16 +82,13 @@ export function fixture(offloads = { tso: true, uso: true }, lane = { worker: 0,
   const roles: SocketRole[] = ["own", "vxlan", "flannel"];
   let tun: MemoryTun | undefined;
   const dataPlane = new DataPlane(
-    counters,
     {
       tun: (_fd, pool) => tun = new MemoryTun(pool),
       socket: ({ family }, role, pool) => sockets[role] = new MemorySocket(pool, socketSlots(role), family),
       watch: (fd, source) => watched.set(fd, source),
       unwatch: (fd) => watched.delete(fd),
     },
-    (event) => events.push(event),
-    NO_AEAD,
-    lane,
+    { counters, handUp: (event) => events.push(event), lane },
   );
   dataPlane.plane.b.fill(0xa5);
   // Those of other Workers stand for nothing here: picking one would be a fault.

@@ -48,16 +48,13 @@ function end(name: "a" | "b", lane: number, aead: AeadProvider): End {
   const events: DataplaneEvent[] = [];
   let tun: MemoryTun | undefined, socket: MemorySocket | undefined;
   const dataPlane = new DataPlane(
-    counters,
     {
       tun: (_fd, pool) => tun = new MemoryTun(pool),
       socket: ({ family }, role, pool) => socket = new MemorySocket(pool, socketSlots(role), family),
       watch: () => {},
       unwatch: () => {},
     },
-    (event) => events.push(event),
-    aead,
-    { worker: lane, workers: lane + 1 },
+    { counters, handUp: (event) => events.push(event), aead, lane: { worker: lane, workers: lane + 1 } },
   );
   dataPlane.plane.b.fill(0xa5);
   const ofAll = <T>(one: T) => Array.from({ length: lane + 1 }, () => one);

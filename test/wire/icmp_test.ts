@@ -20,8 +20,7 @@ const NEEDED = { type: icmp.ICMP_UNREACHABLE, code: icmp.ICMP_FRAGMENTATION_NEED
 const TOO_BIG = { type: icmp.ICMPV6_PACKET_TOO_BIG, code: 0, mtu: 1280, source: US6 };
 const UNREACHABLE6 = { type: icmp.ICMPV6_UNREACHABLE, code: icmp.ICMPV6_NO_ROUTE, mtu: 1280, source: US6 };
 
-const answer4 = (packet: Uint8Array) =>
-  icmp.encodeIcmpError4(dirty(icmp.ICMP_ERROR4_MAX), 0, NEEDED, packet);
+const answer4 = (packet: Uint8Array) => icmp.encodeIcmpError4(dirty(icmp.ICMP_ERROR4_MAX), 0, NEEDED, packet);
 const answer6 = (packet: Uint8Array, error = UNREACHABLE6) =>
   icmp.encodeIcmpError6(dirty(icmp.ICMP_ERROR6_MAX), 0, error, packet);
 const changed = (packet: Uint8Array, at: number, text: string) => {

@@ -20,7 +20,14 @@ function laid(packet: Uint8Array): Uint8Array {
 test("either version tells its lengths, its addresses and its protocol", () => {
   const cases = [
     { packet: tcp(ENDS4, new Uint8Array(33)), v4: true, header: 20, source: 12, destination: 16, address: 4 },
-    { packet: tcp(ENDS6, new Uint8Array(33)), v4: false, header: 40, source: 8, destination: 24, address: 16 },
+    {
+      packet: tcp(ENDS6, new Uint8Array(33)),
+      v4: false,
+      header: 40,
+      source: 8,
+      destination: 24,
+      address: 16,
+    },
   ];
   for (const { packet, v4, header, source, destination, address } of cases) {
     const b = laid(packet);

@@ -32,4 +32,8 @@ export const ENCAPSULATORS: Readonly<Record<Encapsulation | "none", Encapsulator
   none: null,
 };
 
-export const PORTS: Readonly<Record<SocketRole, Port>> = { own: ownPort, vxlan: vxlanPort, flannel: flannelPort };
+export const PORTS: Readonly<Record<SocketRole, Port>> = {
+  own: ownPort,
+  vxlan: vxlanPort,
+  flannel: flannelPort,
+};

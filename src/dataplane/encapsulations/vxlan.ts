@@ -49,7 +49,9 @@ export const vxlan: Encapsulator = new Stamped({
 export const vxlanPort: Port = {
   receive: receiveVxlan,
   sameHeader({ view }, before, at) {
-    for (let i = 0; i < HEADER_LEN; i += 2) if (view.getInt16(before + i) !== view.getInt16(at + i)) return -1;
+    for (let i = 0; i < HEADER_LEN; i += 2) {
+      if (view.getInt16(before + i) !== view.getInt16(at + i)) return -1;
+    }
     return HEADER_LEN;
   },
   /**

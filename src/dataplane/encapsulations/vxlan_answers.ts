@@ -2,7 +2,13 @@
  * What is answered on the VXLAN port, where it lay: who has one of our addresses (ARP, RFC 826; a kernel VTEP without
  * permanent neighbours asks), and whether VXLAN gets through (wire/way_probe.ts). `d.at` is behind the Ethernet header.
  */
-import { ARP_LEN, ARP_SENDER_IP_AT, ARP_TARGET_IP_AT, decodeArpRequest, encodeArpReply } from "../../wire/arp.ts";
+import {
+  ARP_LEN,
+  ARP_SENDER_IP_AT,
+  ARP_TARGET_IP_AT,
+  decodeArpRequest,
+  encodeArpReply,
+} from "../../wire/arp.ts";
 import {
   decodeProbe,
   encodeWayProbe,

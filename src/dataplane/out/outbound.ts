@@ -113,7 +113,9 @@ function outbound(plane: Plane, packet: Outgoing): Verdict {
   if (encapsulator === null) return NO_PATH;
   packet.slot = slot;
   packet.length = ipTotalLength(b, at); // what was read may have bytes behind it
-  if (encapsulator.needsSession && plane.sessions.sending(slot) === null) return waitForSession(plane, packet);
+  if (encapsulator.needsSession && plane.sessions.sending(slot) === null) {
+    return waitForSession(plane, packet);
+  }
   if (vnetGsoType(b, at) !== GSO_NONE) return sendSuperframe(plane, packet, encapsulator);
   const fits = packet.length <= plane.peers.mtu[slot]!;
   packet.partial = false;

@@ -2,7 +2,14 @@
  * Packet memory and who uses which slots. Both directions share one ArrayBuffer: a probe or an ARP request is
  * answered where it was received. Slots never touched cost no memory.
  */
-import { BATCH, HEADROOM, type PacketPool, SLOT_LENGTH, SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
+import {
+  BATCH,
+  HEADROOM,
+  type PacketPool,
+  SLOT_LENGTH,
+  SOCKET_ROLES,
+  type SocketRole,
+} from "../../ports/devices.ts";
 import { checksumArena } from "../../wire/checksum.ts";
 
 /** Packets read from TUN, until the batch is sent. */

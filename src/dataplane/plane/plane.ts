@@ -129,20 +129,27 @@ export interface Plane {
   now: number;
 }
 
-/** No key can be made: for planes without sealed peers. */
-export const NO_AEAD: AeadProvider = {
+/** No key can be made. */
+const NO_AEAD: AeadProvider = {
   suites: () => [],
   key: (suite) => {
     throw new TypeError(`This data plane has no ${suite}`);
   },
 };
 
+/** What a plane is made with. */
+export interface PlaneParts {
+  readonly counters: Counters;
+  readonly handUp: (event: DataplaneEvent) => void;
+  /** Absent: there are no sealed peers. */
+  readonly aead?: AeadProvider;
+  /** Absent: that of the only Worker. */
+  readonly lane?: Lane;
+  readonly gate?: HandshakeGate | null;
+}
+
 export function createPlane(
-  counters: Counters,
-  handUp: (event: DataplaneEvent) => void,
-  aead = NO_AEAD,
-  lane = ONE,
-  gate: HandshakeGate | null = null,
+  { counters, handUp, aead = NO_AEAD, lane = ONE, gate = null }: PlaneParts,
 ): Plane {
   const pool = createPool();
   const icmp = Math.ceil(ICMP_RATE / lane.workers);

@@ -57,7 +57,9 @@ export class EarlyDatagrams {
   keep(index: number, datagram: Uint8Array, from: () => string, now: number): boolean {
     const expected = this.#expected.get(index >>> LANE_BITS);
     if (expected === undefined || now - expected.since >= EARLY_MS) return false;
-    if (expected.datagrams.length >= MAX_EARLY || this.#bytes + datagram.length > MAX_EARLY_BYTES) return false;
+    if (expected.datagrams.length >= MAX_EARLY || this.#bytes + datagram.length > MAX_EARLY_BYTES) {
+      return false;
+    }
     this.#bytes += datagram.length;
     expected.datagrams.push({ bytes: datagram.slice(), from: from() });
     return true;

@@ -11,9 +11,14 @@ import { ipPseudoSum, putIpTotalLength } from "../../wire/ip.ts";
 import { IPV4_ID_AT, IPV4_MIN_LEN } from "../../wire/ipv4.ts";
 import { TCP_CHECKSUM_AT, TCP_FLAGS_AT, TCP_PSH, TCP_SEQUENCE_AT } from "../../wire/tcp.ts";
 import { UDP_CHECKSUM_AT, UDP_LENGTH_AT } from "../../wire/udp.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN, prepareVnet } from "../packet/checksum_offload.ts";
+import {
+  CHECKSUM_COMPLETE,
+  CHECKSUM_PARTIAL,
+  CHECKSUM_UNKNOWN,
+  prepareVnet,
+} from "../packet/checksum_offload.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "../tables/counters.ts";
-import { Flow, isSibling, sameFlow } from "./flow.ts";
+import { type First, Flow, isSibling, sameFlow } from "./flow.ts";
 import { TunLoad } from "./tun_load.ts";
 import { GSO_UDP_L4, gsoType, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "../packet/vnet.ts";
 
@@ -23,7 +28,7 @@ const RUNS = 16;
 const MAX_FRAME = 65_535;
 
 /** Packets of one flow that will be one write. */
-class Run {
+class Run implements First {
   /** Whose packets they are. */
   from = 0;
   /** Where the first packet begins, and how its headers lie. */
@@ -122,7 +127,7 @@ export class Coalescer {
   #find(at: number): number {
     for (let r = 0; r < this.#open; r++) {
       const run = this.#runs[r]!;
-      if (sameFlow(this.#b, run.at, run.flow, at, this.#flow)) return r;
+      if (sameFlow(this.#b, run, at, this.#flow)) return r;
     }
     return -1;
   }
@@ -155,7 +160,7 @@ export class Coalescer {
     if (run.length + body > MAX_FRAME) return false;
     const tcp = at + flow.transport;
     if (flow.isTcp && view.getInt32(tcp + TCP_SEQUENCE_AT) !== run.nextSequence) return false;
-    if (!isSibling(view, run.at, at, length, flow, run.lastId)) return false;
+    if (!isSibling(view, run, at, length)) return false;
     if (!run.verified && !this.#verify(run.at, run.firstLength, flow, run.checksum)) return false;
     run.verified = true;
     if (!this.#verify(at, length, flow, checksum)) return false;

@@ -81,30 +81,39 @@ function isWholeDatagram(b: Uint8Array, udp: number, length: number): boolean {
   return u16(b, udp + UDP_LENGTH_AT) === length && u16(b, udp + UDP_CHECKSUM_AT) !== 0 && length > UDP_LEN;
 }
 
-/** Whether two packets have the same addresses, protocol and ports. */
-export function sameFlow(b: Uint8Array, p: number, pFlow: Flow, q: number, qFlow: Flow): boolean {
-  if (pFlow.v4 !== qFlow.v4 || pFlow.protocol !== qFlow.protocol) return false;
-  if (i32(b, p + pFlow.transport) !== i32(b, q + qFlow.transport)) return false;
-  const from = pFlow.v4 ? IPV4_SOURCE_AT : IPV6_SOURCE_AT;
-  const to = pFlow.v4 ? IPV4_MIN_LEN : IPV6_LEN;
-  for (let i = from; i < to; i += 4) if (i32(b, p + i) !== i32(b, q + i)) return false;
+/** A packet that others may join. */
+export interface First {
+  /** Where it begins, and how its headers lie. */
+  readonly at: number;
+  readonly flow: Flow;
+  /** IPv4: the identification of the last that joined it. */
+  readonly lastId: number;
+}
+
+/** Whether the packet at `at`, which `flow` describes, has the addresses, protocol and ports of the first. */
+export function sameFlow(
+  b: Uint8Array,
+  { at: first, flow: itsFlow }: First,
+  at: number,
+  flow: Flow,
+): boolean {
+  if (itsFlow.v4 !== flow.v4 || itsFlow.protocol !== flow.protocol) return false;
+  if (i32(b, first + itsFlow.transport) !== i32(b, at + flow.transport)) return false;
+  const from = flow.v4 ? IPV4_SOURCE_AT : IPV6_SOURCE_AT;
+  const to = flow.v4 ? IPV4_MIN_LEN : IPV6_LEN;
+  for (let i = from; i < to; i += 4) if (i32(b, first + i) !== i32(b, at + i)) return false;
   return true;
 }
 
 /**
  * Whether the packet of `length` bytes at `q` is one that the kernel could have cut from the same superframe as the
- * packet at `p`, which `flow` describes: equal in every header but for length, identification, checksums, PSH, and the
- * TCP sequence number, which is the caller's to compare. Reads words: a superframe costs this for each segment.
+ * first: equal in every header but for length, identification, checksums, PSH, and the TCP sequence number, which is the
+ * caller's to compare. Reads words: a superframe costs this for each segment. What must be equal differs between IPv4
+ * and IPv6, so each has its own.
  */
-export function isSibling(
-  v: DataView,
-  p: number,
-  q: number,
-  length: number,
-  flow: Flow,
-  lastId: number,
-): boolean {
-  if (!(flow.v4 ? isSibling4(v, p, q, length, lastId) : isSibling6(v, p, q, length))) return false;
+export function isSibling(v: DataView, first: First, q: number, length: number): boolean {
+  const { at: p, flow } = first;
+  if (!(flow.v4 ? isSibling4(v, first, q, length) : isSibling6(v, p, q, length))) return false;
   const s = p + flow.transport, t = q + flow.transport;
   if (v.getInt32(s) !== v.getInt32(t)) return false; // ports
   if (!flow.isTcp) {
@@ -120,7 +129,7 @@ export function isSibling(
   return true;
 }
 
-function isSibling4(v: DataView, p: number, q: number, length: number, lastId: number): boolean {
+function isSibling4(v: DataView, { at: p, lastId }: First, q: number, length: number): boolean {
   // Version, header length, type of service; flags and offset; TTL and protocol; addresses.
   if (v.getInt32(q) !== ((v.getInt32(p) & ~0xffff) | length)) return false;
   const id = v.getInt32(q + IPV4_ID_AT);

@@ -35,13 +35,13 @@ function handshake(message: number, noiseLength: number, version = 1): Uint8Arra
 test("Under load no handshake is answered with more than it has, however short, and cookies are handed out", () => {
   const counters = new Counters();
   let socket: MemorySocket | undefined;
-  const dataPlane = new DataPlane(counters, {
+  const dataPlane = new DataPlane({
     tun: (_fd, pool) => new MemoryTun(pool),
     socket: (_opened, role, pool) => socket = new MemorySocket(pool, socketSlots(role)),
     watch: () => {},
     unwatch: () => {},
     gate: { hmac: nodeHmac, random },
-  }, () => {});
+  }, { counters, handUp: () => {} });
   dataPlane.apply({ kind: "attachSocket", role: "own", family: 6, sockets: [{ fd: 1, sendFd: 1 }] });
   dataPlane.apply({ kind: "setGate", macKeys: [KEY.slice()] });
   const ask = (bytes: Uint8Array) => {

@@ -4,7 +4,11 @@ import { openCookie, stampHandshake } from "../../../src/crypto/handshake_mac.ts
 import { nodeHmac } from "../../../src/crypto/hmac.ts";
 import { Counters } from "../../../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../../../src/dataplane/dataplane.ts";
-import { GATE_LIMITS, type GateVerdict, HandshakeGate } from "../../../src/dataplane/tables/handshake_gate.ts";
+import {
+  GATE_LIMITS,
+  type GateVerdict,
+  HandshakeGate,
+} from "../../../src/dataplane/tables/handshake_gate.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../../../src/dataplane/mailbox.ts";
 import { socketSlots } from "../../../src/dataplane/packet/pool.ts";
 import type { DataplaneEvent } from "../../../src/ports/planes.ts";
@@ -189,13 +193,13 @@ test("The data plane hands up what passes, answers with cookies, reports wrong M
   const counters = new Counters();
   const events: DataplaneEvent[] = [];
   let socket: MemorySocket | undefined;
-  const dataPlane = new DataPlane(counters, {
+  const dataPlane = new DataPlane({
     tun: (_fd, pool) => new MemoryTun(pool),
     socket: (_opened, role, pool) => socket = new MemorySocket(pool, socketSlots(role)),
     watch: () => {},
     unwatch: () => {},
     gate: { hmac: nodeHmac, random: new SeededRandom(2) },
-  }, (event) => events.push(event));
+  }, { counters, handUp: (event) => events.push(event) });
   dataPlane.apply({ kind: "attachSocket", role: "own", family: 6, sockets: [{ fd: 1, sendFd: 1 }] });
   const memory = mailboxMemory();
   const epoch = new MailboxWriter(memory, () => {}).post({ kind: "setGate", macKeys: [KEY] });
