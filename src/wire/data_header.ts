@@ -69,6 +69,16 @@ export function dataIndex(b: Uint8Array, at: number): number {
   return u32(b, at + DATA_INDEX_AT);
 }
 
+/** The lane of a receiver index: its low byte, the number of the Worker that sends. */
+export function laneOf(index: number): number {
+  return index & 0xff;
+}
+
+/** What all lanes of a receiver index have in common: whom it was given to. */
+export function withoutLane(index: number): number {
+  return index >>> 8;
+}
+
 /** The counter, or −1 when it is 2^53 or more, which no honest sender reaches. */
 export function dataCounter(b: Uint8Array, at: number): number {
   const high = u32(b, at + DATA_COUNTER_AT);

@@ -8,6 +8,7 @@ import {
   dataIndex,
   dataVni,
   encodeData,
+  laneOf,
   putDataCounter,
 } from "../../wire/data_header.ts";
 import { reportUnknown } from "../in/answers.ts";
@@ -38,7 +39,7 @@ export function receivePlain(plane: Plane, d: Incoming): Verdict {
   const flags = dataFlags(b, d.at);
   if ((flags & DATA_ETHERNET) !== 0 || dataVni(b, d.at) !== 0) return WRONG_VNI;
   const index = dataIndex(b, d.at);
-  const isFirstLane = (index & 0xff) === 0;
+  const isFirstLane = laneOf(index) === 0;
   d.slot = plane.peers.byIndex(index);
   if (d.slot < 0) {
     if (isFirstLane) reportUnknown(plane, d);

@@ -1,5 +1,5 @@
 /** Our own port: what the first byte of a datagram says (wire/datagram.ts) decides where it goes. */
-import { DATA_LEN, DATA_PLAIN, dataIndex, decodeData, isData } from "../../wire/data_header.ts";
+import { DATA_LEN, DATA_PLAIN, dataIndex, decodeData, isData, laneOf } from "../../wire/data_header.ts";
 import {
   answerProbe,
   decodeProbe,
@@ -64,7 +64,7 @@ function receiveData(plane: Plane, d: Incoming): Verdict {
   if (flags < 0) return MALFORMED;
   // Lanes are the Workers' own: the kernel brings each to one of ours (sys/udp_group.ts), unless somebody slipped
   // it behind another's datagram in a train.
-  const lane = dataIndex(plane.b, d.at) & 0xff;
+  const lane = laneOf(dataIndex(plane.b, d.at));
   if (lane % plane.lane.workers !== plane.lane.worker) return WRONG_LANE;
   return (flags & DATA_PLAIN) === 0 ? receiveSealed(plane, d) : receivePlain(plane, d);
 }

@@ -16,6 +16,7 @@ import {
   dataFlags,
   dataIndex,
   dataVni,
+  laneOf,
 } from "../../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../../wire/datagram.ts";
 import { AEAD_TAG_LEN, payloadOverhead } from "../../wire/overhead.ts";
@@ -40,8 +41,6 @@ import type { Plane } from "../plane/plane.ts";
 import { mayCount, sealTo } from "../plane/sealing.ts";
 import type { Session } from "../tables/session_table.ts";
 
-const LANE_MASK = 0xff;
-
 /** A sealed data datagram, its header decoded. */
 export function receiveSealed(plane: Plane, d: Incoming): Verdict {
   const { b } = plane;
@@ -53,7 +52,7 @@ export function receiveSealed(plane: Plane, d: Incoming): Verdict {
   const index = dataIndex(b, header);
   const session = plane.sessions.byIndex(index);
   if (session === null) return awaitSession(plane, d, index);
-  const lane = plane.sessions.lane(session, index & LANE_MASK);
+  const lane = plane.sessions.lane(session, laneOf(index));
   if (lane === null) return NO_SESSION;
   const counter = dataCounter(b, header);
   if (counter < 0 || !lane.window.isFresh(counter)) return REPLAY;
@@ -68,7 +67,7 @@ export function receiveSealed(plane: Plane, d: Incoming): Verdict {
   if (plain === 0) return KEEPALIVE;
   // No IP packet begins like this. What is longer measures the path: its answer is not.
   if (b[d.at] === TYPE_PROBE && plain >= PROBE_LEN) return receiveProbe(plane, d, session);
-  if ((index & LANE_MASK) === CONTROL_LANE) return tellMessage(plane, d, session);
+  if (laneOf(index) === CONTROL_LANE) return tellMessage(plane, d, session);
   if (plane.encapsulators[d.slot]?.needsSession !== true) return NO_SESSION;
   d.checksum = (flags & DATA_PARTIAL) !== 0 ? CHECKSUM_PARTIAL : CHECKSUM_COMPLETE;
   // To the packet before what a segment is to its neighbour: what was asked about that one has the same answer.
@@ -109,7 +108,7 @@ export function inboundEarly(plane: Plane, receiveIndex: number): void {
 
 /** Lanes but the first may leave by ports of their own; the first and the control plane's have the peer's own port. */
 function movesEndpoint(index: number): boolean {
-  const lane = index & LANE_MASK;
+  const lane = laneOf(index);
   return lane === 0 || lane === CONTROL_LANE;
 }
 

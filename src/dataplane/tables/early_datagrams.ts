@@ -4,6 +4,7 @@
  * waits here. Only sessions are waited for whose last message has passed the gate: nobody without the network's key has
  * anything kept. Of several Workers, the first sees all handshakes: data for the lanes of the others is not waited for.
  */
+import { withoutLane } from "../../wire/data_header.ts";
 
 /** How long after the last message. */
 export const EARLY_MS = 500;
@@ -12,8 +13,6 @@ export const MAX_EXPECTED = 64;
 export const MAX_EARLY = 32;
 /** Bytes that wait for all of them. */
 export const MAX_EARLY_BYTES = 1 << 20;
-/** The low byte of a receiver index is the lane. */
-const LANE_BITS = 8;
 
 export interface EarlyDatagram {
   readonly bytes: Uint8Array;
@@ -38,8 +37,8 @@ export class EarlyDatagrams {
       if (this.#expected.size < MAX_EXPECTED) break;
       lost += this.#give(key).length;
     }
-    lost += this.#give(index >>> LANE_BITS).length;
-    this.#expected.set(index >>> LANE_BITS, { since: now, datagrams: [] });
+    lost += this.#give(withoutLane(index)).length;
+    this.#expected.set(withoutLane(index), { since: now, datagrams: [] });
     return lost;
   }
 
@@ -55,7 +54,7 @@ export class EarlyDatagrams {
 
   /** Keeps a copy of the datagram when its session is expected; false: it is not, or too much waits already. */
   keep(index: number, datagram: Uint8Array, from: () => string, now: number): boolean {
-    const expected = this.#expected.get(index >>> LANE_BITS);
+    const expected = this.#expected.get(withoutLane(index));
     if (expected === undefined || now - expected.since >= EARLY_MS) return false;
     if (expected.datagrams.length >= MAX_EARLY || this.#bytes + datagram.length > MAX_EARLY_BYTES) {
       return false;
@@ -67,7 +66,7 @@ export class EarlyDatagrams {
 
   /** What came before the session under this index, which is there now. */
   take(index: number): readonly EarlyDatagram[] {
-    return this.#give(index >>> LANE_BITS);
+    return this.#give(withoutLane(index));
   }
 
   #give(key: number): readonly EarlyDatagram[] {

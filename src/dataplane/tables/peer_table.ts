@@ -5,11 +5,10 @@
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { parseMac } from "../../wire/address.ts";
+import { withoutLane } from "../../wire/data_header.ts";
 import { MAC_LEN } from "../../wire/ethernet.ts";
 
 const LOCAL_MS = 1000;
-/** The low byte of a receiver index is the lane. */
-const LANE_BITS = 8;
 
 export class PeerTable {
   readonly mtu = new Int32Array(MAX_PEERS);
@@ -40,7 +39,7 @@ export class PeerTable {
     this.sendIndex[slot] = sendIndex;
     this.#receiveIndex[slot] = tunnel.receiveIndex;
     this.#macs.set(parseMac(tunnel.mac) ?? new Uint8Array(MAC_LEN), slot * MAC_LEN);
-    if (tunnel.receiveIndex !== 0) this.#byIndex.set(tunnel.receiveIndex >>> LANE_BITS, slot);
+    if (tunnel.receiveIndex !== 0) this.#byIndex.set(withoutLane(tunnel.receiveIndex), slot);
   }
 
   drop(slot: number): void {
@@ -51,13 +50,13 @@ export class PeerTable {
 
   #forgetIndex(slot: number): void {
     if (this.#receiveIndex[slot] === 0) return;
-    const index = this.#receiveIndex[slot]! >>> LANE_BITS;
+    const index = withoutLane(this.#receiveIndex[slot]!);
     if (this.#byIndex.get(index) === slot) this.#byIndex.delete(index);
   }
 
   /** The peer that was given this receiver index (lane in the low byte), or −1. */
   byIndex(index: number): number {
-    return this.#byIndex.get(index >>> LANE_BITS) ?? -1;
+    return this.#byIndex.get(withoutLane(index)) ?? -1;
   }
 
   /**

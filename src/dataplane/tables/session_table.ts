@@ -9,12 +9,10 @@ import { ReplayWindow } from "../../crypto/replay.ts";
 import { type AeadKey, type AeadProvider, type CipherSuite, MAX_SESSIONS } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { CONTROL_LANE, type InstallSession } from "../../ports/planes.ts";
+import { withoutLane } from "../../wire/data_header.ts";
 
 /** Lanes of one peer that are received, besides the control plane's. */
 export const MAX_LANES = 16;
-/** The low byte of a receiver index is the lane. */
-const LANE_BITS = 8;
-const LANE_MASK = 0xff;
 
 /** What is received on one lane. */
 export interface ReceiveLane {
@@ -129,7 +127,7 @@ export class SessionTable {
         this.drop(oldest.receiveIndex);
       }
       this.#bySlot.set(session.slot, [...(this.#bySlot.get(session.slot) ?? []), session]);
-      this.#byIndex.set(session.receiveIndex >>> LANE_BITS, session);
+      this.#byIndex.set(withoutLane(session.receiveIndex), session);
       if (session.confirmed) this.#sending[session.slot] = session;
       return session;
     } finally {
@@ -146,8 +144,8 @@ export class SessionTable {
   /** The session of a receiver index, whatever its lane, or null. */
   byIndex(index: number): Session | null {
     const last = this.#last;
-    if (last !== null && ((last.receiveIndex ^ index) & ~LANE_MASK) === 0) return last;
-    const session = this.#byIndex.get(index >>> LANE_BITS) ?? null;
+    if (last !== null && withoutLane(last.receiveIndex) === withoutLane(index)) return last;
+    const session = this.#byIndex.get(withoutLane(index)) ?? null;
     if (session !== null) this.#last = session;
     return session;
   }
@@ -191,10 +189,10 @@ export class SessionTable {
 
   /** Forgets a session; one that is gone is no error. The newest that the peer has used sends instead. */
   drop(receiveIndex: number): void {
-    const session = this.#byIndex.get(receiveIndex >>> LANE_BITS);
+    const session = this.#byIndex.get(withoutLane(receiveIndex));
     if (session === undefined) return;
     const { slot } = session;
-    this.#byIndex.delete(receiveIndex >>> LANE_BITS);
+    this.#byIndex.delete(withoutLane(receiveIndex));
     if (this.#last === session) this.#last = null;
     this.#endTrials(session);
     const left = this.#bySlot.get(slot)!.filter((other) => other !== session);
