@@ -109,7 +109,7 @@ function tellPeer(dataPlane: DataPlane, encapsulation: Measured): void {
 }
 
 /** What datagrams of the peer begin with. */
-function headerFrom(encapsulation: Measured): Uint8Array {
+function headerFrom(encapsulation: Measured): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(encapsulation === "vxlan" ? VXLAN_LEN + ETHERNET_LEN : DATA_LEN);
   if (encapsulation === "vxlan") {
     encodeVxlan(header, 0, 1);

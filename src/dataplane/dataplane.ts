@@ -3,10 +3,9 @@
  * and moves batches when told that something is readable. It knows no descriptors and no epoll: devices come
  * through `Devices`, which the Worker (machine/worker.ts) implements over sys/ and tests over memory.
  */
-import type { AeadProvider, Hmac } from "../ports/aead.ts";
+import type { Hmac } from "../ports/aead.ts";
 import {
   type DatagramSocket,
-  type Lane,
   type PacketPool,
   SOCKET_ROLES,
   type SocketRole,
@@ -14,17 +13,11 @@ import {
   type WorkerQueue,
   type WorkerSocket,
 } from "../ports/devices.ts";
-import type {
-  DataplaneEvent,
-  DataplaneMessage,
-  InstallSession,
-  OwnNetwork,
-  Tunnel,
-} from "../ports/planes.ts";
+import type { DataplaneMessage, InstallSession, OwnNetwork, Tunnel } from "../ports/planes.ts";
 import type { Random } from "../ports/time.ts";
 import { parseMac, parsePrefix } from "../wire/address.ts";
 import { HandshakeGate } from "./tables/handshake_gate.ts";
-import { type Counters, NO_SESSION } from "./tables/counters.ts";
+import { NO_SESSION } from "./tables/counters.ts";
 import { sendKeepalive } from "./encapsulations/sealed.ts";
 import { inboundEarly } from "./encapsulations/sealed_inbound.ts";
 import { ENCAPSULATORS, PORTS } from "./encapsulations/table.ts";
