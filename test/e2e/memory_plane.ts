@@ -48,13 +48,12 @@ export class MemoryPlane implements PlaneThread {
 
   start({ lane, mailbox, counters, suites }: PlaneStart): void {
     this.#mailbox = new MailboxReader(mailbox);
-    this.#dataPlane = new DataPlane(
-      new Counters(counters),
-      this.#devices(),
-      (event) => this.#handUp(structuredClone(event)), // as postMessage does
-      aeadProvider([nodeAead()], suites),
+    this.#dataPlane = new DataPlane(this.#devices(), {
+      counters: new Counters(counters),
+      handUp: (event) => this.#handUp(structuredClone(event)), // as postMessage does
+      aead: aeadProvider([nodeAead()], suites),
       lane,
-    );
+    });
     this.#handUp({ kind: "ready" });
     this.wake();
   }
