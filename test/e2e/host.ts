@@ -17,6 +17,8 @@ import { runDaemon } from "../../src/daemon/daemon.ts";
 import { TOKEN } from "../../src/daemon/state/secret_choice.ts";
 import type { GivenSecret } from "../../src/daemon/state/secret_files.ts";
 import type { LoadInput } from "../../src/config/load.ts";
+import { ROUTE_PROTOCOL } from "../../src/host/owned.ts";
+import type { Route } from "../../src/ports/host.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 import { destinationOf, udp } from "../made/packets.ts";
 import { MemoryMachine } from "./memory_machine.ts";
@@ -39,14 +41,14 @@ export class Host {
   readonly eth0: number;
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[] = [];
-  readonly #town: Clockwork;
+  readonly town: Clockwork;
   readonly #directory: string;
   #machine: MemoryMachine | null = null;
   /** Of the last run; null: it goes on. */
   end: End | null = null;
 
   constructor(town: Clockwork, name: string, address: string, directory: string) {
-    this.#town = town;
+    this.town = town;
     this.name = name;
     this.address = address;
     this.#directory = directory;
@@ -64,7 +66,7 @@ export class Host {
 
   /** `ovltun join --…`, with the text of a token on stdin. */
   async join(text: string, flags: Flags = {}): Promise<void> {
-    const token = parseToken(text, this.#town.clock.wall());
+    const token = parseToken(text, this.town.clock.wall());
     const { networkName, endpoints, issuer: pinnedNode, secret } = token;
     const given = secret === null ? null : { secret, from: TOKEN };
     await this.#start(flags, given, {
@@ -112,14 +114,14 @@ export class Host {
   async down({ purge = false } = {}): Promise<ApiMethods["stop"]["result"]> {
     let answer: ApiMethods["stop"]["result"] | undefined;
     void this.#call("stop", { purge }).then((result) => answer = result as ApiMethods["stop"]["result"]);
-    await this.#town.until(`${this.name} stops`, () => this.end !== null);
+    await this.town.until(`${this.name} stops`, () => this.end !== null);
     return answer!;
   }
 
   /** A signal of that name. */
   async signal(name: string): Promise<End> {
     this.#machine?.stop(name);
-    await this.#town.until(`${this.name} ends by ${name}`, () => this.end !== null);
+    await this.town.until(`${this.name} ends by ${name}`, () => this.end !== null);
     return this.end!;
   }
 
@@ -156,6 +158,20 @@ export class Host {
     return peer?.state === "alive" && peer.path !== "none";
   }
 
+  reachesAll(others: readonly Host[]): boolean {
+    return others.every((other) => other === this || this.reaches(other));
+  }
+
+  /** What the daemon dropped and lost, by reason. */
+  dropped(): Record<string, number> {
+    return Object.fromEntries(Object.entries(this.status().drops).filter(([, count]) => count > 0));
+  }
+
+  /** Address number `n` of its lease: the host itself has the first, the others are of its containers. */
+  addressIn(n: number): string {
+    return this.overlay.replace(/\d+$/, String(n));
+  }
+
   /** "10.42.0.0/16 dev ovl0", of the kernel, all that are ours. */
   kernelRoutes(): string[] {
     return this.routes().filter(({ where }) => where === "host").map((
@@ -168,6 +184,11 @@ export class Host {
         device === null ? "" : ` dev ${device}`,
       ].join("")
     );
+  }
+
+  /** The same by the kernel alone: also when no daemon runs. */
+  ownRoutes(): Route[] {
+    return this.kernel.routes().filter(({ protocol }) => protocol === ROUTE_PROTOCOL);
   }
 
   subnetEnv(): string | null {
@@ -225,14 +246,14 @@ export class Host {
       hostName: this.name,
       ...token,
     });
-    const machine = new MemoryMachine(this.#town, this);
+    const machine = new MemoryMachine(this.town, this);
     this.#machine = machine;
     this.end = null;
     const ended = (end: End) => {
       if (this.#machine === machine) this.end = end;
     };
     runDaemon(machine, config, given).then((code) => ended({ code }), (error) => ended({ error }));
-    await this.#town.run(0);
+    await this.town.run(0);
     const end = this.end as End | null; // it may have come meanwhile
     if (end !== null && "error" in end) throw end.error;
   }
@@ -240,7 +261,7 @@ export class Host {
   #ask<M extends ApiMethod>(method: M, params: object = {}): ApiMethods[M]["result"] {
     const { handlers } = this.#machine ?? {};
     if (handlers == null) throw new Error(`No daemon runs on ${this.name}`);
-    this.#town.acting = this.name;
+    this.town.acting = this.name;
     return asJson(handlers[method]!(params as Record<string, unknown>)) as ApiMethods[M]["result"];
   }
 

@@ -13,7 +13,7 @@ import { configureLog } from "../../src/log/log.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import type { Datagram } from "../fakes/lossy_network.ts";
 import { Clockwork } from "./clockwork.ts";
-import { Host } from "./host.ts";
+import { type Flags, Host } from "./host.ts";
 
 /** A file system in memory, where there is one: state is synced to disk before anybody hears of it. */
 const DISKS = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -71,4 +71,22 @@ export async function inTown(story: (town: Town) => Promise<void>, seed = 1): Pr
   } finally {
     town.close();
   }
+}
+
+/** What a founder of a story is given. */
+export const NETWORK = "10.42.0.0/16";
+
+/** Starts the founder of a mesh and waits for its lease. */
+export async function foundedBy(host: Host, flags: Flags = {}): Promise<Host> {
+  await host.up({ network: NETWORK, ...flags });
+  await host.town.until(`${host.name} founds`, () => host.lease !== null);
+  return host;
+}
+
+/** Joins by a token of `member`, and waits until the two reach one another. */
+export async function joined(host: Host, member: Host, flags: Flags = {}): Promise<Host> {
+  await host.join(member.token(), flags);
+  const done = () => host.lease !== null && host.reaches(member) && member.reaches(host);
+  await host.town.until(`${host.name} joins`, done);
+  return host;
 }

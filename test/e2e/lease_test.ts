@@ -1,0 +1,79 @@
+// What becomes of a lease: over restarts, after a split in which two hosts took the same one, and when it is given back.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { foundedBy, inTown, joined, NETWORK } from "./town.ts";
+
+const WISH = "10.42.77.0/24";
+
+test("a host that is stopped leaves nothing behind, and has its lease again after the next start", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = await joined(town.host("b"), a);
+    const { lease } = b;
+    await b.down();
+    assert.deepEqual(b.end, { code: 0 });
+    assert.deepEqual(b.ownRoutes(), []);
+    assert.equal(b.kernel.links().some(({ name }) => name === "ovl0"), false);
+    assert.equal(b.subnetEnv(), null);
+    await b.up();
+    await town.until("they reach one another", () => a.reaches(b) && b.reaches(a), 3000);
+    assert.equal(b.lease, lease);
+    a.say(b, "welcome back");
+    await town.run(5);
+    assert.deepEqual(b.heard(), ["welcome back"]);
+  }));
+
+test("a host whose daemon was killed has its lease again at once, though the mesh is not there", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = await joined(town.host("b"), a);
+    const { lease } = b;
+    a.kill();
+    b.kill();
+    assert.deepEqual(b.ownRoutes().map(({ destination, type }) => [destination, type]), [[
+      lease,
+      "unreachable",
+    ]]);
+    assert.ok(b.subnetEnv()!.includes(lease!.replace("0/24", "1/24")));
+    await b.up();
+    await town.run(0);
+    assert.equal(b.lease, lease);
+    assert.deepEqual(b.kernelRoutes(), [`unreachable ${lease}`, `${NETWORK} dev ovl0`]);
+  }));
+
+test("two hosts that took one subnet while the network was split: one keeps it, the other gets another", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = await joined(town.host("b"), a);
+    const [c, d] = [town.host("c"), town.host("d")];
+    const [toA, toB] = [a.token(), b.token()];
+    town.split([a, c], [b, d]);
+    await town.until(
+      "each holds the other side for dead",
+      () => a.peer(b)!.state === "dead" && b.peer(a)!.state === "dead",
+    );
+    await c.join(toA, { subnet: WISH });
+    await d.join(toB, { subnet: WISH });
+    await town.until("both have their wish", () => c.lease === WISH && d.lease === WISH);
+    town.heal();
+    const all = [a, b, c, d];
+    await town.until("all reach all", () => all.every((host) => host.reachesAll(all)));
+    await town.until("the leases differ", () => c.lease !== null && d.lease !== null && c.lease !== d.lease);
+    assert.equal([c.lease, d.lease].filter((lease) => lease === WISH).length, 1);
+    for (const host of [c, d]) assert.ok(host.kernelRoutes().includes(`unreachable ${host.lease}`));
+    await town.until("all have heard", () => all.every((host) => host.reachesAll(all)));
+    c.say(d, "yours now");
+    await town.run(5);
+    assert.deepEqual(d.heard(), ["yours now"]);
+  }));
+
+test("down --purge gives the lease back: the mesh has heard it, and no trace stays", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = await joined(town.host("b"), a);
+    const { lease } = b;
+    assert.deepEqual((await b.down({ purge: true })).release, { subnet: lease, outcome: "heard" });
+    await town.run(100);
+    assert.deepEqual(a.leases().map(({ subnet }) => subnet), [a.lease]);
+    assert.equal(a.send(new Uint8Array(0)), false);
+  }));
