@@ -67,7 +67,8 @@ function whereToRead(program: Command, argv: readonly string[]): string {
 /** "Start one" is the wrong advice where a daemon lives whose socket somebody took away. */
 async function withoutSocket(error: NoDaemonError): Promise<Error> {
   const { isServedRunDir } = await import("../daemon/state/run_dir.ts");
-  if (!isServedRunDir(dirname(error.path))) return error;
+  const { systemLocks } = await import("../machine/locks.ts");
+  if (!isServedRunDir(systemLocks, dirname(error.path))) return error;
   const socket = JSON.stringify(error.path);
   return new Error(
     `A daemon runs, but its socket ${socket} is gone (was the directory emptied?). It is made again within a second: ` +

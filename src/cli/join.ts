@@ -10,6 +10,7 @@ import { readSecretText } from "../daemon/state/secret_files.ts";
 import { StateInUseError } from "../daemon/state/state_files.ts";
 import { openState } from "../daemon/state/state_store.ts";
 import { rememberRefusedJoin, type UnfinishedJoin } from "../daemon/state/unfinished_join.ts";
+import { systemLocks } from "../machine/locks.ts";
 import { addSettings, placesOf } from "./options.ts";
 import { tell } from "./output.ts";
 import { runUp } from "./run_up.ts";
@@ -67,7 +68,7 @@ function factsOf({ networkName, endpoints, issuer }: Omit<JoinToken, "secret">) 
 /** Whoever wanted to join and runs `up` next does not want a mesh of its own. */
 function remember(options: Record<string, unknown>, begun: UnfinishedJoin): void {
   try {
-    const state = openState(placesOf(options).stateDir);
+    const state = openState(systemLocks, placesOf(options).stateDir);
     try {
       rememberRefusedJoin(state, begun);
     } finally {

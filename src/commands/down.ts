@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, HungUpError, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { entryAt } from "../host/subnet_file.ts";
+import type { Locks } from "../ports/locks.ts";
 import type { Machine } from "../ports/machine.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { listenerPid } from "../sys/unix_peer.ts";
@@ -65,7 +66,7 @@ async function takeAway(machine: Machine, options: DownOptions, goneMs: number):
   const lines: string[] = [];
   let foreign = false;
   // Held to the end, so that no daemon starts in what is being taken away.
-  const { stopped, state, runDir } = await stopAndLock(options, goneMs, lines);
+  const { stopped, state, runDir } = await stopAndLock(machine.locks, options, goneMs, lines);
   try {
     if (state !== null && stopped === null && options.purge) {
       lines.push(await releaseStoredLease(machine, state));
@@ -119,7 +120,12 @@ interface Locked {
  * where its process is of a pid namespace that we do not see. One that is only starting, or whose run directory was
  * emptied, serves its socket in a moment.
  */
-async function stopAndLock(options: DownOptions, goneMs: number, lines: string[]): Promise<Locked> {
+async function stopAndLock(
+  locks: Locks,
+  options: DownOptions,
+  goneMs: number,
+  lines: string[],
+): Promise<Locked> {
   const socket = join(options.runDir, SOCKET_NAME);
   let stopped: Stopped | null = null;
   let pid: number | null = null;
@@ -133,7 +139,7 @@ async function stopAndLock(options: DownOptions, goneMs: number, lines: string[]
     const isGone = pid === null || stopped === null || !isAlive(pid);
     let inUse: Error | null = null;
     if (isGone) {
-      const locked = lockBoth(options, lines);
+      const locked = lockBoth(locks, options, lines);
       if (!(locked instanceof Error)) return { stopped, ...locked };
       inUse = locked;
     }
@@ -162,11 +168,11 @@ function servesNothing(runDir: string): string {
 }
 
 /** Both directories, or the error of the one that a daemon has. Throws what else keeps us from taking them. */
-function lockBoth(options: DownOptions, lines: string[]): Omit<Locked, "stopped"> | Error {
+function lockBoth(locks: Locks, options: DownOptions, lines: string[]): Omit<Locked, "stopped"> | Error {
   let runDir: RunDir | null = null;
   try {
-    runDir = takeLeftRunDir(options.runDir);
-    return { runDir, state: openExisting(options, lines) };
+    runDir = takeLeftRunDir(locks, options.runDir);
+    return { runDir, state: openExisting(locks, options, lines) };
   } catch (error) {
     runDir?.close();
     if (error instanceof StateInUseError || error instanceof RunDirInUseError) return error;
@@ -193,10 +199,10 @@ async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | nul
  * The state directory, or null when there is none or it cannot be read: a damaged one keeps nobody from cleaning up.
  * Throws StateInUseError when a daemon with another run directory has it.
  */
-function openExisting({ stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
+function openExisting(locks: Locks, { stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
   if (!existsSync(join(stateDir, IDENTITY_FILE)) || !isStateDirOurs(stateDir)) return null;
   try {
-    return openState(stateDir);
+    return openState(locks, stateDir);
   } catch (error) {
     if (error instanceof StateInUseError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -70,9 +70,9 @@ export function makeParts({ machine, net, onEvent, ...user }: Making, cleanups: 
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
-  const runDir = new RunDir(user.config.runDir);
+  const runDir = new RunDir(machine.locks, user.config.runDir);
   cleanups.add(() => runDir.close());
-  const state = openState(user.config.stateDir);
+  const state = openState(machine.locks, user.config.stateDir);
   cleanups.add(() => state.close());
   const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
   const { config, given, stored } = begun;

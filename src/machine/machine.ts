@@ -6,6 +6,7 @@ import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { systemClock, systemRandom, systemTimers } from "../sys/system.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
+import { systemLocks } from "./locks.ts";
 import { planes } from "./plane_threads.ts";
 import { testSuperframes } from "./self_tests.ts";
 import { onStop } from "./stop_signals.ts";
@@ -34,6 +35,7 @@ export const systemMachine: Machine = {
   devices,
   udp,
   planes,
+  locks: systemLocks,
   surroundings,
   openNetwork: openHostNetwork,
 };

@@ -6,6 +6,7 @@
 import type { AeadProvider, MeasuredSuite } from "./aead.ts";
 import type { Lane, Offloads, OpenedTun, Tested, TunOffloads, WorkerSocket } from "./devices.ts";
 import type { HostNetwork, Link } from "./host.ts";
+import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
 import type { Clock, Random, Timers } from "./time.ts";
 
@@ -16,6 +17,7 @@ export interface Machine {
   readonly devices: DeviceMaker;
   readonly udp: UdpMaker;
   readonly planes: PlaneMaker;
+  readonly locks: Locks;
   readonly surroundings: Surroundings;
   /** The links, addresses and routes of this host, until it is closed. Throws SysError. */
   openNetwork(): HostNetwork;

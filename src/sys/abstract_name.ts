@@ -2,6 +2,7 @@
  * A name that one process of a network namespace has: an abstract Unix address (unix(7)), which needs no file and goes
  * with its process. It stands for a lock whose file somebody can delete.
  */
+import type { HeldName } from "../ports/locks.ts";
 import { closeDescriptor, libc } from "./libc.ts";
 import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
@@ -9,10 +10,6 @@ import { EADDRINUSE, ECONNREFUSED, SysError } from "./sys_error.ts";
 
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
-
-export interface HeldName {
-  release(): void;
-}
 
 /** Takes `name`, at most 100 characters. Null when another process has it. Throws SysError. */
 export function acquireName(name: string): HeldName | null {

@@ -9,6 +9,7 @@ import { serveApi } from "../../src/api/server.ts";
 import { down, explained } from "../../src/commands/down.ts";
 import { RunDir } from "../../src/daemon/state/run_dir.ts";
 import { SysError } from "../../src/sys/sys_error.ts";
+import { systemLocks } from "../../src/machine/locks.ts";
 import { systemMachine } from "../../src/machine/machine.ts";
 
 test("down tells whoever is not root which path it was and what to do, and passes on what else went wrong", () => {
@@ -34,7 +35,7 @@ test("down tells whoever is not root which path it was and what to do, and passe
 test("down names for a kill only the process that listens at the socket, not the number that the daemon gave", async () => {
   const root = mkdtempSync(join(tmpdir(), "ovltun-down-"));
   const runDir = join(root, "run");
-  const held = new RunDir(runDir);
+  const held = new RunDir(systemLocks, runDir);
   // A daemon in a container is process 1 there. It says that it stops, and does not.
   const api = await serveApi(join(runDir, "control.sock"), { stop: () => ({ pid: 1, release: null }) });
   try {
@@ -70,7 +71,7 @@ test("down of a daemon that is ending already, and hangs up, waits for its end",
   for (const ending of ["destroy", "resetAndDestroy"] as const) {
     const root = mkdtempSync(join(tmpdir(), "ovltun-down-"));
     const runDir = join(root, "run");
-    const held = new RunDir(runDir);
+    const held = new RunDir(systemLocks, runDir);
     const server = createServer((caller) => {
       // It ends between the call and its answer, and lets go of its directory a little later.
       caller.on("error", () => {}).once("data", () => {

@@ -1,5 +1,5 @@
 /** A host of a town: a kernel, a disk, and the daemon that a user starts, asks and stops there. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type {
   ApiMethod,
@@ -13,6 +13,9 @@ import type {
 import { secretOf, tokenOf } from "../../src/cli/token.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodeToken, parseToken } from "../../src/crypto/join_token.ts";
+import { releaseStoredLease } from "../../src/commands/release.ts";
+import { removeStateDir } from "../../src/daemon/state/state_files.ts";
+import { openState } from "../../src/daemon/state/state_store.ts";
 import { runDaemon } from "../../src/daemon/daemon.ts";
 import { TOKEN } from "../../src/daemon/state/secret_choice.ts";
 import type { GivenSecret } from "../../src/daemon/state/secret_files.ts";
@@ -42,6 +45,7 @@ export class Host {
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[] = [];
   readonly town: Clockwork;
+  readonly locked = new Set<string>();
   readonly #directory: string;
   #machine: MemoryMachine | null = null;
   /** Of the last run; null: it goes on. */
@@ -110,12 +114,27 @@ export class Host {
     this.#ask("forget", { node, revoke });
   }
 
-  /** `ovltun down`. Resolves when the daemon has ended, to its answer. */
+  /** `ovltun down` while the daemon runs. Resolves when it has ended, to its answer. */
   async down({ purge = false } = {}): Promise<ApiMethods["stop"]["result"]> {
     let answer: ApiMethods["stop"]["result"] | undefined;
     void this.#call("stop", { purge }).then((result) => answer = result as ApiMethods["stop"]["result"]);
     await this.town.until(`${this.name} stops`, () => this.end !== null);
+    if (purge) removeStateDir(this.#places["state-dir"]);
     return answer!;
+  }
+
+  /** `ovltun down --purge` after a crash: tells the mesh that the lease is free, and says what came of that. */
+  async purge(): Promise<string> {
+    const machine = new MemoryMachine(this.town, this);
+    this.#machine = machine;
+    const state = openState(machine.locks, this.#places["state-dir"]);
+    let sentence: string | null = null;
+    void releaseStoredLease(machine, state).then((said) => sentence = said);
+    await this.town.until(`${this.name} purges`, () => sentence !== null);
+    state.close();
+    removeStateDir(this.#places["state-dir"]);
+    this.kill();
+    return sentence!;
   }
 
   /** A signal of that name. */
@@ -197,6 +216,11 @@ export class Host {
     } catch {
       return null;
     }
+  }
+
+  /** Everything that daemons left on its disk. */
+  files(): string[] {
+    return readdirSync(this.#directory);
   }
 
   // -------------------------------------------------------------------------------------- packets

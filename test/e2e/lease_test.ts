@@ -75,5 +75,15 @@ test("down --purge gives the lease back: the mesh has heard it, and no trace sta
     assert.deepEqual((await b.down({ purge: true })).release, { subnet: lease, outcome: "heard" });
     await town.run(100);
     assert.deepEqual(a.leases().map(({ subnet }) => subnet), [a.lease]);
-    assert.equal(a.send(new Uint8Array(0)), false);
+    assert.deepEqual(b.files(), []);
+  }));
+
+test("down --purge after kill -9 gives the lease back, too", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = await joined(town.host("b"), a);
+    const { lease } = b;
+    b.kill();
+    assert.equal(await b.purge(), `Gave the lease ${lease} back; the mesh has heard it`);
+    assert.deepEqual(a.leases().map(({ subnet }) => subnet), [a.lease]);
   }));

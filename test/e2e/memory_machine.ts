@@ -3,6 +3,7 @@
  * place of its Worker's thread whenever something comes for it, the control socket is a table of functions. What the
  * process would lose with its end (timers, ports, devices, locks) is lost by `kill`.
  */
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 import type { MeasuredSuite } from "../../src/ports/aead.ts";
@@ -17,6 +18,7 @@ import type {
   UdpMaker,
   UdpUse,
 } from "../../src/ports/machine.ts";
+import type { FileLock, HeldName, Locks } from "../../src/ports/locks.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/sys/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
@@ -40,6 +42,8 @@ export interface MemoryHost {
   readonly kernel: FakeKernel;
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[];
+  /** Paths and names that its processes hold. BOUNDED: by the daemon's directories. */
+  readonly locked: Set<string>;
 }
 
 export class MemoryMachine implements Machine, PlaneHome {
@@ -61,6 +65,8 @@ export class MemoryMachine implements Machine, PlaneHome {
   readonly #planes: MemoryPlane[] = [];
   /** BOUNDED: one. */
   readonly #devices = new Set<string>();
+  /** BOUNDED: as those of the host. */
+  readonly #locks = new Set<string>();
   #nextFd = 3;
 
   constructor(town: Clockwork, host: MemoryHost) {
@@ -132,6 +138,24 @@ export class MemoryMachine implements Machine, PlaneHome {
     ciphers: () => CIPHERS,
   };
 
+  readonly locks: Locks = {
+    file: (path): FileLock | null => {
+      const held = this.#lock(path);
+      if (held === null) return null;
+      writeFileSync(path, "", { flag: "a" });
+      const holds = () => this.#locks.has(path) && existsSync(path);
+      return {
+        holds,
+        release: (remove = false) => {
+          if (remove && holds()) rmSync(path);
+          held.release();
+        },
+      };
+    },
+    name: (name) => this.#lock(name),
+    isNameHeld: (name) => this.#host.locked.has(name),
+  };
+
   readonly surroundings: Surroundings = {
     serve: (_path, handlers) => {
       this.handlers = handlers;
@@ -197,7 +221,20 @@ export class MemoryMachine implements Machine, PlaneHome {
     this.#timers.clear();
     this.#ports.clear();
     for (const name of [...this.#devices]) this.#closeDevice(name);
+    for (const what of [...this.#locks]) this.#unlock(what);
     this.handlers = null;
+  }
+
+  #lock(what: string): HeldName | null {
+    if (this.#host.locked.has(what)) return null;
+    this.#host.locked.add(what);
+    this.#locks.add(what);
+    return { release: () => this.#unlock(what) };
+  }
+
+  #unlock(what: string): void {
+    this.#locks.delete(what);
+    this.#host.locked.delete(what);
   }
 
   #act(act: () => void): void {

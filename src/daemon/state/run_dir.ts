@@ -9,8 +9,8 @@ import { makeRunDirectory } from "../../api/server.ts";
 import { SOCKET_NAME } from "../../api/schema.ts";
 import { ConfigError } from "../../config/config_error.ts";
 import { sha256Hex } from "../../crypto/sha256.ts";
-import { acquireName, type HeldName, isNameHeld } from "../../sys/abstract_name.ts";
-import { acquireLock, type FileLock, ForeignLockError, lockHolder } from "../../sys/file_lock.ts";
+import type { FileLock, HeldName, Locks } from "../../ports/locks.ts";
+import { acquireLock, ForeignLockError, lockHolder } from "./lock_file.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 
 export const RUN_LOCK = "lock";
@@ -30,15 +30,17 @@ export class RunDirInUseError extends Error {
 }
 
 export class RunDir {
+  readonly #locks: Locks;
   readonly #path: string;
   readonly #name: HeldName;
   readonly #made: boolean;
   #lock: FileLock;
 
   /** Takes the directory, making it when it is missing. Throws RunDirInUseError, or a sentence. */
-  constructor(path: string) {
+  constructor(locks: Locks, path: string) {
+    this.#locks = locks;
     this.#path = path;
-    const name = acquireName(nameOf(path));
+    const name = locks.name(nameOf(path));
     if (name === null) throw new RunDirInUseError(path);
     this.#name = name;
     try {
@@ -68,7 +70,7 @@ export class RunDir {
   }
 
   #takeLock(): FileLock {
-    const lock = lockIn(this.#path);
+    const lock = lockIn(this.#locks, this.#path);
     if (lock === null) throw new RunDirInUseError(this.#path);
     return lock;
   }
@@ -78,24 +80,24 @@ export class RunDir {
  * Takes what is left of a run directory, so that no daemon starts in it meanwhile; null when there is none. Throws
  * RunDirInUseError when a daemon lives there, also one whose directory was emptied.
  */
-export function takeLeftRunDir(path: string): RunDir | null {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return new RunDir(path);
-  if (isNameHeld(nameOf(path))) throw new RunDirInUseError(path);
+export function takeLeftRunDir(locks: Locks, path: string): RunDir | null {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return new RunDir(locks, path);
+  if (locks.isNameHeld(nameOf(path))) throw new RunDirInUseError(path);
   return null;
 }
 
 /** Whether a daemon of this mount namespace has the directory, whatever is left of it. Throws nothing. */
-export function isServedRunDir(path: string): boolean {
+export function isServedRunDir(locks: Locks, path: string): boolean {
   try {
-    return isNameHeld(nameOf(path));
+    return locks.isNameHeld(nameOf(path));
   } catch {
     return false; // then what was to be said is said
   }
 }
 
-function lockIn(directory: string): FileLock | null {
+function lockIn(locks: Locks, directory: string): FileLock | null {
   try {
-    return acquireLock(join(directory, RUN_LOCK));
+    return acquireLock(locks, join(directory, RUN_LOCK));
   } catch (error) {
     if (!(error instanceof ForeignLockError)) throw error;
     throw new ConfigError(

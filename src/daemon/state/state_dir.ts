@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
-import type { FileLock } from "../../sys/file_lock.ts";
+import type { FileLock, Locks } from "../../ports/locks.ts";
 import {
   IDENTITY_FILE,
   JOIN_FILE,
@@ -22,6 +22,7 @@ import {
 
 export class StateDir {
   readonly path: string;
+  readonly #locks: Locks;
   readonly #identity: Identity;
   #lock: FileLock;
   /** Files as they should be. BOUNDED: the secret's and the unfinished join's. */
@@ -29,7 +30,8 @@ export class StateDir {
   /** Whether a secret was there before this run: a user may have put it there. */
   readonly #hadSecret: boolean;
 
-  constructor(path: string, identity: Identity, lock: FileLock) {
+  constructor(locks: Locks, path: string, identity: Identity, lock: FileLock) {
+    this.#locks = locks;
     this.path = path;
     this.#identity = identity;
     this.#lock = lock;
@@ -64,7 +66,7 @@ export class StateDir {
     makeStateDir(this.path);
     this.#refuseAnother(identityPath);
     if (!this.#lock.holds()) {
-      const lock = lockStateDir(this.path);
+      const lock = lockStateDir(this.#locks, this.path);
       this.#lock.release();
       this.#lock = lock;
     }

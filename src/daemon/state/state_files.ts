@@ -25,7 +25,8 @@ import { Buffer } from "node:buffer";
 import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../../config/config_error.ts";
 import { identityFromJson } from "../../crypto/identity.ts";
-import { acquireLock, type FileLock, isOurLock, lockHolder } from "../../sys/file_lock.ts";
+import type { FileLock, Locks } from "../../ports/locks.ts";
+import { acquireLock, isOurLock, lockHolder } from "./lock_file.ts";
 
 export const IDENTITY_FILE = "identity.json";
 export const STATE_FILE = "state.json";
@@ -84,9 +85,9 @@ export class StateInUseError extends Error {
 }
 
 /** Takes the state directory for this process. Throws StateInUseError when another daemon has it. */
-export function lockStateDir(directory: string): FileLock {
+export function lockStateDir(locks: Locks, directory: string): FileLock {
   const path = join(directory, LOCK_FILE);
-  const lock = acquireLock(path, hasIdentity(directory));
+  const lock = acquireLock(locks, path);
   if (lock === null) throw new StateInUseError(directory, lockHolder(path));
   return lock;
 }

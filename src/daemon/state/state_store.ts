@@ -5,7 +5,7 @@ import { stateFromJson, type StoredState } from "../../control/records/state.ts"
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import { type NetworkSecret, SECRET_PREFIX } from "../../crypto/network_secret.ts";
-import type { FileLock } from "../../sys/file_lock.ts";
+import type { FileLock, Locks } from "../../ports/locks.ts";
 import { logger } from "../../log/log.ts";
 import { readSecretText, readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
 import { StateDir } from "./state_dir.ts";
@@ -64,9 +64,9 @@ export interface StateStore {
  * Opens (and locks) the state directory; makes it, and the identity, when missing. Throws sentences for people,
  * StateInUseError when another process has it.
  */
-export function openState(directory: string): StateStore {
+export function openState(locks: Locks, directory: string): StateStore {
   const madeDirectory = makeStateDir(directory);
-  const lock = lockForeignFree(directory, madeDirectory);
+  const lock = lockForeignFree(locks, directory, madeDirectory);
   const identityPath = join(directory, IDENTITY_FILE);
   const statePath = join(directory, STATE_FILE);
   const isNew = !existsSync(identityPath) && !existsSync(`${identityPath}.bak`);
@@ -77,7 +77,7 @@ export function openState(directory: string): StateStore {
     const stored = openStored(statePath);
     const secrets = readStoredSecrets(directory);
     const unfinished = readUnfinishedJoin(directory);
-    const dir = new StateDir(directory, identity, lock);
+    const dir = new StateDir(locks, directory, identity, lock);
     const saver = new Saver(statePath, stored, dir);
     saver.onClaim = () => {
       removeUnfinishedJoin(directory);
@@ -121,10 +121,10 @@ export function openState(directory: string): StateStore {
 }
 
 /** Locks the directory, where nothing in it is of others. */
-function lockForeignFree(directory: string, made: boolean): FileLock {
+function lockForeignFree(locks: Locks, directory: string, made: boolean): FileLock {
   try {
     refuseForeignFiles(directory, (name) => isForUs(directory, name));
-    return lockStateDir(directory);
+    return lockStateDir(locks, directory);
   } catch (error) {
     if (made) removeEmptyDirectory(directory);
     throw error;

@@ -10,24 +10,25 @@ import {
   RunDirInUseError,
   takeLeftRunDir,
 } from "../../../src/daemon/state/run_dir.ts";
+import { systemLocks } from "../../../src/machine/locks.ts";
 
 test("a run directory is served as long as a daemon has it, whatever is left of it", () => {
   const parent = mkdtempSync(join(tmpdir(), "ovltun-run-"));
   const path = join(parent, "run");
   try {
-    assert.equal(isServedRunDir(path), false);
-    assert.equal(takeLeftRunDir(path), null);
+    assert.equal(isServedRunDir(systemLocks, path), false);
+    assert.equal(takeLeftRunDir(systemLocks, path), null);
     assert.equal(existsSync(path), false, "asking makes nothing");
-    const held = new RunDir(path);
-    assert.equal(isServedRunDir(path), true);
-    assert.throws(() => new RunDir(path), RunDirInUseError);
+    const held = new RunDir(systemLocks, path);
+    assert.equal(isServedRunDir(systemLocks, path), true);
+    assert.throws(() => new RunDir(systemLocks, path), RunDirInUseError);
     rmSync(path, { recursive: true });
-    assert.equal(isServedRunDir(path), true);
-    assert.throws(() => takeLeftRunDir(path), RunDirInUseError);
+    assert.equal(isServedRunDir(systemLocks, path), true);
+    assert.throws(() => takeLeftRunDir(systemLocks, path), RunDirInUseError);
     assert.match(held.check()!, /was emptied/);
     assert.equal(held.check(), null);
     held.close();
-    assert.equal(isServedRunDir(path), false);
+    assert.equal(isServedRunDir(systemLocks, path), false);
     assert.equal(existsSync(path), false);
   } finally {
     rmSync(parent, { recursive: true, force: true });

@@ -28,6 +28,7 @@ import {
   STATE_FILE,
 } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
+import { systemLocks } from "../../../src/machine/locks.ts";
 
 const MESH = {
   network: "10.42.0.0/16",
@@ -116,7 +117,7 @@ test("writeStoredSecret() and readStoredSecret() keep a secret for its owner onl
     assert.throws(() => readStoredSecret(directory), /Cannot use ".*secret": The passphrase is too short/);
     chmodSync(path, 0o644);
     assert.throws(() => readStoredSecret(directory), /chmod 600/);
-    lockStateDir(directory).release();
+    lockStateDir(systemLocks, directory).release();
     assert.match(removeStateDir(directory).lines.join("\n"), /Removed ".*secret"/);
     assert.ok(!existsSync(path));
   });
@@ -126,7 +127,7 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
   withDirectory((root) => {
     const directory = join(root, "state");
     const secret = NetworkSecret.create();
-    const store = openState(directory);
+    const store = openState(systemLocks, directory);
     assert.equal(store.secret, null);
     store.keepSecret(secret);
     const base = {
@@ -146,7 +147,7 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
     rmSync(join(directory, `${SECRET_FILE}.tmp`), { recursive: true });
     assert.equal(store.retry(), null);
     store.close();
-    const again = openState(directory);
+    const again = openState(systemLocks, directory);
     assert.ok(again.secret!.equals(secret));
     assert.equal(again.stored!.epoch, 2);
     again.close();

@@ -23,6 +23,7 @@ import {
   STATE_FILE,
   writeJsonFile,
 } from "../../../src/daemon/state/state_files.ts";
+import { systemLocks } from "../../../src/machine/locks.ts";
 
 function withDirectory(use: (directory: string) => void): void {
   const root = mkdtempSync(join(tmpdir(), "ovltun-state-"));
@@ -91,20 +92,20 @@ test("readJsonFile() refuses a secret that others may read", () => {
 
 test("lockStateDir() admits one holder at a time", () => {
   withDirectory((directory) => {
-    const lock = lockStateDir(directory);
+    const lock = lockStateDir(systemLocks, directory);
     assert.throws(
-      () => lockStateDir(directory),
+      () => lockStateDir(systemLocks, directory),
       new RegExp(`Another ovltun \\(pid ${process.pid}\\) uses the state`),
     );
     lock.release();
     lock.release();
-    lockStateDir(directory).release();
+    lockStateDir(systemLocks, directory).release();
   });
 });
 
 test("removeStateDir() removes our files and nothing else", () => {
   withDirectory((directory) => {
-    lockStateDir(directory).release();
+    lockStateDir(systemLocks, directory).release();
     writeJsonFile(join(directory, STATE_FILE), {});
     writeJsonFile(join(directory, STATE_FILE), {});
     writeFileSync(join(directory, "notes"), "");
@@ -113,7 +114,7 @@ test("removeStateDir() removes our files and nothing else", () => {
     rmSync(join(directory, "notes"));
     assert.deepEqual(removeStateDir(directory), { lines: [], foreign: false });
     assert.ok(existsSync(directory), "an empty directory that never was ours");
-    lockStateDir(directory).release();
+    lockStateDir(systemLocks, directory).release();
     assert.match(removeStateDir(directory).lines.at(-1)!, /Removed the directory/);
     assert.ok(!existsSync(directory));
     assert.deepEqual(removeStateDir(directory), { lines: [], foreign: false });
@@ -124,7 +125,7 @@ test("removeStateDir() removes our files and nothing else", () => {
 test("What a power loss or a full disk left of a first start keeps nobody from the next one", () => {
   let whole = "";
   withDirectory((directory) => {
-    const state = openState(directory);
+    const state = openState(systemLocks, directory);
     whole = readFileSync(join(directory, "identity.json"), "utf8");
     state.close();
   });
@@ -144,7 +145,7 @@ test("What a power loss or a full disk left of a first start keeps nobody from t
           assert.equal(removeStateDir(directory).foreign, false);
           return assert.ok(!existsSync(directory), "all of it was ours");
         }
-        const state = openState(directory);
+        const state = openState(systemLocks, directory);
         assert.ok(existsSync(join(directory, "identity.json")));
         assert.ok(!existsSync(join(directory, "identity.json.tmp")));
         state.close();
@@ -177,7 +178,7 @@ test("Files of others that have our names are neither removed, nor written over,
     withDirectory((directory) => {
       const path = join(directory, name);
       writeFileSync(path, text, { mode: 0o600 });
-      assert.throws(() => openState(directory), (error: Error) => {
+      assert.throws(() => openState(systemLocks, directory), (error: Error) => {
         assert.ok(error instanceof ConfigError, String(error));
         assert.ok(error.message.includes(`${path}" is not ovltun's`), error.message);
         return true;

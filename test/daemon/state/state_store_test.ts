@@ -19,6 +19,7 @@ import { openState } from "../../../src/daemon/state/state_store.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { systemLocks } from "../../../src/machine/locks.ts";
 
 const MESH = foundMesh(settingsFor("x", {})) as MeshConfig;
 
@@ -45,11 +46,11 @@ function refuseWrites(directory: string, file = STATE_FILE): () => void {
 
 test("openState() keeps identity and state from run to run", () => {
   withDirectory((directory) => {
-    const first = openState(directory);
+    const first = openState(systemLocks, directory);
     assert.equal(first.stored, null);
     first.save(stateOf(first.identity.id, "10.42.7.0/24", 1));
     first.close();
-    const second = openState(directory);
+    const second = openState(systemLocks, directory);
     assert.equal(second.identity.id, first.identity.id);
     assert.equal(second.stored?.claim?.subnet, "10.42.7.0/24");
     second.close();
@@ -58,15 +59,15 @@ test("openState() keeps identity and state from run to run", () => {
 
 test("openState() takes an identity back that nobody has heard of, and its directory", () => {
   withDirectory((directory) => {
-    openState(directory).close();
+    openState(systemLocks, directory).close();
     assert.ok(!existsSync(directory));
   });
 });
 
 test("openState() refuses a directory in use and touches nothing in it", () => {
   withDirectory((directory) => {
-    const holder = openState(directory);
-    assert.throws(() => openState(directory), StateInUseError);
+    const holder = openState(systemLocks, directory);
+    assert.throws(() => openState(systemLocks, directory), StateInUseError);
     assert.ok(existsSync(join(directory, IDENTITY_FILE)));
     holder.close();
   });
@@ -74,20 +75,22 @@ test("openState() refuses a directory in use and touches nothing in it", () => {
 
 test("openState() names the file it cannot use, and lets go of the directory", () => {
   withDirectory((directory) => {
-    const first = openState(directory);
+    const first = openState(systemLocks, directory);
     first.save(stateOf(first.identity.id, null, 1));
     first.close();
     writeFileSync(join(directory, STATE_FILE), "{}");
-    for (let i = 0; i < 2; i++) assert.throws(() => openState(directory), /state\.json": The stored lease/);
+    for (let i = 0; i < 2; i++) {
+      assert.throws(() => openState(systemLocks, directory), /state\.json": The stored lease/);
+    }
     writeFileSync(join(directory, IDENTITY_FILE), "{}");
     chmodSync(join(directory, IDENTITY_FILE), 0o600);
-    assert.throws(() => openState(directory), /identity\.json": The identity/);
+    assert.throws(() => openState(systemLocks, directory), /identity\.json": The identity/);
   });
 });
 
 test("save() refuses a first claim it cannot write; what else it cannot write waits for retry()", () => {
   withDirectory((directory) => {
-    const store = openState(directory);
+    const store = openState(systemLocks, directory);
     const { id } = store.identity;
     store.save(stateOf(id, "10.42.7.0/24", 1));
     const allow = refuseWrites(directory);
@@ -98,7 +101,7 @@ test("save() refuses a first claim it cannot write; what else it cannot write wa
     allow();
     assert.equal(store.retry(), null);
     store.close();
-    const again = openState(directory);
+    const again = openState(systemLocks, directory);
     assert.equal(again.stored?.epoch, 4);
     again.close();
   });
@@ -106,7 +109,7 @@ test("save() refuses a first claim it cannot write; what else it cannot write wa
 
 test("A member whose disk is full goes on: with another claim, and with secrets that it was told", () => {
   withDirectory((directory) => {
-    const store = openState(directory);
+    const store = openState(systemLocks, directory);
     const { id } = store.identity;
     const state = (subnet: string, epoch: number) => ({ ...stateOf(id, subnet, epoch), mesh: MESH });
     store.save(state("10.42.7.0/24", 1));
@@ -120,7 +123,7 @@ test("A member whose disk is full goes on: with another claim, and with secrets 
     allow[0]!();
     assert.equal(store.retry(), null);
     store.close();
-    const again = openState(directory);
+    const again = openState(systemLocks, directory);
     assert.equal(again.stored?.claim?.subnet, "10.42.8.0/24");
     assert.ok(again.secret!.equals(secret));
     again.close();
@@ -133,7 +136,7 @@ test("A founder that could not write its first state leaves nothing, and takes n
       mkdirSync(directory, { mode: 0o700 });
       const secret = NetworkSecret.create();
       if (given) writeFileSync(join(directory, "secret"), `${secret.text()}\n`, { mode: 0o600 });
-      const store = openState(directory);
+      const store = openState(systemLocks, directory);
       store.keepSecret(given ? secret : NetworkSecret.create());
       const allow = refuseWrites(directory);
       const first = { ...stateOf(store.identity.id, "10.42.7.0/24", 1), mesh: MESH };
@@ -147,7 +150,7 @@ test("A founder that could not write its first state leaves nothing, and takes n
 
 test("What is removed under a daemon is written again at retry(): identity, secret, state and lock", () => {
   withDirectory((directory) => {
-    const store = openState(directory);
+    const store = openState(systemLocks, directory);
     const secret = NetworkSecret.create();
     store.keepSecret(secret);
     const { id } = store.identity;
@@ -173,10 +176,10 @@ test("What is removed under a daemon is written again at retry(): identity, secr
         `${gone}`,
       );
       assert.equal(statSync(join(directory, IDENTITY_FILE)).mode & 0o777, 0o600);
-      assert.throws(() => openState(directory), StateInUseError);
+      assert.throws(() => openState(systemLocks, directory), StateInUseError);
     }
     store.close();
-    const again = openState(directory);
+    const again = openState(systemLocks, directory);
     assert.equal(again.identity.id, id);
     assert.equal(again.stored?.claim?.subnet, "10.42.7.0/24");
     assert.ok(again.secret!.equals(secret));
@@ -186,19 +189,19 @@ test("What is removed under a daemon is written again at retry(): identity, secr
 
 test("retry() says what keeps the state from the disk, and writes into no directory of another identity", () => {
   withDirectory((directory) => {
-    const store = openState(directory);
+    const store = openState(systemLocks, directory);
     store.save(stateOf(store.identity.id, "10.42.7.0/24", 1));
     rmSync(directory, { recursive: true });
     writeFileSync(directory, "a file in its place");
     assert.match(store.retry() ?? "", /state directory .* is a file/);
     rmSync(directory);
-    const other = openState(directory);
+    const other = openState(systemLocks, directory);
     other.save(stateOf(other.identity.id, "10.42.9.0/24", 1));
     assert.match(store.retry() ?? "", /another identity was put there/);
     assert.throws(() => store.save(stateOf(store.identity.id, "10.42.8.0/24", 2)), /another identity/);
     store.close();
     other.close();
-    const kept = openState(directory);
+    const kept = openState(systemLocks, directory);
     assert.equal(kept.stored?.claim?.subnet, "10.42.9.0/24");
     kept.close();
   });
@@ -209,7 +212,7 @@ test("openState() that fails leaves a directory as it was, with what others have
     mkdirSync(directory);
     writeFileSync(join(directory, "notes"), "mine");
     writeFileSync(join(directory, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
-    openState(directory).close();
+    openState(systemLocks, directory).close();
     assert.deepEqual(readdirSync(directory).sort(), ["notes", "secret"]);
   });
 });

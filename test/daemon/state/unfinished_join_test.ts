@@ -19,6 +19,7 @@ import {
   writeUnfinishedJoin,
 } from "../../../src/daemon/state/unfinished_join.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { systemLocks } from "../../../src/machine/locks.ts";
 
 const A = NetworkSecret.create();
 const B = NetworkSecret.create();
@@ -187,13 +188,13 @@ function withDirectory(use: (directory: string) => void): void {
 
 test("An unfinished join outlives its run in a file for its owner, until there is a claim", () => {
   withDirectory((directory) => {
-    const first = openState(directory);
+    const first = openState(systemLocks, directory);
     const { id } = first.identity;
     assert.equal(first.join, null);
     first.rememberJoin(SEALED);
     first.close();
     assert.equal(statSync(join(directory, JOIN_FILE)).mode & 0o777, 0o600);
-    const second = openState(directory);
+    const second = openState(systemLocks, directory);
     assert.equal(second.identity.id, id);
     assert.deepEqual({ ...second.join, secret: null }, { ...SEALED, secret: null });
     assert.ok(second.join!.secret!.equals(A));
@@ -209,7 +210,7 @@ test("An unfinished join outlives its run in a file for its owner, until there i
     second.save(stored({ nodeId: id, claim: { subnet: "10.42.7.0/24", stamp: 1 } }));
     assert.ok(!existsSync(join(directory, JOIN_FILE)));
     second.close();
-    const third = openState(directory);
+    const third = openState(systemLocks, directory);
     assert.equal(third.join, null);
     third.close();
   });
@@ -217,7 +218,7 @@ test("An unfinished join outlives its run in a file for its owner, until there i
 
 test("A file of a join that cannot be used is refused, whoever wrote it: nobody founds in its place", () => {
   withDirectory((directory) => {
-    const state = openState(directory);
+    const state = openState(systemLocks, directory);
     state.rememberJoin(PLAIN);
     state.close();
     const path = join(directory, JOIN_FILE);
@@ -240,7 +241,7 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
         () => readUnfinishedJoin(directory),
         /join\.json", which remembers a join .*down --purge/,
       );
-      assert.throws(() => openState(directory), /join\.json"/);
+      assert.throws(() => openState(systemLocks, directory), /join\.json"/);
     }
     writeFileSync(path, "{");
     assert.throws(() => readUnfinishedJoin(directory), /is damaged/);
@@ -252,7 +253,7 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
 
 test("A join whose file is taken away under the run is remembered again, and not once it is finished", () => {
   withDirectory((directory) => {
-    const state = openState(directory);
+    const state = openState(systemLocks, directory);
     state.rememberJoin(SEALED);
     const path = join(directory, JOIN_FILE);
     rmSync(path);
@@ -283,15 +284,15 @@ test("A join that was refused for its token is not gone on with, and nobody foun
   });
   assert.deepEqual([anew.given?.secret, anew.remember?.peers], [A, SEALED.peers]);
   withDirectory((directory) => {
-    const state = openState(directory);
+    const state = openState(systemLocks, directory);
     rememberRefusedJoin(state, expired);
     state.close();
-    const next = openState(directory);
+    const next = openState(systemLocks, directory);
     assert.equal(next.join?.refused, expired.refused);
     rememberRefusedJoin(next, { ...expired, peers: ["other:1"] });
     next.rememberJoin(SEALED);
     next.close();
-    const last = openState(directory);
+    const last = openState(systemLocks, directory);
     assert.deepEqual(last.join?.peers, SEALED.peers);
     rememberRefusedJoin(last, expired);
     last.close();
