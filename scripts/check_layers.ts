@@ -30,7 +30,6 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "crypto",
     "dataplane",
     "control",
-    "sys",
     "host",
     "api",
     "config",

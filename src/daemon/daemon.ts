@@ -20,7 +20,7 @@ import type { Offload } from "../ports/devices.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine, Served } from "../ports/machine.ts";
 import type { DataplaneEvent, Tunnel } from "../ports/planes.ts";
-import { errnoName } from "../sys/sys_error.ts";
+import { errnoName } from "../ports/sys_error.ts";
 import { advertisedBy } from "./host/advertised.ts";
 import { apiHandlers } from "./reports/api_handlers.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";

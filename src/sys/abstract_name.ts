@@ -6,7 +6,8 @@ import type { HeldName } from "../ports/locks.ts";
 import { closeDescriptor, libc } from "./libc.ts";
 import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
-import { EADDRINUSE, ECONNREFUSED, SysError } from "./sys_error.ts";
+import { EADDRINUSE, ECONNREFUSED } from "../ports/sys_error.ts";
+import { failed } from "./failed.ts";
 
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
@@ -19,7 +20,7 @@ export function acquireName(name: string): HeldName | null {
     const errno = c.errno();
     c.close(fd);
     if (errno === EADDRINUSE) return null;
-    throw new SysError(`Cannot take the name ${JSON.stringify(name)}`, errno);
+    throw failed(`Cannot take the name ${JSON.stringify(name)}`, errno);
   }
   let open = true;
   return {
@@ -38,7 +39,7 @@ export function isNameHeld(name: string): boolean {
     if (c.connect(fd, address, address.length) === 0) return true;
     const errno = c.errno();
     if (errno === ECONNREFUSED) return false;
-    throw new SysError(`Cannot look for the name ${JSON.stringify(name)}`, errno);
+    throw failed(`Cannot look for the name ${JSON.stringify(name)}`, errno);
   } finally {
     closeDescriptor(fd);
   }
@@ -49,6 +50,6 @@ function openFor(name: string): { readonly fd: number; readonly address: Uint8Ar
   if (address === null) throw new RangeError(`Too long for a name: ${JSON.stringify(name)}`);
   const c = libc();
   const fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new SysError("Cannot make a Unix socket", c.errno());
+  if (fd < 0) throw failed("Cannot make a Unix socket", c.errno());
   return { fd, address };
 }

@@ -5,7 +5,8 @@
 import { arch } from "node:process";
 import { putU32le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import { check, EINTR, SysError } from "./sys_error.ts";
+import { EINTR } from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 
 const EPOLLIN = 1;
 const EPOLL_CTL_ADD = 1;
@@ -49,7 +50,7 @@ export class Epoll {
     if (count >= 0) return count;
     const errno = this.#libc.errno();
     if (errno === EINTR) return 0;
-    throw new SysError("Cannot wait for packets", errno);
+    throw failed("Cannot wait for packets", errno);
   }
 
   /** The same for less than a millisecond, 0 < `microseconds` < 10^6. Timers of a process come up to 50 µs late. */
@@ -62,7 +63,7 @@ export class Epoll {
     if (happened === 0) return 0;
     const errno = this.#libc.errno();
     if (errno === EINTR) return 0;
-    throw new SysError("Cannot wait for packets", errno);
+    throw failed("Cannot wait for packets", errno);
   }
 
   /** The descriptor of ready event `i`. */

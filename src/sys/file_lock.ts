@@ -2,7 +2,8 @@
 import { lstatSync, rmSync, statSync } from "node:fs";
 import type { FileLock } from "../ports/locks.ts";
 import { cString, libc } from "./libc.ts";
-import { EACCES, EAGAIN, SysError } from "./sys_error.ts";
+import { EACCES, EAGAIN } from "../ports/sys_error.ts";
+import { failed } from "./failed.ts";
 
 const O_RDWR = 2;
 const O_CREAT = 0x40;
@@ -30,10 +31,9 @@ function openLocked(path: string): number | null {
   const fd = c.open(cString(path), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600);
   if (fd < 0) {
     const errno = c.errno();
-    throw new SysError(
+    throw failed(
       `Cannot open ${JSON.stringify(path)}`,
       errno,
-      undefined,
       errno === EACCES ? "run as root" : "",
     );
   }
@@ -41,7 +41,7 @@ function openLocked(path: string): number | null {
     const errno = c.errno();
     c.close(fd);
     if (errno === EAGAIN) return null;
-    throw new SysError(`Cannot lock ${JSON.stringify(path)}`, errno);
+    throw failed(`Cannot lock ${JSON.stringify(path)}`, errno);
   }
   return fd;
 }

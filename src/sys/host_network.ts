@@ -50,7 +50,8 @@ import {
   ENODEV,
   ENOTSUP,
   SysError,
-} from "./sys_error.ts";
+} from "../ports/sys_error.ts";
+import { failed } from "./failed.ts";
 
 const FAMILIES = [rt.AF_INET, rt.AF_INET6] as const;
 const CREATE = NLM_F_CREATE | NLM_F_EXCL;
@@ -264,7 +265,7 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     const op = `Cannot find link "${name}"`;
     const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload: rt.encodeLink({ name }) });
     const [link] = decoded(answers, rt.RTM_NEWLINK, rt.decodeLink);
-    if (link === undefined) throw new SysError(op, ENODEV);
+    if (link === undefined) throw failed(op, ENODEV);
     return link.index;
   }
 

@@ -8,7 +8,8 @@
 
 import { cString, libc } from "./libc.ts";
 import { openHostNetwork } from "./host_network.ts";
-import { check, EPERM, SysError } from "./sys_error.ts";
+import { EPERM, SysError } from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const O_RDONLY = 0;
@@ -78,7 +79,7 @@ function away<T>(fn: () => T): T {
     const errno = result === 0 ? 0 : libc().errno();
     libc().close(home);
     // deno-lint-ignore no-unsafe-finally -- a thread in the wrong namespace outweighs whatever `fn` threw
-    if (errno !== 0) throw new SysError("Cannot return to the network namespace of this thread", errno);
+    if (errno !== 0) throw failed("Cannot return to the network namespace of this thread", errno);
   }
 }
 
@@ -88,7 +89,7 @@ function openOwn(): number {
 
 function refused(op: string): SysError {
   const errno = libc().errno();
-  return new SysError(op, errno, undefined, errno === EPERM ? "run as root or grant CAP_SYS_ADMIN" : "");
+  return failed(op, errno, errno === EPERM ? "run as root or grant CAP_SYS_ADMIN" : "");
 }
 
 function raiseLoopback(): void {

@@ -17,7 +17,8 @@ import {
 } from "../wire/netlink.ts";
 import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import { check, EAGAIN, EINTR, EIO, EMSGSIZE, ENOBUFS, EPERM, SysError } from "./sys_error.ts";
+import { EAGAIN, EINTR, EIO, EMSGSIZE, ENOBUFS, EPERM, SysError } from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -178,7 +179,7 @@ export class NetlinkConnection {
       const received = this.#socket.receive();
       if (received === EAGAIN) throw new SysError(op, ETIMEDOUT, "the kernel gave no answer");
       if (received === ENOBUFS) return { messages, end: { errno: ENOBUFS, text: null }, interrupted };
-      if (typeof received === "number") throw new SysError(op, received);
+      if (typeof received === "number") throw failed(op, received);
       for (const message of received) {
         if (message.sequence !== sequence) continue;
         interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
@@ -192,7 +193,8 @@ export class NetlinkConnection {
 
 function refusal(op: string, end: Acknowledgement): SysError {
   const hint = end.errno === EPERM ? "run as root or grant CAP_NET_ADMIN" : "";
-  return new SysError(op, end.errno, end.text ?? undefined, hint);
+  if (end.text === null) return failed(op, end.errno, hint);
+  return new SysError(op, end.errno, end.text, hint);
 }
 
 /** A socket that hears of changes. It never blocks. Throws SysError when it cannot be opened. */
@@ -210,7 +212,7 @@ export class NetlinkEvents {
       if (this.#socket.set(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) continue;
       const errno = libc().errno();
       this.close();
-      throw new SysError(`Cannot join netlink group ${group}`, errno);
+      throw failed(`Cannot join netlink group ${group}`, errno);
     }
   }
 
@@ -230,7 +232,7 @@ export class NetlinkEvents {
       if (typeof received !== "number" || received === ENOBUFS || received === EMSGSIZE || received === EIO) {
         continue;
       }
-      throw new SysError("Cannot read netlink events", received);
+      throw failed("Cannot read netlink events", received);
     }
   }
 

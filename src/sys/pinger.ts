@@ -39,7 +39,8 @@ import {
   SOCKADDR_ROOM,
   sockaddrLength,
 } from "./sockaddr.ts";
-import { check, EAGAIN, EINTR, errnoName } from "./sys_error.ts";
+import { EAGAIN, EINTR, errnoName } from "../ports/sys_error.ts";
+import { check } from "./failed.ts";
 
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;

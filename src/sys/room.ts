@@ -1,7 +1,8 @@
 /** poll(2) for the rare case of a full send buffer: until it has room, or something came in meanwhile. */
 import { putU16le, putU32le, u16le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import { EINTR, SysError } from "./sys_error.ts";
+import { EINTR } from "../ports/sys_error.ts";
+import { failed } from "./failed.ts";
 
 const POLLIN = 1;
 const POLLOUT = 4;
@@ -27,7 +28,7 @@ export function waitForRoom(sender: number, receivers: readonly number[], millis
   const c = libc();
   if (c.poll(b, fds.length, milliseconds) < 0) {
     const errno = c.errno();
-    if (errno !== EINTR) throw new SysError("Cannot wait for room in a send buffer", errno);
+    if (errno !== EINTR) throw failed("Cannot wait for room in a send buffer", errno);
   }
   const happened = (i: number) => u16le(b, i * POLLFD_LEN + HAPPENED_AT) !== 0;
   return { writable: happened(0), readable: receivers.filter((_, i) => happened(i + 1)) };

@@ -7,7 +7,8 @@ import { parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { check, EINTR, SysError } from "./sys_error.ts";
+import { EINTR } from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0x80000;
@@ -78,7 +79,7 @@ export function connectTcp(endpoint: string, timeoutMs: number): TcpSocket {
   if (result < 0) {
     const errno = libc().errno();
     libc().close(socket.fd);
-    throw new SysError(`Cannot connect to TCP ${endpoint}`, errno);
+    throw failed(`Cannot connect to TCP ${endpoint}`, errno);
   }
   return socket;
 }
@@ -88,7 +89,7 @@ export function sendTcp(socket: TcpSocket, bytes: Uint8Array): number {
   for (;;) {
     const sent = libc().sendto(socket.fd, bytes, bytes.length, MSG_NOSIGNAL, null, 0);
     if (sent >= 0) return sent;
-    if (libc().errno() !== EINTR) throw new SysError("Cannot send over TCP", libc().errno());
+    if (libc().errno() !== EINTR) throw failed("Cannot send over TCP", libc().errno());
   }
 }
 
@@ -97,7 +98,7 @@ export function receiveTcp(socket: TcpSocket, bytes: Uint8Array): number {
   for (;;) {
     const received = libc().recvfrom(socket.fd, bytes, bytes.length, 0, null, null);
     if (received >= 0) return received;
-    if (libc().errno() !== EINTR) throw new SysError("Cannot receive over TCP", libc().errno());
+    if (libc().errno() !== EINTR) throw failed("Cannot receive over TCP", libc().errno());
   }
 }
 

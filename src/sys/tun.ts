@@ -25,7 +25,6 @@ import {
 import { Vector } from "./vector.ts";
 import { cString, libc } from "./libc.ts";
 import {
-  check,
   EACCES,
   EAGAIN,
   EBADFD,
@@ -36,8 +35,8 @@ import {
   ENOTTY,
   ENXIO,
   EPERM,
-  SysError,
-} from "./sys_error.ts";
+} from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -143,7 +142,7 @@ function openQueue(path: string, name: string, flags: number): { fd: number; nam
   const fd = c.open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) {
     const errno = c.errno();
-    throw new SysError(`Cannot open "${path}"`, errno, undefined, hint(errno, name));
+    throw failed(`Cannot open "${path}"`, errno, hint(errno, name));
   }
   const request = new Uint8Array(new ArrayBuffer(IFREQ_LEN));
   request.set(new TextEncoder().encode(name).subarray(0, 15));
@@ -151,7 +150,7 @@ function openQueue(path: string, name: string, flags: number): { fd: number; nam
   if (c.ioctl(fd, TUNSETIFF, addressOf(request.buffer)) < 0) {
     const errno = c.errno();
     c.close(fd);
-    throw new SysError(`Cannot create the device "${name}"`, errno, undefined, hint(errno, name));
+    throw failed(`Cannot create the device "${name}"`, errno, hint(errno, name));
   }
   const end = request.indexOf(0);
   return { fd, name: new TextDecoder().decode(request.slice(0, Math.min(end < 0 ? 16 : end, 16))) };
@@ -168,7 +167,7 @@ function setOffloads(fd: number, name: string, wanted: TunOffloads): TunOffloads
     if (offloads.uso) mask |= TUN_F_USO4 | TUN_F_USO6;
     if (c.ioctl(fd, TUNSETOFFLOAD, mask) >= 0) return offloads;
   }
-  throw new SysError(`Cannot set the offloads of "${name}"`, c.errno());
+  throw failed(`Cannot set the offloads of "${name}"`, c.errno());
 }
 
 /** One queue of the device over packet memory. */
@@ -197,7 +196,7 @@ export class TunQueue implements TunDevice {
     const errno = this.#libc.errno();
     if (errno === EAGAIN || errno === EINTR) return 0;
     if (errno === EBADFD) return -1;
-    throw new SysError("Cannot read from the TUN device", errno);
+    throw failed("Cannot read from the TUN device", errno);
   }
 
   gather(at: number, length: number): boolean {

@@ -13,7 +13,7 @@ import type { WorkerSocket } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { DATA_INDEX_AT, DATA_TYPE } from "../wire/data_header.ts";
 import { closeDescriptor, libc } from "./libc.ts";
-import { check } from "./sys_error.ts";
+import { check } from "./failed.ts";
 import { bindUdp, type OpenedSocket, setInt, unboundUdp } from "./udp_socket.ts";
 
 const SOL_SOCKET = 1;

@@ -30,7 +30,8 @@ import {
 } from "./mmsghdr.ts";
 import { ADDRESS_LEN, canBeSource, type LocalEnds, readPktinfo } from "./local_ends.ts";
 import { encodeSockaddr, sameSockaddr, SOCKADDR_ROOM, sockaddrText } from "./sockaddr.ts";
-import { EAGAIN, EINTR, SysError } from "./sys_error.ts";
+import { EAGAIN, EINTR } from "../ports/sys_error.ts";
+import { failed } from "./failed.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 
@@ -102,7 +103,7 @@ export class UdpReceiver {
       if (count === 0) return 0;
       const errno = this.#libc.errno();
       if (errno === EAGAIN || errno === EINTR) return 0;
-      throw new SysError("Cannot receive from the UDP socket", errno);
+      throw failed("Cannot receive from the UDP socket", errno);
     }
     for (let i = 0; i < count; i++) {
       this.#readControl(i);

@@ -27,7 +27,7 @@ import {
 } from "./mmsghdr.ts";
 import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "./sys_error.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 

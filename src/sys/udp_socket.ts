@@ -37,16 +37,8 @@ import {
   PKTINFO_ROOM,
 } from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import {
-  check,
-  EACCES,
-  EADDRINUSE,
-  EAFNOSUPPORT,
-  EINTR,
-  EMSGSIZE,
-  isSourceGone,
-  SysError,
-} from "./sys_error.ts";
+import { EACCES, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
+import { check, failed } from "./failed.ts";
 import { IOVEC_LEN } from "./vector.ts";
 
 const SOCK_DGRAM = 2;
@@ -135,7 +127,7 @@ export function bindUdp({ fd, family }: OpenedSocket, port: number, flag: string
   if (c.bind(fd, name, sockaddrLength(family)) < 0) {
     const errno = c.errno();
     c.close(fd);
-    throw new SysError(`Cannot listen on UDP port ${port}`, errno, undefined, bindHint(errno, flag));
+    throw failed(`Cannot listen on UDP port ${port}`, errno, bindHint(errno, flag));
   }
 }
 

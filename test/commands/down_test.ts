@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { serveApi } from "../../src/api/server.ts";
 import { down, explained } from "../../src/commands/down.ts";
 import { RunDir } from "../../src/daemon/state/run_dir.ts";
-import { SysError } from "../../src/sys/sys_error.ts";
+import { SysError } from "../../src/ports/sys_error.ts";
 import { systemLocks } from "../../src/machine/locks.ts";
 import { systemMachine } from "../../src/machine/machine.ts";
 
@@ -28,7 +28,7 @@ test("down tells whoever is not root which path it was and what to do, and passe
   } catch (error) {
     missing = error;
   }
-  const kernel = new SysError("netlink", 1);
+  const kernel = new SysError("netlink", 1, "Operation not permitted");
   for (const other of [missing, kernel, new Error("x")]) assert.equal(explained(other), other);
 });
 

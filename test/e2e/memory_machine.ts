@@ -20,7 +20,7 @@ import type {
 } from "../../src/ports/machine.ts";
 import type { FileLock, HeldName, Locks } from "../../src/ports/locks.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
-import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/sys/sys_error.ts";
+import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
 import type { FakeKernel } from "../fakes/fake_kernel.ts";
 import { MemoryPlane, type MemoryPort, type PlaneHome } from "./memory_plane.ts";
@@ -110,7 +110,7 @@ export class MemoryMachine implements Machine, PlaneHome {
   readonly devices: DeviceMaker = {
     open: (name, { tso, uso }, workers): OpenedTun => {
       if (this.#kernel.links().some((link) => link.name === name)) {
-        throw new SysError(`Cannot create the device "${name}"`, EBUSY);
+        throw new SysError(`Cannot create the device "${name}"`, EBUSY, "Device or resource busy");
       }
       this.#kernel.addLink(name, { kind: "tun", up: false, noNeighbours: true });
       this.#devices.add(name);
@@ -255,7 +255,9 @@ export class MemoryMachine implements Machine, PlaneHome {
 
   #openPort(wanted: number, { workers }: UdpUse): MemoryPort {
     const port = wanted === 0 ? EPHEMERAL + this.#nextFd : wanted;
-    if (this.#ports.has(port)) throw new SysError(`Cannot listen on UDP port ${port}`, EADDRINUSE);
+    if (this.#ports.has(port)) {
+      throw new SysError(`Cannot listen on UDP port ${port}`, EADDRINUSE, "Address in use");
+    }
     const fds = Array.from({ length: workers }, () => this.#nextFd++);
     const opened: MemoryPort = {
       family: 6,

@@ -29,7 +29,7 @@ import {
   ENODEV,
   ESRCH,
   SysError,
-} from "../../src/sys/sys_error.ts";
+} from "../../src/ports/sys_error.ts";
 
 const ENETDOWN = 100;
 const PROTOCOL_KERNEL = 2;

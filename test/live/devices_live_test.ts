@@ -15,7 +15,7 @@ import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { OWN_SLOT } from "../../src/dataplane/tables/route_table.ts";
 import { BATCH, VNET_LEN } from "../../src/ports/devices.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";
-import { SysError } from "../../src/sys/sys_error.ts";
+import { SysError } from "../../src/ports/sys_error.ts";
 import { openTun, type TunQueue } from "../../src/sys/tun.ts";
 import { sendDatagram } from "../../src/sys/udp_socket.ts";
 import { parsePrefix } from "../../src/wire/address.ts";

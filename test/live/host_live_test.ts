@@ -9,7 +9,7 @@ import { type HostState, isOwned } from "../../src/host/owned.ts";
 import { applyHostState } from "../../src/host/reconcile_host.ts";
 import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
-import { SysError } from "../../src/sys/sys_error.ts";
+import { SysError } from "../../src/ports/sys_error.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 
 const skip = process.getuid?.() !== 0 ? "needs root" : false;

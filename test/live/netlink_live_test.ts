@@ -8,7 +8,7 @@ import type { HostNetwork } from "../../src/ports/host.ts";
 import { advertisable, isOnLink } from "../../src/host/underlay.ts";
 import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
-import { SysError } from "../../src/sys/sys_error.ts";
+import { SysError } from "../../src/ports/sys_error.ts";
 import { route } from "../fakes/fake_kernel.ts";
 import { until } from "./wires.ts";
 

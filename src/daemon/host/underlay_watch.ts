@@ -8,7 +8,7 @@ import type { UnderlayChoice } from "../../host/underlay.ts";
 import { type LocalEnd, MAX_PEERS } from "../../ports/devices.ts";
 import type { HostNetwork, Link } from "../../ports/host.ts";
 import type { Machine } from "../../ports/machine.ts";
-import { SysError } from "../../sys/sys_error.ts";
+import { SysError } from "../../ports/sys_error.ts";
 import { addressOf, formatEndpoint, liesWithin, parseAddress } from "../../wire/address.ts";
 import { PathMtus } from "./path_mtus.ts";
 

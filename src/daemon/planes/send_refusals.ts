@@ -17,7 +17,7 @@ import {
   ENOBUFS,
   EPERM,
   errnoName,
-} from "../../sys/sys_error.ts";
+} from "../../ports/sys_error.ts";
 import { addressOf, portOf } from "../../wire/address.ts";
 import { LogLimit } from "../../log/log.ts";
 

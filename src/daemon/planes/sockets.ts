@@ -10,7 +10,7 @@ import type { SocketRole } from "../../ports/devices.ts";
 import type { Link } from "../../ports/host.ts";
 import type { UdpMaker, UdpPort } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
-import { EADDRINUSE, SysError } from "../../sys/sys_error.ts";
+import { EADDRINUSE, SysError } from "../../ports/sys_error.ts";
 
 const AGAIN_MS = 5000;
 /** Looking for the process that holds a port goes through all of /proc: not at each try. */
