@@ -1,6 +1,6 @@
 // One end of a handshake, with an identity and a record of its own and nothing around it.
 import type { HandshakeEvent } from "../../src/control/handshake/handshake_events.ts";
-import type { HandshakeOwner } from "../../src/control/handshake/messages.ts";
+import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import type { NodeRecord } from "../../src/control/records/record.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
@@ -18,7 +18,7 @@ export interface Side extends MadeHandshakes {
 }
 
 /** One end, on a host of its own; `change` makes it lie. */
-export function side(n: number, change: (own: HandshakeOwner) => Partial<HandshakeOwner> = () => ({})): Side {
+export function side(n: number, change: (own: OwnNode) => Partial<OwnNode> = () => ({})): Side {
   const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
   const store = new Map<string, NodeRecord>();
   const known = (id: string) => store.get(id);

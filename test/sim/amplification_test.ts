@@ -4,9 +4,9 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
-import { makeHello } from "../../src/control/links/hello_frame.ts";
+import { type HelloFields, makeHello } from "../../src/control/links/hello_frame.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
-import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { DATA_PLAIN, encodeData, isData } from "../../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
@@ -17,7 +17,9 @@ import { oneMesh, type SimNode, World } from "./world.ts";
 
 /** So long is waited for answers: everything that is tried again has been by then. */
 const WAIT_MS = 6000;
-const PLAIN_NETWORK = "no matter";
+
+/** What is different about a hello. */
+type Change = Partial<HelloFields> & { identity?: Identity; member?: boolean; version?: number };
 
 interface Case {
   readonly name: string;
@@ -73,16 +75,15 @@ function stage(sealed: boolean): Stage {
 /** What anybody can make: hellos, and datagrams with an index that the target gave out, or did not. */
 function forged({ world, target, peer, heard }: Stage): Case[] {
   const stranger = identityFromSeeds(world.random.bytes(32), world.random.bytes(32));
-  const networkId = world.view(target).own.networkId;
+  const ours = world.view(target).own.networkId;
   const greeting = (
     name: string,
     kind: number,
-    { identity = stranger, member = true, version = 1, ...change }: Record<string, unknown> = {},
+    { identity = stranger, networkId = ours, member = true, version = 1, ...change }: Change = {},
   ) => {
-    const own = { identity, networkId, networkName: PLAIN_NETWORK, bootNonce: "00".repeat(8), age: () => 1 };
     const fields = { kind, index: 0x100, echoedIndex: 0, nonce: "01".repeat(8), ...change };
-    const bytes = makeHello({ ...own, member: () => member } as never, target.endpoint, fields)!;
-    bytes[1] = version as number;
+    const bytes = makeHello({ identity, networkId, member: () => member }, target.endpoint, fields)!;
+    bytes[1] = version;
     return { name, bytes };
   };
   const cases: Case[] = [

@@ -18,29 +18,26 @@
 
 import { borneMac } from "../../crypto/handshake_mac.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import type { Random } from "../../ports/time.ts";
 import * as wire from "../../wire/handshake.ts";
 import { REFUSE_VERSION } from "../../wire/hello.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
 import { HandshakeInitiator } from "./initiator.ts";
-import { HandshakeMessages, type HandshakeOwner, type KnownNode } from "./messages.ts";
+import { HandshakeMessages, type HandshakeSetup, type KnownNode } from "./messages.ts";
 import { HandshakePost } from "./post.ts";
 import { HandshakeResponder } from "./responder.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import type { Sent } from "./pending.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
 
 export class Handshakes {
-  readonly #own: HandshakeOwner;
+  readonly #own: OwnNode;
   readonly #post: HandshakePost;
   readonly #initiator: HandshakeInitiator;
   readonly #responder: HandshakeResponder;
 
-  constructor(own: HandshakeOwner, indices: ReceiverIndices, random: Random, out: Outbox) {
-    const messages = new HandshakeMessages(own, random);
-    this.#own = own;
-    this.#post = new HandshakePost(own, random, out);
-    const parts = { own, indices, messages, post: this.#post };
+  constructor(setup: HandshakeSetup) {
+    this.#own = setup.own;
+    this.#post = new HandshakePost(setup);
+    const parts = { ...setup, messages: new HandshakeMessages(setup), post: this.#post };
     this.#initiator = new HandshakeInitiator(parts);
     this.#responder = new HandshakeResponder(parts);
   }

@@ -10,7 +10,8 @@
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import { EPHEMERAL_LEN, type HandshakeMessages, type HandshakeOwner, type KnownNode } from "./messages.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import { EPHEMERAL_LEN, type HandshakeMessages, type KnownNode } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
 import {
   CROSSING_MS,
@@ -34,7 +35,7 @@ interface Begun extends Pending {
 }
 
 export class HandshakeInitiator {
-  readonly #own: HandshakeOwner;
+  readonly #own: OwnNode;
   readonly #indices: ReceiverIndices;
   readonly #messages: HandshakeMessages;
   readonly #post: HandshakePost;

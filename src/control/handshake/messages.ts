@@ -12,33 +12,28 @@ import type { Handshake } from "../../wire/handshake.ts";
 import { chooseSuite, decodeOffer, encodeOffer } from "../../wire/handshake_offer.ts";
 import type { HandshakeOffer, SuiteOffer } from "../../wire/handshake_offer.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import { type RecordJudge, recordOfHandshake } from "./peer_records.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { recordOfHandshake } from "./peer_records.ts";
 import type { Exchange } from "./pending.ts";
+import type { ReceiverIndices } from "./receiver_indices.ts";
 import type { NodeRecord } from "../records/record.ts";
 
 /** Every first message begins with it, in the clear. */
 export const EPHEMERAL_LEN = 32;
 
-/** What handshakes know of their own node. */
-export interface HandshakeOwner extends RecordJudge {
-  readonly id: string;
+/** What handshakes are made of. */
+export interface HandshakeSetup {
+  readonly own: OwnNode;
+  /** Of our identity. */
   readonly staticKeys: DhKeys;
-  /** Whether a member had this key revoked. */
-  revoked(id: string): boolean;
+  /** What this host can do, and how fast. */
+  readonly suites: readonly SuiteOffer[];
+  readonly indices: ReceiverIndices;
+  readonly random: Random;
+  readonly out: Outbox;
   /** Whether a node that bears this record, there, has to wait for what its original says; absent: never. */
   contested?(record: NodeRecord, from: string): boolean;
-  /** The generation to begin with first; the others are accepted. They change. */
-  readonly keys: readonly NetworkKeys[];
-  /** Whether this node is let in by this generation. */
-  admits(id: string, keyId: number): boolean;
-  readonly suites: readonly SuiteOffer[];
-  member(): boolean;
-  /** Our signed record. */
-  record(): Uint8Array;
-  /** Of this life, as in the record. */
-  readonly bootNonce: string;
-  /** Greater each time, also over restarts. */
-  nextCounter(): number;
 }
 
 /** A node whose static key is known from a verified record. */
@@ -48,11 +43,15 @@ export interface KnownNode {
 }
 
 export class HandshakeMessages {
-  readonly #own: HandshakeOwner;
+  readonly #own: OwnNode;
+  readonly #staticKeys: DhKeys;
+  readonly #suites: readonly SuiteOffer[];
   readonly #random: Random;
 
-  constructor(own: HandshakeOwner, random: Random) {
+  constructor({ own, staticKeys, suites, random }: HandshakeSetup) {
     this.#own = own;
+    this.#staticKeys = staticKeys;
+    this.#suites = suites;
     this.#random = random;
   }
 
@@ -68,15 +67,15 @@ export class HandshakeMessages {
   initiator(keys: NetworkKeys, ephemeralKeys: DhKeys, known: KnownNode | null): NoiseHandshake {
     const pattern = known === null ? "XXpsk3" : "IKpsk2";
     const prologue = prologueOf(pattern, keys, known?.id ?? "");
-    const { staticKeys } = this.#own;
+    const staticKeys = this.#staticKeys;
     const setup = { pattern, initiator: true, prologue, psk: keys.psk, staticKeys, ephemeralKeys } as const;
     return new NoiseHandshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
   }
 
   /** The machine of whoever answers. */
   responder(pattern: Pattern, keys: NetworkKeys, ephemeralKeys: DhKeys): NoiseHandshake {
-    const prologue = prologueOf(pattern, keys, this.#own.id);
-    const { staticKeys } = this.#own;
+    const prologue = prologueOf(pattern, keys, this.#own.identity.id);
+    const staticKeys = this.#staticKeys;
     return new NoiseHandshake({
       pattern,
       initiator: false,
@@ -90,7 +89,7 @@ export class HandshakeMessages {
   /** The payload of a message of ours: with our record where it says who we are, else our boot nonce or nothing. */
   offer(index: number, seen: string, record: Uint8Array | null, life: string | null = null): Uint8Array {
     const counter = record === null ? 0 : this.#own.nextCounter();
-    const { suites } = this.#own;
+    const suites = this.#suites;
     return encodeOffer({ index, seen, suites, counter, member: this.#own.member(), record, life });
   }
 
@@ -123,14 +122,14 @@ export class HandshakeMessages {
     const { endpoint, keys: { keyId } } = exchange;
     const record = known ?? this.recordOf(exchange.noise, offer);
     if (record === null || offer.index !== exchange.sendIndex) return null;
-    if (record.id === this.#own.id) return { kind: "clone", endpoint, record, member: offer.member };
+    if (record.id === this.#own.identity.id) return { kind: "clone", endpoint, record, member: offer.member };
     // It has shown who it is, and no more comes of it than that it is told.
-    if (this.#own.revoked(record.id)) {
+    if (this.#own.isRevoked(record.id)) {
       return { kind: "revoked", endpoint, peer: record.id, keyId, proven: askedAt === endpoint };
     }
     const about = { endpoint, asked: askedAt, peer: record.id };
     if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", ...about };
-    const suite = chooseSuite(this.#own.suites, offer.suites);
+    const suite = chooseSuite(this.#suites, offer.suites);
     if (suite === null) return { kind: "no-suite", ...about };
     const { send, receive } = exchange.noise.split();
     return {

@@ -11,15 +11,13 @@ import type { Random } from "../../ports/time.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import type { HandshakeMessages, HandshakeOwner } from "./messages.ts";
+import type { HandshakeMessages, HandshakeSetup } from "./messages.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import type { Sent } from "./pending.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
 
 /** What both sides of handshakes work with. */
-export interface HandshakeParts {
-  readonly own: HandshakeOwner;
-  readonly indices: ReceiverIndices;
+export interface HandshakeParts extends HandshakeSetup {
   readonly messages: HandshakeMessages;
   readonly post: HandshakePost;
 }
@@ -28,13 +26,13 @@ const COOKIE_MS = 110_000;
 const MAX_COOKIES = 1024;
 
 export class HandshakePost {
-  readonly #own: HandshakeOwner;
+  readonly #own: OwnNode;
   readonly #random: Random;
   readonly #out: Outbox;
   // BOUNDED: ≤ MAX_COOKIES, the oldest go first
   readonly #cookies = new Map<string, { readonly cookie: Uint8Array; readonly at: number }>();
 
-  constructor(own: HandshakeOwner, random: Random, out: Outbox) {
+  constructor({ own, random, out }: HandshakeSetup) {
     this.#own = own;
     this.#random = random;
     this.#out = out;

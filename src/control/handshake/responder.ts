@@ -10,13 +10,15 @@ import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import type { HandshakeMessages, HandshakeOwner } from "./messages.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import type { HandshakeMessages } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
 import { type Exchange, type Pending, PendingHandshakes } from "./pending.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
 
 export class HandshakeResponder {
-  readonly #own: HandshakeOwner;
+  readonly #own: OwnNode;
+  readonly #contested: HandshakeParts["contested"];
   readonly #indices: ReceiverIndices;
   readonly #messages: HandshakeMessages;
   readonly #post: HandshakePost;
@@ -25,8 +27,9 @@ export class HandshakeResponder {
   // BOUNDED: ≤ MAX_PEERS, the longest unused go first: only of nodes that were authenticated
   readonly #greatest = new Map<string, number>();
 
-  constructor({ own, indices, messages, post }: HandshakeParts) {
+  constructor({ own, contested, indices, messages, post }: HandshakeParts) {
     this.#own = own;
+    this.#contested = contested;
     this.#indices = indices;
     this.#messages = messages;
     this.#post = post;
@@ -89,8 +92,8 @@ export class HandshakeResponder {
     const record = offer === null ? null : this.#messages.recordOf(noise, offer);
     if (offer === null || record === null) return this.#post.reject();
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#post.reject(); // a replay
-    if (record.id !== this.#own.id && loses(record.id)) return [];
-    if (this.#own.contested?.(record, from)) {
+    if (record.id !== this.#own.identity.id && loses(record.id)) return [];
+    if (this.#contested?.(record, from)) {
       return [{ kind: "contested", endpoint: from, record, keyId: keys.keyId }];
     }
     const answer = this.#answer(

@@ -10,6 +10,7 @@ import { fromHex, toHex } from "../../wire/bytes.ts";
 import type { NewSession } from "./handshake_events.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import { ReceiverIndices } from "./receiver_indices.ts";
 import { type NodeRecord, signRecord } from "../records/record.ts";
 
@@ -71,21 +72,30 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
   const known = new Map<string, NodeRecord>();
   const out = new Outbox();
   let counter = 0;
-  const owner = {
-    id: identity.id,
-    staticKeys: dhKeys(fromHex(identity.seeds.x25519)!),
+  const own: OwnNode = {
+    identity,
     networkId: record.networkId,
-    keys: [keys],
-    suites: [{ suite: "aes-256-gcm", mbps: 0 } as const],
-    admits: () => true,
-    known: (id: string) => known.get(id),
-    revoked: () => false,
-    member: () => false,
-    record: () => record.raw,
     bootNonce: record.bootNonce,
+    member: () => false,
+    age: () => 0,
+    translated: () => false,
+    holds: () => false,
+    usable: () => true,
+    record: () => record.raw,
+    known: (id: string) => known.get(id),
+    isFormer: () => false,
+    isRevoked: () => false,
+    message: () => null,
+    recordItems: () => [],
+    keys: [keys],
+    admits: () => true,
+    sessionMade: () => {},
     nextCounter: () => counter++,
   };
-  const handshakes = new Handshakes(owner, new ReceiverIndices(random), random, out);
+  const staticKeys = dhKeys(fromHex(identity.seeds.x25519)!);
+  const suites = [{ suite: "aes-256-gcm", mbps: 0 } as const];
+  const indices = new ReceiverIndices(random);
+  const handshakes = new Handshakes({ own, staticKeys, suites, indices, random, out });
   return { endpoint, record, known, out, handshakes, sessions: [] };
 }
 

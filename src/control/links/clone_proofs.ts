@@ -6,15 +6,15 @@
 import { verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import type { Twin } from "../clones/clones.ts";
-import { makeHello } from "./hello_frame.ts";
-import type { LinkOwner } from "./links.ts";
+import { type HelloSigner, makeHello } from "./hello_frame.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 
 /** Passed on by a third node; else 0. */
 const RELAYED = 1;
 
 /** The refusal of another host with our identity, for the endpoint `to`; null when that is none. */
 export function makeProof(
-  own: LinkOwner,
+  own: HelloSigner & Pick<OwnNode, "bootNonce" | "age">,
   to: string,
   nonce: string,
   relayed: boolean,

@@ -2,7 +2,10 @@
 
 import { parseEndpoint } from "../../wire/address.ts";
 import * as hello from "../../wire/hello.ts";
-import type { LinkOwner } from "./links.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+
+/** Whose hello it is. */
+export type HelloSigner = Pick<OwnNode, "identity" | "networkId" | "member">;
 
 /** What differs from one hello to the next. */
 export interface HelloFields {
@@ -19,7 +22,7 @@ export interface HelloFields {
 }
 
 /** The 160 bytes for the endpoint `to`; null when it is none. */
-export function makeHello(own: LinkOwner, to: string, fields: HelloFields): Uint8Array | null {
+export function makeHello(own: HelloSigner, to: string, fields: HelloFields): Uint8Array | null {
   const seen = parseEndpoint(to);
   if (seen === null) return null;
   const b = new Uint8Array(hello.HELLO_LEN);

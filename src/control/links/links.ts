@@ -2,16 +2,14 @@
 // that is shown is the mesh's security: signed hellos (plain_links.ts) or sessions (sealed_links.ts). Here is what both
 // share: which endpoints to try, when, and the table of links.
 
-import type { Identity } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";
 import { encodeProbe, PROBE_LEN } from "../../wire/datagram.ts";
-import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Twin } from "../clones/clones.ts";
 import { type Challenge, Contests } from "../clones/contests.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import type { NodeRecord } from "../records/record.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -57,25 +55,6 @@ export type LinkEvent =
     readonly relayed: boolean;
   };
 
-/** What links know of their own node. */
-export interface LinkOwner {
-  readonly identity: Identity;
-  readonly networkId: string;
-  readonly networkName: string;
-  readonly bootNonce: string;
-  member(): boolean;
-  /** Whether an endpoint is outside the mesh itself. */
-  usable(endpoint: string): boolean;
-  /** How long it has been running, seconds. */
-  age(now: number): number;
-  /** A router translates its addresses. */
-  translated(): boolean;
-  /** The verified record of a node. */
-  known(id: string): NodeRecord | undefined;
-  /** The datagram of a message for the receiver of this index; null when it is too long. */
-  message(index: number, body: GossipBody): Uint8Array | null;
-}
-
 /** What is wanted of a node. */
 export interface Wish {
   readonly endpoints: readonly string[];
@@ -86,7 +65,7 @@ export interface Wish {
 }
 
 export abstract class Links {
-  protected readonly own: LinkOwner;
+  protected readonly own: OwnNode;
   protected readonly out: Outbox;
   protected readonly table: LinkTable;
   readonly targets: Targets;
@@ -97,7 +76,7 @@ export abstract class Links {
   #dead = 0;
   #sweptAt = 0;
 
-  constructor(own: LinkOwner, random: Random, out: Outbox) {
+  constructor(own: OwnNode, random: Random, out: Outbox) {
     this.own = own;
     this.out = out;
     this.#random = random;
@@ -125,11 +104,6 @@ export abstract class Links {
 
   /** Takes in again what was held back. */
   protected abstract admit(challenge: Challenge, now: number): LinkEvent[];
-
-  /** What they know of their own node. */
-  get owner(): LinkOwner {
-    return this.own;
-  }
 
   /** Whether a hello of ours with this nonce is under way. */
   askedWith(nonce: string): boolean {

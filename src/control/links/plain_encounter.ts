@@ -5,8 +5,9 @@
 import { shortId, verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
-import { type LinkOwner, LOG_EVERY_MS } from "./links.ts";
+import { LOG_EVERY_MS } from "./links.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import { MIXED_SECURITY } from "./refusals.ts";
 import type { Target, Targets } from "./targets.ts";
 
@@ -14,11 +15,11 @@ const NO_NETWORK = "0".repeat(32);
 const SEALED = { index: 0, echoedIndex: 0, flags: hello.FLAG_SEALED, networkId: NO_NETWORK };
 
 export class PlainEncounter {
-  readonly #own: LinkOwner;
+  readonly #own: OwnNode;
   readonly #out: Outbox;
   readonly #targets: Targets;
 
-  constructor(own: LinkOwner, out: Outbox, targets: Targets) {
+  constructor(own: OwnNode, out: Outbox, targets: Targets) {
     this.#own = own;
     this.#out = out;
     this.#targets = targets;

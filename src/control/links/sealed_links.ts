@@ -15,17 +15,18 @@ import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "..
 import type { Challenge } from "../clones/contests.ts";
 import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.ts";
 import { Handshakes } from "../handshake/handshakes.ts";
-import type { HeldSecret, KeyRing } from "../secrets/key_ring.ts";
+import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Link } from "./link_table.ts";
-import { KNOCK_MS, type LinkEvent, type LinkOwner, Links, LOG_EVERY_MS } from "./links.ts";
+import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/receiver_indices.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
 import { answeredBy, type Target } from "./targets.ts";
-import { Twins, type TwinsOwner } from "./session_clones.ts";
+import { Twins } from "./session_clones.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long a packet for an index that nobody holds may be one that overtook its session. */
@@ -54,20 +55,6 @@ export interface SealedSetup {
   readonly pinnedNode: string | null;
 }
 
-/** What sealed links know of their own node. */
-export interface SealedOwner extends LinkOwner, TwinsOwner {
-  isRevoked(id: string): boolean;
-  record(): Uint8Array;
-  /** Whether this life of a node is over, as its record says. */
-  isFormer(id: string, life: string): boolean;
-  /** Whether this is an address of this host, with our port. */
-  holds(endpoint: string): boolean;
-  nextCounter(): number;
-  readonly ring: KeyRing;
-  /** A member has begun a session under this key. */
-  keyUsed(keyId: number): void;
-}
-
 /** Where a peer is, and which life of it (its boot nonce). */
 interface Peerhood {
   readonly endpoint: string;
@@ -76,7 +63,6 @@ interface Peerhood {
 }
 
 export class SealedLinks extends Links {
-  readonly #sealedOwner: SealedOwner;
   readonly #setup: SealedSetup;
   readonly #handshakes: Handshakes;
   readonly #sessions: Sessions;
@@ -87,30 +73,17 @@ export class SealedLinks extends Links {
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
 
-  constructor(own: SealedOwner, setup: SealedSetup, random: Random, out: Outbox) {
+  constructor(own: OwnNode, setup: SealedSetup, random: Random, out: Outbox) {
     super(own, random, out);
-    this.#sealedOwner = own;
     this.#setup = setup;
     const indices = this.#indices = new ReceiverIndices(random);
     const seed = fromHex(own.identity.seeds.x25519)!;
     const staticKeys = dhKeys(seed);
     seed.fill(0);
-    const owner = {
-      id: own.identity.id,
-      staticKeys,
-      networkId: own.networkId,
-      keys: own.ring.keys,
-      admits: (id: string, keyId: number) => own.ring.admits(id, keyId),
-      suites: setup.suites,
-      known: (id: string) => own.known(id),
-      revoked: (id: string) => own.isRevoked(id),
-      contested: (record: NodeRecord, from: string) => this.#isContested(record.id, record.bootNonce, from),
-      member: () => own.member(),
-      record: () => own.record(),
-      bootNonce: own.bootNonce,
-      nextCounter: () => own.nextCounter(),
-    };
-    this.#handshakes = new Handshakes(owner, indices, random, out);
+    const contested = (record: NodeRecord, from: string) =>
+      this.#isContested(record.id, record.bootNonce, from);
+    const { suites } = setup;
+    this.#handshakes = new Handshakes({ own, staticKeys, suites, indices, random, out, contested });
     this.#sessions = new Sessions(indices, out);
     this.twins = new Twins(this.#sessions, own, out);
     this.#plain = new PlainEncounter(own, out, this.targets);
@@ -286,7 +259,7 @@ export class SealedLinks extends Links {
   }
 
   #staticKeyOf(id: string): Uint8Array | null {
-    const key = this.table.get(id)?.staticKey ?? this.#sealedOwner.known(id)?.staticKey ?? null;
+    const key = this.table.get(id)?.staticKey ?? this.own.known(id)?.staticKey ?? null;
     return key === null ? null : fromHex(key);
   }
 
@@ -300,7 +273,7 @@ export class SealedLinks extends Links {
         const target = this.targets.get(event.endpoint);
         if (target === undefined) return [];
         // Somebody on the way can send back what we send him, and from any address but one that this host holds itself.
-        const ours = this.#sealedOwner.holds(event.endpoint);
+        const ours = this.own.holds(event.endpoint);
         if (ours) target.answeredBy = this.own.identity.id;
         if (ours) target.outcome = "this is our own address";
         else if (target.answeredBy === null) target.outcome = CAME_BACK;
@@ -365,8 +338,7 @@ export class SealedLinks extends Links {
     }
     link.staticKey = made.peer.staticKey;
     this.out.called.verified(made.endpoint);
-    this.#sealedOwner.ring.proved(id, made.keyId);
-    if (made.member) this.#sealedOwner.keyUsed(made.keyId);
+    this.own.sessionMade(id, made.keyId, made.member);
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
     const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
     if (made.initiator) {
@@ -389,10 +361,10 @@ export class SealedLinks extends Links {
     life: string | null = record.bootNonce,
   ): void {
     // It may have been held back on its way since then, and says nothing of now.
-    if (life !== null && this.#sealedOwner.isFormer(record.id, life)) return this.out.reject();
+    if (life !== null && this.own.isFormer(record.id, life)) return this.out.reject();
     // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
     // state, goes on to an exchange of three messages, which nobody can repeat.
-    const known = this.#sealedOwner.known(record.id);
+    const known = this.own.known(record.id);
     if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
       return this.out.reject();
     }

@@ -9,8 +9,9 @@
 //
 // With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
 
-import type { GossipBody, RecordItem } from "../../wire/gossip_body.ts";
+import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 /** How often one of the two is told of the other. */
@@ -19,20 +20,12 @@ const TELL_MS = 1000;
 /** A twin message: `life` is whom it is told to, or with no endpoint, who says it. */
 export type TwinBody = GossipBody & { readonly kind: "twin" };
 
-/** What twins know of their own node. */
-export interface TwinsOwner {
-  /** The datagram of a message for the receiver of this index; null when it is too long. */
-  message(index: number, body: GossipBody): Uint8Array | null;
-  /** The record of a node as it is pushed; none while we have none. */
-  recordItems(ids: readonly string[]): readonly RecordItem[];
-}
-
 export class Twins {
   readonly #sessions: Sessions;
-  readonly #own: TwinsOwner;
+  readonly #own: OwnNode;
   readonly #out: Outbox;
 
-  constructor(sessions: Sessions, own: TwinsOwner, out: Outbox) {
+  constructor(sessions: Sessions, own: OwnNode, out: Outbox) {
     this.#sessions = sessions;
     this.#own = own;
     this.#out = out;

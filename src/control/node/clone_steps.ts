@@ -51,7 +51,7 @@ export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: 
   if (core.sealed === null && core.links.askedWith(body.other)) return core.say(link, answer);
   if (!core.out.spend("twin proofs", PROOFS_PER_SECOND, now)) return core.out.reject();
   reportTwin(core, core.store.get(id)?.name ?? shortId(id), body);
-  const proof = makeProof(core.links.owner, body.endpoint, body.other, true, now);
+  const proof = makeProof(core.ownNode, body.endpoint, body.other, true, now);
   core.say(link, proof === null ? answer : { ...answer, proof });
 }
 

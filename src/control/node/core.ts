@@ -25,6 +25,7 @@ import { Membership } from "../members/membership.ts";
 import { meshHash, plainNetworkId } from "../mesh/mesh.ts";
 import { NameTable } from "../records/name_table.ts";
 import { Outbox } from "../outbox/outbox.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
 import { OwnRecord } from "../records/own_record.ts";
 import { PlainLinks } from "../links/plain_links.ts";
 import { secretCapability } from "../secrets/rotation.ts";
@@ -66,6 +67,8 @@ export class Core {
   readonly ways: Ways;
   readonly lease: Lease;
   readonly own: OwnRecord;
+  /** What links and handshakes see of all this. */
+  readonly ownNode: OwnNode;
   readonly names: NameTable;
   readonly host: HostSight;
 
@@ -130,33 +133,11 @@ export class Core {
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.names = new NameTable(random);
     this.joiners = new Joiners(identity.id);
-    const owner = {
-      identity,
-      networkId: this.networkId,
-      networkName: settings.networkName,
-      bootNonce: this.own.bootNonce,
-      member: () => this.member,
-      age: (at: number) => (at - this.startedAt) / 1000,
-      translated: () => this.own.translated.length > 0,
-      known: (id: string) => this.store.get(id),
-      isFormer: (id: string, life: string) => this.store.isFormer(id, life),
-      isRevoked: (id: string) => this.isRevoked(id),
-      holds: (endpoint: string) => this.own.holds(endpoint) || this.host.owns(endpoint),
-      usable: (endpoint: string) => this.usable(endpoint),
-      message: (index: number, body: GossipBody) => this.message(index, body),
-      recordItems: (ids: readonly string[]) => this.recordItems(ids),
-      record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
-      nextCounter: () => this.#nextInitiation(),
-    };
-    this.sealed = sealed === null || ring === null ? null : new SealedLinks(
-      { ...owner, ring, keyUsed: (keyId) => this.onKeyUsed(keyId) },
-      sealed,
-      random,
-      this.out,
-    );
+    const ownNode = this.ownNode = this.#ownNode();
+    this.sealed = sealed === null ? null : new SealedLinks(ownNode, sealed, random, this.out);
     this.group = ring === null ? null : new GroupGossip(ring.keys, identity.id, random);
     if (ring !== null) this.own.capabilities = secretCapability(ring.newest);
-    this.links = this.sealed ?? new PlainLinks(owner, random, this.out);
+    this.links = this.sealed ?? new PlainLinks(ownNode, random, this.out);
     this.membership = new Membership(
       identity.id,
       random,
@@ -166,6 +147,33 @@ export class Core {
     this.roundTrips = new RoundTrips(random);
     this.ways = new Ways(random);
     this.lease = new Lease(random);
+  }
+
+  #ownNode(): OwnNode {
+    const { identity, networkId, ring } = this;
+    return {
+      identity,
+      networkId,
+      bootNonce: this.own.bootNonce,
+      member: () => this.member,
+      age: (at) => (at - this.startedAt) / 1000,
+      translated: () => this.own.translated.length > 0,
+      holds: (endpoint) => this.own.holds(endpoint) || this.host.owns(endpoint),
+      usable: (endpoint) => this.usable(endpoint),
+      record: () => this.own.sign(Math.floor((this.now - this.startedAt) / 1000)).raw,
+      known: (id) => this.store.get(id),
+      isFormer: (id, life) => this.store.isFormer(id, life),
+      isRevoked: (id) => this.isRevoked(id),
+      message: (index, body) => this.message(index, body),
+      recordItems: (ids) => this.recordItems(ids),
+      keys: ring?.keys ?? [],
+      admits: (id, keyId) => ring?.admits(id, keyId) ?? true,
+      sessionMade: (id, keyId, member) => {
+        ring?.proved(id, keyId);
+        if (member) this.onKeyUsed(keyId);
+      },
+      nextCounter: () => this.#nextInitiation(),
+    };
   }
 
   /** We are part of a mesh, not on the way to one. */

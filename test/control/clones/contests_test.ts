@@ -4,6 +4,7 @@ import { type Challenge, Contests } from "../../../src/control/clones/contests.t
 import { openProof } from "../../../src/control/links/clone_proofs.ts";
 import { makeProof } from "../../../src/control/links/clone_proofs.ts";
 import { HELLO_LEN } from "../../../src/wire/hello.ts";
+import { ownNodeOf } from "../../made/own_node.ts";
 import { identityOf } from "../../made/records.ts";
 
 const NONCE = "0123456789abcdef";
@@ -65,18 +66,7 @@ test("There are never more than a few hundred of them", () => {
 
 test("openProof() takes what the node has signed for that nonce, and nothing else", () => {
   const identity = identityOf(1);
-  const own = {
-    identity,
-    networkId: "ab".repeat(16),
-    networkName: "ovltun",
-    bootNonce: "1122334455667788",
-    member: () => true,
-    usable: () => true,
-    translated: () => false,
-    age: () => 77.9,
-    known: () => undefined,
-    message: () => null,
-  };
+  const own = ownNodeOf(identity, { bootNonce: "1122334455667788", age: () => 77.9 });
   const proof = makeProof(own, FROM, NONCE, true, 0)!;
   assert.equal(proof.length, HELLO_LEN);
   assert.deepEqual(openProof(proof, identity.id, NONCE), { bootNonce: own.bootNonce, age: 77 });

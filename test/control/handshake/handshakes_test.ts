@@ -1,12 +1,12 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Action } from "../../../src/control/outbox/events.ts";
-import type { HandshakeOwner } from "../../../src/control/handshake/messages.ts";
+import type { OwnNode } from "../../../src/control/outbox/own_node.ts";
 import { signRecord } from "../../../src/control/records/record.ts";
 import { maskCookie, openCookie, stampHandshake, stampReply } from "../../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../../src/crypto/hmac.ts";
 import { identityFromSeeds } from "../../../src/crypto/identity.ts";
-import { fromHex, toHex } from "../../../src/wire/bytes.ts";
+import { fromHex } from "../../../src/wire/bytes.ts";
 import * as wire from "../../../src/wire/handshake.ts";
 import { REFUSE_VERSION } from "../../../src/wire/hello.ts";
 import { keysOf } from "../../made/network_keys.ts";
@@ -119,12 +119,12 @@ for (const known of [false, true]) {
   });
 }
 
-function signedFor(networkId: string, own: HandshakeOwner): Uint8Array {
+function signedFor(networkId: string, own: OwnNode): Uint8Array {
   // Signed by whoever owns another identity: the binding to the static key is what fails, or the network.
   const identity = identityFromSeeds(new Uint8Array(32).fill(3), new Uint8Array(32).fill(4));
-  const staticKey = toHex(own.staticKeys.publicKey);
-  return signRecord(contentOf(1, { id: identity.id, staticKey, networkId, security: "sealed" }), identity)
-    .raw;
+  const { staticKey } = own.identity;
+  const content = contentOf(1, { id: identity.id, staticKey, networkId, security: "sealed" });
+  return signRecord(content, identity).raw;
 }
 
 test("A first message of IK counts once; a later one with a smaller counter not at all", () => {

@@ -2,28 +2,17 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { LinkOwner } from "../../../src/control/links/links.ts";
 import { Outbox } from "../../../src/control/outbox/outbox.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { ownNodeOf } from "../../made/own_node.ts";
 import { identityOf } from "../../made/records.ts";
 
-const OWNER: LinkOwner = {
-  identity: identityOf(1),
-  networkId: "ab".repeat(16),
-  networkName: "ovltun",
-  bootNonce: "00".repeat(8),
-  member: () => true,
-  usable: () => true,
-  age: () => 0,
-  translated: () => false,
-  known: () => undefined,
-  message: () => null,
-};
+const OWN = ownNodeOf(identityOf(1));
 const NO_ROUTE = "ENETUNREACH: no route";
 
 function linksTo(peers: number): PlainLinks {
-  const links = new PlainLinks(OWNER, new SeededRandom(1), new Outbox());
+  const links = new PlainLinks(OWN, new SeededRandom(1), new Outbox());
   for (let i = 1; i <= peers; i++) {
     const endpoints = [`[2001:db8::${i.toString(16)}]:8473`, `10.1.${i >> 8}.${i & 255}:8473`];
     links.want(`node ${i}`, { endpoints, translated: [], dead: false }, 0);

@@ -2,29 +2,18 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { LinkOwner } from "../../../src/control/links/links.ts";
 import { Outbox } from "../../../src/control/outbox/outbox.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { ownNodeOf } from "../../made/own_node.ts";
 import { identityOf } from "../../made/records.ts";
 
-const OWNER: LinkOwner = {
-  identity: identityOf(1),
-  networkId: "ab".repeat(16),
-  networkName: "ovltun",
-  bootNonce: "00".repeat(8),
-  member: () => true,
-  usable: () => true,
-  age: () => 0,
-  translated: () => false,
-  known: () => undefined,
-  message: () => null,
-};
+const OWN = ownNodeOf(identityOf(1));
 
 /** Hellos to a node with so many addresses, of which none answers, from the first to the tenth minute. */
 function hellosTo(addresses: number, dead: boolean): number {
   const out = new Outbox();
-  const links = new PlainLinks(OWNER, new SeededRandom(1), out);
+  const links = new PlainLinks(OWN, new SeededRandom(1), out);
   const endpoints = Array.from({ length: addresses }, (_, i) => `203.0.113.${i + 1}:8473`);
   links.want("node", { endpoints, translated: [], dead }, 0);
   let sent = 0;

@@ -1,0 +1,30 @@
+// A node as its links and handshakes see it: a member that knows nobody, lets everybody in and says nothing.
+
+import type { OwnNode } from "../../src/control/outbox/own_node.ts";
+import type { Identity } from "../../src/crypto/identity.ts";
+
+/** The node of this identity; `change` makes it other than that. */
+export function ownNodeOf(identity: Identity, change: Partial<OwnNode> = {}): OwnNode {
+  let counter = 0;
+  return {
+    identity,
+    networkId: "ab".repeat(16),
+    bootNonce: "00".repeat(8),
+    member: () => true,
+    age: () => 0,
+    translated: () => false,
+    holds: () => false,
+    usable: () => true,
+    record: () => new Uint8Array(0),
+    known: () => undefined,
+    isFormer: () => false,
+    isRevoked: () => false,
+    message: () => null,
+    recordItems: () => [],
+    keys: [],
+    admits: () => true,
+    sessionMade: () => {},
+    nextCounter: () => counter++,
+    ...change,
+  };
+}
