@@ -47,7 +47,7 @@ const timer = setInterval(() => {
 
 async function peerOf(i: number) {
   const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-  const { out, machine } = handshakesOf(
+  const { actions, machine } = handshakesOf(
     nodeOf(identity, keys),
     keys,
     random,
@@ -61,7 +61,7 @@ async function peerOf(i: number) {
   let probedAt = -Infinity, probes = 0;
   const peer = { madeAt: -1, upAt: -1, step };
   const flush = () => {
-    for (const action of out.drain()) if (action.kind === "send") socket.send(action.bytes, 8473, node);
+    for (const action of actions.drain()) if (action.kind === "send") socket.send(action.bytes, 8473, node);
   };
   socket.on("message", (message) => {
     const now = performance.now() - began;

@@ -1,7 +1,7 @@
 // The handshakes of two nodes, made of small seeds: what they say is the same in every run, byte for byte.
 
 import type { Action } from "../../src/control/outbox/events.ts";
-import type { Outbox } from "../../src/control/outbox/outbox.ts";
+import type { Actions } from "../../src/control/outbox/actions.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
 import { handshakesOf, type MadeHandshakes, nodeOf } from "../made/handshakes.ts";
 import { identityOf } from "../made/records.ts";
@@ -22,8 +22,8 @@ export function machineOf(name: "a" | "b"): MadeHandshakes {
 }
 
 /** The datagrams that a machine wants sent. */
-export function sends(out: Outbox): (Action & { kind: "send" })[] {
-  return out.drain().filter((action) => action.kind === "send");
+export function sends(actions: Actions): (Action & { kind: "send" })[] {
+  return actions.drain().filter((action) => action.kind === "send");
 }
 
 /** What the initiator of IKpsk2 knows of b. */
@@ -36,7 +36,7 @@ export function genuineHandshakes(): Uint8Array[] {
   for (const peer of [null, B_KNOWN]) {
     a.machine.begin(ENDPOINTS.b, peer, 0);
     for (let i = 0; i < 4; i++) {
-      for (const { to, bytes } of [...sends(a.out), ...sends(b.out)]) {
+      for (const { to, bytes } of [...sends(a.actions), ...sends(b.actions)]) {
         all.push(bytes.slice());
         const [receiver, from] = to === ENDPOINTS.b ? [b, ENDPOINTS.a] : [a, ENDPOINTS.b];
         receiver.machine.receive(bytes, from, 0);
@@ -44,7 +44,7 @@ export function genuineHandshakes(): Uint8Array[] {
     }
   }
   b.machine.refuse(ENDPOINTS.a, all[0]!, 2);
-  return [...all, ...sends(b.out).map(({ bytes }) => bytes)];
+  return [...all, ...sends(b.actions).map(({ bytes }) => bytes)];
 }
 
 /** A handshake that stands before `message` (XX2, XX3 or IK2): whose turn it is, where the message comes from, itself. */
@@ -66,11 +66,11 @@ export function handshakesUnderWay(): UnderWay[] {
 function upTo(known: typeof B_KNOWN | null, messages: number): UnderWay {
   const ends = [{ ...machineOf("a"), from: ENDPOINTS.b }, { ...machineOf("b"), from: ENDPOINTS.a }] as const;
   ends[0].machine.begin(ENDPOINTS.b, known, 0);
-  let next = sends(ends[0].out)[0]!.bytes;
+  let next = sends(ends[0].actions)[0]!.bytes;
   for (let i = 1; i <= messages; i++) {
     const turn = ends[i % 2 === 1 ? 1 : 0];
     turn.machine.receive(next, turn.from, 0);
-    next = sends(turn.out)[0]!.bytes;
+    next = sends(turn.actions)[0]!.bytes;
   }
   return { ...ends[messages % 2 === 1 ? 0 : 1], next };
 }

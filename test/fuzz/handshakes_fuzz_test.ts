@@ -20,14 +20,19 @@ import * as made from "./handshake_machines.ts";
 const HANDSHAKES = made.genuineHandshakes();
 
 /** Hands a datagram over: what came of it, null when it was refused. */
-function received({ machine, out }: MadeHandshakes, b: Uint8Array, from: string, now: number): string | null {
-  const before = out.rejected;
+function received(
+  { machine, actions, tally }: MadeHandshakes,
+  b: Uint8Array,
+  from: string,
+  now: number,
+): string | null {
+  const before = tally.rejected;
   const events = machine.receive(b, from, now);
-  const sent = made.sends(out);
+  const sent = made.sends(actions);
   const told = events.map(({ kind }) => kind).join();
   assert.ok(sent.length <= 1 && sent.every(({ bytes }) => bytes.length <= b.length));
   if (sent.length > 0 || told !== "") return `${told} ${sent.length}`;
-  assert.equal(out.rejected, before + 1, "refused and not counted");
+  assert.equal(tally.rejected, before + 1, "refused and not counted");
   return null;
 }
 
@@ -41,7 +46,7 @@ fuzz({
       now += 20;
       if (now % 400 === 0) node.machine.begin(made.ENDPOINTS.b, null, now); // something is always under way
       node.machine.tick(now);
-      node.out.drain();
+      node.actions.drain();
       return received(node, b, made.ENDPOINTS.a, now);
     };
   },

@@ -1,8 +1,10 @@
 // A node as its handshakes see it, for tests and benchmarks: it knows nobody, admits everybody and signs one record.
 
 import { Handshakes } from "../../src/control/handshake/handshakes.ts";
-import { Outbox } from "../../src/control/outbox/outbox.ts";
+import type { Actions } from "../../src/control/outbox/actions.ts";
+import { newOutlets } from "../../src/control/outbox/outlets.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
+import type { Tally } from "../../src/control/outbox/tally.ts";
 import { ReceiverIndices } from "../../src/control/handshake/receiver_indices.ts";
 import { type NodeRecord, signRecord } from "../../src/control/records/record.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
@@ -15,7 +17,8 @@ import { contentOf } from "./records.ts";
 
 export interface MadeHandshakes {
   readonly record: NodeRecord;
-  readonly out: Outbox;
+  readonly actions: Actions;
+  readonly tally: Tally;
   readonly machine: Handshakes;
 }
 
@@ -45,7 +48,8 @@ export function handshakesOf(
   const honest = ownNodeOf(identity, { networkId, bootNonce, keys: [keys], record: () => record.raw });
   const own = { ...honest, ...change(honest) };
   const suites = [{ suite: "aes-256-gcm", mbps: 100 } as const];
-  const out = new Outbox();
+  const { actions, tally } = newOutlets();
   const indices = new ReceiverIndices(random);
-  return { record, out, machine: new Handshakes({ own, staticKeys, suites, indices, random, out }) };
+  const machine = new Handshakes({ own, staticKeys, suites, indices, random, actions, tally });
+  return { record, actions, tally, machine };
 }

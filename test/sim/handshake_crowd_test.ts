@@ -19,18 +19,18 @@ test("A thousand peers that begin at once with one node have their sessions with
   const network = new LossyNetwork(random, { latency: [0.5, 3] });
   const host = (endpoint: string) => {
     const identity = identityFromSeeds(random.bytes(32), random.bytes(32));
-    const { out, machine } = handshakesOf(nodeOf(identity, KEYS), KEYS, random);
+    const { actions, machine } = handshakesOf(nodeOf(identity, KEYS), KEYS, random);
     const gate = new HandshakeGate(nodeHmac, random);
     gate.setKeys([KEYS.macKey]);
     const targets = new Targets(random);
     const target = targets.obtain(SERVER, 0)!;
-    return { endpoint, out, gate, machine, targets, target, sessions: 0 };
+    return { endpoint, actions, gate, machine, targets, target, sessions: 0 };
   };
   const server = host(SERVER);
   const peers = Array.from({ length: PEERS }, (_, i) => host(`10.1.${i >> 8}.${i & 255}:8473`));
   const byEndpoint = new Map([server, ...peers].map((h) => [h.endpoint, h]));
   const flush = (h: typeof server, now: number) => {
-    for (const a of h.out.drain()) if (a.kind === "send") network.send(now, h.endpoint, a.to, a.bytes);
+    for (const a of h.actions.drain()) if (a.kind === "send") network.send(now, h.endpoint, a.to, a.bytes);
   };
   let now = 0;
   for (; now < 10_000 && server.sessions < PEERS; now += 20) {

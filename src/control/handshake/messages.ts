@@ -12,8 +12,9 @@ import type { Handshake } from "../../wire/handshake.ts";
 import { chooseSuite, decodeOffer, encodeOffer } from "../../wire/handshake_offer.ts";
 import type { HandshakeOffer, SuiteOffer } from "../../wire/handshake_offer.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
+import type { Actions } from "../outbox/actions.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Tally } from "../outbox/tally.ts";
 import { recordOfHandshake } from "./peer_records.ts";
 import type { Exchange } from "./pending.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
@@ -31,7 +32,8 @@ export interface HandshakeSetup {
   readonly suites: readonly SuiteOffer[];
   readonly indices: ReceiverIndices;
   readonly random: Random;
-  readonly out: Outbox;
+  readonly actions: Actions;
+  readonly tally: Tally;
   /** Whether a node that bears this record, there, has to wait for what its original says; absent: never. */
   contested?(record: NodeRecord, from: string): boolean;
 }

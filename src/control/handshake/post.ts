@@ -12,8 +12,9 @@ import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
 import type { HandshakeMessages, HandshakeSetup } from "./messages.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import type { Tally } from "../outbox/tally.ts";
 import type { Sent } from "./pending.ts";
 
 /** What both sides of handshakes work with. */
@@ -28,14 +29,16 @@ const MAX_COOKIES = 1024;
 export class HandshakePost {
   readonly #own: OwnNode;
   readonly #random: Random;
-  readonly #out: Outbox;
+  readonly #actions: Actions;
+  readonly #tally: Tally;
   // BOUNDED: ≤ MAX_COOKIES, the oldest go first
   readonly #cookies = new Map<string, { readonly cookie: Uint8Array; readonly at: number }>();
 
-  constructor({ own, random, out }: HandshakeSetup) {
+  constructor({ own, random, actions, tally }: HandshakeSetup) {
     this.#own = own;
     this.#random = random;
-    this.#out = out;
+    this.#actions = actions;
+    this.#tally = tally;
   }
 
   /** Stamps `datagram` in place and sends a copy of it. */
@@ -43,7 +46,7 @@ export class HandshakePost {
     const kept = this.#cookies.get(to);
     const cookie = kept !== undefined && now - kept.at < COOKIE_MS ? kept.cookie : null;
     stampHandshake(nodeHmac, keys.macKey, datagram, cookie);
-    this.#out.send(to, datagram.slice());
+    this.#actions.send(to, datagram.slice());
   }
 
   /** Takes in a reply. `waiting` gives what we sent last in the handshake that has this index of ours. */
@@ -86,12 +89,12 @@ export class HandshakePost {
     const fields = { kind: wire.REPLY_REFUSAL, reason, receiver, echoedMac };
     wire.encodeReply(reply, 0, fields, this.#random.bytes(wire.REPLY_NONCE_LEN), null);
     stampReply(nodeHmac, keys.macKey, reply, 0);
-    this.#out.send(to, reply);
+    this.#actions.send(to, reply);
   }
 
   /** Counts a datagram that is not used: nothing comes of it. */
   reject(): HandshakeEvent[] {
-    this.#out.reject();
+    this.#tally.reject();
     return [];
   }
 }

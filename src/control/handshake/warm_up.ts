@@ -9,7 +9,8 @@ import type { Random } from "../../ports/time.ts";
 import { fromHex, toHex } from "../../wire/bytes.ts";
 import type { NewSession } from "./handshake_events.ts";
 import { Handshakes } from "./handshakes.ts";
-import { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
+import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { ReceiverIndices } from "./receiver_indices.ts";
 import { type NodeRecord, signRecord } from "../records/record.ts";
@@ -22,7 +23,7 @@ interface End {
   readonly endpoint: string;
   readonly record: NodeRecord;
   readonly known: Map<string, NodeRecord>;
-  readonly out: Outbox;
+  readonly actions: Actions;
   readonly handshakes: Handshakes;
   readonly sessions: NewSession[];
 }
@@ -56,7 +57,7 @@ export function warmUp(random: Random): void {
 }
 
 function carry(from: End, to: End): void {
-  for (const action of from.out.drain()) {
+  for (const action of from.actions.drain()) {
     if (action.kind !== "send") continue;
     for (const event of to.handshakes.receive(action.bytes, from.endpoint, 0)) {
       if (event.kind !== "session") continue;
@@ -70,7 +71,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
   const identity = identityFromSeeds(random.bytes(SEED_LEN), random.bytes(SEED_LEN));
   const record = recordOf(identity, endpoint, keys, random);
   const known = new Map<string, NodeRecord>();
-  const out = new Outbox();
+  const { actions, tally } = newOutlets();
   let counter = 0;
   const own: OwnNode = {
     identity,
@@ -95,8 +96,8 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
   const staticKeys = dhKeys(fromHex(identity.seeds.x25519)!);
   const suites = [{ suite: "aes-256-gcm", mbps: 0 } as const];
   const indices = new ReceiverIndices(random);
-  const handshakes = new Handshakes({ own, staticKeys, suites, indices, random, out });
-  return { endpoint, record, known, out, handshakes, sessions: [] };
+  const handshakes = new Handshakes({ own, staticKeys, suites, indices, random, actions, tally });
+  return { endpoint, record, known, actions, handshakes, sessions: [] };
 }
 
 function recordOf(identity: Identity, endpoint: string, keys: NetworkKeys, random: Random): NodeRecord {

@@ -8,8 +8,13 @@ import { encodeProbe, PROBE_LEN } from "../../wire/datagram.ts";
 import type { Twin } from "../clones/clones.ts";
 import { type Challenge, Contests } from "../clones/contests.ts";
 import { type Link, LinkTable } from "./link_table.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Called } from "../outbox/called.ts";
+import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import type { Schedule } from "../outbox/schedule.ts";
+import type { Tally } from "../outbox/tally.ts";
+import type { Throttle } from "../outbox/throttle.ts";
 import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -66,7 +71,11 @@ export interface Wish {
 
 export abstract class Links {
   protected readonly own: OwnNode;
-  protected readonly out: Outbox;
+  protected readonly actions: Actions;
+  protected readonly schedule: Schedule;
+  protected readonly throttle: Throttle;
+  protected readonly tally: Tally;
+  protected readonly called: Called;
   protected readonly table: LinkTable;
   readonly targets: Targets;
   readonly contests = new Contests();
@@ -76,9 +85,13 @@ export abstract class Links {
   #dead = 0;
   #sweptAt = 0;
 
-  constructor(own: OwnNode, random: Random, out: Outbox) {
+  constructor(own: OwnNode, random: Random, outlets: Outlets) {
     this.own = own;
-    this.out = out;
+    this.actions = outlets.actions;
+    this.schedule = outlets.schedule;
+    this.throttle = outlets.throttle;
+    this.tally = outlets.tally;
+    this.called = outlets.called;
     this.#random = random;
     this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
     this.table = new LinkTable(random);
@@ -181,7 +194,7 @@ export abstract class Links {
     const link = this.table.get(id);
     if (link === undefined || link.endpoint === null) return;
     const last = this.targets.obtain(link.endpoint, now);
-    this.out.called.forget(link.endpoint);
+    this.called.forget(link.endpoint);
     link.endpoint = null;
     link.since = now;
     if (this.#wanted.has(id)) last?.nodes.add(id);
@@ -205,7 +218,7 @@ export abstract class Links {
   poke(endpoint: string, _entitled: boolean, now: number): void {
     const target = this.targets.get(endpoint);
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
-    if (known !== null && this.out.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
+    if (known !== null && this.schedule.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
   }
 
   /** This host itself refuses to send to an endpoint, and why; null: no more. */
@@ -299,8 +312,8 @@ export abstract class Links {
   /** Whoever is there does not want us: kept for `status`, and told rarely. */
   protected noteRefusal(target: Target, why: string, now: number): void {
     target.outcome = `refused: ${why}`;
-    if (this.out.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
-      this.out.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
+    if (this.schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
+      this.actions.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
     }
   }
 

@@ -6,8 +6,12 @@ import { shortId, verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
 import { LOG_EVERY_MS } from "./links.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import type { Schedule } from "../outbox/schedule.ts";
+import type { Tally } from "../outbox/tally.ts";
+import type { Throttle } from "../outbox/throttle.ts";
 import { MIXED_SECURITY } from "./refusals.ts";
 import type { Target, Targets } from "./targets.ts";
 
@@ -16,12 +20,18 @@ const SEALED = { index: 0, echoedIndex: 0, flags: hello.FLAG_SEALED, networkId: 
 
 export class PlainEncounter {
   readonly #own: OwnNode;
-  readonly #out: Outbox;
+  readonly #actions: Actions;
+  readonly #schedule: Schedule;
+  readonly #throttle: Throttle;
+  readonly #tally: Tally;
   readonly #targets: Targets;
 
-  constructor(own: OwnNode, out: Outbox, targets: Targets) {
+  constructor(own: OwnNode, targets: Targets, outlets: Outlets) {
     this.#own = own;
-    this.#out = out;
+    this.#actions = outlets.actions;
+    this.#schedule = outlets.schedule;
+    this.#throttle = outlets.throttle;
+    this.#tally = outlets.tally;
     this.#targets = targets;
   }
 
@@ -36,7 +46,7 @@ export class PlainEncounter {
     const h = hello.decodeHello(bytes);
     const sealedToo = h !== null && (h.flags & hello.FLAG_SEALED) !== 0;
     if (h === null || h.nodeId === this.#own.identity.id || (sealedToo && h.kind === hello.HELLO_ASK)) {
-      this.#out.reject(); // it asks whether we are plain, as we would
+      this.#tally.reject(); // it asks whether we are plain, as we would
       return null;
     }
     if (h.kind === hello.HELLO_ASK) {
@@ -52,12 +62,14 @@ export class PlainEncounter {
 
   #refuse(h: hello.Hello, bytes: Uint8Array, from: string, now: number): void {
     // Verifying and signing cost: at most so many refusals a second, and to one address.
-    if (!this.#out.due(`refusal ${from}`, 200, now) || !this.#out.spend("plain hellos", 20, now)) return;
+    if (!this.#schedule.due(`refusal ${from}`, 200, now) || !this.#throttle.allows("plain hellos", 20, now)) {
+      return;
+    }
     if (!verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return;
     const fields = { nonce: hello.NO_NONCE, echoedNonce: h.nonce, reason: hello.REFUSE_SECURITY };
     this.#send(from, { ...SEALED, kind: hello.HELLO_REFUSE, ...fields });
-    if (this.#out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-      this.#out.log("warning", `Refused ${from}: its mesh is plain, ours is sealed (${MIXED_SECURITY})`, {
+    if (this.#schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
+      this.#actions.log("warning", `Refused ${from}: its mesh is plain, ours is sealed (${MIXED_SECURITY})`, {
         peer: shortId(h.nodeId),
         from,
       });
@@ -66,6 +78,6 @@ export class PlainEncounter {
 
   #send(to: string, fields: Parameters<typeof makeHello>[2]): void {
     const b = makeHello(this.#own, to, fields);
-    if (b !== null) this.#out.send(to, b);
+    if (b !== null) this.#actions.send(to, b);
   }
 }

@@ -40,10 +40,10 @@ export class PlainLinks extends Links {
       this.#foreign(bytes, from, now);
       return [];
     }
-    const genuine = this.out.spend("verify hellos", VERIFY_PER_SECOND, now) &&
+    const genuine = this.throttle.allows("verify hellos", VERIFY_PER_SECOND, now) &&
       verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
     if (!genuine) {
-      this.out.reject();
+      this.tally.reject();
       return [];
     }
     switch (h.kind) {
@@ -58,18 +58,18 @@ export class PlainLinks extends Links {
   }
 
   send(link: Link, bytes: Uint8Array): void {
-    if (link.endpoint !== null) this.out.send(link.endpoint, bytes);
+    if (link.endpoint !== null) this.actions.send(link.endpoint, bytes);
   }
 
   measure(link: Link, bytes: Uint8Array): void {
-    if (link.endpoint !== null) this.out.push({ kind: "send", to: link.endpoint, bytes, by: "own" });
+    if (link.endpoint !== null) this.actions.push({ kind: "send", to: link.endpoint, bytes, by: "own" });
   }
 
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (!entitled || this.isNamed(endpoint)) return super.poke(endpoint, entitled, now);
     // A peer of ours has moved there, or somebody repeats its words. A peer answers gossip for an index that nobody has
     // with a hello.
-    if (this.out.due(`poke ${endpoint}`, 1000, now)) this.out.send(endpoint, gossipForNobody());
+    if (this.schedule.due(`poke ${endpoint}`, 1000, now)) this.actions.send(endpoint, gossipForNobody());
   }
 
   override tick(now: number): void {
@@ -145,7 +145,7 @@ export class PlainLinks extends Links {
       return;
     }
     const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
-    const nonce = known || !this.out.due(`knock ${from}`, KNOCK_EVERY_MS, now)
+    const nonce = known || !this.schedule.due(`knock ${from}`, KNOCK_EVERY_MS, now)
       ? null
       : this.#knock(from, now);
     const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
@@ -172,13 +172,13 @@ export class PlainLinks extends Links {
       target.outcome = "this is our own address";
       return;
     }
-    if (!this.out.due(`clone ${from}`, 1000, now)) {
+    if (!this.schedule.due(`clone ${from}`, 1000, now)) {
       const target = this.targets.knock(from, now, KNOCK_MS);
       if (target !== null) this.ask(target, now);
       return;
     }
     const refusal = makeProof(this.own, from, h.nonce, false, now);
-    if (refusal !== null) this.out.send(from, refusal);
+    if (refusal !== null) this.actions.send(from, refusal);
   }
 
   #objection(h: Hello): number {
@@ -204,7 +204,7 @@ export class PlainLinks extends Links {
       const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
       this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
     }
-    this.out.called.verified(from);
+    this.called.verified(from);
     const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
     const knocked = target.knockUntil >= now;
     // A second way to a node whose link is well: we know it now, but the link stays where it is.
@@ -225,7 +225,7 @@ export class PlainLinks extends Links {
   // been answered. Whoever is linked already needs no more than that.
   #answeredElsewhere(target: Target, h: Hello, from: string, now: number): LinkEvent[] {
     answeredBy(target, h.nodeId, from);
-    if (this.isUp(h.nodeId) || !this.out.due(`elsewhere ${from}`, 1000, now)) return [];
+    if (this.isUp(h.nodeId) || !this.schedule.due(`elsewhere ${from}`, 1000, now)) return [];
     const there = this.targets.knock(from, now, KNOCK_MS);
     if (there !== null && there.answeredBy !== this.own.identity.id) this.ask(there, now);
     return [];
@@ -249,7 +249,7 @@ export class PlainLinks extends Links {
   // A hello of another version: refused in our own version, which the other side can read as far as it must.
   #foreign(bytes: Uint8Array, from: string, now: number): void {
     const f = hello.decodeForeignHello(bytes);
-    if (f === null) return this.out.reject();
+    if (f === null) return this.tally.reject();
     const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
     if (f.kind === hello.HELLO_ASK) {
       if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
@@ -265,16 +265,16 @@ export class PlainLinks extends Links {
   #refuse(from: string, nonce: string, reason: number, now: number, why: string, node: string): void {
     const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason };
     // Signing costs: at most so many refusals a second to one address.
-    if (!this.out.due(`refusal ${from}`, 200, now)) return;
+    if (!this.schedule.due(`refusal ${from}`, 200, now)) return;
     this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: nonce });
-    if (this.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-      this.out.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
+    if (this.schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
+      this.actions.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
     }
   }
 
   #send(to: string, fields: HelloFields): void {
     const b = makeHello(this.own, to, fields);
-    if (b !== null) this.out.send(to, b);
+    if (b !== null) this.actions.send(to, b);
   }
 }
 

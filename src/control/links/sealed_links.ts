@@ -18,7 +18,7 @@ import { Handshakes } from "../handshake/handshakes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Link } from "./link_table.ts";
 import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/receiver_indices.ts";
@@ -73,8 +73,8 @@ export class SealedLinks extends Links {
   // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
 
-  constructor(own: OwnNode, setup: SealedSetup, random: Random, out: Outbox) {
-    super(own, random, out);
+  constructor(own: OwnNode, setup: SealedSetup, random: Random, outlets: Outlets) {
+    super(own, random, outlets);
     this.#setup = setup;
     const indices = this.#indices = new ReceiverIndices(random);
     const seed = fromHex(own.identity.seeds.x25519)!;
@@ -83,23 +83,33 @@ export class SealedLinks extends Links {
     const contested = (record: NodeRecord, from: string) =>
       this.#isContested(record.id, record.bootNonce, from);
     const { suites } = setup;
-    this.#handshakes = new Handshakes({ own, staticKeys, suites, indices, random, out, contested });
-    this.#sessions = new Sessions(indices, out);
-    this.twins = new Twins(this.#sessions, own, out);
-    this.#plain = new PlainEncounter(own, out, this.targets);
+    const { actions, tally } = outlets;
+    this.#handshakes = new Handshakes({
+      own,
+      staticKeys,
+      suites,
+      indices,
+      random,
+      actions,
+      tally,
+      contested,
+    });
+    this.#sessions = new Sessions(indices, actions);
+    this.twins = new Twins(this.#sessions, own, outlets);
+    this.#plain = new PlainEncounter(own, this.targets, outlets);
   }
 
   send(link: Link, bytes: Uint8Array): void {
     const session = this.#sessions.current(link.id);
     if (session === null || link.endpoint === null) return;
-    this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+    this.actions.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
   }
 
   measure(link: Link, bytes: Uint8Array): void {
     const session = this.#sessions.current(link.id);
     if (session === null || link.endpoint === null) return;
     const { receiveIndex } = session;
-    this.out.push({ kind: "sendSealed", receiveIndex, to: link.endpoint, bytes, probe: true });
+    this.actions.push({ kind: "sendSealed", receiveIndex, to: link.endpoint, bytes, probe: true });
   }
 
   /** The session we speak on with a node; null: none. */
@@ -144,7 +154,7 @@ export class SealedLinks extends Links {
     for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
     for (const id of this.#sessions.expire(now)) {
       this.down(id, now);
-      this.out.push({ kind: "reconcile" });
+      this.actions.push({ kind: "reconcile" });
     }
     super.tick(now);
   }
@@ -201,14 +211,18 @@ export class SealedLinks extends Links {
   badMac(from: string, question: boolean, now: number): void {
     const target = this.targets.get(from);
     if (target !== undefined && target.answeredBy === null) target.outcome = `refused: ${WRONG_SECRET}`;
-    if (question && this.out.due(`foreign ${from}`, 1000, now)) {
+    if (question && this.schedule.due(`foreign ${from}`, 1000, now)) {
       this.#handshakes.refuseForeign(from, REFUSE_NETWORK);
     }
-    if (!this.out.due(`bad mac ${from}`, LOG_EVERY_MS, now)) return;
-    if (!this.out.spend("bad mac lines", WRONG_SECRET_LINES / 60, now, WRONG_SECRET_LINES)) return;
-    this.out.log("warning", `Datagrams from ${from} fail the check of the network secret: ${WRONG_SECRET}`, {
-      from,
-    });
+    if (!this.schedule.due(`bad mac ${from}`, LOG_EVERY_MS, now)) return;
+    if (!this.throttle.allows("bad mac lines", WRONG_SECRET_LINES / 60, now, WRONG_SECRET_LINES)) return;
+    this.actions.log(
+      "warning",
+      `Datagrams from ${from} fail the check of the network secret: ${WRONG_SECRET}`,
+      {
+        from,
+      },
+    );
   }
 
   // ------------------------------------------------------------------------------------------ asking
@@ -226,7 +240,7 @@ export class SealedLinks extends Links {
     const session = this.#sessions.current(id);
     const link = this.table.get(id);
     if (session === null || link === undefined || link.endpoint === null) return;
-    this.out.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+    this.actions.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
   }
 
   protected originalLife(id: string): string | null {
@@ -254,7 +268,7 @@ export class SealedLinks extends Links {
   #renew(id: string, now: number): void {
     const endpoint = this.table.get(id)?.endpoint ?? null;
     const key = this.#staticKeyOf(id);
-    if (endpoint === null || !this.out.due(`renew ${id}`, 1000, now)) return;
+    if (endpoint === null || !this.schedule.due(`renew ${id}`, 1000, now)) return;
     this.#handshakes.begin(endpoint, key === null ? null : { id, staticKey: key }, now);
   }
 
@@ -337,7 +351,7 @@ export class SealedLinks extends Links {
       return [];
     }
     link.staticKey = made.peer.staticKey;
-    this.out.called.verified(made.endpoint);
+    this.called.verified(made.endpoint);
     this.own.sessionMade(id, made.keyId, made.member);
     const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
     const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
@@ -361,12 +375,12 @@ export class SealedLinks extends Links {
     life: string | null = record.bootNonce,
   ): void {
     // It may have been held back on its way since then, and says nothing of now.
-    if (life !== null && this.own.isFormer(record.id, life)) return this.out.reject();
+    if (life !== null && this.own.isFormer(record.id, life)) return this.tally.reject();
     // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
     // state, goes on to an exchange of three messages, which nobody can repeat.
     const known = this.own.known(record.id);
     if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
-      return this.out.reject();
+      return this.tally.reject();
     }
     const age = life === record.bootNonce ? record.age ?? null : null;
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
@@ -410,8 +424,8 @@ export class SealedLinks extends Links {
   #note(endpoint: string, why: string, now: number): void {
     const target = this.targets.get(endpoint);
     if (target !== undefined) target.outcome = `refused: ${why}`;
-    if (this.out.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
-      this.out.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
+    if (this.schedule.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
+      this.actions.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
     }
   }
 }

@@ -10,8 +10,10 @@
 // With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import type { Schedule } from "../outbox/schedule.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 /** How often one of the two is told of the other. */
@@ -23,12 +25,14 @@ export type TwinBody = GossipBody & { readonly kind: "twin" };
 export class Twins {
   readonly #sessions: Sessions;
   readonly #own: OwnNode;
-  readonly #out: Outbox;
+  readonly #actions: Actions;
+  readonly #schedule: Schedule;
 
-  constructor(sessions: Sessions, own: OwnNode, out: Outbox) {
+  constructor(sessions: Sessions, own: OwnNode, { actions, schedule }: Outlets) {
     this.#sessions = sessions;
     this.#own = own;
-    this.#out = out;
+    this.#actions = actions;
+    this.#schedule = schedule;
   }
 
   /** Something came on a session. What is told goes where that life is known to be, not where this came from. */
@@ -48,13 +52,13 @@ export class Twins {
 
   #tell(to: Session, other: Session, now: number): void {
     if (to.life === null || other.life === null) return;
-    if (!this.#out.due(`twin ${to.receiveIndex}`, TELL_MS, now)) return;
+    if (!this.#schedule.due(`twin ${to.receiveIndex}`, TELL_MS, now)) return;
     const body: TwinBody = { kind: "twin", life: to.life, other: other.life, endpoint: other.endpoint };
     const push: GossipBody = { kind: "push", ack: false, records: this.#own.recordItems([to.peer]) };
     for (const said of [body, push]) {
       const bytes = this.#own.message(0, said);
       if (bytes === null) continue;
-      this.#out.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: to.endpoint, bytes });
+      this.#actions.push({ kind: "sendSealed", receiveIndex: to.receiveIndex, to: to.endpoint, bytes });
     }
   }
 }

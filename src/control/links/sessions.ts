@@ -5,7 +5,7 @@
 import type { CipherSuite } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { NewSession } from "../handshake/handshake_events.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
 import type { ReceiverIndices } from "../handshake/receiver_indices.ts";
 
 /** Whoever began the session renews it at this age … */
@@ -37,16 +37,16 @@ export interface Session {
 }
 
 export class Sessions {
-  readonly #out: Outbox;
+  readonly #actions: Actions;
   readonly #indices: ReceiverIndices;
   // BOUNDED: ≤ SESSIONS_EACH for each peer with a link, ≤ MAX_PEERS of them; the oldest first
   readonly #byPeer = new Map<string, Session[]>();
   // BOUNDED: as #byPeer
   readonly #byIndex = new Map<number, Session>();
 
-  constructor(indices: ReceiverIndices, out: Outbox) {
+  constructor(indices: ReceiverIndices, actions: Actions) {
     this.#indices = indices;
-    this.#out = out;
+    this.#actions = actions;
   }
 
   /** Takes in what a handshake made and hands it to the data plane. False: there are too many peers. */
@@ -71,7 +71,7 @@ export class Sessions {
     this.#byPeer.set(id, list);
     list.push(session);
     this.#byIndex.set(session.receiveIndex, session);
-    this.#out.push({
+    this.#actions.push({
       kind: "installSession",
       id,
       endpoint: made.endpoint,
@@ -169,6 +169,6 @@ export class Sessions {
     if (list.length === 0) this.#byPeer.delete(session.peer);
     this.#byIndex.delete(session.receiveIndex);
     this.#indices.release(session.receiveIndex);
-    this.#out.push({ kind: "dropSession", id: session.peer, receiveIndex: session.receiveIndex });
+    this.#actions.push({ kind: "dropSession", id: session.peer, receiveIndex: session.receiveIndex });
   }
 }

@@ -18,7 +18,7 @@ const ENDPOINTS_EACH = 2;
 
 /** Tells when nobody has been reached for a while, and when somebody is again. */
 export function tellAlone(core: Core, now: number): void {
-  if (!core.out.due("look for company", LOOK_EVERY_MS, now)) return;
+  if (!core.schedule.due("look for company", LOOK_EVERY_MS, now)) return;
   const { alone } = core;
   const reached = core.agreedLinks()[0];
   if (reached !== undefined && !alone.said) {
@@ -38,10 +38,10 @@ export function tellAlone(core: Core, now: number): void {
     `${others.length > NAMED_MAX ? `; and ${others.length - NAMED_MAX} more` : ""}. ` +
     "Is this host's network up, do they run, and may UDP pass to these ports?";
   core.warnings.set("alone", sentence, now + HOLDS_MS);
-  if (alone.said && !core.out.due("alone", AGAIN_MS, now)) return;
-  core.out.due("alone", 0, now);
+  if (alone.said && !core.schedule.due("alone", AGAIN_MS, now)) return;
+  core.schedule.done("alone", now);
   alone.said = true;
-  core.out.log("warning", `${sentence} (for ${Math.floor((now - alone.since) / 1000)} s)`);
+  core.actions.log("warning", `${sentence} (for ${Math.floor((now - alone.since) / 1000)} s)`);
 }
 
 // A node that only comes to take its leave is no company.
@@ -50,7 +50,7 @@ function tellCompany(core: Core, link: Link, now: number): void {
   if (now - link.since < COMPANY_MS) return;
   const name = core.store.get(link.id)?.name ?? shortId(link.id);
   const seconds = Math.round((now - (alone.since ?? now)) / 1000);
-  core.out.log("info", `Reaches ${name} again, after ${seconds} s without any other node`, {
+  core.actions.log("info", `Reaches ${name} again, after ${seconds} s without any other node`, {
     peer: shortId(link.id),
   });
   alone.since = null;

@@ -23,8 +23,8 @@ export function reportClone(core: Core, record: NodeRecord, life: string, now: n
   if (until === null) return;
   const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
   core.warnings.set(`clone ${record.id}`, message, until);
-  if (core.out.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
-    core.out.log("error", message, { peer: shortId(record.id) });
+  if (core.schedule.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
+    core.actions.log("error", message, { peer: shortId(record.id) });
   }
 }
 
@@ -33,8 +33,8 @@ function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
   const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
   const told = core.warnings.has("twin");
   core.warn("twin", message);
-  if (!told && core.out.due("twin", LOG_EVERY_MS, core.now)) {
-    core.out.log("error", message, { from: endpoint });
+  if (!told && core.schedule.due("twin", LOG_EVERY_MS, core.now)) {
+    core.actions.log("error", message, { from: endpoint });
   }
 }
 
@@ -44,12 +44,12 @@ function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
 export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: string }, now: number): void {
   const link = core.links.get(id);
   if (core.sealed !== null && (body.life !== core.own.bootNonce || body.other === body.life)) {
-    return core.out.reject();
+    return core.tally.reject();
   }
   const answer = { ...body, endpoint: null };
   // In a plain mesh we may have asked that member ourselves, from another of our addresses.
   if (core.sealed === null && core.links.askedWith(body.other)) return core.say(link, answer);
-  if (!core.out.spend("twin proofs", PROOFS_PER_SECOND, now)) return core.out.reject();
+  if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
   reportTwin(core, core.store.get(id)?.name ?? shortId(id), body);
   const proof = makeProof(core.ownNode, body.endpoint, body.other, true, now);
   core.say(link, proof === null ? answer : { ...answer, proof });
@@ -58,10 +58,10 @@ export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: 
 /** A member passes the proof on that another host runs with our identity (sealed meshes). */
 export function takeProof(core: Core, sender: string, body: TwinBody, now: number): void {
   const { other, proof, endpoint } = body;
-  if (proof === undefined || other !== core.own.bootNonce) return core.out.reject();
-  if (!core.out.spend("twin proofs", PROOFS_PER_SECOND, now)) return core.out.reject();
+  if (proof === undefined || other !== core.own.bootNonce) return core.tally.reject();
+  if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
   const twin = openProof(proof, core.identity.id, other);
-  if (twin === null || twin.bootNonce === core.own.bootNonce) return core.out.reject();
+  if (twin === null || twin.bootNonce === core.own.bootNonce) return core.tally.reject();
   reportTwin(core, core.store.get(sender)?.name ?? shortId(sender), body);
   core.endAsClone(twin, `The host at ${endpoint}`, true);
 }
@@ -72,7 +72,7 @@ export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "
   const where = relayed ? `Another host, which ${from} hears,` : `The host at ${from}`;
   const message = `${where} runs with the identity of this one (a cloned state directory?)`;
   core.warn(`clone ${from}`, message);
-  if (core.out.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.out.log("error", message, { from });
+  if (core.schedule.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.actions.log("error", message, { from });
   if (core.member === member) core.endAsClone(twin, where, true);
   else if (!core.member) core.refuse(cloneMessage(where, true));
 }
@@ -88,8 +88,10 @@ export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, n
     if (core.sealed === null) contests.admit(challenge); // it has come from there itself
     return true;
   }
-  const original = core.out.spend("twin proofs", PROOFS_PER_SECOND, now) ? openProof(proof, id, other) : null;
-  if (original === null) core.out.reject();
+  const original = core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)
+    ? openProof(proof, id, other)
+    : null;
+  if (original === null) core.tally.reject();
   else {
     const record = core.store.get(id);
     if (record !== undefined) reportClone(core, record, challenge.life ?? other, now);
@@ -111,10 +113,10 @@ function givesWay({ life, age }: Challenge, original: Twin, waited: number): boo
 function refuseCopy(core: Core, challenge: Challenge, now: number): void {
   const { id, from } = challenge;
   core.links.contests.refuse(challenge);
-  if (!core.out.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
+  if (!core.schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
   const name = core.store.get(id)?.name ?? shortId(id);
   const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
-  core.out.log("warning", words, { peer: shortId(id), from });
+  core.actions.log("warning", words, { peer: shortId(id), from });
 }
 
 // To the challenger, which is to know what it is.
@@ -124,5 +126,5 @@ function passOn(core: Core, challenge: Challenge, original: Twin, proof: Uint8Ar
   const endpoint = core.links.get(id)?.endpoint ?? null;
   const twin = { kind: "twin", life: original.bootNonce, other: nonce, endpoint, proof } as const;
   const bytes = core.sealed === null ? proof : core.groupMessage(twin, keyId ?? undefined);
-  if (bytes !== null) core.out.send(from, bytes);
+  if (bytes !== null) core.actions.send(from, bytes);
 }

@@ -24,7 +24,12 @@ import type { Links } from "../links/links.ts";
 import { Membership } from "../members/membership.ts";
 import { meshHash, plainNetworkId } from "../mesh/mesh.ts";
 import { NameTable } from "../records/name_table.ts";
-import { Outbox } from "../outbox/outbox.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Called } from "../outbox/called.ts";
+import { newOutlets } from "../outbox/outlets.ts";
+import type { Schedule } from "../outbox/schedule.ts";
+import type { Tally } from "../outbox/tally.ts";
+import type { Throttle } from "../outbox/throttle.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { OwnRecord } from "../records/own_record.ts";
 import { PlainLinks } from "../links/plain_links.ts";
@@ -49,7 +54,11 @@ export class Core {
   readonly startedAt: number;
   /** When the present event came. */
   now: number;
-  readonly out = new Outbox();
+  readonly actions: Actions;
+  readonly schedule: Schedule;
+  readonly throttle: Throttle;
+  readonly tally: Tally;
+  readonly called: Called;
   readonly store = new Store();
   readonly directives = new Directives();
   readonly news = new Dissemination();
@@ -133,11 +142,17 @@ export class Core {
     this.own = new OwnRecord(identity, settings, this.networkId, random);
     this.names = new NameTable(random);
     this.joiners = new Joiners(identity.id);
+    const outlets = newOutlets();
+    this.actions = outlets.actions;
+    this.schedule = outlets.schedule;
+    this.throttle = outlets.throttle;
+    this.tally = outlets.tally;
+    this.called = outlets.called;
     const ownNode = this.ownNode = this.#ownNode();
-    this.sealed = sealed === null ? null : new SealedLinks(ownNode, sealed, random, this.out);
+    this.sealed = sealed === null ? null : new SealedLinks(ownNode, sealed, random, outlets);
     this.group = ring === null ? null : new GroupGossip(ring.keys, identity.id, random);
     if (ring !== null) this.own.capabilities = secretCapability(ring.newest);
-    this.links = this.sealed ?? new PlainLinks(ownNode, random, this.out);
+    this.links = this.sealed ?? new PlainLinks(ownNode, random, outlets);
     this.membership = new Membership(
       identity.id,
       random,
@@ -232,7 +247,7 @@ export class Core {
   /** The datagram of a message; null when it is too long, which is counted. */
   message(index: number, body: GossipBody): Uint8Array | null {
     const bytes = fitGossip(index, { mesh: this.meshHash, body }, GOSSIP_BUDGET);
-    if (bytes === null) this.out.leaveUnsent();
+    if (bytes === null) this.tally.leaveUnsent();
     return bytes;
   }
 
@@ -251,7 +266,7 @@ export class Core {
     if (link !== null) return this.say(link, body);
     const endpoint = this.group === null ? undefined : this.#lastEndpoint(id);
     const bytes = endpoint === undefined ? null : this.groupMessage(body);
-    if (endpoint !== undefined && bytes !== null) this.out.send(endpoint, bytes);
+    if (endpoint !== undefined && bytes !== null) this.actions.send(endpoint, bytes);
   }
 
   #lastEndpoint(id: string): string | undefined {
@@ -318,7 +333,7 @@ export class Core {
   /** Stops this node for good with a sentence for its user. */
   refuse(message: string): void {
     this.ended = true;
-    this.out.push({ kind: "refuse", message });
+    this.actions.push({ kind: "refuse", message });
   }
 
   /** A member has used this key: all who are alive have it. */
@@ -329,8 +344,8 @@ export class Core {
   /** Another network secret is in use from now on. */
   tellSecretUsed(): void {
     const ring = this.ring!;
-    this.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
-    this.out.log(
+    this.actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+    this.actions.log(
       "info",
       `Network secret ${ring.used.seq} is in use; older ones let in only those who were away`,
     );
@@ -377,6 +392,6 @@ export class Core {
       peers,
       directives,
     };
-    this.out.push({ kind: "persist", state });
+    this.actions.push({ kind: "persist", state });
   }
 }

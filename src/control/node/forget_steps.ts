@@ -40,16 +40,16 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
 /** Takes in a directive that this peer pushed. */
 export function takeDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = decodeDirective(raw);
-  if (decoded === null || decoded.networkId !== core.networkId) return core.out.reject();
+  if (decoded === null || decoded.networkId !== core.networkId) return core.tally.reject();
   const about = core.directives.about(decoded.target);
   if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
   // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation. So is
   // what is about a life of its target that we have not heard of.
   if (core.store.get(decoded.issuer) === undefined) return;
   if (isAhead(decoded, core.store.get(decoded.target)?.incarnation ?? -1)) return;
-  if (!core.out.spend(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.out.reject();
+  if (!core.throttle.allows(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.tally.reject();
   const directive = openDirective(raw);
-  if (directive === null) return core.out.reject();
+  if (directive === null) return core.tally.reject();
   obey(core, directive, now);
 }
 
@@ -59,8 +59,8 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
  */
 export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = core.ended ? null : decodeDirective(raw);
-  if (decoded?.target !== core.identity.id || !decoded.revoke) return core.out.reject();
-  if (core.isRevoked(decoded.issuer)) return core.out.reject();
+  if (decoded?.target !== core.identity.id || !decoded.revoke) return core.tally.reject();
+  if (core.isRevoked(decoded.issuer)) return core.tally.reject();
   takeDirective(core, raw, from, now);
 }
 
@@ -94,7 +94,7 @@ export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now
     const datagrams = words.map((body) => core.groupMessage(body, to.keyId)).filter((b) => b !== null);
     const length = datagrams.reduce((sum, bytes) => sum + bytes.length, 0);
     if (datagrams.length < words.length || length > to.room) continue;
-    for (const bytes of datagrams) core.out.send(to.endpoint, bytes);
+    for (const bytes of datagrams) core.actions.send(to.endpoint, bytes);
     return;
   }
 }
@@ -106,12 +106,12 @@ export function tellRevokedLink(core: Core, link: Link, now: number): void {
 }
 
 function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
-  if (!core.out.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
+  if (!core.schedule.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
   const about = core.directives.about(id);
   // By the node, not the address: whoever has its keys can come from as many as he likes.
-  if (about !== undefined && core.out.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
+  if (about !== undefined && core.schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
     const name = core.store.get(id)?.name ?? shortId(id);
-    core.out.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
+    core.actions.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
       peer: shortId(id),
       from: endpoint,
     });
@@ -183,7 +183,7 @@ function obey(core: Core, directive: Directive, now: number): void {
   const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet ?? null;
   const freed = lease === null ? "" : `; ${lease} is free`;
   const name = record?.name ?? shortId(directive.target);
-  core.out.log("warning", `${name} ${words} by ${nameOf(core, directive.issuer)}${freed}`, {
+  core.actions.log("warning", `${name} ${words} by ${nameOf(core, directive.issuer)}${freed}`, {
     peer: shortId(directive.target),
     lease,
   });

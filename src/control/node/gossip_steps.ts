@@ -33,27 +33,27 @@ export function receiveGossip(core: Core, bytes: Uint8Array, from: string, now: 
   const link = core.links.byIndex(gossipIndex(bytes));
   if (link === undefined || link.endpoint !== from) {
     core.links.poke(from, link !== undefined, now); // it believes in a link we do not have, or not there
-    return core.out.reject();
+    return core.tally.reject();
   }
-  if (core.out.called.verified(from)) core.changed = true;
+  if (core.called.verified(from)) core.changed = true;
   takeGossip(core, link, bytes, from, now);
 }
 
 /** Takes in what is known to come from the peer of this link. */
 export function takeGossip(core: Core, link: Link, bytes: Uint8Array, from: string, now: number): void {
   if (gossipVersion(bytes) !== PROTOCOL_VERSION) {
-    if (core.out.due(`version ${from}`, 60_000, now)) {
-      core.out.log(
+    if (core.schedule.due(`version ${from}`, 60_000, now)) {
+      core.actions.log(
         "warning",
         `${from} gossips in version ${gossipVersion(bytes)}, we speak ${PROTOCOL_VERSION}`,
       );
     }
-    return core.out.reject();
+    return core.tally.reject();
   }
-  if (core.isRevoked(link.id)) return core.out.reject();
-  if (!core.out.spend(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
+  if (core.isRevoked(link.id)) return core.tally.reject();
+  if (!core.throttle.allows(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.tally.reject();
   const gossip = decodeGossip(bytes);
-  if (gossip === null) return core.out.reject();
+  if (gossip === null) return core.tally.reject();
   link.lastHeardAt = now;
   const agreedBefore = core.agreed(link);
   link.mesh = gossip.mesh;
@@ -71,13 +71,13 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, from: stri
 export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const opened = core.group?.open(bytes, (id) => memberIncarnation(core, id)) ?? null;
   const gossip = opened === null ? null : decodeGossip(opened.gossip);
-  if (opened === null || gossip === null) return core.out.reject();
+  if (opened === null || gossip === null) return core.tally.reject();
   // It says who has signed it.
   if (gossip.body.kind === "twin") return takeProof(core, opened.sender, gossip.body, now);
-  if (gossip.mesh === null || gossip.mesh !== core.meshHash) return core.out.reject();
+  if (gossip.mesh === null || gossip.mesh !== core.meshHash) return core.tally.reject();
   const { sender } = opened;
   // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.
-  if (!core.out.spend(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.out.reject();
+  if (!core.throttle.allows(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.tally.reject();
   core.onKeyUsed(opened.keyId);
   // An older secret may be in wrong hands: it lets nobody new in, not by a record, either, and nobody speaks of others by
   // it. Members tell all that over their sessions.
@@ -95,7 +95,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
       for (const raw of body.directives ?? []) takeOwnDirective(core, raw, from, now);
       return;
     default:
-      return core.out.reject();
+      return core.tally.reject();
   }
 }
 
@@ -109,7 +109,7 @@ function memberIncarnation(core: Core, id: string): number | null {
 
 function answerByGroup(core: Core, seq: number, to: string): void {
   const bytes = core.groupMessage({ kind: "pong", seq });
-  if (bytes !== null) core.out.send(to, bytes);
+  if (bytes !== null) core.actions.send(to, bytes);
 }
 
 function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
@@ -118,7 +118,7 @@ function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
   if (body.kind === "twin") return onTwin(core, link, body, now);
   if (core.mesh === null) return; // the configuration comes first; we ask for it with each sync
   if (link.mesh === null) {
-    if (core.out.due(`config ${link.id}`, 100, now)) tellConfig(core, link);
+    if (core.schedule.due(`config ${link.id}`, 100, now)) tellConfig(core, link);
     return;
   }
   if (!core.agreed(link)) return otherMesh(core, link, null, now);
@@ -136,7 +136,7 @@ function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
     const record = core.store.get(link.id);
     const proved = core.sealed.twins.proved(link.id, body, now);
     if (proved && record !== undefined) reportClone(core, record, body.life, now);
-  } else core.out.reject();
+  } else core.tally.reject();
 }
 
 function perform(core: Core, link: Link, body: GossipBody, now: number): void {
@@ -189,7 +189,7 @@ function onAgreed(core: Core, link: Link, now: number): void {
 // We hold it for suspect or dead, and it speaks: it must hear so, for only it can refute.
 function tellItself(core: Core, link: Link, now: number): void {
   const about = core.membership.statement(link.id);
-  if (about === null || !core.out.due(`state ${link.id}`, TELL_STATE_MS, now)) return;
+  if (about === null || !core.schedule.due(`state ${link.id}`, TELL_STATE_MS, now)) return;
   core.say(link, { kind: "push", ack: false, statements: [about] });
 }
 
@@ -239,7 +239,7 @@ function onDigest(core: Core, link: Link, body: GossipBody & { kind: "digest" },
 
 function checkSynced(core: Core, link: Link, now: number): void {
   if (core.sync.complete(link.id, core.store) && !awaitsDirectives(core, link, now)) {
-    onSynced(core, link, now);
+    onSynced(core, link);
   }
 }
 
@@ -295,7 +295,7 @@ export function tickLinks(core: Core, now: number): void {
     if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
     if (core.store.get(link.id)?.gone !== true) {
-      core.out.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+      core.actions.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
     }
     core.links.down(link.id, now);
     core.roundTrips.forget(link.id);
@@ -303,10 +303,10 @@ export function tickLinks(core: Core, now: number): void {
     core.changed = true;
   }
   introduce(core, now);
-  for (const sentence of core.out.due("unsent", 1000, now) ? core.links.refusedHere() : []) {
-    if (core.out.due(sentence, 60_000, now)) core.out.log("warning", sentence);
+  for (const sentence of core.schedule.due("unsent", 1000, now) ? core.links.refusedHere() : []) {
+    if (core.schedule.due(sentence, 60_000, now)) core.actions.log("warning", sentence);
   }
-  if (!core.informed || !core.out.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
+  if (!core.informed || !core.schedule.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
   const links = core.agreedLinks();
   if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);
 }
@@ -315,7 +315,7 @@ export function tickLinks(core: Core, now: number): void {
 function introduce(core: Core, now: number): void {
   if (core.mesh === null) return;
   for (const link of core.links.up()) {
-    if (typeof link.mesh !== "string" && core.out.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
+    if (typeof link.mesh !== "string" && core.schedule.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
       beginSync(core, link, now);
     }
   }

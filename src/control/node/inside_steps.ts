@@ -15,7 +15,7 @@ const RECORD_AGAIN_MS = 3_600_000;
 
 /** Warns of what the user named, once in the log and in `status` for as long as it holds. */
 export function tellInside(core: Core, now: number): void {
-  if (!core.out.due("look inside", LOOK_EVERY_MS, now)) return;
+  if (!core.schedule.due("look inside", LOOK_EVERY_MS, now)) return;
   for (const { text, endpoints } of core.seeds) {
     const inside = endpoints.find((endpoint) => !core.usable(endpoint));
     if (inside === undefined) continue;
@@ -32,14 +32,14 @@ function tell(core: Core, named: string, inside: string, now: number): void {
   const sentence = `${named} is not used: ${whyInside(core, inside)}. ` +
     "Name that host by an address that it has outside the mesh";
   core.warnings.set(`inside ${named}`, sentence, now + HOLDS_MS);
-  if (core.out.due(`inside ${named}`, Infinity, now)) core.out.log("warning", sentence);
+  if (core.schedule.due(`inside ${named}`, Infinity, now)) core.actions.log("warning", sentence);
 }
 
 /** Logs, rarely, that a node tells others an address of this kind. */
 export function noteInside(core: Core, record: NodeRecord, now: number): void {
   const inside = record.endpoints.find((endpoint) => !isNamed(endpoint) && !core.usable(endpoint));
-  if (inside === undefined || !core.out.due(`inside ${record.id}`, RECORD_AGAIN_MS, now)) return;
-  core.out.log("warning", `${record.name} is not called at ${inside}: ${whyInside(core, inside)}`, {
+  if (inside === undefined || !core.schedule.due(`inside ${record.id}`, RECORD_AGAIN_MS, now)) return;
+  core.actions.log("warning", `${record.name} is not called at ${inside}: ${whyInside(core, inside)}`, {
     peer: shortId(record.id),
   });
 }

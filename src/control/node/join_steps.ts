@@ -49,7 +49,7 @@ export function start(core: Core, stored: StoredState | null, now: number): void
   if (settings.found || !settings.hasSeeds) {
     return found(core, settings.found ? "--found" : "no --peers given");
   }
-  core.out.log("info", "Joining: waiting for a member of the mesh", { networkId: core.networkId });
+  core.actions.log("info", "Joining: waiting for a member of the mesh", { networkId: core.networkId });
 }
 
 function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolean, now: number): void {
@@ -69,15 +69,15 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
   for (const text of stored.directives ?? []) {
     const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
-    if (!remembered) core.out.log("warning", "A stored directive is damaged and was left out");
+    if (!remembered) core.actions.log("warning", "A stored directive is damaged and was left out");
   }
   if (core.isRevoked(core.identity.id)) return obeyOwn(core, now); // before the lease is used for a moment
   for (const { peer, record } of peers) {
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
-    else core.out.log("warning", "A stored record of a peer is damaged and was left out");
+    else core.actions.log("warning", "A stored record of a peer is damaged and was left out");
   }
   core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
-  if (!ours) core.out.log("warning", "The stored lease belongs to another identity; claiming a new one");
+  if (!ours) core.actions.log("warning", "The stored lease belongs to another identity; claiming a new one");
   // A claim of a version that did not say when it was made is of the life before this one at the latest.
   const claim = ours && stored.claim !== null ? { incarnation: stored.incarnation, ...stored.claim } : null;
   const misfit = claim === null ? null : wishProblem(mesh, claim.subnet);
@@ -85,9 +85,11 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
     core.lease.restore(claim);
     core.own.claim = claim;
     core.ready = true;
-    core.out.log("info", `Lease ${claim.subnet} restored from the state directory`, { lease: claim.subnet });
+    core.actions.log("info", `Lease ${claim.subnet} restored from the state directory`, {
+      lease: claim.subnet,
+    });
   } else if (claim !== null) {
-    core.out.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
+    core.actions.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
   }
   const alone = !core.settings.hasSeeds && core.store.size === 0;
   if (alone || core.settings.found) core.ready = core.spoken = true;
@@ -98,7 +100,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
 function warnOf(core: Core, problem: string | null, about: string): void {
   if (problem === null) return;
   core.warn(about, problem);
-  core.out.log("warning", problem);
+  core.actions.log("warning", problem);
 }
 
 function found(core: Core, why: string): void {
@@ -106,7 +108,7 @@ function found(core: Core, why: string): void {
   if (typeof mesh === "string") return core.refuse(mesh);
   core.setMesh(mesh);
   core.informed = core.ready = core.spoken = true;
-  core.out.log("info", `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`, {
+  core.actions.log("info", `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`, {
     network: mesh.network,
   });
   if (mesh !== core.learned) warnOf(core, publicNetwork(mesh), "public network");
@@ -135,7 +137,7 @@ function unlearn(core: Core, now: number): void {
   for (const link of core.links.up()) {
     if (mayInform(core, link) && now - link.lastHeardAt < UNLEARN_MS) return;
   }
-  core.out.log("info", "Whoever told us the configuration of the mesh is gone; joining anew");
+  core.actions.log("info", "Whoever told us the configuration of the mesh is gone; joining anew");
   core.mesh = core.meshHash = null;
   core.changed = true;
 }
@@ -143,7 +145,7 @@ function unlearn(core: Core, now: number): void {
 /** What joining, or being new, asks for from time to time. */
 export function tickJoining(core: Core, now: number): void {
   if (core.mesh === null) {
-    if (core.out.due("joiners", TELL_JOINERS_MS, now)) tellJoiners(core, now);
+    if (core.schedule.due("joiners", TELL_JOINERS_MS, now)) tellJoiners(core, now);
     if (core.joiners.shouldFound(allHeard(core, now), now) && !memberHeard(core)) {
       found(core, `smallest id of ${core.joiners.size + 1} joiners`);
     }
@@ -185,12 +187,12 @@ export function beginSync(core: Core, link: Link, now: number): void {
 }
 
 /** One round of synchronisation with a member is complete. */
-export function onSynced(core: Core, link: Link, now: number): void {
+export function onSynced(core: Core, link: Link): void {
   if (!core.informed || !core.ready) {
     const name = core.store.get(link.id)?.name ?? shortId(link.id);
     const known = [...core.store.records()].filter((r) => !r.gone && r.id !== core.identity.id).length;
     const nodes = known === 1 ? "1 other node" : `${known} other nodes`;
-    core.out.log("info", `Synchronised with ${name}: ${nodes} known`, {
+    core.actions.log("info", `Synchronised with ${name}: ${nodes} known`, {
       peer: shortId(link.id),
     });
   }
@@ -199,7 +201,6 @@ export function onSynced(core: Core, link: Link, now: number): void {
   if (first) rewriteOwn(core, "epoch");
   if (!core.spoken) speak(core);
   core.sync.forget(link.id);
-  core.out.due("synced", 0, now);
 }
 
 /** From now on our own record is told. */
@@ -221,7 +222,7 @@ function tellJoiners(core: Core, now: number): void {
 /** A joiner told us whom it has heard of. */
 export function onJoining(core: Core, link: Link, joiners: readonly JoinerEntry[], now: number): void {
   if (core.mesh !== null) {
-    if (core.out.due(`config ${link.id}`, CONFIG_EVERY_MS, now)) tellConfig(core, link);
+    if (core.schedule.due(`config ${link.id}`, CONFIG_EVERY_MS, now)) tellConfig(core, link);
     return;
   }
   if (core.joiners.merge(joiners, now, link.id)) tellJoiners(core, now);
@@ -249,7 +250,9 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   core.learned = mesh;
   core.learnedAt = now;
   link.informed = true; // only who is tells
-  core.out.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, { network: mesh.network });
+  core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, {
+    network: mesh.network,
+  });
   warnOf(core, publicNetwork(mesh), "public network");
   core.sync.forget(link.id); // the round that was answered with this is of no use
   beginSync(core, link, now);
@@ -257,7 +260,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
 
 /** Our mesh and the peer's are not the same: both say so, and neither listens to the other. */
 export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now: number): void {
-  if (core.out.due(`config ${link.id}`, REFUSED_CONFIG_EVERY_MS, now)) tellConfig(core, link);
+  if (core.schedule.due(`config ${link.id}`, REFUSED_CONFIG_EVERY_MS, now)) tellConfig(core, link);
   if (theirs === null || core.mesh === null) return;
   const difference = meshDifference(core.mesh, theirs);
   if (difference === "") return;
@@ -268,8 +271,8 @@ export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now
   const message =
     `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix. ${remedy}`;
   core.warn(`mesh ${link.id}`, message);
-  if (core.out.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
-    core.out.log("error", message, { peer: shortId(link.id), from: link.endpoint });
+  if (core.schedule.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
+    core.actions.log("error", message, { peer: shortId(link.id), from: link.endpoint });
   }
 }
 

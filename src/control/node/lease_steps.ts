@@ -32,7 +32,7 @@ export function stepLease(core: Core, now: number): void {
   }
   performLease(core, core.lease.step(worldOf(core, rival), now), now);
   if (core.lease.state !== before) core.changed = true;
-  if (core.lease.onProbation && core.out.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
+  if (core.lease.onProbation && core.schedule.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
 }
 
 /** Performs what the lease decided. */
@@ -43,19 +43,19 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         core.own.claim = step.claim;
         rewriteOwn(core, "epoch");
         if (step.claim === null) break;
-        core.out.log("debug", `Claiming ${step.claim.subnet}`, {
+        core.actions.log("debug", `Claiming ${step.claim.subnet}`, {
           lease: step.claim.subnet,
           stamp: step.claim.stamp,
         });
-        core.out.due("claim acks", 0, now);
+        core.schedule.done("claim acks", now);
         askAcknowledgement(core);
         break;
       case "changed":
         core.changed = true;
-        core.out.push({ ...step, kind: "leaseChanged" });
+        core.actions.push({ ...step, kind: "leaseChanged" });
         break;
       case "note":
-        core.out.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });
+        core.actions.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });
     }
   }
 }

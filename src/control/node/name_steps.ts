@@ -22,12 +22,12 @@ export function namesOf(record: Pick<NodeRecord, "endpoints">): string[] {
 
 /** Asks for the names of the nodes that there is no link to. Where there are more than may be asked, chance decides. */
 export function tickNames(core: Core, now: number): void {
-  if (now - core.startedAt < GRACE_MS || !core.out.due("look at names", LOOK_EVERY_MS, now)) return;
+  if (now - core.startedAt < GRACE_MS || !core.schedule.due("look at names", LOOK_EVERY_MS, now)) return;
   const due = dueNames(core, now);
-  while (due.length > 0 && core.out.spend("names", LOOKUPS_A_SECOND, now, LOOKUPS_AT_ONCE)) {
+  while (due.length > 0 && core.throttle.allows("names", LOOKUPS_A_SECOND, now, LOOKUPS_AT_ONCE)) {
     const [name] = due.splice(core.random.below(due.length), 1);
     core.names.asked(name!, now);
-    core.out.push({ kind: "resolve", name: name! });
+    core.actions.push({ kind: "resolve", name: name! });
   }
 }
 

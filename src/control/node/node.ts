@@ -74,15 +74,15 @@ export class ControlPlane {
     const core = this.#core;
     if (core.ended) return [];
     core.now = now;
-    if ("from" in event) core.out.called.hears(event.from, event.kind === "sessionMessage" ? "" : event.to);
-    else core.out.called.hears();
+    if ("from" in event) core.called.hears(event.from, event.kind === "sessionMessage" ? "" : event.to);
+    else core.called.hears();
     if (!this.#started) {
       this.#started = true;
       start(core, this.#stored, now);
     }
     if (!core.ended) this.#on(event, now);
     if (!core.ended) this.#settle(event.kind === "tick", now);
-    return core.out.drain();
+    return core.actions.drain();
   }
 
   /** Why `rotate` would do nothing, a sentence, or null. */
@@ -92,7 +92,7 @@ export class ControlPlane {
 
   /** By which of our addresses whoever is at `endpoint` calls us; undefined: not known. */
   called(endpoint: string): string | undefined {
-    return this.#core.out.called.get(endpoint);
+    return this.#core.called.get(endpoint);
   }
 
   /** Everything known, as plain data. */
@@ -118,8 +118,8 @@ export class ControlPlane {
       case "sessionWanted":
         return core.sealed?.wanted(event.id, now);
       case "roamed":
-        if (!core.usable(event.endpoint)) return core.out.reject();
-        if (event.to !== undefined && core.out.called.set(event.endpoint, event.to)) core.changed = true;
+        if (!core.usable(event.endpoint)) return core.tally.reject();
+        if (event.to !== undefined && core.called.set(event.endpoint, event.to)) core.changed = true;
         return this.#onLinks(core.sealed?.roamed(event.id, event.endpoint, now), now);
       case "sendRefused":
         return core.links.refused(event.to, event.why);
@@ -155,20 +155,20 @@ export class ControlPlane {
     // By a direct route probes come from overlay addresses; they make no link.
     if (bytes[0] === TYPE_PROBE) return this.#onProbeDatagram(bytes, from, at, now);
     // It came through the tunnel, and an answer would go there: no way to a peer.
-    if (!core.usable(from)) return core.out.reject();
+    if (!core.usable(from)) return core.tally.reject();
     switch (bytes[0]) {
       case TYPE_HELLO:
         return this.#onLinks(core.links.receive(bytes, from, now), now);
       case TYPE_HANDSHAKE:
       case TYPE_COOKIE:
-        if (core.sealed === null) return core.out.reject();
+        if (core.sealed === null) return core.tally.reject();
         return this.#onLinks(core.sealed.receive(bytes, from, now), now);
       case TYPE_GOSSIP_PLAIN:
-        return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.out.reject();
+        return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.tally.reject();
       case TYPE_GOSSIP_SEALED:
         return receiveGroupGossip(core, bytes, from, now);
       default: // none we know
-        return core.out.reject();
+        return core.tally.reject();
     }
   }
 
@@ -177,7 +177,7 @@ export class ControlPlane {
     const core = this.#core;
     if (onWayQuestion(core, bytes, from, now)) return;
     if (core.sealed === null) return this.#onProbe(bytes, from, at, now);
-    if (bytes[PROBE_KIND_AT] !== PROBE_WAY_ANSWER || !onWayAnswer(core, bytes, now)) core.out.reject();
+    if (bytes[PROBE_KIND_AT] !== PROBE_WAY_ANSWER || !onWayAnswer(core, bytes, now)) core.tally.reject();
   }
 
   #onProbe(bytes: Uint8Array, from: string, at: number, now: number): void {
@@ -185,7 +185,7 @@ export class ControlPlane {
     if (onWayAnswer(core, bytes, now)) return;
     if (core.links.contests.probed(probeNonce(bytes))) return;
     const answer = core.roundTrips.receive(bytes, from, at);
-    if (answer === null) return core.out.reject();
+    if (answer === null) return core.tally.reject();
     core.changed ||= answer.first;
     const link = core.links.get(answer.id);
     if (link !== undefined) link.lastHeardAt = now;
@@ -196,13 +196,13 @@ export class ControlPlane {
     const core = this.#core;
     const { receiveIndex, bytes, from, at } = event;
     const link = core.sealed?.bySession(receiveIndex);
-    if (link === undefined) return core.out.reject();
+    if (link === undefined) return core.tally.reject();
     if (bytes[0] === TYPE_PROBE) return this.#onProbe(bytes, link.endpoint ?? from, at, now);
     if (bytes[0] === TYPE_GOSSIP_PLAIN && link.endpoint !== null) {
       core.sealed?.twins.heard(receiveIndex, now);
       return takeGossip(core, link, bytes, link.endpoint, now);
     }
-    core.out.reject();
+    core.tally.reject();
   }
 
   #onLinks(events: readonly LinkEvent[] | undefined, now: number): void {
@@ -222,7 +222,7 @@ export class ControlPlane {
         core.sync.forget(link.id);
         core.roundTrips.start(link.id, link.endpoint!, now);
         core.ways.restart(link.id, now);
-        core.out.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
+        core.actions.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
         wantLink(core, link.id, now);
         if (!link.member) tellConfig(core, link);
         return beginSync(core, link, now);
@@ -257,7 +257,7 @@ export class ControlPlane {
     tickNames(core, now);
     tellAlone(core, now);
     logWaiting(core, now);
-    if (core.stale && core.member && core.out.due("store", STORE_EVERY_MS, now)) core.persist();
+    if (core.stale && core.member && core.schedule.due("store", STORE_EVERY_MS, now)) core.persist();
   }
 
   // What may follow from any event.
@@ -267,7 +267,7 @@ export class ControlPlane {
     else stepLease(core, now);
     if (core.ended) return;
     if (core.informed && (tick || core.changed)) spreadNews(core, now);
-    if (core.changed) core.out.push({ kind: "reconcile" });
+    if (core.changed) core.actions.push({ kind: "reconcile" });
     core.changed = false;
   }
 
@@ -292,8 +292,8 @@ export class ControlPlane {
     }
     if (heard || others.length === 0 || now - this.#releasingSince! >= RELEASE_MS) {
       core.ended = true;
-      core.out.push({ kind: "released", heard: core.own.gone && heard });
-    } else if (core.out.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
+      core.actions.push({ kind: "released", heard: core.own.gone && heard });
+    } else if (core.schedule.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
   }
 
   // By our own word dead: nobody need wait for the suspicion to run out. Our lease stays ours.

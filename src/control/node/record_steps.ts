@@ -70,7 +70,10 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
     if (before !== undefined && !before.gone) {
       const subnet = before.claims[0]?.subnet;
       const words = subnet === undefined ? "left for good" : `gave ${subnet} back and left`;
-      core.out.log("info", `${record.name} ${words}`, { peer: shortId(record.id), lease: subnet ?? null });
+      core.actions.log("info", `${record.name} ${words}`, {
+        peer: shortId(record.id),
+        lease: subnet ?? null,
+      });
     }
     core.membership.remove(record.id);
     core.roundTrips.forget(record.id);
@@ -85,7 +88,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
 function noteYielded(core: Core, record: NodeRecord, known: string | null): void {
   const { yielded } = record;
   if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
-  core.out.log(
+  core.actions.log(
     "warning",
     `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
     { peer: shortId(record.id), lease: yielded.subnet },
@@ -146,12 +149,12 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         });
         break;
       case "tell":
-        if (!core.out.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
+        if (!core.schedule.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
         core.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
         break;
       case "refute":
         // What is said again and again is refuted now and then: each time is a write to the disk.
-        if (core.out.due("refute", REFUTE_MS, now)) rewriteOwn(core, { above: action.above });
+        if (core.schedule.due("refute", REFUTE_MS, now)) rewriteOwn(core, { above: action.above });
         break;
       case "changed":
         stateChanged(core, action, now);
@@ -166,12 +169,14 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   const name = core.store.get(member.id)?.name ?? shortId(member.id);
   if (!member.seen) {
     // A joiner learns of many that were gone before it came: no news to anybody.
-    core.out.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, { peer: shortId(member.id) });
+    core.actions.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, {
+      peer: shortId(member.id),
+    });
   } else if (member.stopped) {
-    core.out.log("info", `${name} was stopped`, { peer: shortId(member.id) });
+    core.actions.log("info", `${name} was stopped`, { peer: shortId(member.id) });
   } else if (member.state !== "suspect" && !(before === "suspect" && member.state === "alive")) {
     const level = member.state === "dead" ? "warning" : "info";
-    core.out.log(level, `${name} is ${member.state}`, { peer: shortId(member.id) });
+    core.actions.log(level, `${name} is ${member.state}`, { peer: shortId(member.id) });
   }
   if (member.state === "dead") {
     core.links.down(member.id, now);

@@ -50,7 +50,7 @@ export function rotate(core: Core, secret: NetworkSecret, dropOld: boolean, now:
 /** A member tells the newest secret, over its session. */
 export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "secret" }, now: number): void {
   if (core.ring === null || !core.member) return;
-  if (!core.out.spend(`secrets ${link.id}`, TAKEN_PER_SECOND, now)) return core.out.reject();
+  if (!core.throttle.allows(`secrets ${link.id}`, TAKEN_PER_SECOND, now)) return core.tally.reject();
   const { seq, issuer, dropOld, root } = body;
   const secret = NetworkSecret.of(root, fromHex(core.networkId));
   root.fill(0);
@@ -78,7 +78,9 @@ export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; reado
 /** Tells who lacks the newest secret, and lets time do the rest. */
 export function tickRotation(core: Core, now: number): void {
   const { ring } = core;
-  if (ring === null || !core.member || ring.newest.seq === 0 || !core.out.due("rotation", TICK_MS, now)) {
+  if (
+    ring === null || !core.member || ring.newest.seq === 0 || !core.schedule.due("rotation", TICK_MS, now)
+  ) {
     return;
   }
   const { alive, away } = withoutNewest(core);
@@ -87,17 +89,20 @@ export function tickRotation(core: Core, now: number): void {
   const changed = ring.tick(alive.length === 0, alive.length + away.length === 0, now);
   if (changed && before !== ring.used) return core.tellSecretUsed();
   if (!changed) return;
-  core.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
-  core.out.log("info", "The old network secret is dropped: whoever does not have the new one needs a token");
+  core.actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  core.actions.log(
+    "info",
+    "The old network secret is dropped: whoever does not have the new one needs a token",
+  );
 }
 
 function tell(core: Core, id: string, now: number): void {
   const link = core.agreedLink(id);
   const secret = core.ring!.newestSecret;
-  if (link === null || secret === null || !core.out.due(`secret ${id}`, TELL_AGAIN_MS, now)) return;
+  if (link === null || secret === null || !core.schedule.due(`secret ${id}`, TELL_AGAIN_MS, now)) return;
   if (!core.ring!.mayKnow(id)) {
-    if (core.out.due(`secret kept ${id}`, LOG_EVERY_MS, now)) {
-      core.out.log(
+    if (core.schedule.due(`secret kept ${id}`, LOG_EVERY_MS, now)) {
+      core.actions.log(
         "warning",
         `${shortId(id)} joined by the old secret during its rotation: it needs a new token`,
       );
@@ -125,10 +130,13 @@ function take(
   root.fill(0);
   if (!ring.learn(told, place, members, now)) return;
   // On disk before our record says that we have it.
-  core.out.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  core.actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
   core.own.capabilities = secretCapability(ring.newest);
   rewriteOwn(core, "epoch");
   if (before !== ring.newest.keyId) {
-    core.out.log("info", `New network secret ${ring.newest.seq}, from ${by}: accepted besides the old one`);
+    core.actions.log(
+      "info",
+      `New network secret ${ring.newest.seq}, from ${by}: accepted besides the old one`,
+    );
   }
 }

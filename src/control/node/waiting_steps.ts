@@ -89,8 +89,10 @@ function waitingForKnown(core: Core, now: number): WaitingFor[] {
 
 /** Logs whom we wait for: at 2 s, and every 10 s. */
 export function logWaiting(core: Core, now: number): void {
-  if (core.ready || now - core.startedAt < FIRST_AGAIN_MS || !core.out.due("waiting", AGAIN_MS, now)) return;
+  if (core.ready || now - core.startedAt < FIRST_AGAIN_MS || !core.schedule.due("waiting", AGAIN_MS, now)) {
+    return;
+  }
   for (const { message, peer } of waitingFor(core, now)) {
-    core.out.log("warning", message[0]!.toUpperCase() + message.slice(1), { peer });
+    core.actions.log("warning", message[0]!.toUpperCase() + message.slice(1), { peer });
   }
 }

@@ -36,7 +36,7 @@ const ANSWERS_PER_SECOND = 2000;
 
 /** Sends what is due. */
 export function tickWays(core: Core, now: number): void {
-  const mayMeasure = () => core.out.spend("large probes", LARGE_PER_SECOND, now);
+  const mayMeasure = () => core.throttle.allows("large probes", LARGE_PER_SECOND, now);
   const { probes, changed } = core.ways.tick((id) => core.roundTrips.rttMs(id), mayMeasure, now);
   for (const probe of probes) send(core, probe);
   core.changed ||= changed;
@@ -64,7 +64,7 @@ function send(core: Core, probe: WayProbe): void {
   };
   const { address } = parseEndpoint(link.endpoint)!;
   const to = formatEndpoint({ address, port: core.mesh.vxlanPort });
-  core.out.push({ kind: "send", to, bytes: vxlanProbe(ends, b, room), by: "vxlan" });
+  core.actions.push({ kind: "send", to, bytes: vxlanProbe(ends, b, room), by: "vxlan" });
 }
 
 function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe): void {
@@ -79,7 +79,7 @@ function sendDirect(core: Core, link: Link, target: Uint8Array, bytes: Uint8Arra
   if (gateway === null) return;
   const { port } = parseEndpoint(link.endpoint!)!;
   const to = formatEndpoint({ address: target, port });
-  core.out.push({ kind: "send", to, bytes, by: "direct", gateway });
+  core.actions.push({ kind: "send", to, bytes, by: "direct", gateway });
 }
 
 /** An answer to a probe of a way; false when nobody asked. */
@@ -97,13 +97,13 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
   if (id === null || core.agreedLink(id) === null) return false;
   const gateway = core.ways.gateway(id);
   if (gateway === null) return false;
-  if (!core.out.spend("direct answers", ANSWERS_PER_SECOND, now)) return false;
+  if (!core.throttle.allows("direct answers", ANSWERS_PER_SECOND, now)) return false;
   const asked = core.ways.asked(id, probeFlags(bytes, 0), now);
   if (asked === null) return false;
   const b = new Uint8Array(PROBE_LEN);
   const flags = asked.ready ? PROBE_READY : 0;
   encodeWayProbe(b, 0, PROBE_WAY_ANSWER, flags, probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0));
-  core.out.push({ kind: "send", to: from, bytes: b, by: "direct", gateway });
+  core.actions.push({ kind: "send", to: from, bytes: b, by: "direct", gateway });
   return true;
 }
 

@@ -24,7 +24,9 @@ interface Flight {
 
 function departure({ control, plane }: Host): Flight {
   while (plane.dataPlane.pump("tun", 1000) > 0);
-  const handshakes = control.out.drain().flatMap((action) => action.kind === "send" ? [action.bytes] : []);
+  const handshakes = control.actions.drain().flatMap((action) =>
+    action.kind === "send" ? [action.bytes] : []
+  );
   return { handshakes, data: plane.socket.sent.splice(0).map(({ bytes }) => bytes) };
 }
 

@@ -13,7 +13,7 @@ import { keysOf } from "../../made/network_keys.ts";
 import { contentOf } from "../../made/records.ts";
 import { KEYS, type Side, side } from "../../made/handshake_side.ts";
 
-const sends = (s: Side) => s.out.drain().filter((a): a is Action & { kind: "send" } => a.kind === "send");
+const sends = (s: Side) => s.actions.drain().filter((a): a is Action & { kind: "send" } => a.kind === "send");
 
 /** Carries what waits at both ends, at once, until nothing does; returns every datagram. */
 function carry(sides: readonly Side[], now: number): Uint8Array[] {

@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Outbox } from "../../../src/control/outbox/outbox.ts";
+import { newOutlets } from "../../../src/control/outbox/outlets.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { ownNodeOf } from "../../made/own_node.ts";
@@ -12,7 +12,7 @@ const OWN = ownNodeOf(identityOf(1));
 const NO_ROUTE = "ENETUNREACH: no route";
 
 function linksTo(peers: number): PlainLinks {
-  const links = new PlainLinks(OWN, new SeededRandom(1), new Outbox());
+  const links = new PlainLinks(OWN, new SeededRandom(1), newOutlets());
   for (let i = 1; i <= peers; i++) {
     const endpoints = [`[2001:db8::${i.toString(16)}]:8473`, `10.1.${i >> 8}.${i & 255}:8473`];
     links.want(`node ${i}`, { endpoints, translated: [], dead: false }, 0);

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { NewSession } from "../../../src/control/handshake/handshake_events.ts";
-import { Outbox } from "../../../src/control/outbox/outbox.ts";
+import { newOutlets } from "../../../src/control/outbox/outlets.ts";
 import { ReceiverIndices } from "../../../src/control/handshake/receiver_indices.ts";
 import type { NodeRecord } from "../../../src/control/records/record.ts";
 import { Sessions } from "../../../src/control/links/sessions.ts";
@@ -9,9 +9,9 @@ import { MAX_PEERS } from "../../../src/ports/devices.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 
 function fixture() {
-  const out = new Outbox();
+  const { actions } = newOutlets();
   const indices = new ReceiverIndices(new SeededRandom(1));
-  const sessions = new Sessions(indices, out);
+  const sessions = new Sessions(indices, actions);
   const made = (initiator: boolean, id = "peer", life: string | null = null): NewSession => ({
     peer: { id } as NodeRecord,
     life,
@@ -27,8 +27,8 @@ function fixture() {
     keyId: 1,
     seen: null,
   });
-  const dropped = () => out.drain().flatMap((a) => a.kind === "dropSession" ? [a.receiveIndex] : []);
-  return { sessions, made, dropped, out };
+  const dropped = () => actions.drain().flatMap((a) => a.kind === "dropSession" ? [a.receiveIndex] : []);
+  return { sessions, made, dropped, actions };
 }
 
 test("Whoever began speaks at once; whoever answered once the session was used", () => {

@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Outbox } from "../../../src/control/outbox/outbox.ts";
+import { newOutlets } from "../../../src/control/outbox/outlets.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { ownNodeOf } from "../../made/own_node.ts";
@@ -12,14 +12,14 @@ const OWN = ownNodeOf(identityOf(1));
 
 /** Hellos to a node with so many addresses, of which none answers, from the first to the tenth minute. */
 function hellosTo(addresses: number, dead: boolean): number {
-  const out = new Outbox();
-  const links = new PlainLinks(OWN, new SeededRandom(1), out);
+  const outlets = newOutlets();
+  const links = new PlainLinks(OWN, new SeededRandom(1), outlets);
   const endpoints = Array.from({ length: addresses }, (_, i) => `203.0.113.${i + 1}:8473`);
   links.want("node", { endpoints, translated: [], dead }, 0);
   let sent = 0;
   for (let now = 0; now < 600_000; now += 100) {
     links.tick(now);
-    const hellos = out.drain().filter((action) => action.kind === "send").length;
+    const hellos = outlets.actions.drain().filter((action) => action.kind === "send").length;
     if (now >= 60_000) sent += hellos;
   }
   return sent;
