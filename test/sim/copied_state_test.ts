@@ -7,6 +7,7 @@ import { TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { handshakeMessage, IK1 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 type Security = "plain" | "sealed";
 const BOTH: readonly Security[] = ["plain", "sealed"];
@@ -57,7 +58,7 @@ function sendsTo(from: SimNode, to: SimNode): boolean {
 for (const security of BOTH) {
   for (const others of [0, 4]) {
     test(`A copy is refused at its first word in a ${security} mesh of ${others + 2}, and its original loses nothing`, () => {
-      for (let seed = 1; seed <= 6; seed++) {
+      for (const seed of seeds(6)) {
         const { world, b, copy, thirds } = withCopy(seed, security, others);
         world.run(4000 + world.random.below(20_000));
         const lease = world.view(b).own.subnet;
@@ -81,7 +82,7 @@ for (const security of BOTH) {
   }
 
   test(`A host with nothing but the keys of another joins nowhere while that one lives, in a ${security} mesh`, () => {
-    for (let seed = 1; seed <= 3; seed++) {
+    for (const seed of seeds(3)) {
       const { world, b, copy, thirds } = withCopy(seed, security, 1);
       copy.disk = null;
       world.run(10_000);
@@ -93,7 +94,7 @@ for (const security of BOTH) {
   });
 
   test(`A copy is refused also where a fifth of all datagrams is lost, in a ${security} mesh`, () => {
-    for (let seed = 1; seed <= 6; seed++) {
+    for (const seed of seeds(6)) {
       const { world, b, copy } = withCopy(seed, security, 2, { loss: 0.2 });
       world.run(30_000);
       world.start(copy);
@@ -104,7 +105,7 @@ for (const security of BOTH) {
   });
 
   test(`A node killed and started again where it was is linked at once, in a ${security} mesh`, () => {
-    for (let seed = 1; seed <= 4; seed++) {
+    for (const seed of seeds(4)) {
       const { world, b, copy } = withCopy(seed, security, 2);
       world.nodes.splice(world.nodes.indexOf(copy), 1);
       world.run(10_000);
@@ -116,7 +117,7 @@ for (const security of BOTH) {
   });
 
   test(`A node killed and started again at another address is let in within seconds, in a ${security} mesh`, () => {
-    for (let seed = 1; seed <= 4; seed++) {
+    for (const seed of seeds(4)) {
       const { world, b, copy } = withCopy(seed, security, 2);
       world.nodes.splice(world.nodes.indexOf(copy), 1);
       world.run(10_000);
@@ -185,7 +186,7 @@ for (const [times, aToo] of [["a restart", false], ["a restart of both sides", t
 
 for (const security of BOTH) {
   test(`An old copy, of before its original began anew, is refused as well, in a ${security} mesh`, () => {
-    for (let seed = 1; seed <= 3; seed++) {
+    for (const seed of seeds(3)) {
       const { world, b, copy, thirds } = withCopy(seed, security, 2);
       for (let restart = 0; restart < 3; restart++) {
         world.stop(b);

@@ -14,6 +14,7 @@ import { HELLO_ASK } from "../../src/wire/hello.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };
 
@@ -45,7 +46,7 @@ function meshOf(seed: number, names: readonly string[], loss = 0, sealed = false
 }
 
 test("A dead node that one member forgets is known to nobody, and its subnet is free", LONG, () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = meshOf(seed, ["a", "b", "c", "d", "e"], seed % 2 === 0 ? 0.2 : 0);
     const gone = world.node("e");
     const subnet = subnetOf(world, gone)!;
@@ -86,7 +87,7 @@ test("Forgetting again, and by two at once, changes nothing more", () => {
 });
 
 test("A forgotten node that returns joins anew, and the heir of its subnet is not disturbed", LONG, () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (const seed of seeds(20)) {
     const world = meshOf(seed, ["a", "b", "c"], seed % 2 === 0 ? 0.1 : 0);
     const back = world.node("c");
     const subnet = subnetOf(world, back)!;
@@ -190,7 +191,7 @@ for (const sealed of [false, true]) {
     `A node that was away while it was revoked is told when it comes back, and ends: ${kind}`,
     LONG,
     () => {
-      for (let seed = 1; seed <= 10; seed++) {
+      for (const seed of seeds(10)) {
         const world = meshOf(seed, ["a", "b", "c", "d"], seed % 2 === 0 ? 0.1 : 0, sealed);
         const stolen = world.node("d");
         world.stop(stolen);
@@ -309,7 +310,7 @@ test("Without a session a node obeys a directive about itself, and none about ot
 });
 
 test("A stolen node that obeys nobody is refused by everybody: no link, no member, no path", LONG, () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = meshOf(seed, ["a", "b", "c", "d"], seed % 2 === 0 ? 0.1 : 0);
     const thief = world.node("d");
     const disk = thief.disk;

@@ -4,6 +4,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };
 const N = 5;
@@ -18,7 +19,7 @@ const TOPOLOGIES: Record<string, (i: number) => string[]> = {
 
 for (const [label, peersOf] of Object.entries(TOPOLOGIES)) {
   test(`Five hosts started together, each given ${label}, form one mesh`, LONG, () => {
-    for (let seed = 1; seed <= 24; seed++) {
+    for (const seed of seeds(24)) {
       const loss = [0, 0.05, 0.2][seed % 3]!;
       const world = new World(seed, { loss, latency: seed % 2 === 0 ? [5, 40] : [0.2, 2] });
       for (let i = 0; i < N; i++) world.add(name(i), peersOf(i));

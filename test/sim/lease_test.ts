@@ -4,6 +4,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { doubleUse, oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };
 const WISH = "10.42.7.0/24";
@@ -19,7 +20,7 @@ function cut(world: World, left: readonly string[]): void {
 }
 
 test("Two founders with one configuration and one subnet settle it within 10 s of meeting", () => {
-  for (let seed = 1; seed <= 30; seed++) {
+  for (const seed of seeds(30)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.2 : 0 });
     const mesh = { network: "10.42.0.0/16", subnetWish: WISH, found: true };
     const alpha = world.add("alpha", ["beta"], mesh);
@@ -48,7 +49,7 @@ test(
   "A mesh split for minutes, with claims on both sides, heals within 10 s and tells only the losers",
   LONG,
   () => {
-    for (let seed = 1; seed <= 10; seed++) {
+    for (const seed of seeds(10)) {
       const world = new World(seed, { loss: 0.05 });
       world.add("a", [], { network: "10.42.0.0/22", subnetMin: "10.42.0.0", subnetLen: 25 });
       for (const name of ["b", "c", "d"]) world.add(name, ["a"]);
@@ -73,7 +74,7 @@ test(
 );
 
 test("A restart keeps subnet and stamp, is heard of at once, and tells nobody of a change", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.2 : 0 });
     world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -152,7 +153,7 @@ test("A state directory from an old backup catches up with the node's later life
 });
 
 test("A backup of the life in which the lease was given back takes it from nobody", () => {
-  for (let seed = 20; seed < 25; seed++) {
+  for (const seed of seeds(24, 20)) {
     const world = new World(seed);
     world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -290,7 +291,7 @@ test("A lease given back after a crash is told in the name of its node, without 
 });
 
 test("A lease given back by an old copy of the state is given back all the same", () => {
-  for (let seed = 10; seed < 20; seed++) {
+  for (const seed of seeds(19, 10)) {
     const world = new World(seed);
     const alpha = world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -316,7 +317,7 @@ test("A lease given back by an old copy of the state is given back all the same"
 });
 
 test("Who was stopped is shown as stopped, and is alive at once when it comes back", () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (const seed of seeds(5)) {
     const world = new World(seed);
     world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -376,7 +377,7 @@ test("Leaving is seen at once, and keeps the lease taken", () => {
 });
 
 test("A dead host is declared dead within 10 s, and its lease stays taken", () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (const seed of seeds(5)) {
     const world = new World(seed, { loss: 0.1 });
     world.add("alpha");
     for (const name of ["beta", "gamma", "delta"]) world.add(name, ["alpha"]);
@@ -409,7 +410,7 @@ test("Under 20 % loss a mesh of six stays whole for five minutes", () => {
 });
 
 test("A cloned state directory is found out: the same one of the two stops, the other goes on", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = new World(seed);
     const alpha = world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -434,7 +435,7 @@ test("A cloned state directory is found out: the same one of the two stops, the 
 });
 
 test("A copy of the state of a host that has run for a while ends, not the host; directly or through others", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (const seed of seeds(20)) {
     const world = new World(seed, { loss: seed % 4 === 0 ? 0.05 : 0 });
     world.add("alpha");
     const beta = world.add("beta", ["alpha"]);
@@ -460,7 +461,7 @@ test("A copy of the state of a host that has run for a while ends, not the host;
 });
 
 test("Of two hosts with one identity exactly one ends, however far apart they were started", LONG, () => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (const seed of seeds(60)) {
     const world = new World(seed, { latency: [5, 40] });
     world.start(world.add("alpha"));
     const beta = world.add("beta", ["alpha"]);
@@ -526,7 +527,7 @@ test(
   "Nobody uses a subnet that another uses, at any moment, while thirty hosts crowd into forty subnets",
   LONG,
   () => {
-    for (let seed = 1; seed <= 4; seed++) {
+    for (const seed of seeds(4)) {
       const world = new World(seed, { loss: 0.05 });
       const tight = {
         network: "10.42.0.0/24",

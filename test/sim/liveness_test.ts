@@ -3,6 +3,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };
 
@@ -11,7 +12,7 @@ function peerOf(world: World, node: SimNode, other: SimNode) {
 }
 
 test("A host that was cut off and comes back breaks no path between the others", LONG, () => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (const seed of seeds(60)) {
     const world = new World(seed, { latency: seed % 2 === 0 ? [5, 40] : [0.2, 2] });
     const alpha = world.add("alpha");
     const [beta, gamma] = [world.add("beta", ["alpha"]), world.add("gamma", ["alpha"])];
@@ -50,7 +51,7 @@ test("A host that was cut off and comes back breaks no path between the others",
 });
 
 test("In a larger mesh, whoever comes back takes no link from anybody", LONG, () => {
-  for (let seed = 1; seed <= 4; seed++) {
+  for (const seed of seeds(4)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.02 : 0 });
     for (let i = 0; i < 16; i++) world.add(`n${i}`, i === 0 ? [] : ["n0"]);
     const gone = world.node("n9");
@@ -72,7 +73,7 @@ test("In a larger mesh, whoever comes back takes no link from anybody", LONG, ()
 });
 
 test("A host that dies is dead to everybody within ten seconds, and its path with it", LONG, () => {
-  for (let seed = 1; seed <= 6; seed++) {
+  for (const seed of seeds(6)) {
     const world = new World(seed);
     for (let i = 0; i < 12; i++) world.add(`n${i}`, i === 0 ? [] : ["n0"]);
     for (const node of world.nodes) world.start(node);
@@ -88,7 +89,7 @@ test("A host that dies is dead to everybody within ten seconds, and its path wit
 });
 
 test("Who joins hears no alarm about nodes that were gone before", () => {
-  for (let seed = 1; seed <= 8; seed++) {
+  for (const seed of seeds(8)) {
     const world = new World(seed);
     const alpha = world.add("alpha");
     const [beta, gamma] = [world.add("beta", ["alpha"]), world.add("gamma", ["alpha"])];

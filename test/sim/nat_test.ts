@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { NatRouter } from "../fakes/nat_router.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 /** A public host, and hosts behind routers that accept what nobody asked for, or do not. */
 function behindRouters(seed: number, accepts: readonly boolean[], sealed: boolean, loss = 0): World {
@@ -32,7 +33,7 @@ for (const sealed of [false, true]) {
   const kind = sealed ? "sealed" : "plain";
 
   test(`hosts behind routers that drop meet by punching, ${kind}`, () => {
-    for (let seed = 1; seed <= 6; seed++) {
+    for (const seed of seeds(6)) {
       const world = behindRouters(seed, [false, false, false], sealed, seed > 3 ? 0.1 : 0);
       start(world);
       assert.ok(world.runUntil(() => oneMesh(world), 60_000), `seed ${seed}: ${whyNotOneMesh(world)}`);
@@ -41,7 +42,7 @@ for (const sealed of [false, true]) {
 
   test(`a host whose router accepts and was punched first meets the other after a pause, ${kind}`, () => {
     let late = 0;
-    for (let seed = 1; seed <= 12; seed++) {
+    for (const seed of seeds(12)) {
       const world = behindRouters(seed, [seed % 2 === 0, seed % 2 === 1], sealed);
       start(world);
       if (!world.runUntil(() => oneMesh(world), 20_000)) late++;
@@ -51,7 +52,7 @@ for (const sealed of [false, true]) {
   });
 
   test(`one that has started again meets the other, whose rounds go on, ${kind}`, () => {
-    for (let seed = 21; seed <= 26; seed++) {
+    for (const seed of seeds(26, 21)) {
       const world = behindRouters(seed, [true, false], sealed);
       start(world);
       world.run(3000 + seed * 1700);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { decodeGossip } from "../../src/wire/gossip.ts";
 import { doubleUse, oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };
 const NEVER = "10.0.0.99:8473";
@@ -34,7 +35,7 @@ function loseDigests(world: World): void {
 }
 
 test("A founder restarted with a peer that is not up is joined by a fresh host that knows only the founder", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (const seed of seeds(20)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.1 : 0 });
     const alpha = world.add("alpha");
     const before = formAndStop(world, [alpha]);
@@ -48,7 +49,7 @@ test("A founder restarted with a peer that is not up is joined by a fresh host t
 });
 
 test("Two restarted members that never heard of one another become one mesh", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (const seed of seeds(20)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.1 : 0 });
     const alpha = world.add("alpha");
     const [beta, gamma] = [world.add("beta", ["alpha"]), world.add("gamma", ["alpha"])];
@@ -134,7 +135,7 @@ test("Joiners whose only member went away before it told its records found with 
 
 for (const loss of [0, 0.1, 0.2]) {
   test(`Three members after a power cut, ${loss * 100} % lost, are one mesh with their leases`, LONG, () => {
-    for (let seed = 1; seed <= 40; seed++) {
+    for (const seed of seeds(40)) {
       const world = new World(seed, { loss, latency: seed % 2 === 0 ? [5, 40] : [0.2, 2] });
       const nodes = [world.add("a"), world.add("b", ["a"]), world.add("c", [seed % 3 === 0 ? "b" : "a"])];
       const before = formAndStop(world, nodes);
@@ -153,7 +154,7 @@ for (const loss of [0, 0.1]) {
     `Any mix of restarts and fresh joiners, ${loss * 100} % lost, becomes one mesh within seconds`,
     LONG,
     () => {
-      for (let seed = 1; seed <= 120; seed++) mix(seed, loss);
+      for (const seed of seeds(120)) mix(seed, loss);
     },
   );
 }
@@ -199,7 +200,7 @@ function mix(seed: number, loss: number): void {
 }
 
 test("A plain node that moves to another address is followed within a few seconds, without knowing that it moved", () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (const seed of seeds(5)) {
     const world = new World(seed);
     const [a, b] = [world.add("a"), world.add("b", ["a"])];
     for (const node of world.nodes) world.start(node);

@@ -10,6 +10,7 @@ import { encodeGossip } from "../../src/wire/gossip.ts";
 import { addSealed, agreedSession } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 test("Sealed nodes mesh over a lossy network, and nothing but handshakes and sealed data is on the wire", () => {
   const world = new World(1, { loss: 0.05, latency: [1, 20] });
@@ -178,7 +179,7 @@ test("A replayed first message of IK moves nothing at a node that has just resta
 });
 
 test("Two nodes that begin at the same moment end with one session that both use", () => {
-  for (let seed = 20; seed < 60; seed++) {
+  for (const seed of seeds(59, 20)) {
     const world = new World(seed, { latency: [10, 30] });
     const a = addSealed(world, "a", ["b"]);
     const b = addSealed(world, "b", ["a"]);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { seeds } from "../made/seeds.ts";
 
 const REPORTED_MS = 10_000;
 
@@ -43,7 +44,7 @@ for (const others of [0, 6]) {
   const hosts = others === 0 ? "one other host" : `${others + 1} other hosts`;
 
   test(`Two hosts with one identity that start together are both told, with ${hosts}`, () => {
-    for (let seed = 1; seed <= 15; seed++) {
+    for (const seed of seeds(15)) {
       const { world, b, copy } = withCopy(seed, others, {
         loss: seed % 3 === 0 ? 0.05 : 0,
         latency: [1, 20],
@@ -56,7 +57,7 @@ for (const others of [0, 6]) {
   });
 
   test(`A copy that starts while its original runs and the original are both told, with ${hosts}`, () => {
-    for (let seed = 1; seed <= 15; seed++) {
+    for (const seed of seeds(15)) {
       const { world, b, copy } = withCopy(seed, others, { loss: seed % 3 === 0 ? 0.05 : 0 });
       world.run(world.random.below(60_000));
       world.start(copy);
@@ -67,7 +68,7 @@ for (const others of [0, 6]) {
 
 for (const security of ["plain", "sealed"] as const) {
   test(`In a ${security} mesh third members warn of two hosts with one identity until 5 minutes after the last sign`, () => {
-    for (let seed = 1; seed <= 4; seed++) {
+    for (const seed of seeds(4)) {
       const world = new World(seed);
       const add = (name: string, seeds: readonly string[] = []) =>
         security === "sealed" ? addSealed(world, name, seeds) : world.add(name, seeds);
