@@ -49,3 +49,31 @@ test("three hosts that know one of them find one another, by VXLAN as well", () 
     await town.run(5);
     assert.deepEqual(c.heard(), ["by VXLAN"]);
   }));
+
+test("hosts that start together, each with the other as its peer, found one mesh and not two", () =>
+  inTown(async (town) => {
+    town.names.set("a.example", ["192.168.1.1"]);
+    town.names.set("b.example", ["192.168.1.2"]);
+    const [a, b] = [town.host("a"), town.host("b")];
+    await a.up({ plain: true, peers: ["b.example"] });
+    await b.up({ plain: true, peers: ["a.example"] });
+    await town.until("they reach one another", () => [a, b].every((host) => host.reachesAll([a, b])));
+    assert.equal(a.status().network.id, b.status().network.id);
+    assert.equal(a.status().network.cidr, b.status().network.cidr);
+  }));
+
+test("hosts on one link send by the kernel's own routes where the mesh is for that", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"), { plain: true, backend: "host-gw" });
+    const b = await joined(town.host("b"), a, { plain: true });
+    await town.until("the direct route is there", () => b.peer(a)!.path === "direct-route");
+    assert.ok(b.kernelRoutes().includes(`${a.lease} via ${a.address} dev eth0`));
+    assert.equal(b.say(a, "not through the tunnel"), false);
+  }));
+
+test("a host is refused a network that it has itself", () =>
+  inTown(async (town) => {
+    const a = town.host("a");
+    await assert.rejects(a.up({ network: "192.168.0.0/16" }), /192\.168\.1\.0\/24/);
+    assert.deepEqual(a.files(), []);
+  }));
