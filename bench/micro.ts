@@ -11,7 +11,7 @@ import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/ma
 import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/packet/pool.ts";
 import { RouteTable } from "../src/dataplane/tables/route_table.ts";
 import { BATCH, type SocketRole } from "../src/ports/devices.ts";
-import { parseMac, parsePrefix } from "../src/wire/address.ts";
+import { parseMac } from "../src/wire/address.ts";
 import { putU16, putU32 } from "../src/wire/bytes.ts";
 import { checksum, fold, pseudoHeaderSum4, sum } from "../src/wire/checksum.ts";
 import { DATA_LEN, DATA_PARTIAL, DATA_PLAIN, DATA_TYPE, encodeData } from "../src/wire/data_header.ts";
@@ -21,6 +21,7 @@ import { AEAD_TAG_LEN } from "../src/wire/overhead.ts";
 import { putTcpChecksum, TCP_SEQUENCE_AT } from "../src/wire/tcp.ts";
 import { encodeVxlan, VXLAN_LEN } from "../src/wire/vxlan.ts";
 import { STILL_AEAD, StillSocket, StillTun, TCP_HEADERS } from "./still_devices.ts";
+import { parsePrefix } from "../src/wire/prefix.ts";
 
 const PACKET_LEN = 1400;
 const OWN = 0x0a2a0105; // 10.42.1.5

@@ -11,12 +11,13 @@ import process from "node:process";
 /** What each layer may import besides itself; "x:types" allows type-only imports. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wire: [],
+  bounds: [],
   text: [],
-  log: ["text"],
+  log: ["bounds", "text"],
   ports: ["wire:types"],
   crypto: ["wire", "ports"],
-  dataplane: ["wire", "crypto", "ports"],
-  control: ["wire", "crypto", "ports"],
+  dataplane: ["wire", "bounds", "crypto", "ports"],
+  control: ["wire", "bounds", "crypto", "ports"],
   sys: ["wire", "ports"],
   host: ["wire", "ports"],
   api: ["ports", "control:types"],
@@ -26,6 +27,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   machine: ["wire", "ports", "crypto", "dataplane", "sys", "api"],
   daemon: [
     "wire",
+    "bounds",
     "ports",
     "crypto",
     "dataplane",
@@ -70,7 +72,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     outbox: ["mesh", "secrets", "records", "paths"],
     lease: ["mesh", "records", "paths", "forget"],
     handshake: ["records", "outbox"],
-    links: ["clones", "secrets", "records", "outbox", "handshake"],
+    links: ["clones", "secrets", "records", "paths", "outbox", "handshake"],
     node: [
       "mesh",
       "clones",

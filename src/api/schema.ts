@@ -16,8 +16,8 @@ export interface Waiting {
   readonly sinceSeconds: number;
   /** What to check, or what went wrong last. */
   readonly hint: string;
-  /** All of it as one sentence; absent from older daemons. */
-  readonly message?: string;
+  /** All of it as one sentence. */
+  readonly message: string;
 }
 
 export interface NodeStatus {
@@ -82,12 +82,12 @@ export interface PeerStatus {
   readonly security: PathSecurity;
   /** Why the path is not a better one. */
   readonly why: string;
-  /** Alive, by the best path that was asked for: `why` is no complaint. Absent from older daemons. */
-  readonly healthy?: boolean;
+  /** Alive, by the best path that was asked for: `why` is no complaint. */
+  readonly healthy: boolean;
   readonly rttMs: number | null;
   readonly mtu: number;
-  /** Seconds since a probe along this path was answered; null: never. Absent from older daemons. */
-  readonly answered?: number | null;
+  /** Seconds since a probe along this path was answered; null: never. */
+  readonly answered: number | null;
   readonly txBytes: number;
   readonly rxBytes: number;
   /** Since the last handshake or hello; null: never. */
@@ -104,8 +104,8 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** Sentences for people: what is wrong and what to do. */
   readonly warnings: readonly string[];
-  /** Nodes that were forgotten or revoked, and by whom, the latest first; absent from older daemons. */
-  readonly forgotten?: readonly Directive[];
+  /** Nodes that were forgotten or revoked, and by whom, the latest first. */
+  readonly forgotten: readonly Directive[];
 }
 
 export interface LeaseEntry {

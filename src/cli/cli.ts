@@ -14,7 +14,6 @@ import { registerHelp } from "./help.ts";
 import { registerJoin } from "./join.ts";
 import { registerLab } from "./lab.ts";
 import { registerLabTraffic } from "./lab_traffic.ts";
-import { registerLater } from "./later.ts";
 import { registerLeases } from "./leases.ts";
 import { Exit, printRaw, tell, tellRaw } from "./output.ts";
 import { registerPeers } from "./peers.ts";
@@ -110,7 +109,6 @@ function buildProgram(): Command {
   registerLabTraffic(program);
   registerVersion(program);
   registerHelp(program);
-  registerLater(program);
   return program;
 }
 

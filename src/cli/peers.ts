@@ -51,10 +51,10 @@ export function isClear(peer: PeerStatus): boolean {
 
 /** There is nothing to say about it: alive, by the best path that was asked for. Static peers are never probed. */
 function isHealthy(peer: PeerStatus): boolean {
-  return peer.healthy === true && !isStatic(peer);
+  return peer.healthy && !isStatic(peer);
 }
 
 /** A kernel VXLAN device or a flannel node: nobody knows whether it lives. */
-export function isStatic(peer: PeerStatus): boolean {
-  return peer.id.startsWith("static:");
+export function isStatic({ id }: { readonly id: string }): boolean {
+  return id.startsWith("static:");
 }

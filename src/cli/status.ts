@@ -71,7 +71,7 @@ function factsOf(status: Status): [string, string][] {
     ["dropped", dropsLine(status.drops)],
     ["peers", peersLine(peers)],
   );
-  if (status.forgotten?.length) facts.push(["left out", leftOutLine(status.forgotten)]);
+  if (status.forgotten.length > 0) facts.push(["left out", leftOutLine(status.forgotten)]);
   return facts;
 }
 
@@ -110,11 +110,7 @@ function peersLine(peers: readonly PeerStatus[]): string {
 
 /** `waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)`. */
 export function waitingLine(waiting: Waiting): string {
-  if (waiting.message !== undefined) return escapeText(waiting.message);
-  const hint = waiting.hint === "" ? "" : ` (${waiting.hint})`;
-  return escapeText(
-    `waiting for ${waiting.endpoint}, ${formatDuration(waiting.sinceSeconds)} without an answer${hint}`,
-  );
+  return escapeText(waiting.message);
 }
 
 /** The kernel asks for IPv6 routers on every new device: each node soon drops a few. */

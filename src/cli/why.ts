@@ -4,6 +4,7 @@ import { callApi } from "../api/client.ts";
 import type { Why } from "../api/schema.ts";
 import { escapeText } from "../text/escape.ts";
 import type { Screen } from "../text/screen.ts";
+import { isStatic } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { bold, wrap } from "../text/table.ts";
 
@@ -23,7 +24,7 @@ export function whyPage(why: Why, screen: Screen): string {
   const subnet = why.subnet ?? "no lease";
   const title = why.state === "self"
     ? `${why.node} (${subnet}), this node`
-    : `${why.node} (${subnet}), ${why.id.startsWith("static:") ? "static" : why.state}: ${why.path}`;
+    : `${why.node} (${subnet}), ${isStatic(why) ? "static" : why.state}: ${why.path}`;
   const lines = [bold(escapeText(title), screen.colours), wrap(escapeText(why.summary), screen.width)];
   for (const attempt of why.attempts) {
     const result = `  ${attempt.ok ? "yes" : "no "}  ${attempt.path}: ${attempt.result}`;

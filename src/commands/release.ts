@@ -2,7 +2,6 @@
  * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
  * directory for as long as it takes to tell one living peer. No device, no routes: only words.
  */
-import { hostname } from "node:os";
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/outbox/events.ts";
 import { Directives, isVoid, openDirective } from "../control/forget/directives.ts";
@@ -51,7 +50,7 @@ export function releaseSentence({ subnet, outcome }: Release): string {
  * Such a lease was free the moment that the mesh was told, whether or not anybody answers its former holder.
  */
 export function lostLeaseSentence(
-  { claim, incarnation, peers }: StoredState,
+  { claim, peers }: StoredState,
   directives: readonly string[],
   id: string,
 ): string | null {
@@ -61,7 +60,7 @@ export function lostLeaseSentence(
     if (directive !== null) heard.insert(directive);
   }
   const about = heard.about(id);
-  if (claim === null || about === undefined || !isVoid(heard, id, claim, incarnation)) return null;
+  if (claim === null || about === undefined || !isVoid(heard, id, claim)) return null;
   const issuer = peers.map((peer) => decodeRecord(storedRecordBytes(peer))).find((r) =>
     r?.id === about.issuer
   );
@@ -74,16 +73,16 @@ export function lostLeaseSentence(
 export async function releaseStoredLease(machine: Machine, state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to give back";
-  const { subnet } = stored.claim;
+  const subnet = stored.claim.subnet.text;
   const { id } = state.identity;
-  let directives = stored.directives ?? [];
+  let directives = stored.directives;
   const lost = lostLeaseSentence(stored, directives, id);
   if (lost !== null) return lost;
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
   const parts = sealedPartsOf(machine, state, stored);
   if (parts === "lost") {
     return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is free; ` +
-      `on a member: ovltun forget ${stored.name ?? subnet}`;
+      `on a member: ovltun forget ${stored.name}`;
   }
   const { clock } = machine;
   const port = machine.udp.open(0, { workers: 1, byLane: true, zeroChecksums: false });
@@ -112,7 +111,7 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
       sealed?.setGate(action.keys);
     } else if (action.kind === "persist") {
       state.save(action.state);
-      directives = action.state.directives ?? [];
+      directives = action.state.directives;
     } else if (action.kind === "released") finish(action.heard);
     else if (action.kind === "resolve") void resolve(action.name);
     else if (action.kind === "refuse") finish(false); // revoked while it was away, for one
@@ -167,7 +166,7 @@ function sealedPartsOf(
 
 function settingsOf(stored: StoredState): Settings {
   return {
-    name: stored.name ?? hostname(),
+    name: stored.name,
     version: VERSION,
     networkName: stored.networkName,
     found: false,

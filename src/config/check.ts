@@ -2,16 +2,23 @@
  * Values that are right one by one and wrong together. Each refusal names both sides and where they were given. What
  * can be judged only against the mesh (a joiner's network, its subnet length) is left to the moment of joining.
  */
-import { contains, formatPrefix, overlaps, parseAddress, parsePrefix, type Prefix } from "../wire/address.ts";
+import { addressToU32, parseAddress } from "../wire/address.ts";
+import {
+  hostPrefix,
+  isInside,
+  liesWithin,
+  overlaps,
+  parsePrefix,
+  type Prefix,
+  prefix,
+  writtenLength,
+} from "../wire/prefix.ts";
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT, type StaticPeer } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
-const IPV4_BITS_AT = 96;
 /** Networks in which no overlay can lie: this-network, loopback, link-local, multicast and reserved. */
-const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map((text) =>
-  parsePrefix(text)!
-);
+const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map(prefix);
 
 /** How a setting was given, or how its default reads: "--subnet-len 25", "the default --port 8473". */
 type Words = (name: SettingName) => string;
@@ -44,14 +51,13 @@ function subnetLenWords(config: Config, words: Words): string {
 }
 
 function checkNetwork(config: Config, words: Words): void {
-  if (config.network === null) return;
-  const network = parsePrefix(config.network)!;
+  const { network } = config;
+  if (network === null) return;
   if (UNUSABLE.some((range) => overlaps(range, network))) {
     throw new ConfigError("network", `${words("network")} is not usable for hosts (10.42.0.0/16 would be)`);
   }
   const subnetLen = certainSubnetLen(config);
-  const length = network.length - IPV4_BITS_AT;
-  if (subnetLen !== null && subnetLen < length) {
+  if (subnetLen !== null && subnetLen < writtenLength(network)) {
     throw new ConfigError(
       "subnet-len",
       `${subnetLenWords(config, words)} is shorter than ${
@@ -65,7 +71,7 @@ function checkRange(config: Config, words: Words): void {
   const subnetLen = certainSubnetLen(config);
   for (const [name, text] of [["subnet-min", config.subnetMin], ["subnet-max", config.subnetMax]] as const) {
     if (text === null) continue;
-    mustLieInNetwork(config, name, { address: parseAddress(text)!, length: 128 }, words);
+    mustLieInNetwork(config, name, hostPrefix(parseAddress(text)!), words);
     if (subnetLen !== null && parsePrefix(`${text}/${subnetLen}`) === null) {
       throw new ConfigError(
         name,
@@ -81,17 +87,17 @@ function checkRange(config: Config, words: Words): void {
 }
 
 function checkSubnet(config: Config, words: Words): void {
-  if (config.subnet === null) return;
-  const subnet = parsePrefix(config.subnet)!;
+  const { subnet } = config;
+  if (subnet === null) return;
   mustLieInNetwork(config, "subnet", subnet, words);
   const subnetLen = certainSubnetLen(config);
-  if (subnetLen !== null && subnet.length - IPV4_BITS_AT !== subnetLen) {
+  if (subnetLen !== null && writtenLength(subnet) !== subnetLen) {
     throw new ConfigError(
       "subnet",
       `${words("subnet")} does not have the length of ${subnetLenWords(config, words)}`,
     );
   }
-  const first = ipv4(config.subnet.split("/")[0]!);
+  const first = addressToU32(subnet.address);
   if (config.subnetMin !== null && first < ipv4(config.subnetMin)) {
     throw new ConfigError("subnet", `${words("subnet")} lies before ${words("subnet-min")}`);
   }
@@ -100,17 +106,15 @@ function checkSubnet(config: Config, words: Words): void {
   }
 }
 
-function mustLieInNetwork(config: Config, name: SettingName, prefix: Prefix, words: Words): void {
-  if (config.network === null) return;
-  const network = parsePrefix(config.network)!;
-  if (prefix.length < network.length || !contains(network, prefix.address)) {
+function mustLieInNetwork({ network }: Config, name: SettingName, part: Prefix, words: Words): void {
+  if (network !== null && !isInside(part, network)) {
     throw new ConfigError(name, `${words(name)} does not lie in ${words("network")}`);
   }
 }
 
 /** An IPv4 address as a number, for comparisons. */
 function ipv4(text: string): number {
-  return text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  return addressToU32(parseAddress(text)!);
 }
 
 function checkPorts(config: Config, words: Words): void {
@@ -150,35 +154,33 @@ function checkStaticPeers(config: Config, words: Words): void {
         "give the others to other nodes",
     );
   }
-  const seen: { peer: StaticPeer; subnet: Prefix }[] = [];
+  const { network } = config;
+  const seen: StaticPeer[] = [];
   for (const peer of config.staticPeers) {
-    const subnet = parsePrefix(peer.subnet)!;
-    const title = `--static-peer ${peer.subnet}=${peer.address}`;
-    if (config.network !== null) {
-      const network = parsePrefix(config.network)!;
-      if (subnet.length < network.length || !contains(network, subnet.address)) {
+    const { subnet } = peer;
+    const title = `--static-peer ${subnet}=${peer.address}`;
+    if (network !== null) {
+      if (!isInside(subnet, network)) {
         throw new ConfigError("static-peer", `${title}: the subnet does not lie in ${words("network")}`);
       }
-      if (contains(network, parseAddress(peer.address)!)) {
+      if (liesWithin(network, peer.address)) {
         throw new ConfigError(
           "static-peer",
           `${title}: the host's own address must not lie in ${words("network")}`,
         );
       }
     }
-    if (config.subnet !== null && overlaps(subnet, parsePrefix(config.subnet)!)) {
+    if (config.subnet !== null && overlaps(subnet, config.subnet)) {
       throw new ConfigError("static-peer", `${title} overlaps ${words("subnet")}`);
     }
     const other = seen.find((one) => overlaps(one.subnet, subnet));
     if (other !== undefined) {
       throw new ConfigError(
         "static-peer",
-        `--static-peer ${other.peer.subnet}=${other.peer.address} and ${
-          formatPrefix(subnet)
-        }=${peer.address} overlap`,
+        `--static-peer ${other.subnet}=${other.address} and ${subnet}=${peer.address} overlap`,
       );
     }
-    seen.push({ peer, subnet });
+    seen.push(peer);
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags,
  * environment and files; everybody else only reads it. Null means "not given": the mesh that is joined, the
- * stored state or the default of the moment decides. Prefixes and addresses are canonical text (wire/address.ts).
+ * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
+import type { Prefix } from "../wire/prefix.ts";
 
 export type Backend = "udp" | "vxlan" | "host-gw";
 export type Cipher = "auto" | "aes-256-gcm" | "chacha20-poly1305" | "xsalsa20-poly1305" | "none";
@@ -34,8 +35,7 @@ export const DEFAULT_RUN_DIR = "/run/ovltun";
 
 /** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
 export interface StaticPeer {
-  /** "10.42.3.0/24" */
-  readonly subnet: string;
+  readonly subnet: Prefix;
   /** Underlay address, "192.168.1.30". */
   readonly address: string;
   /** Null: the VXLAN port of the mesh, or 8285 for `udp`. */
@@ -53,7 +53,7 @@ export interface Config {
   readonly peers: readonly string[];
   readonly found: boolean;
   readonly plain: boolean;
-  readonly network: string | null;
+  readonly network: Prefix | null;
   readonly networkName: string;
   readonly subnetLen: number | null;
   /** What this node takes when it founds and `subnetLen` is null. */
@@ -61,7 +61,7 @@ export interface Config {
   readonly subnetMin: string | null;
   readonly subnetMax: string | null;
   /** A wish; the mesh may have given it to somebody else. */
-  readonly subnet: string | null;
+  readonly subnet: Prefix | null;
   /** 1 to 63 characters. */
   readonly name: string;
   readonly backend: Backend | null;

@@ -2,7 +2,6 @@
  * From flags, environment and files to the one Config: collect what was given (sources.ts), read each value
  * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
  */
-import { formatPrefix } from "../wire/address.ts";
 import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { checkConfig, checkSupported } from "./check.ts";
 import { checkSecurity } from "./check_security.ts";
@@ -76,24 +75,20 @@ function readConfig(
   input: LoadInput,
   warnings: string[],
 ): Omit<Config, "defaultSubnetLen" | "underlayMtu"> {
-  const prefix = (name: "network" | "subnet") => {
-    const given = prefixOf(settings, name);
-    return given === null ? null : formatPrefix(given);
-  };
   const plain = switchOf(settings, "plain");
   const staticPeers = settings.get("static-peer");
   return {
     peers: hostsOf(settings, "peers"),
     found: switchOf(settings, "found"),
     plain,
-    network: prefix("network"),
+    network: prefixOf(settings, "network"),
     networkName:
       matchingOf(settings, "network-name", /^[\x21-\x7e]{1,64}$/, "1 to 64 characters, no blanks") ??
         DEFAULT_NETWORK_NAME,
     subnetLen: integerOf(settings, "subnet-len", 1, 32),
     subnetMin: addressOf(settings, "subnet-min"),
     subnetMax: addressOf(settings, "subnet-max"),
-    subnet: prefix("subnet"),
+    subnet: prefixOf(settings, "subnet"),
     name: readName(settings, input.hostName, warnings),
     backend: choiceOf(settings, "backend", BACKENDS),
     directRouting: switchOf(settings, "direct-routing"),

@@ -4,7 +4,8 @@
  * later one, and a number is an integer. What flannel has and we have not is ignored with a warning; a backend that we
  * do not have is refused by name. A file in which nothing is flannel's founds no mesh.
  */
-import { formatPrefix, isIpv4, networkOf, parseInterface } from "../wire/address.ts";
+import { isIpv4 } from "../wire/address.ts";
+import { networkOf, parseInterface } from "../wire/prefix.ts";
 import { BACKENDS } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { type Json, JsonNumber, JsonObject } from "./json_text.ts";
@@ -219,7 +220,7 @@ class NetConfFile {
         `must be an IPv4 prefix such as "10.42.0.0/16", not ${JSON.stringify(text)}`,
       );
     }
-    return formatPrefix(networkOf(loose));
+    return networkOf(loose).text;
   }
 
   #type(key: string, text: string): string {

@@ -5,7 +5,6 @@
 import {
   formatAddress,
   formatMac,
-  formatPrefix,
   isMulticast,
   isUnspecified,
   parseEndpoint,
@@ -34,7 +33,7 @@ export function parseStaticPeer(text: string, label: string): StaticPeer {
   const [target = "", ...parts] = text.split(",");
   const equals = target.indexOf("=");
   if (equals < 0) throw new ConfigError(FIELD, `${subject} must have the form ${SHAPE}`);
-  const subnet = formatPrefix(readPrefix(FIELD, `${subject}: the subnet`, target.slice(0, equals)));
+  const subnet = readPrefix(FIELD, `${subject}: the subnet`, target.slice(0, equals));
   const { address, port } = parseTarget(subject, target.slice(equals + 1));
   const options = parseOptions(subject, parts);
   const backend = options.get("backend");

@@ -2,17 +2,8 @@
  * Raw settings read as numbers, choices, prefixes and endpoints. Every function throws a ConfigError that names the
  * setting, its place and what would be right, and gives null when the setting was not given.
  */
-import {
-  formatAddress,
-  formatPrefix,
-  isIpv4,
-  networkOf,
-  parseAddress,
-  parseEndpoint,
-  parseInterface,
-  parsePrefix,
-  type Prefix,
-} from "../wire/address.ts";
+import { formatAddress, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
+import { networkOf, parseInterface, parsePrefix, type Prefix } from "../wire/prefix.ts";
 import { isHostName } from "../wire/named_endpoint.ts";
 import { ConfigError } from "./config_error.ts";
 import { describeLabel, type GivenSettings, type SettingName } from "./settings.ts";
@@ -95,7 +86,7 @@ export function readPrefix(field: SettingName, label: string, text: string): Pre
   if (prefix === null) {
     const loose = parseInterface(text);
     if (loose !== null) {
-      const meant = formatPrefix(networkOf(loose));
+      const meant = networkOf(loose);
       throw new ConfigError(
         field,
         `${label} ${text} has bits set beyond its length (did you mean ${meant}?)`,

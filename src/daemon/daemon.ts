@@ -12,6 +12,7 @@ import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
 import type { Config } from "../config/config.ts";
 import type { Action, ControlEvent } from "../control/outbox/events.ts";
 import { ControlPlane } from "../control/node/node.ts";
+import type { SendRefusal } from "../control/paths/outcome.ts";
 import { sealedTunnel } from "../control/paths/tunnels.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
@@ -307,8 +308,8 @@ class Daemon {
     logger.warn(`The kernel refuses ${offload} (${errno}): slower without it from now on`);
   }
 
-  #tellRefusal(to: string, why: string | null): void {
-    if (this.#control !== undefined && !this.#closing) this.#event({ kind: "sendRefused", to, why });
+  #tellRefusal(to: string, refusal: SendRefusal | null): void {
+    if (this.#control !== undefined && !this.#closing) this.#event({ kind: "sendRefused", to, refusal });
   }
 
   #sendRefused(slot: number, errno: number): void {
@@ -495,7 +496,7 @@ class Daemon {
     const view = this.#control?.view(this.#now());
     const releasing = this.#leaving && purge;
     if (!releasing) this.#later(0, () => this.#leave(purge ? "release" : "leave"));
-    const subnet = view?.own.subnet ?? null;
+    const subnet = view?.own.subnet?.text ?? null;
     if (!purge || subnet === null) return null;
     const heard = await this.#ending.released;
     return { subnet, outcome: heard ? "heard" : view!.peers.length === 0 ? "alone" : "unheard" };

@@ -77,7 +77,7 @@ export function makeParts({ machine, net, onEvent, ...user }: Making, cleanups: 
   const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
   const { config, given, stored } = begun;
   const left = clearForStart(net, config, storedLease(stored));
-  for (const line of left.lines) logger.info(line);
+  for (const line of [...left.report.repaired, ...left.report.failed]) logger.info(line);
   const choice = secretChoiceOf(begun, state);
   remember(begun, choice, state);
   const { network, subnetMin, subnetMax } = config;

@@ -1,9 +1,10 @@
 /** How a daemon tells that it has ended, and the order in which it takes itself apart. */
 import type { Timers } from "../ports/time.ts";
 import { logger } from "../log/log.ts";
+import type { Prefix } from "../wire/prefix.ts";
 
 /** What the log has when a daemon begins to end: nobody gives back a lease that he does not hold. */
-export function lastWords(kind: "leave" | "release", subnet: string | null): string {
+export function lastWords(kind: "leave" | "release", subnet: Prefix | null): string {
   return kind === "release" && subnet !== null ? "Giving the lease back" : "Stopping";
 }
 

@@ -87,10 +87,10 @@ export class Reconciler {
     this.#wanted = wanted;
     const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);
-    const lines = keeper.apply(wanted);
+    const report = keeper.apply(wanted);
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
     const others = [this.#underlay.trouble, state.retry(), ...closed, ...overlaps];
-    this.#troubles.tell(lines, others, this.#lastHostCheck);
+    this.#troubles.tell(report, others, this.#lastHostCheck);
     const surroundings = { view, underlay: settings.ownEndpoints };
     for (const { level, message, peer } of this.#lostPaths.look(surroundings, wanted, this.#lastHostCheck)) {
       logger[level](message, { peer });

@@ -5,9 +5,10 @@ import { randomNetwork } from "../host/overlap.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
 import { VERSION } from "../version.ts";
+import type { Prefix } from "../wire/prefix.ts";
 
 /** `pick` is the network to found with when none was given; `ownEndpoints` is where others reach us. */
-export function settingsOf(config: Config, pick: string | null, ownEndpoints: readonly string[]): Settings {
+export function settingsOf(config: Config, pick: Prefix | null, ownEndpoints: readonly string[]): Settings {
   return {
     name: config.name,
     version: VERSION,
@@ -33,7 +34,7 @@ export function settingsOf(config: Config, pick: string | null, ownEndpoints: re
 }
 
 /** A network that nothing of this host touches, or why there is none: for who founds without `--network`. */
-export function drawNetwork(random: Random, net: HostNetwork): { network: string } | { problem: string } {
+export function drawNetwork(random: Random, net: HostNetwork): { network: Prefix } | { problem: string } {
   try {
     return { network: randomNetwork(random, net.routes(), net.addresses()) };
   } catch (error) {

@@ -15,7 +15,7 @@ import {
 } from "../ports/devices.ts";
 import type { DataplaneMessage, InstallSession, OwnNetwork, Tunnel } from "../ports/planes.ts";
 import type { Random } from "../ports/time.ts";
-import { parseMac, parsePrefix } from "../wire/address.ts";
+import { parseMac } from "../wire/address.ts";
 import { HandshakeGate } from "./tables/handshake_gate.ts";
 import { NO_SESSION } from "./tables/counters.ts";
 import { sendKeepalive } from "./encapsulations/sealed.ts";
@@ -25,6 +25,7 @@ import { inboundBatch } from "./in/inbound.ts";
 import { outboundBatch, sendWaiting } from "./out/outbound.ts";
 import { createPlane, type Plane, type PlaneParts } from "./plane/plane.ts";
 import { OWN_SLOT } from "./tables/route_table.ts";
+import { parsePrefix } from "../wire/prefix.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
 export interface Devices {

@@ -4,37 +4,38 @@
 
 import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
-import { isInside, isOwned, UNREACHABLE_METRIC } from "./owned.ts";
+import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
+import { addressAlone } from "./link_prefix.ts";
+import { isOwned, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 
 /**
- * Removes our routes into `network`. Returns what was removed, then what could not be ("Cannot …"). Throws what
- * reading the host throws.
+ * Removes our routes into `network`. Throws what reading the host throws.
  */
-export function removeOwned(net: HostNetwork, network: string): string[] {
+export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
   const links = net.links();
   for (const route of net.routes()) {
     if (!isOwned(route, network)) continue;
     attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
   }
-  return [...report.repaired, ...report.failed];
+  return report;
 }
 
 /**
  * Removes what a daemon that died left of its own subnet when nobody remembers its network: the unreachable route,
  * which outlives the device. Of a living daemon the address in that subnet is there, too. `but` is a subnet to leave
- * alone. Returns as `removeOwned`.
+ * alone.
  */
-export function removeOrphans(net: HostNetwork, but: string | null): string[] {
+export function removeOrphans(net: HostNetwork, but: Prefix | null): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
   const links = net.links();
-  const held = net.addresses().map(({ address }) => `${address}/${address.includes(":") ? 128 : 32}`);
+  const held = net.addresses().map(addressAlone);
   for (const route of net.routes()) {
     const { type, metric, destination } = route;
     if (!isOwned(route, null) || type !== "unreachable" || metric !== UNREACHABLE_METRIC) continue;
-    if (destination === but || held.some((address) => isInside(address, destination))) continue;
+    if (samePrefix(destination, but) || held.some((address) => isInside(address, destination))) continue;
     attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
   }
-  return [...report.repaired, ...report.failed];
+  return report;
 }

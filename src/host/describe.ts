@@ -1,6 +1,7 @@
 // Routes in the words of `ip route`, for messages to people: links by their names.
 
 import type { Link, Route } from "../ports/host.ts";
+import { isEverything } from "../wire/prefix.ts";
 
 /** From here on a metric only means: after everybody else's routes. */
 const LAST_METRIC = 2 ** 31;
@@ -11,7 +12,7 @@ const LAST_METRIC = 2 ** 31;
 export function describeRoute(route: Route, links: readonly Link[]): string {
   const words: string[] = [];
   if (route.type !== "unicast") words.push(route.type);
-  words.push(/^(0\.0\.0\.0|::)\/0$/.test(route.destination) ? "default" : route.destination);
+  words.push(isEverything(route.destination) ? "default" : route.destination.text);
   if (route.tos !== undefined) words.push("tos", `0x${route.tos.toString(16)}`);
   if (route.gateway !== null) words.push("via", route.gateway);
   if (route.link !== null) words.push("dev", linkName(route.link, links));

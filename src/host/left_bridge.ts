@@ -4,25 +4,16 @@
 // good that a node leases another subnet than the last time. Pure.
 
 import type { Link, LinkAddress } from "../ports/host.ts";
-import {
-  addressAt,
-  comparePrefixes,
-  formatAddress,
-  formatPrefix,
-  isIpv4,
-  networkOf,
-  parseInterface,
-  parsePrefix,
-} from "../wire/address.ts";
+import { equalBytes } from "../wire/bytes.ts";
+import { isIpv4, parseAddress } from "../wire/address.ts";
+import { addressAt, comparePrefixes, isInside, networkOf, Prefix, writtenLength } from "../wire/prefix.ts";
 import { linkName } from "./describe.ts";
-import { isInside } from "./owned.ts";
+import { addressAlone, heldPrefix } from "./link_prefix.ts";
 import { removeBridge } from "./shadows.ts";
-
-const IPV4_BITS_AT = 96;
 
 /** What a mesh gives to its nodes. */
 export interface Leasable {
-  readonly network: string;
+  readonly network: Prefix;
   readonly subnetLen: number;
   /** First addresses of the first and the last subnet; null: of the network. */
   readonly subnetMin: string | null;
@@ -31,8 +22,7 @@ export interface Leasable {
 
 export interface LeftBridge {
   readonly link: number;
-  /** "10.42.7.0/24" */
-  readonly subnet: string;
+  readonly subnet: Prefix;
 }
 
 /** The bridges that look as README has them made: the first address of a subnet that the mesh could lease. */
@@ -41,24 +31,22 @@ export function leftBridges(
   addresses: readonly LinkAddress[],
   mesh: Leasable,
 ): LeftBridge[] {
-  return addresses.flatMap(({ link, address, prefixLength }) => {
+  return addresses.flatMap((a) => {
+    const { link, prefixLength } = a;
     if (links.find(({ index }) => index === link)?.kind !== "bridge") return [];
-    const held = parseInterface(`${address}/${prefixLength}`);
-    if (held === null || !isIpv4(held.address) || prefixLength !== mesh.subnetLen || prefixLength > 30) {
-      return [];
-    }
-    const prefix = networkOf(held);
-    const subnet = formatPrefix(prefix);
-    const first = formatAddress(addressAt(prefix, 1)) === address;
+    const held = heldPrefix(a);
+    if (!isIpv4(held.address) || prefixLength !== mesh.subnetLen || prefixLength > 30) return [];
+    const subnet = networkOf(held);
+    const first = equalBytes(addressAt(subnet, 1), held.address);
     return first && isInside(subnet, mesh.network) && isLeasable(subnet, mesh) ? [{ link, subnet }] : [];
   });
 }
 
-function isLeasable(subnet: string, { network, subnetLen, subnetMin, subnetMax }: Leasable): boolean {
+function isLeasable(subnet: Prefix, { network, subnetLen, subnetMin, subnetMax }: Leasable): boolean {
   // Without a --subnet-min the first subnet stays free, where there are more than two (control/mesh/mesh.ts).
-  const many = subnetLen - (parsePrefix(network)!.length - IPV4_BITS_AT) > 1;
-  if (subnetMin === null && many && subnet.split("/")[0] === network.split("/")[0]) return false;
-  const at = (address: string) => `${address}/${subnetLen}`;
+  const many = subnetLen - writtenLength(network) > 1;
+  if (subnetMin === null && many && equalBytes(subnet.address, network.address)) return false;
+  const at = (address: string) => new Prefix(parseAddress(address)!, subnet.length);
   return (subnetMin === null || comparePrefixes(subnet, at(subnetMin)) >= 0) &&
     (subnetMax === null || comparePrefixes(subnet, at(subnetMax)) <= 0);
 }
@@ -67,12 +55,12 @@ function isLeasable(subnet: string, { network, subnetLen, subnetMin, subnetMax }
 export function stillHolding(
   links: readonly Link[],
   addresses: readonly LinkAddress[],
-  network: string,
+  network: Prefix,
 ): string[] {
   return addresses.flatMap((a) => {
-    if (!isInside(`${a.address}/${a.address.includes(":") ? 128 : 32}`, network)) return [];
+    if (!isInside(addressAlone(a), network)) return [];
     const name = linkName(a.link, links);
-    const held = `${a.address}/${a.prefixLength}`;
+    const held = heldPrefix(a).text;
     const bridge = links.find(({ index }) => index === a.link)?.kind === "bridge";
     const command = bridge ? removeBridge(name, true) : `ip addr del ${held} dev ${name}`;
     return [

@@ -9,25 +9,22 @@
 
 import type { Link, LinkAddress, Route, RouteType } from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
+import { isLinkLocal, isLoopback, isMulticast } from "../wire/address.ts";
 import {
-  formatPrefix,
-  isIpv4,
-  isLinkLocal,
-  isLoopback,
-  isMulticast,
+  IPV4_BITS_AT,
+  isInside,
   networkOf,
   nthSubnet,
   overlaps,
-  parseInterface,
-  parsePrefix,
   type Prefix,
-} from "../wire/address.ts";
+  prefix,
+  writtenLength,
+} from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
-import { isInside } from "./owned.ts";
+import { heldPrefix } from "./link_prefix.ts";
 
 const TABLE_MAIN = 254;
 const TABLE_LOCAL = 255; // the addresses once more, broadcasts, multicast
-const IPV4_BITS_AT = 96;
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
 const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
 const REST = [
@@ -49,12 +46,12 @@ const FOUNDING: readonly (readonly Prefix[])[] = [
 /** Of k3s, Kubernetes, Docker, and of routers at home. */
 function isDefault(network: Prefix): boolean {
   return ["10.42.0.0/16", "10.43.0.0/16", "10.96.0.0/16", "172.17.0.0/16", "192.168.0.0/16", "10.0.0.0/16"]
-    .includes(formatPrefix(network));
+    .includes(network.text);
 }
 
 function range(within: string, first: number, last: number): Prefix[] {
   const found: Prefix[] = [];
-  for (let n = first; n <= last; n++) found.push(nthSubnet(prefixOf(within), RANDOM_LENGTH, n));
+  for (let n = first; n <= last; n++) found.push(nthSubnet(prefix(within), RANDOM_LENGTH, n));
   return found;
 }
 
@@ -65,31 +62,29 @@ export interface OwnMarks {
   /** Link index of our device. */
   readonly device: number | null;
   /** Our lease: a container bridge rightly holds an address of it. */
-  readonly subnet: string | null;
+  readonly subnet: Prefix | null;
   /** Devices of other ovltun instances, whose routes carry our mark. */
   readonly otherDevices?: readonly number[];
 }
 
 /**
  * The routes and addresses of the host that overlap `network` and are not ours; an address is shown as the route it makes.
- * Throws RangeError when `network` is no prefix.
  */
 export function overlappingRoutes(
   routes: readonly Route[],
   addresses: readonly LinkAddress[],
-  network: string,
+  ours: Prefix,
   own: OwnMarks,
 ): Route[] {
-  const ours = prefixOf(network);
   const candidates = [
     ...routes.filter((route) => route.table !== TABLE_LOCAL && route.type !== "multicast"),
     ...addresses.map(addressRoute),
     ...routes.filter((route) => route.table === TABLE_LOCAL && route.type === "local"),
   ];
   return candidates.filter((route) => {
-    const prefix = parsePrefix(route.destination);
-    if (prefix === null || isOwn(route, own) || !isOrdinary(prefix) || !overlaps(prefix, ours)) return false;
-    return prefix.length > ours.length || (prefix.length === ours.length && !isSink(route));
+    const { destination } = route;
+    if (isOwn(route, own) || !isOrdinary(destination) || !overlaps(destination, ours)) return false;
+    return destination.length > ours.length || (destination.length === ours.length && !isSink(route));
   });
 }
 
@@ -108,9 +103,8 @@ export function isOwn(route: Route, own: OwnMarks): boolean {
 
 /** The route that an address makes. */
 export function addressRoute(a: LinkAddress): Route {
-  const whole = parseInterface(`${a.address}/${a.prefixLength}`);
   return {
-    destination: whole === null ? `${a.address}/${a.prefixLength}` : formatPrefix(networkOf(whole)),
+    destination: networkOf(heldPrefix(a)),
     type: "unicast",
     gateway: null,
     link: a.link,
@@ -128,7 +122,7 @@ export function addressRoute(a: LinkAddress): Route {
  * network is a mesh's, which others chose.
  */
 export function describeOverlap(
-  network: string,
+  network: Prefix,
   route: Route,
   links: readonly Link[],
   settled: boolean,
@@ -149,32 +143,24 @@ export function randomNetwork(
   random: Random,
   routes: readonly Route[],
   addresses: readonly LinkAddress[] = [],
-): string {
+): Prefix {
   const taken = [...routes.filter((route) => route.type !== "multicast"), ...addresses.map(addressRoute)]
-    .map((route) => parsePrefix(route.destination)).filter((p) => p !== null).filter(isOrdinary);
+    .map(({ destination }) => destination).filter(isOrdinary);
   const longer = taken.filter((prefix) => prefix.length >= RANDOM_LENGTH);
   for (const inTheWay of [taken, longer]) {
     for (const candidates of FOUNDING) {
       const free = candidates.filter((one) => !inTheWay.some((prefix) => overlaps(prefix, one)));
-      if (free.length > 0) return formatPrefix(free[random.below(free.length)]!);
+      if (free.length > 0) return free[random.below(free.length)]!;
     }
   }
   const shown = longer.filter((prefix) => FOUNDING[0]!.some((one) => overlaps(prefix, one)));
   throw new Error(
-    `No private /16 is free (routes: ${
-      shown.slice(0, 3).map(formatPrefix).join(", ")
-    }, …); choose a network with --network`,
+    `No private /16 is free (routes: ${shown.slice(0, 3).join(", ")}, …); choose a network with --network`,
   );
 }
 
 // Neither a default route (or half of one), nor one of the special ranges that every host has.
 function isOrdinary(p: Prefix): boolean {
-  if (p.length - (isIpv4(p.address) ? IPV4_BITS_AT : 0) <= 1) return false;
+  if (writtenLength(p) <= 1) return false;
   return !isMulticast(p.address) && !isLinkLocal(p.address) && !isLoopback(p.address);
-}
-
-function prefixOf(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (prefix === null) throw new RangeError(`Not a network: "${text}"`);
-  return prefix;
 }

@@ -4,7 +4,8 @@
 // changed by reconcile_host.ts and cleanup.ts. (design: "What we do to the host")
 
 import type { Route } from "../ports/host.ts";
-import { contains, parsePrefix } from "../wire/address.ts";
+import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
+import { isIpv4 } from "../wire/address.ts";
 
 /**
  * rtm_protocol of our routes. Numbers from 4 up are free for routing daemons (rtnetlink(7)); 84 is in no list of
@@ -21,7 +22,7 @@ const IPV6_METRIC = 1024; // what the kernel makes of 0 there
 /** A peer on our own link, reached without encapsulation. */
 export interface DirectRoute {
   /** The peer's subnet. */
-  readonly destination: string;
+  readonly destination: Prefix;
   /** Its underlay address. */
   readonly gateway: string;
   /** The link both are on. */
@@ -42,10 +43,10 @@ export const PROBE_TOS = 0x1c;
 export interface HostState {
   /** Null without a tunnel (host-gw). The address is held as a /32 (IPv6: /128). */
   readonly device: { readonly link: number; readonly address: string; readonly mtu: number } | null;
-  /** The overlay network, "10.42.0.0/16". */
-  readonly network: string;
-  /** Our lease, "10.42.7.0/24". */
-  readonly subnet: string;
+  /** The overlay network. */
+  readonly network: Prefix;
+  /** Our lease. */
+  readonly subnet: Prefix;
   readonly directRoutes: readonly DirectRoute[];
   /** The same to the addresses of devices, for probes alone. */
   readonly probeRoutes?: readonly DirectRoute[];
@@ -60,7 +61,7 @@ export function wantedRoutes(state: HostState): Route[] {
   const source = state.device?.address ?? null;
   const routes: Route[] = [];
   if (state.device !== null) {
-    const scope = isIpv6(state.network) ? 0 : SCOPE_LINK;
+    const scope = isIpv4(state.network.address) ? SCOPE_LINK : 0;
     routes.push({ ...blank(state.network), link: state.device.link, source, scope });
   }
   routes.push({ ...blank(state.subnet), type: "unreachable", metric: UNREACHABLE_METRIC });
@@ -73,13 +74,13 @@ export function wantedRoutes(state: HostState): Route[] {
   return routes;
 }
 
-function blank(destination: string): Route {
+function blank(destination: Prefix): Route {
   return {
     destination,
     type: "unicast",
     gateway: null,
     link: null,
-    metric: isIpv6(destination) ? IPV6_METRIC : 0,
+    metric: isIpv4(destination.address) ? 0 : IPV6_METRIC,
     protocol: ROUTE_PROTOCOL,
     table: TABLE_MAIN,
     source: null,
@@ -89,24 +90,14 @@ function blank(destination: string): Route {
 }
 
 /** Whether a route is marked ours; with a network, whether it also leads into it. */
-export function isOwned(route: Route, network: string | null): boolean {
+export function isOwned(route: Route, network: Prefix | null): boolean {
   if (route.protocol !== ROUTE_PROTOCOL || route.table !== TABLE_MAIN) return false;
   return network === null || isInside(route.destination, network);
 }
 
-/** Whether one prefix lies in another (or is it). False for text that is no prefix. */
-export function isInside(inner: string, outer: string): boolean {
-  const a = parsePrefix(inner), b = parsePrefix(outer);
-  return a !== null && b !== null && a.length >= b.length && contains(b, a.address);
-}
-
-function isIpv6(prefix: string): boolean {
-  return prefix.includes(":");
-}
-
 /** Whether two routes take the same place in the kernel's table: only one of them can be there. */
 export function samePlace(a: Route, b: Route): boolean {
-  return a.destination === b.destination && a.metric === b.metric && a.table === b.table &&
+  return samePrefix(a.destination, b.destination) && a.metric === b.metric && a.table === b.table &&
     (a.tos ?? 0) === (b.tos ?? 0);
 }
 
@@ -120,7 +111,7 @@ function sameRoute(a: Route, b: Route): boolean {
 export function diffRoutes(
   wanted: readonly Route[],
   current: readonly Route[],
-  own: { readonly network: string },
+  own: { readonly network: Prefix },
 ): { add: Route[]; remove: Route[] } {
   const owned = current.filter((route) => isOwned(route, own.network));
   const there = byDestination(owned), asked = byDestination(wanted);
@@ -131,12 +122,12 @@ export function diffRoutes(
 }
 
 /** Finds the routes to a destination: a host with a thousand neighbours has two thousand routes of ours. */
-export function byDestination(routes: readonly Route[]): (destination: string) => readonly Route[] {
+export function byDestination(routes: readonly Route[]): (destination: Prefix) => readonly Route[] {
   const found = new Map<string, Route[]>(); // BOUNDED: by the routes
   for (const route of routes) {
-    const likes = found.get(route.destination);
-    if (likes === undefined) found.set(route.destination, [route]);
+    const likes = found.get(route.destination.text);
+    if (likes === undefined) found.set(route.destination.text, [route]);
     else likes.push(route);
   }
-  return (destination) => found.get(destination) ?? [];
+  return ({ text }) => found.get(text) ?? [];
 }

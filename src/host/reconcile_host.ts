@@ -4,17 +4,11 @@
 // keep the rest from being done. What is not ours stays: a foreign route in our place is reported.
 
 import type { HostNetwork, Link, LinkAddress, Route } from "../ports/host.ts";
+import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
+import { addressAlone, heldPrefix } from "./link_prefix.ts";
 import { isSink } from "./overlap.ts";
-import {
-  byDestination,
-  diffRoutes,
-  type HostState,
-  isInside,
-  isOwned,
-  samePlace,
-  wantedRoutes,
-} from "./owned.ts";
+import { byDestination, diffRoutes, type HostState, isOwned, samePlace, wantedRoutes } from "./owned.ts";
 
 /** What was done, and what could not be, in sentences. Both are empty when the host was as it should be. */
 export interface Reconciliation {
@@ -22,10 +16,10 @@ export interface Reconciliation {
   readonly failed: string[];
 }
 
-/** As `reconcileHost`, in one list: what was repaired, then what could not be ("Cannot …"). */
-export function applyHostState(net: HostNetwork, state: HostState): string[] {
-  const { repaired, failed } = reconcileHost(net, state);
-  return [...repaired, ...failed];
+/** Adds what another step did, and could not do. */
+export function addTo(report: Reconciliation, { repaired, failed }: Reconciliation): void {
+  report.repaired.push(...repaired);
+  report.failed.push(...failed);
 }
 
 /** Performs the difference between the host and `state`. Throws what reading the host throws. */
@@ -63,9 +57,9 @@ function assignAddress(net: HostNetwork, link: Link, state: HostState, report: R
     attempt(report, `Added ${address}/${prefixLength} to ${link.name}`, () => net.addAddress(wanted));
   }
   for (const old of held) {
-    if (isOurs(old) || !isInside(`${old.address}/${hostBits(old.address)}`, state.network)) continue;
-    const text = `${old.address}/${old.prefixLength}`;
-    attempt(report, `Removed ${text}, of an earlier lease, from ${link.name}`, () => net.deleteAddress(old));
+    if (isOurs(old) || !isInside(addressAlone(old), state.network)) continue;
+    const sentence = `Removed ${heldPrefix(old)}, of an earlier lease, from ${link.name}`;
+    attempt(report, sentence, () => net.deleteAddress(old));
   }
 }
 
@@ -111,9 +105,9 @@ function rivalOf(route: Route, likes: readonly Route[], state: HostState): Route
   });
 }
 
-function inTheWay(route: Route, foreign: Route, links: readonly Link[], network: string): string {
+function inTheWay(route: Route, foreign: Route, links: readonly Link[], network: Prefix): string {
   const there = `${describeRoute(foreign, links)} (protocol ${foreign.protocol})`;
-  const remedy = route.destination === network
+  const remedy = samePrefix(route.destination, network)
     ? "delete it, or give it another network; until then this host does not reach the mesh"
     : "delete it, or choose another --network";
   return `Cannot add route ${describeRoute(route, links)}: ${there} is in its place and not ours (${remedy})`;

@@ -4,15 +4,13 @@
 // to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
 
 import type { Link, LinkAddress, Route, RoutingRule } from "../ports/host.ts";
-import { contains, overlaps, parsePrefix, type Prefix } from "../wire/address.ts";
-import { formatPrefix } from "../wire/address.ts";
 import { describeRoute, linkName } from "./describe.ts";
+import { addressAlone, heldPrefix } from "./link_prefix.ts";
 import { addressRoute, isOwn, isSink, overlappingRoutes, type OwnMarks } from "./overlap.ts";
-import { isInside } from "./owned.ts";
+import { contains, IPV4_BITS_AT, isInside, overlaps, type Prefix, samePrefix } from "../wire/prefix.ts";
 
 const TABLE_MAIN = 254;
 const TABLE_LOCAL = 255;
-const IPV4_BITS_AT = 96;
 const DOCKER_BRIDGE = /^br-([0-9a-f]{12})$/;
 /** A mesh of k3s on the same network has a route for each node. */
 const SHOWN = 5;
@@ -29,8 +27,8 @@ export interface HostRouting {
 
 /** A part of the mesh that this host does not reach. */
 export interface Shadow {
-  /** "10.42.9.0/24", or the whole network. */
-  readonly hides: string;
+  /** 10.42.9.0/24, or the whole network. */
+  readonly hides: Prefix;
   /** What takes it. */
   readonly route: Route;
   /** The address that makes the route; null: it is a route only. */
@@ -41,45 +39,39 @@ export interface Shadow {
 
 /** Who holds what in the mesh. */
 export interface Holder {
-  readonly subnet: string;
+  readonly subnet: Prefix;
   readonly name: string;
 }
 
 /** The parts of `network` that something of the host takes away, each once, the largest first. */
-export function shadows(host: HostRouting, network: string, own: OwnMarks): Shadow[] {
-  const ours = parsePrefix(network)!;
+export function shadows(host: HostRouting, ours: Prefix, own: OwnMarks): Shadow[] {
   const found = [
     ...shadowsByAddresses(host, ours, own), // first: it says more than the routes that it makes
     ...shadowsByRules(host, ours, own),
     // Equally long ones are in the place of ours.
-    ...overlappingRoutes(host.routes, [], network, own)
-      .filter(({ destination }) => parsePrefix(destination)!.length > ours.length)
+    ...overlappingRoutes(host.routes, [], ours, own)
+      .filter(({ destination }) => destination.length > ours.length)
       .map((route) => ({ hides: route.destination, route, address: null, rule: null })),
-  ].sort((a, b) => bitsOf(a.hides) - bitsOf(b.hides));
-  const kept: { readonly one: Shadow; readonly prefix: Prefix }[] = [];
+  ].sort((a, b) => a.hides.length - b.hides.length);
+  const kept: Shadow[] = [];
   for (const one of found.slice(0, COMPARED)) {
-    const { address } = parsePrefix(one.hides)!;
     // Sorted: those before are as large or larger.
-    const isIn = (other: (typeof kept)[number]) =>
-      other.one.route.link === one.route.link && contains(other.prefix, address);
-    if (!kept.some(isIn)) kept.push({ one, prefix: parsePrefix(one.hides)! });
+    const isIn = (other: Shadow) =>
+      other.route.link === one.route.link && contains(other.hides, one.hides.address);
+    if (!kept.some(isIn)) kept.push(one);
   }
-  return [...kept.map(({ one }) => one), ...found.slice(COMPARED)];
+  return [...kept, ...found.slice(COMPARED)];
 }
-
-const bitsOf = (prefix: string): number => Number(prefix.slice(prefix.indexOf("/") + 1));
 
 // An address takes what its network takes, or alone itself where that is wider than the mesh's.
 function shadowsByAddresses({ addresses }: HostRouting, ours: Prefix, own: OwnMarks): Shadow[] {
   return addresses.flatMap((address) => {
-    const alone = `${address.address}/${address.address.includes(":") ? 128 : 32}`;
+    const alone = addressAlone(address);
     const route = addressRoute(address);
-    const one = parsePrefix(alone);
-    if (one === null || !contains(ours, one.address) || address.link === own.device) return [];
+    if (!isInside(alone, ours) || address.link === own.device) return [];
     if (own.subnet !== null && isInside(alone, own.subnet)) return [];
-    const length = parsePrefix(route.destination)!.length;
     // Of the network's own length it is in the place of our route, which reconcile_host.ts tells.
-    const hides = length > ours.length ? route.destination : alone;
+    const hides = route.destination.length > ours.length ? route.destination : alone;
     return [{ hides, route, address, rule: null }];
   });
 }
@@ -88,15 +80,15 @@ function shadowsByRules({ routes, rules }: HostRouting, ours: Prefix, own: OwnMa
   const found: Shadow[] = [];
   for (const rule of rulesBeforeMain(rules, ours)) {
     const table = routes.filter((route) => route.table === rule.table);
-    const to = rule.to === null ? ours : parsePrefix(rule.to)!;
+    const to = rule.to ?? ours;
     for (const route of table) {
-      const prefix = parsePrefix(route.destination);
-      const dropped = route.type === "throw" || route.type === "multicast" || route.type === "broadcast";
-      if (prefix === null || dropped || isOwn(route, own) || lengthOf(prefix) <= rule.suppress) continue;
-      const hides = common(common(prefix, ours), to);
-      if (hides === null || isThrown(table, prefix, hides)) continue;
-      if (own.subnet !== null && isInside(formatPrefix(hides), own.subnet)) continue;
-      found.push({ hides: formatPrefix(hides), route, address: null, rule });
+      const { destination, type } = route;
+      const dropped = type === "throw" || type === "multicast" || type === "broadcast";
+      if (dropped || isOwn(route, own) || lengthOf(destination) <= rule.suppress) continue;
+      const hides = common(common(destination, ours), to);
+      if (hides === null || isThrown(table, destination, hides)) continue;
+      if (own.subnet !== null && isInside(hides, own.subnet)) continue;
+      found.push({ hides, route, address: null, rule });
     }
   }
   return found;
@@ -106,7 +98,7 @@ function shadowsByRules({ routes, rules }: HostRouting, ours: Prefix, own: OwnMa
 function rulesBeforeMain(rules: readonly RoutingRule[], ours: Prefix): RoutingRule[] {
   const found: RoutingRule[] = [];
   for (const rule of rules) {
-    const to = rule.to === null ? null : parsePrefix(rule.to);
+    const { to } = rule;
     if (!rule.unmarked || rule.partial || (to !== null && !overlaps(to, ours))) continue;
     if (rule.table !== TABLE_MAIN) found.push(rule);
     else if (rule.suppress < lengthOf(ours) && (to === null || common(to, ours) === ours)) break;
@@ -116,11 +108,9 @@ function rulesBeforeMain(rules: readonly RoutingRule[], ours: Prefix): RoutingRu
 
 // `throw` sends what is looked up in its table on to the next rule.
 function isThrown(table: readonly Route[], by: Prefix, hides: Prefix): boolean {
-  return table.some((route) => {
-    const thrown = route.type === "throw" ? parsePrefix(route.destination) : null;
-    return thrown !== null && thrown.length >= by.length && thrown.length <= hides.length &&
-      contains(thrown, hides.address);
-  });
+  return table.some(({ type, destination }) =>
+    type === "throw" && destination.length >= by.length && isInside(hides, destination)
+  );
 }
 
 /** What two prefixes share: the longer one, or nothing. */
@@ -131,22 +121,26 @@ function common(p: Prefix | null, q: Prefix): Prefix | null {
 
 const lengthOf = (prefix: Prefix): number => prefix.length - IPV4_BITS_AT;
 
-/** A sentence for each shadow; what is left of many is counted. `lease`: ours, or null. */
-export function describeShadows(
-  found: readonly Shadow[],
-  network: string,
-  links: readonly Link[],
-  lease: string | null,
-  holders: readonly Holder[],
-): string[] {
+/** What sentences about shadows are made with. */
+export interface ShadowWords {
+  readonly network: Prefix;
+  readonly links: readonly Link[];
+  /** Ours. */
+  readonly lease: Prefix | null;
+  readonly holders: readonly Holder[];
+}
+
+/** A sentence for each shadow; what is left of many is counted. */
+export function describeShadows(found: readonly Shadow[], words: ShadowWords): string[] {
+  const { network, holders } = words;
   const lines = found.slice(0, SHOWN).map((one) => {
     const hit = holders.filter(({ subnet }) => isInside(subnet, one.hides) || isInside(one.hides, subnet));
     const names = hit.slice(0, 3).map(({ name }) => name).join(", ") + (hit.length > 3 ? ", …" : "");
     const part = `${one.hides} of the mesh${names === "" ? "" : ` (${names})`}`;
-    const lost = `this host does not reach ${one.hides === network ? "the mesh" : part}`;
+    const lost = `this host does not reach ${samePrefix(one.hides, network) ? "the mesh" : part}`;
     return one.address === null
-      ? describeRouteShadow(one, network, links, lost)
-      : describeAddressShadow(one.address, one.hides, links, lease, lost);
+      ? describeRouteShadow(one, words, lost)
+      : describeAddressShadow(one.address, one.hides, words, lost);
   });
   const more = found.length - lines.length;
   return more > 0
@@ -156,20 +150,19 @@ export function describeShadows(
 
 function describeAddressShadow(
   address: LinkAddress,
-  hides: string,
-  links: readonly Link[],
-  lease: string | null,
+  hides: Prefix,
+  { links, lease }: ShadowWords,
   lost: string,
 ): string {
   const name = linkName(address.link, links);
-  const held = `${address.address}/${address.prefixLength}`;
+  const held = heldPrefix(address).text;
   const kind = links.find((link) => link.index === address.link)?.kind ?? null;
   const outside = lease === null
     ? "overlaps the mesh's network"
     : `overlaps the mesh, outside of this node's lease ${lease}`;
   const what = `${held} on ${kind === "bridge" ? `the bridge ${name}` : name} ${outside}: ${lost}`;
   if (kind === "bridge") return `${what}. If it is left from an earlier lease: ${removeBridge(name)}`;
-  const wider = hides.endsWith("/32") && address.prefixLength < 32;
+  const wider = hides.length === 128 && address.prefixLength < 32;
   const remedy = wider
     ? "give one of the two another network"
     : `remove it (ip addr del ${held} dev ${name}), or give one of the two another network`;
@@ -189,12 +182,7 @@ export function removeBridge(name: string, purged = false): string {
   return `ip link del ${name}`;
 }
 
-function describeRouteShadow(
-  { route, rule }: Shadow,
-  network: string,
-  links: readonly Link[],
-  lost: string,
-): string {
+function describeRouteShadow({ route, rule }: Shadow, { network, links }: ShadowWords, lost: string): string {
   const text = describeRoute(route, links);
   if (rule !== null && rule.table !== TABLE_LOCAL) {
     const remedy = rule.priority > 1

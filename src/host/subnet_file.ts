@@ -4,14 +4,13 @@
 // `--subnet-file` was mistyped for. A symbolic link is never ours: what it leads to was made by others.
 
 import { lstatSync, readFileSync, rmSync, type Stats } from "node:fs";
-import { parseInterface, parsePrefix } from "../wire/address.ts";
-import { formatPrefix, networkOf } from "../wire/address.ts";
 import { writeSubnetEnv } from "./subnet_env.ts";
+import { networkOf, parseInterface, parsePrefix, type Prefix, samePrefix } from "../wire/prefix.ts";
 
 /** The lease that a file would tell of. */
 export interface EnvLease {
-  readonly network: string;
-  readonly subnet: string;
+  readonly network: Prefix;
+  readonly subnet: Prefix;
 }
 
 /** What stands at the path: nothing, a file of ours, or anything of others. */
@@ -147,11 +146,9 @@ function textOf(path: string, max = LENGTH_MAX): string | null {
 function leaseOf(text: string): EnvLease | null {
   const [, network, subnet] = SHAPE.exec(text) ?? [];
   const outer = parsePrefix(network ?? ""), inner = parseInterface(subnet ?? "");
-  return outer === null || inner === null
-    ? null
-    : { network: formatPrefix(outer), subnet: formatPrefix(networkOf(inner)) };
+  return outer === null || inner === null ? null : { network: outer, subnet: networkOf(inner) };
 }
 
 export function sameLease(a: EnvLease, b: EnvLease): boolean {
-  return a.network === b.network && a.subnet === b.subnet;
+  return samePrefix(a.network, b.network) && samePrefix(a.subnet, b.subnet);
 }

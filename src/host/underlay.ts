@@ -7,11 +7,10 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
-  isPrivate,
   isUnspecified,
-  liesWithin,
   parseAddress,
 } from "../wire/address.ts";
+import { isEverything, isPrivate, liesWithin, type Prefix } from "../wire/prefix.ts";
 import { type LinkRole, linkRole } from "./link_roles.ts";
 
 /** As many endpoints fit into a record and into a token. */
@@ -35,7 +34,7 @@ export interface UnderlayChoice {
   /** Name of our own device, whose addresses nobody should send to. */
   readonly exclude: string | null;
   /** The overlay network, in which no address is of the underlay; null or absent while it is not known. */
-  readonly mesh?: string | null;
+  readonly mesh?: Prefix | null;
 }
 
 /** An address that others may use, the link it is on, and what that is. */
@@ -114,7 +113,7 @@ function settled(addresses: readonly LinkAddress[]): LinkAddress[] {
   return ready.filter((a) => lasting(a) || !served.has(family(a)));
 }
 
-function isUsable(a: LinkAddress, mesh: string | null): boolean {
+function isUsable(a: LinkAddress, mesh: Prefix | null): boolean {
   return a.scope < SCOPE_HOST && isReachable(a.address) && !liesWithin(mesh, a.address);
 }
 
@@ -162,9 +161,7 @@ function byDefault(routes: readonly Route[], usable: readonly Candidate[]): Cand
 
 function defaultRoutes(routes: readonly Route[]): Route[] {
   return routes
-    .filter((r) =>
-      r.type === "unicast" && r.table === TABLE_MAIN && /^(0\.0\.0\.0|::)\/0$/.test(r.destination)
-    )
+    .filter((r) => r.type === "unicast" && r.table === TABLE_MAIN && isEverything(r.destination))
     .sort((a, b) => a.metric - b.metric);
 }
 

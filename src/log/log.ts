@@ -3,6 +3,7 @@
  * lost. Strings may come from the network: control characters are escaped and lengths cut, so that nobody can forge
  * a line or drive a terminal. Fields have fixed keys: peer, lease, vni, epoch, path, endpoint, device.
  */
+import { BoundedMap } from "../bounds/bounded_map.ts";
 import { writeSync } from "node:fs";
 import { escapeText } from "../text/escape.ts";
 
@@ -86,7 +87,7 @@ function cut(text: string): string {
 export class LogLimit {
   readonly #intervalMs: number;
   // BOUNDED: ≤ MAX_LIMITS, the oldest key goes first
-  readonly #keys = new Map<string, { until: number; suppressed: number }>();
+  readonly #keys = new BoundedMap<string, { until: number; suppressed: number }>(MAX_LIMITS);
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
@@ -100,9 +101,7 @@ export class LogLimit {
       return null;
     }
     const suppressed = entry?.suppressed ?? 0;
-    this.#keys.delete(key);
-    if (this.#keys.size >= MAX_LIMITS) this.#keys.delete(this.#keys.keys().next().value!);
-    this.#keys.set(key, { until: now + this.#intervalMs, suppressed: 0 });
+    this.#keys.renew(key, { until: now + this.#intervalMs, suppressed: 0 });
     return suppressed;
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The host's network as ovltun reads and changes it; sys/host_network.ts implements it over rtnetlink. Addresses and
- * prefixes are canonical text ("10.42.7.0", "10.42.7.0/24"; see wire/address.ts).
+ * The host's network as ovltun reads and changes it; sys/host_network.ts implements it over rtnetlink. Addresses are
+ * canonical text ("10.42.7.0"; see wire/address.ts).
  */
+import type { Prefix } from "../wire/prefix.ts";
 
 /** A network interface as rtnetlink shows it. */
 export interface Link {
@@ -54,8 +55,8 @@ export type RouteType =
 
 /** A route of any table. */
 export interface Route {
-  /** "10.42.0.0/16"; "0.0.0.0/0" or "::/0" is the default route. */
-  readonly destination: string;
+  /** 10.42.0.0/16; 0.0.0.0/0 or ::/0 is the default route. */
+  readonly destination: Prefix;
   readonly type: RouteType;
   readonly gateway: string | null;
   readonly link: number | null;
@@ -80,8 +81,8 @@ export interface RoutingRule {
   readonly table: number;
   /** Routes of the table that are no longer than this do not count (`suppress_prefixlength`); -1: all count. */
   readonly suppress: number;
-  /** "10.42.0.0/16": only packets to there; null: to anywhere. */
-  readonly to: string | null;
+  /** Only packets to there; null: to anywhere. */
+  readonly to: Prefix | null;
   /** Packets carry mark 0 unless somebody marks them: whether the rule takes those. */
   readonly unmarked: boolean;
   /** It has a condition besides: a source, an interface, a user, a port. It takes some packets only. */

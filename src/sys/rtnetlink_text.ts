@@ -1,9 +1,8 @@
-// Between the two languages of host_network.ts: ports/host.ts speaks of addresses, prefixes and route types as text,
+// Between the two languages of host_network.ts: ports/host.ts speaks of addresses and route types as text,
 // wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
 
 import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports/host.ts";
-import { type Address, formatAddress, formatMac, formatPrefix } from "../wire/address.ts";
-import { parseAddress, parseMac, parsePrefix } from "../wire/address.ts";
+import { type Address, formatAddress, formatMac, parseAddress, parseMac } from "../wire/address.ts";
 import type { NetlinkMessage } from "../wire/netlink.ts";
 import {
   type AddressMessage,
@@ -81,7 +80,7 @@ export function fromAddress(a: LinkAddress): AddressMessage {
 export function toRoute(m: RouteMessage): Route {
   const type = ROUTE_TYPES.get(m.type) ?? "other";
   return {
-    destination: formatPrefix(m.destination),
+    destination: m.destination,
     type,
     gateway: m.gateway === null ? null : formatAddress(m.gateway),
     link: REJECTING.includes(type) ? null : m.link,
@@ -98,8 +97,7 @@ export function toRoute(m: RouteMessage): Route {
 
 /** Throws TypeError for a route of type "other" and for text that is no address. */
 export function fromRoute(r: Route): RouteMessage {
-  const destination = parsePrefix(r.destination);
-  if (destination === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
+  const { destination } = r;
   const type = [...ROUTE_TYPES].find(([, name]) => name === r.type)?.[0];
   if (type === undefined) throw new TypeError(`Cannot express a route of type "${r.type}"`);
   return {
@@ -128,7 +126,7 @@ export function toRule(m: RuleMessage): RoutingRule | null {
     priority: m.priority,
     table: m.table,
     suppress: m.suppress,
-    to: m.to === null || m.inverted ? null : formatPrefix(m.to),
+    to: m.to === null || m.inverted ? null : m.to,
     unmarked: m.inverted && m.to === null && !m.conditional ? !fits : fits || m.inverted,
     partial: m.conditional || (m.inverted && m.to !== null),
   };

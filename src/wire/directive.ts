@@ -8,10 +8,11 @@
 // control/forget/directives.ts.
 
 import { fromHex } from "./bytes.ts";
-import { decodeSignedMap, encodeMap, hexOf } from "./signed_map.ts";
+import { packMap } from "./msgpack.ts";
+import { decodeSignedMap } from "./signed_map.ts";
+import { hexOf, isVersion } from "./untrusted.ts";
 
 export const DIRECTIVE_MAX_LEN = 256;
-const VERSION_LIMIT = 2 ** 48;
 const KINDS = ["fence"] as const;
 
 /** What a directive says; ids are hexadecimal. */
@@ -39,7 +40,7 @@ export interface Directive extends DirectiveContent {
 /** The bytes to sign. */
 export function encodeDirective(content: DirectiveContent): Uint8Array {
   const { issuer, networkId, seq, kind, target, incarnation, revoke } = content;
-  return encodeMap({
+  return packMap({
     i: fromHex(issuer),
     w: fromHex(networkId),
     q: seq,
@@ -58,10 +59,6 @@ export function decodeDirective(raw: Uint8Array): Directive | null {
   const seq = f["q"], incarnation = f["n"], revoke = f["r"];
   const kind = typeof f["k"] === "number" ? KINDS[f["k"]] : undefined;
   if (issuer === null || networkId === null || target === null || kind === undefined) return null;
-  if (!isNumber(seq) || !isNumber(incarnation) || typeof revoke !== "boolean") return null;
+  if (!isVersion(seq) || !isVersion(incarnation) || typeof revoke !== "boolean") return null;
   return { issuer, networkId, seq, kind, target, incarnation, revoke, raw: raw.slice() };
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < VERSION_LIMIT;
 }

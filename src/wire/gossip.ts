@@ -7,26 +7,16 @@
 //
 // What a message says is in gossip_body.ts, its fields in gossip_fields.ts.
 
-import { Packr } from "msgpackr/pack";
-import { Unpackr } from "msgpackr/unpack";
 import { putU32, u32 } from "./bytes.ts";
 import { TYPE_GOSSIP_PLAIN } from "./datagram.ts";
-import type { GossipBody } from "./gossip_body.ts";
-import { bodyOf, fieldsOf, meshOf } from "./gossip_fields.ts";
+import type { Gossip } from "./gossip_body.ts";
+import { fieldsOf, readGossip } from "./gossip_fields.ts";
 import { PROTOCOL_VERSION } from "./hello.ts";
+import { packMap, unpackMap } from "./msgpack.ts";
 
 export const GOSSIP_HEADER_LEN = 8;
 /** Largest datagram; senders split what is longer. */
 export const GOSSIP_MAX_LEN = 1200;
-
-export interface Gossip {
-  /** Hash of the sender's mesh configuration, 16 hexadecimal digits; null while it is joining. */
-  readonly mesh: string | null;
-  readonly body: GossipBody;
-}
-
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
 
 /** The whole datagram for the receiver that gave us `index`. RangeError when it exceeds 1200 bytes. */
 export function encodeGossip(index: number, gossip: Gossip): Uint8Array {
@@ -37,7 +27,7 @@ export function encodeGossip(index: number, gossip: Gossip): Uint8Array {
 
 /** The same; null when it exceeds `most` bytes. */
 export function fitGossip(index: number, gossip: Gossip, most: number): Uint8Array | null {
-  const body = packr.pack(fieldsOf(gossip.mesh, gossip.body));
+  const body = packMap(fieldsOf(gossip.mesh, gossip.body));
   const b = new Uint8Array(GOSSIP_HEADER_LEN + body.length);
   if (b.length > most) return null;
   b[0] = TYPE_GOSSIP_PLAIN;
@@ -68,12 +58,6 @@ export function gossipVersion(b: Uint8Array): number {
 /** The message, or null when anything in it is malformed. Never throws; nothing in it refers to `b`. */
 export function decodeGossip(b: Uint8Array): Gossip | null {
   if (gossipIndex(b) < 0 || gossipVersion(b) !== PROTOCOL_VERSION || b.length > GOSSIP_MAX_LEN) return null;
-  try {
-    const map: unknown = unpackr.unpack(b.slice(GOSSIP_HEADER_LEN));
-    if (typeof map !== "object" || map === null || Array.isArray(map)) return null;
-    const fields = map as Record<string, unknown>;
-    return { mesh: meshOf(fields), body: bodyOf(fields) };
-  } catch {
-    return null; // Malformed fields, or msgpackr's own complaint: the same to us
-  }
+  const fields = unpackMap(b, GOSSIP_HEADER_LEN);
+  return fields === null ? null : readGossip(fields);
 }

@@ -73,8 +73,8 @@ export type GossipBody =
     readonly kind: "sync";
     readonly round: number;
     readonly hashes: Uint8Array;
-    /** Hash of the asker's directives, 16 hexadecimal digits; absent in versions without them. */
-    readonly directives?: string;
+    /** Hash of the asker's directives, 16 hexadecimal digits. */
+    readonly directives: string;
   } & SyncAsker)
   /** All my entries of these buckets whose prefix lies in from..to: entries of DIGEST_ENTRY_LEN bytes. */
   | {
@@ -89,7 +89,7 @@ export type GossipBody =
     readonly to: string;
     readonly entries: Uint8Array;
     /** Hash of the sender's directives, as in `sync`. */
-    readonly directives?: string;
+    readonly directives: string;
   }
   /** Id prefixes, 16 hexadecimal digits each. */
   | { readonly kind: "want"; readonly prefixes: readonly string[] }
@@ -124,3 +124,10 @@ export type GossipBody =
   };
 
 export type GossipKind = GossipBody["kind"];
+
+/** A message as it is read. */
+export interface Gossip {
+  /** Hash of the sender's mesh configuration, 16 hexadecimal digits; null while it is joining. */
+  readonly mesh: string | null;
+  readonly body: GossipBody;
+}

@@ -3,14 +3,14 @@
 // something else in each kind. Ids travel as bytes and are hexadecimal text outside. Whatever is not as it must be is
 // Malformed.
 
-import { formatEndpoint, parseEndpoint } from "./address.ts";
-import { fromHex, toHex } from "./bytes.ts";
+import { fromHex } from "./bytes.ts";
 import {
   BUCKET_HASH_LEN,
   CONFIG_MAX_LEN,
   DIGEST_BUCKETS,
   DIGEST_ENTRY_LEN,
   DIRECTIVES_MAX,
+  type Gossip,
   type GossipBody,
   type GossipKind,
   ITEMS_MAX,
@@ -18,10 +18,13 @@ import {
   JOINERS_MAX,
   type Liveness,
   type Piggyback,
+  type RecordItem,
   SECRET_SEQ_MAX,
+  type Statement,
   WANT_MAX,
 } from "./gossip_body.ts";
 import { HELLO_LEN } from "./hello.ts";
+import { bytesOf, endpointOf, fewBytesOf, hexOf, isWhole, listOf, VERSION_LIMIT } from "./untrusted.ts";
 
 /** The numbers of the kinds. Append-only. */
 const KINDS: readonly GossipKind[] = [
@@ -41,8 +44,12 @@ const KINDS: readonly GossipKind[] = [
 
 const ASKER_INFORMED = 1;
 const ASKER_READY = 2;
+/** No part of a message is longer than a datagram can be. */
+const GOSSIP_BYTES = 65535;
+const DIGEST_PARTS = 4096;
+const TUPLE_MAX = 8;
 
-/** Thrown by `bodyOf` and `meshOf`, for decodeGossip to catch. */
+/** Thrown in here alone, for readGossip to catch. */
 class Malformed extends Error {}
 
 // ------------------------------------------------------------------------------------------------- writing
@@ -66,12 +73,12 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
         r: body.round,
         h: body.hashes,
         q: (body.informed ? ASKER_INFORMED : 0) | (body.ready ? ASKER_READY : 0),
-        ...(body.directives === undefined ? {} : { d: fromHex(body.directives) }),
+        d: fromHex(body.directives),
       };
     case "digest": {
       const { round, part, parts, buckets, from, to, entries } = body;
-      const d = body.directives === undefined ? {} : { d: fromHex(body.directives) };
-      return { r: round, p: part, n: parts, b: buckets, f: fromHex(from), t: fromHex(to), e: entries, ...d };
+      const range = { b: buckets, f: fromHex(from), t: fromHex(to) };
+      return { r: round, p: part, n: parts, ...range, e: entries, d: fromHex(body.directives) };
     }
     case "want":
       return { w: body.prefixes.map(fromHex) };
@@ -108,14 +115,18 @@ function piggybackOf(body: Piggyback): Record<string, unknown> {
 
 // ------------------------------------------------------------------------------------------------- reading
 
-/** The hash of the sender's mesh configuration in a map. Throws when it is malformed. */
-export function meshOf(f: Record<string, unknown>): string | null {
-  return f["m"] === null ? null : hexField(f["m"], 8);
+/** The message in a map; nothing in it refers to the map. Null when anything in it is malformed. */
+export function readGossip(f: Readonly<Record<string, unknown>>): Gossip | null {
+  try {
+    return { mesh: f["m"] === null ? null : hexField(f["m"], 8), body: bodyOf(f) };
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
 }
 
-/** The body in a map; nothing in it refers to the map. Throws when anything in it is malformed. */
-export function bodyOf(f: Record<string, unknown>): GossipBody {
-  const kind = KINDS[intField(f["k"], 255)];
+function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
+  const kind = KINDS[intField(f["k"], 256)];
   switch (kind) {
     case "ping":
     case "pong":
@@ -129,89 +140,91 @@ export function bodyOf(f: Record<string, unknown>): GossipBody {
     case "digest":
       return readDigest(f);
     case "want":
-      return { kind, prefixes: listField(f["w"], WANT_MAX).map((p) => hexField(p, 8)) };
+      return { kind, prefixes: must(listOf(f["w"], WANT_MAX, (p) => hexOf(p, 8))) };
     case "claim-ack":
       return { kind, incarnation: intField(f["i"]), epoch: intField(f["e"]) };
     case "joining":
-      return { kind, joiners: listField(f["j"], JOINERS_MAX).map(readJoiner) };
+      return { kind, joiners: must(listOf(f["j"], JOINERS_MAX, readJoiner)) };
     case "config":
       if (typeof f["c"] !== "string" || f["c"].length > CONFIG_MAX_LEN) throw new Malformed();
       return { kind, config: f["c"] };
     case "secret":
       return {
         kind,
-        seq: intField(f["q"], SECRET_SEQ_MAX),
-        issuer: toHex(bytesField(f["i"], 8)),
+        seq: intField(f["q"], SECRET_SEQ_MAX + 1),
+        issuer: hexField(f["i"], 8),
         dropOld: f["o"] === true,
-        root: bytesField(f["x"], 32),
+        root: must(bytesOf(f["x"], 32)),
       };
     case "twin":
       return {
         kind,
         life: hexField(f["b"], 8),
         other: hexField(f["o"], 8),
-        endpoint: endpointField(f["e"]),
-        ...(f["p"] === undefined ? {} : { proof: bytesField(f["p"], HELLO_LEN) }),
+        endpoint: f["e"] === null ? null : must(endpointOf(f["e"])),
+        ...(f["p"] === undefined ? {} : { proof: must(bytesOf(f["p"], HELLO_LEN)) }),
       };
     default:
       throw new Malformed();
   }
 }
 
-function readSync(f: Record<string, unknown>): GossipBody {
-  const asker = intField(f["q"] ?? ASKER_INFORMED);
+function readSync(f: Readonly<Record<string, unknown>>): GossipBody {
+  const asker = intField(f["q"]);
   return {
     kind: "sync",
     round: intField(f["r"]),
-    hashes: bytesField(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN),
-    ...directivesHash(f),
+    hashes: must(bytesOf(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN)),
+    directives: hexField(f["d"], 8),
     informed: (asker & ASKER_INFORMED) !== 0,
     ready: (asker & ASKER_READY) !== 0,
   };
 }
 
-function readDigest(f: Record<string, unknown>): GossipBody {
-  const entries = bytesField(f["e"], null);
+function readDigest(f: Readonly<Record<string, unknown>>): GossipBody {
+  const entries = must(fewBytesOf(f["e"], GOSSIP_BYTES));
   if (entries.length % DIGEST_ENTRY_LEN !== 0) throw new Malformed();
-  const parts = intField(f["n"], 4096);
-  const part = intField(f["p"], 4095);
-  if (part >= parts) throw new Malformed();
-  const [from, to] = [hexField(f["f"], 8), hexField(f["t"], 8)];
+  const parts = intField(f["n"], DIGEST_PARTS + 1);
+  const part = intField(f["p"], parts);
   return {
     kind: "digest",
     round: intField(f["r"]),
     part,
     parts,
     buckets: intField(f["b"]),
-    from,
-    to,
+    from: hexField(f["f"], 8),
+    to: hexField(f["t"], 8),
     entries,
-    ...directivesHash(f),
+    directives: hexField(f["d"], 8),
   };
 }
 
-function directivesHash(f: Record<string, unknown>): { readonly directives?: string } {
-  return f["d"] === undefined ? {} : { directives: hexField(f["d"], 8) };
-}
-
-function readPiggyback(f: Record<string, unknown>): Piggyback {
-  const directives = listField(f["D"] ?? [], DIRECTIVES_MAX).map((raw) => bytesField(raw, null));
+function readPiggyback(f: Readonly<Record<string, unknown>>): Piggyback {
+  const directives = must(listOf(f["D"] ?? [], DIRECTIVES_MAX, (raw) => fewBytesOf(raw, GOSSIP_BYTES)));
   return {
     ...(directives.length === 0 ? {} : { directives }),
-    records: listField(f["R"] ?? [], ITEMS_MAX).map((item) => {
-      const [raw, state] = listField(item, 8);
-      return { raw: bytesField(raw, null), state: livenessField(state) };
-    }),
-    statements: listField(f["S"] ?? [], ITEMS_MAX).map((item) => {
-      const [id, incarnation, state, stopped] = listField(item, 8);
-      const told = { id: hexField(id, 32), incarnation: intField(incarnation), state: livenessField(state) };
-      return stopped === true ? { ...told, stopped } : told;
-    }),
+    records: must(listOf(f["R"] ?? [], ITEMS_MAX, readRecord)),
+    statements: must(listOf(f["S"] ?? [], ITEMS_MAX, readStatement)),
   };
+}
+
+function readRecord(item: unknown): RecordItem {
+  const [raw, state] = tuple(item);
+  return { raw: must(fewBytesOf(raw, GOSSIP_BYTES)), state: intField(state, 3) as Liveness };
+}
+
+function readStatement(item: unknown): Statement {
+  const [id, incarnation, state, stopped] = tuple(item);
+  const told = {
+    id: hexField(id, 32),
+    incarnation: intField(incarnation),
+    state: intField(state, 3) as Liveness,
+  };
+  return stopped === true ? { ...told, stopped } : told;
 }
 
 function readJoiner(item: unknown): JoinerEntry {
-  const [id, seq, age, complete, view] = listField(item, 8);
+  const [id, seq, age, complete, view] = tuple(item);
   return {
     id: hexField(id, 32),
     seq: intField(seq),
@@ -221,34 +234,22 @@ function readJoiner(item: unknown): JoinerEntry {
   };
 }
 
-function intField(value: unknown, max = 2 ** 48 - 1): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
-    throw new Malformed();
-  }
+/** The fields of one item; what later versions put behind them is ignored. */
+function tuple(item: unknown): readonly unknown[] {
+  if (!Array.isArray(item) || item.length > TUPLE_MAX) throw new Malformed();
+  return item;
+}
+
+function intField(value: unknown, limit = VERSION_LIMIT): number {
+  if (!isWhole(value, limit)) throw new Malformed();
   return value;
-}
-
-function livenessField(value: unknown): Liveness {
-  return intField(value, 2) as Liveness;
-}
-
-function listField(value: unknown, max: number): unknown[] {
-  if (!Array.isArray(value) || value.length > max) throw new Malformed();
-  return value;
-}
-
-function bytesField(value: unknown, length: number | null): Uint8Array {
-  if (!(value instanceof Uint8Array) || (length !== null && value.length !== length)) throw new Malformed();
-  return new Uint8Array(value);
-}
-
-function endpointField(value: unknown): string | null {
-  if (value === null) return null;
-  const endpoint = typeof value === "string" && value.length < 64 ? parseEndpoint(value) : null;
-  if (endpoint === null) throw new Malformed();
-  return formatEndpoint(endpoint);
 }
 
 function hexField(value: unknown, length: number): string {
-  return toHex(bytesField(value, length));
+  return must(hexOf(value, length));
+}
+
+function must<T>(value: T | null): T {
+  if (value === null) throw new Malformed();
+  return value;
 }

@@ -7,12 +7,11 @@
 //   c  counter of initiations, < 2^48
 //   f  flags: 1 = a member of a mesh
 //   r  the sender's signed record; nil where the other side has it
-//   b  in IK2, which has no record: the sender's boot nonce, 8 bytes, absent in former versions
+//   b  in IK2, which has no record: the sender's boot nonce, 8 bytes; absent elsewhere
 
-import { Packr } from "msgpackr/pack";
-import { Unpackr } from "msgpackr/unpack";
-import { formatEndpoint, parseEndpoint } from "./address.ts";
-import { fromHex, toHex } from "./bytes.ts";
+import { fromHex } from "./bytes.ts";
+import { packMap, unpackMap } from "./msgpack.ts";
+import { endpointOf, fewBytesOf, hexOf, isVersion, isWhole } from "./untrusted.ts";
 
 /** AEAD suites by their number on the wire, append-only. */
 export const SUITE_NAMES = ["aes-256-gcm", "chacha20-poly1305", "xsalsa20-poly1305"] as const;
@@ -39,14 +38,10 @@ export interface HandshakeOffer {
 const SUITES_MAX = 8;
 const RECORD_MAX = 960;
 const LIFE_LEN = 8;
-const COUNTER_LIMIT = 2 ** 48;
 const FLAG_MEMBER = 1;
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
-
 export function encodeOffer(offer: HandshakeOffer): Uint8Array {
-  return new Uint8Array(packr.pack({
+  return packMap({
     i: offer.index,
     o: offer.seen,
     u: offer.suites.map(({ suite, mbps }) => [SUITE_NAMES.indexOf(suite), mbps]),
@@ -54,30 +49,19 @@ export function encodeOffer(offer: HandshakeOffer): Uint8Array {
     f: offer.member ? FLAG_MEMBER : 0,
     r: offer.record,
     ...(offer.life === null ? {} : { b: fromHex(offer.life) }),
-  }));
+  });
 }
 
 /** Null when anything but an unknown key or an unknown suite is malformed; never throws. */
 export function decodeOffer(b: Uint8Array): HandshakeOffer | null {
-  let map: unknown;
-  try {
-    map = unpackr.unpack(b);
-  } catch {
-    return null;
-  }
-  if (typeof map !== "object" || map === null) return null;
-  const f = map as Record<string, unknown>;
-  const [index, counter, flags] = [f["i"], f["c"], f["f"]];
-  if (
-    !isWhole(index, 2 ** 32) || index === 0 || !isWhole(counter, COUNTER_LIMIT) || !isWhole(flags, 2 ** 32)
-  ) {
-    return null;
-  }
-  const suites = suitesOf(f["u"]);
-  const seen = seenOf(f["o"]);
-  const record = recordOf(f["r"]);
-  const life = lifeOf(f["b"]);
-  if (suites === null || seen === undefined || record === undefined || life === undefined) return null;
+  const f = unpackMap(b);
+  if (f === null) return null;
+  const { i: index, o, u, c: counter, f: flags, r, b: boot } = f;
+  if (!isWhole(index, 2 ** 32) || index === 0 || !isVersion(counter) || !isWhole(flags, 2 ** 32)) return null;
+  const suites = suitesOf(u);
+  const seen = endpointOf(o), record = fewBytesOf(r, RECORD_MAX), life = hexOf(boot, LIFE_LEN);
+  if (suites === null || (seen === null && o !== null) || (record === null && r !== null)) return null;
+  if (life === null && boot !== undefined) return null;
   return { index, seen, suites, counter, member: (flags & FLAG_MEMBER) !== 0, record, life };
 }
 
@@ -99,10 +83,6 @@ export function chooseSuite(ours: readonly SuiteOffer[], theirs: readonly SuiteO
   return best?.suite ?? null;
 }
 
-function isWhole(value: unknown, limit: number): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < limit;
-}
-
 // A suite of a later version is left out; the first of two with one number counts.
 function suitesOf(value: unknown): SuiteOffer[] | null {
   if (!Array.isArray(value) || value.length > SUITES_MAX) return null;
@@ -114,20 +94,4 @@ function suitesOf(value: unknown): SuiteOffer[] | null {
     list.push({ suite, mbps: item[1] });
   }
   return list;
-}
-
-function seenOf(value: unknown): string | null | undefined {
-  if (value === null) return null;
-  const endpoint = typeof value === "string" && value.length < 64 ? parseEndpoint(value) : null;
-  return endpoint === null ? undefined : formatEndpoint(endpoint);
-}
-
-function recordOf(value: unknown): Uint8Array | null | undefined {
-  if (value === null) return null;
-  return value instanceof Uint8Array && value.length <= RECORD_MAX ? value.slice() : undefined;
-}
-
-function lifeOf(value: unknown): string | null | undefined {
-  if (value === undefined) return null;
-  return value instanceof Uint8Array && value.length === LIFE_LEN ? toHex(value) : undefined;
 }

@@ -2,7 +2,8 @@
 // of wire/netlink.ts. Of a route with several next hops the first one is shown: we install none, and whoever
 // reads them asks only what a destination is taken by. Forwarding database entries are neighbours of AF_BRIDGE.
 
-import { type Address, addressFromU32, type Prefix } from "./address.ts";
+import { type Address, addressFromU32 } from "./address.ts";
+import { Prefix } from "./prefix.ts";
 import { putU16le, putU32le, u16le, u32le } from "./bytes.ts";
 import {
   attribute,
@@ -173,9 +174,9 @@ function readDestination(attributes: Attributes, family: number, bits: number): 
   if (length > 128) return null;
   if (attributes.has(RTA_DST)) {
     const address = readAddress(attributes, RTA_DST, family);
-    return address === null ? null : { address, length };
+    return address === null ? null : new Prefix(address, length);
   }
-  return { address: family === AF_INET ? addressFromU32(0) : new Uint8Array(16), length };
+  return new Prefix(family === AF_INET ? addressFromU32(0) : new Uint8Array(16), length);
 }
 
 interface Hop {

@@ -1,7 +1,8 @@
 // Rules of policy routing in rtnetlink (ip-rule(8), linux/fib_rules.h): which table a packet is looked up in. Only
 // read: ovltun installs none. Decoders return null when malformed and copy what they keep.
 
-import { addressFromU32, type Prefix } from "./address.ts";
+import { addressFromU32 } from "./address.ts";
+import { IPV4_BITS_AT, Prefix } from "./prefix.ts";
 import { u32le } from "./bytes.ts";
 import { decodeAttributes, readU32 } from "./netlink.ts";
 import { AF_INET, bitsOf, readAddress } from "./rtnetlink.ts";
@@ -67,7 +68,7 @@ export function decodeRule(b: Uint8Array): RuleMessage | null {
     priority: readU32(attributes, FRA_PRIORITY) ?? 0,
     action: b[ACTION_AT]!,
     table: readU32(attributes, FRA_TABLE) ?? b[TABLE_AT]!,
-    to: b[1] === 0 ? null : { address: to, length: 96 + b[1]! },
+    to: b[1] === 0 ? null : new Prefix(to, IPV4_BITS_AT + b[1]!),
     inverted: (u32le(b, FLAGS_AT) & FIB_RULE_INVERT) !== 0,
     mark,
     mask: readU32(attributes, FRA_FWMASK) ?? (mark === 0 ? 0 : 0xffffffff),

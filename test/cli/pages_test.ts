@@ -18,8 +18,10 @@ const peer: PeerStatus = {
   path: "tunnel",
   security: "plain",
   why: "direct routing was not asked for",
+  healthy: false,
   rttMs: 0.4,
   mtu: 1440,
+  answered: null,
   txBytes: 1,
   rxBytes: 2000,
   lastHandshakeSeconds: 3.2,
@@ -56,11 +58,13 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
     drops: { "no-route": 3, spoofed: 0, multicast: 8 },
     counters: { sent: 5 },
     warnings: [],
+    forgotten: [],
   };
 }
 
 test("statusPage() shows lease, drops, peers and what is waited for", () => {
-  const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?" }];
+  const message = "waiting for 192.168.1.10:8473, 8 s without an answer (firewall?)";
+  const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?", message }];
   const page = statusPage(statusWith({ waitingFor }, [peer]), PLAIN);
   assert.match(page, /lease {6}10\.42\.7\.0\/24 confirmed/);
   assert.match(page, /dropped {4}no-route 3\n/); // and no word of multicast
@@ -159,9 +163,8 @@ test("statusPage() counts static peers apart and stays within the screen", () =>
   for (const line of page.split("\n")) assert.ok(line.length <= 80, line);
 });
 
-test("waitingLine() says everything once, from a hint and from a whole sentence", () => {
+test("waitingLine() says everything once", () => {
   const line = "waiting for host-b, 8 s without an answer (firewall?)";
-  assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: "firewall?" }), line);
   assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line, message: line }), line);
 });
 

@@ -6,6 +6,7 @@ import type { StateStore } from "../../src/daemon/state/state_store.ts";
 import { directiveOf } from "../made/directives.ts";
 import { identityOf, recordOf } from "../made/records.ts";
 import { systemMachine } from "../../src/machine/machine.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const US = 1, ALPHA = 2;
 const ID = identityOf(US).id;
@@ -15,8 +16,10 @@ function stored(change: Partial<StoredState> = {}): StoredState {
     version: 1,
     nodeId: ID,
     networkName: "ovltun",
+    name: "us",
     mesh: null,
-    claim: { subnet: "10.148.178.0/24", stamp: 3, incarnation: 5 },
+    directives: [],
+    claim: { subnet: prefix("10.148.178.0/24"), stamp: 3, incarnation: 5 },
     incarnation: 6,
     epoch: 0,
     peers: [{ record: recordText(recordOf(ALPHA, { name: "alpha" }).raw), endpoint: "192.168.1.10:8473" }],

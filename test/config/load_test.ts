@@ -5,6 +5,7 @@ import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig, type Loaded, type LoadInput, loadPlaces } from "../../src/config/load.ts";
 import { refuseSecretArguments } from "../../src/config/secret_setting.ts";
 import { ALL_SETTINGS, environmentKey } from "../../src/config/settings.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 type Flags = Record<string, unknown>;
 
@@ -62,7 +63,7 @@ test("loadConfig() lets flags beat the environment, the environment the file, th
   }, files);
   assert.deepEqual(warnings, []);
   assert.deepEqual([config.mtu, config.port, config.vni, config.vxlanPort], [1400, 2, 3, 4]);
-  assert.deepEqual([config.network, config.subnetLen, config.backend], ["10.8.0.0/16", 26, "vxlan"]);
+  assert.deepEqual([config.network?.text, config.subnetLen, config.backend], ["10.8.0.0/16", 26, "vxlan"]);
   assert.deepEqual([config.directRouting, config.found, config.peers], [true, true, ["p1", "p2:5"]]);
 });
 
@@ -82,14 +83,21 @@ test("loadConfig() reads static peers from flags, and from the environment apart
   const flannel = "10.42.4.0/24=10.99.0.4:8286,backend=udp";
   const expected = [
     {
-      subnet: "10.42.3.0/24",
+      subnet: prefix("10.42.3.0/24"),
       address: "10.99.0.3",
       port: null,
       backend: "vxlan",
       mac: "02:00:00:00:00:0a",
       vni: 7,
     },
-    { subnet: "10.42.4.0/24", address: "10.99.0.4", port: 8286, backend: "udp", mac: null, vni: null },
+    {
+      subnet: prefix("10.42.4.0/24"),
+      address: "10.99.0.4",
+      port: 8286,
+      backend: "udp",
+      mac: null,
+      vni: null,
+    },
   ];
   assert.deepEqual(plain({ "static-peer": [kernel, flannel] }).config.staticPeers, expected);
   assert.deepEqual(plain({}, { OVLTUN_STATIC_PEER: `${kernel} ${flannel}` }).config.staticPeers, expected);

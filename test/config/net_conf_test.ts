@@ -5,6 +5,7 @@ import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { foundMesh } from "../../src/control/mesh/mesh.ts";
 import { settingsOf } from "../../src/daemon/settings.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 interface Read {
   readonly config: Config;
@@ -32,7 +33,7 @@ function refused(run: () => unknown, ...parts: string[]): void {
 
 /** The subnet length of a mesh that this configuration founds. */
 function foundedLength(config: Config): number | string {
-  const mesh = foundMesh(settingsOf(config, "10.200.0.0/16", []));
+  const mesh = foundMesh(settingsOf(config, prefix("10.200.0.0/16"), []));
   return typeof mesh === "string" ? mesh : mesh.subnetLen;
 }
 
@@ -46,7 +47,7 @@ test("net-conf: keys and backends count in any case, at every level, as in Go", 
   assert.deepEqual(
     { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, directRouting },
     {
-      network: "10.42.0.0/16",
+      network: prefix("10.42.0.0/16"),
       subnetLen: 26,
       subnetMin: "10.42.9.0",
       subnetMax: "10.42.10.0",
@@ -65,9 +66,9 @@ test("net-conf: keys and backends count in any case, at every level, as in Go", 
 
 test("net-conf: of two keys the later one counts, whatever their case", () => {
   const twice = (text: string) => read(text).config;
-  assert.equal(twice('{"Network":"10.1.0.0/16","network":"10.2.0.0/16"}').network, "10.2.0.0/16");
+  assert.equal(twice('{"Network":"10.1.0.0/16","network":"10.2.0.0/16"}').network?.text, "10.2.0.0/16");
   assert.equal(
-    twice('{"Network":"10.1.0.0/16","network":"10.2.0.0/16","Network":"10.3.0.0/16"}').network,
+    twice('{"Network":"10.1.0.0/16","network":"10.2.0.0/16","Network":"10.3.0.0/16"}').network?.text,
     "10.3.0.0/16",
   );
   assert.equal(twice('{"SubnetLen":26,"SubnetLen":null,"Network":"10.1.0.0/16"}').subnetLen, 26);
@@ -77,7 +78,7 @@ test("net-conf: of two keys the later one counts, whatever their case", () => {
 });
 
 test("net-conf: a Network may have host bits", () => {
-  assert.equal(of({ Network: "10.42.3.4/16" }).config.network, "10.42.0.0/16");
+  assert.equal(of({ Network: "10.42.3.4/16" }).config.network?.text, "10.42.0.0/16");
   refused(() => of({ Network: "10.42.0.0" }), '"Network"', "10.42.0.0/16");
   refused(() => of({ Network: "fd00::1/64" }), '"Network"', "IPv4");
   refused(() => of({ Network: "" }), '"Network"');

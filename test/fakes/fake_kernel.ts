@@ -12,14 +12,8 @@ import type {
   RouteLookup,
   RoutingRule,
 } from "../../src/ports/host.ts";
-import {
-  contains,
-  formatPrefix,
-  networkOf,
-  parseAddress,
-  parseInterface,
-  parsePrefix,
-} from "../../src/wire/address.ts";
+import { parseAddress } from "../../src/wire/address.ts";
+import { contains, networkOf, parseInterface, prefix, samePrefix } from "../../src/wire/prefix.ts";
 import { routeText } from "../../src/sys/rtnetlink_text.ts";
 import {
   EADDRNOTAVAIL,
@@ -37,7 +31,7 @@ const PROTOCOL_KERNEL = 2;
 /** A route of the main table with what is not given left empty. */
 export function route(destination: string, fields: Partial<Route> = {}): Route {
   return {
-    destination,
+    destination: prefix(destination),
     type: "unicast",
     gateway: null,
     link: null,
@@ -116,10 +110,11 @@ export class FakeKernel implements HostNetwork {
   routeTo(address: string): RouteLookup | null {
     const to = parseAddress(address)!;
     const matching = this.#routes
-      .map((r) => ({ r, prefix: parsePrefix(r.destination)! }))
-      .filter(({ prefix }) => contains(prefix, to))
-      .sort((a, b) => b.prefix.length - a.prefix.length || b.r.table - a.r.table || a.r.metric - b.r.metric);
-    const r = matching[0]?.r;
+      .filter(({ destination }) => contains(destination, to))
+      .sort((a, b) =>
+        b.destination.length - a.destination.length || b.table - a.table || a.metric - b.metric
+      );
+    const r = matching[0];
     if (r === undefined || r.link === null || (r.type !== "unicast" && r.type !== "local")) return null;
     const own = this.#addresses.filter((a) => a.link === r.link);
     const source = r.source ??
@@ -168,7 +163,6 @@ export class FakeKernel implements HostNetwork {
   addRoute(r: Route, before = false): void {
     const op = `Cannot add route ${routeText(r)}`;
     this.#write(op);
-    if (parsePrefix(r.destination) === null) throw new TypeError(`Not a prefix: "${r.destination}"`);
     const at = this.#routes.findIndex((there) => samePlace(there, r));
     if (at >= 0 && !before) throw new SysError(op, EEXIST, "File exists");
     if (r.source !== null && !this.#addresses.some((a) => a.address === r.source)) {
@@ -222,8 +216,8 @@ export class FakeKernel implements HostNetwork {
     const bits = a.address.includes(":") ? 128 : 32;
     const fields = { link: a.link, protocol: PROTOCOL_KERNEL, source: a.address };
     const local = route(`${a.address}/${bits}`, { ...fields, type: "local", table: 255, scope: 254 });
-    const network = formatPrefix(networkOf(parseInterface(`${a.address}/${a.prefixLength}`)!));
-    const connected = route(network, { ...fields, scope: 253 });
+    const network = networkOf(parseInterface(`${a.address}/${a.prefixLength}`)!);
+    const connected = route(network.text, { ...fields, scope: 253 });
     const link = this.#links.find((l) => l.index === a.link)!;
     const made = a.prefixLength < bits && link.up && !link.loopback ? [local, connected] : [local];
     for (const r of made) if (!this.#routes.some((there) => samePlace(there, r))) this.#routes.push(r);
@@ -239,5 +233,5 @@ function sameAddress(a: LinkAddress, b: LinkAddress): boolean {
 }
 
 function samePlace(a: Route, b: Route): boolean {
-  return a.destination === b.destination && a.metric === b.metric && a.table === b.table;
+  return samePrefix(a.destination, b.destination) && a.metric === b.metric && a.table === b.table;
 }

@@ -14,24 +14,27 @@ import * as group from "../../src/wire/group_gossip.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import { decodeOffer, encodeOffer } from "../../src/wire/handshake_offer.ts";
 import * as hello from "../../src/wire/hello.ts";
+import type { Gossip } from "../../src/wire/gossip_body.ts";
 import { directiveOf } from "../made/directives.ts";
 import { identityOf, recordOf } from "../made/records.ts";
 import { fuzz, tellCases } from "./campaign.ts";
 import { fullGossip, genuineGossip } from "./genuine.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const ID = "ab".repeat(32);
 const SIGNATURE = new Uint8Array(64).fill(3);
 const RECORDS = [
   recordOf(1),
   recordOf(2, {
-    claims: [{ subnet: "10.42.7.0/24", stamp: 2 ** 47, incarnation: 3 }, {
-      subnet: "fd00:42:7::/64",
+    claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 2 ** 47, incarnation: 3 }, {
+      subnet: prefix("fd00:42:7::/64"),
       stamp: 1,
+      incarnation: 1,
     }],
-    reserved: ["10.42.100.0/24"],
+    reserved: [prefix("10.42.100.0/24")],
     endpoints: ["[2001:db8:1111:2222::1]:8473", "192.168.1.10:8473"],
     capabilities: ["masquerade"],
-    yielded: { subnet: "10.42.200.0/24", to: "cd".repeat(32) },
+    yielded: { subnet: prefix("10.42.200.0/24"), to: "cd".repeat(32) },
     age: 2 ** 40,
     incarnation: 2 ** 48 - 1,
   }),
@@ -42,9 +45,9 @@ const RECORDS = [
 function listing(claims: number, endpoints: number, reserved: number): Uint8Array {
   const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
   return recordOf(4, {
-    claims: numbers(claims).map((i) => ({ subnet: `10.42.${i}.0/24`, stamp: i })),
+    claims: numbers(claims).map((i) => ({ subnet: prefix(`10.42.${i}.0/24`), stamp: i, incarnation: 1 })),
     endpoints: numbers(endpoints).map((i) => `10.0.0.${i}:8473`),
-    reserved: numbers(reserved).map((i) => `10.43.${i}.0/24`),
+    reserved: numbers(reserved).map((i) => prefix(`10.43.${i}.0/24`)),
   }).raw;
 }
 
@@ -162,7 +165,7 @@ fuzz({
     const lists = Object.values(body).filter((field) => Array.isArray(field));
     const many = Math.max(0, ...lists.map(({ length }) => length));
     assert.ok(many <= (body.kind === "joining" ? JOINERS_MAX : 64), `a list of ${many}`);
-    const encode = (value: gossip.Gossip) => gossip.encodeGossip(7, value);
+    const encode = (value: Gossip) => gossip.encodeGossip(7, value);
     // Texts that are no UTF-8 and numbers in short forms grow when they are written properly.
     if (b.length <= gossip.GOSSIP_MAX_LEN / 3) assertStable(message, encode, gossip.decodeGossip);
     return `${body.kind} ${Object.keys(body).length} ${many}`;

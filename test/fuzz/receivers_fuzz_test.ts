@@ -18,6 +18,7 @@ import { fuzz, REFUSED, tellCases } from "./campaign.ts";
 import { genuineGossip } from "./genuine.ts";
 import { genuineHandshakes } from "./handshake_machines.ts";
 import { INPUT_MAX } from "./mutator.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const KEYS = keysOf("secret");
 
@@ -110,8 +111,8 @@ fuzz({
 /** Two nodes of a plain mesh that have been together for five seconds, and what one sent in that time. */
 function plainMesh() {
   const world = new World(5);
-  const a = world.add("a", ["b"], { network: "10.42.0.0/16" });
-  const b = world.add("b", ["a"], { network: "10.42.0.0/16" });
+  const a = world.add("a", ["b"], { network: prefix("10.42.0.0/16") });
+  const b = world.add("b", ["a"], { network: prefix("10.42.0.0/16") });
   const sent: Uint8Array[] = [];
   world.onAction = (node, action) => {
     if (node === a && action.kind === "send" && sent.length < 200) sent.push(action.bytes.slice());

@@ -2,8 +2,9 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { type Leasable, leftBridges, stillHolding } from "../../src/host/left_bridge.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
-const MESH = { network: "10.42.0.0/16", subnetLen: 24, subnetMin: null, subnetMax: null };
+const MESH = { network: prefix("10.42.0.0/16"), subnetLen: 24, subnetMin: null, subnetMax: null };
 
 function host(address: string, prefixLength: number, kind: string | null = "bridge") {
   const net = new FakeKernel();
@@ -12,7 +13,7 @@ function host(address: string, prefixLength: number, kind: string | null = "brid
   return net;
 }
 const left = (net: FakeKernel, change: Partial<Leasable> = {}) =>
-  leftBridges(net.links(), net.addresses(), { ...MESH, ...change }).map(({ subnet }) => subnet);
+  leftBridges(net.links(), net.addresses(), { ...MESH, ...change }).map(({ subnet }) => subnet.text);
 
 test("leftBridges() knows a bridge as README has it made", () => {
   assert.deepEqual(left(host("10.42.7.1", 24)), ["10.42.7.0/24"]);
@@ -32,7 +33,7 @@ test("stillHolding() names what holds an address of the mesh and the command tha
   const eth0 = net.addLink("eth0");
   net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
   net.addAddress({ link: eth0, address: "10.42.7.9", prefixLength: 32, scope: 0 });
-  assert.deepEqual(stillHolding(net.links(), net.addresses(), "10.42.0.0/16"), [
+  assert.deepEqual(stillHolding(net.links(), net.addresses(), MESH.network), [
     "The bridge cbr0 still has 10.42.7.1/24 of this mesh; to remove it: ip link del cbr0",
     "eth0 still has 10.42.7.9/32 of this mesh; to remove it: ip addr del 10.42.7.9/32 dev eth0",
   ]);
@@ -42,7 +43,7 @@ test("stillHolding() names README's setting for docker0", () => {
   const net = new FakeKernel();
   const link = net.addLink("docker0", { kind: "bridge" });
   net.addAddress({ link, address: "10.42.7.1", prefixLength: 24, scope: 0 });
-  assert.deepEqual(stillHolding(net.links(), net.addresses(), "10.42.0.0/16"), [
+  assert.deepEqual(stillHolding(net.links(), net.addresses(), MESH.network), [
     'The bridge docker0 still has 10.42.7.1/24 of this mesh; to remove it: take "bip" out of daemon.json and restart ' +
     "Docker, or without Docker: ip link del docker0",
   ]);

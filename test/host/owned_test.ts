@@ -4,12 +4,13 @@ import fc from "fast-check";
 import type { Route } from "../../src/ports/host.ts";
 import * as owned from "../../src/host/owned.ts";
 import { route } from "../fakes/fake_kernel.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const STATE: owned.HostState = {
   device: { link: 5, address: "10.42.7.0", mtu: 1440 },
-  network: "10.42.0.0/16",
-  subnet: "10.42.7.0/24",
-  directRoutes: [{ destination: "10.42.9.0/24", gateway: "192.168.1.11", link: 2 }],
+  network: prefix("10.42.0.0/16"),
+  subnet: prefix("10.42.7.0/24"),
+  directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: 2 }],
 };
 const ours = (destination: string, fields: Partial<Route> = {}) =>
   route(destination, { protocol: 84, ...fields });
@@ -24,7 +25,7 @@ test("wantedRoutes() wants the network, no loop for our subnet, and one route a 
 
 test("wantedRoutes() without a device wants only gateway routes and the guard", () => {
   const routes = owned.wantedRoutes({ ...STATE, device: null });
-  assert.deepEqual(routes.map((r) => [r.destination, r.link, r.source]), [
+  assert.deepEqual(routes.map((r) => [r.destination.text, r.link, r.source]), [
     ["10.42.7.0/24", null, null],
     ["10.42.9.0/24", 2, null],
   ]);
@@ -34,21 +35,21 @@ test("wantedRoutes() gives IPv6 the metric and scope that the kernel would", () 
   const device = { link: 5, address: "fd00:7::", mtu: 1440 };
   const [network] = owned.wantedRoutes({
     device,
-    network: "fd00::/16",
-    subnet: "fd00:7::/32",
+    network: prefix("fd00::/16"),
+    subnet: prefix("fd00:7::/32"),
     directRoutes: [],
   });
   assert.deepEqual([network?.metric, network?.scope], [1024, 0]);
 });
 
 test("isOwned() wants our protocol, the main table, and a destination inside the network", () => {
-  assert.ok(owned.isOwned(ours("10.42.9.0/24"), "10.42.0.0/16"));
-  assert.ok(owned.isOwned(ours("10.42.0.0/16"), "10.42.0.0/16"));
+  assert.ok(owned.isOwned(ours("10.42.9.0/24"), prefix("10.42.0.0/16")));
+  assert.ok(owned.isOwned(ours("10.42.0.0/16"), prefix("10.42.0.0/16")));
   assert.ok(owned.isOwned(ours("10.43.0.0/16"), null));
-  assert.ok(!owned.isOwned(ours("10.43.0.0/16"), "10.42.0.0/16"));
-  assert.ok(!owned.isOwned(ours("10.0.0.0/8"), "10.42.0.0/16"));
-  assert.ok(!owned.isOwned(ours("10.42.9.0/24", { table: 100 }), "10.42.0.0/16"));
-  assert.ok(!owned.isOwned(route("10.42.9.0/24"), "10.42.0.0/16"));
+  assert.ok(!owned.isOwned(ours("10.43.0.0/16"), prefix("10.42.0.0/16")));
+  assert.ok(!owned.isOwned(ours("10.0.0.0/8"), prefix("10.42.0.0/16")));
+  assert.ok(!owned.isOwned(ours("10.42.9.0/24", { table: 100 }), prefix("10.42.0.0/16")));
+  assert.ok(!owned.isOwned(route("10.42.9.0/24"), prefix("10.42.0.0/16")));
 });
 
 test("diffRoutes() adds what is missing, removes what is stale, and leaves the identical in place", () => {

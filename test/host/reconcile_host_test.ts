@@ -2,8 +2,9 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { removeOwned } from "../../src/host/cleanup.ts";
 import { type HostState, isOwned } from "../../src/host/owned.ts";
-import { applyHostState, reconcileHost } from "../../src/host/reconcile_host.ts";
+import { reconcileHost } from "../../src/host/reconcile_host.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
+import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 
 function host() {
   const net = new FakeKernel();
@@ -13,19 +14,24 @@ function host() {
   const device = net.addLink("ovl0", { kind: "tun", up: false });
   const state: HostState = {
     device: { link: device, address: "10.42.7.0", mtu: 1440 },
-    network: "10.42.0.0/16",
-    subnet: "10.42.7.0/24",
-    directRoutes: [{ destination: "10.42.9.0/24", gateway: "192.168.1.11", link: eth0 }],
+    network: prefix("10.42.0.0/16"),
+    subnet: prefix("10.42.7.0/24"),
+    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: eth0 }],
   };
   net.writes = 0;
   return { net, eth0, device, state };
 }
+/** What was done, then what could not be. */
+function applied(net: FakeKernel, state: HostState): string[] {
+  const { repaired, failed } = reconcileHost(net, state);
+  return [...repaired, ...failed];
+}
 const owned = (net: FakeKernel) =>
-  net.routes().filter((r) => isOwned(r, null)).map((r) => r.destination).sort();
+  net.routes().filter((r) => isOwned(r, null)).map((r) => r.destination.text).sort();
 
-test("applyHostState() sets up device, address and routes, and says so", () => {
+test("reconcileHost() sets up device, address and routes, and says so", () => {
   const { net, device, state } = host();
-  assert.deepEqual(applyHostState(net, state), [
+  assert.deepEqual(applied(net, state), [
     "Set the MTU of ovl0 to 1440",
     "Set ovl0 up",
     "Added 10.42.7.0/32 to ovl0",
@@ -37,47 +43,47 @@ test("applyHostState() sets up device, address and routes, and says so", () => {
   assert.equal(net.routeTo("10.42.200.1")?.link, device);
 });
 
-test("applyHostState() writes nothing when the host is as wanted", () => {
+test("reconcileHost() writes nothing when the host is as wanted", () => {
   const { net, state } = host();
-  applyHostState(net, state);
+  applied(net, state);
   net.writes = 0;
-  assert.deepEqual(applyHostState(net, state), []);
+  assert.deepEqual(applied(net, state), []);
   assert.equal(net.writes, 0);
 });
 
-test("applyHostState() repairs what somebody deleted, and only that", () => {
+test("reconcileHost() repairs what somebody deleted, and only that", () => {
   const { net, device, state } = host();
-  applyHostState(net, state);
-  net.deleteRoute(net.routes().find((r) => r.destination === "10.42.0.0/16")!);
-  assert.deepEqual(applyHostState(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
+  applied(net, state);
+  net.deleteRoute(net.routes().find((r) => r.destination.text === "10.42.0.0/16")!);
+  assert.deepEqual(applied(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
   net.setLink(device, { up: false });
-  assert.deepEqual(applyHostState(net, state), ["Set ovl0 up", "Added route 10.42.0.0/16 dev ovl0"]);
+  assert.deepEqual(applied(net, state), ["Set ovl0 up", "Added route 10.42.0.0/16 dev ovl0"]);
   net.deleteAddress({ link: device, address: "10.42.7.0", prefixLength: 32, scope: 0 });
-  const repaired = applyHostState(net, state);
+  const repaired = applied(net, state);
   assert.equal(repaired[0], "Added 10.42.7.0/32 to ovl0");
   assert.equal(net.routes().filter((r) => isOwned(r, null)).length, 3);
 });
 
-test("applyHostState() follows a new lease and a peer that moved or went", () => {
+test("reconcileHost() follows a new lease and a peer that moved or went", () => {
   const { net, eth0, device, state } = host();
-  applyHostState(net, state);
+  applied(net, state);
   const next: HostState = {
     ...state,
     device: { link: device, address: "10.42.8.0", mtu: 1440 },
-    subnet: "10.42.8.0/24",
-    directRoutes: [{ destination: "10.42.9.0/24", gateway: "192.168.1.12", link: eth0 }],
+    subnet: prefix("10.42.8.0/24"),
+    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.12", link: eth0 }],
   };
-  const lines = applyHostState(net, next);
+  const lines = applied(net, next);
   assert.ok(lines.includes("Removed 10.42.7.0/32, of an earlier lease, from ovl0"), lines.join("\n"));
   assert.deepEqual(net.addresses().filter((a) => a.link === device).map((a) => a.address), ["10.42.8.0"]);
   assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.8.0/24", "10.42.9.0/24"]);
   assert.equal(net.routeTo("10.42.9.1")?.gateway, "192.168.1.12");
-  assert.deepEqual(applyHostState(net, { ...next, directRoutes: [] }), [
+  assert.deepEqual(applied(net, { ...next, directRoutes: [] }), [
     "Removed route 10.42.9.0/24 via 192.168.1.12 dev eth0",
   ]);
 });
 
-test("applyHostState() leaves a foreign route in our place and names it", () => {
+test("reconcileHost() leaves a foreign route in our place and names it", () => {
   const { net, eth0, state } = host();
   const foreign = route("10.42.9.0/24", { gateway: "192.168.1.7", link: eth0, protocol: 3 });
   net.addRoute(foreign);
@@ -90,14 +96,14 @@ test("applyHostState() leaves a foreign route in our place and names it", () => 
   assert.ok(net.routes().includes(foreign));
 });
 
-test("applyHostState() goes on after a refusal and reports it", () => {
+test("reconcileHost() goes on after a refusal and reports it", () => {
   const { net, eth0, state } = host();
   const directRoutes = [
-    { destination: "10.42.5.0/24", gateway: "172.16.0.1", link: eth0 },
+    { destination: prefix("10.42.5.0/24"), gateway: "172.16.0.1", link: eth0 },
     ...state.directRoutes,
   ];
   const blocked = new FakeKernel();
-  assert.match(applyHostState(blocked, state)[0]!, /^Cannot find our device, link 3/);
+  assert.match(applied(blocked, state)[0]!, /^Cannot find our device, link 3/);
   net.refuse = "10.42.5.0/24";
   const { repaired, failed } = reconcileHost(net, { ...state, directRoutes });
   assert.deepEqual(failed, [
@@ -106,9 +112,9 @@ test("applyHostState() goes on after a refusal and reports it", () => {
   assert.ok(repaired.includes("Added route 10.42.9.0/24 via 192.168.1.11 dev eth0"));
 });
 
-test("applyHostState() works without a device", () => {
+test("reconcileHost() works without a device", () => {
   const { net, state } = host();
-  applyHostState(net, { ...state, device: null });
+  applied(net, { ...state, device: null });
   assert.deepEqual(owned(net), ["10.42.7.0/24", "10.42.9.0/24"]);
 });
 
@@ -116,70 +122,70 @@ test("removeOwned() removes our routes into the network and nothing else", () =>
   const { net, state } = host();
   const before = net.routes();
   net.addRoute(route("10.50.0.0/16", { type: "unreachable", protocol: 84 }));
-  applyHostState(net, { ...state, device: null });
-  const lines = removeOwned(net, "10.42.0.0/16");
-  assert.match(lines[0]!, /^Removed route /);
-  assert.equal(lines.length, 2);
+  applied(net, { ...state, device: null });
+  const { repaired, failed } = removeOwned(net, state.network);
+  assert.match(repaired[0]!, /^Removed route /);
+  assert.deepEqual([repaired.length, failed.length], [2, 0]);
   assert.deepEqual(owned(net), ["10.50.0.0/16"]);
   assert.equal(net.routes().length, before.length + 1);
-  assert.deepEqual(removeOwned(net, "10.42.0.0/16"), []);
+  assert.deepEqual(removeOwned(net, state.network), { repaired: [], failed: [] });
 });
 
 test("removeOwned() goes on after a refusal", () => {
   const { net, state } = host();
-  applyHostState(net, state);
+  applied(net, state);
   net.refuse = "10.42.9.0/24";
-  const lines = removeOwned(net, "10.42.0.0/16");
-  assert.match(lines.at(-1)!, /^Cannot delete route 10\.42\.9\.0\/24/);
+  const { failed } = removeOwned(net, state.network);
+  assert.match(failed[0]!, /^Cannot delete route 10\.42\.9\.0\/24/);
   assert.deepEqual(owned(net), ["10.42.9.0/24"]);
 });
 
-test("applyHostState() steps back before a network of the host with the mesh's addresses, and repairs itself", () => {
+test("reconcileHost() steps back before a network of the host with the mesh's addresses, and repairs itself", () => {
   for (const metric of [0, 100]) {
     const { net, eth0, state } = host();
-    applyHostState(net, state);
-    const ours = net.routes().find((r) => r.destination === state.network)!;
-    const lan = route(state.network, { link: eth0, metric, protocol: 2 });
+    applied(net, state);
+    const ours = net.routes().find((r) => samePrefix(r.destination, state.network))!;
+    const lan = route(state.network.text, { link: eth0, metric, protocol: 2 });
     if (metric === 0) net.deleteRoute(ours); // else the kernel would hold both
     net.addRoute(lan);
-    const lines = applyHostState(net, state);
+    const lines = applied(net, state);
     assert.match(
       lines.at(-1)!,
       /^Cannot add route 10\.42\.0\.0\/16 dev ovl0: .*\(protocol 2\) is in its place/,
     );
     assert.equal(net.routeTo("10.42.200.1")?.link, eth0, `metric ${metric}`);
     net.deleteRoute(lan);
-    assert.deepEqual(applyHostState(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
+    assert.deepEqual(applied(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
   }
 });
 
-test("applyHostState() goes in front of a route that only drops what is for the mesh, and leaves it there", () => {
+test("reconcileHost() goes in front of a route that only drops what is for the mesh, and leaves it there", () => {
   const { net, device, state } = host();
-  const sink = route(state.network, { type: "blackhole" });
+  const sink = route(state.network.text, { type: "blackhole" });
   net.addRoute(sink);
-  assert.ok(applyHostState(net, state).includes("Added route 10.42.0.0/16 dev ovl0"));
+  assert.ok(applied(net, state).includes("Added route 10.42.0.0/16 dev ovl0"));
   assert.equal(net.routeTo("10.42.200.1")?.link, device);
   assert.ok(net.routes().includes(sink));
-  assert.deepEqual(applyHostState(net, state), []);
+  assert.deepEqual(applied(net, state), []);
   removeOwned(net, state.network);
   assert.ok(net.routes().includes(sink));
 });
 
-test("applyHostState() looks at each route of a host with many neighbours a few times, not once for each other", () => {
+test("reconcileHost() looks at each route of a host with many neighbours a few times, not once for each other", () => {
   const { net, eth0, state } = host();
   const count = 300;
   const directRoutes = Array.from({ length: count }, (_, i) => ({
-    destination: `10.42.${128 + (i >> 4)}.${16 * (i & 15)}/28`,
+    destination: prefix(`10.42.${128 + (i >> 4)}.${16 * (i & 15)}/28`),
     gateway: "192.168.1.11",
     link: eth0,
   }));
   const many = { ...state, directRoutes };
-  applyHostState(net, many);
+  applied(net, many);
   let looks = 0;
   const watched = net.routes().map((there) =>
     Object.defineProperty({ ...there }, "destination", { get: () => (looks++, there.destination) })
   );
   net.routes = () => watched;
-  assert.deepEqual(applyHostState(net, many), []);
+  assert.deepEqual(applied(net, many), []);
   assert.ok(looks < 20 * count, `${looks / count} looks a route`);
 });

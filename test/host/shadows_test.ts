@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import type { OwnMarks } from "../../src/host/overlap.ts";
 import { describeShadows, type HostRouting, shadows } from "../../src/host/shadows.ts";
 import { FakeKernel, route, rule } from "../fakes/fake_kernel.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
-const NETWORK = "10.42.0.0/16";
-const LEASE = "10.42.7.0/24";
+const NETWORK = prefix("10.42.0.0/16");
+const LEASE = prefix("10.42.7.0/24");
 
 /** A member with our device, our route and README's bridge on our lease. */
 function member() {
@@ -15,8 +16,8 @@ function member() {
   net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
   const device = net.addLink("ovl0", { kind: "tun" });
   net.addAddress({ link: device, address: "10.42.7.0", prefixLength: 32, scope: 0 });
-  net.addRoute(route(NETWORK, { link: device, protocol: 84 }));
-  net.addRoute(route(LEASE, { type: "unreachable", protocol: 84, metric: 0xff002000 }));
+  net.addRoute(route(NETWORK.text, { link: device, protocol: 84 }));
+  net.addRoute(route(LEASE.text, { type: "unreachable", protocol: 84, metric: 0xff002000 }));
   const cbr0 = net.addLink("cbr0", { kind: "bridge" });
   net.addAddress({ link: cbr0, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   const own: OwnMarks = { protocol: 84, device, subnet: LEASE };
@@ -29,9 +30,17 @@ const routing = (net: FakeKernel): HostRouting => ({
   routes: net.routes(),
   rules: net.rules(),
 });
-const HOLDERS = [{ subnet: "10.42.9.0/24", name: "beta" }, { subnet: "10.42.177.0/24", name: "gamma" }];
+const HOLDERS = [{ subnet: prefix("10.42.9.0/24"), name: "beta" }, {
+  subnet: prefix("10.42.177.0/24"),
+  name: "gamma",
+}];
 const told = ({ net, own }: ReturnType<typeof member>): string[] =>
-  describeShadows(shadows(routing(net), NETWORK, own), NETWORK, net.links(), LEASE, HOLDERS);
+  describeShadows(shadows(routing(net), NETWORK, own), {
+    network: NETWORK,
+    links: net.links(),
+    lease: LEASE,
+    holders: HOLDERS,
+  });
 
 test("shadows() finds nothing on a member with a bridge on its lease, a broad route and a VPN", () => {
   const host = member();
@@ -102,7 +111,7 @@ test("shadows() finds longer routes of the main table, also those that only drop
 
 test("shadows() leaves the route in the very place of ours to reconcileHost()", () => {
   const host = member();
-  host.net.addRoute(route(NETWORK, { link: host.eth0, metric: 100 }));
+  host.net.addRoute(route(NETWORK.text, { link: host.eth0, metric: 100 }));
   assert.deepEqual(told(host), []);
 });
 
@@ -126,10 +135,10 @@ test("shadows() overlooks tables for some packets only, what `throw` sends on, a
   host.net.addRoute(route("10.0.0.0/8", { link: host.eth0, table: 100 }));
   host.net.addRule(rule(100, 100, { partial: true }));
   host.net.addRule(rule(101, 100, { unmarked: false }));
-  host.net.addRule(rule(102, 100, { to: "172.16.0.0/12" }));
+  host.net.addRule(rule(102, 100, { to: prefix("172.16.0.0/12") }));
   host.net.addRule(rule(103, 100, { suppress: 8 }));
   assert.deepEqual(told(host), []);
-  host.net.addRule(rule(104, 100, { to: "10.42.9.0/24" }));
+  host.net.addRule(rule(104, 100, { to: prefix("10.42.9.0/24") }));
   assert.match(
     told(host)[0]!,
     /table 100, which comes before the main one \(rule 104\).* 10\.42\.9\.0\/24 of the mesh \(beta\)/,

@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { renderSubnetEnv, writeSubnetEnv } from "../../src/host/subnet_env.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
-const ENV = { network: "10.42.0.0/16", subnet: "10.42.7.0/24", mtu: 1440, ipMasq: true };
+const ENV = { network: prefix("10.42.0.0/16"), subnet: prefix("10.42.7.0/24"), mtu: 1440, ipMasq: true };
 
 test("renderSubnetEnv() writes flannel's four lines", () => {
   assert.equal(
@@ -15,10 +16,9 @@ test("renderSubnetEnv() writes flannel's four lines", () => {
 });
 
 test("renderSubnetEnv() shows a subnet of one address by that address", () => {
-  const text = renderSubnetEnv({ ...ENV, subnet: "10.42.7.5/32", ipMasq: false });
+  const text = renderSubnetEnv({ ...ENV, subnet: prefix("10.42.7.5/32"), ipMasq: false });
   assert.match(text, /^FLANNEL_SUBNET=10\.42\.7\.5\/32$/m);
   assert.match(text, /^FLANNEL_IPMASQ=false$/m);
-  assert.throws(() => renderSubnetEnv({ ...ENV, subnet: "10.42.7.1/24" }), RangeError);
 });
 
 test("writeSubnetEnv() makes the directory, replaces the file whole, and leaves nothing beside it", () => {

@@ -14,9 +14,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { renderSubnetEnv } from "../../src/host/subnet_env.ts";
 import { SubnetFile } from "../../src/host/subnet_file.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
-const LEASE = { network: "10.42.0.0/16", subnet: "10.42.7.0/24" };
-const text = (subnet: string, mtu = 1440) => renderSubnetEnv({ ...LEASE, subnet, mtu, ipMasq: false });
+const LEASE = { network: prefix("10.42.0.0/16"), subnet: prefix("10.42.7.0/24") };
+const text = (subnet: string, mtu = 1440) =>
+  renderSubnetEnv({ ...LEASE, subnet: prefix(subnet), mtu, ipMasq: false });
 
 function withFile(use: (file: SubnetFile, note: string, root: string) => void): void {
   const root = mkdtempSync(join(tmpdir(), "subnet-file-"));
@@ -76,8 +78,8 @@ test("A subnet file without a note is ours when it tells of the stored lease", (
     rmSync(note); // a reboot, with the file outside of /run
     assert.equal(file.owner(null), "foreign");
     assert.equal(file.owner(LEASE), "ours");
-    assert.equal(file.owner({ ...LEASE, subnet: "10.42.8.0/24" }), "foreign");
-    assert.equal(file.owner({ ...LEASE, network: "10.0.0.0/8" }), "foreign");
+    assert.equal(file.owner({ ...LEASE, subnet: prefix("10.42.8.0/24") }), "foreign");
+    assert.equal(file.owner({ ...LEASE, network: prefix("10.0.0.0/8") }), "foreign");
     file.adopt();
     assert.equal(file.owner(null), "ours");
   });

@@ -4,6 +4,7 @@ import { advertisable, isOnLink, underlayMtu } from "../../src/host/underlay.ts"
 import { passedOver } from "../../src/host/passed_over.ts";
 import type { Link } from "../../src/ports/host.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const advertisedAddresses = (...of: Parameters<typeof advertisable>) => advertisable(...of).addresses;
 const FIND = { iface: null, towards: [], exclude: null };
@@ -115,7 +116,7 @@ test("advertisable() leaves out what lies in the mesh itself, wherever it is hel
   net.addLink("eth2", { master: bridge });
   net.addAddress({ link: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   assert.ok(advertisedAddresses(net, FIND).includes("10.42.7.1"));
-  const mesh = "10.42.0.0/16";
+  const mesh = prefix("10.42.0.0/16");
   assert.ok(!advertisedAddresses(net, { ...FIND, mesh }).includes("10.42.7.1"));
   assert.throws(
     () => advertisedAddresses(net, { ...FIND, iface: "10.42.7.1", mesh }),

@@ -18,10 +18,10 @@ import { Epoll, EventFd } from "../../src/sys/epoll.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
 import { openTun, type TunQueue } from "../../src/sys/tun.ts";
 import { sendDatagram } from "../../src/sys/udp_socket.ts";
-import { parsePrefix } from "../../src/wire/address.ts";
 import { bytesOf, ipv4, naiveSum, sourceOf, type Sum, tcp, udp } from "../made/packets.ts";
 import { randomBytes, seeded } from "../made/seeded.ts";
 import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, receiveAll, until, WAIT_MS, type Wires } from "./wires.ts";
+import { parsePrefix } from "../../src/wire/prefix.ts";
 
 const random = seeded(1);
 

@@ -110,11 +110,11 @@ test("routes() agrees with `ip route show table all`", { skip }, () => {
   }).filter((line) => !line.includes("::ffff:"));
   const tables = new Map([[254, "main"], [255, "local"]]);
   const found = net.routes().map((r) =>
-    `${r.type} ${text(r.destination)} ${r.gateway} ${r.metric} ${tables.get(r.table) ?? r.table}`
+    `${r.type} ${text(r.destination.text)} ${r.gateway} ${r.metric} ${tables.get(r.table) ?? r.table}`
   );
   assert.deepEqual(found.sort(), expected.map((line) => line.replace("anycast", "other")).sort());
-  for (const r of net.routes().filter((r) => /^10\.[789]\./.test(r.destination))) net.deleteRoute(r);
-  assert.ok(net.routes().every((r) => !/^10\.[789]\./.test(r.destination)));
+  for (const r of net.routes().filter((r) => /^10\.[789]\./.test(r.destination.text))) net.deleteRoute(r);
+  assert.ok(net.routes().every((r) => !/^10\.[789]\./.test(r.destination.text)));
 });
 
 test("routeTo() finds link, source and type, or null", { skip }, () => {
@@ -199,7 +199,7 @@ test("routes() is whole while routes come and go", { skip }, async () => {
   const ended = new Promise((resolve) => child.on("close", resolve));
   try {
     for (let round = 0; round < 20; round++) {
-      const found = new Set(net.routes().filter((r) => r.protocol === 99).map((r) => r.destination));
+      const found = new Set(net.routes().filter((r) => r.protocol === 99).map((r) => r.destination.text));
       assert.equal(found.size, 4000);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

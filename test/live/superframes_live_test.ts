@@ -13,6 +13,7 @@ import * as fix from "../made/plane.ts";
 import { cut, headersOf, PLAIN, type Shape, shapes, superframe, vnetFields } from "../made/superframes.ts";
 import type { Frame } from "../fakes/memory_tun.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const SLOT = fix.VXLAN_SLOT;
 const ENDS = {
@@ -43,8 +44,8 @@ function router(wires: Wires, offloads: TunOffloads): { from: TunQueue; to: TunQ
         scope: 253,
       } as const;
       const lease = i === 0 ? 1 : SLOT + 2;
-      net.addRoute({ ...common, destination: `10.42.${lease}.0/24` });
-      net.addRoute({ ...common, destination: `fd42:${lease}::/64`, scope: 0, metric: 1024 });
+      net.addRoute({ ...common, destination: prefix(`10.42.${lease}.0/24`) });
+      net.addRoute({ ...common, destination: prefix(`fd42:${lease}::/64`), scope: 0, metric: 1024 });
     });
     net.close();
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");

@@ -16,6 +16,7 @@ import { openTun, TunQueue } from "../../src/sys/tun.ts";
 import { UdpBatches, type UdpOffloads } from "../../src/sys/udp_batches.ts";
 import { openUdpGroup } from "../../src/sys/udp_group.ts";
 import { type OpenedSocket, openUdp } from "../../src/sys/udp_socket.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 export const DEVICE = "ovltest0";
 export const HOST = "10.42.1.0";
@@ -79,8 +80,8 @@ export class Wires {
         onlink: false,
         scope: 253,
       } as const;
-      net.addRoute({ ...common, destination: "10.42.0.0/16" });
-      net.addRoute({ ...common, destination: "fd42::/16", scope: 0, metric: 1024 });
+      net.addRoute({ ...common, destination: prefix("10.42.0.0/16") });
+      net.addRoute({ ...common, destination: prefix("fd42::/16"), scope: 0, metric: 1024 });
       net.close();
     });
     until("the IPv6 address to settle", () => this.in(settled) ? true : null);

@@ -30,11 +30,13 @@ export function contentOf(seed: number, change: Partial<RecordContent> = {}): Re
     claims: [],
     reserved: [],
     endpoints: [],
+    ownEndpoints: 0,
     vtepMac: nodeMac(identity.id),
     version: "0.1.0",
     capabilities: [],
     security: "plain",
     gone: false,
+    age: 0,
     ...change,
   };
 }

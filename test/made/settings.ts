@@ -1,4 +1,5 @@
 import type { Settings } from "../../src/control/outbox/events.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 export function settingsFor(name: string, change: Partial<Settings> = {}): Settings {
   return {
@@ -6,7 +7,7 @@ export function settingsFor(name: string, change: Partial<Settings> = {}): Setti
     version: "0.1.0",
     networkName: "ovltun",
     found: false,
-    network: "10.42.0.0/16",
+    network: prefix("10.42.0.0/16"),
     networkExplicit: false,
     subnetLen: null,
     subnetMin: null,

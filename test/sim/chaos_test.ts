@@ -5,6 +5,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const SEEDS = 12;
 const N = 7;
@@ -34,7 +35,7 @@ test(
   () => {
     for (const seed of seeds(SEEDS)) {
       const world = new World(seed, { loss: [0, 0.1, 0.2][seed % 3]!, latency: [0.5, 30] });
-      world.add("n0", [], { network: "10.42.0.0/20", subnetLen: 24, subnetMin: "10.42.1.0" });
+      world.add("n0", [], { network: prefix("10.42.0.0/20"), subnetLen: 24, subnetMin: "10.42.1.0" });
       for (let i = 1; i < N; i++) world.add(`n${i}`, ["n0", `n${world.random.below(i)}`]);
       for (const node of world.nodes) world.start(node);
       assert.ok(world.runUntil(() => oneMesh(world), 20_000), `seed ${seed}: ${whyNotOneMesh(world)}`);

@@ -93,7 +93,7 @@ test("A member of a sealed host-gw mesh that is started without the flag stays, 
   world.run(3000);
   meshed(world);
   const { own } = world.view(b);
-  assert.equal(own.subnet, subnet);
+  assert.deepEqual(own.subnet, subnet);
   assert.match(own.warnings.join("\n"), /without --allow-plain-direct this node reaches nobody/);
   assert.ok(b.logs.some(({ level, message }) => level === "warning" && message === own.warnings[0]));
   assert.deepEqual([pathOf(world, a, b), pathOf(world, b, a)], ["none", "none"]);

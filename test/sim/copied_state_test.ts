@@ -69,7 +69,7 @@ for (const security of BOTH) {
         assert.match(copy.refusal ?? "", /NOT down --purge/);
         assert.equal(awayFrom(world, b, thirds, 5000), 0, `seed ${seed}`);
         assert.equal(b.refusal, null);
-        assert.equal(world.view(b).own.subnet, lease);
+        assert.deepEqual(world.view(b).own.subnet, lease);
         assert.deepEqual(b.leases.filter(({ at }) => at >= started), []);
         for (const third of thirds) {
           const { warnings } = world.view(third).own;

@@ -6,13 +6,14 @@ import assert from "node:assert/strict";
 import { signDirective } from "../../src/control/forget/directives.ts";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
-import { VERSION_LIMIT } from "../../src/control/records/record.ts";
+import { VERSION_LIMIT } from "../../src/wire/untrusted.ts";
 import { stateFromJson } from "../../src/control/records/state.ts";
 import { encodeGossip } from "../../src/wire/gossip.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf, sealedSetup } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import { samePrefix } from "../../src/wire/prefix.ts";
 
 const LAST = VERSION_LIMIT - 1;
 type Security = "plain" | "sealed";
@@ -89,7 +90,10 @@ for (const security of BOTH) {
         world.run(20);
         for (const at of [a, c]) {
           const peer = world.view(at).peers.find(({ id }) => id === b.identity.id)!;
-          if (peer.state === "dead" || peer.stopped || peer.endpoint === null || peer.subnet !== subnet) {
+          if (
+            peer.state === "dead" || peer.stopped || peer.endpoint === null ||
+            !samePrefix(peer.subnet, subnet)
+          ) {
             lost++;
           }
         }

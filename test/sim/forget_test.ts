@@ -15,11 +15,12 @@ import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const LONG = { timeout: 120_000 };
 
 function subnetOf(world: World, node: SimNode): string | null {
-  return world.view(node).own.subnet;
+  return world.view(node).own.subnet?.text ?? null;
 }
 
 function forget(world: World, by: SimNode, target: SimNode, revoke = false): void {
@@ -58,7 +59,7 @@ test("A dead node that one member forgets is known to nobody, and its subnet is 
     assert.ok(world.runUntil(told, 4000), `seed ${seed}`);
     const lines = world.node("c").logs.filter((l) => l.message === `e was forgotten by b; ${subnet} is free`);
     assert.equal(lines.length, 1);
-    const heir = world.add("heir", ["c"], { subnetWish: subnet });
+    const heir = world.add("heir", ["c"], { subnetWish: prefix(subnet) });
     world.start(heir);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
     assert.equal(subnetOf(world, heir), subnet);
@@ -95,7 +96,7 @@ test("A forgotten node that returns joins anew, and the heir of its subnet is no
     world.run(12_000);
     forget(world, world.node("a"), back);
     world.run(3000);
-    const heir = world.add("heir", ["a"], { subnetWish: subnet });
+    const heir = world.add("heir", ["a"], { subnetWish: prefix(subnet) });
     world.start(heir);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
     assert.equal(subnetOf(world, heir), subnet);

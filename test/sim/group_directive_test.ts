@@ -13,6 +13,7 @@ import { encodeGossip } from "../../src/wire/gossip.ts";
 import { handshakeMessage, isHandshake, XX3 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { Prefix } from "../../src/wire/prefix.ts";
 
 const OLD = NetworkSecret.of(new Uint8Array(32).fill(7));
 
@@ -84,7 +85,7 @@ test("A revoked node that has the old secret ends nobody", () => {
 /** The record of somebody whom nobody has heard of, with this claim. */
 function strangerOf(
   a: SimNode,
-  subnet: string | null,
+  subnet: Prefix | null,
 ): { identity: Identity; record: { raw: Uint8Array; state: 0 } } {
   const identity = identityFromSeeds(new Uint8Array(32).fill(77), new Uint8Array(32).fill(78));
   const like = decodeRecord(storedBytes(JSON.parse(a.disk!).peers[0].record))!;
@@ -111,7 +112,7 @@ test("A stranger with the secret of before a rotation ends nobody, and takes nob
     const { identity, record } = strangerOf(a, claims ? subnet : null);
     tell(world, claims ? a : b, claims ? b : a, identity, [record]);
     assert.deepEqual([a.refusal, b.refusal], [null, null]);
-    assert.equal(world.view(b).own.subnet, subnet);
+    assert.deepEqual(world.view(b).own.subnet, subnet);
     assert.ok(!world.view(a).peers.some(({ id }) => id === identity.id));
   }
 });

@@ -1,7 +1,8 @@
 /** Addresses inside the mesh itself are no way to a peer: whoever names them, on both sides, in both kinds of mesh. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { addressOf, liesWithin } from "../../src/wire/address.ts";
+import { addressOf } from "../../src/wire/address.ts";
+import { liesWithin, prefix } from "../../src/wire/prefix.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
@@ -15,7 +16,7 @@ interface Pair {
   readonly astray: string[];
 }
 
-const MESH = "10.42.0.0/16";
+const MESH = prefix("10.42.0.0/16");
 
 // As hosts do it: what goes to an overlay address comes from the sender's own, and arrives while there is a link.
 function pair(seed: number, security: "plain" | "sealed"): Pair {

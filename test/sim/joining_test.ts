@@ -5,6 +5,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const LONG = { timeout: 120_000 };
 const N = 5;
@@ -126,8 +127,8 @@ test("A host that lists itself among its peers joins through the others", () => 
 
 test("A joiner whose flags contradict the mesh refuses, naming both values and the flag", () => {
   const world = new World(14);
-  world.add("alpha", [], { subnetLen: 24, network: "10.150.0.0/16" });
-  world.add("beta", ["alpha"], { network: "10.151.0.0/16", networkExplicit: true });
+  world.add("alpha", [], { subnetLen: 24, network: prefix("10.150.0.0/16") });
+  world.add("beta", ["alpha"], { network: prefix("10.151.0.0/16"), networkExplicit: true });
   world.add("gamma", ["alpha"], { backend: "vxlan" });
   for (const node of world.nodes) world.start(node);
   world.run(3000);
@@ -151,8 +152,8 @@ test("A wrong network name is refused and logged on both sides, rarely", () => {
 
 test("Two meshes of one name and different configuration refuse one another, naming both values", () => {
   const world = new World(16);
-  const alpha = world.add("alpha", [], { network: "10.150.0.0/16" });
-  const beta = world.add("beta", ["alpha"], { network: "10.151.0.0/16", found: true });
+  const alpha = world.add("alpha", [], { network: prefix("10.150.0.0/16") });
+  const beta = world.add("beta", ["alpha"], { network: prefix("10.151.0.0/16"), found: true });
   for (const node of world.nodes) world.start(node);
   world.run(5000);
   for (const node of [alpha, beta]) {
@@ -167,9 +168,9 @@ test("Two meshes of one name and different configuration refuse one another, nam
 
 test("A lone founder later given a peer of another mesh is told how to join it, and so is the peer", () => {
   const world = new World(20);
-  const alpha = world.add("alpha", [], { network: "10.150.0.0/16" });
+  const alpha = world.add("alpha", [], { network: prefix("10.150.0.0/16") });
   const other = world.add("other", ["alpha"]);
-  const beta = world.add("beta", [], { network: "10.151.0.0/16" });
+  const beta = world.add("beta", [], { network: prefix("10.151.0.0/16") });
   for (const node of world.nodes) world.start(node);
   assert.ok(world.runUntil(() => oneMesh(world, [alpha, other]), 3000));
   world.stop(beta);
@@ -264,7 +265,7 @@ test("Nonsense, cut short or changed in a few bits, leaves a mesh as it was", ()
 test("Whoever founds, joins or restarts in a mesh of public addresses is warned, once, and nobody in another", () => {
   for (const [network, times] of [["8.8.0.0/16", 1], ["10.42.0.0/16", 0]] as const) {
     const world = new World(1);
-    const a = world.add("a", [], { network });
+    const a = world.add("a", [], { network: prefix(network) });
     const b = world.add("b", ["a"]);
     for (const node of world.nodes) world.start(node);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");

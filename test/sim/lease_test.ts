@@ -5,12 +5,13 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { doubleUse, oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 
 const LONG = { timeout: 120_000 };
 const WISH = "10.42.7.0/24";
 
 function subnetOf(world: World, node: SimNode): string | null {
-  return world.view(node).own.subnet;
+  return world.view(node).own.subnet?.text ?? null;
 }
 
 /** Two halves of one mesh, cut off from one another. */
@@ -22,7 +23,7 @@ function cut(world: World, left: readonly string[]): void {
 test("Two founders with one configuration and one subnet settle it within 10 s of meeting", () => {
   for (const seed of seeds(30)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.2 : 0 });
-    const mesh = { network: "10.42.0.0/16", subnetWish: WISH, found: true };
+    const mesh = { network: prefix("10.42.0.0/16"), subnetWish: prefix(WISH), found: true };
     const alpha = world.add("alpha", ["beta"], mesh);
     const beta = world.add("beta", ["alpha"], mesh);
     cut(world, ["alpha"]);
@@ -51,7 +52,7 @@ test(
   () => {
     for (const seed of seeds(10)) {
       const world = new World(seed, { loss: 0.05 });
-      world.add("a", [], { network: "10.42.0.0/22", subnetMin: "10.42.0.0", subnetLen: 25 });
+      world.add("a", [], { network: prefix("10.42.0.0/22"), subnetMin: "10.42.0.0", subnetLen: 25 });
       for (const name of ["b", "c", "d"]) world.add(name, ["a"]);
       for (const name of ["e", "f"]) world.add(name, [name === "e" ? "b" : "d"]);
       for (const node of world.nodes.slice(0, 4)) world.start(node);
@@ -144,7 +145,7 @@ test("A state directory from an old backup catches up with the node's later life
   }
   world.stop(beta);
   const edited = JSON.parse(backup);
-  edited.claim = { subnet: edited.mesh.network.replace("0.0/16", "250.0/24"), stamp: 1 };
+  edited.claim = { subnet: edited.mesh.network.replace("0.0/16", "250.0/24"), stamp: 1, incarnation: 1 };
   beta.disk = JSON.stringify(edited);
   world.start(beta);
   assert.ok(world.runUntil(() => oneMesh(world), 8000), whyNotOneMesh(world) ?? "");
@@ -165,7 +166,7 @@ test("A backup of the life in which the lease was given back takes it from nobod
     world.event(beta, { kind: "release" });
     assert.ok(world.runUntil(() => beta.released, 2000));
     world.stop(beta);
-    const gamma = world.add("gamma", ["alpha"], { subnetWish: held });
+    const gamma = world.add("gamma", ["alpha"], { subnetWish: prefix(held) });
     world.start(gamma);
     assert.ok(world.runUntil(() => subnetOf(world, gamma) === held, 8000), `seed ${seed}`);
     beta.disk = backup;
@@ -193,7 +194,7 @@ test("With the state lost and the identity kept, the lease comes back from the m
 
 test("When nothing is free a host says so, uses nothing, and takes what is given back", () => {
   const world = new World(7);
-  const small = { network: "10.42.0.0/22", subnetMin: "10.42.1.0", subnetMax: "10.42.2.0" };
+  const small = { network: prefix("10.42.0.0/22"), subnetMin: "10.42.1.0", subnetMax: "10.42.2.0" };
   world.add("alpha", [], small);
   const beta = world.add("beta", ["alpha"]);
   for (const node of world.nodes) world.start(node);
@@ -332,7 +333,7 @@ test("Who was stopped is shown as stopped, and is alive at once when it comes ba
     for (const node of world.running) {
       const peer = world.view(node).peers.find((p) => p.name === "beta")!;
       assert.deepEqual([peer.state, peer.stopped], ["dead", true]);
-      assert.deepEqual(peer.tried.map((t) => t.outcome), ["stopped"]);
+      assert.deepEqual(peer.tried.map((t) => t.outcome.kind), ["stopped"]);
       assert.deepEqual(saidOf(node, "beta", at), ["beta was stopped"]);
     }
     world.start(beta);
@@ -356,8 +357,12 @@ test("An address a node is no longer seen at is forgotten, and what was never tr
   const peer = world.view(alpha).peers[0]!;
   assert.deepEqual(peer.endpoints, ["10.1.1.1:8473", "192.168.1.50:56673"]);
   assert.equal(peer.endpoint, "192.168.1.50:56673");
-  assert.ok(peer.tried.every((t) => t.outcome !== "not tried yet"), JSON.stringify(peer.tried));
-  assert.deepEqual(peer.tried[0], { ...peer.tried[0]!, endpoint: "192.168.1.50:56673", outcome: "answered" });
+  assert.ok(peer.tried.every((t) => t.outcome.kind !== "untried"), JSON.stringify(peer.tried));
+  assert.deepEqual(peer.tried[0], {
+    ...peer.tried[0]!,
+    endpoint: "192.168.1.50:56673",
+    outcome: { kind: "answered" },
+  });
 });
 
 test("Leaving is seen at once, and keeps the lease taken", () => {
@@ -371,7 +376,7 @@ test("Leaving is seen at once, and keeps the lease taken", () => {
   world.stop(beta);
   world.run(300);
   assert.equal(world.view(alpha).peers[0]!.state, "dead");
-  assert.ok(world.view(alpha).leases.some((l) => l.subnet === held && l.state === "dead"));
+  assert.ok(world.view(alpha).leases.some((l) => l.subnet.text === held && l.state === "dead"));
   world.start(beta);
   assert.ok(world.runUntil(() => oneMesh(world), 5000), whyNotOneMesh(world) ?? "");
 });
@@ -389,7 +394,7 @@ test("A dead host is declared dead within 10 s, and its lease stays taken", () =
     const dead = () =>
       world.running.every((n) => world.view(n).peers.find((p) => p.name === "gamma")!.state === "dead");
     assert.ok(world.runUntil(dead, 11_000), `seed ${seed}`);
-    for (const n of world.running) assert.ok(world.view(n).leases.some((l) => l.subnet === held));
+    for (const n of world.running) assert.ok(world.view(n).leases.some((l) => l.subnet.text === held));
   }
 });
 
@@ -530,7 +535,7 @@ test(
     for (const seed of seeds(4)) {
       const world = new World(seed, { loss: 0.05 });
       const tight = {
-        network: "10.42.0.0/24",
+        network: prefix("10.42.0.0/24"),
         subnetLen: 30,
         subnetMin: "10.42.0.0",
         subnetMax: "10.42.0.156",

@@ -94,7 +94,7 @@ test("Members restarted before they held a lease tell one another what they know
   const fresh = world.add("delta", ["beta"]);
   world.start(fresh);
   assert.ok(world.runUntil(() => oneMesh(world), 6000), whyNotOneMesh(world) ?? "");
-  const taken = world.running.map((n) => world.view(n).own.subnet);
+  const taken = world.running.map((n) => world.view(n).own.subnet?.text);
   assert.ok(
     !taken.includes((claimOf(alpha) as { subnet: string }).subnet),
     "the absent founder keeps its lease",
@@ -130,7 +130,7 @@ test("Joiners whose only member went away before it told its records found with 
   world.stop(alpha);
   world.network.rewrite = null;
   assert.ok(world.runUntil(() => oneMesh(world), 40_000), whyNotOneMesh(world) ?? "");
-  assert.equal(world.view(beta).own.mesh!.network, network);
+  assert.deepEqual(world.view(beta).own.mesh!.network, network);
 });
 
 for (const loss of [0, 0.1, 0.2]) {

@@ -39,6 +39,7 @@ import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts"
 import { ManualClock } from "../fakes/manual_clock.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
 import { settingsFor } from "../made/settings.ts";
+import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 
 const TICK_MS = 100;
 
@@ -103,7 +104,7 @@ export class World {
   add(name: string, seeds: readonly string[] = [], change: Partial<Settings> = {}): SimNode {
     const n = this.nodes.length + 1;
     const endpoint = `192.168.${Math.floor(n / 200)}.${(n % 200) + 1}:8473`;
-    const pick = `10.${128 + this.random.below(100)}.0.0/16`;
+    const pick = prefix(`10.${128 + this.random.below(100)}.0.0/16`);
     const settings = settingsFor(name, {
       network: pick,
       hasSeeds: seeds.length > 0,
@@ -416,11 +417,11 @@ export function whyNotOneMesh(world: World, nodes = world.running): string | nul
     if (v.own.leaseState !== "confirmed" || v.own.subnet === null) {
       return `${v.own.name} is ${v.own.leaseState}`;
     }
-    if (v.own.mesh?.network !== views[0]!.own.mesh?.network) {
+    if (v.own.mesh?.network.text !== views[0]!.own.mesh?.network.text) {
       return `${v.own.name} has ${v.own.mesh?.network}`;
     }
-    if (subnets.has(v.own.subnet)) return `${v.own.subnet} is held twice`;
-    subnets.add(v.own.subnet);
+    if (subnets.has(v.own.subnet.text)) return `${v.own.subnet} is held twice`;
+    subnets.add(v.own.subnet.text);
   }
   for (const v of views) {
     for (const other of views) {
@@ -429,7 +430,9 @@ export function whyNotOneMesh(world: World, nodes = world.running): string | nul
       if (peer === undefined) return `${v.own.name} does not know ${other.own.name}`;
       if (peer.state !== "alive") return `${v.own.name} holds ${other.own.name} for ${peer.state}`;
       if (peer.endpoint === null) return `${v.own.name} has no link to ${other.own.name}`;
-      if (peer.subnet !== other.own.subnet) return `${v.own.name} has ${peer.subnet} for ${other.own.name}`;
+      if (!samePrefix(peer.subnet, other.own.subnet)) {
+        return `${v.own.name} has ${peer.subnet} for ${other.own.name}`;
+      }
     }
   }
   return null;
@@ -442,7 +445,7 @@ export function doubleUse(world: World, nodes = world.running): string | null {
   for (const node of nodes) {
     const { own } = world.view(node);
     if (own.leaseState !== "confirmed" || own.subnet === null || own.mesh === null) continue;
-    const key = own.subnet;
+    const key = own.subnet.text;
     if (holders.has(key)) return `${own.subnet}: ${holders.get(key)} and ${own.name}`;
     holders.set(key, own.name);
   }

@@ -28,7 +28,7 @@ const BODIES: GossipBody[] = [
   { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
   { kind: "push", ack: true, ...CARRIED },
   { kind: "push", ack: false, records: [], statements: [] },
-  { kind: "sync", round: 3, hashes: HASHES, informed: true, ready: false },
+  { kind: "sync", round: 3, hashes: HASHES, informed: true, ready: false, directives: "00".repeat(8) },
   {
     kind: "push",
     ack: false,
@@ -37,7 +37,7 @@ const BODIES: GossipBody[] = [
     directives: Array(4).fill(new Uint8Array(256).fill(5)),
   },
   { kind: "sync", round: 5, hashes: HASHES, informed: true, ready: true, directives: "0123456789abcdef" },
-  { kind: "sync", round: 4, hashes: HASHES, informed: false, ready: true },
+  { kind: "sync", round: 4, hashes: HASHES, informed: false, ready: true, directives: "ff".repeat(8) },
   {
     kind: "digest",
     round: 3,

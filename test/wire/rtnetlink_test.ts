@@ -4,13 +4,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  type Address,
-  formatAddress,
-  formatPrefix,
-  parseAddress,
-  parsePrefix,
-} from "../../src/wire/address.ts";
+import { type Address, formatAddress, parseAddress } from "../../src/wire/address.ts";
+import { parsePrefix } from "../../src/wire/prefix.ts";
 import { decodeMessages, type NetlinkMessage, NLM_F_MULTI } from "../../src/wire/netlink.ts";
 import * as rt from "../../src/wire/rtnetlink.ts";
 import * as rtr from "../../src/wire/rtnetlink_route.ts";
@@ -66,7 +61,7 @@ test("decodeAddress() reads IPv4 and IPv6 addresses with their scope", () => {
 test("decodeRoute() reads device, unreachable, onlink, multipath and other-family routes", () => {
   const routes = entries(vectors.routes4, rtr.RTM_NEWROUTE, rtr.decodeRoute);
   const of = (destination: string) => {
-    const r = routes.find((candidate) => formatPrefix(candidate.destination) === destination);
+    const r = routes.find((candidate) => candidate.destination.text === destination);
     assert.ok(r !== undefined, destination);
     return r;
   };
@@ -88,7 +83,7 @@ test("decodeRoute() reads device, unreachable, onlink, multipath and other-famil
 
 test("decodeRoute() reads IPv6 routes and the answer to a lookup", () => {
   const routes = entries(vectors.routes6, rtr.RTM_NEWROUTE, rtr.decodeRoute);
-  const defaultRoute = routes.find((r) => formatPrefix(r.destination) === "::/0")!;
+  const defaultRoute = routes.find((r) => r.destination.text === "::/0")!;
   assert.deepEqual([formatAddress(defaultRoute.gateway!), defaultRoute.metric], ["fd00::1", 50]);
   const [found] = entries(vectors.lookup, rtr.RTM_NEWROUTE, rtr.decodeRoute);
   assert.deepEqual([formatAddress(found!.source!), formatAddress(found!.gateway!)], [

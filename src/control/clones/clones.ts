@@ -6,6 +6,8 @@
 // What is told is rounded down and was some time on its way, so each side may take itself for a little older than it
 // is: never do both end. That both stay, when the ages differ by just SAME_AGE_S, is settled after LONG_MS.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+
 const SAME_AGE_S = 20;
 const SAME_AGE_LONG_S = 30;
 /** The same, where the other said just now how old it is: what rounding two ages down makes of one. */
@@ -48,16 +50,14 @@ const SIGNS_MAX = 64;
  */
 export class TwinSigns {
   // BOUNDED: ≤ SIGNS_MAX, the longest unchanged go first
-  readonly #last = new Map<string, { readonly life: string; readonly until: number }>();
+  readonly #last = new BoundedMap<string, { readonly life: string; readonly until: number }>(SIGNS_MAX);
 
   /** The life with this boot nonce gives a sign. Until when two have to be reckoned with; null: it tells nothing new. */
   note(id: string, life: string, now: number): number | null {
     const last = this.#last.get(id);
     if (last !== undefined && last.life === life && now < last.until) return null;
     const until = now + SIGN_MS;
-    this.#last.delete(id);
-    this.#last.set(id, { life, until });
-    if (this.#last.size > SIGNS_MAX) this.#last.delete(this.#last.keys().next().value!);
+    this.#last.renew(id, { life, until });
     return until;
   }
 }

@@ -10,6 +10,7 @@
 // counts, and its original loses nothing; a node that starts again where it was is not asked about at all. What the proof
 // is: links/clone_proofs.ts. Decides and sends nothing.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 
 /** So long an original has for its first sign of life, … */
@@ -50,14 +51,13 @@ interface Contest extends Challenge {
 
 export class Contests {
   // BOUNDED: ≤ CONTESTS_MAX, the oldest go first; one a node
-  readonly #contests = new Map<string, Contest>();
+  readonly #contests = new BoundedMap<string, Contest>(CONTESTS_MAX);
   // BOUNDED: ≤ MAX_PEERS, the oldest go first; by node, who was let in
-  readonly #admitted = new Map<string, { readonly who: string; readonly until: number }>();
+  readonly #admitted = new BoundedMap<string, { readonly who: string; readonly until: number }>(MAX_PEERS);
 
   /** Begins one, unless one about this node is under way. */
   begin(challenge: Challenge, now: number): void {
     if (this.#contests.has(challenge.id)) return;
-    if (this.#contests.size >= CONTESTS_MAX) this.#contests.delete(this.#contests.keys().next().value!);
     const open = { startedAt: now, askAt: now, probes: new Set<string>(), alive: false, admitted: false };
     this.#contests.set(challenge.id, { ...challenge, ...open });
   }
@@ -119,9 +119,7 @@ export class Contests {
     for (const { id } of over) this.#contests.delete(id);
     const admitted = over.filter((contest) => contest.admitted || !contest.alive);
     for (const { id, life, from } of admitted) {
-      this.#admitted.delete(id);
-      this.#admitted.set(id, { who: life ?? from, until: now + ADMITTED_MS });
-      if (this.#admitted.size > MAX_PEERS) this.#admitted.delete(this.#admitted.keys().next().value!);
+      this.#admitted.renew(id, { who: life ?? from, until: now + ADMITTED_MS });
     }
     return admitted;
   }

@@ -16,7 +16,8 @@ import {
   type DirectiveContent,
   encodeDirective,
 } from "../../wire/directive.ts";
-import { type Claim, type NodeRecord, VERSION_LIMIT } from "../records/record.ts";
+import { VERSION_LIMIT } from "../../wire/untrusted.ts";
+import type { Claim, NodeRecord } from "../records/record.ts";
 
 const HASH_LEN = 8;
 
@@ -126,14 +127,9 @@ export function isFenced(directives: Directives, record: Pick<NodeRecord, "id" |
 
 /**
  * Whether a claim is void: made in an incarnation that is fenced. A restart gives its record a greater incarnation, not
- * the claim. `incarnation`: that of the record, for claims of versions that do not tell when they were made.
+ * the claim.
  */
-export function isVoid(
-  directives: Directives,
-  nodeId: string,
-  claim: Pick<Claim, "incarnation">,
-  incarnation: number,
-): boolean {
+export function isVoid(directives: Directives, nodeId: string, claim: Pick<Claim, "incarnation">): boolean {
   const about = directives.about(nodeId);
-  return about !== undefined && (about.revoke || (claim.incarnation ?? incarnation) <= about.incarnation);
+  return about !== undefined && (about.revoke || claim.incarnation <= about.incarnation);
 }

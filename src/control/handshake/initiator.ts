@@ -7,6 +7,7 @@
 //
 // Who answered is in responder.ts.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
@@ -41,7 +42,7 @@ export class HandshakeInitiator {
   readonly #post: HandshakePost;
   readonly #begun: PendingHandshakes<Begun>;
   // BOUNDED: ≤ MAX_PENDING, the oldest go first; XX3 that may have to be sent again, by our index
-  readonly #finished = new Map<number, Sent & { repeats: number }>();
+  readonly #finished = new BoundedMap<number, Sent & { repeats: number }>(MAX_PENDING);
 
   constructor({ own, indices, messages, post }: HandshakeParts) {
     this.#own = own;
@@ -119,7 +120,6 @@ export class HandshakeInitiator {
       this.#post.send(from, last, pending.keys, now);
       const finished = { keys: pending.keys, endpoint: from, at: now, sent: last, repeats: 0 };
       this.#finished.set(pending.index, finished);
-      if (this.#finished.size > MAX_PENDING) this.#finished.delete(this.#finished.keys().next().value!);
     }
     this.#begun.end(pending, !made);
     return event === null ? this.#post.reject() : [event];

@@ -4,6 +4,7 @@
 //   reply    a cookie: what we sent last goes out again with it; a refusal: told, when it echoes the MAC we sent
 //   refuse   ours to others, never longer than what it answers
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { borneMac, checkReply, openCookie, stampHandshake, stampReply } from "../../crypto/handshake_mac.ts";
 import { nodeHmac } from "../../crypto/hmac.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
@@ -32,7 +33,9 @@ export class HandshakePost {
   readonly #actions: Actions;
   readonly #tally: Tally;
   // BOUNDED: ≤ MAX_COOKIES, the oldest go first
-  readonly #cookies = new Map<string, { readonly cookie: Uint8Array; readonly at: number }>();
+  readonly #cookies = new BoundedMap<string, { readonly cookie: Uint8Array; readonly at: number }>(
+    MAX_COOKIES,
+  );
 
   constructor({ own, random, actions, tally }: HandshakeSetup) {
     this.#own = own;
@@ -71,9 +74,7 @@ export class HandshakePost {
     if (cookie === null) return this.reject();
     const again = this.#cookies.get(from)?.cookie;
     if (again !== undefined && compareBytes(again, cookie) === 0) return []; // it has been used already
-    this.#cookies.delete(from);
-    this.#cookies.set(from, { cookie, at: now });
-    if (this.#cookies.size > MAX_COOKIES) this.#cookies.delete(this.#cookies.keys().next().value!);
+    this.#cookies.renew(from, { cookie, at: now });
     this.send(from, pending.sent, pending.keys, now);
     return [];
   }

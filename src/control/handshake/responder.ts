@@ -6,6 +6,7 @@
 //
 // A session made here is silent until the other side has used it. Who begins is in initiator.ts.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import * as wire from "../../wire/handshake.ts";
@@ -25,7 +26,7 @@ export class HandshakeResponder {
   /** XX1 that we answered. */
   readonly #answered: PendingHandshakes<Pending>;
   // BOUNDED: ≤ MAX_PEERS, the longest unused go first: only of nodes that were authenticated
-  readonly #greatest = new Map<string, number>();
+  readonly #greatest = new BoundedMap<string, number>(MAX_PEERS);
 
   constructor({ own, contested, indices, messages, post }: HandshakeParts) {
     this.#own = own;
@@ -149,8 +150,6 @@ export class HandshakeResponder {
   }
 
   #note(id: string, counter: number): void {
-    this.#greatest.delete(id);
-    this.#greatest.set(id, counter);
-    if (this.#greatest.size > MAX_PEERS) this.#greatest.delete(this.#greatest.keys().next().value!);
+    this.#greatest.renew(id, counter);
   }
 }

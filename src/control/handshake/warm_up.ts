@@ -112,10 +112,12 @@ function recordOf(identity: Identity, endpoint: string, keys: NetworkKeys, rando
     claims: [],
     reserved: [],
     endpoints: [endpoint],
+    ownEndpoints: 1,
     vtepMac: nodeMac(identity.id),
     version: "0",
     capabilities: [],
     security: "sealed",
     gone: false,
+    age: 0,
   }, identity);
 }

@@ -3,15 +3,15 @@
 // that nobody's claim and no static peer's subnet overlaps it, whether or not its holder is alive.
 
 import type { Random } from "../../ports/time.ts";
-import { contains, formatPrefix, networkOf, nthSubnet, overlaps } from "../../wire/address.ts";
-import { parseAddress, parsePrefix, type Prefix, subnetIndex } from "../../wire/address.ts";
+import { parseAddress } from "../../wire/address.ts";
+import { contains, networkOf, nthSubnet, overlaps, Prefix, subnetIndex } from "../../wire/prefix.ts";
 import type { MeshConfig } from "../mesh/settings.ts";
 import { lengthOffset } from "../mesh/mesh.ts";
 
 const RANDOM_TRIES = 64;
 
 export type Allocation =
-  | { readonly kind: "found"; readonly subnet: string; readonly wish: boolean }
+  | { readonly kind: "found"; readonly subnet: Prefix; readonly wish: boolean }
   | { readonly kind: "exhausted"; readonly total: number };
 
 /** The subnets a mesh may lease: `count` of them, the first being number `first` of the network. */
@@ -25,21 +25,20 @@ export interface LeaseRange {
 
 /** The range that a checked configuration describes. */
 export function leaseRange(mesh: MeshConfig): LeaseRange {
-  const network = parsePrefix(mesh.network)!;
+  const { network } = mesh;
   const subnetLength = mesh.subnetLen + lengthOffset(network);
   const indexOf = (text: string) =>
-    subnetIndex(network, subnetLength, networkOf({ address: parseAddress(text)!, length: subnetLength }));
+    subnetIndex(network, subnetLength, networkOf(new Prefix(parseAddress(text)!, subnetLength)));
   const first = indexOf(mesh.subnetMin) ?? 0;
   const last = indexOf(mesh.subnetMax) ?? first;
   return { network, subnetLength, first, count: Math.max(1, last - first + 1) };
 }
 
 /** Why a wish can never be granted in this mesh, or null when it could. */
-export function wishProblem(mesh: MeshConfig, wish: string): string | null {
+export function wishProblem(mesh: MeshConfig, wish: Prefix): string | null {
   const range = leaseRange(mesh);
-  const prefix = parsePrefix(wish);
-  if (prefix === null || !contains(range.network, prefix.address)) return `it is not in ${mesh.network}`;
-  const n = subnetIndex(range.network, range.subnetLength, prefix);
+  if (!contains(range.network, wish.address)) return `it is not in ${mesh.network}`;
+  const n = subnetIndex(range.network, range.subnetLength, wish);
   if (n === null) return `subnets here have the length ${mesh.subnetLen}`;
   if (n < range.first || n >= range.first + range.count) {
     return `subnets here go from ${mesh.subnetMin} to ${mesh.subnetMax}`;
@@ -51,17 +50,17 @@ export function wishProblem(mesh: MeshConfig, wish: string): string | null {
 export function allocate(
   mesh: MeshConfig,
   taken: readonly Prefix[],
-  wish: string | null,
+  wish: Prefix | null,
   random: Random,
 ): Allocation {
   const range = leaseRange(mesh);
   const free = (p: Prefix) => !taken.some((t) => overlaps(t, p));
-  if (wish !== null && wishProblem(mesh, wish) === null && free(parsePrefix(wish)!)) {
+  if (wish !== null && wishProblem(mesh, wish) === null && free(wish)) {
     return { kind: "found", subnet: wish, wish: true };
   }
   for (let i = 0; i < RANDOM_TRIES; i++) {
-    const prefix = subnetAt(range, random.below(range.count));
-    if (free(prefix)) return { kind: "found", subnet: formatPrefix(prefix), wish: false };
+    const subnet = subnetAt(range, random.below(range.count));
+    if (free(subnet)) return { kind: "found", subnet, wish: false };
   }
   return allocateCrowded(range, taken, random);
 }
@@ -76,7 +75,7 @@ function allocateCrowded(range: LeaseRange, taken: readonly Prefix[], random: Ra
       if (n < low) break;
       n = Math.max(n, high);
     }
-    if (n < to) return { kind: "found", subnet: formatPrefix(subnetAt(range, n)), wish: false };
+    if (n < to) return { kind: "found", subnet: subnetAt(range, n), wish: false };
   }
   return { kind: "exhausted", total: range.count };
 }
@@ -92,8 +91,8 @@ function blockedSpans(range: LeaseRange, taken: readonly Prefix[]): [number, num
     if (!overlaps(t, range.network)) continue;
     if (t.length <= range.network.length) return [[0, range.count]];
     const length = Math.min(t.length, range.subnetLength);
-    const address = networkOf({ address: t.address, length: range.subnetLength });
-    const n = subnetIndex(range.network, range.subnetLength, address);
+    const first = networkOf(new Prefix(t.address, range.subnetLength));
+    const n = subnetIndex(range.network, range.subnetLength, first);
     if (n === null) continue;
     const low = n - range.first;
     spans.push([low, low + 2 ** (range.subnetLength - length)]);

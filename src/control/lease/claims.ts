@@ -2,15 +2,14 @@
 // (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
 // are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
 
-import { overlaps, parsePrefix, type Prefix } from "../../wire/address.ts";
 import { Directives, isFenced, isVoid } from "../forget/directives.ts";
 import type { NodeRecord } from "../records/record.ts";
+import { overlaps, type Prefix } from "../../wire/prefix.ts";
 
 /** A claim by a node; a reservation has `reserved` and counts before all claims. */
 export interface Contender {
   readonly nodeId: string;
-  readonly subnet: string;
-  readonly prefix: Prefix;
+  readonly subnet: Prefix;
   readonly stamp: number;
   readonly reserved: boolean;
 }
@@ -27,7 +26,7 @@ export function compareContenders(a: Contender, b: Contender): number {
   if (a.reserved !== b.reserved) return a.reserved ? -1 : 1;
   if (a.stamp !== b.stamp) return a.stamp - b.stamp;
   if (a.nodeId !== b.nodeId) return a.nodeId < b.nodeId ? -1 : 1;
-  return a.subnet === b.subnet ? 0 : a.subnet < b.subnet ? -1 : 1;
+  return a.subnet.text === b.subnet.text ? 0 : a.subnet.text < b.subnet.text ? -1 : 1;
 }
 
 /** Everything that the records claim or reserve, and no directive makes void. */
@@ -35,10 +34,11 @@ export function contenders(records: Iterable<NodeRecord>, directives = new Direc
   const list: Contender[] = [];
   for (const record of records) {
     if (isFenced(directives, record)) continue;
-    for (const subnet of record.reserved) push(list, record.id, subnet, 0, true);
+    const nodeId = record.id;
+    for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
     for (const claim of record.claims) {
-      if (isVoid(directives, record.id, claim, record.incarnation)) continue;
-      push(list, record.id, claim.subnet, claim.stamp, false);
+      if (isVoid(directives, nodeId, claim)) continue;
+      list.push({ nodeId, subnet: claim.subnet, stamp: claim.stamp, reserved: false });
     }
   }
   return list;
@@ -61,11 +61,6 @@ export function holdings(all: readonly Contender[]): Holdings {
   return { held, lost };
 }
 
-function push(list: Contender[], nodeId: string, subnet: string, stamp: number, reserved: boolean): void {
-  const prefix = parsePrefix(subnet);
-  if (prefix !== null) list.push({ nodeId, subnet, prefix, stamp, reserved });
-}
-
 // Accepted prefixes by length and text: equal ones, by far the common case, are found without a scan.
 class PrefixIndex {
   // BOUNDED: one per accepted claim, ≤ MAX_PEERS × claims of a record
@@ -73,18 +68,18 @@ class PrefixIndex {
   readonly #lengths = new Set<number>();
 
   add(c: Contender): void {
-    if (!this.#byText.has(c.subnet)) this.#byText.set(c.subnet, c);
-    this.#lengths.add(c.prefix.length);
+    if (!this.#byText.has(c.subnet.text)) this.#byText.set(c.subnet.text, c);
+    this.#lengths.add(c.subnet.length);
   }
 
   /** The accepted contender that shares an address with `c`; the first in the total order. */
   overlapping(c: Contender): Contender | null {
-    const same = this.#byText.get(c.subnet);
+    const same = this.#byText.get(c.subnet.text);
     if (same !== undefined) return same;
-    if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(c.prefix.length))) {
+    if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(c.subnet.length))) {
       return null;
     }
-    for (const other of this.#byText.values()) if (overlaps(other.prefix, c.prefix)) return other;
+    for (const other of this.#byText.values()) if (overlaps(other.subnet, c.subnet)) return other;
     return null;
   }
 }

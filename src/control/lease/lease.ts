@@ -9,12 +9,12 @@
 // for everybody" is possible while a network is split.
 
 import type { Random } from "../../ports/time.ts";
-import type { Prefix } from "../../wire/address.ts";
+import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 import { allocate, wishProblem } from "./allocation.ts";
 import type { MeshConfig } from "../mesh/settings.ts";
 import type { Claim } from "../records/record.ts";
-import { VERSION_LIMIT } from "../records/record.ts";
 import type { LeaseState } from "../paths/view.ts";
+import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 
 export const PROBATION_STEP_MS = 300;
 const EXHAUSTED_RETRY_MS = 5000;
@@ -26,13 +26,13 @@ export interface LeaseWorld {
   /** Everything claimed or reserved by anybody but our own claim. */
   readonly taken: () => readonly Prefix[];
   /** Who holds our claim instead of us, by the total order; null when we do. */
-  readonly lostTo: { readonly name: string; readonly subnet: string } | null;
+  readonly lostTo: { readonly name: string; readonly subnet: Prefix } | null;
   /** Ids of the members known alive. */
   readonly alive: readonly string[];
   readonly greatestStamp: number;
   /** Of our own record: in which the next claim is made. */
   readonly incarnation: number;
-  readonly wish: string | null;
+  readonly wish: Prefix | null;
 }
 
 export type LeaseStep =
@@ -40,8 +40,8 @@ export type LeaseStep =
   | { readonly kind: "claim"; readonly claim: Claim | null }
   | {
     readonly kind: "changed";
-    readonly from: string | null;
-    readonly to: string | null;
+    readonly from: Prefix | null;
+    readonly to: Prefix | null;
     readonly why: string;
     /** The user wanted it so. */
     readonly asked?: true;
@@ -61,7 +61,7 @@ export class Lease {
   // BOUNDED: one per member, ≤ MAX_PEERS
   #acks = new Set<string>();
   /** In use until it was lost; told as `from` when the next is confirmed. */
-  #before: string | null = null;
+  #before: Prefix | null = null;
   /** After what `#before` was replaced, for people. */
   #after = "";
   #wishTold = false;
@@ -106,7 +106,7 @@ export class Lease {
       this.#state = "yielding";
       this.#after = "after the mesh knew the former lease as given back";
     }
-    if (from === to) return [];
+    if (samePrefix(from, to)) return [];
     if (to !== null) this.#before = to;
     return [{
       kind: "changed",
@@ -168,7 +168,7 @@ export class Lease {
 
   #yield(
     world: LeaseWorld,
-    to: { readonly name: string; readonly subnet: string },
+    to: { readonly name: string; readonly subnet: Prefix },
     mesh: MeshConfig,
     now: number,
   ): LeaseStep[] {
@@ -220,7 +220,7 @@ export class Lease {
     return [...steps, { kind: "claim", claim: this.#claim }];
   }
 
-  #wishNotes(mesh: MeshConfig, wish: string | null): LeaseStep[] {
+  #wishNotes(mesh: MeshConfig, wish: Prefix | null): LeaseStep[] {
     const problem = wish === null ? null : wishProblem(mesh, wish);
     if (problem === null || this.#wishTold) return [];
     this.#wishTold = true;

@@ -15,6 +15,7 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import type { Schedule } from "../outbox/schedule.ts";
 import type { Tally } from "../outbox/tally.ts";
 import type { Throttle } from "../outbox/throttle.ts";
+import type { SendRefusal } from "../paths/outcome.ts";
 import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -31,8 +32,6 @@ export const LOG_EVERY_MS = 60_000;
 export const KNOCK_MS = 1200;
 
 const UNSENT_MAX = 8;
-/** Refusals that are to be mended here, whatever other ways there are: the host's firewall, a size. */
-const ONE_WAY_ONLY = /^(EPERM|EACCES|EMSGSIZE)/;
 
 /** What a datagram did to the links. */
 export type LinkEvent =
@@ -201,7 +200,7 @@ export abstract class Links {
     for (const t of this.targets.all()) {
       if (!t.nodes.has(id)) continue;
       restart(t, now);
-      t.outcome = "no answer";
+      t.outcome = { kind: "silent" };
     }
   }
 
@@ -221,9 +220,9 @@ export abstract class Links {
     if (known !== null && this.schedule.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
   }
 
-  /** This host itself refuses to send to an endpoint, and why; null: no more. */
-  refused(endpoint: string, why: string | null): void {
-    this.targets.noteRefusal(endpoint, why);
+  /** This host itself refuses to send to an endpoint; null: no more. */
+  refused(endpoint: string, refusal: SendRefusal | null): void {
+    this.targets.noteRefusal(endpoint, refusal);
   }
 
   /**
@@ -234,7 +233,7 @@ export abstract class Links {
     const sentences: string[] = [];
     for (const target of this.targets.all()) {
       if (this.isRefusedHere(target) && this.#misses(target)) {
-        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)}`);
+        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
       }
     }
     return sentences.slice(0, UNSENT_MAX);
@@ -242,8 +241,8 @@ export abstract class Links {
 
   /** Whether it is this host that keeps the target from being reached. */
   isRefusedHere(target: Target): boolean {
-    const why = refusalOf(target);
-    return why !== null && (ONE_WAY_ONLY.test(why) || !this.#hasOtherWay(target));
+    const refusal = refusalOf(target);
+    return refusal !== null && (!refusal.avoidable || !this.#hasOtherWay(target));
   }
 
   #misses(target: Target): boolean {
@@ -311,7 +310,7 @@ export abstract class Links {
 
   /** Whoever is there does not want us: kept for `status`, and told rarely. */
   protected noteRefusal(target: Target, why: string, now: number): void {
-    target.outcome = `refused: ${why}`;
+    target.outcome = { kind: "refused", why };
     if (this.schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
       this.actions.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
     }

@@ -169,7 +169,7 @@ export class PlainLinks extends Links {
     for (const target of this.targets.all()) {
       if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
       target.answeredBy = h.nodeId;
-      target.outcome = "this is our own address";
+      target.outcome = { kind: "own" };
       return;
     }
     if (!this.schedule.due(`clone ${from}`, 1000, now)) {
@@ -199,7 +199,7 @@ export class PlainLinks extends Links {
     target.tries = 0;
     target.punching = null;
     target.answeredBy = h.nodeId;
-    target.outcome = "answered";
+    target.outcome = { kind: "answered" };
     if (h.nonce !== hello.NO_NONCE) {
       const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
       this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
@@ -239,7 +239,8 @@ export class PlainLinks extends Links {
     if (twin !== null) {
       if (h.nodeId !== this.own.identity.id || twin.bootNonce === this.own.bootNonce) return [];
       const relayed = isRelayed(h);
-      target.outcome = `refused: ${relayed ? "another host" : "it"} runs with our own identity`;
+      const why = `${relayed ? "another host" : "it"} runs with our own identity`;
+      target.outcome = { kind: "refused", why };
       return [{ kind: "clone", from, twin, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
     }
     this.noteRefusal(target, theirObjection(h.reason), now);

@@ -39,8 +39,7 @@ const KNOWN_TRIES = 2;
 const PLAIN_EVERY = 4;
 /** Lines about foreign networks a minute, all addresses together. */
 const WRONG_SECRET_LINES = 10;
-const CAME_BACK =
-  "refused: what we send there comes back. If it is an address of this host, leave it out of --peers";
+const CAME_BACK = "what we send there comes back. If it is an address of this host, leave it out of --peers";
 const NOTHING = new Uint8Array(0);
 
 /** What a node of a sealed mesh starts with. */
@@ -210,7 +209,7 @@ export class SealedLinks extends Links {
   /** A handshake came whose MAC is of none of our keys. `question`: it may be answered. */
   badMac(from: string, question: boolean, now: number): void {
     const target = this.targets.get(from);
-    if (target !== undefined && target.answeredBy === null) target.outcome = `refused: ${WRONG_SECRET}`;
+    if (target?.answeredBy === null) target.outcome = { kind: "refused", why: WRONG_SECRET };
     if (question && this.schedule.due(`foreign ${from}`, 1000, now)) {
       this.#handshakes.refuseForeign(from, REFUSE_NETWORK);
     }
@@ -289,8 +288,8 @@ export class SealedLinks extends Links {
         // Somebody on the way can send back what we send him, and from any address but one that this host holds itself.
         const ours = this.own.holds(event.endpoint);
         if (ours) target.answeredBy = this.own.identity.id;
-        if (ours) target.outcome = "this is our own address";
-        else if (target.answeredBy === null) target.outcome = CAME_BACK;
+        if (ours) target.outcome = { kind: "own" };
+        else if (target.answeredBy === null) target.outcome = { kind: "refused", why: CAME_BACK };
         return [];
       }
       case "clone":
@@ -382,7 +381,7 @@ export class SealedLinks extends Links {
     if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
       return this.tally.reject();
     }
-    const age = life === record.bootNonce ? record.age ?? null : null;
+    const age = life === record.bootNonce ? record.age : null;
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
   }
 
@@ -409,9 +408,9 @@ export class SealedLinks extends Links {
     const { record, endpoint, member } = event;
     if (record.bootNonce === this.own.bootNonce) return []; // ourselves, by another of our addresses
     const target = this.targets.get(endpoint);
-    if (target !== undefined) target.outcome = "refused: it runs with our own identity";
+    if (target !== undefined) target.outcome = { kind: "refused", why: "it runs with our own identity" };
     if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
-    const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
+    const twin = { bootNonce: record.bootNonce, age: record.age };
     return [{ kind: "clone", from: endpoint, twin, member, relayed: false }];
   }
 
@@ -423,7 +422,7 @@ export class SealedLinks extends Links {
 
   #note(endpoint: string, why: string, now: number): void {
     const target = this.targets.get(endpoint);
-    if (target !== undefined) target.outcome = `refused: ${why}`;
+    if (target !== undefined) target.outcome = { kind: "refused", why };
     if (this.schedule.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
       this.actions.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
     }

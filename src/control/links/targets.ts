@@ -5,6 +5,7 @@
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
+import type { Outcome, SendRefusal } from "../paths/outcome.ts";
 import { nextPunch, type Punching } from "./punching.ts";
 
 const MAX_TARGETS = 2 * MAX_PEERS;
@@ -12,8 +13,6 @@ const MAX_KNOCKS = 256;
 const NONCE_MS = 10_000;
 const NONCES_KEPT = 4;
 const PAIRS_AFTER = 4;
-/** Begins the outcome of a target that this host does not send to. */
-const NOT_SENT = "cannot send: ";
 export const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 5000;
 
@@ -35,7 +34,7 @@ export interface Target {
   punching: Punching | null;
   firstTriedAt: number | null;
   lastTriedAt: number | null;
-  outcome: string;
+  outcome: Outcome;
 }
 
 /** Whoever is at the target has answered: from there, or from another of its addresses. */
@@ -44,12 +43,12 @@ export function answeredBy(target: Target, id: string, from: string): void {
   target.punching = null;
   target.knockUntil = 0;
   target.answeredBy = id;
-  target.outcome = from === target.endpoint ? "answered" : `answered from ${from}`;
+  target.outcome = from === target.endpoint ? { kind: "answered" } : { kind: "answered", from };
 }
 
 /** Why this host does not send to the target; null: it does. */
-export function refusalOf({ outcome }: Target): string | null {
-  return outcome.startsWith(NOT_SENT) ? outcome.slice(NOT_SENT.length) : null;
+export function refusalOf({ outcome }: Target): SendRefusal | null {
+  return outcome.kind === "not-sent" ? outcome : null;
 }
 
 /** Seeds and nodes that name an endpoint. */
@@ -94,7 +93,7 @@ export class Targets {
       punching: null,
       firstTriedAt: null,
       lastTriedAt: null,
-      outcome: "not tried yet",
+      outcome: { kind: "untried" },
     };
     this.#targets.set(endpoint, target);
     return target;
@@ -189,7 +188,7 @@ export class Targets {
       : nextPunch(target.punching, { tries, answered: answeredBy !== null, ...punches }, this.#random, now);
     target.punching = next?.state ?? null;
     if (next !== null) target.nextAt = next.at;
-    if (target.tries > 1 && target.outcome === "not tried yet") target.outcome = "no answer";
+    if (target.tries > 1 && target.outcome.kind === "untried") target.outcome = { kind: "silent" };
   }
 
   /** The target that this nonce is under way to, wherever it was answered from; that of `from` first. */
@@ -201,12 +200,12 @@ export class Targets {
     return undefined;
   }
 
-  /** The host itself refuses to send there, and why; null: no more. What was answered meanwhile stays. */
-  noteRefusal(endpoint: string, why: string | null): void {
+  /** The host itself refuses to send there; null: no more. What was answered meanwhile stays. */
+  noteRefusal(endpoint: string, refusal: SendRefusal | null): void {
     const target = this.#targets.get(endpoint);
     if (target === undefined) return;
-    if (why !== null) target.outcome = `${NOT_SENT}${why}`;
-    else if (target.outcome.startsWith(NOT_SENT)) target.outcome = "no answer";
+    if (refusal !== null) target.outcome = { kind: "not-sent", ...refusal };
+    else if (target.outcome.kind === "not-sent") target.outcome = { kind: "silent" };
   }
 
   /** Takes the nonce if it is one under way to this target: each is good once. */

@@ -3,9 +3,18 @@
 // so that two meshes never mix), and the sentence for a user whose flags contradict it.
 
 import { sha256Hex } from "../../crypto/sha256.ts";
-import { contains, formatAddress, parseAddress, parsePrefix, PRIVATE_IPV4 } from "../../wire/address.ts";
-import { isIpv4, nthSubnet, type Prefix } from "../../wire/address.ts";
+import { formatAddress, isIpv4, parseAddress } from "../../wire/address.ts";
+import {
+  contains,
+  isInside,
+  nthSubnet,
+  parsePrefix,
+  type Prefix,
+  prefix,
+  PRIVATE_IPV4,
+} from "../../wire/prefix.ts";
 import type { Backend, MeshConfig, Security, Settings } from "./settings.ts";
+import { fieldsIn } from "../../wire/untrusted.ts";
 
 export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
@@ -19,25 +28,25 @@ const NOT_PUBLIC = [
     ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], // RFC 5737, examples
     ...["169.254.0.0/16", "240.0.0.0/4"], // RFC 3927, RFC 1112: of one link, kept for later
     ...["fc00::/7", "fe80::/10", "2001:db8::/32"], // RFC 4193, RFC 4291, RFC 3849
-  ].map((text) => parsePrefix(text)!),
+  ].map(prefix),
 ];
 const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
 /** What this founder's settings make of a mesh, or a sentence that says why they cannot. */
 export function foundMesh(settings: Settings): MeshConfig | string {
-  const network = settings.network === null ? null : parsePrefix(settings.network);
-  if (network === null) return `No network to found: "${settings.network ?? ""}" (give --network CIDR)`;
+  const { network } = settings;
+  if (network === null) return "No network to found: give --network CIDR";
   const subnetLen = settings.subnetLen ?? settings.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
   const bits = subnetLen + lengthOffset(network) - network.length;
   if (bits < 0 || subnetLen + lengthOffset(network) > 128) {
-    return `No subnet of length ${subnetLen} fits in ${settings.network} (--subnet-len, --network)`;
+    return `No subnet of length ${subnetLen} fits in ${network} (--subnet-len, --network)`;
   }
   const last = Math.min(2 ** bits, 2 ** 40) - 1;
   const first = last > 1 ? 1 : 0; // like flannel, the first is left out where that costs little
   const subnetAt = (n: number) =>
     formatAddress(nthSubnet(network, subnetLen + lengthOffset(network), n).address);
   const mesh: MeshConfig = {
-    network: settings.network!,
+    network,
     subnetLen,
     subnetMin: settings.subnetMin ?? subnetAt(first),
     subnetMax: settings.subnetMax ?? subnetAt(last),
@@ -56,8 +65,7 @@ export function lengthOffset(network: Prefix): number {
 
 /** A sentence that says what is wrong with a configuration, or null. */
 export function checkMesh(mesh: MeshConfig): string | null {
-  const network = parsePrefix(mesh.network);
-  if (network === null) return `"${mesh.network}" is not a network`;
+  const { network } = mesh;
   const length = mesh.subnetLen + lengthOffset(network);
   if (!Number.isInteger(mesh.subnetLen) || mesh.subnetLen < 1 || length < network.length || length > 128) {
     return `No subnet of length ${mesh.subnetLen} fits in ${mesh.network}`;
@@ -85,14 +93,15 @@ export function checkMesh(mesh: MeshConfig): string | null {
 
 /** The configuration in a JSON value from outside; null when it is none or does not pass checkMesh. */
 export function readMesh(value: unknown): MeshConfig | null {
-  if (typeof value !== "object" || value === null) return null;
-  const v = value as Record<string, unknown>;
+  const v = fieldsIn(value);
+  if (v === null) return null;
   for (const field of ["network", "subnetMin", "subnetMax", "backend", "security"]) {
     if (typeof v[field] !== "string" || (v[field] as string).length > 64) return null;
   }
   for (const field of ["subnetLen", "vni", "vxlanPort"]) if (typeof v[field] !== "number") return null;
-  const { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security } =
-    v as unknown as MeshConfig;
+  const network = parsePrefix(v["network"] as string);
+  if (network === null) return null;
+  const { subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security } = v as unknown as MeshConfig;
   const mesh = { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security };
   return checkMesh(mesh) === null ? mesh : null;
 }
@@ -125,9 +134,8 @@ export function meshDifference(here: MeshConfig, there: MeshConfig): string {
     "vxlanPort",
     "security",
   ];
-  return names.filter((n) => here[n] !== there[n]).map((n) => `${n} ${here[n]} here, ${there[n]} there`).join(
-    "; ",
-  );
+  const differ = names.filter((n) => String(here[n]) !== String(there[n]));
+  return differ.map((n) => `${n} ${here[n]} here, ${there[n]} there`).join("; ");
 }
 
 /**
@@ -142,8 +150,7 @@ export function noPathAllowed(settings: Settings, mesh: MeshConfig): string | nu
 
 /** What is the matter with a network of addresses that others have on the Internet: a sentence, or null. */
 export function publicNetwork({ network }: MeshConfig): string | null {
-  const { address, length } = parsePrefix(network)!;
-  if (NOT_PUBLIC.some((range) => range.length <= length && contains(range, address))) return null;
+  if (NOT_PUBLIC.some((range) => isInside(network, range))) return null;
   return `The mesh's network ${network} is of public addresses: its hosts do not reach whoever has them on the ` +
     "Internet (a private one, 10.42.0.0/16 for instance, is chosen with --network when founding)";
 }
@@ -151,7 +158,7 @@ export function publicNetwork({ network }: MeshConfig): string | null {
 /** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */
 export function contradiction(settings: Settings, mesh: MeshConfig): string | null {
   const asked: readonly [string, string | number | null, string | number][] = [
-    ["--network", settings.networkExplicit ? settings.network : null, mesh.network],
+    ["--network", settings.networkExplicit ? settings.network?.text ?? null : null, mesh.network.text],
     ["--subnet-len", settings.subnetLen, mesh.subnetLen],
     ["--subnet-min", settings.subnetMin, mesh.subnetMin],
     ["--subnet-max", settings.subnetMax, mesh.subnetMax],

@@ -1,4 +1,6 @@
-// What a user asked for, and what a mesh settled on. Addresses, prefixes and endpoints are canonical text.
+// What a user asked for, and what a mesh settled on. Addresses and endpoints are canonical text.
+
+import type { Prefix } from "../../wire/prefix.ts";
 
 /** How packets between two hosts of a mesh are carried; one for the whole mesh. */
 export type Backend = "udp" | "vxlan" | "host-gw";
@@ -8,8 +10,8 @@ export type Security = "plain" | "sealed";
 
 /** What is founded once and learned by joiners. Every value is settled: nothing here is a default any more. */
 export interface MeshConfig {
-  /** The overlay network, "10.42.0.0/16". */
-  readonly network: string;
+  /** The overlay network, 10.42.0.0/16. */
+  readonly network: Prefix;
   /** Length of each node's subnet as people write it: 24, or 32 for one address a host. */
   readonly subnetLen: number;
   /** First address of the first and of the last subnet that may be leased, "10.42.1.0" and "10.42.255.0". */
@@ -24,8 +26,8 @@ export interface MeshConfig {
 
 /** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
 export interface StaticPeer {
-  /** The subnet behind it, "10.42.3.0/24". */
-  readonly subnet: string;
+  /** The subnet behind it, 10.42.3.0/24. */
+  readonly subnet: Prefix;
   /** Its underlay address. */
   readonly address: string;
   /** Null: the mesh's VXLAN port, or 8285 for `udp`. */
@@ -48,9 +50,9 @@ export interface Settings {
   /** `--found`: found although peers were given. */
   readonly found: boolean;
   /** `--network`. */
-  readonly network: string | null;
+  readonly network: Prefix | null;
   /** Asked once, when this node founds and no network was given: a free one, or why there is none. */
-  readonly drawNetwork?: () => { readonly network: string } | { readonly problem: string };
+  readonly drawNetwork?: () => { readonly network: Prefix } | { readonly problem: string };
   /** The user gave `--network`: a mesh with another one is refused. */
   readonly networkExplicit: boolean;
   /** As people write it, 24 for IPv4. */
@@ -61,7 +63,7 @@ export interface Settings {
   readonly subnetMin: string | null;
   readonly subnetMax: string | null;
   /** `--subnet`: taken when it is free. */
-  readonly subnetWish: string | null;
+  readonly subnetWish: Prefix | null;
   readonly backend: Backend | null;
   readonly vni: number | null;
   readonly vxlanPort: number | null;

@@ -4,6 +4,7 @@
 import { shortId } from "../../crypto/identity.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
+import { type Outcome, outcomeText } from "../paths/outcome.ts";
 import type { NodeRecord } from "../records/record.ts";
 
 const LOOK_EVERY_MS = 1000;
@@ -80,7 +81,9 @@ function triedOf(core: Core, { endpoints }: NodeRecord): string {
   return parts.length === 0 ? "no endpoint known" : parts.join(", ");
 }
 
+const UNTRIED: Outcome = { kind: "untried" };
+
 function outcomeOf(core: Core, endpoints: readonly string[]): string {
-  const outcomes = endpoints.map((endpoint) => core.links.targets.get(endpoint)?.outcome ?? "not tried");
-  return outcomes.find((outcome) => outcome !== "not tried yet" && outcome !== "not tried") ?? outcomes[0]!;
+  const outcomes = endpoints.map((endpoint) => core.links.targets.get(endpoint)?.outcome ?? UNTRIED);
+  return outcomeText(outcomes.find(({ kind }) => kind !== "untried") ?? UNTRIED);
 }

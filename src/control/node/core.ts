@@ -5,7 +5,9 @@
 import type { Identity } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
-import { addressOf, contains, parseAddress, parsePrefix, type Prefix } from "../../wire/address.ts";
+import { addressOf } from "../../wire/address.ts";
+import { liesWithin, type Prefix } from "../../wire/prefix.ts";
+import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 import { fitGossip } from "../../wire/gossip.ts";
 import type { GossipBody, Piggyback } from "../../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
@@ -35,7 +37,7 @@ import { OwnRecord } from "../records/own_record.ts";
 import { PlainLinks } from "../links/plain_links.ts";
 import { secretCapability } from "../secrets/rotation.ts";
 import { RoundTrips } from "../members/rtt.ts";
-import { type NodeRecord, VERSION_LIMIT } from "../records/record.ts";
+import type { NodeRecord } from "../records/record.ts";
 import { Ways } from "../paths/ways.ts";
 import { SealedLinks, type SealedSetup } from "../links/sealed_links.ts";
 import { recordText, STATE_VERSION, type StoredPeer } from "../records/state.ts";
@@ -128,7 +130,7 @@ export class Core {
     host: HostSight = NO_SIGHT,
   ) {
     this.host = host;
-    this.#overlay = settings.networkExplicit ? parsePrefix(settings.network ?? "") : null;
+    this.#overlay = settings.networkExplicit ? settings.network : null;
     this.settings = settings;
     this.identity = identity;
     this.random = random;
@@ -199,7 +201,7 @@ export class Core {
   setMesh(mesh: MeshConfig): void {
     this.mesh = mesh;
     this.meshHash = meshHash(mesh);
-    this.#overlay = parsePrefix(mesh.network);
+    this.#overlay = mesh.network;
     this.changed = true;
     this.links.forsake(this.now);
   }
@@ -207,8 +209,7 @@ export class Core {
   /** Whether datagrams to this endpoint stay outside the mesh: else the way to a peer would lead over itself. */
   usable(endpoint: string): boolean {
     const text = addressOf(endpoint);
-    const address = this.#overlay === null ? null : parseAddress(text);
-    return !(address !== null && contains(this.#overlay!, address)) && !this.host.tunnelled(text);
+    return !liesWithin(this.#overlay, text) && !this.host.tunnelled(text);
   }
 
   /** The validated link of a member of our own mesh, or null. */

@@ -162,7 +162,7 @@ export function obeyOwn(core: Core, now: number): void {
     );
   }
   const { claim } = core.lease;
-  const void_ = claim !== null && isVoid(core.directives, core.identity.id, claim, core.own.incarnation);
+  const void_ = claim !== null && isVoid(core.directives, core.identity.id, claim);
   if (core.own.incarnation > about.incarnation && !void_) return;
   core.own.incarnateAbove(about.incarnation);
   if (!void_) return rewriteOwn(core, "epoch");
@@ -180,7 +180,7 @@ function obey(core: Core, directive: Directive, now: number): void {
   const record = core.store.get(directive.target);
   if (record !== undefined && !core.isFenced(record)) return; // it has come back since
   const words = directive.revoke ? "was revoked" : "was forgotten";
-  const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet ?? null;
+  const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet.text ?? null;
   const freed = lease === null ? "" : `; ${lease} is free`;
   const name = record?.name ?? shortId(directive.target);
   core.actions.log("warning", `${name} ${words} by ${nameOf(core, directive.issuer)}${freed}`, {

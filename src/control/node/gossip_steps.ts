@@ -216,7 +216,7 @@ function acknowledge(core: Core, link: Link): void {
 // ------------------------------------------------------------------------------------ synchronisation
 
 function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }): void {
-  if (asked.directives !== undefined && asked.directives !== core.directives.hash) pushDirectives(core, link);
+  if (asked.directives !== core.directives.hash) pushDirectives(core, link);
   // Whoever is about to claim must not take our silence about our own claim for the whole truth.
   const hiding = !core.spoken && core.lease.claim !== null;
   if (!core.informed || (hiding && !asked.ready)) return;

@@ -3,7 +3,8 @@
 // up. None of them is used (core.ts, `usable`); here is what is said about it.
 
 import { shortId } from "../../crypto/identity.ts";
-import { addressOf, liesWithin } from "../../wire/address.ts";
+import { addressOf } from "../../wire/address.ts";
+import { liesWithin } from "../../wire/prefix.ts";
 import type { Core } from "./core.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { NodeRecord } from "../records/record.ts";

@@ -67,7 +67,7 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   // BOUNDED: one per record in the file
   const incarnations = new Map([[core.identity.id, ours ? stored.incarnation : -1]]);
   for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
-  for (const text of stored.directives ?? []) {
+  for (const text of stored.directives) {
     const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
     if (!remembered) core.actions.log("warning", "A stored directive is damaged and was left out");
   }
@@ -78,15 +78,14 @@ function restore(core: Core, stored: StoredState, mesh: MeshConfig, ours: boolea
   }
   core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
   if (!ours) core.actions.log("warning", "The stored lease belongs to another identity; claiming a new one");
-  // A claim of a version that did not say when it was made is of the life before this one at the latest.
-  const claim = ours && stored.claim !== null ? { incarnation: stored.incarnation, ...stored.claim } : null;
+  const claim = ours ? stored.claim : null;
   const misfit = claim === null ? null : wishProblem(mesh, claim.subnet);
   if (claim !== null && misfit === null) {
     core.lease.restore(claim);
     core.own.claim = claim;
     core.ready = true;
     core.actions.log("info", `Lease ${claim.subnet} restored from the state directory`, {
-      lease: claim.subnet,
+      lease: claim.subnet.text,
     });
   } else if (claim !== null) {
     core.actions.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
@@ -109,7 +108,7 @@ function found(core: Core, why: string): void {
   core.setMesh(mesh);
   core.informed = core.ready = core.spoken = true;
   core.actions.log("info", `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`, {
-    network: mesh.network,
+    network: mesh.network.text,
   });
   if (mesh !== core.learned) warnOf(core, publicNetwork(mesh), "public network");
   rewriteOwn(core, "epoch");
@@ -251,7 +250,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   core.learnedAt = now;
   link.informed = true; // only who is tells
   core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, {
-    network: mesh.network,
+    network: mesh.network.text,
   });
   warnOf(core, publicNetwork(mesh), "public network");
   core.sync.forget(link.id); // the round that was answered with this is of no use

@@ -7,6 +7,7 @@ import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
+import { samePrefix } from "../../wire/prefix.ts";
 
 const ASK_AGAIN_MS = 200;
 
@@ -44,7 +45,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         rewriteOwn(core, "epoch");
         if (step.claim === null) break;
         core.actions.log("debug", `Claiming ${step.claim.subnet}`, {
-          lease: step.claim.subnet,
+          lease: step.claim.subnet.text,
           stamp: step.claim.stamp,
         });
         core.schedule.done("claim acks", now);
@@ -52,10 +53,15 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         break;
       case "changed":
         core.changed = true;
-        core.actions.push({ ...step, kind: "leaseChanged" });
+        core.actions.push({
+          ...step,
+          kind: "leaseChanged",
+          from: step.from?.text ?? null,
+          to: step.to?.text ?? null,
+        });
         break;
       case "note":
-        core.actions.log(step.level, step.message, { lease: core.lease.claim?.subnet ?? null });
+        core.actions.log(step.level, step.message, { lease: core.lease.claim?.subnet.text ?? null });
     }
   }
 }
@@ -79,7 +85,7 @@ export function askAcknowledgement(core: Core): void {
 function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
     mesh: core.ready ? core.mesh : null,
-    taken: () => core.othersContenders().map((c) => c.prefix),
+    taken: () => core.othersContenders().map((c) => c.subnet),
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
     get greatestStamp() {
@@ -95,7 +101,8 @@ function winnerOver(core: Core): Contender | null {
   const claim = core.lease.claim;
   if (claim === null) return null;
   const lost = core.holdings().lost.find((l) =>
-    l.claim.nodeId === core.identity.id && l.claim.subnet === claim.subnet && l.claim.stamp === claim.stamp
+    l.claim.nodeId === core.identity.id && samePrefix(l.claim.subnet, claim.subnet) &&
+    l.claim.stamp === claim.stamp
   );
   return lost?.to ?? null;
 }

@@ -122,7 +122,7 @@ export class ControlPlane {
         if (event.to !== undefined && core.called.set(event.endpoint, event.to)) core.changed = true;
         return this.#onLinks(core.sealed?.roamed(event.id, event.endpoint, now), now);
       case "sendRefused":
-        return core.links.refused(event.to, event.why);
+        return core.links.refused(event.to, event.refusal);
       case "seeds":
         for (const { text } of core.seeds) core.links.targets.name("seeds", text, [], now);
         core.seeds = event.seeds;

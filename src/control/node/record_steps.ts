@@ -13,6 +13,8 @@ import type { MembershipAction } from "../members/membership.ts";
 import { fill } from "../records/packing.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
 import { compareRecords, compareVersions } from "../records/store.ts";
+import { type Prefix, samePrefix } from "../../wire/prefix.ts";
+import { ipVersion } from "../../wire/address.ts";
 
 /** How often one node is told what others say of it. */
 export const TELL_STATE_MS = 500;
@@ -68,7 +70,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
     if (before !== undefined && !before.gone) {
-      const subnet = before.claims[0]?.subnet;
+      const subnet = before.claims[0]?.subnet.text;
       const words = subnet === undefined ? "left for good" : `gave ${subnet} back and left`;
       core.actions.log("info", `${record.name} ${words}`, {
         peer: shortId(record.id),
@@ -85,13 +87,13 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
 }
 
 // The loser of a double claim says so when it gives way; here is the other side of it.
-function noteYielded(core: Core, record: NodeRecord, known: string | null): void {
+function noteYielded(core: Core, record: NodeRecord, known: Prefix | null): void {
   const { yielded } = record;
-  if (yielded === undefined || yielded.to !== core.identity.id || yielded.subnet === known) return;
+  if (yielded === undefined || yielded.to !== core.identity.id || samePrefix(yielded.subnet, known)) return;
   core.actions.log(
     "warning",
     `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
-    { peer: shortId(record.id), lease: yielded.subnet },
+    { peer: shortId(record.id), lease: yielded.subnet.text },
   );
 }
 
@@ -111,7 +113,7 @@ export function wantLink(core: Core, id: string, now: number): void {
 
 /** Where others see a node and it is not: what a router in between made of its address. */
 export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly string[] {
-  return endpoints.slice(ownEndpoints ?? endpoints.length).filter((one) => !one.startsWith("["));
+  return endpoints.slice(ownEndpoints).filter((one) => ipVersion(one) === 4);
 }
 
 /**
@@ -205,7 +207,7 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (order < 0) return;
   const answered = core.own.sawForeign(record);
   if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
-  const twin = { bootNonce: record.bootNonce, age: record.age ?? null };
+  const twin = { bootNonce: record.bootNonce, age: record.age };
   if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;

@@ -2,7 +2,8 @@
 // somebody asks or something changed, never per packet.
 
 import { shortId } from "../../crypto/identity.ts";
-import { comparePrefixes, formatAddress, parsePrefix } from "../../wire/address.ts";
+import { formatAddress } from "../../wire/address.ts";
+import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
 import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import { namesOf } from "./name_steps.ts";
@@ -18,7 +19,7 @@ import type { WayView } from "../paths/ways.ts";
 export function buildView(core: Core, now: number): NodeView {
   const { held, lost } = core.holdings();
   // BOUNDED: one per claim
-  const subnets = new Map<string, string>();
+  const subnets = new Map<string, Prefix>();
   for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
@@ -57,7 +58,7 @@ function ownView(core: Core, now: number): OwnView {
     networkId: core.networkId,
     leaseState: core.lease.state,
     subnet,
-    address: subnet === null ? null : formatAddress(parsePrefix(subnet)!.address),
+    address: subnet === null ? null : formatAddress(subnet.address),
     vtepMac: core.own.vtepMac,
     mesh: core.mesh,
     endpoints: core.own.endpoints,
@@ -80,7 +81,7 @@ function secretView(core: Core): Pick<OwnView, "secret"> {
   return { secret: { generation: newest.seq, underWay, ...older } };
 }
 
-function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerView {
+function peerView(core: Core, record: NodeRecord, subnet: Prefix | null): PeerView {
   const member = core.membership.get(record.id);
   const link = core.agreedLink(record.id);
   return {
@@ -104,7 +105,7 @@ function peerView(core: Core, record: NodeRecord, subnet: string | null): PeerVi
     clearPaths: record.clearPaths ?? true,
     directRoutes: record.capabilities.includes(DIRECT_ROUTES),
     endpoints: record.endpoints,
-    ...(record.ownEndpoints === undefined ? {} : { translated: translatedOf(record) }),
+    translated: translatedOf(record),
     tried: triedEndpoints(core, record),
     version: record.version,
   };
@@ -135,19 +136,19 @@ function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
     const target = core.links.targets.get(endpoint);
     const lastTriedAt = target?.lastTriedAt ?? null;
     const refused = target !== undefined && refusalOf(target) !== null;
-    if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: "answered" });
+    if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: { kind: "answered" } });
     else if (!core.usable(endpoint)) {
-      tried.push({ endpoint, lastTriedAt, outcome: "not used: it lies inside the mesh itself" });
-    } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: "stopped" });
+      tried.push({ endpoint, lastTriedAt, outcome: { kind: "inside" } });
+    } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: { kind: "stopped" } });
     // While there is a link, nobody needs what was never tried.
     else if (at === null || lastTriedAt !== null) {
-      tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? "not tried yet" });
+      tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? { kind: "untried" } });
     }
   }
   for (const name of at === null && !stopped ? namesOf(record) : []) {
     const found = core.names.known(name);
-    const outcome = found === null ? "not looked up yet" : found.failed ? "the name does not resolve" : null;
-    if (outcome !== null) tried.push({ endpoint: name, lastTriedAt: null, outcome });
+    const kind = found === null ? "not-looked-up" : found.failed ? "unresolved" : null;
+    if (kind !== null) tried.push({ endpoint: name, lastTriedAt: null, outcome: { kind } });
   }
   return tried;
 }

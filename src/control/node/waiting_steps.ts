@@ -3,6 +3,7 @@
 import type { Core } from "./core.ts";
 import type { Seed } from "../mesh/settings.ts";
 import type { Target } from "../links/targets.ts";
+import { outcomeText } from "../paths/outcome.ts";
 import type { WaitingFor } from "../paths/view.ts";
 
 const FIRST_AGAIN_MS = 2000;
@@ -17,7 +18,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const targets = seed.endpoints.map((e) => core.links.targets.get(e));
     const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
     const seconds = Math.floor((now - since) / 1000);
-    const refused = targets.find((t) => t?.outcome.startsWith("refused"))?.outcome;
+    const refused = targets.find((t) => t?.outcome.kind === "refused")?.outcome;
     // What does not leave this host is nobody else's fault.
     const notSent = targets.find((t) => t !== undefined && core.links.isRefusedHere(t))?.outcome;
     const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
@@ -30,9 +31,9 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
       : own
       ? "this is our own address"
       : refused !== undefined
-      ? refused
+      ? outcomeText(refused)
       : notSent !== undefined
-      ? notSent
+      ? outcomeText(notSent)
       : answered
       ? answers(core, targets)
       : null;

@@ -1,17 +1,19 @@
 // Sentences about what a person should look at, by what they are about. Some hold for as long as the process runs; what
 // is known only by signs holds until there has been none for a while. Time is an argument.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+
 const WARNINGS_MAX = 64;
 
 export class Warnings {
   // BOUNDED: ≤ WARNINGS_MAX, the longest unchanged go first
-  readonly #warnings = new Map<string, { readonly sentence: string; readonly until: number }>();
+  readonly #warnings = new BoundedMap<string, { readonly sentence: string; readonly until: number }>(
+    WARNINGS_MAX,
+  );
 
   /** In place of what was said about `key`; it holds until `until`. */
   set(key: string, sentence: string, until = Infinity): void {
-    this.#warnings.delete(key);
-    this.#warnings.set(key, { sentence, until });
-    if (this.#warnings.size > WARNINGS_MAX) this.#warnings.delete(this.#warnings.keys().next().value!);
+    this.#warnings.renew(key, { sentence, until });
   }
 
   has(key: string): boolean {

@@ -7,9 +7,10 @@ import {
   addressOf,
   addressToU32,
   formatEndpoint,
+  ipVersion,
+  parseAddress,
   parseEndpoint,
   parseMac,
-  parsePrefix,
 } from "../../wire/address.ts";
 import {
   decodeProbe,
@@ -25,6 +26,7 @@ import {
 } from "../../wire/datagram.ts";
 import { outerOverhead, payloadOverhead } from "../../wire/overhead.ts";
 import { vxlanProbe } from "../../wire/way_probe.ts";
+import { equalBytes } from "../../wire/bytes.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
 import type { WayProbe } from "../paths/ways.ts";
@@ -54,7 +56,7 @@ function send(core: Core, probe: WayProbe): void {
   if (probe.kind === "direct") {
     return sendDirect(core, link, target, padded(b, probe.size - outerOverhead(4)));
   }
-  const room = probe.size - outerOverhead(familyOf(link.endpoint));
+  const room = probe.size - outerOverhead(ipVersion(link.endpoint));
   const ends = {
     vni: core.mesh.vni,
     sourceMac: parseMac(core.own.vtepMac)!,
@@ -71,7 +73,7 @@ function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe
   const b = new Uint8Array(PROBE_LEN);
   encodeProbe(b, 0, link.sendIndex, nonceHigh, nonceLow, 0);
   const sealed = core.sealed === null ? 0 : payloadOverhead("sealed");
-  core.links.measure(link, padded(b, size - outerOverhead(familyOf(link.endpoint!)) - sealed));
+  core.links.measure(link, padded(b, size - outerOverhead(ipVersion(link.endpoint!)) - sealed));
 }
 
 function sendDirect(core: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
@@ -111,18 +113,14 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
 function overlayAddress(core: Core, id: string): Uint8Array | null {
   if (id === core.identity.id && core.lease.state !== "confirmed") return null;
   const claim = core.holdings().held.find((held) => held.nodeId === id && !held.reserved);
-  return claim === undefined ? null : parsePrefix(claim.subnet)!.address;
+  return claim === undefined ? null : claim.subnet.address;
 }
 
-function holderOf(core: Core, address: string): string | null {
-  for (const { nodeId, subnet, reserved } of core.holdings().held) {
-    if (!reserved && subnet.startsWith(address) && subnet[address.length] === "/") return nodeId;
-  }
-  return null;
-}
-
-function familyOf(endpoint: string): 4 | 6 {
-  return endpoint.startsWith("[") ? 6 : 4;
+function holderOf(core: Core, device: string): string | null {
+  const address = parseAddress(device);
+  if (address === null) return null;
+  const { held } = core.holdings();
+  return held.find((c) => !c.reserved && equalBytes(c.subnet.address, address))?.nodeId ?? null;
 }
 
 function padded(probe: Uint8Array, length: number): Uint8Array {

@@ -4,13 +4,14 @@
 // ourselves leaves from the address by which it called us last, as far as the kernel would not choose that anyway
 // (daemon/host/underlay_watch.ts decides). Only what was verified is remembered.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 
 const MAX_CALLED = 2 * MAX_PEERS;
 
 export class Called {
   // BOUNDED: ≤ MAX_CALLED, the longest unused go first; endpoint of the peer → address of ours
-  readonly #called = new Map<string, string>();
+  readonly #called = new BoundedMap<string, string>(MAX_CALLED);
   #from = "";
   #to = "";
 
@@ -35,9 +36,7 @@ export class Called {
   set(endpoint: string, to: string): boolean {
     const before = this.#called.get(endpoint);
     if (before === to) return false;
-    this.#called.delete(endpoint);
-    this.#called.set(endpoint, to);
-    if (this.#called.size > MAX_CALLED) this.#called.delete(this.#called.keys().next().value!);
+    this.#called.renew(endpoint, to);
     return true;
   }
 

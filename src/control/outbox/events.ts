@@ -1,6 +1,6 @@
 // What goes into the control plane and what comes out of it. The daemon feeds `ControlPlane.handle` one event
 // at a time with the monotonic time (ms), and performs the actions it returns in their order: a `persist`
-// must be on disk before what follows it leaves the host. Addresses, prefixes and endpoints are canonical text.
+// must be on disk before what follows it leaves the host. Addresses and endpoints are canonical text.
 // What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
@@ -9,6 +9,7 @@ import type { CipherSuite } from "../../ports/aead.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/settings.ts";
 import type { StoredState } from "../records/state.ts";
+import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/ways.ts";
 
 export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "../mesh/settings.ts";
@@ -49,7 +50,7 @@ export type ControlEvent =
    * The host itself refuses to send to this endpoint, and why, in words for its user; null: it does so no more. Only
    * changes are told.
    */
-  | { readonly kind: "sendRefused"; readonly to: string; readonly why: string | null }
+  | { readonly kind: "sendRefused"; readonly to: string; readonly refusal: SendRefusal | null }
   | { readonly kind: "seeds"; readonly seeds: readonly Seed[] }
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
   /** What a name of the action `resolve` leads to now; empty: it does not resolve. */

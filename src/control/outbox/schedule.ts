@@ -1,11 +1,13 @@
 // When something that is done again and again is due: rounds that run by the clock, and log lines that are not to be
 // repeated too soon. Each has a key of its own, "renew <id>".
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+
 const MAX_KEYS = 8192;
 
 export class Schedule {
   // BOUNDED: ≤ MAX_KEYS, the oldest go first; when each was done last
-  readonly #done = new Map<string, number>();
+  readonly #done = new BoundedMap<string, number>(MAX_KEYS);
 
   /** Whether `key` is due, which then counts as done: true at most once in `everyMs`. */
   due(key: string, everyMs: number, now: number): boolean {
@@ -17,8 +19,6 @@ export class Schedule {
 
   /** It was done just now, due or not. */
   done(key: string, now: number): void {
-    this.#done.delete(key);
-    this.#done.set(key, now);
-    if (this.#done.size > MAX_KEYS) this.#done.delete(this.#done.keys().next().value!);
+    this.#done.renew(key, now);
   }
 }

@@ -5,12 +5,14 @@
 // while it has no such route back. Only asking tells. Pure.
 
 import type { Tunnel } from "../../ports/planes.ts";
-import { addressOf } from "../../wire/address.ts";
+import { addressOf, ipVersion } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { MeshConfig, Settings } from "../mesh/settings.ts";
+import { outcomeText } from "./outcome.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 /** Of an outer packet that measures a path. */
 const LARGEST_PROBE = 65_000;
@@ -39,7 +41,7 @@ export interface Path {
 
 /** A host route around the tunnel. */
 export interface DirectRoute {
-  readonly destination: string;
+  readonly destination: Prefix;
   readonly gateway: string;
   readonly link: number;
   /** Largest packet that passes there, where that is less than the link takes. */
@@ -102,7 +104,7 @@ export function waysTo(
   const leased = peer.subnet !== null && own.leaseState === "confirmed";
   const vxlan = encapsulationOf(own.mesh!) === "vxlan";
   return {
-    family: tunnel.ownPort.startsWith("[") ? 6 : 4,
+    family: ipVersion(tunnel.ownPort),
     gateway: candidate?.gateway ?? null,
     limits: {
       own: tunnel.encapsulation === "data" || tunnel.encapsulation === "sealed" ? outer : null,
@@ -154,11 +156,11 @@ function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destinatio
   const link = host.onLink(address);
   if (link === null) return `${address} is behind a gateway`;
   if (typeof link === "string") return link;
-  if (!endpoint.startsWith("[")) return { gateway: address, link };
+  if (ipVersion(endpoint) === 4) return { gateway: address, link };
   // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
   // gateway nothing is known: another network may have the same private addresses as ours.
   for (const other of peer.endpoints) {
-    if (isNamed(other) || other.startsWith("[") || peer.translated?.includes(other)) continue;
+    if (isNamed(other) || ipVersion(other) === 6 || peer.translated.includes(other)) continue;
     const gateway = addressOf(other);
     if (host.onLink(gateway) === link) return { gateway, link };
   }
@@ -222,7 +224,7 @@ function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: N
 }
 
 function whyNone(peer: PeerView): string {
-  const tried = peer.tried.map((t) => `${t.endpoint}: ${t.outcome}`).join(", ");
+  const tried = peer.tried.map((t) => `${t.endpoint}: ${outcomeText(t.outcome)}`).join(", ");
   if (peer.stopped) return "it was stopped";
   if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
   return tried === ""

@@ -3,28 +3,44 @@
 // result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
 // senders hear "unreachable" at once instead of waiting for nobody.
 
-import type { OwnNetwork, Tunnel } from "../../ports/planes.ts";
-import { liesWithin } from "../../wire/address.ts";
+import type { Tunnel } from "../../ports/planes.ts";
 import { choose, type DirectRoute, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig, Settings, StaticPeer } from "../mesh/settings.ts";
+import { type PeerKey, staticKey } from "./peer_key.ts";
 import { encapsulationOf, type HostFacts, mtuOf, sealedTunnel, staticTunnel, underlayOf } from "./tunnels.ts";
 import type { NodeView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
+import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
 
 export type { DirectRoute, Path, PathKind } from "./path_choice.ts";
 export type { HostFacts } from "./tunnels.ts";
 
-/** A node id, or `static:` + the subnet of a static peer. */
-export type PeerKey = string;
+/** Our own place in the overlay. */
+export interface OwnPlace {
+  readonly network: Prefix;
+  /** Our lease. */
+  readonly subnet: Prefix;
+  /** Of the device. */
+  readonly address: string;
+  /** Our VTEP MAC. */
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+/** Packets into a subnet go to this peer. */
+export interface WantedRoute {
+  readonly subnet: Prefix;
+  readonly peerKey: PeerKey;
+}
 
 export interface Wanted {
   /** Null while we hold no confirmed lease: nothing is routed then. */
-  readonly own: OwnNetwork | null;
+  readonly own: OwnPlace | null;
   readonly deviceMtu: number;
   /** BOUNDED: one per peer, ≤ MAX_PEERS. */
   readonly tunnels: ReadonlyMap<PeerKey, Tunnel>;
   /** What the data plane's table should hold. */
-  readonly routes: readonly { readonly prefix: string; readonly peerKey: PeerKey }[];
+  readonly routes: readonly WantedRoute[];
   /** Host routes around the tunnel. */
   readonly directRoutes: readonly DirectRoute[];
   /** Routes that only probes take, to find out whether a direct route would carry data. */
@@ -42,7 +58,7 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
   const mesh = view.own.mesh;
   if (mesh === null) return { ...NOTHING, tunnels: sessionTunnels(view, host) };
   const tunnels = new Map<PeerKey, Tunnel>();
-  const routes: { prefix: string; peerKey: PeerKey }[] = [];
+  const routes: WantedRoute[] = [];
   const directRoutes: DirectRoute[] = [];
   const paths = new Map<PeerKey, Path>();
   const probeRoutes: DirectRoute[] = [];
@@ -55,26 +71,27 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     tunnels.set(peer.id, tunnel);
     ways.set(peer.id, waysTo(peer, tunnel, candidate, view, host));
     if (candidate !== null && view.own.leaseState === "confirmed") {
-      probeRoutes.push({ ...candidate, destination: deviceAddress(candidate.destination) });
+      // To the first address of its subnet, which its device has.
+      probeRoutes.push({ ...candidate, destination: hostPrefix(candidate.destination.address) });
     }
     if (direct !== null) directRoutes.push(direct);
     // In a sealed mesh host-gw has tunnels too, for sessions alone.
     if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) continue;
-    routes.push({ prefix: peer.subnet, peerKey: peer.id });
+    routes.push({ subnet: peer.subnet, peerKey: peer.id });
   }
   // Whoever has a session needs a place in the data plane for it: joiners, too.
   for (const { id, endpoint } of view.sessions) {
     if (!tunnels.has(id)) tunnels.set(id, sealedTunnel(endpoint, host));
   }
   for (const peer of settings.staticPeers) {
-    const key = `static:${peer.subnet}`;
+    const key = staticKey(peer);
     if (liesWithin(mesh.network, peer.address)) {
       paths.set(key, { path: "none", why: `its address ${peer.address} lies in the mesh itself`, mtu: 0 });
       continue;
     }
     const tunnel = staticTunnel(peer, mesh, host);
     tunnels.set(key, tunnel);
-    routes.push({ prefix: peer.subnet, peerKey: key });
+    routes.push({ subnet: peer.subnet, peerKey: key });
     paths.set(key, staticPath(peer, tunnel));
   }
   const deviceMtu = mtuOf(
@@ -83,7 +100,7 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     host.underlayMtu,
   );
   return {
-    own: ownNetwork(view, mesh, deviceMtu),
+    own: ownPlace(view, mesh, deviceMtu),
     deviceMtu,
     tunnels,
     routes,
@@ -108,15 +125,10 @@ export const NOTHING: Wanted = {
   sockets: { vxlan: null, flannel: false },
 };
 
-/** The prefix of a subnet's first address, which its node's device has. */
-function deviceAddress(subnet: string): string {
-  return `${subnet.slice(0, subnet.indexOf("/"))}/32`;
-}
-
-function ownNetwork(view: NodeView, mesh: MeshConfig, mtu: number): OwnNetwork | null {
+function ownPlace(view: NodeView, mesh: MeshConfig, mtu: number): OwnPlace | null {
   const { leaseState, subnet, address, vtepMac } = view.own;
   if (leaseState !== "confirmed" || subnet === null || address === null) return null;
-  return { network: mesh.network, subnets: [subnet], address, mac: vtepMac, mtu };
+  return { network: mesh.network, subnet, address, mac: vtepMac, mtu };
 }
 
 /** The ports that something uses: in a sealed mesh our peers have their data on our own, whatever the backend. */

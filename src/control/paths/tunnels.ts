@@ -4,7 +4,7 @@
 
 import type { LocalEnd } from "../../ports/devices.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { formatEndpoint, parseEndpoint } from "../../wire/address.ts";
+import { formatEndpoint, ipVersion, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import { type Encapsulation, overlayMtu, type Underlay } from "../../wire/overhead.ts";
 import type { Backend, MeshConfig, StaticPeer } from "../mesh/settings.ts";
@@ -40,7 +40,7 @@ export function mtuOf(encapsulation: Tunnel["encapsulation"], underlay: Underlay
 
 export function underlayOf(endpoints: readonly string[]): Underlay {
   const literal = endpoints.filter((endpoint) => !isNamed(endpoint));
-  return literal.length > 0 && literal.every((endpoint) => endpoint.startsWith("[")) ? 6 : 4;
+  return literal.length > 0 && literal.every((endpoint) => ipVersion(endpoint) === 6) ? 6 : 4;
 }
 
 /** Null while there is no link. With host-gw the tunnel carries probes only. */

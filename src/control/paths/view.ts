@@ -3,7 +3,9 @@
 
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { MeshConfig } from "../mesh/settings.ts";
+import type { Outcome } from "./outcome.ts";
 import type { WayKind, WayView } from "./ways.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 /**
  * `joining` waits for a member; `probation` has claimed and waits for the others; `confirmed` uses its subnet;
@@ -44,14 +46,14 @@ export interface OwnView {
   readonly networkId: string;
   readonly leaseState: LeaseState;
   /** Our claim; it is in use only while `leaseState` is "confirmed". */
-  readonly subnet: string | null;
+  readonly subnet: Prefix | null;
   /** Address of the device: the subnet's .0, or the claim itself when subnetLen is 32. */
   readonly address: string | null;
   readonly vtepMac: string;
   readonly mesh: MeshConfig | null;
   readonly endpoints: readonly string[];
   /** Those of them that a router in between made of ours. */
-  readonly translated?: readonly string[];
+  readonly translated: readonly string[];
   readonly waitingFor: readonly WaitingFor[];
   /** Sentences about what a person should look at: a cloned identity, a refused mesh. */
   readonly warnings: readonly string[];
@@ -68,15 +70,14 @@ export interface OwnView {
 export interface TriedEndpoint {
   readonly endpoint: string;
   readonly lastTriedAt: number | null;
-  /** What came of it: "no answer", "refused: another network name", "answered", "stopped". */
-  readonly outcome: string;
+  readonly outcome: Outcome;
 }
 
 export interface PeerView {
   readonly id: string;
   readonly name: string;
   /** What it holds by the total order; null when it has no lease (yet). */
-  readonly subnet: string | null;
+  readonly subnet: Prefix | null;
   readonly state: PeerState;
   /** Dead by its own word: it was stopped, and its lease is still its. */
   readonly stopped: boolean;
@@ -93,21 +94,21 @@ export interface PeerView {
   /** What came back along each way that data may take; null: that way is not asked. */
   readonly ways: Readonly<Record<WayKind, WayView | null>>;
   readonly vtepMac: string;
-  /** Sealed meshes: false when its user did not allow packets in the clear; true also where its version does not say. */
+  /** Sealed meshes: whether its user allows packets in the clear. */
   readonly clearPaths: boolean;
   /** Its user asked for direct routes (--direct-routing). */
   readonly directRoutes: boolean;
   /** What its record advertises. */
   readonly endpoints: readonly string[];
-  /** Those of them that a router in between made of its own; absent where its record does not say. */
-  readonly translated?: readonly string[];
+  /** Those of them that a router in between made of its own. */
+  readonly translated: readonly string[];
   readonly tried: readonly TriedEndpoint[];
   /** Version of its program. */
   readonly version: string;
 }
 
 export interface LeaseView {
-  readonly subnet: string;
+  readonly subnet: Prefix;
   /** Null for a static peer. */
   readonly nodeId: string | null;
   readonly name: string;

@@ -8,6 +8,7 @@
 // another device than its own route back leads by. So each side says with its probes whether it has had an answer, and
 // uses the route while both have.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";
 import {
@@ -104,7 +105,7 @@ export class Ways {
   // BOUNDED: as #peers
   readonly #gateways = new Map<string, string>();
   // BOUNDED: ≤ NONCES_MAX, the oldest go first
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new BoundedMap<string, Asked>(NONCES_MAX);
   #direct = 0;
 
   constructor(random: Random) {
@@ -228,7 +229,6 @@ export class Ways {
   #measure(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
     const words = this.#random.bytes(8);
     this.#asked.set(toHex(words), { id, kind, size, at: now });
-    if (this.#asked.size > NONCES_MAX) this.#asked.delete(this.#asked.keys().next().value!);
     const ready = way.answeredAt !== null && !isSilent(way);
     return { id, kind, size, ready, nonceHigh: u32(words, 0), nonceLow: u32(words, 4) };
   }

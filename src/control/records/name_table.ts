@@ -2,6 +2,7 @@
 // The last good answer counts until there is a different good one. Nothing that a name says makes us send to this host
 // itself or to everybody; what lies in the mesh is left out by those who use it (core.ts, `usable`).
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { Random } from "../../ports/time.ts";
 import {
   formatEndpoint,
@@ -30,7 +31,7 @@ interface Name {
 export class NameTable {
   readonly #random: Random;
   // BOUNDED: ≤ NAMES_MAX, the longest unasked go first
-  readonly #names = new Map<string, Name>();
+  readonly #names = new BoundedMap<string, Name>(NAMES_MAX);
 
   constructor(random: Random) {
     this.#random = random;
@@ -59,9 +60,7 @@ export class NameTable {
   asked(name: string, now: number): void {
     const known = this.#names.get(name) ?? { endpoints: [], nextAt: 0, failures: 0 };
     known.nextAt = now + this.#about(REFRESH_MS);
-    this.#names.delete(name);
-    this.#names.set(name, known);
-    if (this.#names.size > NAMES_MAX) this.#names.delete(this.#names.keys().next().value!);
+    this.#names.renew(name, known);
   }
 
   /** What a lookup found; without a usable endpoint the last answer stays. True when it changed. */

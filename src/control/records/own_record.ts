@@ -2,9 +2,11 @@
 // a new incarnation for a new life (a start, a refutation, catching up with a later version of ourselves).
 // Whoever changes it persists the version before the record is told to anybody.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { type Identity, nodeMac } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
+import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 import type { Settings } from "../mesh/settings.ts";
 import {
   type Claim,
@@ -16,8 +18,9 @@ import {
   recordName,
   RESERVED_MAX,
   signRecord,
-  VERSION_LIMIT,
 } from "./record.ts";
+import type { Prefix } from "../../wire/prefix.ts";
+import { ipVersion } from "../../wire/address.ts";
 
 const OBSERVED_MAX = 3;
 /** Of those as many have a place in any case. */
@@ -33,13 +36,13 @@ export class OwnRecord {
   claim: Claim | null = null;
   capabilities: readonly string[] = [];
   /** The lease that we gave up last because another claim came first. */
-  yielded: { readonly subnet: string; readonly to: string } | null = null;
+  yielded: { readonly subnet: Prefix; readonly to: string } | null = null;
   readonly #identity: Identity;
   readonly #settings: Settings;
   readonly #networkId: string;
   #endpoints: readonly string[];
   // Where each other node sees us now, the newest to tell last. BOUNDED: ≤ OBSERVERS_MAX
-  readonly #observed = new Map<string, string>();
+  readonly #observed = new BoundedMap<string, string>(OBSERVERS_MAX);
   // How often a boot nonce outdid us. BOUNDED: ≤ 64
   readonly #foreign = new Map<string, number>();
 
@@ -62,7 +65,7 @@ export class OwnRecord {
 
   /** Where others see us and we are not: what a router in between made of our address. IPv6 is not translated. */
   get translated(): readonly string[] {
-    return this.endpoints.filter((one) => !this.#endpoints.includes(one) && !one.startsWith("["));
+    return this.endpoints.filter((one) => !this.#endpoints.includes(one) && ipVersion(one) === 4);
   }
 
   /** Whether this host itself has that address; not where others see it, for they may lie. */
@@ -86,7 +89,6 @@ export class OwnRecord {
     const before = this.endpoints.join(" ");
     if (this.#endpoints.includes(endpoint)) this.#observed.delete(by);
     else this.#observed.set(by, endpoint);
-    if (this.#observed.size > OBSERVERS_MAX) this.#observed.delete(this.#observed.keys().next().value!);
     return this.endpoints.join(" ") !== before;
   }
 

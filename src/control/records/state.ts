@@ -2,10 +2,11 @@
 // stamp, the version of its own record, and whom it knew. It is written before anything that depends on it is
 // said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
 
-import { formatEndpoint, formatPrefix, parseEndpoint, parsePrefix } from "../../wire/address.ts";
+import { endpointOf, fieldsIn, isVersion } from "../../wire/untrusted.ts";
 import type { MeshConfig } from "../mesh/settings.ts";
 import { readMesh } from "../mesh/mesh.ts";
-import { type Claim, VERSION_LIMIT } from "./record.ts";
+import type { Claim } from "./record.ts";
+import { prefixOf } from "../../wire/prefix.ts";
 
 export const STATE_VERSION = 1;
 
@@ -20,17 +21,17 @@ export interface StoredState {
   readonly version: typeof STATE_VERSION;
   readonly nodeId: string;
   readonly networkName: string;
-  /** The host's name in the mesh; not in files of before it was kept. */
-  readonly name?: string;
+  /** The host's name in the mesh. */
+  readonly name: string;
   readonly mesh: MeshConfig | null;
   readonly claim: Claim | null;
   readonly incarnation: number;
   readonly epoch: number;
-  /** Sealed meshes: every counter of an initiation so far is below it; not in other files. */
+  /** Sealed meshes: every counter of an initiation so far is below it; not in others. */
   readonly initiations?: number;
   readonly peers: readonly StoredPeer[];
-  /** The signed directives, base64; not in files of before there were any. */
-  readonly directives?: readonly string[];
+  /** The signed directives, base64. */
+  readonly directives: readonly string[];
 }
 
 /** The text of the state file. */
@@ -46,8 +47,8 @@ export function stateFromJson(text: string): StoredState {
   } catch (cause) {
     throw new Error("The stored lease is not JSON (cut short?)", { cause });
   }
-  if (typeof json !== "object" || json === null) throw new Error("The stored lease is not a JSON object");
-  const f = json as Record<string, unknown>;
+  const f = fieldsIn(json);
+  if (f === null) throw new Error("The stored lease is not a JSON object");
   if (f["version"] !== STATE_VERSION) {
     throw new Error(`The stored lease has version ${f["version"]}, this program reads ${STATE_VERSION}`);
   }
@@ -57,14 +58,14 @@ export function stateFromJson(text: string): StoredState {
     version: STATE_VERSION,
     nodeId: textField(f, "nodeId", /^[0-9a-f]{64}$/),
     networkName: textField(f, "networkName", /^.{1,200}$/),
-    ...(typeof f["name"] === "string" ? { name: f["name"].slice(0, 200) } : {}),
+    name: textField(f, "name", /^/).slice(0, 200),
     mesh,
     claim: claimField(f["claim"]),
     incarnation: versionField(f["incarnation"], "incarnation"),
     epoch: versionField(f["epoch"], "epoch"),
     ...(f["initiations"] === undefined ? {} : { initiations: versionField(f["initiations"], "initiations") }),
     peers: peersField(f["peers"]),
-    ...(f["directives"] === undefined ? {} : { directives: directivesField(f["directives"]) }),
+    directives: directivesField(f["directives"]),
   };
 }
 
@@ -87,39 +88,37 @@ function wrong(field: string, what: string): Error {
   return new Error(`The stored lease is damaged: "${field}" ${what}`);
 }
 
-function textField(f: Record<string, unknown>, field: string, shape: RegExp): string {
+function textField(f: Readonly<Record<string, unknown>>, field: string, shape: RegExp): string {
   const value = f[field];
   if (typeof value !== "string" || !shape.test(value)) throw wrong(field, "is missing or malformed");
   return value;
 }
 
 function versionField(value: unknown, field: string): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value >= VERSION_LIMIT) {
-    throw wrong(field, "is not a whole number below 2^48");
-  }
+  if (!isVersion(value)) throw wrong(field, "is not a whole number below 2^48");
   return value;
 }
 
 function claimField(value: unknown): StoredState["claim"] {
   if (value === null) return null;
-  if (typeof value !== "object" || value === undefined) throw wrong("claim", "is missing or malformed");
-  const { subnet, stamp, incarnation } = value as Record<string, unknown>;
-  const prefix = typeof subnet === "string" ? parsePrefix(subnet) : null;
+  const f = fieldsIn(value);
+  if (f === null) throw wrong("claim", "is missing or malformed");
+  const { subnet, stamp, incarnation } = f;
+  const prefix = prefixOf(subnet);
   if (prefix === null) throw wrong("claim.subnet", `is no subnet: ${JSON.stringify(subnet)}`);
   return {
-    subnet: formatPrefix(prefix),
+    subnet: prefix,
     stamp: versionField(stamp, "claim.stamp"),
-    ...(incarnation === undefined ? {} : { incarnation: versionField(incarnation, "claim.incarnation") }),
+    incarnation: versionField(incarnation, "claim.incarnation"),
   };
 }
 
 function peersField(value: unknown): StoredPeer[] {
   if (!Array.isArray(value)) throw wrong("peers", "is missing or malformed");
   return (value as unknown[]).map((item) => {
-    const { record, endpoint } = (item ?? {}) as Record<string, unknown>;
-    const parsed = typeof endpoint === "string" ? parseEndpoint(endpoint) : null;
+    const { record, endpoint } = fieldsIn(item) ?? {};
     if (!isBase64(record)) throw wrong("peers", "holds a record that is not base64");
-    return { record, endpoint: parsed === null ? null : formatEndpoint(parsed) };
+    return { record, endpoint: endpointOf(endpoint) };
   });
 }
 

@@ -5,7 +5,7 @@
 
 import { sha256 } from "../../crypto/sha256.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
-import { putU48 } from "../../wire/bytes.ts";
+import { compareBytes, putU48 } from "../../wire/bytes.ts";
 import { BUCKET_HASH_LEN, DIGEST_BUCKETS } from "../../wire/gossip_body.ts";
 import type { NodeRecord } from "./record.ts";
 
@@ -43,12 +43,6 @@ export function compareRecords(a: NodeRecord, b: NodeRecord): number {
   if (version !== 0) return version;
   if (a.bootNonce !== b.bootNonce) return a.bootNonce < b.bootNonce ? -1 : 1;
   return compareBytes(a.raw, b.raw);
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return a.length - b.length;
 }
 
 /** Which of the 32 buckets an id belongs to. */

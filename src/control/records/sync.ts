@@ -2,6 +2,7 @@
 // answer came, which promised records are still missing. A joiner may claim only when such a round is complete, so
 // it repeats rounds until one is; a member runs one with a random peer every few seconds and does not insist.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareVersions } from "./store.ts";
 import type { Store } from "./store.ts";
 import { type Comparison, type DigestPart, prefixOf } from "./digest.ts";
@@ -16,7 +17,7 @@ interface Session {
   parts: number | null;
   /** BOUNDED: ≤ 4096 parts, see the codec */
   readonly got: Set<number>;
-  /** Hash of the peer's directives; null when it does not tell. */
+  /** Hash of the peer's directives; null before its answer. */
   directives: string | null;
   /** BOUNDED: one per node, ≤ MAX_PEERS */
   readonly missing: Map<string, { readonly incarnation: number; readonly epoch: number }>;
@@ -24,7 +25,7 @@ interface Session {
 
 export class Sync {
   // BOUNDED: ≤ MAX_SESSIONS, the oldest go first
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new BoundedMap<string, Session>(MAX_SESSIONS);
   #round = 0;
 
   /** Opens a round with a peer and returns its number; null while the last one is young. */
@@ -32,7 +33,6 @@ export class Sync {
     const last = this.#sessions.get(peer);
     if (last !== undefined && now - last.startedAt < ROUND_AGAIN_MS) return null;
     this.#sessions.delete(peer);
-    if (this.#sessions.size >= MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value!);
     const round = ++this.#round;
     this.#sessions.set(peer, {
       peer,
@@ -50,13 +50,13 @@ export class Sync {
   onPart(
     peer: string,
     round: number,
-    part: DigestPart & { readonly directives?: string },
+    part: DigestPart & { readonly directives: string },
     comparison: Comparison,
   ): void {
     const session = this.#sessions.get(peer);
     if (session === undefined || session.round !== round) return;
     session.parts = part.parts;
-    session.directives = part.directives ?? null;
+    session.directives = part.directives;
     session.got.add(part.part);
     for (const w of comparison.want) session.missing.set(w.prefix, w);
   }
@@ -76,7 +76,7 @@ export class Sync {
     return session.missing.size === 0;
   }
 
-  /** Hash of this peer's directives as of its last answer; null when it does not tell. */
+  /** Hash of this peer's directives as of its last answer; null without one. */
   directivesOf(peer: string): string | null {
     return this.#sessions.get(peer)?.directives ?? null;
   }

@@ -5,6 +5,7 @@
 // incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
 // forged.
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { openGossip, sealGossip } from "../../crypto/gossip_seal.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
@@ -28,7 +29,7 @@ export class GroupGossip {
   readonly #random: Random;
   #sequence = 0;
   // By member and key. BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only in the life that their records tell
-  readonly #heard = new Map<string, Heard>();
+  readonly #heard = new BoundedMap<string, Heard>(MAX_PEERS);
 
   constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
     this.#keys = keys;
@@ -83,9 +84,7 @@ export class GroupGossip {
         heard.greatest = sequence;
       }
     }
-    this.#heard.delete(sender);
-    this.#heard.set(sender, heard);
-    if (this.#heard.size > MAX_PEERS) this.#heard.delete(this.#heard.keys().next().value!);
+    this.#heard.renew(sender, heard);
     return true;
   }
 }

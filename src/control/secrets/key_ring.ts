@@ -2,6 +2,7 @@
 // them. Also who is let in by an older one: only nodes that were known when the newer became known, so that whoever
 // found the old secret cannot come with a new identity, be told the new one, and stay.
 
+import { BoundedSet } from "../../bounds/bounded_map.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { type NetworkSecret, wipeKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
@@ -35,7 +36,7 @@ export class KeyRing {
   readonly #entries = new Map<number, Entry>();
   // BOUNDED: ≤ MAX_PEERS each, as the store and the sessions
   #known: ReadonlySet<string> = new Set();
-  readonly #proved = new Set<string>();
+  readonly #proved = new BoundedSet<string>(MAX_PEERS);
 
   /** `secrets`: what a former run kept; without any, `keys` are of the one generation there is. */
   constructor(keys: NetworkKeys, secrets: readonly HeldSecret[], networkName: string, now: number) {
@@ -135,9 +136,7 @@ export class KeyRing {
   /** This node made a session under this key. */
   proved(id: string, keyId: number): void {
     if (keyId !== this.newest.keyId) return;
-    this.#proved.delete(id);
-    this.#proved.add(id);
-    if (this.#proved.size > MAX_PEERS) this.#proved.delete(this.#proved.values().next().value!);
+    this.#proved.renew(id);
   }
 
   /** Whether a session may be made with this node under this key. */

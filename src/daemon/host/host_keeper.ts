@@ -5,7 +5,7 @@
  */
 import type { Wanted } from "../../control/paths/paths.ts";
 import { removeOwned } from "../../host/cleanup.ts";
-import { applyHostState, attempt, type Reconciliation } from "../../host/reconcile_host.ts";
+import { addTo, attempt, reconcileHost, type Reconciliation } from "../../host/reconcile_host.ts";
 import { DeviceDrops } from "./device_drops.ts";
 import { renderSubnetEnv } from "../../host/subnet_env.ts";
 import type { SubnetFile } from "../../host/subnet_file.ts";
@@ -13,6 +13,7 @@ import type { OpenedTun, TunOffloads } from "../../ports/devices.ts";
 import type { HostNetwork, Link, LinkDrops } from "../../ports/host.ts";
 import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
@@ -25,7 +26,7 @@ export interface HostKeeperOptions {
   /** The device gets a queue for each. */
   readonly workers: number;
   /** The network whose routes an earlier run left in place for this one; null: there are none. */
-  readonly network: string | null;
+  readonly network: Prefix | null;
 }
 
 export class HostKeeper {
@@ -43,7 +44,7 @@ export class HostKeeper {
   #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
-  #network: string | null = null;
+  #network: Prefix | null = null;
 
   /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
   constructor(net: HostNetwork, devices: DeviceMaker, mailbox: Mailbox, options: HostKeeperOptions) {
@@ -70,34 +71,41 @@ export class HostKeeper {
     return this.#drops.total;
   }
 
-  /** Applies the difference. Returns what was changed or could not be, a sentence each. */
-  apply(wanted: Wanted): string[] {
+  /** Applies the difference. */
+  apply(wanted: Wanted): Reconciliation {
     this.#closeRetired();
-    const lines: string[] = [];
-    if (this.#findDevice() === undefined) lines.push(this.#recreate());
+    const report: Reconciliation = { repaired: [], failed: [] };
+    if (this.#findDevice() === undefined) report.repaired.push(this.#recreate());
     const link = this.#findDevice();
     if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
     this.#link = link.index;
     this.#drops.note(link.index, this.#net.linkDrops(link.index));
     const own = wanted.own;
-    if (own === null) return [...lines, ...this.withdraw()];
-    this.#network = own.network;
-    lines.push(...applyHostState(this.#net, {
-      device: { link: link.index, address: own.address, mtu: wanted.deviceMtu },
-      network: own.network,
-      subnet: own.subnets[0]!,
-      directRoutes: wanted.directRoutes,
-      probeRoutes: wanted.probeRoutes,
-    }));
+    if (own === null) {
+      addTo(report, this.withdraw());
+      return report;
+    }
+    const { network, subnet } = own;
+    this.#network = network;
+    addTo(
+      report,
+      reconcileHost(this.#net, {
+        device: { link: link.index, address: own.address, mtu: wanted.deviceMtu },
+        network,
+        subnet,
+        directRoutes: wanted.directRoutes,
+        probeRoutes: wanted.probeRoutes,
+      }),
+    );
     if (!this.#attached) {
       this.#attached = true;
       this.#testDevice();
       const { queues, tso, uso } = this.#tun;
       this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
-    const { network, subnets } = own;
-    const text = renderSubnetEnv({ network, subnet: subnets[0]!, mtu: wanted.deviceMtu, ipMasq: false });
-    return [...lines, ...this.#writeSubnetEnv(text)];
+    const text = renderSubnetEnv({ network, subnet, mtu: wanted.deviceMtu, ipMasq: false });
+    report.failed.push(...this.#writeSubnetEnv(text));
+    return report;
   }
 
   /** Once: a device that takes another's place is of the same kernel. */
@@ -129,21 +137,21 @@ export class HostKeeper {
     this.#retired = this.#retired.filter(({ epoch }) => epoch > applied);
   }
 
-  /** Without a lease nothing of ours stays but the bare device. Returns what was removed or could not be. */
-  withdraw(): string[] {
+  /** Without a lease nothing of ours stays but the bare device. */
+  withdraw(): Reconciliation {
     this.#removeSubnetEnv();
-    if (this.#network === null) return [];
-    const report: Reconciliation = { repaired: removeOwned(this.#net, this.#network), failed: [] };
+    if (this.#network === null) return { repaired: [], failed: [] };
+    const report = removeOwned(this.#net, this.#network);
     const held = this.#net.addresses().filter((a) => a.link === this.#link && !a.address.includes(":"));
     for (const address of held) {
       const text = `Removed ${address.address}/${address.prefixLength} from ${this.#tun.name}`;
       attempt(report, text, () => this.#net.deleteAddress(address));
     }
     this.#network = null;
-    return [...report.repaired, ...report.failed];
+    return report;
   }
 
-  /** Packets flow without the file: that it cannot be written ends nothing, and is tried again. */
+  /** Why it could not be written. Packets flow without the file: that ends nothing, and is tried again. */
   #writeSubnetEnv(text: string): string[] {
     const { subnetFile } = this.#options;
     if (text === this.#subnetEnv && subnetFile.says(text)) return [];

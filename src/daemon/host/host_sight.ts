@@ -1,7 +1,17 @@
 /** What the control plane asks of this host while it decides, answered from the kernel and kept until it changes. */
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { HostSight as Sight } from "../../control/node/host_sight.ts";
 import type { HostNetwork } from "../../ports/host.ts";
-import { addressOf, isLoopback, liesWithin, parseAddress, portOf } from "../../wire/address.ts";
+import {
+  addressOf,
+  isIpv4,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  parseAddress,
+  portOf,
+} from "../../wire/address.ts";
+import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 
 /** Addresses whose way is kept. */
 const WAYS_MAX = 1024;
@@ -14,16 +24,16 @@ export interface SightOf {
   /** Name of our device. */
   readonly device: () => string;
   /** The mesh's network, whose route is our own; null while it is not known. */
-  readonly network: () => string | null;
+  readonly network: () => Prefix | null;
 }
 
 export class HostSight implements Sight {
   readonly #net: HostNetwork;
   readonly #of: SightOf;
   /** BOUNDED: ≤ WAYS_MAX, the oldest go first: whether the way to an address leaves by our device. */
-  readonly #ways = new Map<string, boolean>();
+  readonly #ways = new BoundedMap<string, boolean>(WAYS_MAX);
   #own: ReadonlySet<string> | null = null;
-  #network: string | null = null;
+  #network: Prefix | null = null;
   /** Index of our device where routes beside those of the mesh lead into it; 0: none do; null: not looked at yet. */
   #leading: number | null = null;
 
@@ -50,14 +60,13 @@ export class HostSight implements Sight {
 
   /** Asked for every datagram of the control plane: the kernel only where routes of the host's user call for it. */
   tunnelled(address: string): boolean {
-    if (this.#of.network() !== this.#network) this.changed();
+    if (!samePrefix(this.#of.network(), this.#network)) this.changed();
     this.#leading ??= this.#findLeading();
     if (this.#leading === 0) return false;
     const known = this.#ways.get(address);
     if (known !== undefined) return known;
     const leads = parseAddress(address) !== null && this.#net.routeTo(address)?.link === this.#leading;
     this.#ways.set(address, leads);
-    if (this.#ways.size > WAYS_MAX) this.#ways.delete(this.#ways.keys().next().value!);
     return leads;
   }
 
@@ -67,12 +76,13 @@ export class HostSight implements Sight {
     if (device === undefined) return 0;
     const leads = this.#net.routes().some((r) =>
       r.link === device.index && r.type === "unicast" && r.table !== TABLE_LOCAL &&
-      r.destination !== network && !isLinkLocalRoute(r.destination)
+      !samePrefix(r.destination, network) && !isOfEachLink(r.destination)
     );
     return leads ? device.index : 0;
   }
 }
 
-function isLinkLocalRoute(destination: string): boolean {
-  return liesWithin("fe80::/10", destination.split("/")[0]!) || destination.startsWith("ff00:");
+/** Every device has those: fe80::/64, and ff00::/8. */
+function isOfEachLink({ address }: Prefix): boolean {
+  return !isIpv4(address) && (isLinkLocal(address) || isMulticast(address));
 }

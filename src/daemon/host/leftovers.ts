@@ -7,10 +7,12 @@ import { join, resolve } from "node:path";
 import { ConfigError } from "../../config/config_error.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { removeOrphans, removeOwned } from "../../host/cleanup.ts";
+import { addTo, type Reconciliation } from "../../host/reconcile_host.ts";
 import { stillHolding } from "../../host/left_bridge.ts";
 import { type EnvLease, sameLease, SubnetFile } from "../../host/subnet_file.ts";
 import type { HostNetwork } from "../../ports/host.ts";
 import { SUBNET_NOTE } from "../state/run_dir.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 /** Where a daemon writes its lease for others. */
 export interface SubnetPlaces {
@@ -21,9 +23,8 @@ export interface SubnetPlaces {
 export interface Cleared {
   readonly file: SubnetFile;
   /** The network whose routes are left in place for this run, or null. */
-  readonly network: string | null;
-  /** What was removed or could not be, a sentence each. */
-  readonly lines: readonly string[];
+  readonly network: Prefix | null;
+  readonly report: Reconciliation;
 }
 
 /** The lease that a state directory holds, as subnet.env would tell it. */
@@ -47,24 +48,24 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
         "it and remove it, or choose another --subnet-file",
     );
   }
-  const lines: string[] = [];
-  const networks = new Set<string>(); // BOUNDED: two files, two leases each
+  const report: Reconciliation = { repaired: [], failed: [] };
+  const networks = new Map<string, Prefix>(); // BOUNDED: two files, two leases each
   for (const one of filesOf(places)) {
     const ours = one.owner(lease) === "ours";
     const told = [...ours ? [one.lease()] : [], ...one.leases()];
-    for (const other of told) if (other !== null) networks.add(other.network);
+    for (const other of told) if (other !== null) networks.set(other.network.text, other.network);
     const tells = one.lease();
     if (ours && one.path === file.path && lease !== null && tells !== null && sameLease(tells, lease)) {
       one.adopt();
     } else if (ours) {
       one.remove();
-      lines.push(`Removed ${one.path}: it told of a lease that this node does not hold`);
+      report.repaired.push(`Removed ${one.path}: it told of a lease that this node does not hold`);
     }
   }
-  if (lease !== null) networks.delete(lease.network);
-  for (const network of networks) lines.push(...removeOwned(net, network));
-  lines.push(...removeOrphans(net, lease?.subnet ?? null));
-  return { file, network: lease?.network ?? null, lines };
+  if (lease !== null) networks.delete(lease.network.text);
+  for (const network of networks.values()) addTo(report, removeOwned(net, network));
+  addTo(report, removeOrphans(net, lease?.subnet ?? null));
+  return { file, network: lease?.network ?? null, report };
 }
 
 /**
@@ -78,33 +79,34 @@ export function clearAll(
   purge = false,
 ): { readonly lines: readonly string[]; readonly foreign: boolean } {
   const lease = storedLease(stored);
-  const networks = new Set<string>(); // BOUNDED: two files, two leases each, and the stored one
-  if (stored?.mesh != null) networks.add(stored.mesh.network);
-  const lines: string[] = [];
+  const networks = new Map<string, Prefix>(); // BOUNDED: two files, two leases each, and the stored one
+  const seen = (network: Prefix) => networks.set(network.text, network);
+  if (stored?.mesh != null) seen(stored.mesh.network);
+  const report: Reconciliation = { repaired: [], failed: [] };
   const after: string[] = [];
   let foreign = false;
   for (const file of filesOf(places)) {
     const owner = file.owner(lease);
     const told = [...owner === "ours" ? [file.lease()] : [], ...file.leases()];
-    for (const other of told) if (other !== null) networks.add(other.network);
+    for (const other of told) if (other !== null) seen(other.network);
     if (owner === "ours") after.push(`Removed ${file.path}`);
     if (owner === "foreign") {
       foreign = true;
       after.push(`Left ${JSON.stringify(file.path)}: it is not ovltun's`);
     }
   }
-  for (const network of networks) {
-    lines.push(...removeOwned(net, network));
-    if (purge) lines.push(...stillHolding(net.links(), net.addresses(), network));
+  for (const network of networks.values()) {
+    addTo(report, removeOwned(net, network));
+    if (purge) report.repaired.push(...stillHolding(net.links(), net.addresses(), network));
   }
-  lines.push(...removeOrphans(net, null));
-  const failed = lines.find((line) => line.startsWith("Cannot"));
+  addTo(report, removeOrphans(net, null));
+  const [failed] = report.failed;
   if (failed !== undefined) throw new Error(failed); // what tells of the network stays, for the next try
   for (const file of filesOf(places)) {
     if (file.owner(lease) === "ours") file.remove();
     else file.forget();
   }
-  return { lines: [...lines, ...after], foreign };
+  return { lines: [...report.repaired, ...after], foreign };
 }
 
 /** Where flannel writes its own: no run directory makes that one ours. */

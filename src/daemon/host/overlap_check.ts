@@ -5,12 +5,13 @@
 import { ConfigError } from "../../config/config_error.ts";
 import type { MeshConfig } from "../../control/mesh/settings.ts";
 import type { NodeView } from "../../control/paths/view.ts";
-import { isInside, ROUTE_PROTOCOL } from "../../host/owned.ts";
+import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
 import { describeOverlap, overlappingRoutes, type OwnMarks } from "../../host/overlap.ts";
 import { linkName } from "../../host/describe.ts";
 import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, Link, Route } from "../../ports/host.ts";
+import { isInside, type Prefix } from "../../wire/prefix.ts";
 
 /** What the host is compared with. */
 export interface OverlayPlace extends Leasable {
@@ -41,7 +42,7 @@ export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
   throw new ConfigError("network", describeOverlap(place.network, route, links, place.settled) + left);
 }
 
-function marks(links: readonly Link[], device: string, subnet: string | null): OwnMarks {
+function marks(links: readonly Link[], device: string, subnet: Prefix | null): OwnMarks {
   const own = links.find((link) => link.name === device)?.index ?? null;
   const others = links.filter((link) => link.kind === "tun" && link.index !== own).map((link) => link.index);
   return { protocol: ROUTE_PROTOCOL, device: own, subnet, otherDevices: others };
@@ -76,11 +77,11 @@ export class OverlapWatch {
     return this.#now = this.#find(view, mesh, subnet, device);
   }
 
-  #find(view: NodeView, { network }: MeshConfig, subnet: string, device: string): string[] {
+  #find(view: NodeView, { network }: MeshConfig, lease: Prefix, device: string): string[] {
     const net = this.#net;
     const host = { links: net.links(), addresses: net.addresses(), routes: net.routes(), rules: net.rules() };
-    const found = shadows(host, network, marks(host.links, device, subnet));
+    const found = shadows(host, network, marks(host.links, device, lease));
     const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
-    return describeShadows(found, network, host.links, subnet, holders);
+    return describeShadows(found, { network, links: host.links, lease, holders });
   }
 }

@@ -1,4 +1,5 @@
 /** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link with us. */
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { HostFacts } from "../../control/paths/paths.ts";
 import type { PeerView } from "../../control/paths/view.ts";
 import { nextHopLink } from "../../host/next_hop.ts";
@@ -9,8 +10,9 @@ import { type LocalEnd, MAX_PEERS } from "../../ports/devices.ts";
 import type { HostNetwork, Link } from "../../ports/host.ts";
 import type { Machine } from "../../ports/machine.ts";
 import { SysError } from "../../ports/sys_error.ts";
-import { addressOf, formatEndpoint, liesWithin, parseAddress } from "../../wire/address.ts";
+import { addressOf, formatEndpoint, parseAddress } from "../../wire/address.ts";
 import { PathMtus } from "./path_mtus.ts";
+import { liesWithin, type Prefix } from "../../wire/prefix.ts";
 
 export interface UnderlayOptions {
   /** `--iface`, or null. */
@@ -37,7 +39,7 @@ export class Underlay {
   /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
   #reached: ReadonlyMap<string, string> = new Map();
   /** BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
-  readonly #locals = new Map<string, LocalEnd | null>();
+  readonly #locals = new BoundedMap<string, LocalEnd | null>(MAX_PEERS);
   /** By which of our addresses whoever is at an endpoint calls us, as the control plane knows. */
   called: (endpoint: string) => string | undefined = () => undefined;
   /** What `--advertise` says and what it resolves to, endpoints. */
@@ -45,7 +47,7 @@ export class Underlay {
   /** What `--peers` resolves to, endpoints. */
   seeds: readonly string[] = [];
   /** The overlay network, once it is known: nothing in it is of the underlay. */
-  mesh: string | null = null;
+  mesh: Prefix | null = null;
 
   /** An interface that is not there yet, or has no address yet, is waited for. */
   constructor(machine: Pick<Machine, "clock" | "udp">, net: HostNetwork, options: UnderlayOptions) {
@@ -130,7 +132,6 @@ export class Underlay {
     if (local === undefined) {
       local = this.#judge(addressOf(endpoint), address);
       this.#locals.set(key, local);
-      if (this.#locals.size > MAX_PEERS) this.#locals.delete(this.#locals.keys().next().value!);
     }
     return local;
   }

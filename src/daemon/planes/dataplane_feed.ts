@@ -2,9 +2,15 @@
  * From what reconcile wants to what the Worker is told: gives each peer a slot, compares with what was posted
  * before, posts the difference. Peers come before the routes that lead to them, and go after them.
  */
-import type { PeerKey, Wanted } from "../../control/paths/paths.ts";
+import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
+import type { PeerKey } from "../../control/paths/peer_key.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
+
+/** What the data plane is told of it: messages have texts. */
+function ownNetwork({ network, subnet, address, mac, mtu }: OwnPlace): OwnNetwork {
+  return { network: network.text, subnets: [subnet.text], address, mac, mtu };
+}
 
 const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
 
@@ -36,7 +42,7 @@ export class DataplaneFeed {
 
   /** Posts whatever differs from the last time. */
   apply(wanted: Wanted): void {
-    this.#setOwn(wanted.own ?? NO_NETWORK);
+    this.#setOwn(wanted.own === null ? NO_NETWORK : ownNetwork(wanted.own));
     for (const [key, tunnel] of wanted.tunnels) this.setPeer(key, tunnel);
     this.#setRoutes(wanted);
     for (const key of [...this.#slots.keys()]) if (!wanted.tunnels.has(key)) this.#dropPeer(key);
@@ -65,7 +71,7 @@ export class DataplaneFeed {
   }
 
   #setRoutes(wanted: Wanted): void {
-    const next = new Map(wanted.routes.map((route) => [route.prefix, route.peerKey]));
+    const next = new Map(wanted.routes.map(({ subnet, peerKey }) => [subnet.text, peerKey]));
     for (const prefix of [...this.#routes.keys()]) {
       if (next.has(prefix)) continue;
       this.#routes.delete(prefix);

@@ -3,6 +3,8 @@
  * firewall in front of the peer from one here, a missing route, or a datagram that is too long. Of its own datagrams the
  * control plane is told each change, and shows it beside the endpoint (control/links/links.ts). Of data it is told here.
  */
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+import type { SendRefusal } from "../../control/paths/outcome.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import {
   EACCES,
@@ -25,6 +27,9 @@ const AGAIN_MS = 60_000;
 /** What was refused once, and not tried again since, is told no longer than that. */
 const FORGET_MS = 15_000;
 
+/** What does not depend on the address: no other one of the peer will do. */
+const EVERYWHERE: readonly number[] = [EPERM, EACCES, EMSGSIZE];
+
 interface Refused {
   readonly errno: number;
   readonly at: number;
@@ -32,15 +37,15 @@ interface Refused {
 
 export class SendRefusals {
   /** BOUNDED: ≤ MAX_PEERS, the oldest go first. By endpoint, of the control plane. */
-  readonly #errnos = new Map<string, number>();
+  readonly #errnos = new BoundedMap<string, number>(MAX_PEERS);
   /** BOUNDED: ≤ MAX_PEERS, the oldest go first. By endpoint, of data. */
-  readonly #data = new Map<string, Refused>();
+  readonly #data = new BoundedMap<string, Refused>(MAX_PEERS);
   readonly #limit = new LogLimit(AGAIN_MS);
-  readonly #tellControl: (to: string, why: string | null) => void;
+  readonly #tellControl: (to: string, refusal: SendRefusal | null) => void;
   readonly #warn: (sentence: string) => void;
 
   constructor(
-    tellControl: (to: string, why: string | null) => void,
+    tellControl: (to: string, refusal: SendRefusal | null) => void,
     warn: (sentence: string) => void,
   ) {
     this.#tellControl = tellControl;
@@ -53,16 +58,14 @@ export class SendRefusals {
     if (before === errno) return;
     this.#errnos.delete(to);
     if (errno !== 0) this.#errnos.set(to, errno);
-    if (this.#errnos.size > MAX_PEERS) this.#errnos.delete(this.#errnos.keys().next().value!);
-    this.#tellControl(to, errno === 0 ? null : whyRefused(to, errno));
+    const avoidable = !EVERYWHERE.includes(errno);
+    this.#tellControl(to, errno === 0 ? null : { why: whyRefused(to, errno), avoidable });
   }
 
   /** The kernel refused data. What is too long, or more than the link takes, is dealt with where it was sent. */
   data(to: string, errno: number, now: number): void {
     if (errno === EMSGSIZE || errno === ENOBUFS || errno === EAGAIN) return;
-    this.#data.delete(to);
-    this.#data.set(to, { errno, at: now });
-    if (this.#data.size > MAX_PEERS) this.#data.delete(this.#data.keys().next().value!);
+    this.#data.renew(to, { errno, at: now });
     const sentence = sentenceOf(to, errno);
     if (this.#limit.admit(sentence, now) !== null) this.#warn(sentence);
   }

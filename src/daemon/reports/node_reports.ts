@@ -3,11 +3,14 @@
  * Every answer is a sentence for a person who wonders why something does not work.
  */
 import type { Forgotten, PathAttempt, Resolved, Why } from "../../api/schema.ts";
+import { outcomeText } from "../../control/paths/outcome.ts";
 import type { Path } from "../../control/paths/paths.ts";
+import { staticKey } from "../../control/paths/peer_key.ts";
 import type { LeaseView, PeerView } from "../../control/paths/view.ts";
-import { addressOf, contains, parseAddress, parsePrefix } from "../../wire/address.ts";
+import { addressOf, formatAddress, parseAddress } from "../../wire/address.ts";
+import { contains, type Prefix } from "../../wire/prefix.ts";
 import { isCutOff, pathAdvice } from "./path_advice.ts";
-import { pathTo, type Snapshot, staticEndpoint, staticKey, staticPath } from "./reports.ts";
+import { pathTo, type Snapshot, staticEndpoint, staticPath } from "./reports.ts";
 
 /** Somebody who was asked for: ourselves, a node of the mesh, or a static peer. */
 type Found =
@@ -23,8 +26,8 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
   return {
     id,
     name,
-    subnet,
-    address: parseAddress(text) !== null ? text : subnet.slice(0, subnet.indexOf("/")), // the device's: the first
+    subnet: subnet.text,
+    address: parseAddress(text) !== null ? text : formatAddress(subnet.address), // the device's: the first
     endpoint: endpointOf(snapshot, found),
     path: found.kind === "self" ? "none" : pathTo(snapshot, id).path,
     self: found.kind === "self",
@@ -35,7 +38,8 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
 export function whyReport(snapshot: Snapshot, text: string): Why {
   const found = find(snapshot, text);
   if (found.kind === "peer") return whyPeer(snapshot, found.peer);
-  const identity = identityOf(snapshot, found);
+  const { id, node, subnet } = identityOf(snapshot, found);
+  const identity = { id, node, subnet: subnet?.text ?? null };
   if (found.kind === "self") {
     return { ...identity, state: "self", path: "none", summary: selfSummary(snapshot), attempts: [] };
   }
@@ -66,7 +70,7 @@ export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean):
     throw new Error(`${one.lease.name} is in no record: start its node without that --static-peer`);
   }
   const { id, name, subnet, state } = one.peer;
-  return { id, name, subnet, state, revoked: revoke };
+  return { id, name, subnet: subnet?.text ?? null, state, revoked: revoke };
 }
 
 // ------------------------------------------------------------------------------------------------ who is meant
@@ -87,7 +91,7 @@ function onlyOne(snapshot: Snapshot, text: string, meant: readonly Found[]): Fou
   if (meant.length === 0) throw new Error(unknownNode(snapshot, text, parseAddress(text) !== null));
   const names = meant.map((one) => {
     const { id, name } = identityOf(snapshot, one);
-    return `${name} (${one.kind === "static" ? one.lease.subnet : distinctId(snapshot, id)})`;
+    return `${name} (${one.kind === "static" ? one.lease.subnet.text : distinctId(snapshot, id)})`;
   }).join(", ");
   throw new Error(`"${text}" is more than one node: ${names}; give what stands in parentheses instead`);
 }
@@ -113,19 +117,18 @@ function called({ view }: Snapshot, text: string): Found[] {
 /** Who holds a lease that fits, or that is `wanted` by its subnet; a static peer also by key or name. */
 function holdersOf(
   { view }: Snapshot,
-  wanted: string | ((subnet: NonNullable<ReturnType<typeof parsePrefix>>) => boolean),
+  wanted: string | ((subnet: Prefix) => boolean),
 ): Found[] {
   const fits = (lease: LeaseView) => {
     if (typeof wanted === "string") {
-      return lease.subnet === wanted ||
+      return lease.subnet.text === wanted ||
         (lease.nodeId === null && [staticKey(lease), lease.name].includes(wanted));
     }
-    const subnet = parsePrefix(lease.subnet);
-    return subnet !== null && wanted(subnet);
+    return wanted(lease.subnet);
   };
   // A claim that lost its subnet to another, or a static peer that two nodes name, is one answer too many.
   const leases = new Map(
-    view.leases.filter((lease) => lease.state !== "conflict" && fits(lease)).map((l) => [l.subnet, l]),
+    view.leases.filter((lease) => lease.state !== "conflict" && fits(lease)).map((l) => [l.subnet.text, l]),
   );
   return [...leases.values()].flatMap((lease): Found[] => {
     if (lease.nodeId === null) return [{ kind: "static", lease }];
@@ -164,7 +167,7 @@ function isAt(endpoint: string, address: string): boolean {
 function identityOf(
   snapshot: Snapshot,
   found: Found,
-): Pick<Why, "id" | "subnet"> & { node: string; name: string } {
+): { readonly id: string; readonly node: string; readonly name: string; readonly subnet: Prefix | null } {
   switch (found.kind) {
     case "self": {
       const { id, name, subnet } = snapshot.view.own;
@@ -218,7 +221,9 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   const tunnel = peer.tried.map((tried, i): PathAttempt => ({
     path: "tunnel",
     ok: tried.endpoint === peer.endpoint && peer.state !== "dead" && only === "",
-    result: `${tried.endpoint}: ${tried.outcome}${tried.outcome === "answered" ? only : ""}`,
+    result: `${tried.endpoint}: ${outcomeText(tried.outcome)}${
+      tried.outcome.kind === "answered" ? only : ""
+    }`,
     fix: advice?.at === i ? advice.fix : null,
   }));
   const { silent } = path;
@@ -240,7 +245,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   return {
     node: peer.name,
     id: peer.id,
-    subnet: peer.subnet,
+    subnet: peer.subnet?.text ?? null,
     state: peer.state,
     path: path.path,
     summary: path.path === "none" && isCutOff(snapshot)

@@ -4,7 +4,8 @@
  * address that a router made up is no port that anybody could open on the host.
  */
 import type { PeerView } from "../../control/paths/view.ts";
-import { addressOf, contains, parseAddress, parsePrefix, portOf, PRIVATE_IPV4 } from "../../wire/address.ts";
+import { addressOf, ipVersion, parseAddress, portOf } from "../../wire/address.ts";
+import { contains, prefix, PRIVATE_IPV4 } from "../../wire/prefix.ts";
 import type { Snapshot } from "./reports.ts";
 
 /** What advice is made from. */
@@ -18,7 +19,7 @@ interface Place {
 }
 
 /** RFC 6598: what a carrier gives its customers where it translates itself. */
-const CARRIER = parsePrefix("100.64.0.0/10")!;
+const CARRIER = prefix("100.64.0.0/10");
 
 /** Without an address of our own, what is wrong is here, and not with whoever does not answer. */
 export function isCutOff({ underlay }: Surroundings): boolean {
@@ -38,7 +39,7 @@ export function pathAdvice(
   }
   // Whoever answers at one address needs no other.
   if (peer.stopped || (peer.state === "alive" && peer.endpoint !== null)) return null;
-  const at = peer.endpoint !== null ? 0 : peer.tried.findIndex(({ outcome }) => outcome === "no answer");
+  const at = peer.endpoint !== null ? 0 : peer.tried.findIndex(({ outcome }) => outcome.kind === "silent");
   if (at < 0) return null;
   const reach = reachAdvice(surroundings, peer, peer.tried[at]?.endpoint ?? "");
   // The others hear whoever is alive, so it runs. Nobody hears the rest.
@@ -50,10 +51,9 @@ export function pathAdvice(
 }
 
 function reachAdvice({ view, underlay }: Surroundings, peer: PeerView, tried: string): string {
-  const { name: us, endpoints } = view.own;
+  const { name: us } = view.own;
   const there = placeOf(peer, tried);
-  const translated = view.own.translated ?? translatedBy(endpoints, underlay);
-  const here = { name: us, port: portOf(underlay.at(-1)!), outer: outerOf(translated) };
+  const here = { name: us, port: portOf(underlay.at(-1)!), outer: outerOf(view.own.translated) };
   // Behind one router the way leads by the inner addresses.
   if (there.outer === null || there.outer === here.outer) {
     const open = `open ${there.port}/udp on ${peer.name}`;
@@ -81,26 +81,13 @@ function forward({ name, port, outer }: Place): string | null {
 
 /** An address of this host for --peers on another: of the family in which we try that one, the port where it differs. */
 function ourAddress(underlay: readonly string[], port: string, tried: string): string {
-  const six = tried.startsWith("[");
-  const ours = underlay.find((one) => one.startsWith("[") === six) ?? underlay[0]!;
+  const ours = underlay.find((one) => ipVersion(one) === ipVersion(tried)) ?? underlay[0]!;
   return portOf(ours) === port ? addressOf(ours) : ours;
 }
 
 function placeOf(peer: PeerView, tried: string): Place {
   const endpoints = peer.endpoints.length > 0 ? peer.endpoints : [tried];
-  const first = endpoints[0]!;
-  const port = portOf(first);
-  if (peer.translated !== undefined) return { name: peer.name, port, outer: outerOf(peer.translated) };
-  // A record that does not say: another port is a router's, and a public address beside a private one.
-  const own = endpoints.filter((one) =>
-    isInner(first) ? isInner(one) && portOf(one) === port : isInner(one) || portOf(one) === port
-  );
-  return { name: peer.name, port, outer: outerOf(translatedBy(endpoints, own)) };
-}
-
-function translatedBy(endpoints: readonly string[], own: readonly string[]): string[] {
-  const addresses = own.map(addressOf);
-  return endpoints.filter((one) => !one.startsWith("[") && !addresses.includes(addressOf(one)));
+  return { name: peer.name, port: portOf(endpoints[0]!), outer: outerOf(peer.translated) };
 }
 
 /** The address of the outermost router: the last that others see, a public one where there is one. */
@@ -111,6 +98,6 @@ function outerOf(translated: readonly string[]): string | null {
 
 function isInner(endpoint: string): boolean {
   const address = parseAddress(addressOf(endpoint));
-  return endpoint.startsWith("[") ||
+  return ipVersion(endpoint) === 6 ||
     (address !== null && PRIVATE_IPV4.some((range) => contains(range, address)));
 }

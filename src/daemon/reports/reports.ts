@@ -5,6 +5,7 @@
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
 import { DIRECT_ROUTING_OFF } from "../../control/paths/path_choice.ts";
 import type { Path, Wanted } from "../../control/paths/paths.ts";
+import { staticKey } from "../../control/paths/peer_key.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
 import type { CounterReader } from "../../dataplane/tables/counters.ts";
 import { isOwned } from "../../host/owned.ts";
@@ -13,7 +14,7 @@ import type { SocketRole } from "../../ports/devices.ts";
 import type { Link, LinkDrops, Route } from "../../ports/host.ts";
 import type { OffloadState } from "../planes/offloads.ts";
 import { RUNTIME, VERSION } from "../../version.ts";
-import { comparePrefixes } from "../../wire/address.ts";
+import { comparePrefixes } from "../../wire/prefix.ts";
 
 /** What is told of the offloads. */
 export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
@@ -93,7 +94,7 @@ export function statusReport(snapshot: Snapshot): Status {
       version: VERSION,
       runtime: RUNTIME,
       pid: snapshot.pid,
-      subnet: own.subnet,
+      subnet: own.subnet?.text ?? null,
       subnet6: null,
       address: own.address,
       device: snapshot.device,
@@ -120,7 +121,7 @@ export function statusReport(snapshot: Snapshot): Status {
     network: {
       id: own.networkId,
       name: snapshot.networkName,
-      cidr: own.mesh?.network ?? null,
+      cidr: own.mesh?.network.text ?? null,
       subnetLen: own.mesh?.subnetLen ?? null,
     },
     peers: peersReport(snapshot),
@@ -144,7 +145,7 @@ function hintOf(waiting: WaitingFor & { readonly hint?: string }): string {
 /** Nodes of the mesh by name, then static peers by subnet. */
 export function peersReport(snapshot: Snapshot): PeerStatus[] {
   const nodes = snapshot.view.peers.map((peer) => nodeStatus(snapshot, peer)).sort(byName);
-  const statics = new Map(snapshot.view.leases.filter(isStatic).map((lease) => [lease.subnet, lease]));
+  const statics = new Map(snapshot.view.leases.filter(isStatic).map((lease) => [lease.subnet.text, lease]));
   return [...nodes, ...[...statics.values()].map((lease) => staticStatus(snapshot, lease))];
 }
 
@@ -170,17 +171,12 @@ export function staticEndpoint(snapshot: Snapshot, lease: LeaseView): string | n
   return lease.endpoint ?? snapshot.wanted.tunnels.get(staticKey(lease))?.endpoint ?? null;
 }
 
-/** The key of a static peer's tunnel and path, and its id in the reports. */
-export function staticKey({ subnet }: LeaseView): string {
-  return `static:${subnet}`;
-}
-
 function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
   const path = pathTo(snapshot, peer.id);
   return {
     id: peer.id,
     name: peer.name,
-    subnet: peer.subnet,
+    subnet: peer.subnet?.text ?? null,
     endpoint: peer.endpoint,
     state: peer.state,
     path: path.path,
@@ -209,7 +205,7 @@ function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
   return {
     id: key,
     name: key,
-    subnet: lease.subnet,
+    subnet: lease.subnet.text,
     endpoint: staticEndpoint(snapshot, lease),
     // Nothing tells us whether it lives; the routes to it stay.
     state: "alive",
@@ -235,6 +231,7 @@ function traffic(snapshot: Snapshot, key: string): { txBytes: number; rxBytes: n
 export function leasesReport(snapshot: Snapshot): LeaseEntry[] {
   return snapshot.view.leases.map((lease) => ({
     ...lease,
+    subnet: lease.subnet.text,
     nodeId: lease.nodeId ?? "",
     ...isStatic(lease)
       ? { endpoint: staticEndpoint(snapshot, lease), vtepMac: staticMac(snapshot, lease) }
@@ -253,24 +250,25 @@ export function routesReport(
   links: readonly Link[],
 ): RouteEntry[] {
   const names = new Map(snapshot.view.peers.map((peer) => [peer.id, peer.name]));
-  const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet, lease]));
+  const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet.text, lease]));
   const network = snapshot.view.own.mesh?.network ?? null;
   const host = routes.filter((route) =>
     network !== null && isOwned(route, network) && route.tos === undefined
   ).map((
     route,
   ): RouteEntry => ({
-    destination: route.destination,
+    destination: route.destination.text,
     where: "host",
     type: route.type,
     device: links.find((link) => link.index === route.link)?.name ?? null,
     gateway: route.gateway,
     metric: route.metric,
-    node: route.gateway === null ? null : holder.get(route.destination)?.name ?? null,
+    node: route.gateway === null ? null : holder.get(route.destination.text)?.name ?? null,
     path: route.gateway === null ? null : "direct-route",
   }));
-  const tunnels = snapshot.wanted.routes.map((route): RouteEntry => ({
-    destination: route.prefix,
+  const bySubnet = [...snapshot.wanted.routes].sort((a, b) => comparePrefixes(a.subnet, b.subnet));
+  const tunnels = bySubnet.map((route): RouteEntry => ({
+    destination: route.subnet.text,
     where: "tunnel",
     type: "unicast",
     device: snapshot.device,
@@ -279,5 +277,5 @@ export function routesReport(
     node: names.get(route.peerKey) ?? route.peerKey,
     path: pathTo(snapshot, route.peerKey).path,
   }));
-  return [...host, ...tunnels.sort((a, b) => comparePrefixes(a.destination, b.destination))];
+  return [...host, ...tunnels];
 }

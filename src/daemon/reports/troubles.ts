@@ -1,4 +1,5 @@
 /** What was done on the host, told once; what could not be, told from time to time and shown in the status. */
+import type { Reconciliation } from "../../host/reconcile_host.ts";
 import { logger, LogLimit } from "../../log/log.ts";
 
 const AGAIN_MS = 60_000;
@@ -12,10 +13,9 @@ export class Troubles {
     return this.#now;
   }
 
-  /** `lines` is what the host keeper did or could not do, `others` is what else is wrong (null: nothing). */
-  tell(lines: readonly string[], others: readonly (string | null)[], now: number): void {
-    const failed = lines.filter((line) => line.startsWith("Cannot"));
-    for (const line of lines) if (!failed.includes(line)) logger.info(line);
+  /** `report` is of the host keeper, `others` is what else is wrong (null: nothing). */
+  tell({ repaired, failed }: Reconciliation, others: readonly (string | null)[], now: number): void {
+    for (const line of repaired) logger.info(line);
     const before = this.#now;
     this.#now = [...failed, ...others.filter((line) => line !== null)];
     for (const line of before) if (!this.#now.includes(line)) logger.info(`No longer: ${factOf(line)}`);

@@ -7,7 +7,8 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type HeldSecret, placeOfGiven } from "../../control/secrets/key_ring.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";
-import { refuseOpenToOthers, SECRET_FILE, writeTextFile } from "./state_files.ts";
+import { refuseOpenToOthers, writeTextFile } from "./durable_file.ts";
+import { SECRET_FILE } from "./state_files.ts";
 
 /** More is no secret and no token. */
 const READ_MAX = 8192;

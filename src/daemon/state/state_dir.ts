@@ -8,16 +8,14 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
 import type { FileLock, Locks } from "../../ports/locks.ts";
+import { readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
 import {
   IDENTITY_FILE,
   JOIN_FILE,
   lockStateDir,
   makeStateDir,
-  readJsonFile,
   removeEmptyDirectory,
   SECRET_FILE,
-  writeJsonFile,
-  writeTextFile,
 } from "./state_files.ts";
 
 export class StateDir {

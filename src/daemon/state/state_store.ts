@@ -15,16 +15,15 @@ import {
   type UnfinishedJoin,
   writeUnfinishedJoin,
 } from "./unfinished_join.ts";
+import { readJsonFile, writeJsonFile } from "./durable_file.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,
   makeStateDir,
-  readJsonFile,
   refuseForeignFiles,
   removeEmptyDirectory,
   SECRET_FILE,
   STATE_FILE,
-  writeJsonFile,
 } from "./state_files.ts";
 
 export interface StateStore {
@@ -222,7 +221,7 @@ class Saver {
 }
 
 function claimText(state: StoredState | null): string {
-  return state === null || state.claim === null ? "" : `${state.claim.subnet} ${state.claim.stamp}`;
+  return state === null || state.claim === null ? "" : `${state.claim.subnet.text} ${state.claim.stamp}`;
 }
 
 function openIdentity(path: string): Identity {

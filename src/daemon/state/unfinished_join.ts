@@ -13,7 +13,8 @@ import { isHostPort } from "../../config/values.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { GivenSecret } from "./secret_files.ts";
-import { JOIN_FILE, readJsonFile, writeTextFile } from "./state_files.ts";
+import { readJsonFile, writeTextFile } from "./durable_file.ts";
+import { JOIN_FILE } from "./state_files.ts";
 
 /** What a join was begun with. */
 export interface UnfinishedJoin {

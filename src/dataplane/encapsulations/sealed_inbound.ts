@@ -7,7 +7,7 @@
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
 import { CONTROL_LANE } from "../../ports/planes.ts";
-import { contains, parseEndpoint } from "../../wire/address.ts";
+import { parseEndpoint } from "../../wire/address.ts";
 import {
   DATA_ETHERNET,
   DATA_LEN,
@@ -40,6 +40,7 @@ import type { Incoming } from "../packet/incoming.ts";
 import type { Plane } from "../plane/plane.ts";
 import { mayCount, sealTo } from "../plane/sealing.ts";
 import type { Session } from "../tables/session_table.ts";
+import { contains } from "../../wire/prefix.ts";
 
 /** A sealed data datagram, its header decoded. */
 export function receiveSealed(plane: Plane, d: Incoming): Verdict {

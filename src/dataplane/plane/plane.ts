@@ -13,7 +13,6 @@ import {
   type TunDevice,
 } from "../../ports/devices.ts";
 import type { DataplaneEvent } from "../../ports/planes.ts";
-import type { Prefix } from "../../wire/address.ts";
 import { Coalescer } from "../tun/coalescer.ts";
 import type { Counters, Verdict } from "../tables/counters.ts";
 import { EarlyDatagrams } from "../tables/early_datagrams.ts";
@@ -22,10 +21,11 @@ import { Incoming } from "../packet/incoming.ts";
 import { Outgoing } from "../packet/outgoing.ts";
 import { PeerTable } from "../tables/peer_table.ts";
 import { createPool, SEALED_AT } from "../packet/pool.ts";
-import { RateLimit } from "../tables/rate_limit.ts";
+import { RateLimit } from "../../bounds/rate_limit.ts";
 import { RouteTable } from "../tables/route_table.ts";
 import { SessionTable } from "../tables/session_table.ts";
 import { WaitingPackets } from "../tables/waiting_packets.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 /** Rates are a node's; its Workers share them evenly. ICMP errors a second that a node sends to its own side. */
 const ICMP_RATE = 200;

@@ -7,6 +7,7 @@
  * A cookie is HMAC(secret, source address and port): nothing is stored for it. The secret changes every two minutes;
  * the one before it still counts.
  */
+import { BoundedMap, BoundedSet } from "../../bounds/bounded_map.ts";
 import {
   borneMac,
   checkCookie,
@@ -32,7 +33,7 @@ import {
   XX2,
   XX3,
 } from "../../wire/handshake.ts";
-import { RateLimit } from "./rate_limit.ts";
+import { RateLimit } from "../../bounds/rate_limit.ts";
 
 const SECRET_MS = 120_000;
 const SECRET_LEN = 32;
@@ -72,9 +73,9 @@ export class HandshakeGate {
   #secrets: readonly Uint8Array[] = [];
   #secretAt = -Infinity;
   // BOUNDED: ≤ MAX_ADDRESSES, the longest unused go first
-  readonly #addresses = new Map<string, RateLimit>();
+  readonly #addresses = new BoundedMap<string, RateLimit>(MAX_ADDRESSES);
   // BOUNDED: ≤ MAX_SEEN, the oldest go first. The first six bytes of MACs that have passed.
-  readonly #seen = new Set<number>();
+  readonly #seen = new BoundedSet<number>(MAX_SEEN);
 
   constructor(hmac: Hmac, random: Random, limits = GATE_LIMITS) {
     this.#hmac = hmac;
@@ -131,7 +132,6 @@ export class HandshakeGate {
   #once(b: Uint8Array, end: number, rate: RateLimit, now: number): GateVerdict {
     if (!rate.take(now)) return "overload";
     this.#seen.add(u48(b, macAt(end)));
-    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value!);
     return "pass";
   }
 
@@ -184,9 +184,7 @@ export class HandshakeGate {
     const address = from.slice(0, from.lastIndexOf(":"));
     const { perAddress } = this.#limits;
     const limit = this.#addresses.get(address) ?? new RateLimit(perAddress, perAddress);
-    this.#addresses.delete(address);
-    this.#addresses.set(address, limit);
-    if (this.#addresses.size > MAX_ADDRESSES) this.#addresses.delete(this.#addresses.keys().next().value!);
+    this.#addresses.renew(address, limit);
     return limit;
   }
 }

@@ -6,8 +6,9 @@
  */
 import { LRUCache } from "lru-cache";
 import { MAX_PEERS } from "../../ports/devices.ts";
-import { isIpv4, type Prefix } from "../../wire/address.ts";
+import { isIpv4 } from "../../wire/address.ts";
 import { i32, u32 } from "../../wire/bytes.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 
 /** Routes of our own leases lead here. */
 export const OWN_SLOT = MAX_PEERS;

@@ -11,9 +11,9 @@ import {
   meshText,
   readMesh,
 } from "../../../src/control/mesh/mesh.ts";
-import { overlaps, parsePrefix } from "../../../src/wire/address.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { overlaps, prefix } from "../../../src/wire/prefix.ts";
 
 function mesh(change: Parameters<typeof settingsFor>[1] = {}): MeshConfig {
   const founded = foundMesh(settingsFor("x", change));
@@ -23,7 +23,7 @@ function mesh(change: Parameters<typeof settingsFor>[1] = {}): MeshConfig {
 
 test("foundMesh() fills in the defaults, leaving out the first subnet", () => {
   assert.deepEqual(mesh(), {
-    network: "10.42.0.0/16",
+    network: prefix("10.42.0.0/16"),
     subnetLen: 24,
     subnetMin: "10.42.1.0",
     subnetMax: "10.42.255.0",
@@ -32,8 +32,8 @@ test("foundMesh() fills in the defaults, leaving out the first subnet", () => {
     vxlanPort: 8472,
     security: "plain",
   });
-  assert.equal(mesh({ network: "10.0.0.0/23" }).subnetMin, "10.0.0.0");
-  assert.equal(mesh({ network: "fd00::/48", subnetLen: 64 }).subnetMin, "fd00:0:0:1::");
+  assert.equal(mesh({ network: prefix("10.0.0.0/23") }).subnetMin, "10.0.0.0");
+  assert.equal(mesh({ network: prefix("fd00::/48"), subnetLen: 64 }).subnetMin, "fd00:0:0:1::");
 });
 
 test("foundMesh() says why a configuration cannot be", () => {
@@ -45,8 +45,8 @@ test("foundMesh() says why a configuration cannot be", () => {
 });
 
 test("readMesh() reads what meshText() wrote and refuses what does not hold together", () => {
-  const good = mesh({ backend: "vxlan" });
-  assert.deepEqual(readMesh(JSON.parse(meshText(good))), good);
+  const good = JSON.parse(meshText(mesh({ backend: "vxlan" })));
+  assert.deepEqual(readMesh(good), mesh({ backend: "vxlan" }));
   for (
     const change of [{ network: "x" }, { backend: "ipip" }, { vni: 0 }, { subnetLen: 8 }, {
       security: "none",
@@ -70,13 +70,13 @@ test("meshHash() and meshDifference() notice every value", () => {
 });
 
 test("contradiction() counts only what the user gave", () => {
-  assert.equal(contradiction(settingsFor("x", { network: "10.1.0.0/16" }), mesh()), null);
+  assert.equal(contradiction(settingsFor("x", { network: prefix("10.1.0.0/16") }), mesh()), null);
   assert.match(contradiction(settingsFor("x", { vni: 7 }), mesh())!, /--vni says "7", but the mesh has "1"/);
 });
 
 test("allocate() gives a free subnet of the range, or says exhausted only when there is none", () => {
   const tight = mesh({
-    network: "10.42.0.0/20",
+    network: prefix("10.42.0.0/20"),
     subnetLen: 24,
     subnetMin: "10.42.2.0",
     subnetMax: "10.42.9.0",
@@ -89,13 +89,13 @@ test("allocate() gives a free subnet of the range, or says exhausted only when t
     "10.99.0.0/16",
   ], { maxLength: 14 });
   fc.assert(fc.property(subnets, fc.integer(), (taken, seed) => {
-    const prefixes = taken.map((t) => parsePrefix(t)!);
+    const prefixes = taken.map(prefix);
     const free = Array.from({ length: 8 }, (_, i) => `10.42.${i + 2}.0/24`).filter((s) =>
-      !prefixes.some((p) => overlaps(p, parsePrefix(s)!))
+      !prefixes.some((p) => overlaps(p, prefix(s)))
     );
     const choice = allocate(tight, prefixes, null, new SeededRandom(seed));
     if (free.length === 0) assert.deepEqual(choice, { kind: "exhausted", total: 8 });
-    else assert.ok(choice.kind === "found" && free.includes(choice.subnet), JSON.stringify(choice));
+    else assert.ok(choice.kind === "found" && free.includes(choice.subnet.text), JSON.stringify(choice));
   }));
 });
 
@@ -104,27 +104,27 @@ test("allocate() finds the last free subnet of a large range", () => {
   const { first, count } = leaseRange(wide);
   assert.deepEqual([first, count], [1, 4095]);
   const all = Array.from({ length: 4096 }, (_, i) => `10.42.${i >> 4}.${(i & 15) * 16}/28`);
-  const taken = all.filter((s) => s !== "10.42.77.48/28").map((s) => parsePrefix(s)!);
+  const taken = all.filter((s) => s !== "10.42.77.48/28").map(prefix);
   const choice = allocate(wide, taken, null, new SeededRandom(1));
-  assert.deepEqual(choice, { kind: "found", subnet: "10.42.77.48/28", wish: false });
+  assert.deepEqual(choice, { kind: "found", subnet: prefix("10.42.77.48/28"), wish: false });
 });
 
 test("allocate() honours a wish that is free and fits, and only that", () => {
   const random = new SeededRandom(1);
-  assert.deepEqual(allocate(mesh(), [], "10.42.7.0/24", random), {
+  assert.deepEqual(allocate(mesh(), [], prefix("10.42.7.0/24"), random), {
     kind: "found",
-    subnet: "10.42.7.0/24",
+    subnet: prefix("10.42.7.0/24"),
     wish: true,
   });
-  const other = allocate(mesh(), [parsePrefix("10.42.7.0/25")!], "10.42.7.0/24", random);
+  const other = allocate(mesh(), [prefix("10.42.7.0/25")], prefix("10.42.7.0/24"), random);
   assert.ok(other.kind === "found" && !other.wish);
-  assert.match(wishProblem(mesh(), "10.43.7.0/24")!, /not in 10\.42\.0\.0\/16/);
-  assert.match(wishProblem(mesh(), "10.42.7.0/25")!, /length 24/);
-  assert.match(wishProblem(mesh(), "10.42.0.0/24")!, /from 10\.42\.1\.0/);
+  assert.match(wishProblem(mesh(), prefix("10.43.7.0/24"))!, /not in 10\.42\.0\.0\/16/);
+  assert.match(wishProblem(mesh(), prefix("10.42.7.0/25"))!, /length 24/);
+  assert.match(wishProblem(mesh(), prefix("10.42.0.0/24"))!, /from 10\.42\.1\.0/);
 });
 
 test("One address a host: subnetLen 32 leases single addresses", () => {
-  const single = mesh({ network: "10.42.0.0/24", subnetLen: 32 });
+  const single = mesh({ network: prefix("10.42.0.0/24"), subnetLen: 32 });
   const choice = allocate(single, [], null, new SeededRandom(3));
-  assert.ok(choice.kind === "found" && /^10\.42\.0\.\d+\/32$/.test(choice.subnet));
+  assert.ok(choice.kind === "found" && /^10\.42\.0\.\d+\/32$/.test(choice.subnet.text));
 });

@@ -2,10 +2,10 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareContenders, contenders, holdings } from "../../../src/control/lease/claims.ts";
-import { overlaps } from "../../../src/wire/address.ts";
 import { recordOf } from "../../made/records.ts";
+import { overlaps, prefix } from "../../../src/wire/prefix.ts";
 
-const SUBNETS = ["10.42.0.0/24", "10.42.1.0/24", "10.42.0.0/23", "10.42.0.0/25", "10.42.3.0/24"];
+const SUBNETS = ["10.42.0.0/24", "10.42.1.0/24", "10.42.0.0/23", "10.42.0.0/25", "10.42.3.0/24"].map(prefix);
 
 const contest = fc.array(
   fc.record({
@@ -18,7 +18,7 @@ const contest = fc.array(
 ).map((list) =>
   contenders(
     list.map(({ seed, subnet, stamp, reserved }) =>
-      recordOf(seed, reserved ? { reserved: [subnet] } : { claims: [{ subnet, stamp }] })
+      recordOf(seed, reserved ? { reserved: [subnet] } : { claims: [{ subnet, stamp, incarnation: 1 }] })
     ),
   )
 );
@@ -42,11 +42,11 @@ test("No two held claims overlap, and each lost one overlaps a held one that com
     assert.equal(held.length + lost.length, all.length);
     for (const [i, a] of held.entries()) {
       for (const b of held.slice(i + 1)) {
-        assert.ok((a.reserved && b.reserved) || !overlaps(a.prefix, b.prefix));
+        assert.ok((a.reserved && b.reserved) || !overlaps(a.subnet, b.subnet));
       }
     }
     for (const { claim, to } of lost) {
-      assert.ok(held.includes(to) && overlaps(claim.prefix, to.prefix) && compareContenders(to, claim) <= 0);
+      assert.ok(held.includes(to) && overlaps(claim.subnet, to.subnet) && compareContenders(to, claim) <= 0);
     }
   }));
 });
@@ -58,15 +58,15 @@ test("The lower stamp holds a subnet, then the smaller id, and a reservation bef
   const subnet = SUBNETS[0]!;
   const winner = (stampSmall: number, stampLarge: number) =>
     holdings(contenders([
-      recordOf(small, { claims: [{ subnet, stamp: stampSmall }] }),
-      recordOf(large, { claims: [{ subnet, stamp: stampLarge }] }),
+      recordOf(small, { claims: [{ subnet, stamp: stampSmall, incarnation: 1 }] }),
+      recordOf(large, { claims: [{ subnet, stamp: stampLarge, incarnation: 1 }] }),
     ])).held[0]!.nodeId;
   assert.equal(winner(5, 4), recordOf(large).id);
   assert.equal(winner(4, 5), recordOf(small).id);
   assert.equal(winner(4, 4), recordOf(small).id);
   const reserved = [
-    recordOf(small, { claims: [{ subnet, stamp: 1 }] }),
-    recordOf(large, { reserved: ["10.42.0.0/23"] }),
+    recordOf(small, { claims: [{ subnet, stamp: 1, incarnation: 1 }] }),
+    recordOf(large, { reserved: [prefix("10.42.0.0/23")] }),
   ];
   assert.equal(holdings(contenders(reserved)).held[0]!.nodeId, recordOf(large).id);
 });

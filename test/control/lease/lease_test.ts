@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import type { MeshConfig } from "../../../src/control/outbox/events.ts";
 import { Lease, type LeaseWorld, probationMs } from "../../../src/control/lease/lease.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import { parsePrefix } from "../../../src/wire/address.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
-const MESH = foundMesh(settingsFor("x", { network: "10.42.0.0/22" })) as MeshConfig;
+const MESH = foundMesh(settingsFor("x", { network: prefix("10.42.0.0/22") })) as MeshConfig;
 
 function world(change: Partial<LeaseWorld> = {}): LeaseWorld {
   return {
@@ -58,32 +58,33 @@ test("A claim is confirmed without acknowledgements when its time is up, not bef
 
 test("The loser of a conflict tells, withdraws and claims another subnet; the change names the old one", () => {
   const lease = new Lease(new SeededRandom(1));
-  lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+  lease.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 });
   const lost = world({
     alive: ["a"],
-    lostTo: { name: "beta", subnet: "10.42.1.0/24" },
-    taken: () => [parsePrefix("10.42.1.0/24")!],
+    lostTo: { name: "beta", subnet: prefix("10.42.1.0/24") },
+    taken: () => [prefix("10.42.1.0/24")],
   });
   const steps = lease.step(lost, 0);
   assert.deepEqual(kinds(steps), ["note", "claim", "changed", "claim"]);
   assert.equal(lease.state, "yielding");
-  assert.notEqual(lease.claim!.subnet, "10.42.1.0/24");
+  assert.notEqual(lease.claim!.subnet.text, "10.42.1.0/24");
   lease.onAck("a");
   const changed = lease.step(world({ alive: ["a"] }), 10).find((s) => s.kind === "changed");
   assert.ok(
-    changed?.kind === "changed" && changed.from === "10.42.1.0/24" && changed.to === lease.claim!.subnet,
+    changed?.kind === "changed" && changed.from?.text === "10.42.1.0/24" &&
+      changed.to === lease.claim!.subnet,
   );
 });
 
 test("A lease that is claimed anew says after what: a conflict, a forget, or what the mesh knew", () => {
   const why = (lose: (lease: Lease) => unknown) => {
     const lease = new Lease(new SeededRandom(1));
-    lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+    lease.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 });
     lose(lease);
     const steps = [...lease.step(world(), 1000), ...lease.step(world(), 2000)];
     return steps.map((step) => step.kind === "changed" ? step.why : "").join("");
   };
-  const conflict = world({ lostTo: { name: "beta", subnet: "10.42.1.0/24" } });
+  const conflict = world({ lostTo: { name: "beta", subnet: prefix("10.42.1.0/24") } });
   assert.match(
     why((lease) => lease.step(conflict, 0)),
     /^claimed anew after a conflict; nobody else to ask$/,
@@ -100,7 +101,7 @@ test("A lease that is claimed anew says after what: a conflict, a forget, or wha
 
 test("When nothing is free the lease is exhausted, says so once, and tries again", () => {
   const lease = new Lease(new SeededRandom(1));
-  const full = world({ taken: () => [parsePrefix("10.42.0.0/16")!] });
+  const full = world({ taken: () => [prefix("10.42.0.0/16")] });
   assert.deepEqual(kinds(lease.step(full, 0)), ["note"]);
   assert.equal(lease.state, "exhausted");
   assert.deepEqual(lease.step(full, 6000), []);
@@ -110,24 +111,26 @@ test("When nothing is free the lease is exhausted, says so once, and tries again
 
 test("adopt() replaces what came from the disk, and never a claim made in this run", () => {
   const restored = new Lease(new SeededRandom(1));
-  restored.restore({ subnet: "10.42.1.0/24", stamp: 1 });
-  assert.deepEqual(kinds(restored.adopt({ subnet: "10.42.2.0/24", stamp: 3 })), ["changed"]);
-  assert.equal(restored.claim!.subnet, "10.42.2.0/24");
+  restored.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 });
+  assert.deepEqual(kinds(restored.adopt({ subnet: prefix("10.42.2.0/24"), stamp: 3, incarnation: 1 })), [
+    "changed",
+  ]);
+  assert.equal(restored.claim!.subnet.text, "10.42.2.0/24");
   assert.deepEqual(kinds(restored.adopt(null)), ["changed"]);
   assert.equal(restored.claim, null);
   const fresh = new Lease(new SeededRandom(1));
   fresh.step(world(), 0);
-  assert.deepEqual(fresh.adopt({ subnet: "10.42.2.0/24", stamp: 3 }), []);
+  assert.deepEqual(fresh.adopt({ subnet: prefix("10.42.2.0/24"), stamp: 3, incarnation: 1 }), []);
 });
 
 test("release() withdraws the claim and tells the change", () => {
   const lease = new Lease(new SeededRandom(1));
-  lease.restore({ subnet: "10.42.1.0/24", stamp: 1 });
+  lease.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 });
   const steps = lease.release();
   assert.deepEqual(kinds(steps), ["claim", "changed"]);
   assert.deepEqual(steps[1], {
     kind: "changed",
-    from: "10.42.1.0/24",
+    from: prefix("10.42.1.0/24"),
     to: null,
     why: "given back",
     asked: true,

@@ -9,7 +9,7 @@ import { ownNodeOf } from "../../made/own_node.ts";
 import { identityOf } from "../../made/records.ts";
 
 const OWN = ownNodeOf(identityOf(1));
-const NO_ROUTE = "ENETUNREACH: no route";
+const NO_ROUTE = { why: "ENETUNREACH: no route", avoidable: true };
 
 function linksTo(peers: number): PlainLinks {
   const links = new PlainLinks(OWN, new SeededRandom(1), newOutlets());
@@ -26,13 +26,13 @@ test("refusedHere() tells a missing route only where no other way is left, and w
   assert.deepEqual(links.refusedHere(), []);
   links.refused("10.1.0.2:8473", NO_ROUTE);
   assert.deepEqual(links.refusedHere(), [
-    `Cannot send to [2001:db8::2]:8473: ${NO_ROUTE}`,
-    `Cannot send to 10.1.0.2:8473: ${NO_ROUTE}`,
+    `Cannot send to [2001:db8::2]:8473: ${NO_ROUTE.why}`,
+    `Cannot send to 10.1.0.2:8473: ${NO_ROUTE.why}`,
   ]);
   links.refused("10.1.0.2:8473", null);
-  links.refused("10.1.0.3:8473", "EPERM: the firewall");
+  links.refused("10.1.0.3:8473", { why: "EPERM: the firewall", avoidable: false });
   assert.deepEqual(links.refusedHere(), [
-    `Cannot send to [2001:db8::3]:8473: ${NO_ROUTE}`,
+    `Cannot send to [2001:db8::3]:8473: ${NO_ROUTE.why}`,
     "Cannot send to 10.1.0.3:8473: EPERM: the firewall",
   ]);
 });

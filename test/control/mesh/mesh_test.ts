@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { foundMesh, publicNetwork } from "../../../src/control/mesh/mesh.ts";
 import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 test("publicNetwork() warns of networks that reach beyond the private, shared and test ranges", () => {
-  const warned = (network: string) => publicNetwork(foundMesh(settingsFor("x", { network })) as MeshConfig);
+  const warned = (network: string) =>
+    publicNetwork(foundMesh(settingsFor("x", { network: prefix(network) })) as MeshConfig);
   for (const network of ["8.8.0.0/16", "172.32.0.0/16", "100.128.0.0/16", "10.0.0.0/7", "192.0.0.0/16"]) {
     assert.match(warned(network) ?? "", new RegExp(`${network} is of public addresses.*--network`), network);
   }

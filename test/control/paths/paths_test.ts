@@ -5,6 +5,7 @@ import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { reconcile } from "../../../src/control/paths/paths.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { settingsFor } from "../../made/settings.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const HOST = {
   underlayMtu: 1500,
@@ -21,7 +22,7 @@ function peer(change: Partial<PeerView> = {}): PeerView {
   return {
     id: "b",
     name: "beta",
-    subnet: "10.42.9.0/24",
+    subnet: prefix("10.42.9.0/24"),
     state: "alive",
     stopped: false,
     since: 0,
@@ -35,6 +36,7 @@ function peer(change: Partial<PeerView> = {}): PeerView {
     clearPaths: true,
     directRoutes: true,
     endpoints: ["192.168.1.11:8473"],
+    translated: [],
     tried: [],
     version: "0.1.0",
     ...change,
@@ -51,11 +53,12 @@ function view(
     name: "alpha",
     networkId: "",
     leaseState: state,
-    subnet: "10.42.7.0/24",
+    subnet: prefix("10.42.7.0/24"),
     address: "10.42.7.0",
     vtepMac: "02:00:00:00:00:07",
     mesh: foundMesh(settingsFor("x", { backend })) as MeshConfig,
     endpoints: [],
+    translated: [],
     waitingFor: [],
     warnings: [],
     rejected: 0,
@@ -69,8 +72,8 @@ const SETTINGS = settingsFor("x");
 test("Backend udp: a data tunnel to the link's endpoint with the link's indices, MTU 1456", () => {
   const wanted = reconcile(view("udp", [peer()]), SETTINGS, HOST);
   assert.deepEqual(wanted.own, {
-    network: "10.42.0.0/16",
-    subnets: ["10.42.7.0/24"],
+    network: prefix("10.42.0.0/16"),
+    subnet: prefix("10.42.7.0/24"),
     address: "10.42.7.0",
     mac: "02:00:00:00:00:07",
     mtu: 1456,
@@ -85,7 +88,7 @@ test("Backend udp: a data tunnel to the link's endpoint with the link's indices,
     vni: 0,
     mac: "",
   });
-  assert.deepEqual(wanted.routes, [{ prefix: "10.42.9.0/24", peerKey: "b" }]);
+  assert.deepEqual(wanted.routes, [{ subnet: prefix("10.42.9.0/24"), peerKey: "b" }]);
   assert.deepEqual(wanted.sockets, { vxlan: null, flannel: false });
   assert.equal(wanted.paths.get("b")!.path, "tunnel");
 });
@@ -136,7 +139,7 @@ test("A direct route carries data once both sides had an answer by it; until the
     assert.match(wanted.paths.get("b")!.why, why);
     assert.equal(wanted.directRoutes.length, path === "direct-route" ? 1 : 0);
     const probed = one.directRoutes
-      ? [{ destination: "10.42.9.0/32", gateway: "192.168.1.11", link: 3 }]
+      ? [{ destination: prefix("10.42.9.0/32"), gateway: "192.168.1.11", link: 3 }]
       : [];
     assert.deepEqual(wanted.probeRoutes, probed);
   }
@@ -200,9 +203,13 @@ test("No direct route leads by a device without link addresses, and the path say
 });
 
 test("Backend host-gw: a gateway route on the same link, no path behind a gateway", () => {
-  const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
+  const far = peer({ id: "c", subnet: prefix("10.42.11.0/24"), endpoint: "172.16.0.5:8473" });
   const wanted = reconcile(view("host-gw", [peer(), far]), SETTINGS, HOST);
-  assert.deepEqual(wanted.directRoutes, [{ destination: "10.42.9.0/24", gateway: "192.168.1.11", link: 3 }]);
+  assert.deepEqual(wanted.directRoutes, [{
+    destination: prefix("10.42.9.0/24"),
+    gateway: "192.168.1.11",
+    link: 3,
+  }]);
   for (const tunnel of wanted.tunnels.values()) assert.equal(tunnel.encapsulation, "none"); // probes only
   assert.equal(wanted.paths.get("b")!.path, "direct-route");
   assert.equal(wanted.paths.get("b")!.mtu, 1500);
@@ -222,7 +229,7 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
     const decide = (one: PeerView) => reconcile(view(backend, [one]), settings, host);
     const wanted = decide(over6("[fd00::11]:8473", both));
     assert.deepEqual(wanted.directRoutes, [
-      { destination: "10.42.9.0/24", gateway: "192.168.1.11", link: 3 },
+      { destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: 3 },
     ]);
     assert.equal(wanted.paths.get("b")!.path, "direct-route");
     assert.equal(wanted.ways.get("b")!.gateway, "192.168.1.11");
@@ -236,9 +243,9 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
 });
 
 test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {
-  const far = peer({ id: "c", subnet: "10.42.11.0/24", endpoint: "172.16.0.5:8473" });
+  const far = peer({ id: "c", subnet: prefix("10.42.11.0/24"), endpoint: "172.16.0.5:8473" });
   const wanted = reconcile(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
-  assert.deepEqual(wanted.directRoutes.map((r) => r.destination), ["10.42.9.0/24"]);
+  assert.deepEqual(wanted.directRoutes.map((r) => r.destination.text), ["10.42.9.0/24"]);
   assert.equal(wanted.paths.get("b")!.path, "direct-route");
   assert.equal(wanted.paths.get("c")!.path, "tunnel");
   assert.ok(wanted.tunnels.has("b") && wanted.tunnels.has("c"));
@@ -252,13 +259,13 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
       id: "g",
       state: "dead",
       stopped: true,
-      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: "stopped" }],
+      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: { kind: "stopped" } }],
     }),
     peer({
       id: "n",
       endpoint: null,
       link: null,
-      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: "no answer" }],
+      tried: [{ endpoint: "192.168.1.11:8473", lastTriedAt: 1, outcome: { kind: "silent" } }],
     }),
     peer({ id: "h", endpoint: null, link: null, endpoints: [] }),
     peer({ id: "x", subnet: null }),
@@ -283,14 +290,21 @@ test("Before a lease is confirmed there is no own network; before a mesh, nothin
 test("Static peers: a kernel VXLAN device and a flannel node", () => {
   const statics: StaticPeer[] = [
     {
-      subnet: "10.42.3.0/24",
+      subnet: prefix("10.42.3.0/24"),
       address: "10.99.0.3",
       port: null,
       backend: "vxlan",
       mac: "02:00:00:00:00:03",
       vni: null,
     },
-    { subnet: "10.42.4.0/24", address: "10.99.0.4", port: null, backend: "udp", mac: null, vni: null },
+    {
+      subnet: prefix("10.42.4.0/24"),
+      address: "10.99.0.4",
+      port: null,
+      backend: "udp",
+      mac: null,
+      vni: null,
+    },
   ];
   const wanted = reconcile(view("udp", []), { ...SETTINGS, staticPeers: statics }, HOST);
   const kernel = wanted.tunnels.get("static:10.42.3.0/24")!;
@@ -328,7 +342,7 @@ test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440,
     const at = (endpoint: string) => ({ ...sealed, endpoint, ownPort: endpoint });
     assert.deepEqual(wanted.tunnels.get("b"), at("192.168.1.11:8473"));
     assert.deepEqual(wanted.tunnels.get("joiner"), at("192.168.1.99:8473"));
-    assert.deepEqual(wanted.routes, [{ prefix: "10.42.9.0/24", peerKey: "b" }]);
+    assert.deepEqual(wanted.routes, [{ subnet: prefix("10.42.9.0/24"), peerKey: "b" }]);
     assert.equal(wanted.deviceMtu, 1440);
   }
 });
@@ -379,7 +393,7 @@ test("reconcile() has no direct route to a node of a sealed mesh that did not al
 
 test("a static peer whose address lies in the mesh itself gets neither tunnel nor route, and says why", () => {
   const inside: StaticPeer = {
-    subnet: "10.42.3.0/24",
+    subnet: prefix("10.42.3.0/24"),
     address: "10.42.9.1",
     port: null,
     backend: "vxlan",

@@ -1,12 +1,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { OwnRecord } from "../../../src/control/records/own_record.ts";
-import { openRecord, RECORD_MAX_LEN, VERSION_LIMIT } from "../../../src/control/records/record.ts";
+import { openRecord, RECORD_MAX_LEN } from "../../../src/control/records/record.ts";
+import { VERSION_LIMIT } from "../../../src/wire/untrusted.ts";
 import { encodeHandshake, HANDSHAKE_MAX_LEN, IK1, XX2, XX3 } from "../../../src/wire/handshake.ts";
 import { encodeOffer, SUITE_NAMES } from "../../../src/wire/handshake_offer.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { identityOf } from "../../made/records.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 /** A node that has as much of everything as it may have; its endpoints in the order of their worth. */
 function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnRecord {
@@ -15,7 +17,7 @@ function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnR
     ownEndpoints: endpoints,
     security: "sealed",
     staticPeers: subnets.map((subnet) => ({
-      subnet,
+      subnet: prefix(subnet),
       address: "192.0.2.1",
       port: null,
       backend: "udp",
@@ -26,8 +28,12 @@ function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnR
   const own = new OwnRecord(identityOf(1), settings, "ab".repeat(16), new SeededRandom(1));
   own.incarnateAbove(VERSION_LIMIT);
   own.epoch = VERSION_LIMIT - 1;
-  own.claim = { subnet: "255.255.255.240/28", stamp: VERSION_LIMIT - 1, incarnation: VERSION_LIMIT - 1 };
-  own.yielded = { subnet: "255.255.255.224/28", to: "cd".repeat(32) };
+  own.claim = {
+    subnet: prefix("255.255.255.240/28"),
+    stamp: VERSION_LIMIT - 1,
+    incarnation: VERSION_LIMIT - 1,
+  };
+  own.yielded = { subnet: prefix("255.255.255.224/28"), to: "cd".repeat(32) };
   own.capabilities = ["k999999999.ffff.0123456789abcdef"];
   return own;
 }
@@ -40,7 +46,7 @@ test("sign() leaves out the last endpoints when the record would be too long, an
   assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
   assert.deepEqual(said.endpoints, LONGEST.slice(0, said.endpoints.length));
   assert.ok(said.endpoints.length >= 2 && said.endpoints.length < 8, `${said.endpoints.length} endpoints`);
-  assert.deepEqual(said.reserved, SUBNETS);
+  assert.deepEqual(said.reserved.map(({ text }) => text), SUBNETS);
   assert.deepEqual(openRecord(raw), { ...said, raw });
 });
 
@@ -54,7 +60,7 @@ test("sign() tells all sixteen static peers also where their subnets are the lon
   const longest = Array.from({ length: 16 }, (_, i) => `2001:db8:1111:2222:3333:4444:5555:66${10 + i}/128`);
   const { raw, ...said } = fullest(LONGEST, longest).sign(2 ** 40);
   assert.ok(raw.length <= RECORD_MAX_LEN, `${raw.length} bytes`);
-  assert.deepEqual(said.reserved, longest);
+  assert.deepEqual(said.reserved.map(({ text }) => text), longest);
   assert.ok(said.endpoints.length >= 1);
   assert.deepEqual(openRecord(raw), { ...said, raw });
 });

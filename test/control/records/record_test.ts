@@ -3,16 +3,21 @@ import assert from "node:assert/strict";
 import { decodeRecord, openRecord, RECORD_MAX_LEN, recordName } from "../../../src/control/records/record.ts";
 import { below, randomBytes, seeded } from "../../made/seeded.ts";
 import { recordOf } from "../../made/records.ts";
+import { parseInterface, prefix } from "../../../src/wire/prefix.ts";
 
 const FULL = {
   incarnation: 2 ** 48 - 1,
   epoch: 7,
   name: "a".repeat(63),
-  claims: [{ subnet: "10.42.7.0/24", stamp: 2 ** 47 }, { subnet: "fd00:42:7::/64", stamp: 1 }],
-  reserved: Array.from({ length: 16 }, (_, i) => `10.42.${100 + i}.0/24`),
+  claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 2 ** 47, incarnation: 1 }, {
+    subnet: prefix("fd00:42:7::/64"),
+    stamp: 1,
+    incarnation: 1,
+  }],
+  reserved: Array.from({ length: 16 }, (_, i) => prefix(`10.42.${100 + i}.0/24`)),
   endpoints: Array.from({ length: 8 }, (_, i) => `[2001:db8:1111:2222::${i + 1}]:8473`),
   capabilities: ["masquerade"],
-  yielded: { subnet: "10.42.200.0/24", to: "cd".repeat(32) },
+  yielded: { subnet: prefix("10.42.200.0/24"), to: "cd".repeat(32) },
   age: 2 ** 40,
   clearPaths: true,
 };
@@ -41,9 +46,9 @@ test("decodeRecord() returns null when a field is none that an honest node write
   const bad = [
     { name: "new\nline" },
     { name: "x".repeat(64) },
-    { claims: [{ subnet: "10.42.7.1/24", stamp: 1 }] },
-    { claims: [{ subnet: "10.42.7.0/24", stamp: 2 ** 48 }] },
-    { claims: [{ subnet: "10.42.7.0/24", stamp: -1 }] },
+    { claims: [{ subnet: parseInterface("10.42.7.1/24")!, stamp: 1, incarnation: 1 }] },
+    { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 2 ** 48, incarnation: 1 }] },
+    { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: -1, incarnation: 1 }] },
     { incarnation: 0.5 },
     { endpoints: ["example.org"] },
     { endpoints: ["example.org:0"] },

@@ -11,6 +11,7 @@ import {
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { recordOf } from "../../made/records.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const STATE: StoredState = {
   version: 1,
@@ -18,13 +19,14 @@ const STATE: StoredState = {
   networkName: "ovltun",
   name: "alpha",
   mesh: foundMesh(settingsFor("x")) as MeshConfig,
-  claim: { subnet: "10.42.7.0/24", stamp: 3 },
+  claim: { subnet: prefix("10.42.7.0/24"), stamp: 3, incarnation: 1 },
   incarnation: 4,
   epoch: 5,
   peers: [{ record: recordText(recordOf(1).raw), endpoint: "192.168.1.10:8473" }, {
     record: recordText(recordOf(2).raw),
     endpoint: null,
   }],
+  directives: [],
 };
 
 test("stateFromJson() reads what stateToJson() wrote, records included", () => {
@@ -34,23 +36,19 @@ test("stateFromJson() reads what stateToJson() wrote, records included", () => {
   assert.deepEqual(stateFromJson(stateToJson(empty)), empty);
 });
 
-test("stateFromJson() takes a file of before names were kept", () => {
-  const { name: _, ...old } = STATE;
-  assert.deepEqual(stateFromJson(JSON.stringify(old)), old);
-});
-
 test("stateFromJson() names what is wrong with a damaged file", () => {
   const damaged: [unknown, RegExp][] = [
     [{ ...STATE, version: 7 }, /version 7, this program reads 1/],
     [{ ...STATE, nodeId: "x" }, /"nodeId"/],
     [{ ...STATE, networkName: undefined }, /"networkName"/],
+    [{ ...STATE, name: undefined }, /"name"/],
     [{ ...STATE, mesh: { ...STATE.mesh, network: "x" } }, /"mesh" is no valid/],
     [{ ...STATE, mesh: undefined }, /"mesh"/],
     [
-      { ...STATE, claim: { subnet: "10.42.7.1/24", stamp: 1 } },
+      { ...STATE, claim: { subnet: "10.42.7.1/24", stamp: 1, incarnation: 1 } },
       /"claim\.subnet" is no subnet: "10\.42\.7\.1\/24"/,
     ],
-    [{ ...STATE, claim: { subnet: "10.42.7.0/24", stamp: -1 } }, /"claim\.stamp"/],
+    [{ ...STATE, claim: { subnet: prefix("10.42.7.0/24"), stamp: -1, incarnation: 1 } }, /"claim\.stamp"/],
     [{ ...STATE, claim: undefined }, /"claim"/],
     [{ ...STATE, incarnation: 2 ** 48 }, /"incarnation"/],
     [{ ...STATE, epoch: "1" }, /"epoch"/],

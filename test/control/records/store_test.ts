@@ -2,9 +2,11 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareDigest, differingBuckets, digestParts } from "../../../src/control/records/digest.ts";
-import { type NodeRecord, VERSION_LIMIT } from "../../../src/control/records/record.ts";
+import type { NodeRecord } from "../../../src/control/records/record.ts";
+import { VERSION_LIMIT } from "../../../src/wire/untrusted.ts";
 import { Store } from "../../../src/control/records/store.ts";
 import { recordOf } from "../../made/records.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const records = fc.array(
   fc.record({
@@ -14,7 +16,12 @@ const records = fc.array(
     boot: fc.constantFrom("00000000000000aa", "00000000000000bb"),
     stamp: fc.integer({ min: 1, max: 3 }),
   }).map(({ seed, incarnation, epoch, boot, stamp }) =>
-    recordOf(seed, { incarnation, epoch, bootNonce: boot, claims: [{ subnet: "10.42.7.0/24", stamp }] })
+    recordOf(seed, {
+      incarnation,
+      epoch,
+      bootNonce: boot,
+      claims: [{ subnet: prefix("10.42.7.0/24"), stamp, incarnation: 1 }],
+    })
   ),
   { maxLength: 12 },
 );
@@ -67,13 +74,15 @@ test("insert() reports a boot nonce that comes back after another", () => {
 });
 
 test("greatestStamp remembers stamps of claims that were given up", () => {
-  const store = merged([recordOf(1, { claims: [{ subnet: "10.42.7.0/24", stamp: 9 }] })]);
+  const store = merged([
+    recordOf(1, { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 9, incarnation: 1 }] }),
+  ]);
   store.insert(recordOf(1, { epoch: 1 }));
   assert.equal(store.greatestStamp, 9);
 });
 
 test("greatestStamp leaves out a stamp that no honest mesh can have come to", () => {
-  const claim = (stamp: number) => ({ claims: [{ subnet: "10.42.7.0/24", stamp }] });
+  const claim = (stamp: number) => ({ claims: [{ subnet: prefix("10.42.7.0/24"), stamp, incarnation: 1 }] });
   const store = merged([
     recordOf(1, claim(9)),
     recordOf(2, claim(VERSION_LIMIT - 1)),

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { HostSight } from "../../../src/daemon/host/host_sight.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
+import { type Prefix, prefix } from "../../../src/wire/prefix.ts";
 
 function host() {
   const net = new FakeKernel();
@@ -9,9 +10,9 @@ function host() {
   const ovl0 = net.addLink("ovl0", { kind: "tun" });
   net.addAddress({ link: eth0, address: "10.0.2.15", prefixLength: 24, scope: 0 });
   net.addAddress({ link: ovl0, address: "10.42.7.0", prefixLength: 32, scope: 0 });
-  let network: string | null = null;
+  let network: Prefix | null = null;
   const sight = new HostSight(net, { port: 8473, device: () => "ovl0", network: () => network });
-  return { net, eth0, ovl0, sight, know: (text: string) => network = text };
+  return { net, eth0, ovl0, sight, know: (text: string) => network = prefix(text) };
 }
 
 test("HostSight owns the host's addresses and loopback, with our own port", () => {

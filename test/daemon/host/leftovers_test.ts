@@ -11,8 +11,9 @@ import { ROUTE_PROTOCOL, UNREACHABLE_METRIC } from "../../../src/host/owned.ts";
 import { renderSubnetEnv } from "../../../src/host/subnet_env.ts";
 import { SubnetFile } from "../../../src/host/subnet_file.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
-const OLD = { network: "10.42.0.0/16", subnet: "10.42.7.0/24" };
+const OLD = { network: prefix("10.42.0.0/16"), subnet: prefix("10.42.7.0/24") };
 const env = (lease: typeof OLD) => renderSubnetEnv({ ...lease, mtu: 1440, ipMasq: false });
 const unreachable = (destination: string) =>
   route(destination, { type: "unreachable", metric: UNREACHABLE_METRIC, protocol: ROUTE_PROTOCOL });
@@ -30,7 +31,7 @@ function afterCrash(use: (kernel: FakeKernel, place: Place) => void): void {
     mkdirSync(runDir);
     const place = { runDir, subnetFile: join(runDir, "subnet.env") };
     const kernel = new FakeKernel();
-    kernel.addRoute(unreachable(OLD.subnet));
+    kernel.addRoute(unreachable(OLD.subnet.text));
     new SubnetFile(place.subnetFile, join(runDir, SUBNET_NOTE)).write(env(OLD));
     use(kernel, place);
   } finally {
@@ -40,26 +41,28 @@ function afterCrash(use: (kernel: FakeKernel, place: Place) => void): void {
 
 const KERNEL_MADE = 2;
 const destinations = (kernel: FakeKernel) =>
-  kernel.routes().filter(({ protocol }) => protocol !== KERNEL_MADE).map(({ destination }) => destination);
+  kernel.routes().filter(({ protocol }) => protocol !== KERNEL_MADE).map(({ destination }) =>
+    destination.text
+  );
 
 test("A start that has no lease takes away subnet.env and route of a former one", () => {
   afterCrash((kernel, place) => {
-    const { network, lines } = clearForStart(kernel, place, null);
+    const { network, report } = clearForStart(kernel, place, null);
     assert.equal(network, null);
     assert.ok(!existsSync(place.subnetFile), "Docker would start with it");
     assert.deepEqual(destinations(kernel), []);
-    assert.equal(lines.length, 2, lines.join("\n"));
+    assert.deepEqual([report.repaired.length, report.failed], [2, []]);
   });
 });
 
 test("A start with another lease takes them away, one with the same lease keeps them", () => {
-  for (const subnet of ["10.42.8.0/24", OLD.subnet]) {
+  for (const subnet of [prefix("10.42.8.0/24"), OLD.subnet]) {
     afterCrash((kernel, place) => {
       const same = subnet === OLD.subnet;
       const { network } = clearForStart(kernel, place, { ...OLD, subnet });
       assert.equal(network, OLD.network);
       assert.equal(existsSync(place.subnetFile), same);
-      assert.deepEqual(destinations(kernel), same ? [OLD.subnet] : []);
+      assert.deepEqual(destinations(kernel), same ? [OLD.subnet.text] : []);
     });
   }
 });
@@ -78,7 +81,7 @@ test("The route goes also when nothing is left that tells of its network, and a 
 test("A subnet file of others is refused at the start, and left by down, which tells", () => {
   afterCrash((kernel, place) => {
     const subnetFile = join(place.runDir, "passwd");
-    for (const text of ["root:x:0:0\n", env({ ...OLD, subnet: "10.42.9.0/24" })]) {
+    for (const text of ["root:x:0:0\n", env({ ...OLD, subnet: prefix("10.42.9.0/24") })]) {
       writeFileSync(subnetFile, text);
       assert.throws(() => clearForStart(kernel, { ...place, subnetFile }, null), (error: Error) => {
         assert.ok(error instanceof ConfigError, String(error));

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { ConfigError } from "../../../src/config/config_error.ts";
 import { refuseOverlap } from "../../../src/daemon/host/overlap_check.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const MESH = {
-  network: "10.42.0.0/16",
+  network: prefix("10.42.0.0/16"),
   subnetLen: 24,
   subnetMin: "10.42.1.0",
   subnetMax: "10.42.255.0",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Underlay } from "../../../src/daemon/host/underlay_watch.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const ADDRESS = { address: "192.168.1.10", prefixLength: 24, scope: 0 };
 
@@ -102,7 +103,7 @@ test("Underlay tells no address of the mesh's own network", () => {
   const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.advertised = ["10.42.9.1:8473"];
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
-  underlay.mesh = "10.42.0.0/16";
+  underlay.mesh = prefix("10.42.0.0/16");
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.match(
     underlay.trouble ?? "",

@@ -15,7 +15,10 @@ const THERE = "10.0.0.9:8473";
 
 function refusals(): { refusals: SendRefusals; control: (string | null)[]; warned: string[] } {
   const control: (string | null)[] = [], warned: string[] = [];
-  const made = new SendRefusals((_to, why) => control.push(why), (sentence) => warned.push(sentence));
+  const made = new SendRefusals(
+    (_to, refusal) => control.push(refusal?.why ?? null),
+    (sentence) => warned.push(sentence),
+  );
   return { refusals: made, control, warned };
 }
 

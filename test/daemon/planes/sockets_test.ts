@@ -7,8 +7,15 @@ import { socketsFor } from "../../../src/control/paths/paths.ts";
 import { foundersSockets, Sockets } from "../../../src/daemon/planes/sockets.ts";
 import { socketsOn } from "../../../src/sys/port_holder.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
-const STATIC = { subnet: "10.42.3.0/24", address: "10.99.0.3", port: null, mac: null, vni: null } as const;
+const STATIC = {
+  subnet: prefix("10.42.3.0/24"),
+  address: "10.99.0.3",
+  port: null,
+  mac: null,
+  vni: null,
+} as const;
 
 test("socketsFor() opens a port only where something uses it", () => {
   const mesh = (backend: "udp" | "vxlan" | "host-gw", security: "plain" | "sealed") => ({

@@ -13,7 +13,11 @@ function looker(): (path: Path, now: number, more?: Partial<PeerView>) => string
   const lost = new LostPaths();
   return (path, now, more = {}) => {
     const endpoints = ["192.168.78.2:8473", "10.99.0.4:8473"];
-    const tried = endpoints.map((endpoint) => ({ endpoint, lastTriedAt: 1, outcome: "no answer" }));
+    const tried = endpoints.map((endpoint) => ({
+      endpoint,
+      lastTriedAt: 1,
+      outcome: { kind: "silent" } as const,
+    }));
     const peer = {
       id: ID,
       name: "beta",

@@ -29,9 +29,10 @@ import {
 } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const MESH = {
-  network: "10.42.0.0/16",
+  network: prefix("10.42.0.0/16"),
   subnetLen: 24,
   subnetMin: "10.42.1.0",
   subnetMax: "10.42.255.0",
@@ -134,8 +135,10 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
       version: 1,
       nodeId: store.identity.id,
       networkName: "home",
+      name: "alpha",
       incarnation: 1,
       peers: [],
+      directives: [],
     } as const;
     store.save({ ...base, mesh: null, claim: null, epoch: 1 });
     assert.ok(!existsSync(join(directory, SECRET_FILE)), "a mistyped secret leaves nothing behind");

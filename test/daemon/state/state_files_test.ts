@@ -15,13 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { openState } from "../../../src/daemon/state/state_store.ts";
+import { readJsonFile, writeJsonFile } from "../../../src/daemon/state/durable_file.ts";
 import {
   lockStateDir,
   makeStateDir,
-  readJsonFile,
   removeStateDir,
   STATE_FILE,
-  writeJsonFile,
 } from "../../../src/daemon/state/state_files.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
 

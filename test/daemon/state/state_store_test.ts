@@ -20,6 +20,7 @@ import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const MESH = foundMesh(settingsFor("x", {})) as MeshConfig;
 
@@ -33,8 +34,9 @@ function withDirectory(use: (directory: string) => void): void {
 }
 
 function stateOf(nodeId: string, subnet: string | null, epoch: number): StoredState {
-  const claim = subnet === null ? null : { subnet, stamp: 1 };
-  return { version: 1, nodeId, networkName: "test", mesh: null, claim, incarnation: 1, epoch, peers: [] };
+  const claim = subnet === null ? null : { subnet: prefix(subnet), stamp: 1, incarnation: 1 };
+  const rest = { incarnation: 1, epoch, peers: [], directives: [] };
+  return { version: 1, nodeId, networkName: "test", name: "alpha", mesh: null, claim, ...rest };
 }
 
 /** Makes every write of the file fail, as a full disk does, also for root; returns the undo. */
@@ -52,7 +54,7 @@ test("openState() keeps identity and state from run to run", () => {
     first.close();
     const second = openState(systemLocks, directory);
     assert.equal(second.identity.id, first.identity.id);
-    assert.equal(second.stored?.claim?.subnet, "10.42.7.0/24");
+    assert.equal(second.stored?.claim?.subnet.text, "10.42.7.0/24");
     second.close();
   });
 });
@@ -124,7 +126,7 @@ test("A member whose disk is full goes on: with another claim, and with secrets 
     assert.equal(store.retry(), null);
     store.close();
     const again = openState(systemLocks, directory);
-    assert.equal(again.stored?.claim?.subnet, "10.42.8.0/24");
+    assert.equal(again.stored?.claim?.subnet.text, "10.42.8.0/24");
     assert.ok(again.secret!.equals(secret));
     again.close();
   });
@@ -155,7 +157,7 @@ test("What is removed under a daemon is written again at retry(): identity, secr
     store.keepSecret(secret);
     const { id } = store.identity;
     const mesh = {
-      network: "10.42.0.0/16",
+      network: prefix("10.42.0.0/16"),
       subnetLen: 24,
       subnetMin: "10.42.1.0",
       subnetMax: "10.42.255.0",
@@ -181,7 +183,7 @@ test("What is removed under a daemon is written again at retry(): identity, secr
     store.close();
     const again = openState(systemLocks, directory);
     assert.equal(again.identity.id, id);
-    assert.equal(again.stored?.claim?.subnet, "10.42.7.0/24");
+    assert.equal(again.stored?.claim?.subnet.text, "10.42.7.0/24");
     assert.ok(again.secret!.equals(secret));
     again.close();
   });
@@ -202,7 +204,7 @@ test("retry() says what keeps the state from the disk, and writes into no direct
     store.close();
     other.close();
     const kept = openState(systemLocks, directory);
-    assert.equal(kept.stored?.claim?.subnet, "10.42.9.0/24");
+    assert.equal(kept.stored?.claim?.subnet.text, "10.42.9.0/24");
     kept.close();
   });
 });

@@ -20,6 +20,7 @@ import {
 } from "../../../src/daemon/state/unfinished_join.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
 
 const A = NetworkSecret.create();
 const B = NetworkSecret.create();
@@ -55,11 +56,13 @@ function stored(change: Partial<StoredState> = {}): StoredState {
     version: 1,
     nodeId: PIN,
     networkName: "ovltun",
+    name: "alpha",
     mesh: MESH,
     claim: null,
     incarnation: 7,
     epoch: 3,
     peers: [],
+    directives: [],
     ...change,
   };
 }
@@ -170,7 +173,7 @@ test("Every start with peers is remembered with their ports, and none of a membe
   ]);
   assert.equal(begin({}).remember, null);
   assert.equal(begin({ config: config({ peers, found: true }) }).remember, null);
-  const claim = { subnet: "10.42.7.0/24", stamp: 1 };
+  const claim = { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 };
   for (const join of [null, SEALED]) {
     const member = begin({ config: config({ peers }), join, stored: stored({ claim }), secret: B });
     assert.deepEqual([member.remember, member.resumed, member.stored?.claim], [null, false, claim]);
@@ -207,7 +210,7 @@ test("An unfinished join outlives its run in a file for its owner, until there i
       "the other's secret is gone",
     );
     assert.ok(!existsSync(join(directory, `${JOIN_FILE}.bak`)), "and no copy of it stays");
-    second.save(stored({ nodeId: id, claim: { subnet: "10.42.7.0/24", stamp: 1 } }));
+    second.save(stored({ nodeId: id, claim: { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 } }));
     assert.ok(!existsSync(join(directory, JOIN_FILE)));
     second.close();
     const third = openState(systemLocks, directory);
@@ -262,7 +265,12 @@ test("A join whose file is taken away under the run is remembered again, and not
     rmSync(directory, { recursive: true });
     assert.equal(state.retry(), null);
     assert.equal(statSync(path).mode & 0o777, 0o600);
-    state.save(stored({ nodeId: state.identity.id, claim: { subnet: "10.42.7.0/24", stamp: 1 } }));
+    state.save(
+      stored({
+        nodeId: state.identity.id,
+        claim: { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 },
+      }),
+    );
     assert.equal(state.retry(), null);
     assert.ok(!existsSync(path));
     state.close();

@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_SLOT, OWN_SLOT, RouteTable } from "../../../src/dataplane/tables/route_table.ts";
-import {
-  contains,
-  formatPrefix,
-  isIpv4,
-  networkOf,
-  parseAddress,
-  parsePrefix,
-  type Prefix,
-} from "../../../src/wire/address.ts";
+import { formatAddress, isIpv4, parseAddress } from "../../../src/wire/address.ts";
 import { below, seeded } from "../../made/seeded.ts";
+import { contains, networkOf, parsePrefix, Prefix } from "../../../src/wire/prefix.ts";
 
 function lookup(table: RouteTable, text: string): number {
   const address = parseAddress(text)!;
@@ -91,7 +84,7 @@ test("lookup() agrees with a naive longest-prefix model through random adds and 
     for (let i = v4 ? 12 : 0; i < 16; i++) address[i] = [0, 1, 0x80, 0xff][below(random, 4)]!;
     if (v4) address[10] = address[11] = 0xff;
     else address[0] = 0xfd;
-    return networkOf({ address, length: v4 ? 96 + below(random, 33) : 8 + below(random, 121) });
+    return networkOf(new Prefix(address, v4 ? 96 + below(random, 33) : 8 + below(random, 121)));
   };
   const naive = (address: Uint8Array): number => {
     let best = -1, slot = NO_SLOT;
@@ -104,7 +97,7 @@ test("lookup() agrees with a naive longest-prefix model through random adds and 
   const b = new Uint8Array(16);
   for (let round = 0; round < 3000; round++) {
     const prefix = anyPrefix();
-    const text = formatPrefix(prefix);
+    const { text } = prefix;
     if (random() < 0.4 && model.size > 0) {
       const victim = random() < 0.8 ? [...model.keys()][below(random, model.size)]! : text;
       model.delete(victim);
@@ -117,7 +110,7 @@ test("lookup() agrees with a naive longest-prefix model through random adds and 
     for (let i = 0; i < 8; i++) {
       b.set(anyPrefix().address);
       const found = isIpv4(b) ? table.lookup(b, 12, 4) : table.lookup(b, 0, 16);
-      assert.equal(found, naive(b), `round ${round}, ${formatPrefix({ address: b, length: 128 })}`);
+      assert.equal(found, naive(b), `round ${round}, ${formatAddress(b)}`);
     }
   }
 });

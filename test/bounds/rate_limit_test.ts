@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RateLimit } from "../../../src/dataplane/tables/rate_limit.ts";
-import { below, seeded } from "../../made/seeded.ts";
+import { RateLimit } from "../../src/bounds/rate_limit.ts";
+import { below, seeded } from "../made/seeded.ts";
 
 function takeAll(limit: RateLimit, now: number): number {
   let taken = 0;

@@ -1,0 +1,110 @@
+/**
+ * Files that outlive a power loss: a write leaves the old content or the new (host/atomic_file.ts), and the previous
+ * version beside it as `<file>.bak`, for disks that lie about syncing. Reading says plainly what is wrong with a file
+ * and what to do.
+ */
+import { copyFileSync, linkSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { ConfigError } from "../../config/config_error.ts";
+import { replaceFile } from "../../host/atomic_file.ts";
+
+export interface JsonRead {
+  /** The parsed content; null when there is no such file. */
+  readonly value: unknown;
+  /** A sentence for the log when the previous copy had to be used. */
+  readonly warning: string | null;
+}
+
+/**
+ * Reads a JSON file. With `secret`, one that group or others may read is refused. A damaged file is replaced by its
+ * `.bak` when that is whole, with a warning; else an error says what to do.
+ */
+export function readJsonFile(path: string, options: { readonly secret?: boolean } = {}): JsonRead {
+  const text = readText(path, options.secret === true);
+  if (text === null) return { value: null, warning: null };
+  const value = parse(text);
+  if (value !== undefined) return { value, warning: null };
+  const backup = `${path}.bak`;
+  const older = readText(backup, options.secret === true);
+  const previous = older === null ? undefined : parse(older);
+  if (previous === undefined) {
+    const command = `ovltun down --purge --state-dir ${dirname(path)}`;
+    throw new Error(
+      `${
+        JSON.stringify(path)
+      } is damaged (${text.length} characters, no JSON) and there is no earlier copy; ` +
+        `restore it from a backup, or start as a new node after: ${command}`,
+    );
+  }
+  return {
+    value: previous,
+    warning: `${JSON.stringify(path)} is damaged; going on with ${JSON.stringify(backup)}`,
+  };
+}
+
+/** Null when there is no such file. */
+function readText(path: string, secret: boolean): string | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return null;
+  if (secret) refuseOpenToOthers(path, found.mode, "a private key");
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new Error(`Cannot read ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Refuses a file of a secret, `what`, that group or others may read. Throws ConfigError: starting again would not help
+ * before somebody has looked at it.
+ */
+export function refuseOpenToOthers(path: string, mode: number, what: string): void {
+  if ((mode & 0o077) === 0) return;
+  const digits = (mode & 0o777).toString(8).padStart(4, "0");
+  throw new ConfigError(
+    "state-dir",
+    `${JSON.stringify(path)} holds ${what} and others may read it (mode ${digits}); run: chmod 600 ${path}`,
+  );
+}
+
+/** Undefined when it is not a JSON object: everything we write is one. */
+function parse(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Replaces `path` with `value` as JSON, atomically and durably. Throws with the path and the reason. */
+export function writeJsonFile(path: string, value: unknown, mode = 0o600): void {
+  writeTextFile(path, `${JSON.stringify(value, null, 1)}\n`, mode, true);
+}
+
+/** Replaces `path` with `text` like `writeJsonFile`; `keepPrevious` leaves the old version as `.bak`. */
+export function writeTextFile(path: string, text: string, mode: number, keepPrevious: boolean): void {
+  try {
+    const keep = keepPrevious ? () => keepCopy(path) : undefined;
+    replaceFile(path, text, { temporary: `${path}.tmp`, mode, beforeRename: keep });
+  } catch (cause) {
+    throw new Error(`Cannot write ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
+  }
+}
+
+function keepCopy(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return;
+  const backup = `${path}.bak`;
+  rmSync(backup, { force: true });
+  try {
+    linkSync(path, backup);
+  } catch {
+    copyFileSync(path, backup); // a file system without hard links
+  }
+}
+
+/** The error code of node:fs, or what else there is. */
+export function codeOf(cause: unknown): string {
+  const { code, message } = cause as { code?: string; message?: string };
+  return code ?? message ?? String(cause);
+}
