@@ -4,7 +4,7 @@
  */
 import type { Release } from "../api/schema.ts";
 import type { Action, ControlEvent, Settings } from "../control/outbox/events.ts";
-import { Directives, isVoid, openDirective } from "../control/forget/directives.ts";
+import { Directives, isClaimForgotten, openDirective } from "../control/forget/directives.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import { sealedTunnel } from "../control/paths/tunnels.ts";
 import { decodeRecord } from "../control/records/record.ts";
@@ -60,7 +60,7 @@ export function lostLeaseSentence(
     if (directive !== null) heard.insert(directive);
   }
   const about = heard.about(id);
-  if (claim === null || about === undefined || !isVoid(heard, id, claim)) return null;
+  if (claim === null || about === undefined || !isClaimForgotten(heard, id, claim)) return null;
   const issuer = peers.map((peer) => decodeRecord(storedRecordBytes(peer))).find((r) =>
     r?.id === about.issuer
   );

@@ -4,7 +4,7 @@
 //   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
 //
 // Keys: `i` issuer, `w` network id, `q` number, `k` kind, `t` target, `n` incarnation, `r` revoked. Kinds are append-only
-// (0 = fence); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
+// (0 = forget); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
 // control/forget/directives.ts.
 
 import { fromHex } from "./bytes.ts";
@@ -13,7 +13,7 @@ import { decodeSignedMap } from "./signed_map.ts";
 import { hexOf, isVersion } from "./untrusted.ts";
 
 export const DIRECTIVE_MAX_LEN = 256;
-const KINDS = ["fence"] as const;
+const KINDS = ["forget"] as const;
 
 /** What a directive says; ids are hexadecimal. */
 export interface DirectiveContent {
@@ -26,7 +26,7 @@ export interface DirectiveContent {
   readonly kind: typeof KINDS[number];
   /** Node id. */
   readonly target: string;
-  /** What the target claimed in this incarnation, or in an earlier one, is void. */
+  /** What the target claimed in this incarnation, or in an earlier one, counts no more. */
   readonly incarnation: number;
   /** Its key is refused from now on, in every incarnation. */
   readonly revoke: boolean;

@@ -16,7 +16,7 @@ export function directiveOf(
     issuer: identity.id,
     networkId: plainNetworkId("ovltun"),
     seq: 1,
-    kind: "fence",
+    kind: "forget",
     target: identityOf(target).id,
     incarnation: 5,
     revoke: false,

@@ -126,14 +126,14 @@ for (const security of BOTH) {
     assert.ok(b.persists - persists <= 60, `${b.persists - persists} writes`);
   });
 
-  test(`A fence of an incarnation that no record tells keeps no node out, in a ${security} mesh`, () => {
+  test(`To forget an incarnation that no record tells keeps no node out, in a ${security} mesh`, () => {
     const { world, a, b, c, liar } = meshWithLiar(7, security);
     const { networkId } = world.view(a).own;
     const { raw } = signDirective({
       issuer: liar.identity.id,
       networkId,
       seq: LAST,
-      kind: "fence",
+      kind: "forget",
       target: b.identity.id,
       incarnation: LAST,
       revoke: false,
@@ -151,7 +151,7 @@ for (const security of BOTH) {
     assert.ok(incarnationOf(b) < 1000);
   });
 
-  test(`Forgetting a node fences what its record tells, whatever others said of it, in a ${security} mesh`, () => {
+  test(`Forgetting a node is about what its record tells, whatever others said of it, in a ${security} mesh`, () => {
     const { world, a, b, c, liar } = meshWithLiar(8, security);
     world.stop(b);
     world.run(20_000);

@@ -141,7 +141,7 @@ test("The view lists those who were left out, the latest first", () => {
   assert.deepEqual(listed, order.map(({ name }) => name).reverse());
 });
 
-test("A fence is known after restarts, and to those who join or were away", () => {
+test("That a node is forgotten is known after restarts, and to those who join or were away", () => {
   const world = meshOf(4, ["a", "b", "c", "d"]);
   const [a, b, gone, away] = ["a", "b", "c", "d"].map((n) => world.node(n)) as [
     SimNode,
@@ -292,7 +292,7 @@ test("Without a session a node obeys a directive about itself, and none about ot
     issuer: b.identity.id,
     networkId,
     seq: 1,
-    kind: "fence",
+    kind: "forget",
     incarnation: 99,
     revoke: true,
   } as const;
@@ -345,7 +345,7 @@ test("A member that gives a directive the greatest number there is keeps nobody 
     issuer: liar.identity.id,
     networkId: world.view(a).own.networkId,
     seq: 2 ** 48 - 1,
-    kind: "fence",
+    kind: "forget",
     target: "77".repeat(32),
     incarnation: 0,
     revoke: false,
@@ -371,7 +371,7 @@ test("Directives of strangers, forged ones and those of another network decide n
   const about = {
     networkId,
     seq: 1,
-    kind: "fence",
+    kind: "forget",
     target: c.identity.id,
     incarnation: 99,
     revoke: true,

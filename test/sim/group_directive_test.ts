@@ -58,7 +58,7 @@ function tell(
       issuer: issuer.id,
       networkId,
       seq: 1,
-      kind: "fence",
+      kind: "forget",
       target: to.identity.id,
       incarnation: 99,
       revoke: true,

@@ -13,7 +13,7 @@ const CONTENT: DirectiveContent = {
   issuer: "ab".repeat(32),
   networkId: "cd".repeat(16),
   seq: 2 ** 47,
-  kind: "fence",
+  kind: "forget",
   target: "ef".repeat(32),
   incarnation: 2 ** 48 - 1,
   revoke: true,

@@ -1,6 +1,6 @@
 // The directives known here, as a set that merges: of each target the strongest, so the order and the number of
-// deliveries do not matter, and what a weaker or older one says cannot come back. A revocation is stronger than a fence,
-// and of two fences the one of the greater incarnation; the rest of the order only makes it total. When there is no room,
+// deliveries do not matter, and what a weaker or older one says cannot come back. A revocation is stronger than any other,
+// and of two others the one of the greater incarnation; the rest of the order only makes it total. When there is no room,
 // the weakest go, by the same order: so the set stays a function of what was ever merged.
 //
 // Who issued it need not be well itself: otherwise two nodes that revoke one another would leave it to chance which of
@@ -120,16 +120,20 @@ export function isRevoked(directives: Directives, nodeId: string): boolean {
 }
 
 /** Whether a record counts no more: its node is as good as gone, until it writes a greater incarnation. */
-export function isFenced(directives: Directives, record: Pick<NodeRecord, "id" | "incarnation">): boolean {
+export function isForgotten(directives: Directives, record: Pick<NodeRecord, "id" | "incarnation">): boolean {
   const about = directives.about(record.id);
   return about !== undefined && (about.revoke || record.incarnation <= about.incarnation);
 }
 
 /**
- * Whether a claim is void: made in an incarnation that is fenced. A restart gives its record a greater incarnation, not
+ * Whether a claim counts no more: made in an incarnation that is forgotten. A restart gives its record a greater incarnation, not
  * the claim.
  */
-export function isVoid(directives: Directives, nodeId: string, claim: Pick<Claim, "incarnation">): boolean {
+export function isClaimForgotten(
+  directives: Directives,
+  nodeId: string,
+  claim: Pick<Claim, "incarnation">,
+): boolean {
   const about = directives.about(nodeId);
   return about !== undefined && (about.revoke || claim.incarnation <= about.incarnation);
 }

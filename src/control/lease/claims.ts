@@ -2,7 +2,7 @@
 // (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
 // are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
 
-import { Directives, isFenced, isVoid } from "../forget/directives.ts";
+import { Directives, isClaimForgotten, isForgotten } from "../forget/directives.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { overlaps, type Prefix } from "../../wire/prefix.ts";
 
@@ -29,15 +29,15 @@ export function compareContenders(a: Contender, b: Contender): number {
   return a.subnet.text === b.subnet.text ? 0 : a.subnet.text < b.subnet.text ? -1 : 1;
 }
 
-/** Everything that the records claim or reserve, and no directive makes void. */
+/** Everything that the records claim or reserve, and is not forgotten. */
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
   const list: Contender[] = [];
   for (const record of records) {
-    if (isFenced(directives, record)) continue;
+    if (isForgotten(directives, record)) continue;
     const nodeId = record.id;
     for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
     for (const claim of record.claims) {
-      if (isVoid(directives, nodeId, claim)) continue;
+      if (isClaimForgotten(directives, nodeId, claim)) continue;
       list.push({ nodeId, subnet: claim.subnet, stamp: claim.stamp, reserved: false });
     }
   }

@@ -127,8 +127,8 @@ export class Lease {
     return steps;
   }
 
-  /** Others made the mesh forget us: the claim is void, and another is made with the next step. */
-  fenced(why: string): LeaseStep[] {
+  /** Others made the mesh forget us: the claim counts no more, and another is made with the next step. */
+  forgotten(why: string): LeaseStep[] {
     const lost = this.#claim?.subnet ?? null;
     const used = this.#state === "confirmed";
     this.#claim = null;

@@ -61,7 +61,7 @@ function tellCompany(core: Core, link: Link, now: number): void {
 // Members that ought to be there, and where each was tried; without any the `--peers` entries.
 function awaited(core: Core): string[] {
   const records = [...core.store.records()].filter((record) =>
-    record.id !== core.identity.id && !record.gone && !core.isFenced(record)
+    record.id !== core.identity.id && !record.gone && !core.isForgotten(record)
   );
   const missed = records.filter(({ id }) => !(core.membership.get(id)?.stopped ?? false));
   if (records.length > 0) return missed.map((record) => `${record.name} (${triedOf(core, record)})`);

@@ -13,7 +13,7 @@ import type { GossipBody, Piggyback } from "../../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
 import { type Contender, contenders, type Holdings, holdings } from "../lease/claims.ts";
 import { cloneMessage, judge, type Twin, TwinSigns } from "../clones/clones.ts";
-import { Directives, isFenced, isRevoked } from "../forget/directives.ts";
+import { Directives, isForgotten, isRevoked } from "../forget/directives.ts";
 import { Dissemination, type News } from "../members/dissemination.ts";
 import { GroupGossip } from "../secrets/group_gossip.ts";
 import type { MeshConfig, Seed, Settings } from "../mesh/settings.ts";
@@ -224,8 +224,8 @@ export class Core {
   }
 
   /** Whether a member made the mesh forget the node of this record, as of this version of it. */
-  isFenced(record: Pick<NodeRecord, "id" | "incarnation">): boolean {
-    return isFenced(this.directives, record);
+  isForgotten(record: Pick<NodeRecord, "id" | "incarnation">): boolean {
+    return isForgotten(this.directives, record);
   }
 
   /** Whether a member had this key revoked. */

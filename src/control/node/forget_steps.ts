@@ -5,7 +5,7 @@ import { shortId } from "../../crypto/identity.ts";
 import { decodeDirective, type Directive } from "../../wire/directive.ts";
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
-import { compareDirectives, isVoid, openDirective, signDirective } from "../forget/directives.ts";
+import { compareDirectives, isClaimForgotten, openDirective, signDirective } from "../forget/directives.ts";
 import { performLease, rewriteOwn } from "./lease_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import { type LinkEvent, LOG_EVERY_MS } from "../links/links.ts";
@@ -18,7 +18,7 @@ const TELL_REVOKED_MS = 1000;
 /** How many a peer is told whose set is another, from a random place on. */
 const TOLD_AT_ONCE = 64;
 
-/** A user forgets a node: fences what its record tells, or with `revoke` its key. Telling again changes nothing. */
+/** A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. */
 export function forget(core: Core, target: string, revoke: boolean, now: number): void {
   if (!core.member || target === core.identity.id) return;
   const incarnation = core.store.get(target)?.incarnation ?? 0;
@@ -28,7 +28,7 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
     issuer: core.identity.id,
     networkId: core.networkId,
     seq: core.directives.nextSeq,
-    kind: "fence",
+    kind: "forget",
     target,
     incarnation,
     revoke,
@@ -77,8 +77,8 @@ export function rememberDirective(
 }
 
 /**
- * Whether a fence is about a life that the target's signed record does not tell: whoever issues one knows that record.
- * Else it would fence also what comes later, and nothing would bring the node back.
+ * Whether a node is to be forgotten in a life that the target's signed record does not tell: whoever issues one knows that record.
+ * Else what comes later would be forgotten, too, and nothing would bring the node back.
  */
 function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
   return !revoke && incarnation > known;
@@ -140,7 +140,7 @@ export function pushDirectives(core: Core, link: Link): void {
   }
 }
 
-/** What a record that was fenced, or its node revoked, leaves behind: nothing. */
+/** What a forgotten record, or a revoked node, leaves behind: nothing. */
 export function dropMember(core: Core, id: string, now: number): void {
   core.membership.remove(id);
   core.links.unwant(id, now);
@@ -162,11 +162,11 @@ export function obeyOwn(core: Core, now: number): void {
     );
   }
   const { claim } = core.lease;
-  const void_ = claim !== null && isVoid(core.directives, core.identity.id, claim);
-  if (core.own.incarnation > about.incarnation && !void_) return;
+  const lost = claim !== null && isClaimForgotten(core.directives, core.identity.id, claim);
+  if (core.own.incarnation > about.incarnation && !lost) return;
   core.own.incarnateAbove(about.incarnation);
-  if (!void_) return rewriteOwn(core, "epoch");
-  performLease(core, core.lease.fenced(`${by} made the mesh forget this node (ovltun forget)`), now);
+  if (!lost) return rewriteOwn(core, "epoch");
+  performLease(core, core.lease.forgotten(`${by} made the mesh forget this node (ovltun forget)`), now);
 }
 
 function obey(core: Core, directive: Directive, now: number): void {
@@ -178,7 +178,7 @@ function obey(core: Core, directive: Directive, now: number): void {
     return obeyOwn(core, now);
   }
   const record = core.store.get(directive.target);
-  if (record !== undefined && !core.isFenced(record)) return; // it has come back since
+  if (record !== undefined && !core.isForgotten(record)) return; // it has come back since
   const words = directive.revoke ? "was revoked" : "was forgotten";
   const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet.text ?? null;
   const freed = lease === null ? "" : `; ${lease} is free`;

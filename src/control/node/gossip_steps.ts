@@ -204,7 +204,7 @@ function takePiggyback(core: Core, body: Piggyback, by: string | null, now: numb
 function acknowledge(core: Core, link: Link): void {
   const record = core.store.get(link.id);
   if (record === undefined) return;
-  if (core.isFenced(record)) return pushDirectives(core, link); // its claim is void, and it has not heard so
+  if (core.isForgotten(record)) return pushDirectives(core, link); // it has not heard so
   const rivals = core.holdings().lost
     .filter(({ claim, to }) => claim.nodeId === link.id || to.nodeId === link.id)
     .map(({ claim, to }) => (claim.nodeId === link.id ? to.nodeId : claim.nodeId))
@@ -243,7 +243,7 @@ function checkSynced(core: Core, link: Link, now: number): void {
   }
 }
 
-// Whoever is about to claim must know what is void. Ours may be more than theirs, so it is not waited for long; with
+// Whoever is about to claim must know what is forgotten. Ours may be more than theirs, so it is not waited for long; with
 // each round until then we are told again.
 function awaitsDirectives(core: Core, link: Link, now: number): boolean {
   const theirs = core.sync.directivesOf(link.id);

@@ -31,7 +31,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
       if (own) catchUp(core, decoded, item, now);
-      else if (!known.gone && !core.isFenced(known)) {
+      else if (!known.gone && !core.isForgotten(known)) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -51,7 +51,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
 export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
   if (record.id === core.identity.id || record.networkId !== core.networkId) return;
   core.store.insert(record);
-  if (record.gone || core.isFenced(record)) return;
+  if (record.gone || core.isForgotten(record)) return;
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
@@ -66,7 +66,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   core.stale = true;
   core.changed = true;
   core.news.add({ kind: "record", id: record.id }, core.store.size);
-  if (core.isFenced(record)) return dropMember(core, record.id, now);
+  if (core.isForgotten(record)) return dropMember(core, record.id, now);
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
     if (before !== undefined && !before.gone) {
@@ -100,7 +100,7 @@ function noteYielded(core: Core, record: NodeRecord, known: Prefix | null): void
 /** Tells the links where a node may be found. */
 export function wantLink(core: Core, id: string, now: number): void {
   const record = core.store.get(id);
-  if (record === undefined || record.gone || core.isFenced(record) || id === core.identity.id) return;
+  if (record === undefined || record.gone || core.isForgotten(record) || id === core.identity.id) return;
   const last = core.links.get(id)?.endpoint ?? null;
   const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
   const endpoints = [

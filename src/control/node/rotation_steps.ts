@@ -64,7 +64,9 @@ export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; reado
   if (core.ring === null || core.ring.newest.seq === 0) return { alive, away };
   const { newest } = core.ring;
   for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone || core.isRevoked(record.id) || core.isFenced(record)) {
+    if (
+      record.id === core.identity.id || record.gone || core.isRevoked(record.id) || core.isForgotten(record)
+    ) {
       continue;
     }
     const has = secretOfRecord(record);

@@ -23,7 +23,7 @@ export function buildView(core: Core, now: number): NodeView {
   for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone || core.isFenced(record)) continue;
+    if (record.id === core.identity.id || record.gone || core.isForgotten(record)) continue;
     peers.push(peerView(core, record, subnets.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -40,7 +40,7 @@ function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
   const latestFirst = core.directives.all().sort((a, b) => b.seq - a.seq);
   const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
     const record = core.store.get(id);
-    if (record !== undefined && !core.isFenced(record)) return [];
+    if (record !== undefined && !core.isForgotten(record)) return [];
     return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
   });
   return forgotten.length === 0 ? {} : { forgotten };

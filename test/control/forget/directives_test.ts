@@ -5,9 +5,9 @@ import { contenders, holdings } from "../../../src/control/lease/claims.ts";
 import {
   compareDirectives,
   Directives,
-  isFenced,
+  isClaimForgotten,
+  isForgotten,
   isRevoked,
-  isVoid,
   openDirective,
 } from "../../../src/control/forget/directives.ts";
 import type { Directive } from "../../../src/wire/directive.ts";
@@ -60,13 +60,13 @@ for (const max of [4096, SMALL]) {
 
 test("Directives.insert() returns what changed something, and null for the rest", () => {
   const set = new Directives(2);
-  const fence = directiveOf(1, 4);
-  assert.equal(set.insert(fence), fence);
+  const forgets = directiveOf(1, 4);
+  assert.equal(set.insert(forgets), forgets);
   assert.equal(set.insert(directiveOf(1, 4)), null);
   assert.equal(set.insert(directiveOf(2, 4, { incarnation: 4, seq: 99 })), null, "weaker: an older state");
   const revoked = directiveOf(2, 4, { incarnation: 0, revoke: true });
   const version = set.version;
-  assert.equal(set.insert(revoked), revoked, "stronger than any fence");
+  assert.equal(set.insert(revoked), revoked, "stronger than any other");
   assert.ok(set.version > version);
   assert.equal(set.insert(directiveOf(1, 4, { incarnation: 2 ** 47 })), null);
   assert.notEqual(set.insert(directiveOf(1, 5, { incarnation: 9 })), null);
@@ -99,27 +99,27 @@ test("openDirective() takes only what its issuer signed, bit for bit", () => {
   assert.equal(openDirective(forged.raw), null, "signed by somebody else");
 });
 
-test("A fence voids what was claimed up to its incarnation, however old the record that brings it", () => {
+test("Forgotten is what was claimed up to its incarnation, however old the record that brings it", () => {
   const set = merged(10, [directiveOf(1, 4, { incarnation: 5 })]);
   const id = identityOf(4).id;
-  assert.ok(isFenced(set, { id, incarnation: 5 }));
-  assert.ok(!isFenced(set, { id, incarnation: 6 }));
-  assert.ok(!isFenced(set, { id: identityOf(5).id, incarnation: 1 }));
+  assert.ok(isForgotten(set, { id, incarnation: 5 }));
+  assert.ok(!isForgotten(set, { id, incarnation: 6 }));
+  assert.ok(!isForgotten(set, { id: identityOf(5).id, incarnation: 1 }));
   // A restart: the record's incarnation is greater, the claim is the old one.
-  assert.ok(isVoid(set, id, { incarnation: 5 }));
-  assert.ok(!isVoid(set, id, { incarnation: 6 }));
+  assert.ok(isClaimForgotten(set, id, { incarnation: 5 }));
+  assert.ok(!isClaimForgotten(set, id, { incarnation: 6 }));
   assert.ok(!isRevoked(set, id));
 });
 
 test("A revocation voids everything of a key, in every incarnation", () => {
   const set = merged(10, [directiveOf(1, 4, { incarnation: 0, revoke: true })]);
   const id = identityOf(4).id;
-  assert.ok(isRevoked(set, id) && isFenced(set, { id, incarnation: 2 ** 47 }));
-  assert.ok(isVoid(set, id, { incarnation: 2 ** 47 }));
+  assert.ok(isRevoked(set, id) && isForgotten(set, { id, incarnation: 2 ** 47 }));
+  assert.ok(isClaimForgotten(set, id, { incarnation: 2 ** 47 }));
   assert.ok(!isRevoked(set, identityOf(1).id));
 });
 
-test("holdings() gives a void claim's subnet to the next, and frees reservations of a fenced node", () => {
+test("holdings() gives the subnet of a forgotten claim to the next, and frees reservations of a forgotten node", () => {
   const subnet = prefix("10.42.7.0/24");
   const old = recordOf(4, { incarnation: 5, claims: [{ subnet, stamp: 1, incarnation: 5 }] });
   const restarted = recordOf(4, { incarnation: 6, claims: [{ subnet, stamp: 1, incarnation: 5 }] });
@@ -128,11 +128,11 @@ test("holdings() gives a void claim's subnet to the next, and frees reservations
   const holderOf = (records: Parameters<typeof contenders>[0], set: Directives) =>
     holdings(contenders(records, set)).held.find((c) => c.subnet === subnet)?.nodeId;
   const none = new Directives();
-  const fence = merged(10, [directiveOf(1, 4, { incarnation: 5 }), directiveOf(1, 6, { incarnation: 2 })]);
+  const forgets = merged(10, [directiveOf(1, 4, { incarnation: 5 }), directiveOf(1, 6, { incarnation: 2 })]);
   for (const record of [old, restarted]) {
-    assert.equal(holderOf([record, next], none), record.id, "the lower stamp, without a fence");
-    assert.equal(holderOf([record, next], fence), next.id);
+    assert.equal(holderOf([record, next], none), record.id, "the lower stamp, without a directive");
+    assert.equal(holderOf([record, next], forgets), next.id);
   }
   assert.equal(holderOf([reserving, next], none), reserving.id);
-  assert.equal(holderOf([reserving, next], fence), next.id);
+  assert.equal(holderOf([reserving, next], forgets), next.id);
 });

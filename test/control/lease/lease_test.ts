@@ -90,7 +90,7 @@ test("A lease that is claimed anew says after what: a conflict, a forget, or wha
     /^claimed anew after a conflict; nobody else to ask$/,
   );
   assert.match(
-    why((lease) => lease.fenced("alpha made the mesh forget this node (ovltun forget)")),
+    why((lease) => lease.forgotten("alpha made the mesh forget this node (ovltun forget)")),
     /^claimed anew after the mesh was made to forget this node; nobody else to ask$/,
   );
   assert.match(
