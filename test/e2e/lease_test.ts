@@ -30,7 +30,7 @@ test("a host whose daemon was killed has its lease again at once, though the mes
     const { lease } = b;
     a.kill();
     b.kill();
-    assert.deepEqual(b.ownRoutes().map(({ destination, type }) => [destination, type]), [[
+    assert.deepEqual(b.ownRoutes().map(({ destination, type }) => [destination.text, type]), [[
       lease,
       "unreachable",
     ]]);
