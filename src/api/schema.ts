@@ -105,7 +105,7 @@ export interface Status {
   /** Sentences for people: what is wrong and what to do. */
   readonly warnings: readonly string[];
   /** Nodes that were forgotten or revoked, and by whom, the latest first. */
-  readonly forgotten: readonly Directive[];
+  readonly forgotten: readonly ForgottenNode[];
 }
 
 export interface LeaseEntry {
@@ -180,7 +180,7 @@ export interface Forgotten {
 }
 
 /** What the mesh decided about a node that it does not count any more. */
-export interface Directive {
+export interface ForgottenNode {
   readonly id: string;
   readonly name: string | null;
   /** Name of the member that issued it, or the beginning of its id. */

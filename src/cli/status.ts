@@ -1,7 +1,7 @@
 /** `ovltun status`: this node, its mesh, what it waits for, and its peers, on one page. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { Directive, PeerStatus, Status, Waiting } from "../api/schema.ts";
+import type { ForgottenNode, PeerStatus, Status, Waiting } from "../api/schema.ts";
 import { escapeText } from "../text/escape.ts";
 import type { Screen } from "../text/screen.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
@@ -85,8 +85,8 @@ function securityLine({ node, peers }: Status): string {
 }
 
 // A host that comes back as a new node each time leaves many of one name behind: the id tells them apart.
-function leftOutLine(forgotten: readonly Directive[]): string {
-  const latest = new Map<string, Directive>(); // BOUNDED: as the answer
+function leftOutLine(forgotten: readonly ForgottenNode[]): string {
+  const latest = new Map<string, ForgottenNode>(); // BOUNDED: as the answer
   for (const one of forgotten) if (!latest.has(one.id)) latest.set(one.id, one);
   const shown = [...latest.values()].slice(0, LEFT_OUT_SHOWN).map(({ id, name, by, revoked }) =>
     `${name === null ? shortId(id) : `${name} ${shortId(id)}`} (${

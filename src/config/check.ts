@@ -32,7 +32,7 @@ export function checkConfig(config: Config, settings: GivenSettings): void {
   checkNetwork(config, words);
   checkRange(config, words);
   checkSubnet(config, words);
-  checkPorts(config, words);
+  checkPorts(config, settings.has("port"), words);
   checkStaticPeers(config, words);
   if (config.iface !== null && config.iface === config.device) {
     throw new ConfigError("iface", `${words("iface")} and ${words("device")} name the same interface`);
@@ -117,8 +117,8 @@ function ipv4(text: string): number {
   return addressToU32(parseAddress(text)!);
 }
 
-function checkPorts(config: Config, words: Words): void {
-  const ours = `${words("port")}${words("port").startsWith("the default") ? ` ${config.port}` : ""}`;
+function checkPorts(config: Config, portGiven: boolean, words: Words): void {
+  const ours = portGiven ? words("port") : `${words("port")} ${config.port}`;
   const vxlanPeers = config.staticPeers.some((peer) => peer.backend === "vxlan");
   // In a sealed mesh nothing but static peers uses it.
   const mayUseVxlan = vxlanPeers || (config.plain && (config.backend === "vxlan" ||

@@ -1,6 +1,6 @@
 /** Where the network secret is to be found; never the secret itself, which no configuration holds. Pure. */
 import { ConfigError } from "./config_error.ts";
-import { environmentKey, type GivenSettings } from "./settings.ts";
+import type { GivenSettings } from "./settings.ts";
 import { textOf } from "./values.ts";
 
 /** The variable that holds a secret itself. */
@@ -27,15 +27,15 @@ export function readSecretSetting(
   const secretFile = textOf(settings, "secret-file");
   const given = settings.get("secret-file");
   if (secretFile !== null && SECRET_TEXT.test(secretFile)) {
-    const danger = given!.label.startsWith("--") ? ` What stands on a command line ${IN_ARGV}` : "";
+    const danger = given!.source === "flag" ? ` What stands on a command line ${IN_ARGV}` : "";
     throw new ConfigError(
       "secret-file",
       `${given!.label} is to name a file, and was given a secret or a token itself.${danger}`,
     );
   }
   const inEnvironment = (environment[SECRET_VARIABLE] ?? "") !== "";
-  if (!inEnvironment || given?.label.startsWith("--")) return { secretFile, secretInEnvironment: false };
-  if (given?.label === environmentKey("secret-file")) {
+  if (!inEnvironment || given?.source === "flag") return { secretFile, secretInEnvironment: false };
+  if (given?.source === "environment") {
     throw new ConfigError(
       "secret-file",
       `${SECRET_VARIABLE} and ${given.label} are both given; leave one out`,

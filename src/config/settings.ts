@@ -238,6 +238,7 @@ export interface Given {
   readonly values: readonly string[];
   /** "--subnet", "OVLTUN_SUBNET", "subnet", "Network". */
   readonly label: string;
+  readonly source: "flag" | "environment" | "file";
   /** ` (in "ovltun.json")`, or "". */
   readonly where: string;
 }

@@ -94,7 +94,7 @@ function fromFlags(flags: FlagValues): Map<SettingName, Given> {
       const values = texts.flatMap((text) => entriesOf(setting, text) ?? []);
       if (values.length === 0) throw new ConfigError(setting.flag, `--${flag} is empty`);
       const before = given.get(setting.flag)?.values ?? [];
-      given.set(setting.flag, { values: [...before, ...values], label: `--${flag}`, where: "" });
+      given.set(setting.flag, { source: "flag", values: [...before, ...values], label: `--${flag}`, where: "" });
     }
   }
   return given;
@@ -113,11 +113,11 @@ function fromEnvironment(environment: Sources["environment"]): Map<SettingName, 
         if (value === null) {
           throw new ConfigError(setting.flag, `${label} must be 1 or 0, not ${JSON.stringify(text)}`);
         }
-        given.set(setting.flag, { values: [value], label, where: "" });
+        given.set(setting.flag, { source: "environment", values: [value], label, where: "" });
         continue;
       }
       const values = entriesOf(setting, text);
-      if (values !== null) given.set(setting.flag, { values, label, where: "" });
+      if (values !== null) given.set(setting.flag, { source: "environment", values, label, where: "" });
     }
   }
   return given;
@@ -169,7 +169,7 @@ function fromConfigFile(path: string, label: string, readFile: Sources["readFile
         }`,
       );
     }
-    if (values.length > 0) given.set(setting.flag, { values, label: key, where });
+    if (values.length > 0) given.set(setting.flag, { source: "file", values, label: key, where });
   }
   return given;
 }

@@ -28,7 +28,7 @@ export function parseStaticPeers(texts: readonly string[], label: string): Stati
 }
 
 /** One static peer. Throws ConfigError that quotes the text and says which part is wrong. */
-export function parseStaticPeer(text: string, label: string): StaticPeer {
+function parseStaticPeer(text: string, label: string): StaticPeer {
   const subject = `${label} ${JSON.stringify(text)}`;
   const [target = "", ...parts] = text.split(",");
   const equals = target.indexOf("=");

@@ -5,7 +5,7 @@
 
 import { hkdfSync } from "node:crypto";
 
-export const LANE_KEY_LEN = 32;
+const LANE_KEY_LEN = 32;
 
 /** The key of `lane`, new memory that the caller wipes; TypeError when the root has not 32 bytes. */
 export function laneKey(root: Uint8Array, lane: number): Uint8Array {

@@ -13,7 +13,7 @@ export const SECRET_LEN = 32;
 export const NETWORK_ID_LEN = 16;
 /** scrypt's cost: 128 × N × r = 32 MiB, three times over. */
 export const SCRYPT = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 } as const;
-export const PASSPHRASE_MIN = 16;
+const PASSPHRASE_MIN = 16;
 /** "aaaaaaaaaaaaaaaa" is long, and no passphrase. */
 const DIFFERENT_MIN = 8;
 const PASSPHRASE_MAX = 1024;

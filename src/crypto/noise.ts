@@ -16,12 +16,6 @@ const PATTERNS: Readonly<Record<Pattern, { known: boolean; messages: readonly (r
   IKpsk2: { known: true, messages: [["e", "es", "s", "ss"], ["e", "ee", "se", "psk"]] },
 };
 
-/** Bytes that each message of a pattern has besides its payload. */
-export const NOISE_OVERHEAD: Readonly<Record<Pattern, readonly number[]>> = {
-  XXpsk3: [DH_LEN + TAG_LEN, 2 * DH_LEN + 2 * TAG_LEN, DH_LEN + 2 * TAG_LEN],
-  IKpsk2: [2 * DH_LEN + 2 * TAG_LEN, DH_LEN + TAG_LEN],
-};
-
 export interface NoiseSetup {
   readonly pattern: Pattern;
   readonly initiator: boolean;

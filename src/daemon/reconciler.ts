@@ -5,7 +5,8 @@
  */
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
-import { type HostFacts, NOTHING, reconcile, type Wanted } from "../control/paths/paths.ts";
+import { NOTHING, wantedFrom, type Wanted } from "../control/paths/paths.ts";
+import type { HostFacts } from "../control/paths/tunnels.ts";
 import type { MeshConfig } from "../control/mesh/settings.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
@@ -83,7 +84,7 @@ export class Reconciler {
     this.#underlay.reach(view.peers);
     const settings = settingsOf(config, null, this.#underlay.endpoints());
     const facts = limited(this.#underlay.facts(), config.underlayMtu);
-    const wanted = withMtu(reconcile(view, settings, facts), config.mtu);
+    const wanted = withMtu(wantedFrom(view, settings, facts), config.mtu);
     this.#wanted = wanted;
     const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);

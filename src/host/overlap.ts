@@ -7,7 +7,7 @@
 // does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
 // that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nobody is behind it.
 
-import type { Link, LinkAddress, Route, RouteType } from "../ports/host.ts";
+import { type Link, type LinkAddress, type Route, type RouteType, TABLE_LOCAL, TABLE_MAIN } from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
 import { isLinkLocal, isLoopback, isMulticast } from "../wire/address.ts";
 import {
@@ -23,8 +23,6 @@ import {
 import { describeRoute } from "./describe.ts";
 import { heldPrefix } from "./link_prefix.ts";
 
-const TABLE_MAIN = 254;
-const TABLE_LOCAL = 255; // the addresses once more, broadcasts, multicast
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
 const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
 const REST = [

@@ -3,7 +3,7 @@
 // other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
 // changed by reconcile_host.ts and cleanup.ts. (design: "What we do to the host")
 
-import type { Route } from "../ports/host.ts";
+import { type DirectRoute, type Route, SCOPE_LINK, TABLE_MAIN } from "../ports/host.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { isIpv4 } from "../wire/address.ts";
 
@@ -15,21 +15,7 @@ export const ROUTE_PROTOCOL = 84;
 /** Loses to whatever an administrator or a bridge installs for our subnet; it only stops a loop through TUN. */
 export const UNREACHABLE_METRIC = 0xff002000;
 
-const TABLE_MAIN = 254;
-const SCOPE_LINK = 253;
 const IPV6_METRIC = 1024; // what the kernel makes of 0 there
-
-/** A peer on our own link, reached without encapsulation. */
-export interface DirectRoute {
-  /** The peer's subnet. */
-  readonly destination: Prefix;
-  /** Its underlay address. */
-  readonly gateway: string;
-  /** The link both are on. */
-  readonly link: number;
-  /** Largest packet that passes, where that is less than the link takes. */
-  readonly mtu?: number;
-}
 
 /**
  * Type of Service of the probes that ask whether a direct route would carry data, and of the routes that only they take:

@@ -1,7 +1,7 @@
 // The host's own network under the overlay: which of our addresses others should send to, how large a packet it
 // carries, and who shares a link with us. Reads the host and decides; changes nothing.
 
-import type { HostNetwork, Link, LinkAddress, Route } from "../ports/host.ts";
+import { type HostNetwork, type Link, type LinkAddress, type Route, SCOPE_HOST, TABLE_MAIN } from "../ports/host.ts";
 import {
   isIpv4,
   isLinkLocal,
@@ -17,8 +17,6 @@ import { type LinkRole, linkRole } from "./link_roles.ts";
 const MAX_ADVERTISED = 8;
 /** Peers whose way is looked up for the MTU, at most. */
 const MAX_LOOKUPS = 32;
-const TABLE_MAIN = 254;
-const SCOPE_HOST = 254;
 /** IFA_F_… of IPv6 addresses (linux/if_addr.h). */
 const TEMPORARY = 0x01;
 const DAD_FAILED = 0x08;

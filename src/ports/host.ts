@@ -41,6 +41,14 @@ export interface LinkAddress {
   readonly flags?: number;
 }
 
+/** Routing tables: linux/rtnetlink.h. */
+export const TABLE_MAIN = 254;
+/** The addresses once more, broadcasts, multicast. */
+export const TABLE_LOCAL = 255;
+/** rt_scope: 0 is everywhere. */
+export const SCOPE_LINK = 253;
+export const SCOPE_HOST = 254;
+
 export type RouteType =
   | "unicast"
   | "local"
@@ -72,6 +80,18 @@ export interface Route {
   /** Only packets with this Type of Service take it; absent: all do. */
   readonly tos?: number;
   /** RTAX_MTU; absent: as the link. */
+  readonly mtu?: number;
+}
+
+/** A peer on our own link, reached without encapsulation. */
+export interface DirectRoute {
+  /** The peer's subnet. */
+  readonly destination: Prefix;
+  /** Its underlay address. */
+  readonly gateway: string;
+  /** The link both are on. */
+  readonly link: number;
+  /** Largest packet that passes, where that is less than the link takes. */
   readonly mtu?: number;
 }
 

@@ -8,9 +8,8 @@ import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
 import { EADDRINUSE, ECONNREFUSED } from "../ports/sys_error.ts";
 import { failed } from "./failed.ts";
+import { SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0x80000;
 
 /** Takes `name`, at most 100 characters. Null when another process has it. Throws SysError. */
 export function acquireName(name: string): HeldName | null {

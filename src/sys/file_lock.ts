@@ -4,11 +4,8 @@ import type { FileLock } from "../ports/locks.ts";
 import { cString, libc } from "./libc.ts";
 import { EACCES, EAGAIN } from "../ports/sys_error.ts";
 import { failed } from "./failed.ts";
+import { O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "./linux.ts";
 
-const O_RDWR = 2;
-const O_CREAT = 0x40;
-const O_NOFOLLOW = 0x20000;
-const O_CLOEXEC = 0x80000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** Each time another process took the file away between our opening and our locking it. */

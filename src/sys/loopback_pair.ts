@@ -6,11 +6,8 @@ import { closeDescriptor, libc } from "./libc.ts";
 import { decodeSockaddr, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { UdpBatches, type UdpOffloads } from "./udp_batches.ts";
 import { type OpenedSocket, setInt, unboundUdp } from "./udp_socket.ts";
+import { POLLFD_LEN, POLLIN, SOL_UDP, UDP_GRO } from "./linux.ts";
 
-const SOL_UDP = 17;
-const UDP_GRO = 104;
-const POLLIN = 1;
-const POLLFD_LEN = 8;
 
 /** The sender, and the receiver in the slots behind the first of a pool. */
 export class LoopbackPair {

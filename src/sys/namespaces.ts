@@ -10,10 +10,9 @@ import { cString, libc } from "./libc.ts";
 import { openHostNetwork } from "./host_network.ts";
 import { EPERM, SysError } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
+import { O_CLOEXEC, O_RDONLY } from "./linux.ts";
 
 const CLONE_NEWNET = 0x40000000;
-const O_RDONLY = 0;
-const O_CLOEXEC = 0x80000;
 const OWN = "/proc/thread-self/ns/net";
 
 /** A network namespace, held by a descriptor that is not inherited by child processes. */
@@ -41,7 +40,7 @@ export function createNamespace(): Namespace {
 }
 
 /** The namespace of the calling thread. Throws SysError. */
-export function currentNamespace(): Namespace {
+function currentNamespace(): Namespace {
   let fd = openOwn();
   return {
     get fd() {

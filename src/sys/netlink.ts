@@ -19,21 +19,14 @@ import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { EAGAIN, EINTR, EIO, EMSGSIZE, ENOBUFS, EPERM, SysError } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
+import { MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK, SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVTIMEO } from "./linux.ts";
 
 const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0x80000;
-const SOCK_NONBLOCK = 0x800;
 const NETLINK_ROUTE = 0;
-const SOL_SOCKET = 1;
-const SO_RCVTIMEO = 20;
-const SO_RCVBUFFORCE = 33;
-const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12; // a dump answers exactly what was asked; since Linux 4.20
-const MSG_TRUNC = 0x20;
 const ETIMEDOUT = 110;
 const SOCKADDR_NL_LEN = 12; // | family u16 | pad u16 | port u32 | groups u32 |
 

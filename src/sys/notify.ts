@@ -6,9 +6,8 @@
 import process from "node:process";
 import { libc } from "./libc.ts";
 import { AF_UNIX } from "./sockaddr.ts";
+import { SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0x80000;
 const PATH_AT = 2;
 const SOCKADDR_UN_LEN = 110;
 

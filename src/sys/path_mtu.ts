@@ -6,13 +6,8 @@ import { isIpv4, parseEndpoint } from "../wire/address.ts";
 import { putU32le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
+import { IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU, IP_MTU, SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0x80000;
-const IPPROTO_IP = 0;
-const IPPROTO_IPV6 = 41;
-const IP_MTU = 14;
-const IPV6_MTU = 24;
 
 /** The largest IP packet that reaches `endpoint` whole, bytes; null when the kernel cannot say (no route). */
 export function pathMtu(endpoint: string): number | null {

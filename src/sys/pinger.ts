@@ -41,11 +41,8 @@ import {
 } from "./sockaddr.ts";
 import { EAGAIN, EINTR, errnoName } from "../ports/sys_error.ts";
 import { check } from "./failed.ts";
+import { MSG_DONTWAIT, POLLIN, SOCK_CLOEXEC, SOCK_RAW } from "./linux.ts";
 
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0x80000;
-const MSG_DONTWAIT = 0x40;
-const POLLIN = 1;
 const TOKEN_LEN = 8;
 const PAYLOAD_LEN = 56; // with the ICMP header the 64 bytes of ping(8)
 const BUFFER_LEN = 2048;
@@ -80,7 +77,7 @@ export function openPinger(address: string): Pinger {
 }
 
 /** Echoes to one address; close it. */
-export class Pinger {
+class Pinger {
   readonly #libc = libc();
   readonly #target: Address;
   readonly #family: 4 | 6;

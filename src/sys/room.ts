@@ -3,11 +3,10 @@ import { putU16le, putU32le, u16le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { EINTR } from "../ports/sys_error.ts";
 import { failed } from "./failed.ts";
+import { POLLFD_LEN, POLLIN } from "./linux.ts";
 
-const POLLIN = 1;
 const POLLOUT = 4;
 /** | fd 4 | events 2 | revents 2 | */
-const POLLFD_LEN = 8;
 const EVENTS_AT = 4;
 const HAPPENED_AT = 6;
 

@@ -13,7 +13,7 @@ const RUN: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** True in a program made by `bun build --compile` or `deno compile`. */
-export function isCompiled(): boolean {
+function isCompiled(): boolean {
   const deno = (globalThis as { Deno?: { build: { standalone?: boolean } } }).Deno;
   return deno?.build.standalone === true || import.meta.url.includes("/$bunfs/");
 }

@@ -3,20 +3,14 @@
  * that of an event loop. socket(7), tcp(7). For a process of its own: a blocked call runs no timers.
  */
 import { loadLibrary } from "#ffi";
-import { parseEndpoint } from "../wire/address.ts";
+import { ipVersion, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EINTR } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
+import { MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_RCVTIMEO, SO_REUSEADDR, SO_SNDTIMEO } from "./linux.ts";
 
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_RCVTIMEO = 20;
-const SO_SNDTIMEO = 21;
-const MSG_NOSIGNAL = 0x4000;
 
 /** A listening or connected socket; closeTcp() ends it. */
 export interface TcpSocket {
@@ -45,7 +39,7 @@ function setTimeouts(fd: number, timeoutMs: number): void {
 function open(endpoint: string, timeoutMs: number): { socket: TcpSocket; name: Uint8Array } {
   const parsed = parseEndpoint(endpoint);
   if (parsed === null) throw new TypeError(`Expected an endpoint like "10.0.0.1:5201", not "${endpoint}"`);
-  const family = endpoint.startsWith("[") ? 6 : 4;
+  const family = ipVersion(endpoint);
   const name = new Uint8Array(new ArrayBuffer(SOCKADDR_ROOM));
   encodeSockaddr(name, 0, family, parsed);
   const fd = libc().socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);

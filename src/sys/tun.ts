@@ -37,6 +37,7 @@ import {
   EPERM,
 } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from "./linux.ts";
 
 const TUNSETIFF = 0x400454ca;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -58,9 +59,6 @@ const TUN_F_USO4 = 0x20;
 const TUN_F_USO6 = 0x40;
 /** A vnet header, and the pieces of at most MAX_SEGMENTS packets. */
 const MAX_PIECES = MAX_SEGMENTS + 2;
-const O_RDWR = 2;
-const O_NONBLOCK = 0x800;
-const O_CLOEXEC = 0x80000;
 
 const ALL_OFFLOADS: TunOffloads = { tso: true, uso: true };
 

@@ -15,15 +15,10 @@ import { DATA_INDEX_AT, DATA_TYPE } from "../wire/data_header.ts";
 import { closeDescriptor, libc } from "./libc.ts";
 import { check } from "./failed.ts";
 import { bindUdp, type OpenedSocket, setInt, unboundUdp } from "./udp_socket.ts";
+import { SOL_SOCKET, SOL_UDP, SO_ATTACH_REUSEPORT_CBPF, SO_MEMINFO, SO_RCVBUF, SO_REUSEPORT } from "./linux.ts";
 
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
-const SO_REUSEPORT = 15;
-const SO_ATTACH_REUSEPORT_CBPF = 51;
-const SO_MEMINFO = 55;
 const MEMINFO_LEN = 36;
 const MEMINFO_DROPS_AT = 32;
-const SOL_UDP = 17;
 const UDP_NO_CHECK6_RX = 102;
 
 /** The sockets of one port, one pair for each Worker. */

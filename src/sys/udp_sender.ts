@@ -10,29 +10,15 @@ import { addressOf } from "#ffi";
 import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import {
-  CMSG_DATA_AT,
-  CMSG_LEVEL_AT,
-  CMSG_ROOM,
-  CMSG_TYPE_AT,
-  CONTROL_AT,
-  CONTROLLEN_AT,
-  IOV_AT,
-  IOVLEN_AT,
-  MMSGHDR_LEN,
-  MSG_DONTWAIT,
-  NAME_AT,
-  NAMELEN_AT,
-  PKTINFO_ROOM,
-} from "./mmsghdr.ts";
+import { CMSG_DATA_AT, CMSG_LEVEL_AT, CMSG_ROOM, CMSG_TYPE_AT, CONTROL_AT, CONTROLLEN_AT, IOV_AT, IOVLEN_AT, MMSGHDR_LEN, NAME_AT, NAMELEN_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
 import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
+import { SourceTrial } from "./source_trial.ts";
 import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
+import { MSG_DONTWAIT, SOL_UDP, UDP_SEGMENT } from "./linux.ts";
 
-const SOL_UDP = 17;
-const UDP_SEGMENT = 103;
 
 /** Pieces in one queue: two for each datagram of a batch of superframes. */
 const MAX_PIECES = 4096;
@@ -89,10 +75,8 @@ export class UdpSender {
   readonly #onFull: ((fd: number) => boolean) | null;
   /** Whether room was waited for in vain in this flush: what is left is refused at once. */
   #full = false;
+  readonly #trial: SourceTrial;
   #tooLongFor = -1;
-  #sourceGoneFor = -1;
-  /** The slot whose datagrams are being tried without their source, or −1. */
-  #withoutSource = -1;
   #refusedFor = -1;
   #refusedErrno = 0;
 
@@ -106,6 +90,7 @@ export class UdpSender {
   ) {
     this.#family = socket.family;
     this.#locals = locals;
+    this.#trial = new SourceTrial(locals);
     this.#sourceLength = pktinfoLength(socket.family);
     this.#onLost = options.onLost;
     this.#onFull = options.onFull;
@@ -219,7 +204,7 @@ export class UdpSender {
     for (let m = 0; m < this.#messages;) {
       const sent = this.#sendMessages(m, this.#messages - m);
       if (sent > 0) {
-        if (this.#withoutSource >= 0) this.#noteLeft(m, m + sent);
+        if (this.#trial.isUnderWay) this.#noteLeft(m, m + sent);
         m += sent;
         continue;
       }
@@ -229,7 +214,7 @@ export class UdpSender {
       // EIO: the interface has no checksum offload; EINVAL: it knows no trains, or not of this size, or the source is gone.
       if (end - first > 1 && (errno === EIO || errno === EINVAL)) {
         refused += this.#sendSingly(m, first, end, errno);
-      } else if (isSourceGone(errno) && this.#dropSource(this.#slotOf[first]!)) {
+      } else if (isSourceGone(errno) && this.#trial.begin(this.#slotOf[first]!)) {
         this.#layOutFrom(m);
         continue;
       } else {
@@ -238,7 +223,7 @@ export class UdpSender {
       }
       m++;
     }
-    this.#keepSource();
+    this.#trial.end();
     return refused;
   }
 
@@ -266,7 +251,7 @@ export class UdpSender {
       if (this.#sendMessages(m, 1) < 0) {
         const why = this.#libc.errno();
         if (why === EINTR || (why === EAGAIN && this.#waitForRoom())) continue;
-        if (isSourceGone(why) && this.#dropSource(this.#slotOf[d]!)) {
+        if (isSourceGone(why) && this.#trial.begin(this.#slotOf[d]!)) {
           tried = true;
           continue;
         }
@@ -287,29 +272,9 @@ export class UdpSender {
     for (let k = m; k < this.#messages; k++) this.#layOut(k, this.#firstOf[k]!, this.#firstOf[k + 1]!);
   }
 
-  /** Whether datagrams for the slot had a source. It may be gone from this host: they are tried without it. */
-  #dropSource(slot: number): boolean {
-    if (!this.#locals.isPinned(slot)) return false;
-    this.#keepSource();
-    this.#locals.unpin(slot);
-    this.#withoutSource = slot;
-    return true;
-  }
-
-  /** Messages `from` to `end` have left: without its source, where that was being tried. The kernel chooses from now on. */
+  /** Messages `from` to `end` have left. */
   #noteLeft(from: number, end: number): void {
-    for (let m = from; m < end; m++) {
-      if (this.#slotOf[this.#firstOf[m]!] !== this.#withoutSource) continue;
-      this.#sourceGoneFor = this.#withoutSource;
-      this.#withoutSource = -1;
-      return;
-    }
-  }
-
-  /** Nothing left without it either: what is missing is the way there, and not the source. */
-  #keepSource(): void {
-    if (this.#withoutSource >= 0) this.#locals.repin(this.#withoutSource);
-    this.#withoutSource = -1;
+    for (let m = from; m < end; m++) if (this.#trial.left(this.#slotOf[this.#firstOf[m]!]!)) return;
   }
 
   #note(datagram: number, errno: number): void {
@@ -320,9 +285,7 @@ export class UdpSender {
   }
 
   sourceGoneFor(): number {
-    const slot = this.#sourceGoneFor;
-    this.#sourceGoneFor = -1;
-    return slot;
+    return this.#trial.takeGone();
   }
 
   refusal(): Refusal | null {

@@ -19,45 +19,18 @@ import { type Endpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/addr
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
 import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
-import {
-  CMSG_ROOM,
-  CONTROL_AT,
-  CONTROLLEN_AT,
-  encodeTos,
-  IOV_AT,
-  IOVLEN_AT,
-  IP_PKTINFO,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
-  IPV6_RECVPKTINFO,
-  MMSGHDR_LEN,
-  MSG_DONTWAIT,
-  NAME_AT,
-  NAMELEN_AT,
-  PKTINFO_ROOM,
-} from "./mmsghdr.ts";
+import { CMSG_ROOM, CONTROL_AT, CONTROLLEN_AT, encodeTos, IOV_AT, IOVLEN_AT, MMSGHDR_LEN, NAME_AT, NAMELEN_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EACCES, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
 import { IOVEC_LEN } from "./vector.ts";
+import { IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_RECVPKTINFO, IPV6_V6ONLY, IP_MTU_DISCOVER, IP_PKTINFO, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET, SO_BINDTODEVICE, SO_RCVBUF, SO_RCVBUFFORCE, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE } from "./linux.ts";
 
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
-const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
-const SO_BINDTODEVICE = 25;
-const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
-const SO_RXQ_OVFL = 40;
-const IP_MTU_DISCOVER = 10;
-const IPV6_MTU_DISCOVER = 23;
 /**
  * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP tells the
  * kernel of the path anybody could have sent; how much passes is found by probes (control/paths/path_mtu_search.ts).
  */
-export const PMTUDISC_PROBE = 3;
-const IPV6_V6ONLY = 26;
+const PMTUDISC_PROBE = 3;
 /** Socket buffers, bytes; published gains of 30 % over the default. */
 const BUFFER_BYTES = 7 << 20;
 

@@ -5,12 +5,8 @@
 import { closeDescriptor, libc } from "./libc.ts";
 import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SO_PEERCRED } from "./linux.ts";
 
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0x800;
-const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
-const SO_PEERCRED = 17;
 /** struct ucred { pid_t pid; uid_t uid; gid_t gid; } */
 const UCRED_LEN = 12;
 

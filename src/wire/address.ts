@@ -3,7 +3,7 @@
 // travel as canonical text, "192.168.1.10:8473". These functions are for the control plane and allocate; the packet path
 // reads addresses out of headers by number. Arrays handed in are never kept or changed.
 
-import { equalBytes, fromHex, putU32, toHex, u32 } from "./bytes.ts";
+import { fromHex, putU32, toHex, u32 } from "./bytes.ts";
 import { formatAddress, isMapped, parseAddress } from "./address_text.ts";
 
 export { formatAddress, isMapped as isIpv4, parseAddress };
@@ -87,11 +87,6 @@ export function ipVersion(text: string): 4 | 6 {
 /** "8473" of "192.168.1.10:8473". */
 export function portOf(endpoint: string): string {
   return endpoint.slice(endpoint.lastIndexOf(":") + 1);
-}
-
-/** Whether address and port are the same. */
-export function sameEndpoint(d: Endpoint, e: Endpoint): boolean {
-  return d.port === e.port && equalBytes(d.address, e.address);
 }
 
 /** Reads "02:42:ac:11:00:02" into six bytes; null when malformed. */

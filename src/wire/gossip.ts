@@ -18,14 +18,7 @@ export const GOSSIP_HEADER_LEN = 8;
 /** Largest datagram; senders split what is longer. */
 export const GOSSIP_MAX_LEN = 1200;
 
-/** The whole datagram for the receiver that gave us `index`. RangeError when it exceeds 1200 bytes. */
-export function encodeGossip(index: number, gossip: Gossip): Uint8Array {
-  const b = fitGossip(index, gossip, GOSSIP_MAX_LEN);
-  if (b === null) throw new RangeError(`A ${gossip.body.kind} is longer than ${GOSSIP_MAX_LEN} bytes`);
-  return b;
-}
-
-/** The same; null when it exceeds `most` bytes. */
+/** The whole datagram for the receiver that gave us `index`; null when it exceeds `most` bytes. */
 export function fitGossip(index: number, gossip: Gossip, most: number): Uint8Array | null {
   const body = packMap(fieldsOf(gossip.mesh, gossip.body));
   const b = new Uint8Array(GOSSIP_HEADER_LEN + body.length);

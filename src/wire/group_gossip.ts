@@ -10,7 +10,7 @@ import { fromHex, putU16, putU48, toHex, u16, u48 } from "./bytes.ts";
 import { TYPE_GOSSIP_SEALED } from "./datagram.ts";
 import { HANDSHAKE_MAX_LEN } from "./handshake.ts";
 
-export const GROUP_VERSION = 1;
+const GROUP_VERSION = 1;
 /** Header without the nonce. */
 export const GROUP_HEADER_LEN = 36;
 export const GROUP_NONCE_LEN = 24;

@@ -65,7 +65,7 @@ export interface Handshake {
 }
 
 /** Whether a message begins a handshake. */
-export function isInitiation(message: number): boolean {
+function isInitiation(message: number): boolean {
   return message === XX1 || message === IK1;
 }
 

@@ -6,7 +6,7 @@ import { formatEndpoint, parseEndpoint } from "./address.ts";
 
 export const HOST_NAME_MAX = 253;
 /** "host:65535" */
-export const NAMED_ENDPOINT_MAX = HOST_NAME_MAX + 6;
+const NAMED_ENDPOINT_MAX = HOST_NAME_MAX + 6;
 
 const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const HOST_NAME = new RegExp(`^(?=.{1,${HOST_NAME_MAX}}$)${LABEL}(?:\\.${LABEL})*$`, "i");

@@ -12,7 +12,6 @@ const FLAGS_AT = 6;
 const SEQUENCE_AT = 8;
 const PORT_AT = 12;
 
-export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 

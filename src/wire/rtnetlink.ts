@@ -24,13 +24,11 @@ export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 
-export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 
 export const IFF_UP = 1;
-export const IFF_LOOPBACK = 8;
 export const IFF_POINTOPOINT = 0x10;
 export const IFF_NOARP = 0x80;
 

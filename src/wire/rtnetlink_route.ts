@@ -36,7 +36,7 @@ export const RTM_GETNEIGH = 30;
 export const RTNH_F_ONLINK = 4;
 export const RTM_F_CLONED = 0x200; // a cached exception (a path MTU), not a route
 export const NUD_PERMANENT = 0x80;
-export const NTF_SELF = 2;
+const NTF_SELF = 2;
 
 // struct rtmsg: | family | dst_len | src_len | tos | table | protocol | scope | type | flags u32 |
 const RTMSG_LEN = 12;

@@ -13,7 +13,7 @@ export const RTM_GETRULE = 34;
 /** The rule names a table. */
 export const FR_ACT_TO_TBL = 1;
 /** It takes what does not fit its conditions. */
-export const FIB_RULE_INVERT = 2;
+const FIB_RULE_INVERT = 2;
 
 // struct fib_rule_hdr: | family | dst_len | src_len | tos | table | res 2 | action | flags u32 |
 const HEADER_LEN = 12;

@@ -4,10 +4,17 @@ import { createCipheriv } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { NOISE_OVERHEAD, NoiseHandshake, type Pattern } from "../../src/crypto/noise.ts";
+import { NoiseHandshake, type Pattern } from "../../src/crypto/noise.ts";
 import { dhKeys, sharedSecret } from "../../src/crypto/x25519.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { randomBytes, seeded } from "../made/seeded.ts";
+
+const DH_LEN = 32, TAG_LEN = 16;
+/** Bytes that each message of a pattern has besides its payload. */
+const NOISE_OVERHEAD: Readonly<Record<Pattern, readonly number[]>> = {
+  XXpsk3: [DH_LEN + TAG_LEN, 2 * DH_LEN + 2 * TAG_LEN, DH_LEN + 2 * TAG_LEN],
+  IKpsk2: [2 * DH_LEN + 2 * TAG_LEN, DH_LEN + TAG_LEN],
+};
 
 interface Vector {
   readonly protocol_name: string;

@@ -18,8 +18,9 @@ import {
   formatEndpoint,
   isIpv4,
   parseEndpoint,
-  sameEndpoint,
 } from "../../src/wire/address.ts";
+
+import { equalBytes } from "../../src/wire/bytes.ts";
 
 export interface SentDatagram {
   readonly to: string;
@@ -187,7 +188,7 @@ export class MemorySocket implements DatagramSocket {
     const to = this.#destinations.get(slot);
     if (to === undefined) return false;
     const from = this.#received[i]!.from;
-    return sameEndpoint(withPort ? from : { ...from, port: to.port }, to);
+    return equalBytes(from.address, to.address) && (!withPort || from.port === to.port);
   }
 
   isTo(i: number, slot: number): boolean {

@@ -12,6 +12,7 @@ import {
   type Statement,
   WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 const ID = "ab".repeat(32);
 
@@ -53,7 +54,7 @@ export function genuineGossip(
     { kind: "twin", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
     { kind: "secret", seq: 2, issuer: "56".repeat(8), dropOld: true, root: new Uint8Array(32).fill(7) },
   ];
-  return bodies.map((body) => wire.encodeGossip(0, { mesh, body }));
+  return bodies.map((body) => encodeGossip(0, { mesh, body }));
 }
 
 /** Lists as long as they may be, and one longer. */
@@ -62,5 +63,5 @@ export function fullGossip(): Uint8Array[] {
   return [0, 1].flatMap((more): GossipBody[] => [
     { kind: "want", prefixes: new Array<string>(WANT_MAX + more).fill("12".repeat(8)) },
     { kind: "joining", joiners: new Array<JoinerEntry>(JOINERS_MAX + more).fill(joiner) },
-  ]).map((body) => wire.encodeGossip(0, { mesh: null, body }));
+  ]).map((body) => encodeGossip(0, { mesh: null, body }));
 }

@@ -9,11 +9,11 @@ import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { DATA_PLAIN, encodeData, isData } from "../../src/wire/data_header.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
-import { encodeGossip } from "../../src/wire/gossip.ts";
 import * as hello from "../../src/wire/hello.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, World } from "./world.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 /** So long is waited for answers: everything that is tried again has been by then. */
 const WAIT_MS = 6000;

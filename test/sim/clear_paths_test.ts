@@ -3,7 +3,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Settings } from "../../src/control/outbox/events.ts";
-import { type HostFacts, reconcile } from "../../src/control/paths/paths.ts";
+import { wantedFrom } from "../../src/control/paths/paths.ts";
+import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
@@ -17,7 +18,7 @@ function add(world: World, name: string, seeds: readonly string[], change: Parti
 
 /** The path from one node to another as its daemon decides once probes had time to come back. */
 function pathOf(world: World, from: SimNode, to: SimNode): string {
-  const wanted = reconcile(world.view(from), from.settings, HOST);
+  const wanted = wantedFrom(world.view(from), from.settings, HOST);
   const { path } = wanted.paths.get(to.identity.id)!;
   assert.equal(wanted.directRoutes.length, Number(path === "direct-route"));
   return path;

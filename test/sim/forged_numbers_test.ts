@@ -8,12 +8,12 @@ import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { VERSION_LIMIT } from "../../src/wire/untrusted.ts";
 import { stateFromJson } from "../../src/control/records/state.ts";
-import { encodeGossip } from "../../src/wire/gossip.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf, sealedSetup } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { samePrefix } from "../../src/wire/prefix.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 const LAST = VERSION_LIMIT - 1;
 type Security = "plain" | "sealed";

@@ -8,14 +8,15 @@ import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { TYPE_HELLO } from "../../src/wire/datagram.ts";
-import { decodeGossip, encodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
-import { handshakeMessage, isHandshake, isInitiation } from "../../src/wire/handshake.ts";
+import { decodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
+import { handshakeMessage, IK1, isHandshake, XX1 } from "../../src/wire/handshake.ts";
 import { HELLO_ASK } from "../../src/wire/hello.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 import { prefix } from "../../src/wire/prefix.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 const LONG = { timeout: 120_000 };
 
@@ -410,6 +411,6 @@ function hasDirective(bytes: Uint8Array): boolean {
 
 /** Whether a datagram asks for a link: a hello, or the first message of a handshake. */
 function begins(bytes: Uint8Array): boolean {
-  if (isHandshake(bytes, 0, bytes.length)) return isInitiation(handshakeMessage(bytes, 0));
+  if (isHandshake(bytes, 0, bytes.length)) return [XX1, IK1].includes(handshakeMessage(bytes, 0));
   return bytes[0] === TYPE_HELLO && bytes[2] === HELLO_ASK;
 }

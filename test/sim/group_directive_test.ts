@@ -9,11 +9,11 @@ import { decodeRecord, signRecord } from "../../src/control/records/record.ts";
 import { stateFromJson, storedBytes } from "../../src/control/records/state.ts";
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
-import { encodeGossip } from "../../src/wire/gossip.ts";
 import { handshakeMessage, isHandshake, XX3 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import type { Prefix } from "../../src/wire/prefix.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 const OLD = NetworkSecret.of(new Uint8Array(32).fill(7));
 

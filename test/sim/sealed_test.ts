@@ -6,11 +6,11 @@ import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { decodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
-import { encodeGossip } from "../../src/wire/gossip.ts";
 import { addSealed, agreedSession } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 test("Sealed nodes mesh over a lossy network, and nothing but handshakes and sealed data is on the wire", () => {
   const world = new World(1, { loss: 0.05, latency: [1, 20] });

@@ -10,7 +10,8 @@ import { ControlPlane } from "../../src/control/node/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
 import type { WayKind } from "../../src/control/paths/ways.ts";
-import { type HostFacts, reconcile, type Wanted } from "../../src/control/paths/paths.ts";
+import { wantedFrom, type Wanted } from "../../src/control/paths/paths.ts";
+import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import {
   answerProbe,
@@ -296,7 +297,7 @@ export class World {
 
   /** What the daemon of this node would decide now. */
   wanted(node: SimNode): Wanted {
-    return reconcile(this.view(node), node.settings, this.host!);
+    return wantedFrom(this.view(node), node.settings, this.host!);
   }
 
   /** A packet of data from one node to another over their session; false when there is none to send it on. */

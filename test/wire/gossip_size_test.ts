@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { encodeGossip, GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
+import { GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
 import {
   CONFIG_MAX_LEN,
   DIGEST_ENTRIES_MAX,
@@ -17,6 +17,7 @@ import * as size from "../../src/wire/gossip_size.ts";
 import { encodeGroupMessage, GROUP_MESSAGE_MAX, GROUP_SEALED_AT } from "../../src/wire/group_gossip.ts";
 import { DATA_LEN } from "../../src/wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../../src/wire/overhead.ts";
+import { encodeGossip } from "../made/gossip.ts";
 
 const ID = "ab".repeat(32);
 const MESH = "0123456789abcdef";

@@ -16,7 +16,7 @@ import type { Claim } from "../records/record.ts";
 import type { LeaseState } from "../paths/view.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 
-export const PROBATION_STEP_MS = 300;
+const PROBATION_STEP_MS = 300;
 const EXHAUSTED_RETRY_MS = 5000;
 
 /** What the lease must know of the world at a step. */

@@ -13,7 +13,7 @@ const MAX_KNOCKS = 256;
 const NONCE_MS = 10_000;
 const NONCES_KEPT = 4;
 const PAIRS_AFTER = 4;
-export const RETRY_MIN_MS = 500;
+const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 5000;
 
 export interface Target {

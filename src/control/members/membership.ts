@@ -14,7 +14,7 @@ import type { Random } from "../../ports/time.ts";
 import type { Liveness, Statement } from "../../wire/gossip_body.ts";
 import type { PeerState } from "../paths/view.ts";
 
-export const PROBE_EVERY_MS = 1000;
+const PROBE_EVERY_MS = 1000;
 const PING_EVERY_MS = 250;
 const INDIRECT_AFTER_MS = 500;
 const INDIRECT_PEERS = 3;

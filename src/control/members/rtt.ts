@@ -7,7 +7,7 @@ import { toHex, u32 } from "../../wire/bytes.ts";
 import { decodeProbe, encodeProbe, PROBE_ANSWER, PROBE_LEN, probeNonceHigh } from "../../wire/datagram.ts";
 import { probeNonceLow } from "../../wire/datagram.ts";
 
-export const PROBE_LINK_MS = 10_000;
+const PROBE_LINK_MS = 10_000;
 const SECOND_PROBE_MS = 300;
 const UNANSWERED_MAX = 3;
 const GAIN = 1 / 8;

@@ -64,7 +64,7 @@ export function lengthOffset(network: Prefix): number {
 }
 
 /** A sentence that says what is wrong with a configuration, or null. */
-export function checkMesh(mesh: MeshConfig): string | null {
+function checkMesh(mesh: MeshConfig): string | null {
   const { network } = mesh;
   const length = mesh.subnetLen + lengthOffset(network);
   if (!Number.isInteger(mesh.subnetLen) || mesh.subnetLen < 1 || length < network.length || length > 128) {

@@ -49,7 +49,7 @@ export function tellAlone(core: Core, now: number): void {
 function tellCompany(core: Core, link: Link, now: number): void {
   const { alone } = core;
   if (now - link.since < COMPANY_MS) return;
-  const name = core.store.get(link.id)?.name ?? shortId(link.id);
+  const name = core.store.nameOf(link.id);
   const seconds = Math.round((now - (alone.since ?? now)) / 1000);
   core.actions.log("info", `Reaches ${name} again, after ${seconds} s without any other node`, {
     peer: shortId(link.id),

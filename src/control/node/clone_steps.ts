@@ -50,7 +50,7 @@ export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: 
   // In a plain mesh we may have asked that member ourselves, from another of our addresses.
   if (core.sealed === null && core.links.askedWith(body.other)) return core.say(link, answer);
   if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
-  reportTwin(core, core.store.get(id)?.name ?? shortId(id), body);
+  reportTwin(core, core.store.nameOf(id), body);
   const proof = makeProof(core.ownNode, body.endpoint, body.other, true, now);
   core.say(link, proof === null ? answer : { ...answer, proof });
 }
@@ -62,7 +62,7 @@ export function takeProof(core: Core, sender: string, body: TwinBody, now: numbe
   if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
   const twin = openProof(proof, core.identity.id, other);
   if (twin === null || twin.bootNonce === core.own.bootNonce) return core.tally.reject();
-  reportTwin(core, core.store.get(sender)?.name ?? shortId(sender), body);
+  reportTwin(core, core.store.nameOf(sender), body);
   core.endAsClone(twin, `The host at ${endpoint}`, true);
 }
 
@@ -114,7 +114,7 @@ function refuseCopy(core: Core, challenge: Challenge, now: number): void {
   const { id, from } = challenge;
   core.links.contests.refuse(challenge);
   if (!core.schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
-  const name = core.store.get(id)?.name ?? shortId(id);
+  const name = core.store.nameOf(id);
   const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
   core.actions.log("warning", words, { peer: shortId(id), from });
 }

@@ -110,7 +110,7 @@ function mayTell(core: Core, id: string, endpoint: string, now: number): boolean
   const about = core.directives.about(id);
   // By the node, not the address: whoever has its keys can come from as many as he likes.
   if (about !== undefined && core.schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
-    const name = core.store.get(id)?.name ?? shortId(id);
+    const name = core.store.nameOf(id);
     core.actions.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
       peer: shortId(id),
       from: endpoint,
@@ -194,5 +194,5 @@ function obey(core: Core, directive: Directive, now: number): void {
 
 function nameOf(core: Core, id: string): string {
   if (id === core.identity.id) return core.settings.name;
-  return core.store.get(id)?.name ?? shortId(id);
+  return core.store.nameOf(id);
 }

@@ -188,7 +188,7 @@ export function beginSync(core: Core, link: Link, now: number): void {
 /** One round of synchronisation with a member is complete. */
 export function onSynced(core: Core, link: Link): void {
   if (!core.informed || !core.ready) {
-    const name = core.store.get(link.id)?.name ?? shortId(link.id);
+    const name = core.store.nameOf(link.id);
     const known = [...core.store.records()].filter((r) => !r.gone && r.id !== core.identity.id).length;
     const nodes = known === 1 ? "1 other node" : `${known} other nodes`;
     core.actions.log("info", `Synchronised with ${name}: ${nodes} known`, {

@@ -2,7 +2,6 @@
 // record, the record's new version is on disk, and only then is it told; the members known alive are asked to
 // acknowledge it, again and again while it is on probation.
 
-import { shortId } from "../../crypto/identity.ts";
 import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
@@ -108,6 +107,6 @@ function winnerOver(core: Core): Contender | null {
 }
 
 function nameOf(core: Core, { nodeId, reserved }: Contender): string {
-  const name = core.store.get(nodeId)?.name ?? shortId(nodeId);
+  const name = core.store.nameOf(nodeId);
   return reserved ? `a static peer of ${name}` : name;
 }

@@ -168,7 +168,7 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   const { member, before, tell } = action;
   core.changed = true;
   if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
-  const name = core.store.get(member.id)?.name ?? shortId(member.id);
+  const name = core.store.nameOf(member.id);
   if (!member.seen) {
     // A joiner learns of many that were gone before it came: no news to anybody.
     core.actions.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, {

@@ -54,7 +54,7 @@ export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "s
   const { seq, issuer, dropOld, root } = body;
   const secret = NetworkSecret.of(root, fromHex(core.networkId));
   root.fill(0);
-  take(core, secret, { seq, issuer, dropOld }, core.store.get(link.id)?.name ?? shortId(link.id), now);
+  take(core, secret, { seq, issuer, dropOld }, core.store.nameOf(link.id), now);
   secret.wipe();
 }
 

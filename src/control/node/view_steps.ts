@@ -1,7 +1,6 @@
-// Builds the view: everything the daemon, the API and reconcile may know, copied out of the tables. Called when
+// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the tables. Called when
 // somebody asks or something changed, never per packet.
 
-import { shortId } from "../../crypto/identity.ts";
 import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
 import type { Contender } from "../lease/claims.ts";
@@ -41,7 +40,7 @@ function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
   const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
     const record = core.store.get(id);
     if (record !== undefined && !core.isForgotten(record)) return [];
-    return [{ id, name: record?.name ?? null, by: nameOf(core, issuer), revoked }];
+    return [{ id, name: record?.name ?? null, by: core.store.nameOf(issuer), revoked }];
   });
   return forgotten.length === 0 ? {} : { forgotten };
 }
@@ -49,8 +48,8 @@ function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
 function ownView(core: Core, now: number): OwnView {
   const subnet = core.lease.claim?.subnet ?? null;
   const conflicts = core.holdings().lost.map(({ claim, to }) =>
-    `${nameOf(core, claim.nodeId)} and ${nameOf(core, to.nodeId)} both claim ${claim.subnet}; ` +
-    `${nameOf(core, to.nodeId)} holds it`
+    `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${claim.subnet}; ` +
+    `${core.store.nameOf(to.nodeId)} holds it`
   );
   return {
     id: core.identity.id,
@@ -156,7 +155,7 @@ function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
 function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
   const own = c.nodeId === core.identity.id;
   if (c.reserved) {
-    const name = `static peer of ${nameOf(core, c.nodeId)}`;
+    const name = `static peer of ${core.store.nameOf(c.nodeId)}`;
     return {
       subnet: c.subnet,
       nodeId: null,
@@ -171,14 +170,10 @@ function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
   return {
     subnet: c.subnet,
     nodeId: c.nodeId,
-    name: nameOf(core, c.nodeId),
+    name: core.store.nameOf(c.nodeId),
     state: lost ? "conflict" : own ? core.lease.state : member?.state ?? "dead",
     reserved: false,
     endpoint: own ? core.own.endpoints[0] ?? null : core.agreedLink(c.nodeId)?.endpoint ?? null,
     vtepMac: own ? core.own.vtepMac : core.store.get(c.nodeId)?.vtepMac ?? null,
   };
-}
-
-function nameOf(core: Core, id: string): string {
-  return core.store.get(id)?.name ?? shortId(id);
 }

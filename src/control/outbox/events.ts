@@ -55,7 +55,7 @@ export type ControlEvent =
   | { readonly kind: "ownEndpoints"; readonly endpoints: readonly string[] }
   /** What a name of the action `resolve` leads to now; empty: it does not resolve. */
   | { readonly kind: "resolved"; readonly name: string; readonly endpoints: readonly string[] }
-  /** By which ways data may go to each peer, as reconcile found: each is probed. */
+  /** By which ways data may go to each peer, as wantedFrom found: each is probed. */
   | { readonly kind: "ways"; readonly ways: ReadonlyMap<string, PeerWays> }
   /** Nothing comes back from this node although packets go there, or much has gone: a packet of full size is to show. */
   | { readonly kind: "checkWays"; readonly id: string }

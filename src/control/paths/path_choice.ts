@@ -4,6 +4,7 @@
 // security, forged transmits, a cloud's source check) drops them, and so does a strict source check of the peer's kernel
 // while it has no such route back. Only asking tells. Pure.
 
+import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { addressOf, ipVersion } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
@@ -12,13 +13,9 @@ import { outcomeText } from "./outcome.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
-import type { Prefix } from "../../wire/prefix.ts";
 
 /** Of an outer packet that measures a path. */
 const LARGEST_PROBE = 65_000;
-
-/** Why there is a tunnel where nothing better was asked for. */
-export const DIRECT_ROUTING_OFF = "direct routing is off";
 
 export type PathKind = "direct-route" | "tunnel" | "kernel-vxlan" | "none";
 
@@ -35,17 +32,10 @@ export interface Path {
   readonly mtu: number;
   /** What would make a better path of it, where a user can: a flag and on which node, a port. */
   readonly fix?: string;
+  /** Nothing better was asked for. */
+  readonly asAsked?: true;
   /** Where VXLAN gets no answer: its endpoint; `why` and `fix` are of that, and this is of the direct route. */
   readonly silent?: { readonly endpoint: string; readonly direct: Refusal };
-}
-
-/** A host route around the tunnel. */
-export interface DirectRoute {
-  readonly destination: Prefix;
-  readonly gateway: string;
-  readonly link: number;
-  /** Largest packet that passes there, where that is less than the link takes. */
-  readonly mtu?: number;
 }
 
 /** What is to be done about one peer. */
@@ -63,6 +53,8 @@ export interface Refusal {
   readonly why: string;
   /** It is being asked: in a moment one knows. */
   readonly undecided?: true;
+  /** Nobody asked for one. */
+  readonly asAsked?: true;
   readonly fix?: string;
 }
 
@@ -95,8 +87,7 @@ export function choose(peer: PeerView, view: NodeView, settings: Settings, host:
 /** The ways to ask, with what our own link takes on each. */
 export function waysTo(
   peer: PeerView,
-  tunnel: Tunnel,
-  candidate: DirectRoute | null,
+  { tunnel, candidate }: { readonly tunnel: Tunnel; readonly candidate: DirectRoute | null },
   { own }: NodeView,
   host: HostFacts,
 ): PeerWays {
@@ -123,7 +114,7 @@ function candidateFor(
 ): DirectRoute | Refusal {
   const hostGw = mesh.backend === "host-gw";
   if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
-  if (!hostGw && !settings.directRouting) return { why: DIRECT_ROUTING_OFF };
+  if (!hostGw && !settings.directRouting) return { why: "direct routing is off", asAsked: true };
   const hop = nextHop(peer, host);
   // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
   const forbids = typeof hop === "string" ? null : whoForbids(peer, mesh, settings);
@@ -213,7 +204,7 @@ function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: N
     return { ...nowhere, why: `waiting for an answer from ${to}` };
   }
   const path = { path: "tunnel", to, answeredAt: way.answeredAt, mtu } as const;
-  if (vxlan?.state !== "silent") return { ...path, ...reason };
+  if (vxlan?.state !== "silent") return { ...path, ...reason, ...(refusal.asAsked ? { asAsked: true } : {}) };
   const port = own.mesh!.vxlanPort;
   return {
     ...path,

@@ -3,17 +3,15 @@
 // result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
 // senders hear "unreachable" at once instead of waiting for nobody.
 
+import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { choose, type DirectRoute, type Path, waysTo } from "./path_choice.ts";
+import { choose, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig, Settings, StaticPeer } from "../mesh/settings.ts";
 import { type PeerKey, staticKey } from "./peer_key.ts";
 import { encapsulationOf, type HostFacts, mtuOf, sealedTunnel, staticTunnel, underlayOf } from "./tunnels.ts";
 import type { NodeView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
 import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
-
-export type { DirectRoute, Path, PathKind } from "./path_choice.ts";
-export type { HostFacts } from "./tunnels.ts";
 
 /** Our own place in the overlay. */
 export interface OwnPlace {
@@ -54,7 +52,7 @@ export interface Wanted {
 }
 
 /** The state that host and data plane should be in. */
-export function reconcile(view: NodeView, settings: Settings, host: HostFacts): Wanted {
+export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts): Wanted {
   const mesh = view.own.mesh;
   if (mesh === null) return { ...NOTHING, tunnels: sessionTunnels(view, host) };
   const tunnels = new Map<PeerKey, Tunnel>();
@@ -69,7 +67,7 @@ export function reconcile(view: NodeView, settings: Settings, host: HostFacts): 
     const { tunnel, candidate, direct } = choice;
     if (tunnel === null) continue;
     tunnels.set(peer.id, tunnel);
-    ways.set(peer.id, waysTo(peer, tunnel, candidate, view, host));
+    ways.set(peer.id, waysTo(peer, { tunnel, candidate }, view, host));
     if (candidate !== null && view.own.leaseState === "confirmed") {
       // To the first address of its subnet, which its device has.
       probeRoutes.push({ ...candidate, destination: hostPrefix(candidate.destination.address) });

@@ -11,7 +11,7 @@ import type { Backend, MeshConfig, StaticPeer } from "../mesh/settings.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./ways.ts";
 
-/** What reconcile must know of the host. */
+/** What wantedFrom must know of the host. */
 export interface HostFacts {
   /** MTU of the underlay interface. */
   readonly underlayMtu: number;

@@ -64,6 +64,9 @@ interface Asked {
 }
 
 interface Way {
+  /** Node id of the peer. */
+  readonly id: string;
+  readonly kind: WayKind;
   readonly search: PathMtuSearch;
   answeredAt: number | null;
   unanswered: number;
@@ -130,7 +133,7 @@ export class Ways {
         const way = ways.get(kind);
         if (full === null) ways.delete(kind);
         else if (way !== undefined) way.search.setFull(full, now);
-        else ways.set(kind, newWay(new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now), now));
+        else ways.set(kind, newWay({ id, kind, search: new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now) }, now));
       }
     }
     this.#direct = [...this.#peers.values()].filter((ways) => ways.has("direct")).length;
@@ -150,11 +153,6 @@ export class Ways {
       way.peerReady = false;
       way.nextAt = way.since = now;
     }
-  }
-
-  /** Something about the peer changed: silent ways are asked again at once. */
-  nudge(id: string, now: number): void {
-    for (const way of this.#peers.get(id)?.values() ?? []) if (isSilent(way)) way.nextAt = now;
   }
 
   /** Whether what passed on the ways of the tunnel still does, a packet of full size is to show. */
@@ -191,42 +189,43 @@ export class Ways {
       this.#asked.delete(key);
     }
     for (const [id, ways] of this.#peers) {
-      for (const [kind, way] of ways) {
-        if (kind !== "own" && now >= way.nextAt) {
+      for (const way of ways.values()) {
+        if (way.kind !== "own" && now >= way.nextAt) {
           const before = isSilent(way);
-          probes.push(this.#ask(id, kind, SMALL, way, now));
+          probes.push(this.#ask(way, now));
           changed ||= isSilent(way) !== before;
         }
         if (isSilent(way) || !way.search.isDue(now) || !mayMeasure()) continue;
         const patience = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MS, 100 + 2 * (rttMs(id) ?? 0)));
         for (const size of way.search.due(now, patience)) {
-          probes.push(this.#measure(id, kind, size, way, now));
+          probes.push(this.#measure(way, size, now));
         }
       }
     }
     return { probes, changed };
   }
 
-  #ask(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
+  #ask(way: Way, now: number): WayProbe {
     // The one before is answered by now, or counts as lost until it is.
-    way.nextAt = now + this.#interval(kind, way);
+    way.nextAt = now + this.#interval(way);
     way.askedAt = now;
     way.unanswered++;
-    if (kind === "direct" && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
+    if (way.kind === "direct" && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
       way.checkAt = now + CHECK_DIRECT_MS;
       way.search.check(now);
     }
-    return this.#measure(id, kind, size, way, now);
+    return this.#measure(way, SMALL, now);
   }
 
-  #interval(kind: WayKind, way: Way): number {
+  #interval(way: Way): number {
     if (way.unanswered >= QUICK_TRIES) return SILENT_MS;
     if (way.answeredAt === null) return way.unanswered === 0 ? FIRST_MS : SECOND_MS;
     if (way.unanswered > 0) return AGAIN_MS;
-    return kind === "direct" ? Math.max(DIRECT_MS, (1000 * this.#direct) / DIRECT_PER_SECOND) : KEEP_MS;
+    return way.kind === "direct" ? Math.max(DIRECT_MS, (1000 * this.#direct) / DIRECT_PER_SECOND) : KEEP_MS;
   }
 
-  #measure(id: string, kind: WayKind, size: number, way: Way, now: number): WayProbe {
+  #measure(way: Way, size: number, now: number): WayProbe {
+    const { id, kind } = way;
     const words = this.#random.bytes(8);
     this.#asked.set(toHex(words), { id, kind, size, at: now });
     const ready = way.answeredAt !== null && !isSilent(way);
@@ -279,9 +278,9 @@ export class Ways {
   }
 }
 
-function newWay(search: PathMtuSearch, now: number): Way {
+function newWay(way: Pick<Way, "id" | "kind" | "search">, now: number): Way {
   return {
-    search,
+    ...way,
     answeredAt: null,
     unanswered: 0,
     peerReady: false,

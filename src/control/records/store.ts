@@ -3,6 +3,7 @@
 // that one was restored from a backup): the greater boot nonce wins, then the greater bytes, the same everywhere.
 // The store also keeps the bucket hashes over which two nodes compare what they have.
 
+import { shortId } from "../../crypto/identity.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { compareBytes, putU48 } from "../../wire/bytes.ts";
@@ -74,6 +75,11 @@ export class Store {
 
   get(id: string): NodeRecord | undefined {
     return this.#entries.get(id)?.record;
+  }
+
+  /** What people call a node: as its record says, else the beginning of its id. */
+  nameOf(id: string): string {
+    return this.get(id)?.name ?? shortId(id);
   }
 
   /** Whether this boot nonce is of an earlier life of the node than its record. */

@@ -1,5 +1,5 @@
 /**
- * Keeps the host as reconcile wants it: the device, its address and MTU, the routes, subnet.env. Called when
+ * Keeps the host as it is wanted: the device, its address and MTU, the routes, subnet.env. Called when
  * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
  * is gone after `close`.
  */

@@ -1,7 +1,7 @@
 /** What the control plane asks of this host while it decides, answered from the kernel and kept until it changes. */
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { HostSight as Sight } from "../../control/node/host_sight.ts";
-import type { HostNetwork } from "../../ports/host.ts";
+import { type HostNetwork, TABLE_LOCAL } from "../../ports/host.ts";
 import {
   addressOf,
   isIpv4,
@@ -15,7 +15,6 @@ import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 
 /** Addresses whose way is kept. */
 const WAYS_MAX = 1024;
-const TABLE_LOCAL = 255;
 
 /** What it looks for. */
 export interface SightOf {

@@ -1,6 +1,6 @@
 /** The host's own network as the daemon needs it: where others reach us, how much fits, who shares a link with us. */
 import { BoundedMap } from "../../bounds/bounded_map.ts";
-import type { HostFacts } from "../../control/paths/paths.ts";
+import type { HostFacts } from "../../control/paths/tunnels.ts";
 import type { PeerView } from "../../control/paths/view.ts";
 import { nextHopLink } from "../../host/next_hop.ts";
 import { passedOver } from "../../host/passed_over.ts";
@@ -87,7 +87,7 @@ export class Underlay {
     return [...new Set([...advertised, ...own])];
   }
 
-  /** What reconcile asks about the host. */
+  /** What wantedFrom asks about the host. */
   facts(): HostFacts {
     const { clock } = this.#machine;
     let links: readonly Link[] | null = null;

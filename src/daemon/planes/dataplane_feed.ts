@@ -1,5 +1,5 @@
 /**
- * From what reconcile wants to what the Worker is told: gives each peer a slot, compares with what was posted
+ * From what is wanted to what the Worker is told: gives each peer a slot, compares with what was posted
  * before, posts the difference. Peers come before the routes that lead to them, and go after them.
  */
 import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";

@@ -3,7 +3,8 @@
  * is. SWIM keeps such a peer alive, for others hear it: without the line nothing tells that its containers are out of
  * reach from here. Pure.
  */
-import type { Path, Wanted } from "../../control/paths/paths.ts";
+import type { Wanted } from "../../control/paths/paths.ts";
+import type { Path } from "../../control/paths/path_choice.ts";
 import { pathAdvice, type Surroundings } from "./path_advice.ts";
 
 /** A path takes a moment: nothing is said before. */

@@ -4,7 +4,7 @@
  */
 import type { Forgotten, PathAttempt, Resolved, Why } from "../../api/schema.ts";
 import { outcomeText } from "../../control/paths/outcome.ts";
-import type { Path } from "../../control/paths/paths.ts";
+import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/peer_key.ts";
 import type { LeaseView, PeerView } from "../../control/paths/view.ts";
 import { addressOf, formatAddress, parseAddress } from "../../wire/address.ts";

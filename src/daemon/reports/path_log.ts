@@ -2,7 +2,8 @@
  * What the log says of paths that change: which way now and why, and when less fits than before. Of peers that never had a
  * path lost_paths.ts tells.
  */
-import type { Path, Wanted } from "../../control/paths/paths.ts";
+import type { Wanted } from "../../control/paths/paths.ts";
+import type { Path } from "../../control/paths/path_choice.ts";
 import type { PeerKey } from "../../control/paths/peer_key.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { logger } from "../../log/log.ts";

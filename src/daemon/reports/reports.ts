@@ -3,8 +3,8 @@
  * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
  */
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
-import { DIRECT_ROUTING_OFF } from "../../control/paths/path_choice.ts";
-import type { Path, Wanted } from "../../control/paths/paths.ts";
+import type { Wanted } from "../../control/paths/paths.ts";
+import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/peer_key.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
 import type { CounterReader } from "../../dataplane/tables/counters.ts";
@@ -195,8 +195,8 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
 }
 
 /** Nothing is wrong, and nothing better was asked for. */
-function isHealthy({ state }: PeerView, { path, why }: Path): boolean {
-  return state === "alive" && (path === "direct-route" || (path !== "none" && why === DIRECT_ROUTING_OFF));
+function isHealthy({ state }: PeerView, { path, asAsked }: Path): boolean {
+  return state === "alive" && (path === "direct-route" || (path !== "none" && asAsked === true));
 }
 
 function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {

@@ -13,7 +13,7 @@ import type { FileLock, HeldName, Locks } from "../../ports/locks.ts";
 import { acquireLock, ForeignLockError, lockHolder } from "./lock_file.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 
-export const RUN_LOCK = "lock";
+const RUN_LOCK = "lock";
 /** Where the daemon notes which subnet.env it wrote (host/subnet_file.ts). */
 export const SUBNET_NOTE = "subnet-file.json";
 

@@ -25,9 +25,9 @@ export const STATE_FILE = "state.json";
 export const SECRET_FILE = "secret";
 /** A join that has not come to a lease yet. */
 export const JOIN_FILE = "join.json";
-export const LOCK_FILE = "lock";
+const LOCK_FILE = "lock";
 /** Everything we ever put into a state directory, but for the lock. */
-export const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE, JOIN_FILE].flatMap((
+const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE, JOIN_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
 

@@ -30,7 +30,7 @@ export interface UnfinishedJoin {
 }
 
 /** Where its secret came from, in a user's words. */
-export const UNFINISHED = "the join that was begun here";
+const UNFINISHED = "the join that was begun here";
 
 const FILE_VERSION = 1;
 const PEERS_MAX = 256;

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { MeshConfig, StaticPeer } from "../../../src/control/outbox/events.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import { reconcile } from "../../../src/control/paths/paths.ts";
+import { wantedFrom } from "../../../src/control/paths/paths.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
@@ -70,7 +70,7 @@ function view(
 const SETTINGS = settingsFor("x");
 
 test("Backend udp: a data tunnel to the link's endpoint with the link's indices, MTU 1456", () => {
-  const wanted = reconcile(view("udp", [peer()]), SETTINGS, HOST);
+  const wanted = wantedFrom(view("udp", [peer()]), SETTINGS, HOST);
   assert.deepEqual(wanted.own, {
     network: prefix("10.42.0.0/16"),
     subnet: prefix("10.42.7.0/24"),
@@ -94,7 +94,7 @@ test("Backend udp: a data tunnel to the link's endpoint with the link's indices,
 });
 
 test("Backend vxlan: the peer's address at the mesh's port, its MAC and the VNI, MTU 1450", () => {
-  const wanted = reconcile(view("vxlan", [peer()]), SETTINGS, HOST);
+  const wanted = wantedFrom(view("vxlan", [peer()]), SETTINGS, HOST);
   assert.deepEqual(wanted.tunnels.get("b"), {
     encapsulation: "vxlan",
     endpoint: "192.168.1.11:8472",
@@ -111,8 +111,8 @@ test("Backend vxlan: the peer's address at the mesh's port, its MAC and the VNI,
 
 test("An IPv6 underlay costs 20 bytes more", () => {
   const six = peer({ endpoint: "[fd00::11]:8473" });
-  assert.equal(reconcile(view("udp", [six]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1436);
-  const vxlan = reconcile(view("vxlan", [six]), SETTINGS, HOST).tunnels.get("b")!;
+  assert.equal(wantedFrom(view("udp", [six]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1436);
+  const vxlan = wantedFrom(view("vxlan", [six]), SETTINGS, HOST).tunnels.get("b")!;
   assert.deepEqual([vxlan.mtu, vxlan.endpoint], [1430, "[fd00::11]:8472"]);
 });
 
@@ -134,7 +134,7 @@ test("A direct route carries data once both sides had an answer by it; until the
     [peer({ ways: { ...WAYS, direct: { ...SILENT, state: "unknown" } } }), "none", /^waiting for/],
   ] as const;
   for (const [one, path, why] of cases) {
-    const wanted = reconcile(view("udp", [one]), direct, HOST);
+    const wanted = wantedFrom(view("udp", [one]), direct, HOST);
     assert.equal(wanted.paths.get("b")!.path, path);
     assert.match(wanted.paths.get("b")!.why, why);
     assert.equal(wanted.directRoutes.length, path === "direct-route" ? 1 : 0);
@@ -146,7 +146,7 @@ test("A direct route carries data once both sides had an answer by it; until the
 });
 
 test("Backend host-gw: without an answer there is no path, and what would help is said", () => {
-  const wanted = reconcile(view("host-gw", [peer({ ways: { ...WAYS, direct: SILENT } })]), SETTINGS, HOST);
+  const wanted = wantedFrom(view("host-gw", [peer({ ways: { ...WAYS, direct: SILENT } })]), SETTINGS, HOST);
   assert.deepEqual(wanted.directRoutes, []);
   const { path, fix, answeredAt } = wanted.paths.get("b")!;
   assert.equal(path, "none");
@@ -155,7 +155,7 @@ test("Backend host-gw: without an answer there is no path, and what would help i
 });
 
 test("Backend vxlan: where nobody answers at the VXLAN port, our own port carries the data", () => {
-  const wanted = reconcile(view("vxlan", [peer({ ways: { ...WAYS, vxlan: SILENT } })]), SETTINGS, HOST);
+  const wanted = wantedFrom(view("vxlan", [peer({ ways: { ...WAYS, vxlan: SILENT } })]), SETTINGS, HOST);
   const tunnel = wanted.tunnels.get("b")!;
   assert.deepEqual([tunnel.encapsulation, tunnel.endpoint, tunnel.vni], ["data", "192.168.1.11:8473", 1]);
   assert.equal(tunnel.vxlanPort, "192.168.1.11:8472"); // a probe there is answered there
@@ -163,7 +163,7 @@ test("Backend vxlan: where nobody answers at the VXLAN port, our own port carrie
   assert.deepEqual([path, to], ["tunnel", "192.168.1.11:8473"]);
   assert.match(why, /^no answer on 8472\/udp/);
   assert.match(fix!, /open 8472\/udp between alpha and beta/);
-  const asked = reconcile(
+  const asked = wantedFrom(
     view("vxlan", [peer({ ways: { ...WAYS, vxlan: { ...SILENT, state: "unknown" } } })]),
     SETTINGS,
     HOST,
@@ -175,8 +175,8 @@ test("What probes found to pass limits the tunnel and the direct route", () => {
   const narrow = peer({
     ways: { own: { ...ANSWERED, mtu: 1400 }, vxlan: null, direct: { ...ANSWERED, mtu: 1300 } },
   });
-  assert.equal(reconcile(view("udp", [narrow]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1356);
-  const routed = reconcile(view("udp", [narrow]), settingsFor("x", { directRouting: true }), HOST);
+  assert.equal(wantedFrom(view("udp", [narrow]), SETTINGS, HOST).tunnels.get("b")!.mtu, 1356);
+  const routed = wantedFrom(view("udp", [narrow]), settingsFor("x", { directRouting: true }), HOST);
   assert.equal(routed.directRoutes[0]!.mtu, 1300);
   assert.equal(routed.paths.get("b")!.mtu, 1300);
 });
@@ -184,19 +184,19 @@ test("What probes found to pass limits the tunnel and the direct route", () => {
 test("Where no direct route is asked for, the kernel is not asked about one for each peer", () => {
   const asked: string[] = [];
   const counting = { ...HOST, onLink: (a: string) => (asked.push(a), 3) };
-  assert.equal(reconcile(view("udp", [peer()]), SETTINGS, counting).paths.get("b")!.path, "tunnel");
+  assert.equal(wantedFrom(view("udp", [peer()]), SETTINGS, counting).paths.get("b")!.path, "tunnel");
   assert.deepEqual(asked, []);
-  reconcile(view("udp", [peer()]), settingsFor("x", { directRouting: true }), counting);
+  wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), counting);
   assert.equal(asked.length, 1);
 });
 
 test("No direct route leads by a device without link addresses, and the path says so", () => {
   const wg = { ...HOST, onLink: (a: string) => `${a} is reached by wg0, a device without link addresses` };
-  const routed = reconcile(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);
+  const routed = wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);
   assert.deepEqual(routed.directRoutes, []);
   assert.equal(routed.paths.get("b")!.path, "tunnel");
   assert.match(routed.paths.get("b")!.why, /^no direct route: 192\.168\.1\.11 is reached by wg0/);
-  const gw = reconcile(view("host-gw", [peer()]), SETTINGS, wg);
+  const gw = wantedFrom(view("host-gw", [peer()]), SETTINGS, wg);
   assert.deepEqual(gw.directRoutes, []);
   assert.equal(gw.paths.get("b")!.path, "none");
   assert.match(gw.paths.get("b")!.why, /reached by wg0/);
@@ -204,7 +204,7 @@ test("No direct route leads by a device without link addresses, and the path say
 
 test("Backend host-gw: a gateway route on the same link, no path behind a gateway", () => {
   const far = peer({ id: "c", subnet: prefix("10.42.11.0/24"), endpoint: "172.16.0.5:8473" });
-  const wanted = reconcile(view("host-gw", [peer(), far]), SETTINGS, HOST);
+  const wanted = wantedFrom(view("host-gw", [peer(), far]), SETTINGS, HOST);
   assert.deepEqual(wanted.directRoutes, [{
     destination: prefix("10.42.9.0/24"),
     gateway: "192.168.1.11",
@@ -226,7 +226,7 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
   const both = ["[fd00::11]:8473", "beta.example.org:8473", "10.8.0.11:8473", "192.168.1.11:8473"];
   for (const backend of ["host-gw", "udp"] as const) {
     const settings = { ...SETTINGS, directRouting: backend === "udp" };
-    const decide = (one: PeerView) => reconcile(view(backend, [one]), settings, host);
+    const decide = (one: PeerView) => wantedFrom(view(backend, [one]), settings, host);
     const wanted = decide(over6("[fd00::11]:8473", both));
     assert.deepEqual(wanted.directRoutes, [
       { destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: 3 },
@@ -244,7 +244,7 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
 
 test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {
   const far = peer({ id: "c", subnet: prefix("10.42.11.0/24"), endpoint: "172.16.0.5:8473" });
-  const wanted = reconcile(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
+  const wanted = wantedFrom(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
   assert.deepEqual(wanted.directRoutes.map((r) => r.destination.text), ["10.42.9.0/24"]);
   assert.equal(wanted.paths.get("b")!.path, "direct-route");
   assert.equal(wanted.paths.get("c")!.path, "tunnel");
@@ -270,7 +270,7 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
     peer({ id: "h", endpoint: null, link: null, endpoints: [] }),
     peer({ id: "x", subnet: null }),
   ];
-  const { routes, paths } = reconcile(view("udp", peers), SETTINGS, HOST);
+  const { routes, paths } = wantedFrom(view("udp", peers), SETTINGS, HOST);
   assert.deepEqual(routes.map((r) => r.peerKey), ["s"]);
   assert.match(paths.get("d")!.why, /does not answer/);
   assert.equal(paths.get("g")!.why, "it was stopped");
@@ -280,10 +280,10 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
 
 test("Before a lease is confirmed there is no own network; before a mesh, nothing", () => {
   for (const state of ["joining", "probation", "yielding", "exhausted"] as const) {
-    assert.equal(reconcile(view("vxlan", [peer()], state), SETTINGS, HOST).own, null);
+    assert.equal(wantedFrom(view("vxlan", [peer()], state), SETTINGS, HOST).own, null);
   }
   const joining = view("udp", [], "joining");
-  const nothing = reconcile({ ...joining, own: { ...joining.own, mesh: null } }, SETTINGS, HOST);
+  const nothing = wantedFrom({ ...joining, own: { ...joining.own, mesh: null } }, SETTINGS, HOST);
   assert.deepEqual([nothing.own, nothing.routes, nothing.tunnels.size], [null, [], 0]);
 });
 
@@ -306,7 +306,7 @@ test("Static peers: a kernel VXLAN device and a flannel node", () => {
       vni: null,
     },
   ];
-  const wanted = reconcile(view("udp", []), { ...SETTINGS, staticPeers: statics }, HOST);
+  const wanted = wantedFrom(view("udp", []), { ...SETTINGS, staticPeers: statics }, HOST);
   const kernel = wanted.tunnels.get("static:10.42.3.0/24")!;
   assert.deepEqual([kernel.encapsulation, kernel.endpoint, kernel.mtu, kernel.vni], [
     "vxlan",
@@ -337,7 +337,7 @@ function sealedView(backend: MeshConfig["backend"], peers: PeerView[]) {
 
 test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440, and joiners with a session, too", () => {
   for (const backend of ["udp", "vxlan"] as const) {
-    const wanted = reconcile(sealedView(backend, [peer()]), SETTINGS, HOST);
+    const wanted = wantedFrom(sealedView(backend, [peer()]), SETTINGS, HOST);
     const sealed = { encapsulation: "sealed", mtu: 1440, sendIndex: 0, receiveIndex: 0, vni: 0, mac: "" };
     const at = (endpoint: string) => ({ ...sealed, endpoint, ownPort: endpoint });
     assert.deepEqual(wanted.tunnels.get("b"), at("192.168.1.11:8473"));
@@ -349,7 +349,7 @@ test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440,
 
 test("Before the mesh is known, whoever we have a session with has a tunnel, and nothing is routed", () => {
   const known = sealedView("udp", []);
-  const wanted = reconcile({ ...known, own: { ...known.own, mesh: null } }, SETTINGS, HOST);
+  const wanted = wantedFrom({ ...known, own: { ...known.own, mesh: null } }, SETTINGS, HOST);
   assert.deepEqual([...wanted.tunnels.keys()], ["joiner"]);
   assert.deepEqual(wanted.routes, []);
 });
@@ -357,37 +357,37 @@ test("Before the mesh is known, whoever we have a session with has a tunnel, and
 test("In a sealed mesh a route in the clear needs the user's own word", () => {
   const direct = settingsFor("x", { directRouting: true, security: "sealed" });
   for (const allowPlainDirect of [false, true]) {
-    const udp = reconcile(sealedView("udp", [peer()]), { ...direct, allowPlainDirect }, HOST);
+    const udp = wantedFrom(sealedView("udp", [peer()]), { ...direct, allowPlainDirect }, HOST);
     assert.equal(udp.directRoutes.length, Number(allowPlainDirect));
     assert.equal(udp.paths.get("b")!.path, allowPlainDirect ? "direct-route" : "tunnel");
     if (!allowPlainDirect) assert.match(udp.paths.get("b")!.why, /sealed, and --allow-plain-direct/);
-    const gateway = reconcile(sealedView("host-gw", [peer()]), { ...direct, allowPlainDirect }, HOST);
+    const gateway = wantedFrom(sealedView("host-gw", [peer()]), { ...direct, allowPlainDirect }, HOST);
     assert.equal(gateway.paths.get("b")!.path, allowPlainDirect ? "direct-route" : "none");
     assert.deepEqual(gateway.routes, []);
   }
 });
 
-test("reconcile() has no direct route to a node of a sealed mesh that did not allow it, and says what to do where", () => {
+test("wantedFrom() has no direct route to a node of a sealed mesh that did not allow it, and says what to do where", () => {
   const settings = settingsFor("alpha", { directRouting: true, security: "sealed", allowPlainDirect: true });
   const strict = peer({ clearPaths: false });
   for (const [backend, path] of [["udp", "tunnel"], ["host-gw", "none"]] as const) {
-    const wanted = reconcile(sealedView(backend, [strict]), settings, HOST);
+    const wanted = wantedFrom(sealedView(backend, [strict]), settings, HOST);
     assert.deepEqual(wanted.directRoutes, []);
     const to = wanted.paths.get("b")!;
     assert.equal(to.path, path);
     assert.match(to.why, /sealed, and --allow-plain-direct was not given on beta$/);
     assert.equal(to.fix, "start ovltun on beta with --allow-plain-direct");
-    const both = reconcile(sealedView(backend, [strict]), { ...settings, allowPlainDirect: false }, HOST);
+    const both = wantedFrom(sealedView(backend, [strict]), { ...settings, allowPlainDirect: false }, HOST);
     assert.match(both.paths.get("b")!.fix!, / on alpha and beta with /);
   }
   // Behind a gateway a flag would change nothing, so none is asked for.
   const far = peer({ clearPaths: false, endpoint: "10.1.1.1:8473" });
   for (const backend of ["udp", "host-gw"] as const) {
-    const to = reconcile(sealedView(backend, [far]), settings, HOST).paths.get("b")!;
+    const to = wantedFrom(sealedView(backend, [far]), settings, HOST).paths.get("b")!;
     assert.match(to.why, /behind a gateway/);
     assert.equal(to.fix, undefined);
   }
-  const plain = reconcile(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
+  const plain = wantedFrom(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
   assert.equal(plain.paths.get("b")!.path, "direct-route");
 });
 
@@ -400,7 +400,7 @@ test("a static peer whose address lies in the mesh itself gets neither tunnel no
     mac: "02:00:00:00:00:03",
     vni: null,
   };
-  const wanted = reconcile(view("vxlan", []), { ...SETTINGS, staticPeers: [inside] }, HOST);
+  const wanted = wantedFrom(view("vxlan", []), { ...SETTINGS, staticPeers: [inside] }, HOST);
   assert.equal(wanted.tunnels.size, 0);
   assert.deepEqual(wanted.routes, []);
   const path = wanted.paths.get("static:10.42.3.0/24")!;
@@ -411,6 +411,6 @@ test("a name among our own endpoints does not decide the family of the underlay"
   const named = view("udp", []);
   const six = { ...named, own: { ...named.own, endpoints: ["home.example:8473", "[fd00::1]:8473"] } };
   const four = { ...named, own: { ...named.own, endpoints: ["home.example:8473"] } };
-  const mtus = [six, four].map((one) => reconcile(one, SETTINGS, HOST).deviceMtu);
+  const mtus = [six, four].map((one) => wantedFrom(one, SETTINGS, HOST).deviceMtu);
   assert.equal(mtus[1]! - mtus[0]!, 20);
 });

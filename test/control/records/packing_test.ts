@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import * as packing from "../../../src/control/records/packing.ts";
 import { RECORD_MAX_LEN } from "../../../src/control/records/record.ts";
 import { DIRECTIVE_MAX_LEN } from "../../../src/wire/directive.ts";
-import { decodeGossip, encodeGossip, fitGossip } from "../../../src/wire/gossip.ts";
+import { decodeGossip, fitGossip } from "../../../src/wire/gossip.ts";
 import type { GossipBody, JoinerEntry, RecordItem, Statement } from "../../../src/wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../../src/wire/gossip_size.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { encodeGossip } from "../../made/gossip.ts";
 
 const MESH = "0123456789abcdef";
 const LARGEST = 2 ** 48 - 1;

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOTHING, type Path } from "../../../src/control/paths/paths.ts";
+import { NOTHING } from "../../../src/control/paths/paths.ts";
+import type { Path } from "../../../src/control/paths/path_choice.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { LOST_AFTER_MS, LostPaths } from "../../../src/daemon/reports/lost_paths.ts";
 
 const ID = "b".repeat(64);
 const NONE: Path = { path: "none", why: "no answer to this host, though others hear it", mtu: 0 };
-const TUNNEL: Path = { path: "tunnel", why: "direct routing is off", mtu: 1440 };
+const TUNNEL: Path = { path: "tunnel", why: "direct routing is off", asAsked: true, mtu: 1440 };
 
 /** What is logged when a peer is seen like this at this time. */
 function looker(): (path: Path, now: number, more?: Partial<PeerView>) => string[] {
