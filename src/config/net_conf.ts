@@ -147,7 +147,12 @@ class NetConfFile {
     for (const [key, text] of values) {
       const { setting, idle } = keys[key]!;
       if (setting !== undefined) {
-        this.given.set(setting, { source: "file", values: [text], label: prefix + key, where: ` (in ${this.#quoted})` });
+        this.given.set(setting, {
+          source: "file",
+          values: [text],
+          label: prefix + key,
+          where: ` (in ${this.#quoted})`,
+        });
       } else if (idle !== undefined && String(idle) !== text) {
         this.#warn(
           `Key ${JSON.stringify(prefix + key)} in ${this.#quoted} is not used by ovltun and was ignored`,

@@ -94,7 +94,12 @@ function fromFlags(flags: FlagValues): Map<SettingName, Given> {
       const values = texts.flatMap((text) => entriesOf(setting, text) ?? []);
       if (values.length === 0) throw new ConfigError(setting.flag, `--${flag} is empty`);
       const before = given.get(setting.flag)?.values ?? [];
-      given.set(setting.flag, { source: "flag", values: [...before, ...values], label: `--${flag}`, where: "" });
+      given.set(setting.flag, {
+        source: "flag",
+        values: [...before, ...values],
+        label: `--${flag}`,
+        where: "",
+      });
     }
   }
   return given;

@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
-import { NOTHING, wantedFrom, type Wanted } from "../control/paths/paths.ts";
+import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
 import type { HostFacts } from "../control/paths/tunnels.ts";
 import type { MeshConfig } from "../control/mesh/settings.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";

@@ -7,7 +7,14 @@
 // does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
 // that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nobody is behind it.
 
-import { type Link, type LinkAddress, type Route, type RouteType, TABLE_LOCAL, TABLE_MAIN } from "../ports/host.ts";
+import {
+  type Link,
+  type LinkAddress,
+  type Route,
+  type RouteType,
+  TABLE_LOCAL,
+  TABLE_MAIN,
+} from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
 import { isLinkLocal, isLoopback, isMulticast } from "../wire/address.ts";
 import {

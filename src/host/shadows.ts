@@ -3,7 +3,14 @@
 // beside them and says which part of the mesh it does not reach, by whose fault, and what to do; nothing of it is ours
 // to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
 
-import { type Link, type LinkAddress, type Route, type RoutingRule, TABLE_LOCAL, TABLE_MAIN } from "../ports/host.ts";
+import {
+  type Link,
+  type LinkAddress,
+  type Route,
+  type RoutingRule,
+  TABLE_LOCAL,
+  TABLE_MAIN,
+} from "../ports/host.ts";
 import { describeRoute, linkName } from "./describe.ts";
 import { addressAlone, heldPrefix } from "./link_prefix.ts";
 import { addressRoute, isOwn, isSink, overlappingRoutes, type OwnMarks } from "./overlap.ts";

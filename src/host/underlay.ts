@@ -1,7 +1,14 @@
 // The host's own network under the overlay: which of our addresses others should send to, how large a packet it
 // carries, and who shares a link with us. Reads the host and decides; changes nothing.
 
-import { type HostNetwork, type Link, type LinkAddress, type Route, SCOPE_HOST, TABLE_MAIN } from "../ports/host.ts";
+import {
+  type HostNetwork,
+  type Link,
+  type LinkAddress,
+  type Route,
+  SCOPE_HOST,
+  TABLE_MAIN,
+} from "../ports/host.ts";
 import {
   isIpv4,
   isLinkLocal,

@@ -10,7 +10,6 @@ import { EADDRINUSE, ECONNREFUSED } from "../ports/sys_error.ts";
 import { failed } from "./failed.ts";
 import { SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 
-
 /** Takes `name`, at most 100 characters. Null when another process has it. Throws SysError. */
 export function acquireName(name: string): HeldName | null {
   const { fd, address } = openFor(name);

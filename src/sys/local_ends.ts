@@ -7,7 +7,7 @@ import { type LocalEnd, REPLY_SLOT } from "../ports/devices.ts";
 import { type Address, isIpv4, isLinkLocal, isMulticast, parseAddress } from "../wire/address.ts";
 import { putU32le } from "../wire/bytes.ts";
 import { CMSG_DATA_AT, CMSG_LEVEL_AT, CMSG_TYPE_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, IP_PKTINFO } from "./linux.ts";
+import { IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO } from "./linux.ts";
 
 export const ADDRESS_LEN = 16;
 const IPV4_AT = 12;

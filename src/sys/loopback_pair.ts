@@ -8,7 +8,6 @@ import { UdpBatches, type UdpOffloads } from "./udp_batches.ts";
 import { type OpenedSocket, setInt, unboundUdp } from "./udp_socket.ts";
 import { POLLFD_LEN, POLLIN, SOL_UDP, UDP_GRO } from "./linux.ts";
 
-
 /** The sender, and the receiver in the slots behind the first of a pool. */
 export class LoopbackPair {
   readonly sender: DatagramSocket;

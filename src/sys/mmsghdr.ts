@@ -6,7 +6,7 @@
  *   cmsghdr:    | len 8 | level 4 | type 4 | data |
  */
 import { putU32le, putU64le } from "../wire/bytes.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, IPV6_RECVPKTINFO, IP_PKTINFO, IP_TOS, MSG_DONTWAIT } from "./linux.ts";
+import { IP_TOS, IPPROTO_IP } from "./linux.ts";
 
 export const MMSGHDR_LEN = 64;
 export const NAME_AT = 0;
@@ -31,8 +31,6 @@ export const CMSG_ROOM = 24;
  *   in6_pktinfo 20: | address 16 | interface 4 |                                  IPV6_PKTINFO
  */
 export const PKTINFO_ROOM = 40;
-
-
 
 /** Writes the control message, CMSG_ROOM bytes, that gives a datagram its Type of Service (ip(7)). */
 export function encodeTos(b: Uint8Array, at: number, tos: number): void {

@@ -19,7 +19,16 @@ import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { EAGAIN, EINTR, EIO, EMSGSIZE, ENOBUFS, EPERM, SysError } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
-import { MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK, SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVTIMEO } from "./linux.ts";
+import {
+  MSG_TRUNC,
+  SO_RCVBUFFORCE,
+  SO_RCVTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from "./linux.ts";
 
 const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;

@@ -6,8 +6,7 @@ import { isIpv4, parseEndpoint } from "../wire/address.ts";
 import { putU32le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU, IP_MTU, SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
-
+import { IP_MTU, IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU, SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 
 /** The largest IP packet that reaches `endpoint` whole, bytes; null when the kernel cannot say (no route). */
 export function pathMtu(endpoint: string): number | null {

@@ -9,8 +9,15 @@ import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EINTR } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
-import { MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_RCVTIMEO, SO_REUSEADDR, SO_SNDTIMEO } from "./linux.ts";
-
+import {
+  MSG_NOSIGNAL,
+  SO_RCVTIMEO,
+  SO_REUSEADDR,
+  SO_SNDTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./linux.ts";
 
 /** A listening or connected socket; closeTcp() ends it. */
 export interface TcpSocket {

@@ -15,7 +15,14 @@ import { DATA_INDEX_AT, DATA_TYPE } from "../wire/data_header.ts";
 import { closeDescriptor, libc } from "./libc.ts";
 import { check } from "./failed.ts";
 import { bindUdp, type OpenedSocket, setInt, unboundUdp } from "./udp_socket.ts";
-import { SOL_SOCKET, SOL_UDP, SO_ATTACH_REUSEPORT_CBPF, SO_MEMINFO, SO_RCVBUF, SO_REUSEPORT } from "./linux.ts";
+import {
+  SO_ATTACH_REUSEPORT_CBPF,
+  SO_MEMINFO,
+  SO_RCVBUF,
+  SO_REUSEPORT,
+  SOL_SOCKET,
+  SOL_UDP,
+} from "./linux.ts";
 
 const MEMINFO_LEN = 36;
 const MEMINFO_DROPS_AT = 32;

@@ -8,14 +8,38 @@ import { BATCH, HEADROOM, type PacketPool, SLOT_CAPACITY, SLOT_LENGTH } from "..
 import { formatAddress, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le, u16, u16le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import { CMSG_DATA_AT, CMSG_LEVEL_AT, CMSG_ROOM, CMSG_TYPE_AT, CONTROL_AT, CONTROLLEN_AT, IOV_AT, IOVLEN_AT, MMSGHDR_LEN, MSG_LEN_AT, NAME_AT, NAMELEN_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
+import {
+  CMSG_DATA_AT,
+  CMSG_LEVEL_AT,
+  CMSG_ROOM,
+  CMSG_TYPE_AT,
+  CONTROL_AT,
+  CONTROLLEN_AT,
+  IOV_AT,
+  IOVLEN_AT,
+  MMSGHDR_LEN,
+  MSG_LEN_AT,
+  NAME_AT,
+  NAMELEN_AT,
+  PKTINFO_ROOM,
+} from "./mmsghdr.ts";
 import { ADDRESS_LEN, canBeSource, type LocalEnds, readPktinfo } from "./local_ends.ts";
 import { encodeSockaddr, sameSockaddr, SOCKADDR_ROOM, sockaddrText } from "./sockaddr.ts";
 import { EAGAIN, EINTR } from "../ports/sys_error.ts";
 import { failed } from "./failed.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, IP_PKTINFO, MSG_DONTWAIT, SOL_SOCKET, SOL_UDP, SO_RXQ_OVFL, UDP_GRO } from "./linux.ts";
+import {
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_PKTINFO,
+  MSG_DONTWAIT,
+  SO_RXQ_OVFL,
+  SOL_SOCKET,
+  SOL_UDP,
+  UDP_GRO,
+} from "./linux.ts";
 
 /** struct sockaddr_in and sockaddr_in6: | family 2 | port 2 | … */
 const PORT_AT = 2;

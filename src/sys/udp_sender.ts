@@ -10,7 +10,20 @@ import { addressOf } from "#ffi";
 import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
-import { CMSG_DATA_AT, CMSG_LEVEL_AT, CMSG_ROOM, CMSG_TYPE_AT, CONTROL_AT, CONTROLLEN_AT, IOV_AT, IOVLEN_AT, MMSGHDR_LEN, NAME_AT, NAMELEN_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
+import {
+  CMSG_DATA_AT,
+  CMSG_LEVEL_AT,
+  CMSG_ROOM,
+  CMSG_TYPE_AT,
+  CONTROL_AT,
+  CONTROLLEN_AT,
+  IOV_AT,
+  IOVLEN_AT,
+  MMSGHDR_LEN,
+  NAME_AT,
+  NAMELEN_AT,
+  PKTINFO_ROOM,
+} from "./mmsghdr.ts";
 import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { SourceTrial } from "./source_trial.ts";
@@ -18,7 +31,6 @@ import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "../ports/sys
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 import { MSG_DONTWAIT, SOL_UDP, UDP_SEGMENT } from "./linux.ts";
-
 
 /** Pieces in one queue: two for each datagram of a batch of superframes. */
 const MAX_PIECES = 4096;

@@ -19,12 +19,41 @@ import { type Endpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/addr
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
 import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
-import { CMSG_ROOM, CONTROL_AT, CONTROLLEN_AT, encodeTos, IOV_AT, IOVLEN_AT, MMSGHDR_LEN, NAME_AT, NAMELEN_AT, PKTINFO_ROOM } from "./mmsghdr.ts";
+import {
+  CMSG_ROOM,
+  CONTROL_AT,
+  CONTROLLEN_AT,
+  encodeTos,
+  IOV_AT,
+  IOVLEN_AT,
+  MMSGHDR_LEN,
+  NAME_AT,
+  NAMELEN_AT,
+  PKTINFO_ROOM,
+} from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EACCES, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
 import { IOVEC_LEN } from "./vector.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_RECVPKTINFO, IPV6_V6ONLY, IP_MTU_DISCOVER, IP_PKTINFO, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET, SO_BINDTODEVICE, SO_RCVBUF, SO_RCVBUFFORCE, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE } from "./linux.ts";
+import {
+  IP_MTU_DISCOVER,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
+  IPV6_RECVPKTINFO,
+  IPV6_V6ONLY,
+  MSG_DONTWAIT,
+  SO_BINDTODEVICE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RXQ_OVFL,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+} from "./linux.ts";
 
 /**
  * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP tells the

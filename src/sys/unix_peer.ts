@@ -5,7 +5,7 @@
 import { closeDescriptor, libc } from "./libc.ts";
 import { encodeSockaddrUn } from "./notify.ts";
 import { AF_UNIX } from "./sockaddr.ts";
-import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SO_PEERCRED } from "./linux.ts";
+import { SO_PEERCRED, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET } from "./linux.ts";
 
 /** struct ucred { pid_t pid; uid_t uid; gid_t gid; } */
 const UCRED_LEN = 12;

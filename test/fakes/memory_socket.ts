@@ -13,12 +13,7 @@ import {
   SLOT_CAPACITY,
   SLOT_LENGTH,
 } from "../../src/ports/devices.ts";
-import {
-  type Endpoint,
-  formatEndpoint,
-  isIpv4,
-  parseEndpoint,
-} from "../../src/wire/address.ts";
+import { type Endpoint, formatEndpoint, isIpv4, parseEndpoint } from "../../src/wire/address.ts";
 
 import { equalBytes } from "../../src/wire/bytes.ts";
 

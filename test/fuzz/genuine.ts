@@ -1,6 +1,5 @@
 // Genuine messages to begin with: one of each kind of gossip, with everything it can carry.
 
-import * as wire from "../../src/wire/gossip.ts";
 import {
   BUCKET_HASH_LEN,
   DIGEST_BUCKETS,

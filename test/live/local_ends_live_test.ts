@@ -8,7 +8,7 @@ import { AF_INET } from "../../src/sys/sockaddr.ts";
 import { takeZeroChecksums } from "../../src/sys/udp_group.ts";
 import { bindUdp, type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
 import { liveTest, settled, until, type Wires } from "./wires.ts";
-import { IPPROTO_IP, IP_PKTINFO } from "../../src/sys/linux.ts";
+import { IP_PKTINFO, IPPROTO_IP } from "../../src/sys/linux.ts";
 
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;

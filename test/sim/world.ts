@@ -10,7 +10,7 @@ import { ControlPlane } from "../../src/control/node/node.ts";
 import { stateFromJson, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
 import type { WayKind } from "../../src/control/paths/ways.ts";
-import { wantedFrom, type Wanted } from "../../src/control/paths/paths.ts";
+import { type Wanted, wantedFrom } from "../../src/control/paths/paths.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import {
