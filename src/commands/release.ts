@@ -1,12 +1,10 @@
 /**
  * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
- * directory for as long as it takes to tell one living peer. No device, no routes: only words.
+ * directory for as long as it takes to tell one living peer (control_only.ts).
  */
 import type { Release } from "../api/schema.ts";
-import type { Action, ControlEvent, Settings } from "../control/outbox/events.ts";
+import type { Settings } from "../control/outbox/events.ts";
 import { Directives, isClaimForgotten, openDirective } from "../control/forget/directives.ts";
-import { ControlPlane } from "../control/node/node.ts";
-import { sealedTunnel } from "../control/paths/tunnels.ts";
 import { decodeRecord } from "../control/records/record.ts";
 import {
   storedBytes,
@@ -16,21 +14,10 @@ import {
 } from "../control/records/state.ts";
 import { shortId } from "../crypto/identity.ts";
 import type { Machine } from "../ports/machine.ts";
-import { Lookup } from "../daemon/host/lookup.ts";
-import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
 import { type SealedParts, sealedParts } from "../daemon/planes/sealed_parts.ts";
-import { controlEvent, SealedSide } from "../daemon/planes/sealed_side.ts";
 import type { StateStore } from "../daemon/state/state_store.ts";
 import { VERSION } from "../version.ts";
-import { WorkerHandle } from "../daemon/planes/worker_handle.ts";
-
-const NO_OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
-/** Nothing but control messages leaves here, which fit anywhere. */
-const NO_HOST = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => null };
-const TICK_MS = 50;
-const GIVE_UP_MS = 4000;
-/** Time to meet a peer before the lease is given back: a release nobody hears is none. */
-const MEET_MS = 1500;
+import { ControlOnly } from "./control_only.ts";
 
 /** What became of a lease, for people. */
 export function releaseSentence({ subnet, outcome }: Release): string {
@@ -75,75 +62,19 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
   if (stored === null || stored.claim === null) return "No lease to give back";
   const subnet = stored.claim.subnet.text;
   const { id } = state.identity;
-  let directives = stored.directives;
-  const lost = lostLeaseSentence(stored, directives, id);
+  const lost = lostLeaseSentence(stored, stored.directives, id);
   if (lost !== null) return lost;
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
-  const parts = sealedPartsOf(machine, state, stored);
-  if (parts === "lost") {
+  const ciphers = sealedPartsOf(machine, state, stored);
+  if (ciphers === "lost") {
     return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is free; ` +
       `on a member: ovltun forget ${stored.name}`;
   }
-  const { clock } = machine;
-  const port = machine.udp.open(0, { workers: 1, byLane: true, zeroChecksums: false });
-  const control = new ControlPlane(
-    settingsOf(stored),
-    state.identity,
-    stored,
-    machine.random,
-    clock.now(),
-    parts?.setup ?? null,
-  );
-  let finish = (_heard: boolean): void => {};
-  const finished = new Promise<boolean>((resolve) => finish = resolve);
-  const perform = (action: Action): void => {
-    if (action.kind === "send") {
-      const local = action.by === undefined ? action.local ?? "" : "";
-      port.send(action.to, action.bytes, local);
-    } else if (action.kind === "sendSealed") {
-      const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
-      if (datagram !== null) port.send(action.to, datagram, "");
-    } else if (action.kind === "installSession") {
-      sealed?.install(action, feed.setPeer(action.id, sealedTunnel(action.endpoint, NO_HOST)));
-    } else if (action.kind === "dropSession") sealed?.drop(action.receiveIndex);
-    else if (action.kind === "secrets") {
-      state.writeSecrets(action.secrets);
-      sealed?.setGate(action.keys);
-    } else if (action.kind === "persist") {
-      state.save(action.state);
-      directives = action.state.directives;
-    } else if (action.kind === "released") finish(action.heard);
-    else if (action.kind === "resolve") void resolve(action.name);
-    else if (action.kind === "refuse") finish(false); // revoked while it was away, for one
-  };
-  const event = (e: ControlEvent): void => control.handle(e, clock.now()).forEach(perform);
-  const lookup = new Lookup(0, machine.surroundings.resolve);
-  const resolve = async (name: string): Promise<void> => {
-    const endpoints = await lookup.endpoints(name);
-    event({ kind: "resolved", name, endpoints });
-  };
-  const worker = new WorkerHandle(machine, (e) => {
-    const known = controlEvent(e, (slot) => feed.keyOf(slot));
-    if (known !== null) event(known);
-  });
-  worker.start(NO_OFFLOADS, parts?.provider.suites());
-  const feed = new DataplaneFeed(worker.mailbox);
-  const sealed = parts === null ? null : new SealedSide(parts.setup, parts.provider, worker.mailbox);
-  const { family, sockets } = port;
-  worker.mailbox.post({ kind: "attachSocket", role: "own", family, sockets });
-  const startedAt = clock.now();
-  event({ kind: "release", meetMs: MEET_MS });
-  const callOff = machine.timers.every(TICK_MS, () => {
-    event({ kind: "tick" });
-    if (clock.now() - startedAt > GIVE_UP_MS) finish(false);
-  });
-  const heard = await finished;
-  callOff();
-  sealed?.close();
-  await worker.stop();
-  port.close();
+  const node = new ControlOnly(machine, { state, settings: settingsOf(stored), ciphers });
+  const heard = await node.release();
   if (heard) return releaseSentence({ subnet, outcome: "heard" });
-  return lostLeaseSentence(stored, directives, id) ?? releaseSentence({ subnet, outcome: "unheard" });
+  return lostLeaseSentence(stored, node.saved?.directives ?? stored.directives, id) ??
+    releaseSentence({ subnet, outcome: "unheard" });
 }
 
 // Those who gave their leases back are remembered too, and nobody to tell.

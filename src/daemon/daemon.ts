@@ -1,7 +1,7 @@
 /**
  * The daemon: builds the parts, wires them, performs what the control plane decides, and takes everything away
  * again. Events come in (timers, the Workers, the host, the API, signals); `ControlPlane.handle` turns each into
- * actions; `#perform` does them in order. `runDaemon` is what `ovltun up` calls.
+ * actions; `performActions` performs them by effects.ts. `runDaemon` is what `ovltun up` calls.
  *
  * In this order: the parts (daemon_parts.ts), the control socket, a handshake with nobody, the control plane with the
  * reconciler (reconciler.ts), which carries out what it wants of the host; then timers and events until the end (end.ts).
@@ -10,35 +10,33 @@ import { join } from "node:path";
 import process from "node:process";
 import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
 import type { Config } from "../config/config.ts";
-import type { Action, ControlEvent } from "../control/outbox/events.ts";
+import type { ControlEvent } from "../control/outbox/events.ts";
+import { performActions } from "../control/outbox/perform.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { SendRefusal } from "../control/paths/outcome.ts";
-import { sealedTunnel } from "../control/paths/tunnels.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
-import { PROBE_TOS } from "../host/owned.ts";
 import type { Offload } from "../ports/devices.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine, Served } from "../ports/machine.ts";
-import type { DataplaneEvent, Tunnel } from "../ports/planes.ts";
+import type { DataplaneEvent } from "../ports/planes.ts";
 import { errnoName } from "../ports/sys_error.ts";
 import { advertisedBy } from "./host/advertised.ts";
 import { apiHandlers } from "./reports/api_handlers.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
+import { DaemonEffects } from "./effects.ts";
 import { Cleanups, Ending, lastWords } from "./end.ts";
-import { type LeaseChange, runLeaseHook } from "./host/lease_hook.ts";
 import { HostSight } from "./host/host_sight.ts";
 import { Lookup } from "./host/lookup.ts";
-import { type LogFields, logger } from "../log/log.ts";
+import { logger } from "../log/log.ts";
 import { Reconciler } from "./reconciler.ts";
 import { kernelDrops, type Snapshot } from "./reports/reports.ts";
-import { controlEvent } from "./planes/sealed_side.ts";
+import { controlEvent } from "./planes/control_events.ts";
 import { type GivenSecret, readSecretFile } from "./state/secret_files.ts";
 import { Resolver, unresolved } from "./host/seeds.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import { drawNetwork, settingsOf } from "./settings.ts";
 import { Underlay } from "./host/underlay_watch.ts";
-import { addressOf } from "../wire/address.ts";
 
 const TICK_MS = 100;
 /** The run directory is looked at so often: two stat(2). */
@@ -86,11 +84,10 @@ class Daemon {
   #control!: ControlPlane;
   /** Made with the control plane. */
   #reconciler!: Reconciler;
-  #reconcileDue = false;
+  /** As the reconciler. */
+  #effects!: DaemonEffects;
   /** A Worker sends without a source that it was told: the next tick looks what is true, once for all peers. */
   #sourceGone = false;
-  /** BOUNDED: those of one event. */
-  readonly #leaseChanges: LeaseChange[] = [];
   #leaving = false;
   #signalledAt: number | null = null;
   #checkingRunDir = false;
@@ -125,6 +122,7 @@ class Daemon {
       config: this.#config,
       given: this.#given,
       net: this.#net,
+      facts: () => this.#underlay.facts(),
       onEvent,
     };
     this.#parts = makeParts(making, cleanups);
@@ -205,6 +203,15 @@ class Daemon {
       this.#ending.refuse(misfit.message);
       this.#leave("release");
     }, (ways) => this.#event({ kind: "ways", ways }));
+    this.#effects = new DaemonEffects({
+      parts: this.#parts,
+      underlay: this.#underlay,
+      reconciler: this.#reconciler,
+      refusals: this.#refusals,
+      ending: this.#ending,
+      resolve: (name) => void this.#resolve(name),
+      reconcile: () => this.#reconcile(),
+    });
     tellStart(this.#parts);
     for (const resolver of names) this.#cleanups.add(() => resolver.close());
     // The device of a stored lease takes twenty milliseconds: whoever asks after that is there when they answer.
@@ -254,10 +261,7 @@ class Daemon {
   // ------------------------------------------------------------------------------------------- events in
 
   #event(event: ControlEvent): void {
-    for (const action of this.#control.handle(event, this.#now())) this.#perform(action);
-    if (this.#reconcileDue) this.#reconcile();
-    // The hook finds device, routes and subnet.env as the change left them.
-    for (const change of this.#leaseChanges.splice(0)) runLeaseHook(this.#config.onLeaseChange, change);
+    performActions(this.#control.handle(event, this.#now()), this.#effects);
   }
 
   #tick(): void {
@@ -277,10 +281,6 @@ class Daemon {
   #fromWorker(event: DataplaneEvent): void {
     if (this.#closing) return;
     const known = controlEvent(event, (slot) => this.#parts.feed.keyOf(slot));
-    if (event.kind === "sessionConfirmed") {
-      // The peer has used it at one Worker: all may send on it.
-      this.#parts.workers.mailbox.post({ kind: "confirmSession", receiveIndex: event.receiveIndex });
-    }
     if (known !== null) {
       if (this.#control !== undefined) this.#guard(() => this.#event(known));
     } else if (event.kind === "pathTooSmall") {
@@ -313,7 +313,7 @@ class Daemon {
   }
 
   #sendRefused(slot: number, errno: number): void {
-    const endpoint = this.#reconciler?.endpointOf(slot) ?? null;
+    const endpoint = this.#parts.feed.endpointOf(slot);
     if (endpoint !== null) this.#refusals.data(endpoint, errno, this.#now());
   }
 
@@ -339,87 +339,8 @@ class Daemon {
     }
   }
 
-  // ------------------------------------------------------------------------------------------ actions out
-
-  #perform(action: Action): void {
-    const { sockets, sealed, feed, state } = this.#parts;
-    switch (action.kind) {
-      case "send":
-        return this.#send(action);
-      case "installSession": {
-        const tunnel = this.#sealedTunnel(action.id, action.endpoint);
-        return sealed?.install(action, feed.setPeer(action.id, tunnel));
-      }
-      case "dropSession":
-        return sealed?.drop(action.receiveIndex);
-      case "sendSealed": {
-        const datagram = sealed?.seal(action.receiveIndex, action.bytes) ?? null;
-        if (datagram === null) return;
-        if (action.probe) sockets.sendProbe(action.to, datagram, this.#sourceTo(action.to));
-        else this.#sendOwn(action.to, datagram, this.#sourceTo(action.to));
-        return;
-      }
-      case "resolve":
-        void this.#resolve(action.name);
-        return;
-      case "persist":
-        return state.save(action.state);
-      case "secrets":
-        state.writeSecrets(action.secrets);
-        return sealed?.setGate(action.keys);
-      case "reconcile":
-        this.#reconcileDue = true;
-        return;
-      case "leaseChanged":
-        if (action.asked) logger.info(`Lease ${action.from} is given back`);
-        else if (action.from !== null) {
-          logger.warn(`Lease changed: ${action.why}`, { from: action.from, lease: action.to });
-        }
-        this.#leaseChanges.push(action);
-        return;
-      case "log":
-        return logger[action.level === "warning" ? "warn" : action.level](
-          action.message,
-          action.fields as LogFields,
-        );
-      case "refuse":
-        this.#ending.refuse(action.message);
-        return this.#ending.finish();
-      case "released":
-        return this.#ending.endRelease(action.heard);
-    }
-  }
-
-  #send(action: Action & { readonly kind: "send" }): void {
-    const { sockets } = this.#parts;
-    const { to, bytes } = action;
-    if (action.by === undefined) return this.#sendOwn(to, bytes, action.local ?? this.#sourceTo(to));
-    if (action.by === "own") return sockets.sendProbe(to, bytes, this.#sourceTo(to));
-    if (action.by === "vxlan") return sockets.sendVxlan(to, bytes, this.#reconciler.sourceTo(to));
-    // Any other way, as while the route is missing, would show nothing.
-    const hop = this.#net.routeTo(addressOf(to), PROBE_TOS);
-    if (hop?.gateway === action.gateway) sockets.sendProbeByTos(to, bytes, PROBE_TOS);
-  }
-
-  #sendOwn(to: string, bytes: Uint8Array, local: string): void {
-    this.#refusals.control(to, this.#parts.sockets.send(to, bytes, local));
-  }
-
-  /** What we say of ourselves leaves from the address by which the peer calls us; "": the kernel chooses. */
-  #sourceTo(to: string): string {
-    const end = this.#underlay.local(to);
-    return end?.pinned ? end.address : "";
-  }
-
-  /** A session that is renewed leaves what was found out about the way there. */
-  #sealedTunnel(id: string, endpoint: string): Tunnel {
-    const tunnel = sealedTunnel(endpoint, this.#underlay.facts());
-    const known = this.#reconciler.wanted.tunnels.get(id);
-    return known?.endpoint === endpoint ? { ...tunnel, mtu: Math.min(tunnel.mtu, known.mtu) } : tunnel;
-  }
-
   #reconcile(): void {
-    this.#reconcileDue = this.#sourceGone = false;
+    this.#sourceGone = false;
     this.#reconciler.reconcile();
   }
 

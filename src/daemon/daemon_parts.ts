@@ -7,6 +7,7 @@ import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Leasable } from "../host/left_bridge.ts";
 import type { StoredState } from "../control/records/state.ts";
+import type { HostFacts } from "../control/paths/tunnels.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";
@@ -38,6 +39,8 @@ export interface Making {
   readonly given: GivenSecret | null;
   readonly machine: Machine;
   readonly net: HostNetwork;
+  /** What is known of the host at this moment. */
+  readonly facts: () => HostFacts;
   /** Gets what the Workers hand up. */
   readonly onEvent: (event: DataplaneEvent) => void;
 }
@@ -66,7 +69,10 @@ export interface DaemonParts {
 }
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
-export function makeParts({ machine, net, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
+export function makeParts(
+  { machine, net, facts, onEvent, ...user }: Making,
+  cleanups: Cleanups,
+): DaemonParts {
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
@@ -101,10 +107,10 @@ export function makeParts({ machine, net, onEvent, ...user }: Making, cleanups: 
     secrets: secretsOfRun(choice, kept, given?.secret ?? null),
   });
   workers.start(offloads.inUse, ciphers?.provider.suites());
-  if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, mailbox);
+  const feed = new DataplaneFeed(mailbox, facts);
+  if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
   sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });
   if (founds({ config, stored })) sockets.demand(foundersSockets(config));
-  const feed = new DataplaneFeed(mailbox);
   keeper = new HostKeeper(net, machine.devices, mailbox, {
     ...config,
     subnetFile: left.file,

@@ -6,7 +6,6 @@
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
-import type { HostFacts } from "../control/paths/tunnels.ts";
 import type { MeshConfig } from "../control/mesh/settings.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
@@ -83,8 +82,7 @@ export class Reconciler {
     this.#underlay.mesh = view.own.mesh?.network ?? null;
     this.#underlay.reach(view.peers);
     const settings = settingsOf(config, null, this.#underlay.endpoints());
-    const facts = limited(this.#underlay.facts(), config.underlayMtu);
-    const wanted = withMtu(wantedFrom(view, settings, facts), config.mtu);
+    const wanted = withMtu(wantedFrom(view, settings, this.#underlay.facts()), config.mtu);
     this.#wanted = wanted;
     const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);
@@ -128,12 +126,6 @@ export class Reconciler {
       if (local?.pinned && addressOf(ownPort) === address) return local.address;
     }
     return "";
-  }
-
-  /** Where packets for the peer in `slot` go, or null. */
-  endpointOf(slot: number): string | null {
-    const key = this.#parts.feed.keyOf(slot);
-    return (key === null ? undefined : this.#wanted?.tunnels.get(key)?.endpoint) ?? null;
   }
 
   /**
@@ -189,13 +181,6 @@ export class Reconciler {
       return false;
     }
   }
-}
-
-/** The host as flannel's `Backend.MTU` wants it: larger packets are not sent, whatever the underlay carries. */
-function limited(facts: HostFacts, mtu: number | null): HostFacts {
-  if (mtu === null) return facts;
-  const pathMtu = (endpoint: string) => Math.min(mtu, facts.pathMtu(endpoint));
-  return { ...facts, underlayMtu: Math.min(mtu, facts.underlayMtu), pathMtu };
 }
 
 /** `--mtu` beats what the underlay leaves. */

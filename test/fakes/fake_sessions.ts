@@ -47,6 +47,12 @@ export class FakeSessions {
     for (const s of those.slice(0, -SESSIONS_EACH)) this.drop(s.receiveIndex);
   }
 
+  /** The control plane's word for what a session here knew first. */
+  confirm(receiveIndex: number): void {
+    const session = this.#sessions.find((s) => s.receiveIndex === receiveIndex);
+    if (session !== undefined && !session.confirmed) this.#becomesCurrent(session);
+  }
+
   drop(receiveIndex: number): void {
     const at = this.#sessions.findIndex((s) => s.receiveIndex === receiveIndex);
     if (at >= 0) this.#sessions.splice(at, 1);
@@ -90,7 +96,10 @@ export class FakeSessions {
     const counter = dataCounter(b, 0);
     if (session.seen.has(`${lane} ${counter}`)) return nothing;
     session.seen.add(`${lane} ${counter}`);
-    if (!session.confirmed) this.#confirm(session, events);
+    if (!session.confirmed) {
+      this.#becomesCurrent(session);
+      events.push({ kind: "sessionConfirmed", receiveIndex: session.receiveIndex });
+    }
     if (counter > session.greatest) {
       session.greatest = counter;
       if (this.#endpoints.get(session.id) !== from) {
@@ -110,10 +119,9 @@ export class FakeSessions {
     return nothing;
   }
 
-  #confirm(session: Session, events: ControlEvent[]): void {
+  #becomesCurrent(session: Session): void {
     session.confirmed = true;
     this.#sessions.push(...this.#sessions.splice(this.#sessions.indexOf(session), 1));
-    events.push({ kind: "sessionConfirmed", receiveIndex: session.receiveIndex });
   }
 }
 

@@ -7,7 +7,7 @@ import { signDirective } from "../../src/control/forget/directives.ts";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { VERSION_LIMIT } from "../../src/wire/untrusted.ts";
-import { stateFromJson } from "../../src/control/records/state.ts";
+import { readState } from "../../src/control/records/state.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf, sealedSetup } from "../made/network_keys.ts";
@@ -51,7 +51,7 @@ function stateOf(world: World, at: SimNode, of: SimNode): string {
 }
 
 function incarnationOf(node: SimNode): number {
-  return stateFromJson(node.disk!).incarnation;
+  return readState(JSON.parse(node.disk!)).incarnation;
 }
 
 for (const security of BOTH) {
@@ -176,7 +176,7 @@ for (const security of BOTH) {
       const node = security === "sealed" ? addSealed(world, name, ["a"]) : world.add(name, ["a"]);
       world.start(node);
       assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
-      stamps.push(stateFromJson(node.disk!).claim!.stamp);
+      stamps.push(readState(JSON.parse(node.disk!)).claim!.stamp);
     }
     assert.ok(stamps[0]! < stamps[1]! && stamps[1]! < 1000, `${stamps}`);
     assert.equal(world.view(a).own.leaseState, "confirmed");

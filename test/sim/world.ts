@@ -4,10 +4,16 @@
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent, Settings } from "../../src/control/outbox/events.ts";
+import {
+  type Effects,
+  performActions,
+  type SendAction,
+  type SessionEffects,
+} from "../../src/control/outbox/perform.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
 import { type HostSight, NO_SIGHT } from "../../src/control/node/host_sight.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
-import { stateFromJson, stateToJson, type StoredState } from "../../src/control/records/state.ts";
+import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
 import type { WayKind } from "../../src/control/paths/ways.ts";
 import { type Wanted, wantedFrom } from "../../src/control/paths/paths.ts";
@@ -76,7 +82,7 @@ export class World {
   readonly random: SeededRandom;
   readonly network: LossyNetwork;
   readonly nodes: SimNode[] = [];
-  /** Each action as it is performed. */
+  /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
   /** What names lead to: the resolver of all hosts. BOUNDED: those of a test */
   readonly dns = new Map<string, readonly string[]>();
@@ -147,7 +153,7 @@ export class World {
   /** `first`: an event before all others, as when a lease is given back from the disk. */
   start(node: SimNode, first: ControlEvent | null = null): void {
     const now = this.clock.now();
-    const stored: StoredState | null = node.disk === null ? null : stateFromJson(node.disk);
+    const stored: StoredState | null = node.disk === null ? null : readState(JSON.parse(node.disk));
     node.refusal = null;
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
@@ -180,7 +186,15 @@ export class World {
 
   event(node: SimNode, event: ControlEvent): void {
     if (node.plane === null) return;
-    for (const action of node.plane.handle(event, this.clock.now())) this.#perform(node, action);
+    const actions = node.plane.handle(event, this.clock.now());
+    performActions(this.#shown(node, actions), this.#effectsOn(node));
+  }
+
+  *#shown(node: SimNode, actions: readonly Action[]): Iterable<Action> {
+    for (const action of actions) {
+      this.onAction?.(node, action);
+      yield action;
+    }
   }
 
   view(node: SimNode): NodeView {
@@ -331,72 +345,57 @@ export class World {
     return verdict !== "pass";
   }
 
-  #perform(node: SimNode, action: Action): void {
-    const now = this.clock.now();
-    this.onAction?.(node, action);
-    switch (action.kind) {
-      case "send":
-        if (action.by === "vxlan" || action.by === "direct") {
-          this.#sendByWay(node, action.to, action.bytes, action.by);
-        } else if (!this.swallows(node, "own", action.bytes)) {
-          this.network.send(
-            now,
-            this.#sourceOf(node, action.to, action.by === undefined ? action.local : undefined),
-            action.to,
-            action.bytes,
-          );
-        }
-        break;
-      case "installSession":
-        node.sessions.install(action);
-        action.sendKey.fill(0);
-        action.receiveKey.fill(0);
-        break;
-      case "dropSession":
-        node.sessions.drop(action.receiveIndex);
-        break;
-      case "sendSealed": {
-        const bytes = node.sessions.seal(action.receiveIndex, action.bytes);
-        if (bytes === null) {
-          throw new Error(`${node.name} speaks on a session that its data plane does not have`);
-        }
-        if (!this.swallows(node, "own", bytes)) {
-          this.network.send(now, this.#sourceOf(node, action.to), action.to, bytes);
-        }
-        break;
-      }
-      case "resolve":
-        this.lookups.push(action.name);
-        this.#resolved.push({ node, plane: node.plane, name: action.name });
-        break;
-      case "persist":
-        node.disk = stateToJson(action.state);
+  #effectsOn(node: SimNode): Effects {
+    return {
+      sessions: this.#sessionsOf(node),
+      send: (datagram) => this.#send(node, datagram),
+      saveState: (state) => {
+        node.disk = stateToJson(state);
         node.persists++;
-        break;
-      case "secrets":
-        node.gate.setKeys(action.keys.map((keys) => keys.macKey.slice()));
-        node.sealed = { ...node.sealed!, secrets: action.secrets.map(copyOf) };
-        break;
-      case "reconcile":
+      },
+      saveSecrets: (secrets) => node.sealed = { ...node.sealed!, secrets: secrets.map(copyOf) },
+      resolve: (name) => {
+        this.lookups.push(name);
+        this.#resolved.push({ node, plane: node.plane, name });
+      },
+      reconcile: () => {
         node.reconciles++;
-        if (this.host !== null && node.plane !== null) {
-          this.event(node, { kind: "ways", ways: this.wanted(node).ways });
-        }
-        break;
-      case "leaseChanged":
-        node.leases.push({ at: now, from: action.from, to: action.to });
-        break;
-      case "log":
-        node.logs.push({ at: now, level: action.level, message: action.message });
-        break;
-      case "refuse":
-        node.refusal = action.message;
+        if (this.host === null || node.plane === null) return;
+        this.event(node, { kind: "ways", ways: this.wanted(node).ways });
+      },
+      leaseChanged: ({ from, to }) => node.leases.push({ at: this.clock.now(), from, to }),
+      log: (level, message) => node.logs.push({ at: this.clock.now(), level, message }),
+      refuse: (message) => {
+        node.refusal = message;
         this.stop(node);
-        break;
-      case "released":
+      },
+      released: () => {
         node.released = true;
         this.stop(node);
-    }
+      },
+    };
+  }
+
+  #sessionsOf({ name, sessions, gate }: SimNode): SessionEffects {
+    return {
+      install: (session) => sessions.install(session),
+      confirm: (receiveIndex) => sessions.confirm(receiveIndex),
+      drop: (_, receiveIndex) => sessions.drop(receiveIndex),
+      seal: (receiveIndex, bytes) => {
+        const sealed = sessions.seal(receiveIndex, bytes);
+        if (sealed !== null) return sealed;
+        throw new Error(`${name} speaks on a session that its data plane does not have`);
+      },
+      setGate: (keys) => gate.setKeys(keys.map(({ macKey }) => macKey.slice())),
+    };
+  }
+
+  #send(node: SimNode, datagram: SendAction): void {
+    const { to, bytes, by } = datagram;
+    if (by === "vxlan" || by === "direct") return this.#sendByWay(node, to, bytes, by);
+    if (this.swallows(node, "own", bytes)) return;
+    const local = by === undefined ? datagram.local : undefined;
+    this.network.send(this.clock.now(), this.#sourceOf(node, to, local), to, bytes);
   }
 }
 

@@ -117,17 +117,6 @@ export class SealedLinks extends Links {
     return session === null ? null : { suite: session.suite, at: session.at };
   }
 
-  /** Everybody we have a session with, whether or not it is in use, and where they are. */
-  peers(): { readonly id: string; readonly endpoint: string }[] {
-    const places = new Map<string, string>(); // BOUNDED: ≤ MAX_PEERS
-    for (const [index, { endpoint }] of this.#unused) {
-      const session = this.#sessions.byIndex(index);
-      if (session !== undefined) places.set(session.peer, endpoint);
-    }
-    for (const link of this.up()) places.set(link.id, link.endpoint);
-    return [...places].map(([id, endpoint]) => ({ id, endpoint }));
-  }
-
   override halfOpen(now: number): boolean {
     return this.#handshakes.halfOpen(HALF_OPEN_MS, now) || super.halfOpen(now);
   }
@@ -343,7 +332,9 @@ export class SealedLinks extends Links {
     }
     const link = this.table.obtain(id, made.member, now);
     if (link === null) this.#indices.release(made.receiveIndex); // Sessions.add does so itself
-    if (link === null || !this.#sessions.add(made, now)) {
+    // Packets go where the link is until the session is in use: whoever began it may have been heard from anywhere.
+    const endpoint = made.initiator ? made.endpoint : link?.endpoint ?? made.endpoint;
+    if (link === null || !this.#sessions.add(made, now, endpoint)) {
       made.sendKey.fill(0);
       made.receiveKey.fill(0);
       if (!made.initiator) this.#handshakes.refuse(made.endpoint, bytes, REFUSE_FULL);

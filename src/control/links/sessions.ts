@@ -49,8 +49,11 @@ export class Sessions {
     this.#actions = actions;
   }
 
-  /** Takes in what a handshake made and hands it to the data plane. False: there are too many peers. */
-  add(made: NewSession, now: number): boolean {
+  /**
+   * Takes in what a handshake made and hands it to the data plane, whose packets for the peer go to `endpoint`. False:
+   * there are too many peers.
+   */
+  add(made: NewSession, now: number, endpoint = made.endpoint): boolean {
     const id = made.peer.id;
     const list = this.#byPeer.get(id) ?? [];
     if (list.length === 0 && this.#byPeer.size >= MAX_PEERS) {
@@ -74,7 +77,7 @@ export class Sessions {
     this.#actions.push({
       kind: "installSession",
       id,
-      endpoint: made.endpoint,
+      endpoint,
       receiveIndex: made.receiveIndex,
       sendIndex: made.sendIndex,
       suite: made.suite,
@@ -104,6 +107,8 @@ export class Sessions {
     // The order is that in which they became current.
     const list = this.#byPeer.get(session.peer)!;
     list.push(...list.splice(list.indexOf(session), 1));
+    // It was used at one Worker of the data plane: all may send on it.
+    this.#actions.push({ kind: "confirmSession", receiveIndex });
     return session;
   }
 

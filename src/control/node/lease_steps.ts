@@ -52,6 +52,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         break;
       case "changed":
         core.changed = true;
+        tellChange(core, step);
         core.actions.push({
           ...step,
           kind: "leaseChanged",
@@ -62,6 +63,14 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
       case "note":
         core.actions.log(step.level, step.message, { lease: core.lease.claim?.subnet.text ?? null });
     }
+  }
+}
+
+// That a first lease is there is said once device and routes are, too.
+function tellChange(core: Core, { from, to, why, asked }: LeaseStep & { kind: "changed" }): void {
+  if (asked) core.actions.log("info", `Lease ${from?.text} is given back`);
+  else if (from !== null) {
+    core.actions.log("warning", `Lease changed: ${why}`, { from: from.text, lease: to?.text ?? null });
   }
 }
 

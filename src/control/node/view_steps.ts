@@ -30,8 +30,7 @@ export function buildView(core: Core, now: number): NodeView {
     ...held.map((c) => leaseView(core, c, false)),
     ...lost.map(({ claim }) => leaseView(core, claim, true)),
   ].sort((a, b) => comparePrefixes(a.subnet, b.subnet));
-  const sessions = core.sealed?.peers() ?? [];
-  return { own: ownView(core, now), peers, sessions, leases, ...forgottenView(core) };
+  return { own: ownView(core, now), peers, leases, ...forgottenView(core) };
 }
 
 // A node that came back since counts again, and is not listed.

@@ -32,7 +32,7 @@ export type ControlEvent =
   | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
   /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
   | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
-  /** The peer has used a session that it had begun. */
+  /** The peer has used a session that it had begun: the first authenticated packet came on it. */
   | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
   /** What a peer's control plane said over a session. */
   | {
@@ -100,8 +100,8 @@ export type Action =
     readonly gateway: string;
   }
   /**
-   * A session with this node for the data plane: it needs a peer of encapsulation `sealed` for it, whether or not
-   * anything is routed there. `confirmed`: it may be sent on. The keys are wiped by whoever takes them.
+   * A session with this node for the data plane, whether or not anything is routed there. Its packets go to `endpoint` from
+   * now on. `confirmed`: it may be sent on. The keys are wiped when it is installed.
    */
   | {
     readonly kind: "installSession";
@@ -114,6 +114,8 @@ export type Action =
     readonly receiveKey: Uint8Array;
     readonly confirmed: boolean;
   }
+  /** The peer has used this session, which was not confirmed: packets leave on it from now on. */
+  | { readonly kind: "confirmSession"; readonly receiveIndex: number }
   | { readonly kind: "dropSession"; readonly id: string; readonly receiveIndex: number }
   /**
    * Seal this (empty: a keepalive) on the control lane of the session whose index we gave out, and send it. `probe`: it

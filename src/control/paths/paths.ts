@@ -8,7 +8,7 @@ import type { Tunnel } from "../../ports/planes.ts";
 import { choose, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig, Settings, StaticPeer } from "../mesh/settings.ts";
 import { type PeerKey, staticKey } from "./peer_key.ts";
-import { encapsulationOf, type HostFacts, mtuOf, sealedTunnel, staticTunnel, underlayOf } from "./tunnels.ts";
+import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, underlayOf } from "./tunnels.ts";
 import type { NodeView } from "./view.ts";
 import type { PeerWays } from "./ways.ts";
 import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
@@ -54,7 +54,7 @@ export interface Wanted {
 /** The state that host and data plane should be in. */
 export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts): Wanted {
   const mesh = view.own.mesh;
-  if (mesh === null) return { ...NOTHING, tunnels: sessionTunnels(view, host) };
+  if (mesh === null) return NOTHING;
   const tunnels = new Map<PeerKey, Tunnel>();
   const routes: WantedRoute[] = [];
   const directRoutes: DirectRoute[] = [];
@@ -76,10 +76,6 @@ export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts):
     // In a sealed mesh host-gw has tunnels too, for sessions alone.
     if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) continue;
     routes.push({ subnet: peer.subnet, peerKey: peer.id });
-  }
-  // Whoever has a session needs a place in the data plane for it: joiners, too.
-  for (const { id, endpoint } of view.sessions) {
-    if (!tunnels.has(id)) tunnels.set(id, sealedTunnel(endpoint, host));
   }
   for (const peer of settings.staticPeers) {
     const key = staticKey(peer);
@@ -137,10 +133,6 @@ export function socketsFor(
   const vxlan = (mesh.backend === "vxlan" && mesh.security === "plain") ||
     statics.some((peer) => peer.backend === "vxlan");
   return { vxlan: vxlan ? mesh.vxlanPort : null, flannel: statics.some((peer) => peer.backend === "udp") };
-}
-
-function sessionTunnels(view: NodeView, host: HostFacts): Map<PeerKey, Tunnel> {
-  return new Map(view.sessions.map(({ id, endpoint }) => [id, sealedTunnel(endpoint, host)]));
 }
 
 function staticPath(peer: StaticPeer, tunnel: Tunnel): Path {

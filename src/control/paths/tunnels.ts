@@ -77,7 +77,7 @@ function outerMtu(endpoint: string, way: WayView | null, host: HostFacts): numbe
 
 const isSilent = (way: WayView | null): boolean => way?.state === "silent";
 
-/** The data plane's place for a peer of a sealed mesh, whose indices and keys come with its sessions. */
+/** To a peer of a sealed mesh, whose indices and keys come with its sessions. */
 export function sealedTunnel(endpoint: string, host: HostFacts, way: WayView | null = null): Tunnel {
   const mtu = mtuOf("sealed", underlayOf([endpoint]), outerMtu(endpoint, way, host));
   const indices = { sendIndex: 0, receiveIndex: 0 };

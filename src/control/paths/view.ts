@@ -133,8 +133,6 @@ export interface NodeView {
   readonly own: OwnView;
   /** Everyone known but ourselves, in order of id. */
   readonly peers: readonly PeerView[];
-  /** Sealed meshes: everybody we have a session with, also while they are joining, and where they are. */
-  readonly sessions: readonly { readonly id: string; readonly endpoint: string }[];
   /** Own lease included, in order of subnet. */
   readonly leases: readonly LeaseView[];
   /** What was decided about nodes that do not count any more, the latest first; absent where nothing was. */

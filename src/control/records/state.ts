@@ -39,14 +39,8 @@ export function stateToJson(state: StoredState): string {
   return JSON.stringify(state, null, 1) + "\n";
 }
 
-/** Reads what stateToJson wrote; throws Error with a sentence that says what is wrong with the text. */
-export function stateFromJson(text: string): StoredState {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new Error("The stored lease is not JSON (cut short?)", { cause });
-  }
+/** Reads the JSON that stateToJson wrote; throws Error with a sentence that says what is wrong with it. */
+export function readState(json: unknown): StoredState {
   const f = fieldsIn(json);
   if (f === null) throw new Error("The stored lease is not a JSON object");
   if (f["version"] !== STATE_VERSION) {

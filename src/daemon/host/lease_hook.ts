@@ -1,15 +1,10 @@
 /** Runs `--on-lease-change PROGRAM` when our own lease changed: OVLTUN_OLD_SUBNET, OVLTUN_NEW_SUBNET, OVLTUN_WHY. */
 import { spawn } from "node:child_process";
 import process from "node:process";
+import type { LeaseChange } from "../../control/outbox/perform.ts";
 import { logger } from "../../log/log.ts";
 
 const HOOK_MS = 30_000;
-
-export interface LeaseChange {
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly why: string;
-}
 
 /** Starts the hook and lets it run beside us; what it does wrong is logged. */
 export function runLeaseHook(program: string | null, change: LeaseChange): void {

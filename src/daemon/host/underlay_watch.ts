@@ -20,6 +20,8 @@ export interface UnderlayOptions {
   /** Our own device, which is no underlay. */
   readonly device: string;
   readonly port: number;
+  /** As flannel's `Backend.MTU`: larger packets are not sent, whatever the underlay carries; null: no limit. */
+  readonly underlayMtu: number | null;
 }
 
 const DEFAULT_MTU = 1500;
@@ -94,9 +96,10 @@ export class Underlay {
     const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
     const outside = towards.filter((address) => !liesWithin(this.mesh, address));
     this.#findMtu({ ...this.#choice(), towards: outside });
+    const underlayMtu = Math.min(this.#mtu, this.#options.underlayMtu ?? Infinity);
     return {
-      underlayMtu: this.#mtu,
-      pathMtu: (endpoint) => Math.min(this.#mtu, this.#paths.mtu(endpoint, clock.now()) ?? this.#mtu),
+      underlayMtu,
+      pathMtu: (endpoint) => Math.min(underlayMtu, this.#paths.mtu(endpoint, clock.now()) ?? Infinity),
       onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
       local: (endpoint) => this.local(endpoint),
     };

@@ -1,51 +1,102 @@
 /**
- * From what is wanted to what the Worker is told: gives each peer a slot, compares with what was posted
- * before, posts the difference. Peers come before the routes that lead to them, and go after them.
+ * The one door from the control plane's decisions to the Workers' tables, and the owner of slots. What is wanted is
+ * compared with what was told before, and the difference is posted; sessions come and go one by one. A peer has a slot
+ * while a tunnel to it is wanted or a session with it is installed. Peers come before the routes that lead to them, and
+ * go after them.
  */
+import type { InstallAction } from "../../control/outbox/perform.ts";
 import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
 import type { PeerKey } from "../../control/paths/peer_key.ts";
+import { type HostFacts, sealedTunnel } from "../../control/paths/tunnels.ts";
+import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
 
-/** What the data plane is told of it: messages have texts. */
-function ownNetwork({ network, subnet, address, mac, mtu }: OwnPlace): OwnNetwork {
-  return { network: network.text, subnets: [subnet.text], address, mac, mtu };
-}
-
 const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
+
+/** A peer in a slot. */
+interface Place {
+  readonly slot: number;
+  tunnel: Tunnel;
+  /** What the Workers were last told, as text. */
+  told: string;
+  /** Reconcile wants the tunnel. */
+  wanted: boolean;
+  /** Receiver indices. BOUNDED: as the control plane has sessions with one peer, ≤ MAX_SESSIONS and one */
+  readonly sessions: Set<number>;
+}
 
 export class DataplaneFeed {
   readonly #mailbox: Mailbox;
-  /** BOUNDED: one per peer with a tunnel, ≤ MAX_PEERS. */
-  readonly #slots = new Map<PeerKey, number>();
-  /** BOUNDED: as #slots. What the Worker was last told, as text. */
-  readonly #tunnels = new Map<PeerKey, string>();
+  readonly #host: () => HostFacts;
+  /** BOUNDED: ≤ MAX_PEERS. */
+  readonly #places = new Map<PeerKey, Place>();
+  /** The same by slot. */
+  readonly #keys = new Array<PeerKey | null>(MAX_PEERS).fill(null);
+  readonly #free = Array.from({ length: MAX_PEERS }, (_, i) => MAX_PEERS - 1 - i);
   /** BOUNDED: one per route. */
   readonly #routes = new Map<string, PeerKey>();
-  readonly #free = Array.from({ length: MAX_PEERS }, (_, i) => MAX_PEERS - 1 - i);
   #own = "";
 
-  constructor(mailbox: Mailbox) {
+  /** `host`: by which the tunnel of a session is made that reconcile has not decided about yet. */
+  constructor(mailbox: Mailbox, host: () => HostFacts) {
     this.#mailbox = mailbox;
+    this.#host = host;
   }
 
-  /** The slot of a peer, or null while it has no tunnel. */
+  /** The slot of a peer, or null while it has none. */
   slotOf(key: PeerKey): number | null {
-    return this.#slots.get(key) ?? null;
+    return this.#places.get(key)?.slot ?? null;
   }
 
   /** The peer in a slot, or null. */
   keyOf(slot: number): PeerKey | null {
-    for (const [key, held] of this.#slots) if (held === slot) return key;
-    return null;
+    return this.#keys[slot] ?? null;
+  }
+
+  /** Where packets for the peer in a slot go, or null. */
+  endpointOf(slot: number): string | null {
+    const key = this.keyOf(slot);
+    return key === null ? null : this.#places.get(key)!.tunnel.endpoint;
   }
 
   /** Posts whatever differs from the last time. */
   apply(wanted: Wanted): void {
+    const routes = new Map(wanted.routes.map(({ subnet, peerKey }) => [subnet.text, peerKey]));
+    // A subnet may pass from a peer to us: its route is gone before it becomes our own, and the other way about.
+    this.#dropRoutes((prefix) => !routes.has(prefix));
     this.#setOwn(wanted.own === null ? NO_NETWORK : ownNetwork(wanted.own));
-    for (const [key, tunnel] of wanted.tunnels) this.setPeer(key, tunnel);
-    this.#setRoutes(wanted);
-    for (const key of [...this.#slots.keys()]) if (!wanted.tunnels.has(key)) this.#dropPeer(key);
+    for (const [key, tunnel] of wanted.tunnels) this.#setPeer(key, tunnel, true);
+    this.#addRoutes(routes);
+    for (const [key, place] of this.#places) place.wanted = wanted.tunnels.has(key);
+    this.#dropUnused();
+  }
+
+  /** Puts a session where its peer is. False when there are too many peers. */
+  installSession(session: InstallAction): boolean {
+    const { id, endpoint, receiveIndex, sendIndex, suite, sendKey, receiveKey, confirmed } = session;
+    const place = this.#placeAt(id, endpoint);
+    if (place === null) return false;
+    place.sessions.add(receiveIndex);
+    const { slot } = place;
+    const message = { receiveIndex, sendIndex, suite, sendKey, receiveKey, confirmed };
+    this.#mailbox.post({ kind: "installSession", slot, ...message });
+    return true;
+  }
+
+  confirmSession(receiveIndex: number): void {
+    this.#mailbox.post({ kind: "confirmSession", receiveIndex });
+  }
+
+  dropSession(id: PeerKey, receiveIndex: number): void {
+    this.#mailbox.post({ kind: "dropSession", receiveIndex });
+    const place = this.#places.get(id);
+    if (place?.sessions.delete(receiveIndex) && isUnused(place)) this.#dropUnused();
+  }
+
+  /** Lets handshakes pass that bear a MAC of any of these keys. */
+  setGate(keys: readonly NetworkKeys[]): void {
+    this.#mailbox.post({ kind: "setGate", macKeys: keys.map(({ macKey }) => macKey) });
   }
 
   #setOwn(own: OwnNetwork): void {
@@ -55,47 +106,70 @@ export class DataplaneFeed {
     this.#mailbox.post({ kind: "setOwn", own });
   }
 
-  /** Tells of one peer, as for a session that is about to be installed. Its slot; null when there are too many. */
-  setPeer(key: PeerKey, tunnel: Tunnel): number | null {
+  /** A peer that stays where it was keeps what was found out about the way there. */
+  #placeAt(key: PeerKey, endpoint: string): Place | null {
+    const known = this.#places.get(key);
+    if (known?.tunnel.endpoint === endpoint) return known;
+    return this.#setPeer(key, sealedTunnel(endpoint, this.#host()), known?.wanted ?? false);
+  }
+
+  #setPeer(key: PeerKey, tunnel: Tunnel, wanted: boolean): Place | null {
+    const place = this.#places.get(key) ?? this.#takePlace(key, tunnel);
+    if (place === null) return null; // control admits no more than MAX_PEERS
+    place.tunnel = tunnel;
+    place.wanted = wanted;
     const text = JSON.stringify(tunnel);
-    let slot = this.#slots.get(key);
-    if (slot === undefined) {
-      slot = this.#free.pop();
-      if (slot === undefined) return null; // control admits no more than MAX_PEERS
-      this.#slots.set(key, slot);
-    }
-    if (this.#tunnels.get(key) === text) return slot;
-    this.#tunnels.set(key, text);
-    this.#mailbox.post({ kind: "setPeer", slot, tunnel });
-    return slot;
+    if (place.told === text) return place;
+    place.told = text;
+    this.#mailbox.post({ kind: "setPeer", slot: place.slot, tunnel });
+    return place;
   }
 
-  #setRoutes(wanted: Wanted): void {
-    const next = new Map(wanted.routes.map(({ subnet, peerKey }) => [subnet.text, peerKey]));
-    for (const prefix of [...this.#routes.keys()]) {
-      if (next.has(prefix)) continue;
-      this.#routes.delete(prefix);
-      this.#mailbox.post({ kind: "dropRoute", prefix });
-    }
-    for (const [prefix, key] of next) {
-      const slot = this.#slots.get(key);
-      if (slot === undefined || this.#routes.get(prefix) === key) continue;
+  #takePlace(key: PeerKey, tunnel: Tunnel): Place | null {
+    const slot = this.#free.pop();
+    if (slot === undefined) return null;
+    const place: Place = { slot, tunnel, told: "", wanted: false, sessions: new Set() };
+    this.#places.set(key, place);
+    this.#keys[slot] = key;
+    return place;
+  }
+
+  #addRoutes(routes: ReadonlyMap<string, PeerKey>): void {
+    for (const [prefix, key] of routes) {
+      const place = this.#places.get(key);
+      if (place === undefined || this.#routes.get(prefix) === key) continue;
       this.#routes.set(prefix, key);
-      this.#mailbox.post({ kind: "addRoute", prefix, slot });
+      this.#mailbox.post({ kind: "addRoute", prefix, slot: place.slot });
     }
   }
 
-  #dropPeer(key: PeerKey): void {
-    const slot = this.#slots.get(key)!;
-    // A route must not outlive its peer: the slot will be somebody else's.
-    for (const [prefix, holder] of [...this.#routes]) {
-      if (holder !== key) continue;
+  #dropRoutes(goes: (prefix: string, key: PeerKey) => boolean): void {
+    for (const [prefix, key] of this.#routes) {
+      if (!goes(prefix, key)) continue;
       this.#routes.delete(prefix);
       this.#mailbox.post({ kind: "dropRoute", prefix });
     }
-    this.#slots.delete(key);
-    this.#tunnels.delete(key);
-    this.#free.push(slot);
-    this.#mailbox.post({ kind: "dropPeer", slot });
   }
+
+  #dropUnused(): void {
+    const gone = new Map([...this.#places].filter(([, place]) => isUnused(place)));
+    if (gone.size === 0) return;
+    // A route must not outlive its peer: the slot will be somebody else's.
+    this.#dropRoutes((_, holder) => gone.has(holder));
+    for (const [key, { slot }] of gone) {
+      this.#places.delete(key);
+      this.#keys[slot] = null;
+      this.#free.push(slot);
+      this.#mailbox.post({ kind: "dropPeer", slot });
+    }
+  }
+}
+
+/** What the data plane is told of it: messages have texts. */
+function ownNetwork({ network, subnet, address, mac, mtu }: OwnPlace): OwnNetwork {
+  return { network: network.text, subnets: [subnet.text], address, mac, mtu };
+}
+
+function isUnused({ wanted, sessions }: Place): boolean {
+  return !wanted && sessions.size === 0;
 }

@@ -1,7 +1,7 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { stateFromJson, type StoredState } from "../../control/records/state.ts";
+import { readState, stateToJson, type StoredState } from "../../control/records/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import { type NetworkSecret, SECRET_PREFIX } from "../../crypto/network_secret.ts";
@@ -15,7 +15,7 @@ import {
   type UnfinishedJoin,
   writeUnfinishedJoin,
 } from "./unfinished_join.ts";
-import { readJsonFile, writeJsonFile } from "./durable_file.ts";
+import { readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,
@@ -25,6 +25,8 @@ import {
   SECRET_FILE,
   STATE_FILE,
 } from "./state_files.ts";
+
+const STATE_MODE = 0o600;
 
 export interface StateStore {
   readonly identity: Identity;
@@ -184,7 +186,7 @@ class Saver {
         this.before?.();
         this.before = null;
       }
-      writeJsonFile(this.#path, this.#unsaved);
+      writeTextFile(this.#path, stateToJson(this.#unsaved), STATE_MODE, true);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
@@ -236,7 +238,7 @@ function openIdentity(path: string): Identity {
 function openStored(path: string): StoredState | null {
   const read = readJsonFile(path);
   if (read.warning !== null) logger.warn(read.warning);
-  return read.value === null ? null : inFile(path, () => stateFromJson(JSON.stringify(read.value)));
+  return read.value === null ? null : inFile(path, () => readState(read.value));
 }
 
 /** Adds to a sentence about a file which one it is and what to do. */

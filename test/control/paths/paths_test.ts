@@ -64,7 +64,7 @@ function view(
     rejected: 0,
     startedAt: 0,
   };
-  return { own, peers, sessions: [], leases: [] };
+  return { own, peers, leases: [] };
 }
 
 const SETTINGS = settingsFor("x");
@@ -324,34 +324,22 @@ test("Static peers: a kernel VXLAN device and a flannel node", () => {
   assert.equal(wanted.paths.get("static:10.42.3.0/24")!.path, "kernel-vxlan");
 });
 
-/** The same view in a sealed mesh, in which a joiner without a record has a session as well. */
+/** The same view in a sealed mesh. */
 function sealedView(backend: MeshConfig["backend"], peers: PeerView[]) {
   const plain = view(backend, peers);
   const mesh = foundMesh(settingsFor("x", { backend, security: "sealed" })) as MeshConfig;
-  return {
-    ...plain,
-    own: { ...plain.own, mesh },
-    sessions: [{ id: "joiner", endpoint: "192.168.1.99:8473" }],
-  };
+  return { ...plain, own: { ...plain.own, mesh } };
 }
 
-test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440, and joiners with a session, too", () => {
+test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440", () => {
   for (const backend of ["udp", "vxlan"] as const) {
     const wanted = wantedFrom(sealedView(backend, [peer()]), SETTINGS, HOST);
     const sealed = { encapsulation: "sealed", mtu: 1440, sendIndex: 0, receiveIndex: 0, vni: 0, mac: "" };
-    const at = (endpoint: string) => ({ ...sealed, endpoint, ownPort: endpoint });
-    assert.deepEqual(wanted.tunnels.get("b"), at("192.168.1.11:8473"));
-    assert.deepEqual(wanted.tunnels.get("joiner"), at("192.168.1.99:8473"));
+    const endpoint = "192.168.1.11:8473";
+    assert.deepEqual(wanted.tunnels, new Map([["b", { ...sealed, endpoint, ownPort: endpoint }]]));
     assert.deepEqual(wanted.routes, [{ subnet: prefix("10.42.9.0/24"), peerKey: "b" }]);
     assert.equal(wanted.deviceMtu, 1440);
   }
-});
-
-test("Before the mesh is known, whoever we have a session with has a tunnel, and nothing is routed", () => {
-  const known = sealedView("udp", []);
-  const wanted = wantedFrom({ ...known, own: { ...known.own, mesh: null } }, SETTINGS, HOST);
-  assert.deepEqual([...wanted.tunnels.keys()], ["joiner"]);
-  assert.deepEqual(wanted.routes, []);
 });
 
 test("In a sealed mesh a route in the clear needs the user's own word", () => {

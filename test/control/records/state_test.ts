@@ -2,12 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { MeshConfig } from "../../../src/control/outbox/events.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import {
-  recordText,
-  stateFromJson,
-  stateToJson,
-  storedRecordBytes,
-} from "../../../src/control/records/state.ts";
+import { readState, recordText, stateToJson, storedRecordBytes } from "../../../src/control/records/state.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { recordOf } from "../../made/records.ts";
@@ -29,14 +24,14 @@ const STATE: StoredState = {
   directives: [],
 };
 
-test("stateFromJson() reads what stateToJson() wrote, records included", () => {
-  assert.deepEqual(stateFromJson(stateToJson(STATE)), STATE);
+test("readState() reads what stateToJson() wrote, records included", () => {
+  assert.deepEqual(readState(JSON.parse(stateToJson(STATE))), STATE);
   assert.deepEqual(storedRecordBytes(STATE.peers[0]!), recordOf(1).raw);
   const empty = { ...STATE, mesh: null, claim: null, peers: [] };
-  assert.deepEqual(stateFromJson(stateToJson(empty)), empty);
+  assert.deepEqual(readState(JSON.parse(stateToJson(empty))), empty);
 });
 
-test("stateFromJson() names what is wrong with a damaged file", () => {
+test("readState() names what is wrong with a damaged file", () => {
   const damaged: [unknown, RegExp][] = [
     [{ ...STATE, version: 7 }, /version 7, this program reads 1/],
     [{ ...STATE, nodeId: "x" }, /"nodeId"/],
@@ -57,7 +52,7 @@ test("stateFromJson() names what is wrong with a damaged file", () => {
     [{ ...STATE, peers: [null] }, /base64/],
     [null, /not a JSON object/],
   ];
-  for (const [value, message] of damaged) assert.throws(() => stateFromJson(JSON.stringify(value)), message);
-  assert.throws(() => stateFromJson(stateToJson(STATE).slice(0, 100)), /not JSON/);
-  assert.throws(() => stateFromJson(""), /not JSON/);
+  for (const [value, message] of damaged) {
+    assert.throws(() => readState(JSON.parse(JSON.stringify(value))), message);
+  }
 });

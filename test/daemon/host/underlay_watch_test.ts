@@ -14,7 +14,7 @@ function host() {
   return { net, link };
 }
 
-const OPTIONS = { iface: "eth0", device: "ovl0", port: 8473 };
+const OPTIONS = { iface: "eth0", device: "ovl0", port: 8473, underlayMtu: null };
 
 test("Underlay keeps address and MTU while --iface has none, says so, and follows when it is back", () => {
   const { net, link } = host();
@@ -77,6 +77,16 @@ test("Underlay says that nobody can reach this host, and of every interface why"
   assert.match(underlay.trouble ?? "", /Only guests of this host can reach this node, at 172\.17\.0\.1:8473/);
   net.addAddress({ link: eth0, ...ADDRESS });
   assert.equal(underlay.trouble, null);
+});
+
+test("Underlay believes in no larger packets than underlayMtu allows", () => {
+  const { net } = host();
+  const facts = (underlayMtu: number | null) =>
+    new Underlay(systemMachine, net, { ...OPTIONS, underlayMtu }).facts();
+  assert.deepEqual(
+    [null, 1300, 9000].map(facts).map(({ underlayMtu, pathMtu }) => [underlayMtu, pathMtu("192.168.1.2:1")]),
+    [[1400, 1400], [1300, 1300], [1400, 1400]],
+  );
 });
 
 test("Underlay takes the MTU of the way to the peers, also to one that is away at the moment", () => {

@@ -88,6 +88,7 @@ test("a source is set only where the kernel would choose another, and only while
     iface: "eth0",
     device: "ovl0",
     port: 8473,
+    underlayMtu: null,
   });
   assert.equal(underlay.local(THERE), null, "nobody has called");
   let called = "192.168.1.50";

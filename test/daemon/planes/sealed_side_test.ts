@@ -1,14 +1,16 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { ControlLane } from "../../../src/daemon/planes/control_lane.ts";
-import { controlEvent, SealedSide } from "../../../src/daemon/planes/sealed_side.ts";
+import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
+import { SealedSide } from "../../../src/daemon/planes/sealed_side.ts";
 import { laneKey } from "../../../src/crypto/lane_keys.ts";
-import type { DataplaneMessage } from "../../../src/ports/planes.ts";
+import { MAX_PEERS } from "../../../src/ports/devices.ts";
 import { dataCounter, dataIndex, decodeData } from "../../../src/wire/data_header.ts";
 import { FakeAead } from "../../fakes/fake_aead.ts";
 import { placeOfGiven } from "../../../src/control/secrets/key_ring.ts";
 import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
 import { sealedSetup } from "../../made/network_keys.ts";
+import { NO_HOST, postbox, sessionAction } from "../../made/sessions.ts";
 
 const ROOT = new Uint8Array(32).fill(5);
 const SESSION = { receiveIndex: 0x100, sendIndex: 0xabcdef00, suite: "aes-256-gcm", sendKey: ROOT } as const;
@@ -51,63 +53,36 @@ test("seal() throws RangeError for what no datagram takes", () => {
   assert.throws(() => lane.seal(0x100, new Uint8Array(65_600)), RangeError);
 });
 
-test("install() hands the session to the Worker and wipes the keys, also when there is no place for it", () => {
-  const messages: DataplaneMessage[] = [];
-  const mailbox = { post: (m: DataplaneMessage) => messages.push(structuredClone(m)), appliedEpoch: () => 0 };
+test("install() gives a session its lane here and a place in the data plane, or neither", () => {
+  const { messages, mailbox } = postbox();
   const setup = sealedSetup();
-  const side = new SealedSide(setup, new FakeAead(), mailbox);
+  const side = new SealedSide(setup, new FakeAead(), new DataplaneFeed(mailbox, () => NO_HOST));
   assert.deepEqual(messages, [{ kind: "setGate", macKeys: [setup.keys[0]!.macKey] }]);
-  for (const slot of [7, null]) {
-    const action = {
-      kind: "installSession",
-      id: "b",
-      endpoint: "10.0.0.1:8473",
-      receiveIndex: slot === null ? 0x200 : 0x100,
-      sendIndex: 0x300,
-      suite: "aes-256-gcm",
-      sendKey: new Uint8Array(32).fill(1),
-      receiveKey: new Uint8Array(32).fill(2),
-      confirmed: true,
-    } as const;
-    side.install(action, slot);
-    assert.deepEqual([action.sendKey, action.receiveKey], [new Uint8Array(32), new Uint8Array(32)]);
+  for (let n = 0; n <= MAX_PEERS; n++) {
+    side.install(sessionAction({ id: `${n}`, receiveIndex: (n + 1) << 8 }));
   }
-  assert.equal(messages.length, 2);
-  const installed = messages[1] as DataplaneMessage & { kind: "installSession" };
-  assert.equal(installed.slot, 7);
-  assert.deepEqual(installed.sendKey, new Uint8Array(32).fill(1));
-  assert.notEqual(side.seal(0x100, Uint8Array.of(1)), null);
-  assert.equal(side.seal(0x200, Uint8Array.of(1)), null);
-  side.drop(0x100);
-  assert.deepEqual(messages[2], { kind: "dropSession", receiveIndex: 0x100 });
+  assert.notEqual(side.seal(MAX_PEERS << 8, Uint8Array.of(1)), null);
+  assert.equal(side.seal((MAX_PEERS + 1) << 8, Uint8Array.of(1)), null, "no place is left");
+  assert.equal(messages.filter(({ kind }) => kind === "installSession").length, MAX_PEERS);
+  side.confirm(0x100);
+  side.drop("0", 0x100);
+  const about = { receiveIndex: 0x100 };
+  assert.deepEqual(messages.slice(-3), [
+    { kind: "confirmSession", ...about },
+    { kind: "dropSession", ...about },
+    { kind: "dropPeer", slot: 0 },
+  ]);
   assert.equal(side.seal(0x100, Uint8Array.of(1)), null);
-});
-
-test("controlEvent() names peers by their ids, and drops what is about a peer that is gone", () => {
-  const keyOf = (slot: number) => slot === 7 ? "b" : null;
-  const of = (event: Parameters<typeof controlEvent>[0]) => controlEvent(event, keyOf);
-  assert.deepEqual(of({ kind: "sessionWanted", slot: 7 }), { kind: "sessionWanted", id: "b" });
-  assert.deepEqual(of({ kind: "rekeyWanted", slot: 7 }), { kind: "sessionWanted", id: "b" });
-  assert.equal(of({ kind: "sessionWanted", slot: 8 }), null);
-  const endpoint = "10.0.0.1:1";
-  assert.deepEqual(of({ kind: "roamed", slot: 7, endpoint }), { kind: "roamed", id: "b", endpoint });
-  assert.equal(of({ kind: "roamed", slot: 8, endpoint }), null);
-  assert.deepEqual(of({ kind: "badMac", from: endpoint, question: true }), {
-    kind: "badMac",
-    from: endpoint,
-    question: true,
-  });
-  assert.equal(of({ kind: "tunGone" }), null);
 });
 
 test("SealedSide wipes the keys it shut the gate with: the control plane has those of the secrets", () => {
   const secret = NetworkSecret.create();
   const keys = [secret.keys("ovltun")];
   const macKey = keys[0]!.macKey.slice();
-  const messages: DataplaneMessage[] = [];
-  const mailbox = { post: (m: DataplaneMessage) => messages.push(structuredClone(m)), appliedEpoch: () => 0 };
+  const { messages, mailbox } = postbox();
   const secrets = [{ secret, generation: placeOfGiven(secret), used: true }];
-  new SealedSide(sealedSetup({ keys, secrets }), new FakeAead(), mailbox).close();
+  const feed = new DataplaneFeed(mailbox, () => NO_HOST);
+  new SealedSide(sealedSetup({ keys, secrets }), new FakeAead(), feed).close();
   assert.deepEqual(messages, [{ kind: "setGate", macKeys: [macKey] }]);
   for (const key of [keys[0]!.macKey, keys[0]!.psk, keys[0]!.gossipKey]) {
     assert.deepEqual(key, new Uint8Array(32));

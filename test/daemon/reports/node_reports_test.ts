@@ -83,7 +83,6 @@ function snapshot(own: Partial<NodeView["own"]> = {}, wanted: Partial<Snapshot["
         ...own,
       },
       peers: PEERS,
-      sessions: [],
       leases: LEASES,
     },
     wanted: { ...NOTHING, ...wanted },

@@ -1,0 +1,104 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { NOTHING, type OwnPlace, type Wanted } from "../../../src/control/paths/paths.ts";
+import { sealedTunnel } from "../../../src/control/paths/tunnels.ts";
+import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
+import { NO_SLOT, OWN_SLOT } from "../../../src/dataplane/tables/route_table.ts";
+import type { Tunnel } from "../../../src/ports/planes.ts";
+import { prefix } from "../../../src/wire/prefix.ts";
+import * as fix from "../../made/plane.ts";
+import { NO_HOST, postbox, sessionAction } from "../../made/sessions.ts";
+
+const AT = "192.168.1.11:8473";
+const tunnel = (change: Partial<Tunnel> = {}): Tunnel => ({ ...sealedTunnel(AT, NO_HOST), ...change });
+const own = (subnet: string): OwnPlace => ({
+  network: prefix("10.42.0.0/16"),
+  subnet: prefix(subnet),
+  address: "10.42.1.0",
+  mac: "",
+  mtu: 1440,
+});
+
+function wanting(peers: Record<string, Tunnel>, routes: Record<string, string> = {}): Wanted {
+  const told = Object.entries(routes).map(([text, peerKey]) => ({ subnet: prefix(text), peerKey }));
+  return { ...NOTHING, tunnels: new Map(Object.entries(peers)), routes: told };
+}
+
+function fixture() {
+  const { messages, mailbox } = postbox();
+  let asked = 0;
+  const feed = new DataplaneFeed(mailbox, () => {
+    asked++;
+    return NO_HOST;
+  });
+  feed.apply(NOTHING);
+  messages.length = 0;
+  const told = () => messages.splice(0).map((m) => [m.kind, "slot" in m ? m.slot : ""].join(" ").trim());
+  return { feed, messages, told, asked: () => asked };
+}
+
+test("apply() tells of peers before their routes, takes them away after, and says nothing twice", () => {
+  const { feed, told } = fixture();
+  const both = wanting({ b: tunnel(), c: tunnel() }, { "10.42.9.0/24": "b", "10.42.8.0/24": "c" });
+  feed.apply(both);
+  assert.deepEqual(told(), ["setPeer 0", "setPeer 1", "addRoute 0", "addRoute 1"]);
+  feed.apply(both);
+  assert.deepEqual(told(), []);
+  assert.deepEqual([feed.slotOf("c"), feed.keyOf(1), feed.endpointOf(1)], [1, "c", AT]);
+  feed.apply(wanting({ b: tunnel({ mtu: 1300 }) }, { "10.42.8.0/24": "b" }));
+  assert.deepEqual(told(), ["dropRoute", "setPeer 0", "addRoute 0", "dropPeer 1"]);
+  assert.deepEqual([feed.slotOf("c"), feed.keyOf(1), feed.endpointOf(1)], [null, null, null]);
+});
+
+test("A subnet that passes from a peer to us, or from us to a peer, is whose it should be afterwards", () => {
+  const { feed, messages } = fixture();
+  const { dataPlane } = fix.fixture();
+  const holder = () => dataPlane.plane.routes.lookup(Uint8Array.of(10, 42, 9, 1), 0, 4);
+  const apply = (wanted: Wanted) => {
+    feed.apply(wanted);
+    for (const message of messages.splice(0)) dataPlane.apply(message);
+    return holder();
+  };
+  const theirs = { ...wanting({ b: tunnel() }, { "10.42.9.0/24": "b" }), own: own("10.42.1.0/24") };
+  const ours = { ...wanting({ b: tunnel() }), own: own("10.42.9.0/24") };
+  assert.equal(apply(theirs), 0);
+  assert.equal(apply(ours), OWN_SLOT);
+  assert.equal(apply(theirs), 0);
+  assert.equal(apply(NOTHING), NO_SLOT);
+});
+
+test("installSession() makes a place for whom nothing is wanted yet, which lasts as long as a session", () => {
+  const { feed, messages, told } = fixture();
+  assert.ok(feed.installSession(sessionAction({ id: "joiner", endpoint: AT })));
+  const [peer, session] = messages;
+  assert.deepEqual(peer, { kind: "setPeer", slot: 0, tunnel: tunnel() });
+  assert.ok(session?.kind === "installSession" && session.slot === 0 && session.sendKey[0] === 1);
+  told();
+  feed.apply(NOTHING);
+  feed.installSession(sessionAction({ id: "joiner", endpoint: AT, receiveIndex: 0x200 }));
+  feed.dropSession("joiner", 0x100);
+  assert.deepEqual(told(), ["installSession 0", "dropSession"]);
+  feed.dropSession("joiner", 0x200);
+  assert.deepEqual(told(), ["dropSession", "dropPeer 0"]);
+  feed.dropSession("joiner", 0x200);
+  assert.deepEqual(told(), ["dropSession"]);
+});
+
+test("A session that is renewed where its peer is leaves the tunnel; one from elsewhere moves it", () => {
+  const { feed, messages, told, asked } = fixture();
+  const known = tunnel({ mtu: 1300 });
+  feed.apply(wanting({ b: known }, { "10.42.9.0/24": "b" }));
+  told();
+  feed.installSession(sessionAction({ endpoint: AT }));
+  assert.deepEqual(told(), ["installSession 0"]);
+  assert.equal(asked(), 0, "the host is not asked");
+  const elsewhere = "192.168.1.12:8473";
+  feed.installSession(sessionAction({ endpoint: elsewhere, receiveIndex: 0x200 }));
+  assert.deepEqual(messages[0], { kind: "setPeer", slot: 0, tunnel: sealedTunnel(elsewhere, NO_HOST) });
+  assert.deepEqual(told(), ["setPeer 0", "installSession 0"]);
+  assert.equal(feed.endpointOf(0), elsewhere);
+  feed.apply(wanting({}));
+  assert.deepEqual(told(), ["dropRoute"], "its sessions are not dropped yet");
+  for (const index of [0x100, 0x200]) feed.dropSession("b", index);
+  assert.deepEqual(told(), ["dropSession", "dropSession", "dropPeer 0"]);
+});
