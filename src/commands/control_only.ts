@@ -56,7 +56,14 @@ export class ControlOnly implements Effects {
     const { identity, stored } = state;
     const setup = ciphers?.setup ?? null;
     const now = machine.clock.now();
-    this.#control = new ControlPlane(settings, identity, stored, machine.random, now, setup);
+    this.#control = new ControlPlane({
+      settings,
+      identity,
+      stored,
+      random: machine.random,
+      now,
+      sealed: setup,
+    });
     this.#worker = new WorkerHandle(machine, (event) => this.#fromWorker(event));
     this.#worker.start(NO_OFFLOADS, ciphers?.provider.suites());
     const { mailbox } = this.#worker;

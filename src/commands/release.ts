@@ -4,7 +4,7 @@
  */
 import type { Release } from "../api/schema.ts";
 import type { Settings } from "../control/outbox/events.ts";
-import { Directives, isClaimForgotten, openDirective } from "../control/forget/directives.ts";
+import { Directives, openDirective } from "../control/forget/directives.ts";
 import { decodeRecord } from "../control/records/record.ts";
 import {
   storedBytes,
@@ -47,7 +47,7 @@ export function lostLeaseSentence(
     if (directive !== null) heard.insert(directive);
   }
   const about = heard.about(id);
-  if (claim === null || about === undefined || !isClaimForgotten(heard, id, claim)) return null;
+  if (claim === null || about === undefined || !heard.isClaimForgotten(id, claim)) return null;
   const issuer = peers.map((peer) => decodeRecord(storedRecordBytes(peer))).find((r) =>
     r?.id === about.issuer
   );

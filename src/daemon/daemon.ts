@@ -189,15 +189,15 @@ class Daemon {
       drawNetwork: () => drawNetwork(this.#machine.random, this.#net),
     };
     const { state, stored, ciphers } = this.#parts;
-    this.#control = new ControlPlane(
+    this.#control = new ControlPlane({
       settings,
-      state.identity,
+      identity: state.identity,
       stored,
-      this.#machine.random,
-      this.#now(),
-      ciphers?.setup ?? null,
-      this.#sight,
-    );
+      random: this.#machine.random,
+      now: this.#now(),
+      sealed: ciphers?.setup ?? null,
+      host: this.#sight,
+    });
     this.#underlay.called = (endpoint) => this.#control.called(endpoint);
     this.#reconciler = new Reconciler(this.#parts, this.#control, this.#underlay, (misfit) => {
       this.#ending.refuse(misfit.message);

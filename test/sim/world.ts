@@ -158,15 +158,15 @@ export class World {
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
-    node.plane = new ControlPlane(
-      node.settings,
-      node.identity,
+    node.plane = new ControlPlane({
+      settings: node.settings,
+      identity: node.identity,
       stored,
-      this.random,
+      random: this.random,
       now,
-      node.sealed,
-      node.sight,
-    );
+      sealed: node.sealed,
+      host: node.sight,
+    });
     node.nextTick = now + TICK_MS;
     if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));

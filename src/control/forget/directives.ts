@@ -106,34 +106,29 @@ export class Directives {
     return this.#hash;
   }
 
+  /** Whether the key of this node is refused: no session, no gossip, no path. */
+  isRevoked(nodeId: string): boolean {
+    return this.about(nodeId)?.revoke === true;
+  }
+
+  /** Whether a record counts no more: its node is as good as gone, until it writes a greater incarnation. */
+  isForgotten({ id, incarnation }: Pick<NodeRecord, "id" | "incarnation">): boolean {
+    const about = this.about(id);
+    return about !== undefined && (about.revoke || incarnation <= about.incarnation);
+  }
+
+  /**
+   * Whether a claim counts no more: made in an incarnation that is forgotten. A restart gives its record a greater
+   * incarnation, not the claim.
+   */
+  isClaimForgotten(id: string, { incarnation }: Pick<Claim, "incarnation">): boolean {
+    return this.isForgotten({ id, incarnation });
+  }
+
   /** The number of the next one that is issued here. */
   get nextSeq(): number {
     let greatest = 0;
     for (const { seq } of this.#byTarget.values()) greatest = Math.max(greatest, seq);
     return Math.min(greatest + 1, VERSION_LIMIT - 1);
   }
-}
-
-/** Whether the key of this node is refused: no session, no gossip, no path. */
-export function isRevoked(directives: Directives, nodeId: string): boolean {
-  return directives.about(nodeId)?.revoke === true;
-}
-
-/** Whether a record counts no more: its node is as good as gone, until it writes a greater incarnation. */
-export function isForgotten(directives: Directives, record: Pick<NodeRecord, "id" | "incarnation">): boolean {
-  const about = directives.about(record.id);
-  return about !== undefined && (about.revoke || record.incarnation <= about.incarnation);
-}
-
-/**
- * Whether a claim counts no more: made in an incarnation that is forgotten. A restart gives its record a greater incarnation, not
- * the claim.
- */
-export function isClaimForgotten(
-  directives: Directives,
-  nodeId: string,
-  claim: Pick<Claim, "incarnation">,
-): boolean {
-  const about = directives.about(nodeId);
-  return about !== undefined && (about.revoke || claim.incarnation <= about.incarnation);
 }

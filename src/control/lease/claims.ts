@@ -2,7 +2,7 @@
 // (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
 // are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
 
-import { Directives, isClaimForgotten, isForgotten } from "../forget/directives.ts";
+import { Directives } from "../forget/directives.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { overlaps, type Prefix } from "../../wire/prefix.ts";
 
@@ -33,11 +33,11 @@ export function compareContenders(a: Contender, b: Contender): number {
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
   const list: Contender[] = [];
   for (const record of records) {
-    if (isForgotten(directives, record)) continue;
+    if (directives.isForgotten(record)) continue;
     const nodeId = record.id;
     for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
     for (const claim of record.claims) {
-      if (isClaimForgotten(directives, nodeId, claim)) continue;
+      if (directives.isClaimForgotten(nodeId, claim)) continue;
       list.push({ nodeId, subnet: claim.subnet, stamp: claim.stamp, reserved: false });
     }
   }

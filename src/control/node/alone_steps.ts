@@ -4,6 +4,7 @@
 import { shortId } from "../../crypto/identity.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
+import type { Targets } from "../links/targets.ts";
 import { type Outcome, outcomeText } from "../paths/outcome.ts";
 import type { NodeRecord } from "../records/record.ts";
 
@@ -21,12 +22,12 @@ const ENDPOINTS_EACH = 2;
 export function tellAlone(core: Core, now: number): void {
   if (!core.schedule.due("look for company", LOOK_EVERY_MS, now)) return;
   const { alone } = core;
-  const reached = core.agreedLinks()[0];
+  const reached = core.agreed.all()[0];
   if (reached !== undefined && !alone.said) {
     alone.since = null;
     return;
   }
-  const others = core.member && core.ready ? awaited(core) : [];
+  const others = core.life.member && core.life.mayClaim ? awaited(core) : [];
   if (others.length === 0) {
     alone.since = null;
     alone.said = false;
@@ -61,12 +62,12 @@ function tellCompany(core: Core, link: Link, now: number): void {
 // Members that ought to be there, and where each was tried; without any the `--peers` entries.
 function awaited(core: Core): string[] {
   const records = [...core.store.records()].filter((record) =>
-    record.id !== core.identity.id && !record.gone && !core.isForgotten(record)
+    record.id !== core.identity.id && !record.gone && !core.directives.isForgotten(record)
   );
   const missed = records.filter(({ id }) => !(core.membership.get(id)?.stopped ?? false));
   if (records.length > 0) return missed.map((record) => `${record.name} (${triedOf(core, record)})`);
   return core.seeds.map(({ text, endpoints }) => {
-    const outcome = endpoints.length === 0 ? "does not resolve" : outcomeOf(core, endpoints);
+    const outcome = endpoints.length === 0 ? "does not resolve" : outcomeOf(core.links.targets, endpoints);
     return `${text} (${outcome})`;
   });
 }
@@ -76,14 +77,14 @@ function triedOf(core: Core, { endpoints }: NodeRecord): string {
   const tried = core.names.expand(endpoints).slice(0, ENDPOINTS_EACH);
   const parts = [
     ...unresolved.slice(0, 1).map((name) => `${name} does not resolve`),
-    ...tried.map((endpoint) => `${endpoint}: ${outcomeOf(core, [endpoint])}`),
+    ...tried.map((endpoint) => `${endpoint}: ${outcomeOf(core.links.targets, [endpoint])}`),
   ];
   return parts.length === 0 ? "no endpoint known" : parts.join(", ");
 }
 
 const UNTRIED: Outcome = { kind: "untried" };
 
-function outcomeOf(core: Core, endpoints: readonly string[]): string {
-  const outcomes = endpoints.map((endpoint) => core.links.targets.get(endpoint)?.outcome ?? UNTRIED);
+function outcomeOf(targets: Targets, endpoints: readonly string[]): string {
+  const outcomes = endpoints.map((endpoint) => targets.get(endpoint)?.outcome ?? UNTRIED);
   return outcomeText(outcomes.find(({ kind }) => kind !== "untried") ?? UNTRIED);
 }

@@ -18,21 +18,37 @@ const COPIED =
   "directory (rm -r, not down --purge: the lease is the original's)";
 
 /** To everybody in the mesh: the life of this node with that boot nonce gives a sign of another. */
-export function reportClone(core: Core, record: NodeRecord, life: string, now: number): void {
-  const until = core.twinSigns.note(record.id, life, now);
+export function reportClone(
+  { actions, schedule, twinSigns, warnings }: Core,
+  record: NodeRecord,
+  life: string,
+  now: number,
+): void {
+  const until = twinSigns.note(record.id, life, now);
   if (until === null) return;
   const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
-  core.warnings.set(`clone ${record.id}`, message, until);
-  if (core.schedule.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
-    core.actions.log("error", message, { peer: shortId(record.id) });
+  warnings.set(`clone ${record.id}`, message, until);
+  if (schedule.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
+    actions.log("error", message, { peer: shortId(record.id) });
   }
+}
+
+/**
+ * Another host runs with our identity: ends this one if that is the answer. True when it does. `fresh`: it said just now
+ * how long it has been running.
+ */
+export function endAsClone(core: Core, other: Twin, where: string, fresh = false): boolean {
+  const we = { bootNonce: core.own.bootNonce, age: (core.now - core.startedAt) / 1000 };
+  const { weEnd, certain } = core.dispute.judge(we, other, core.now, fresh);
+  if (weEnd) core.refuse(cloneMessage(where, certain));
+  return weEnd;
 }
 
 /** To one of the two: a member hears another host with our identity. Logged once, whoever says it, and of whom. */
 function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
   const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
   const told = core.warnings.has("twin");
-  core.warn("twin", message);
+  core.warnings.set("twin", message);
   if (!told && core.schedule.due("twin", LOG_EVERY_MS, core.now)) {
     core.actions.log("error", message, { from: endpoint });
   }
@@ -48,11 +64,11 @@ export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: 
   }
   const answer = { ...body, endpoint: null };
   // In a plain mesh we may have asked that member ourselves, from another of our addresses.
-  if (core.sealed === null && core.links.askedWith(body.other)) return core.say(link, answer);
+  if (core.sealed === null && core.links.askedWith(body.other)) return core.voice.say(link, answer);
   if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
   reportTwin(core, core.store.nameOf(id), body);
   const proof = makeProof(core.ownNode, body.endpoint, body.other, true, now);
-  core.say(link, proof === null ? answer : { ...answer, proof });
+  core.voice.say(link, proof === null ? answer : { ...answer, proof });
 }
 
 /** A member passes the proof on that another host runs with our identity (sealed meshes). */
@@ -63,7 +79,7 @@ export function takeProof(core: Core, sender: string, body: TwinBody, now: numbe
   const twin = openProof(proof, core.identity.id, other);
   if (twin === null || twin.bootNonce === core.own.bootNonce) return core.tally.reject();
   reportTwin(core, core.store.nameOf(sender), body);
-  core.endAsClone(twin, `The host at ${endpoint}`, true);
+  endAsClone(core, twin, `The host at ${endpoint}`, true);
 }
 
 /** Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike. */
@@ -71,10 +87,10 @@ export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "
   const { from, twin, member, relayed } = event;
   const where = relayed ? `Another host, which ${from} hears,` : `The host at ${from}`;
   const message = `${where} runs with the identity of this one (a cloned state directory?)`;
-  core.warn(`clone ${from}`, message);
+  core.warnings.set(`clone ${from}`, message);
   if (core.schedule.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.actions.log("error", message, { from });
-  if (core.member === member) core.endAsClone(twin, where, true);
-  else if (!core.member) core.refuse(cloneMessage(where, true));
+  if (core.life.member === member) endAsClone(core, twin, where, true);
+  else if (!core.life.member) core.refuse(cloneMessage(where, true));
 }
 
 // ------------------------------------------------------------------------------------- on a third
@@ -110,21 +126,26 @@ function givesWay({ life, age }: Challenge, original: Twin, waited: number): boo
   return original.age !== null && original.age >= OLDER_FOR_SURE_S;
 }
 
-function refuseCopy(core: Core, challenge: Challenge, now: number): void {
+function refuseCopy({ actions, links, schedule, store }: Core, challenge: Challenge, now: number): void {
   const { id, from } = challenge;
-  core.links.contests.refuse(challenge);
-  if (!core.schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
-  const name = core.store.nameOf(id);
+  links.contests.refuse(challenge);
+  if (!schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
+  const name = store.nameOf(id);
   const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
-  core.actions.log("warning", words, { peer: shortId(id), from });
+  actions.log("warning", words, { peer: shortId(id), from });
 }
 
 // To the challenger, which is to know what it is.
-function passOn(core: Core, challenge: Challenge, original: Twin, proof: Uint8Array): void {
+function passOn(
+  { actions, links, messages, sealed }: Core,
+  challenge: Challenge,
+  original: Twin,
+  proof: Uint8Array,
+): void {
   const { id, from, keyId, nonce } = challenge;
   if (nonce === null) return;
-  const endpoint = core.links.get(id)?.endpoint ?? null;
+  const endpoint = links.get(id)?.endpoint ?? null;
   const twin = { kind: "twin", life: original.bootNonce, other: nonce, endpoint, proof } as const;
-  const bytes = core.sealed === null ? proof : core.groupMessage(twin, keyId ?? undefined);
-  if (bytes !== null) core.actions.send(from, bytes);
+  const bytes = sealed === null ? proof : messages.groupDatagram(twin, keyId ?? undefined);
+  if (bytes !== null) actions.send(from, bytes);
 }

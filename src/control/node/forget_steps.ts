@@ -5,8 +5,9 @@ import { shortId } from "../../crypto/identity.ts";
 import { decodeDirective, type Directive } from "../../wire/directive.ts";
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
-import { compareDirectives, isClaimForgotten, openDirective, signDirective } from "../forget/directives.ts";
-import { performLease, rewriteOwn } from "./lease_steps.ts";
+import { compareDirectives, openDirective, signDirective } from "../forget/directives.ts";
+import { performLease } from "./lease_steps.ts";
+import { rewriteOwn } from "./own_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import { type LinkEvent, LOG_EVERY_MS } from "../links/links.ts";
 import { fitTogether, packDirectives } from "../records/packing.ts";
@@ -20,7 +21,7 @@ const TOLD_AT_ONCE = 64;
 
 /** A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. */
 export function forget(core: Core, target: string, revoke: boolean, now: number): void {
-  if (!core.member || target === core.identity.id) return;
+  if (!core.life.member || target === core.identity.id) return;
   const incarnation = core.store.get(target)?.incarnation ?? 0;
   const about = core.directives.about(target);
   if (about !== undefined && (about.revoke || (!revoke && about.incarnation >= incarnation))) return;
@@ -34,7 +35,7 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
     revoke,
   }, core.identity);
   obey(core, directive, now);
-  core.persist();
+  core.persistence.persist();
 }
 
 /** Takes in a directive that this peer pushed. */
@@ -58,21 +59,21 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
  * can bring it, so it does not count by the word of whoever is revoked: a stolen key is to end nobody.
  */
 export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
-  const decoded = core.ended ? null : decodeDirective(raw);
+  const decoded = core.life.ended ? null : decodeDirective(raw);
   if (decoded?.target !== core.identity.id || !decoded.revoke) return core.tally.reject();
-  if (core.isRevoked(decoded.issuer)) return core.tally.reject();
+  if (core.directives.isRevoked(decoded.issuer)) return core.tally.reject();
   takeDirective(core, raw, from, now);
 }
 
 /** Directives from the disk; nothing is told of them. `incarnationOf`: of a record from there. False: it is damaged. */
 export function rememberDirective(
-  core: Core,
+  { directives, networkId }: Core,
   raw: Uint8Array,
   incarnationOf: (id: string) => number,
 ): boolean {
   const directive = openDirective(raw);
-  if (directive === null || directive.networkId !== core.networkId) return false;
-  if (!isAhead(directive, incarnationOf(directive.target))) core.directives.insert(directive);
+  if (directive === null || directive.networkId !== networkId) return false;
+  if (!isAhead(directive, incarnationOf(directive.target))) directives.insert(directive);
   return true;
 }
 
@@ -91,7 +92,9 @@ function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
 export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now: number): void {
   if (!mayTell(core, to.id, to.endpoint, now)) return;
   for (const words of revocations(core, to.id)) {
-    const datagrams = words.map((body) => core.groupMessage(body, to.keyId)).filter((b) => b !== null);
+    const datagrams = words.map((body) => core.messages.groupDatagram(body, to.keyId)).filter((b) =>
+      b !== null
+    );
     const length = datagrams.reduce((sum, bytes) => sum + bytes.length, 0);
     if (datagrams.length < words.length || length > to.room) continue;
     for (const bytes of datagrams) core.actions.send(to.endpoint, bytes);
@@ -102,30 +105,39 @@ export function tellRevoked(core: Core, to: LinkEvent & { kind: "revoked" }, now
 /** The same over a link that came up just now, before it is given up. */
 export function tellRevokedLink(core: Core, link: Link, now: number): void {
   if (link.endpoint === null || !mayTell(core, link.id, link.endpoint, now)) return;
-  for (const body of revocations(core, link.id)[0]!) core.say(link, body);
+  for (const body of revocations(core, link.id)[0]!) core.voice.say(link, body);
 }
 
-function mayTell(core: Core, id: string, endpoint: string, now: number): boolean {
-  if (!core.schedule.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
-  const about = core.directives.about(id);
+function mayTell(
+  { actions, directives, schedule, store }: Core,
+  id: string,
+  endpoint: string,
+  now: number,
+): boolean {
+  if (!schedule.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
+  const about = directives.about(id);
   // By the node, not the address: whoever has its keys can come from as many as he likes.
-  if (about !== undefined && core.schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
-    const name = core.store.nameOf(id);
-    core.actions.log("warning", `Refused ${endpoint}: ${name} was revoked by ${nameOf(core, about.issuer)}`, {
-      peer: shortId(id),
-      from: endpoint,
-    });
+  if (about !== undefined && schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
+    const name = store.nameOf(id);
+    actions.log(
+      "warning",
+      `Refused ${endpoint}: ${name} was revoked by ${store.nameOf(about.issuer)}`,
+      {
+        peer: shortId(id),
+        from: endpoint,
+      },
+    );
   }
   return about !== undefined;
 }
 
 // With the record of whoever issued it, who may have joined while the node was away: it obeys nobody whom it does not
 // know. Where both are too long for one message, the record goes before it. Second best, without.
-function revocations(core: Core, id: string): GossipBody[][] {
-  const about = core.directives.about(id)!;
+function revocations({ directives, messages }: Core, id: string): GossipBody[][] {
+  const about = directives.about(id)!;
   const push = { kind: "push", ack: false } as const;
   const told = { ...push, directives: [about.raw] };
-  const records = core.recordItems([about.issuer]);
+  const records = messages.records([about.issuer]);
   const whole = fitTogether(records, about.raw) ? [{ ...told, records }] : [{ ...push, records }, told];
   return [whole, [told]];
 }
@@ -136,7 +148,7 @@ export function pushDirectives(core: Core, link: Link): void {
   const from = all.length > TOLD_AT_ONCE ? core.random.below(all.length) : 0;
   const told = [...all.slice(from), ...all.slice(0, from)].slice(0, TOLD_AT_ONCE);
   for (const directives of packDirectives(told.map(({ raw }) => raw))) {
-    core.say(link, { kind: "push", ack: false, directives });
+    core.voice.say(link, { kind: "push", ack: false, directives });
   }
 }
 
@@ -144,7 +156,7 @@ export function pushDirectives(core: Core, link: Link): void {
 export function dropMember(core: Core, id: string, now: number): void {
   core.membership.remove(id);
   core.links.unwant(id, now);
-  if (!core.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
+  if (!core.directives.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
   core.links.down(id, now);
   core.roundTrips.forget(id);
   core.sync.forget(id);
@@ -153,8 +165,8 @@ export function dropMember(core: Core, id: string, now: number): void {
 /** What was decided about ourselves. */
 export function obeyOwn(core: Core, now: number): void {
   const about = core.directives.about(core.identity.id);
-  if (about === undefined || core.ended) return;
-  const by = nameOf(core, about.issuer);
+  if (about === undefined || core.life.ended) return;
+  const by = core.store.nameOf(about.issuer);
   if (about.revoke) {
     return core.refuse(
       `${by} revoked the key of this node (ovltun forget --revoke): the mesh refuses it for good. To join again as a ` +
@@ -162,7 +174,7 @@ export function obeyOwn(core: Core, now: number): void {
     );
   }
   const { claim } = core.lease;
-  const lost = claim !== null && isClaimForgotten(core.directives, core.identity.id, claim);
+  const lost = claim !== null && core.directives.isClaimForgotten(core.identity.id, claim);
   if (core.own.incarnation > about.incarnation && !lost) return;
   core.own.incarnateAbove(about.incarnation);
   if (!lost) return rewriteOwn(core, "epoch");
@@ -171,28 +183,23 @@ export function obeyOwn(core: Core, now: number): void {
 
 function obey(core: Core, directive: Directive, now: number): void {
   if (core.directives.insert(directive) === null) return;
-  core.stale = core.changed = true;
+  core.persistence.stale = core.changed = true;
   core.news.add({ kind: "directive", id: directive.target }, core.store.size);
   if (directive.target === core.identity.id) {
-    core.persist(); // a restart must not ask the mesh again
+    core.persistence.persist(); // a restart must not ask the mesh again
     return obeyOwn(core, now);
   }
   const record = core.store.get(directive.target);
-  if (record !== undefined && !core.isForgotten(record)) return; // it has come back since
+  if (record !== undefined && !core.directives.isForgotten(record)) return; // it has come back since
   const words = directive.revoke ? "was revoked" : "was forgotten";
   const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet.text ?? null;
   const freed = lease === null ? "" : `; ${lease} is free`;
   const name = record?.name ?? shortId(directive.target);
-  core.actions.log("warning", `${name} ${words} by ${nameOf(core, directive.issuer)}${freed}`, {
+  core.actions.log("warning", `${name} ${words} by ${core.store.nameOf(directive.issuer)}${freed}`, {
     peer: shortId(directive.target),
     lease,
   });
   // It hears so itself, before its link is cut.
-  core.say(core.links.get(directive.target), { kind: "push", ack: false, directives: [directive.raw] });
+  core.voice.say(core.links.get(directive.target), { kind: "push", ack: false, directives: [directive.raw] });
   dropMember(core, directive.target, now);
-}
-
-function nameOf(core: Core, id: string): string {
-  if (id === core.identity.id) return core.settings.name;
-  return core.store.nameOf(id);
 }

@@ -1,6 +1,6 @@
 // Addresses inside the mesh itself, given as where a node is: by --peers, by a name that resolves to one, by a static peer,
 // or by the record of another node. Datagrams there would leave by our own device, into the link that they are to keep
-// up. None of them is used (core.ts, `usable`); here is what is said about it.
+// up. None of them is used (outside.ts); here is what is said about it.
 
 import { shortId } from "../../crypto/identity.ts";
 import { addressOf } from "../../wire/address.ts";
@@ -18,14 +18,14 @@ const RECORD_AGAIN_MS = 3_600_000;
 export function tellInside(core: Core, now: number): void {
   if (!core.schedule.due("look inside", LOOK_EVERY_MS, now)) return;
   for (const { text, endpoints } of core.seeds) {
-    const inside = endpoints.find((endpoint) => !core.usable(endpoint));
+    const inside = endpoints.find((endpoint) => !core.outside.has(endpoint));
     if (inside === undefined) continue;
-    const all = !endpoints.some((endpoint) => core.usable(endpoint));
+    const all = !endpoints.some((endpoint) => core.outside.has(endpoint));
     tell(core, all ? `--peers ${text}` : `${inside} of --peers ${text}`, inside, now);
   }
   for (const { subnet, address } of core.settings.staticPeers) {
     const named = `--static-peer ${subnet}=${address}`;
-    if (liesWithin(core.mesh?.network ?? null, address)) tell(core, named, address, now);
+    if (liesWithin(core.life.mesh?.network ?? null, address)) tell(core, named, address, now);
   }
 }
 
@@ -38,15 +38,15 @@ function tell(core: Core, named: string, inside: string, now: number): void {
 
 /** Logs, rarely, that a node tells others an address of this kind. */
 export function noteInside(core: Core, record: NodeRecord, now: number): void {
-  const inside = record.endpoints.find((endpoint) => !isNamed(endpoint) && !core.usable(endpoint));
+  const inside = record.endpoints.find((endpoint) => !isNamed(endpoint) && !core.outside.has(endpoint));
   if (inside === undefined || !core.schedule.due(`inside ${record.id}`, RECORD_AGAIN_MS, now)) return;
   core.actions.log("warning", `${record.name} is not called at ${inside}: ${whyInside(core, inside)}`, {
     peer: shortId(record.id),
   });
 }
 
-function whyInside(core: Core, inside: string): string {
-  const network = core.mesh?.network ?? core.settings.network;
+function whyInside({ life, settings }: Core, inside: string): string {
+  const network = life.mesh?.network ?? settings.network;
   const address = inside.includes(":") ? addressOf(inside) : inside;
   return liesWithin(network, address)
     ? `${inside} lies in the mesh's own network ${network}`

@@ -6,22 +6,10 @@ import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
+import { rewriteOwn } from "./own_steps.ts";
 import { samePrefix } from "../../wire/prefix.ts";
 
 const ASK_AGAIN_MS = 200;
-
-/** Writes a new version of our record: on disk, into the store, and to the others. */
-export function rewriteOwn(
-  core: Core,
-  change: "epoch" | { readonly above: number; readonly epoch?: number },
-): void {
-  if (change === "epoch") core.own.nextEpoch();
-  else core.own.incarnateAbove(change.above, change.epoch);
-  core.store.insert(core.own.sign(Math.floor((core.now - core.startedAt) / 1000)));
-  core.persist();
-  if (core.spoken) core.news.add({ kind: "record", id: core.identity.id }, core.store.size);
-  core.changed = true;
-}
 
 /** Lets the lease decide, and performs it. */
 export function stepLease(core: Core, now: number): void {
@@ -75,25 +63,25 @@ function tellChange(core: Core, { from, to, why, asked }: LeaseStep & { kind: "c
 }
 
 /** Somebody merged our record at this version: enough if our present claim was in it. */
-export function onClaimAck(core: Core, from: string, incarnation: number, epoch: number): void {
+export function onClaimAck({ lease, own }: Core, from: string, incarnation: number, epoch: number): void {
   // A greater version is of another life of ours, from before a backup: what we say now has not been merged.
-  if (compareVersions({ incarnation, epoch }, core.own) === 0) core.lease.onAck(from);
+  if (compareVersions({ incarnation, epoch }, own) === 0) lease.onAck(from);
 }
 
 /** Sends our record to every member that has not acknowledged it, asking for that. */
 export function askAcknowledgement(core: Core): void {
-  const records = core.recordItems([core.identity.id]);
+  const records = core.messages.records([core.identity.id]);
   if (records.length === 0) return;
   for (const member of core.membership.living()) {
     if (core.lease.hasAck(member.id)) continue;
-    core.say(core.agreedLink(member.id), { kind: "push", ack: true, records });
+    core.voice.say(core.agreed.get(member.id), { kind: "push", ack: true, records });
   }
 }
 
 function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
-    mesh: core.ready ? core.mesh : null,
-    taken: () => core.othersContenders().map((c) => c.subnet),
+    mesh: core.life.mayClaim ? core.life.mesh : null,
+    taken: () => core.holders.besides(core.identity.id).map((c) => c.subnet),
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
     get greatestStamp() {
@@ -105,11 +93,11 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
 }
 
 // Who holds what we claim.
-function winnerOver(core: Core): Contender | null {
-  const claim = core.lease.claim;
+function winnerOver({ holders, identity, lease }: Core): Contender | null {
+  const claim = lease.claim;
   if (claim === null) return null;
-  const lost = core.holdings().lost.find((l) =>
-    l.claim.nodeId === core.identity.id && samePrefix(l.claim.subnet, claim.subnet) &&
+  const lost = holders.now().lost.find((l) =>
+    l.claim.nodeId === identity.id && samePrefix(l.claim.subnet, claim.subnet) &&
     l.claim.stamp === claim.stamp
   );
   return lost?.to ?? null;

@@ -36,7 +36,7 @@ function dueNames(core: Core, now: number): string[] {
   for (const record of core.store.records()) {
     const names = namesOf(record);
     if (names.length === 0 || record.gone || record.id === core.identity.id) continue;
-    if (core.links.isUp(record.id) || core.isForgotten(record)) continue;
+    if (core.links.isUp(record.id) || core.directives.isForgotten(record)) continue;
     for (const name of names) if (core.names.due(name, now)) due.add(name);
   }
   return [...due];

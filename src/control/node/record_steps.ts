@@ -3,13 +3,14 @@
 // backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
 
 import { shortId } from "../../crypto/identity.ts";
-import type { RecordItem, Statement } from "../../wire/gossip_body.ts";
-import { reportClone } from "./clone_steps.ts";
+import type { Piggyback, RecordItem, Statement } from "../../wire/gossip_body.ts";
+import { endAsClone, reportClone } from "./clone_steps.ts";
 import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./forget_steps.ts";
-import { performLease, rewriteOwn } from "./lease_steps.ts";
+import { performLease } from "./lease_steps.ts";
+import { rewriteOwn } from "./own_steps.ts";
 import { noteInside } from "./inside_steps.ts";
-import type { MembershipAction } from "../members/membership.ts";
+import type { MembershipAction } from "../members/member.ts";
 import { fill } from "../records/packing.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
 import { compareRecords, compareVersions } from "../records/store.ts";
@@ -22,7 +23,7 @@ export const TELL_STATE_MS = 500;
 const REFUTE_MS = 200;
 
 /** Takes in a record that somebody pushed. */
-export function takeRecord(core: Core, item: RecordItem, now: number): void {
+function takeRecord(core: Core, item: RecordItem, now: number): void {
   const decoded = decodeRecord(item.raw);
   if (decoded === null || decoded.networkId !== core.networkId) return;
   const known = core.store.get(decoded.id);
@@ -31,7 +32,7 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
       if (own) catchUp(core, decoded, item, now);
-      else if (!known.gone && !core.isForgotten(known)) {
+      else if (!known.gone && !core.directives.isForgotten(known)) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -47,11 +48,17 @@ export function takeRecord(core: Core, item: RecordItem, now: number): void {
   else insertRecord(core, record, item, now);
 }
 
+/** Takes in what came with a message. `by`: whose link it came over; null: nobody's. */
+export function takePiggyback(core: Core, body: Piggyback, by: string | null, now: number): void {
+  for (const item of body.records ?? []) takeRecord(core, item, now);
+  for (const statement of body.statements ?? []) takeStatement(core, statement, by, now);
+}
+
 /** A record from the disk: known, but not heard of yet. */
 export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
   if (record.id === core.identity.id || record.networkId !== core.networkId) return;
   core.store.insert(record);
-  if (record.gone || core.isForgotten(record)) return;
+  if (record.gone || core.directives.isForgotten(record)) return;
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
@@ -63,10 +70,10 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   const { delta, clone } = core.store.insert(record);
   if (clone) reportClone(core, record, record.bootNonce, now);
   if (delta === null) return;
-  core.stale = true;
+  core.persistence.stale = true;
   core.changed = true;
   core.news.add({ kind: "record", id: record.id }, core.store.size);
-  if (core.isForgotten(record)) return dropMember(core, record.id, now);
+  if (core.directives.isForgotten(record)) return dropMember(core, record.id, now);
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
     if (before !== undefined && !before.gone) {
@@ -87,10 +94,10 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
 }
 
 // The loser of a double claim says so when it gives way; here is the other side of it.
-function noteYielded(core: Core, record: NodeRecord, known: Prefix | null): void {
+function noteYielded({ actions, identity }: Core, record: NodeRecord, known: Prefix | null): void {
   const { yielded } = record;
-  if (yielded === undefined || yielded.to !== core.identity.id || samePrefix(yielded.subnet, known)) return;
-  core.actions.log(
+  if (yielded === undefined || yielded.to !== identity.id || samePrefix(yielded.subnet, known)) return;
+  actions.log(
     "warning",
     `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
     { peer: shortId(record.id), lease: yielded.subnet.text },
@@ -100,7 +107,9 @@ function noteYielded(core: Core, record: NodeRecord, known: Prefix | null): void
 /** Tells the links where a node may be found. */
 export function wantLink(core: Core, id: string, now: number): void {
   const record = core.store.get(id);
-  if (record === undefined || record.gone || core.isForgotten(record) || id === core.identity.id) return;
+  if (record === undefined || record.gone || core.directives.isForgotten(record) || id === core.identity.id) {
+    return;
+  }
   const last = core.links.get(id)?.endpoint ?? null;
   const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
   const endpoints = [
@@ -120,7 +129,7 @@ export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly 
  * Takes in what is said about a node's life. It counts up to the incarnation of the node's signed record: of a greater
  * one nothing can be known yet. `by`: the node whose link it came over; null: it came under the network's key.
  */
-export function takeStatement(core: Core, said: Statement, by: string | null, now: number): void {
+function takeStatement(core: Core, said: Statement, by: string | null, now: number): void {
   const hearsay = said.id !== by;
   const known = core.store.get(said.id)?.incarnation ?? -1;
   if (said.incarnation > known && hearsay) return;
@@ -135,16 +144,20 @@ export function performMembership(core: Core, actions: readonly MembershipAction
     switch (action.kind) {
       case "ping":
       case "pong": {
-        const items = core.itemsOf(core.news.piggyback());
+        const items = core.messages.itemsOf(core.news.piggyback());
         const about = core.membership.statement(action.to);
         const statements = about !== null && about.state !== 0
           ? [about, ...items.statements]
           : items.statements;
-        core.sayTo(action.to, { kind: action.kind, seq: action.seq, ...fill({ ...items, statements }) });
+        core.voice.sayTo(action.to, {
+          kind: action.kind,
+          seq: action.seq,
+          ...fill({ ...items, statements }),
+        });
         break;
       }
       case "ask":
-        core.sayTo(action.via, {
+        core.voice.sayTo(action.via, {
           kind: "ping-request",
           seq: action.seq,
           target: action.target,
@@ -152,7 +165,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         break;
       case "tell":
         if (!core.schedule.due(`state ${action.to}`, TELL_STATE_MS, now)) break;
-        core.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
+        core.voice.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
         break;
       case "refute":
         // What is said again and again is refuted now and then: each time is a write to the disk.
@@ -191,9 +204,10 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 // What we did in the life that the disk is of, after the disk was copied: this start is above it, and knows less. Once we
 // have spoken, nobody has it any more.
 function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
-  if (core.spoken || core.onDisk === null || former.bootNonce === core.own.bootNonce) return;
-  if (compareVersions(former, core.onDisk) <= 0 || openRecord(raw) === null) return;
-  core.onDisk = former;
+  const { onDisk } = core.life;
+  if (onDisk === null || former.bootNonce === core.own.bootNonce) return;
+  if (compareVersions(former, onDisk) <= 0 || openRecord(raw) === null) return;
+  core.life.supersede(former);
   performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
   rewriteOwn(core, "epoch");
@@ -208,7 +222,7 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   const answered = core.own.sawForeign(record);
   if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
   const twin = { bootNonce: record.bootNonce, age: record.age };
-  if (answered && core.endAsClone(twin, "Another host of this mesh")) return;
+  if (answered && endAsClone(core, twin, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
   rewriteOwn(core, { above: record.incarnation, epoch: record.epoch });

@@ -7,9 +7,10 @@ import { NetworkSecret } from "../../crypto/network_secret.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { type GossipBody, SECRET_SEQ_MAX } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
-import { rewriteOwn } from "./lease_steps.ts";
+import { rewriteOwn } from "./own_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import type { NodeRecord } from "../records/record.ts";
+import { tellSecrets, tellSecretUsed } from "./secret_told.ts";
 import {
   compareGenerations,
   type Generation,
@@ -28,7 +29,7 @@ const ISSUER_DIGITS = 16;
 export function rotationProblem(core: Core, secret: NetworkSecret): string | null {
   const { ring } = core;
   if (ring === null) return "This mesh is plain: it has no secret";
-  if (!core.member) return "This node has not joined a mesh yet (see: ovltun status)";
+  if (!core.life.member) return "This node has not joined a mesh yet (see: ovltun status)";
   if (ring.underWay) {
     return "A rotation is under way already; wait until every member has its secret (see: ovltun status)";
   }
@@ -44,17 +45,19 @@ export function rotationProblem(core: Core, secret: NetworkSecret): string | nul
 export function rotate(core: Core, secret: NetworkSecret, dropOld: boolean, now: number): void {
   if (core.ring === null || rotationProblem(core, secret) !== null) return;
   const issuer = core.identity.id.slice(0, ISSUER_DIGITS);
-  take(core, secret, { seq: core.ring.newest.seq + 1, issuer, dropOld }, core.settings.name, now);
+  const place = { seq: core.ring.newest.seq + 1, issuer, dropOld };
+  take(core, { secret, place, by: core.settings.name }, now);
 }
 
 /** A member tells the newest secret, over its session. */
 export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "secret" }, now: number): void {
-  if (core.ring === null || !core.member) return;
+  if (core.ring === null || !core.life.member) return;
   if (!core.throttle.allows(`secrets ${link.id}`, TAKEN_PER_SECOND, now)) return core.tally.reject();
   const { seq, issuer, dropOld, root } = body;
   const secret = NetworkSecret.of(root, fromHex(core.networkId));
   root.fill(0);
-  take(core, secret, { seq, issuer, dropOld }, core.store.nameOf(link.id), now);
+  const by = core.store.nameOf(link.id);
+  take(core, { secret, place: { seq, issuer, dropOld }, by }, now);
   secret.wipe();
 }
 
@@ -65,7 +68,8 @@ export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; reado
   const { newest } = core.ring;
   for (const record of core.store.records()) {
     if (
-      record.id === core.identity.id || record.gone || core.isRevoked(record.id) || core.isForgotten(record)
+      record.id === core.identity.id || record.gone || core.directives.isRevoked(record.id) ||
+      core.directives.isForgotten(record)
     ) {
       continue;
     }
@@ -81,7 +85,8 @@ export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; reado
 export function tickRotation(core: Core, now: number): void {
   const { ring } = core;
   if (
-    ring === null || !core.member || ring.newest.seq === 0 || !core.schedule.due("rotation", TICK_MS, now)
+    ring === null || !core.life.member || ring.newest.seq === 0 ||
+    !core.schedule.due("rotation", TICK_MS, now)
   ) {
     return;
   }
@@ -89,9 +94,9 @@ export function tickRotation(core: Core, now: number): void {
   for (const record of [...alive, ...away]) tell(core, record.id, now);
   const before = ring.used;
   const changed = ring.tick(alive.length === 0, alive.length + away.length === 0, now);
-  if (changed && before !== ring.used) return core.tellSecretUsed();
+  if (changed && before !== ring.used) return tellSecretUsed(ring, core.actions);
   if (!changed) return;
-  core.actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  tellSecrets(ring, core.actions);
   core.actions.log(
     "info",
     "The old network secret is dropped: whoever does not have the new one needs a token",
@@ -99,7 +104,7 @@ export function tickRotation(core: Core, now: number): void {
 }
 
 function tell(core: Core, id: string, now: number): void {
-  const link = core.agreedLink(id);
+  const link = core.agreed.get(id);
   const secret = core.ring!.newestSecret;
   if (link === null || secret === null || !core.schedule.due(`secret ${id}`, TELL_AGAIN_MS, now)) return;
   if (!core.ring!.mayKnow(id)) {
@@ -113,17 +118,18 @@ function tell(core: Core, id: string, now: number): void {
   }
   const { seq, issuer, dropOld } = core.ring!.newest;
   const root = secret.bytes();
-  if (issuer !== "") core.say(link, { kind: "secret", seq, issuer, dropOld, root });
+  if (issuer !== "") core.voice.say(link, { kind: "secret", seq, issuer, dropOld, root });
   root.fill(0);
 }
 
-function take(
-  core: Core,
-  secret: NetworkSecret,
-  place: Omit<Generation, "keyId">,
-  by: string,
-  now: number,
-): void {
+/** A secret, its place in the order, and the name of who told it. */
+interface Told {
+  readonly secret: NetworkSecret;
+  readonly place: Omit<Generation, "keyId">;
+  readonly by: string;
+}
+
+function take(core: Core, { secret, place, by }: Told, now: number): void {
   const ring = core.ring!;
   const members = [...core.store.records()].filter((r) => !r.gone).map(({ id }) => id);
   const before = ring.newest.keyId;
@@ -132,7 +138,7 @@ function take(
   root.fill(0);
   if (!ring.learn(told, place, members, now)) return;
   // On disk before our record says that we have it.
-  core.actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+  tellSecrets(ring, core.actions);
   core.own.capabilities = secretCapability(ring.newest);
   rewriteOwn(core, "epoch");
   if (before !== ring.newest.keyId) {

@@ -1,5 +1,5 @@
-// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the tables. Called when
-// somebody asks or something changed, never per packet.
+// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the tables.
+// Called when somebody asks or something changed, never per packet.
 
 import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
@@ -16,13 +16,13 @@ import type { WayView } from "../paths/ways.ts";
 
 /** A snapshot of what is known. */
 export function buildView(core: Core, now: number): NodeView {
-  const { held, lost } = core.holdings();
+  const { held, lost } = core.holders.now();
   // BOUNDED: one per claim
   const subnets = new Map<string, Prefix>();
   for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone || core.isForgotten(record)) continue;
+    if (record.id === core.identity.id || record.gone || core.directives.isForgotten(record)) continue;
     peers.push(peerView(core, record, subnets.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -34,19 +34,19 @@ export function buildView(core: Core, now: number): NodeView {
 }
 
 // A node that came back since counts again, and is not listed.
-function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
-  const latestFirst = core.directives.all().sort((a, b) => b.seq - a.seq);
+function forgottenView({ directives, store }: Core): Pick<NodeView, "forgotten"> {
+  const latestFirst = directives.all().sort((a, b) => b.seq - a.seq);
   const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
-    const record = core.store.get(id);
-    if (record !== undefined && !core.isForgotten(record)) return [];
-    return [{ id, name: record?.name ?? null, by: core.store.nameOf(issuer), revoked }];
+    const record = store.get(id);
+    if (record !== undefined && !directives.isForgotten(record)) return [];
+    return [{ id, name: record?.name ?? null, by: store.nameOf(issuer), revoked }];
   });
   return forgotten.length === 0 ? {} : { forgotten };
 }
 
 function ownView(core: Core, now: number): OwnView {
   const subnet = core.lease.claim?.subnet ?? null;
-  const conflicts = core.holdings().lost.map(({ claim, to }) =>
+  const conflicts = core.holders.now().lost.map(({ claim, to }) =>
     `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${claim.subnet}; ` +
     `${core.store.nameOf(to.nodeId)} holds it`
   );
@@ -58,7 +58,7 @@ function ownView(core: Core, now: number): OwnView {
     subnet,
     address: subnet === null ? null : formatAddress(subnet.address),
     vtepMac: core.own.vtepMac,
-    mesh: core.mesh,
+    mesh: core.life.mesh,
     endpoints: core.own.endpoints,
     translated: core.own.translated,
     waitingFor: waitingFor(core, now),
@@ -81,7 +81,7 @@ function secretView(core: Core): Pick<OwnView, "secret"> {
 
 function peerView(core: Core, record: NodeRecord, subnet: Prefix | null): PeerView {
   const member = core.membership.get(record.id);
-  const link = core.agreedLink(record.id);
+  const link = core.agreed.get(record.id);
   return {
     id: record.id,
     name: record.name,
@@ -124,18 +124,18 @@ function ownWay(core: Core, id: string): WayView | null {
   };
 }
 
-function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
-  const at = core.links.get(record.id)?.endpoint ?? null;
-  const stopped = core.membership.get(record.id)?.stopped ?? false;
-  const known = core.names.expand(record.endpoints);
+function triedEndpoints({ links, membership, names, outside }: Core, record: NodeRecord): TriedEndpoint[] {
+  const at = links.get(record.id)?.endpoint ?? null;
+  const stopped = membership.get(record.id)?.stopped ?? false;
+  const known = names.expand(record.endpoints);
   const endpoints = new Set(at === null ? known : [at, ...known]);
   const tried: TriedEndpoint[] = [];
   for (const endpoint of endpoints) {
-    const target = core.links.targets.get(endpoint);
+    const target = links.targets.get(endpoint);
     const lastTriedAt = target?.lastTriedAt ?? null;
     const refused = target !== undefined && refusalOf(target) !== null;
     if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: { kind: "answered" } });
-    else if (!core.usable(endpoint)) {
+    else if (!outside.has(endpoint)) {
       tried.push({ endpoint, lastTriedAt, outcome: { kind: "inside" } });
     } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: { kind: "stopped" } });
     // While there is a link, nobody needs what was never tried.
@@ -144,7 +144,7 @@ function triedEndpoints(core: Core, record: NodeRecord): TriedEndpoint[] {
     }
   }
   for (const name of at === null && !stopped ? namesOf(record) : []) {
-    const found = core.names.known(name);
+    const found = names.known(name);
     const kind = found === null ? "not-looked-up" : found.failed ? "unresolved" : null;
     if (kind !== null) tried.push({ endpoint: name, lastTriedAt: null, outcome: { kind } });
   }
@@ -172,7 +172,7 @@ function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
     name: core.store.nameOf(c.nodeId),
     state: lost ? "conflict" : own ? core.lease.state : member?.state ?? "dead",
     reserved: false,
-    endpoint: own ? core.own.endpoints[0] ?? null : core.agreedLink(c.nodeId)?.endpoint ?? null,
+    endpoint: own ? core.own.endpoints[0] ?? null : core.agreed.get(c.nodeId)?.endpoint ?? null,
     vtepMac: own ? core.own.vtepMac : core.store.get(c.nodeId)?.vtepMac ?? null,
   };
 }

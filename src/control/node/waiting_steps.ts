@@ -13,7 +13,7 @@ const SEED_ENDPOINTS = 2;
 
 /** Whom we wait for. Empty once we may claim. */
 export function waitingFor(core: Core, now: number): WaitingFor[] {
-  if (core.ready || core.ended) return [];
+  if (core.life.mayClaim || core.life.ended) return [];
   const list = core.seeds.map((seed) => {
     const targets = seed.endpoints.map((e) => core.links.targets.get(e));
     const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
@@ -22,7 +22,8 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     // What does not leave this host is nobody else's fault.
     const notSent = targets.find((t) => t !== undefined && core.links.isRefusedHere(t))?.outcome;
     const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
-    const inside = seed.endpoints.length > 0 && !seed.endpoints.some((endpoint) => core.usable(endpoint));
+    const inside = seed.endpoints.length > 0 &&
+      !seed.endpoints.some((endpoint) => core.outside.has(endpoint));
     const answered = targets.some((t) => t?.answeredBy);
     const what = seed.endpoints.length === 0
       ? "the name does not resolve (DNS? a typo?)"
@@ -44,7 +45,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
       : `waiting for ${whom}: ${what}`;
     return { peer: seed.text, endpoints: seed.endpoints, since, message, hint, own };
   });
-  if (list.length > 0 || core.mesh === null) return forOthers(list);
+  if (list.length > 0 || core.life.mesh === null) return forOthers(list);
   return waitingForKnown(core, now);
 }
 
@@ -75,24 +76,25 @@ function answers(core: Core, targets: readonly (Target | undefined)[]): string {
 }
 
 // Started from a stored mesh without a lease: any member we knew would do.
-function waitingForKnown(core: Core, now: number): WaitingFor[] {
+function waitingForKnown({ identity, startedAt, store }: Core, now: number): WaitingFor[] {
   const list: WaitingFor[] = [];
-  for (const record of core.store.records()) {
-    if (record.id === core.identity.id || record.gone || list.length >= 8) continue;
-    const seconds = Math.floor((now - core.startedAt) / 1000);
+  for (const record of store.records()) {
+    if (record.id === identity.id || record.gone || list.length >= 8) continue;
+    const seconds = Math.floor((now - startedAt) / 1000);
     const where = record.endpoints[0] ?? "no endpoint known";
     const hint = "not started there? or start this one with --found";
     const message = `waiting for ${record.name} (${where}), ${seconds} s without an answer (${hint})`;
-    list.push({ peer: record.name, endpoints: record.endpoints, since: core.startedAt, message, hint });
+    list.push({ peer: record.name, endpoints: record.endpoints, since: startedAt, message, hint });
   }
   return list;
 }
 
 /** Logs whom we wait for: at 2 s, and every 10 s. */
 export function logWaiting(core: Core, now: number): void {
-  if (core.ready || now - core.startedAt < FIRST_AGAIN_MS || !core.schedule.due("waiting", AGAIN_MS, now)) {
-    return;
-  }
+  if (
+    core.life.mayClaim || now - core.startedAt < FIRST_AGAIN_MS ||
+    !core.schedule.due("waiting", AGAIN_MS, now)
+  ) return;
   for (const { message, peer } of waitingFor(core, now)) {
     core.actions.log("warning", message[0]!.toUpperCase() + message.slice(1), { peer });
   }

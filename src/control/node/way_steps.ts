@@ -26,6 +26,7 @@ import {
 } from "../../wire/datagram.ts";
 import { outerOverhead, payloadOverhead } from "../../wire/overhead.ts";
 import { vxlanProbe } from "../../wire/way_probe.ts";
+import type { Holders } from "../lease/holders.ts";
 import { equalBytes } from "../../wire/bytes.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
@@ -45,12 +46,12 @@ export function tickWays(core: Core, now: number): void {
 }
 
 function send(core: Core, probe: WayProbe): void {
-  const link = core.agreedLink(probe.id);
+  const link = core.agreed.get(probe.id);
   if (link === null || link.endpoint === null) return;
   if (probe.kind === "own") return sendOwn(core, link, probe);
   const own = overlayAddress(core, core.identity.id);
   const target = overlayAddress(core, probe.id);
-  if (own === null || target === null || core.mesh === null) return;
+  if (own === null || target === null || core.life.mesh === null) return;
   const b = new Uint8Array(PROBE_LEN);
   encodeWayProbe(b, 0, PROBE_WAY_ASK, probe.ready ? PROBE_READY : 0, probe.nonceHigh, probe.nonceLow);
   if (probe.kind === "direct") {
@@ -58,14 +59,14 @@ function send(core: Core, probe: WayProbe): void {
   }
   const room = probe.size - outerOverhead(ipVersion(link.endpoint));
   const ends = {
-    vni: core.mesh.vni,
+    vni: core.life.mesh.vni,
     sourceMac: parseMac(core.own.vtepMac)!,
     targetMac: parseMac(core.store.get(probe.id)?.vtepMac ?? "") ?? new Uint8Array(6),
     source: addressToU32(own),
     target: addressToU32(target),
   };
   const { address } = parseEndpoint(link.endpoint)!;
-  const to = formatEndpoint({ address, port: core.mesh.vxlanPort });
+  const to = formatEndpoint({ address, port: core.life.mesh.vxlanPort });
   core.actions.push({ kind: "send", to, bytes: vxlanProbe(ends, b, room), by: "vxlan" });
 }
 
@@ -76,12 +77,12 @@ function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe
   core.links.measure(link, padded(b, size - outerOverhead(ipVersion(link.endpoint!)) - sealed));
 }
 
-function sendDirect(core: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
-  const gateway = core.ways.gateway(link.id);
+function sendDirect({ actions, ways }: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
+  const gateway = ways.gateway(link.id);
   if (gateway === null) return;
   const { port } = parseEndpoint(link.endpoint!)!;
   const to = formatEndpoint({ address: target, port });
-  core.actions.push({ kind: "send", to, bytes, by: "direct", gateway });
+  actions.push({ kind: "send", to, bytes, by: "direct", gateway });
 }
 
 /** An answer to a probe of a way; false when nobody asked. */
@@ -95,8 +96,8 @@ export function onWayAnswer(core: Core, bytes: Uint8Array, now: number): boolean
 /** A probe that came by a direct route, from a peer's overlay address; false when it is not to be answered. */
 export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: number): boolean {
   if (decodeProbe(bytes, 0, bytes.length) !== PROBE_WAY_ASK) return false;
-  const id = holderOf(core, addressOf(from));
-  if (id === null || core.agreedLink(id) === null) return false;
+  const id = holderOf(core.holders, addressOf(from));
+  if (id === null || core.agreed.get(id) === null) return false;
   const gateway = core.ways.gateway(id);
   if (gateway === null) return false;
   if (!core.throttle.allows("direct answers", ANSWERS_PER_SECOND, now)) return false;
@@ -110,16 +111,16 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
 }
 
 // The first address of what a node holds: that of its device.
-function overlayAddress(core: Core, id: string): Uint8Array | null {
-  if (id === core.identity.id && core.lease.state !== "confirmed") return null;
-  const claim = core.holdings().held.find((held) => held.nodeId === id && !held.reserved);
+function overlayAddress({ holders, identity, lease }: Core, id: string): Uint8Array | null {
+  if (id === identity.id && lease.state !== "confirmed") return null;
+  const claim = holders.now().held.find((held) => held.nodeId === id && !held.reserved);
   return claim === undefined ? null : claim.subnet.address;
 }
 
-function holderOf(core: Core, device: string): string | null {
+function holderOf(holders: Holders, device: string): string | null {
   const address = parseAddress(device);
   if (address === null) return null;
-  const { held } = core.holdings();
+  const { held } = holders.now();
   return held.find((c) => !c.reserved && equalBytes(c.subnet.address, address))?.nodeId ?? null;
 }
 

@@ -2,14 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { contenders, holdings } from "../../../src/control/lease/claims.ts";
-import {
-  compareDirectives,
-  Directives,
-  isClaimForgotten,
-  isForgotten,
-  isRevoked,
-  openDirective,
-} from "../../../src/control/forget/directives.ts";
+import { compareDirectives, Directives, openDirective } from "../../../src/control/forget/directives.ts";
 import type { Directive } from "../../../src/wire/directive.ts";
 import { directiveOf } from "../../made/directives.ts";
 import { identityOf, recordOf } from "../../made/records.ts";
@@ -102,21 +95,21 @@ test("openDirective() takes only what its issuer signed, bit for bit", () => {
 test("Forgotten is what was claimed up to its incarnation, however old the record that brings it", () => {
   const set = merged(10, [directiveOf(1, 4, { incarnation: 5 })]);
   const id = identityOf(4).id;
-  assert.ok(isForgotten(set, { id, incarnation: 5 }));
-  assert.ok(!isForgotten(set, { id, incarnation: 6 }));
-  assert.ok(!isForgotten(set, { id: identityOf(5).id, incarnation: 1 }));
+  assert.ok(set.isForgotten({ id, incarnation: 5 }));
+  assert.ok(!set.isForgotten({ id, incarnation: 6 }));
+  assert.ok(!set.isForgotten({ id: identityOf(5).id, incarnation: 1 }));
   // A restart: the record's incarnation is greater, the claim is the old one.
-  assert.ok(isClaimForgotten(set, id, { incarnation: 5 }));
-  assert.ok(!isClaimForgotten(set, id, { incarnation: 6 }));
-  assert.ok(!isRevoked(set, id));
+  assert.ok(set.isClaimForgotten(id, { incarnation: 5 }));
+  assert.ok(!set.isClaimForgotten(id, { incarnation: 6 }));
+  assert.ok(!set.isRevoked(id));
 });
 
 test("A revocation voids everything of a key, in every incarnation", () => {
   const set = merged(10, [directiveOf(1, 4, { incarnation: 0, revoke: true })]);
   const id = identityOf(4).id;
-  assert.ok(isRevoked(set, id) && isForgotten(set, { id, incarnation: 2 ** 47 }));
-  assert.ok(isClaimForgotten(set, id, { incarnation: 2 ** 47 }));
-  assert.ok(!isRevoked(set, identityOf(1).id));
+  assert.ok(set.isRevoked(id) && set.isForgotten({ id, incarnation: 2 ** 47 }));
+  assert.ok(set.isClaimForgotten(id, { incarnation: 2 ** 47 }));
+  assert.ok(!set.isRevoked(identityOf(1).id));
 });
 
 test("holdings() gives the subnet of a forgotten claim to the next, and frees reservations of a forgotten node", () => {

@@ -1,12 +1,13 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Membership, type MembershipAction, suspicionMs } from "../../../src/control/members/membership.ts";
+import type { MembershipAction } from "../../../src/control/members/member.ts";
+import { Membership, suspicionMs } from "../../../src/control/members/membership.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 
 const US = "us";
 
 function membership(ids: readonly string[], linked = (_: string) => true): Membership {
-  const m = new Membership(US, new SeededRandom(1), linked);
+  const m = new Membership(US, new SeededRandom(1), { linked, heardAt: () => -Infinity });
   for (const id of ids) m.onRecord(id, 1, 0, 0);
   return m;
 }
@@ -77,7 +78,7 @@ test("A goodbye is remembered and passed on, also when it comes late, until the 
 
 test("What others say of a node that we hear changes nothing: it is told and probed", () => {
   const heardAt = 1000;
-  const m = new Membership(US, new SeededRandom(1), () => true, () => heardAt);
+  const m = new Membership(US, new SeededRandom(1), { linked: () => true, heardAt: () => heardAt });
   m.onRecord("a", 1, 0, 0);
   for (const state of [1, 2] as const) {
     const said = { id: "a", incarnation: 1, state };
@@ -94,7 +95,7 @@ test("What others say of a node that we hear changes nothing: it is told and pro
 
 test("A linked node not heard just now is suspect when others call it dead, and dead without an answer", () => {
   for (const answers of [true, false]) {
-    const m = new Membership(US, new SeededRandom(1), () => true, () => 0);
+    const m = new Membership(US, new SeededRandom(1), { linked: () => true, heardAt: () => 0 });
     m.onRecord("a", 1, 0, 0);
     const actions = m.onStatement({ id: "a", incarnation: 1, state: 2 }, 0, 10_000);
     assert.deepEqual(actions.map((a) => a.kind), ["changed", "ping"]);
@@ -108,7 +109,7 @@ test("A linked node not heard just now is suspect when others call it dead, and 
 
 test("A linked node not heard just now was stopped when others say so and it does not answer", () => {
   for (const answers of [true, false]) {
-    const m = new Membership(US, new SeededRandom(1), () => true, () => 0);
+    const m = new Membership(US, new SeededRandom(1), { linked: () => true, heardAt: () => 0 });
     m.onRecord("a", 1, 0, 0);
     const goodbye = { id: "a", incarnation: 1, state: 2, stopped: true } as const;
     const ping = m.onStatement(goodbye, 0, 10_000, true)[1]!;
@@ -127,7 +128,7 @@ test("We refute what is said of our present incarnation, and ignore what is said
 });
 
 test("A remembered member is dead by hearsay until its link comes up, and nobody is told", () => {
-  const m = new Membership(US, new SeededRandom(1), () => true);
+  const m = new Membership(US, new SeededRandom(1), { linked: () => true, heardAt: () => -Infinity });
   m.remember("a", 0);
   assert.equal(m.get("a")!.state, "dead");
   assert.equal(m.statement("a"), null);

@@ -1,0 +1,161 @@
+// The probes of SWIM: each second one member in shuffled round-robin, and some of the suspects, is pinged three times, then
+// through three others. A doubt, that somebody says a node is not well, is a probe like any other. Also the pings that we
+// send for somebody else. What an unanswered probe means is decided in membership.ts.
+
+import type { Random } from "../../ports/time.ts";
+import type { Statement } from "../../wire/gossip_body.ts";
+import type { Member, MembershipAction } from "./member.ts";
+
+const PROBE_EVERY_MS = 1000;
+const PING_EVERY_MS = 250;
+const INDIRECT_AFTER_MS = 500;
+const INDIRECT_PEERS = 3;
+const SUSPECTS_AT_ONCE = 3;
+const DOUBTS_AT_ONCE = 256;
+const GRACE_MS = 3000;
+const RELAYS_MAX = 256;
+const RELAY_MS = 2000;
+
+export interface Probe {
+  readonly target: string;
+  readonly seq: number;
+  readonly startedAt: number;
+  nextPingAt: number;
+  asked: boolean;
+  /** Somebody says it is dead: without an answer we believe it. */
+  saidDead: boolean;
+  /** … or stopped. */
+  saidStopped: boolean;
+}
+
+/** What a probe wants said, or that it has gone unanswered for as long as one lasts. */
+export type ProbeStep = MembershipAction | { readonly kind: "unanswered"; readonly probe: Probe };
+
+export class Probes {
+  readonly #members: ReadonlyMap<string, Member>;
+  readonly #linked: (id: string) => boolean;
+  readonly #random: Random;
+  // BOUNDED: one probe a second, SUSPECTS_AT_ONCE, and DOUBTS_AT_ONCE
+  readonly #probes = new Map<number, Probe>();
+  // BOUNDED: ≤ RELAYS_MAX: pings we sent for somebody else, by our own number
+  readonly #relays = new Map<number, { readonly to: string; readonly seq: number; readonly at: number }>();
+  // BOUNDED: as #members
+  #round: string[] = [];
+  #nextAt = 0;
+  #seq: number;
+
+  constructor(members: ReadonlyMap<string, Member>, linked: (id: string) => boolean, random: Random) {
+    this.#members = members;
+    this.#linked = linked;
+    this.#random = random;
+    this.#seq = random.below(2 ** 30);
+  }
+
+  /** Goes on with those under way, one after the other: what comes of one may end the next. */
+  *continue(now: number): Iterable<ProbeStep> {
+    for (const probe of this.#probes.values()) yield* this.#step(probe, now);
+  }
+
+  /** Begins those of this second, when it is time. */
+  *start(now: number): Iterable<ProbeStep> {
+    if (now < this.#nextAt) return;
+    this.#nextAt = now + PROBE_EVERY_MS;
+    const targets = new Set<string>();
+    const next = this.#nextTarget(now);
+    if (next !== null) targets.add(next);
+    for (const m of this.#members.values()) {
+      if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
+    }
+    for (const target of targets) yield* this.#begin(target, null, now);
+  }
+
+  /** Probes a node at once, unless that is under way. `dead`: what somebody said, and is believed without an answer. */
+  *doubt(id: string, dead: Statement | null, now: number): Iterable<ProbeStep> {
+    for (const probe of this.#probes.values()) {
+      if (probe.target !== id) continue;
+      probe.saidDead ||= dead !== null;
+      probe.saidStopped ||= dead?.stopped === true;
+      return;
+    }
+    if (this.#probes.size < DOUBTS_AT_ONCE) yield* this.#begin(id, dead, now);
+  }
+
+  /** A ping was answered. Whose probe that ends; null: none's. */
+  answered(seq: number): string | null {
+    const probe = this.#probes.get(seq);
+    this.#probes.delete(seq);
+    return probe?.target ?? null;
+  }
+
+  /** Somebody asks us to ping `target` for them. */
+  relay(to: string, target: string, seq: number, now: number): MembershipAction[] {
+    if (!this.#linked(target)) return [];
+    for (const [key, relay] of this.#relays) if (now - relay.at > RELAY_MS) this.#relays.delete(key);
+    if (this.#relays.size >= RELAYS_MAX) return [];
+    const own = ++this.#seq;
+    this.#relays.set(own, { to, seq, at: now });
+    return [{ kind: "ping", to: target, seq: own }];
+  }
+
+  /** The answer to a ping that we sent for somebody else, on its way to them. */
+  relayed(from: string, seq: number): MembershipAction[] {
+    const relay = this.#relays.get(seq);
+    if (relay === undefined || from === relay.to) return [];
+    this.#relays.delete(seq);
+    return [{ kind: "pong", to: relay.to, seq: relay.seq }];
+  }
+
+  *#begin(target: string, dead: Statement | null, now: number): Iterable<ProbeStep> {
+    const said = { saidDead: dead !== null, saidStopped: dead?.stopped === true };
+    const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false, ...said };
+    this.#probes.set(probe.seq, probe);
+    yield* this.#step(probe, now);
+  }
+
+  *#step(probe: Probe, now: number): Iterable<ProbeStep> {
+    const { target, seq } = probe;
+    const elapsed = now - probe.startedAt;
+    const state = this.#members.get(target)?.state ?? "dead";
+    if (state === "dead" || elapsed >= PROBE_EVERY_MS) {
+      this.#probes.delete(seq);
+      if (state !== "dead") yield { kind: "unanswered", probe };
+      return;
+    }
+    const linked = this.#linked(target);
+    if (linked && now >= probe.nextPingAt) {
+      probe.nextPingAt = now + PING_EVERY_MS;
+      yield { kind: "ping", to: target, seq };
+    }
+    if (probe.asked || (linked && elapsed < INDIRECT_AFTER_MS)) return;
+    probe.asked = true;
+    const others = this.#living().filter((id) => id !== target && this.#linked(id));
+    for (const via of shuffled(others, this.#random).slice(0, INDIRECT_PEERS)) {
+      yield { kind: "ask", via, target, seq };
+    }
+  }
+
+  // Round-robin over a shuffled list: every member is reached once in a round, in no order an outsider can guess.
+  #nextTarget(now: number): string | null {
+    for (let fresh = 0; fresh < 2; fresh++) {
+      while (this.#round.length > 0) {
+        const m = this.#members.get(this.#round.pop()!);
+        if (m === undefined || m.state === "dead") continue;
+        if (this.#linked(m.id) || now - m.knownSince >= GRACE_MS) return m.id;
+      }
+      this.#round = shuffled(this.#living(), this.#random);
+    }
+    return null;
+  }
+
+  #living(): string[] {
+    return [...this.#members.values()].filter((m) => m.state !== "dead").map((m) => m.id);
+  }
+}
+
+function shuffled(ids: string[], random: Random): string[] {
+  for (let i = ids.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [ids[i], ids[j]] = [ids[j]!, ids[i]!];
+  }
+  return ids;
+}

@@ -1,0 +1,88 @@
+// The configuration of the mesh between nodes: a member tells it to whoever has none, a joiner takes it, and two that have
+// different ones say so and do not mix.
+
+import { shortId } from "../../crypto/identity.ts";
+import type { Link } from "../links/link_table.ts";
+import {
+  contradiction,
+  meshDifference,
+  meshText,
+  noPathAllowed,
+  publicNetwork,
+  readMesh,
+} from "../mesh/mesh.ts";
+import type { MeshConfig } from "../mesh/settings.ts";
+import type { Core } from "./core.ts";
+import { beginSync } from "./sync_steps.ts";
+
+const REFUSED_CONFIG_EVERY_MS = 5000;
+const LOG_EVERY_MS = 60_000;
+
+/** What has to follow when the mesh is known: its addresses lead nowhere outside. */
+export function enterMesh(core: Core, mesh: MeshConfig): void {
+  core.outside.setNetwork(mesh.network);
+  core.changed = true;
+  core.links.forsake(core.now);
+}
+
+/** A sentence that stays in `status` and is logged once. */
+export function warnOf({ actions, warnings }: Core, problem: string | null, about: string): void {
+  if (problem === null) return;
+  warnings.set(about, problem);
+  actions.log("warning", problem);
+}
+
+/** Tells a peer the configuration, once we are part of the mesh ourselves. */
+export function tellConfig({ life, voice }: Core, link: Link): void {
+  const { mesh, member } = life;
+  if (mesh !== null && member) voice.say(link, { kind: "config", config: meshText(mesh) });
+}
+
+/** A member told us the configuration of its mesh. */
+export function onConfig(core: Core, link: Link, text: string, now: number): void {
+  const mesh = parseConfig(text);
+  if (mesh === null) return;
+  if (core.life.mesh !== null) return otherMesh(core, link, mesh, now);
+  const problem = contradiction(core.settings, mesh);
+  if (problem !== null) return core.refuse(problem);
+  const noPath = noPathAllowed(core.settings, mesh);
+  if (noPath !== null) {
+    return core.refuse(`${noPath} (give it here too to join, as on every node of this mesh)`);
+  }
+  core.life.learn(mesh, now);
+  enterMesh(core, mesh);
+  link.informed = true; // only who is tells
+  core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, {
+    network: mesh.network.text,
+  });
+  warnOf(core, publicNetwork(mesh), "public network");
+  core.sync.forget(link.id); // the round that was answered with this is of no use
+  beginSync(core, link, now);
+}
+
+/** Our mesh and the peer's are not the same: both say so, and neither listens to the other. */
+export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now: number): void {
+  if (core.schedule.due(`config ${link.id}`, REFUSED_CONFIG_EVERY_MS, now)) tellConfig(core, link);
+  const ours = core.life.mesh;
+  if (theirs === null || ours === null) return;
+  const difference = meshDifference(ours, theirs);
+  if (difference === "") return;
+  const alone = core.store.size <= 1;
+  const remedy = alone
+    ? "Nobody else is in ours: run ovltun down --purge here and start again with that host among --peers"
+    : "Run ovltun down --purge on one of the two, and start it again with the other among --peers";
+  const message =
+    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix. ${remedy}`;
+  core.warnings.set(`mesh ${link.id}`, message);
+  if (core.schedule.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
+    core.actions.log("error", message, { peer: shortId(link.id), from: link.endpoint });
+  }
+}
+
+function parseConfig(text: string): MeshConfig | null {
+  try {
+    return readMesh(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,80 @@
+// What becomes of links here: one that comes up is measured and asked what its peer knows, one that is silent is given up,
+// one that leads to nobody of our mesh is asked until it says so.
+
+import { shortId } from "../../crypto/identity.ts";
+import type { LinkEvent } from "../links/links.ts";
+import { onClone } from "./clone_steps.ts";
+import { tellConfig } from "./config_steps.ts";
+import type { Core } from "./core.ts";
+import { tellRevoked, tellRevokedLink } from "./forget_steps.ts";
+import { rewriteOwn } from "./own_steps.ts";
+import { wantLink } from "./record_steps.ts";
+import { beginSync } from "./sync_steps.ts";
+
+const INTRODUCE_MS = 500;
+const SILENT_MS = 25_000;
+
+/** What datagrams, or time, did to the links. */
+export function onLinks(core: Core, events: readonly LinkEvent[] | undefined, now: number): void {
+  for (const event of events ?? []) onLink(core, event, now);
+}
+
+function onLink(core: Core, event: LinkEvent, now: number): void {
+  switch (event.kind) {
+    case "up":
+      return onUp(core, event, now);
+    case "revoked":
+      return tellRevoked(core, event, now);
+    case "seen":
+      if (core.directives.isRevoked(event.by) || !core.outside.has(event.endpoint)) return;
+      if (core.own.observe(event.endpoint, event.by) && core.life.member) rewriteOwn(core, "epoch");
+      return;
+    case "clone":
+      return onClone(core, event, now);
+  }
+}
+
+function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): void {
+  if (core.directives.isRevoked(link.id)) {
+    tellRevokedLink(core, link, now);
+    return core.links.down(link.id, now);
+  }
+  core.changed = core.persistence.stale = true;
+  core.sync.forget(link.id);
+  core.roundTrips.start(link.id, link.endpoint!, now);
+  core.ways.restart(link.id, now);
+  core.actions.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
+  wantLink(core, link.id, now);
+  if (!link.member) tellConfig(core, link);
+  beginSync(core, link, now);
+}
+
+/** Path probes, links given up, and what this host does not send. */
+export function tickLinks(core: Core, now: number): void {
+  for (const link of [...core.links.up()]) {
+    const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
+    if (probe !== null) core.links.send(link, probe);
+    if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
+    if (core.store.get(link.id)?.gone !== true) {
+      core.actions.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+    }
+    core.links.down(link.id, now);
+    core.roundTrips.forget(link.id);
+    wantLink(core, link.id, now);
+    core.changed = true;
+  }
+  introduce(core, now);
+  for (const sentence of core.schedule.due("unsent", 1000, now) ? core.links.refusedHere() : []) {
+    if (core.schedule.due(sentence, 60_000, now)) core.actions.log("warning", sentence);
+  }
+}
+
+// A link whose peer has not named a mesh since it came up (it was joining, or its words were lost): ask until it does.
+function introduce(core: Core, now: number): void {
+  if (core.life.mesh === null) return;
+  for (const link of core.links.up()) {
+    if (typeof link.mesh !== "string" && core.schedule.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
+      beginSync(core, link, now);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+// How a node begins: with the mesh that is on its disk, by founding one, or as a joiner who waits for a member. Nobody who
+// was given peers founds alone.
+
+import { wishProblem } from "../lease/allocation.ts";
+import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
+import type { MeshConfig, Settings } from "../mesh/settings.ts";
+import { openRecord } from "../records/record.ts";
+import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
+import { enterMesh, tellConfig, warnOf } from "./config_steps.ts";
+import type { Core } from "./core.ts";
+import { obeyOwn, rememberDirective } from "./forget_steps.ts";
+import { rewriteOwn } from "./own_steps.ts";
+import { rememberRecord } from "./record_steps.ts";
+
+/** A stored state with a mesh in it, and whether it is of the identity that we have. */
+interface Restorable {
+  readonly stored: StoredState;
+  readonly mesh: MeshConfig;
+  readonly ours: boolean;
+}
+
+/** The first thing a node does. */
+export function start(core: Core, stored: StoredState | null, now: number): void {
+  const { settings, identity } = core;
+  if (stored !== null && stored.mesh !== null && stored.networkName !== settings.networkName) {
+    return core.refuse(
+      `The state directory belongs to the network "${stored.networkName}", but --network-name says ` +
+        `"${settings.networkName}" (give it another --state-dir, or leave the old network with down --purge)`,
+    );
+  }
+  const ours = stored !== null && stored.nodeId === identity.id;
+  core.persistence.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
+  core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
+  if (stored !== null && stored.mesh !== null) return restore(core, { stored, mesh: stored.mesh, ours }, now);
+  if (settings.found || !settings.hasSeeds) {
+    return found(core, settings.found ? "--found" : "no --peers given");
+  }
+  core.actions.log("info", "Joining: waiting for a member of the mesh", { networkId: core.networkId });
+}
+
+function restore(core: Core, from: Restorable, now: number): void {
+  const { stored, mesh, ours } = from;
+  const problem = contradiction(core.settings, mesh);
+  if (problem !== null) {
+    return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
+  }
+  core.life.restore(mesh, ours ? { incarnation: stored.incarnation, epoch: stored.epoch } : null);
+  enterMesh(core, mesh);
+  // A joiner is refused for this: its user is there to read it. A member that has lost the flag reaches nobody either, but
+  // it keeps its lease, hears of a new secret, and the others' `why` can say what it lacks. Had it ended, they could not.
+  warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
+  warnOf(core, publicNetwork(mesh), "public network");
+  if (!restoreOthers(core, from, now)) return obeyOwn(core, now); // before the lease is used for a moment
+  core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
+  restoreLease(core, from);
+  const alone = !core.settings.hasSeeds && core.store.size === 0;
+  if (alone || core.settings.found) core.life.speak();
+  rewriteOwn(core, "epoch");
+  obeyOwn(core, now);
+}
+
+// The directives and the records of others; false: we are revoked, and the records are left out.
+function restoreOthers(core: Core, { stored, ours }: Restorable, now: number): boolean {
+  const peers = stored.peers.map((peer) => ({ peer, record: openRecord(storedRecordBytes(peer)) }));
+  // BOUNDED: one per record in the file
+  const incarnations = new Map([[core.identity.id, ours ? stored.incarnation : -1]]);
+  for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
+  for (const text of stored.directives) {
+    const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
+    if (!remembered) core.actions.log("warning", "A stored directive is damaged and was left out");
+  }
+  if (core.directives.isRevoked(core.identity.id)) return false;
+  for (const { peer, record } of peers) {
+    if (record !== null) rememberRecord(core, record, peer.endpoint, now);
+    else core.actions.log("warning", "A stored record of a peer is damaged and was left out");
+  }
+  return true;
+}
+
+function restoreLease(core: Core, { stored, mesh, ours }: Restorable): void {
+  if (!ours) {
+    core.actions.log("warning", "The stored lease belongs to another identity; claiming a new one");
+    return;
+  }
+  const { claim } = stored;
+  if (claim === null) return;
+  const misfit = wishProblem(mesh, claim.subnet);
+  if (misfit !== null) {
+    core.actions.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
+    return;
+  }
+  core.lease.restore(claim);
+  core.own.claim = claim;
+  core.life.leaseRestored();
+  core.actions.log("info", `Lease ${claim.subnet} restored from the state directory`, {
+    lease: claim.subnet.text,
+  });
+}
+
+/** Founds the mesh: by the configuration that a member told while it was there, else by what the user asked for. */
+export function found(core: Core, why: string): void {
+  const { offered } = core.life;
+  const mesh = offered ?? newMesh(core.settings);
+  if (typeof mesh === "string") return core.refuse(mesh);
+  core.life.found(mesh);
+  enterMesh(core, mesh);
+  core.actions.log(
+    "info",
+    `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`,
+    { network: mesh.network.text },
+  );
+  if (offered === null) warnOf(core, publicNetwork(mesh), "public network");
+  rewriteOwn(core, "epoch");
+  for (const link of core.links.up()) tellConfig(core, link);
+}
+
+function newMesh(settings: Settings): MeshConfig | string {
+  const drawn = settings.network === null ? settings.drawNetwork?.() : undefined;
+  if (drawn === undefined) return foundMesh(settings);
+  return "problem" in drawn ? drawn.problem : foundMesh({ ...settings, network: drawn.network });
+}
