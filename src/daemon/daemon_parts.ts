@@ -7,7 +7,6 @@ import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Leasable } from "../host/left_bridge.ts";
 import type { StoredState } from "../control/records/state.ts";
-import type { HostFacts } from "../control/paths/tunnels.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";
@@ -15,6 +14,7 @@ import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host/host_keeper.ts";
 import { clearForStart, storedLease } from "./host/leftovers.ts";
+import { Underlay } from "./host/underlay_watch.ts";
 import { logger } from "../log/log.ts";
 import { OffloadState } from "./planes/offloads.ts";
 import { refuseOverlap } from "./host/overlap_check.ts";
@@ -38,9 +38,6 @@ export interface Making {
   /** The network secret that the user gave, if any. */
   readonly given: GivenSecret | null;
   readonly machine: Machine;
-  readonly net: HostNetwork;
-  /** What is known of the host at this moment. */
-  readonly facts: () => HostFacts;
   /** Gets what the Workers hand up. */
   readonly onEvent: (event: DataplaneEvent) => void;
 }
@@ -52,8 +49,11 @@ export interface DaemonParts {
   readonly stored: StoredState | null;
   /** It goes on with a join that an earlier run began. */
   readonly resumed: boolean;
+  /** On the machine's clock. */
+  readonly startedAt: number;
   readonly machine: Machine;
   readonly net: HostNetwork;
+  readonly underlay: Underlay;
   readonly runDir: RunDir;
   readonly state: StateStore;
   readonly choice: SecretChoice;
@@ -69,13 +69,14 @@ export interface DaemonParts {
 }
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
-export function makeParts(
-  { machine, net, facts, onEvent, ...user }: Making,
-  cleanups: Cleanups,
-): DaemonParts {
+export function makeParts({ machine, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
+  const startedAt = machine.clock.now();
+  const net = machine.openNetwork();
+  cleanups.add(() => net.close());
+  const underlay = new Underlay(machine, net, user.config);
   const runDir = new RunDir(machine.locks, user.config.runDir);
   cleanups.add(() => runDir.close());
   const state = openState(machine.locks, user.config.stateDir);
@@ -107,7 +108,7 @@ export function makeParts(
     secrets: secretsOfRun(choice, kept, given?.secret ?? null),
   });
   workers.start(offloads.inUse, ciphers?.provider.suites());
-  const feed = new DataplaneFeed(mailbox, facts);
+  const feed = new DataplaneFeed(mailbox, () => underlay.facts());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
   sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });
   if (founds({ config, stored })) sockets.demand(foundersSockets(config));
@@ -124,8 +125,10 @@ export function makeParts(
     config,
     stored,
     resumed,
+    startedAt,
     machine,
     net,
+    underlay,
     runDir,
     state,
     choice,

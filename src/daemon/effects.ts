@@ -9,14 +9,12 @@ import { addressOf } from "../wire/address.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import type { Ending } from "./end.ts";
 import { runLeaseHook } from "./host/lease_hook.ts";
-import type { Underlay } from "./host/underlay_watch.ts";
 import type { SendRefusals } from "./planes/send_refusals.ts";
 import type { Reconciler } from "./reconciler.ts";
 
 /** What effects work on. */
 export interface EffectsOn {
   readonly parts: DaemonParts;
-  readonly underlay: Underlay;
   readonly reconciler: Reconciler;
   readonly refusals: SendRefusals;
   readonly ending: Ending;
@@ -81,7 +79,7 @@ export class DaemonEffects implements Effects {
 
   /** What we say of ourselves leaves from the address by which the peer calls us; "": the kernel chooses. */
   #sourceTo(to: string): string {
-    const end = this.#on.underlay.local(to);
+    const end = this.#on.parts.underlay.local(to);
     return end?.pinned ? end.address : "";
   }
 }

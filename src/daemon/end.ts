@@ -54,6 +54,15 @@ export class Ending {
     this.finish();
   }
 
+  /** A fault in any callback ends the process with a clear last line, not half of it. */
+  guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** The lease has been given back, or there is none to give back. */
   endRelease(heard: boolean): void {
     this.#ended = true;

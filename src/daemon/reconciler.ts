@@ -22,11 +22,19 @@ import { addressOf } from "../wire/address.ts";
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
 
+/** Gets what the reconciler finds. */
+export interface Found {
+  /** The network that the mesh told would hide one of this host. */
+  readonly onMisfit: (error: ConfigError) => void;
+  /** What is to be probed has changed, and the routes for it are there. */
+  readonly onWays: (ways: Wanted["ways"]) => void;
+}
+
 export class Reconciler {
   readonly #parts: DaemonParts;
   readonly #control: ControlPlane;
   readonly #underlay: Underlay;
-  readonly #onMisfit: (error: ConfigError) => void;
+  readonly #on: Found;
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;
   readonly #lostPaths = new LostPaths();
@@ -36,27 +44,15 @@ export class Reconciler {
   #ready = false;
   #networkChecked = false;
   #lastHostCheck = 0;
-  readonly #onWays: (ways: Wanted["ways"]) => void;
   /** What `onWays` was told last, as text. */
   #ways = "[]";
 
-  /**
-   * `onMisfit`: the network that the mesh told would hide one of this host. `onWays`: what is to be probed has changed,
-   * and the routes for it are there.
-   */
-  constructor(
-    parts: DaemonParts,
-    control: ControlPlane,
-    underlay: Underlay,
-    onMisfit: (error: ConfigError) => void,
-    onWays: (ways: Wanted["ways"]) => void,
-  ) {
+  constructor(parts: DaemonParts, control: ControlPlane, on: Found) {
     this.#parts = parts;
     this.#control = control;
-    this.#underlay = underlay;
-    this.#onMisfit = onMisfit;
+    this.#underlay = parts.underlay;
+    this.#on = on;
     this.#overlaps = new OverlapWatch(parts.net);
-    this.#onWays = onWays;
   }
 
   /** What was decided last. */
@@ -116,7 +112,7 @@ export class Reconciler {
     const text = JSON.stringify([...ways]);
     if (text === this.#ways) return;
     this.#ways = text;
-    this.#onWays(ways);
+    this.#on.onWays(ways);
   }
 
   /** What probes beside the data to `to` leave from, whatever the port; "": the kernel chooses. */
@@ -177,7 +173,7 @@ export class Reconciler {
       return true;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.#onMisfit(error);
+      this.#on.onMisfit(error);
       return false;
     }
   }

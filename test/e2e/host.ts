@@ -1,5 +1,5 @@
 /** A host of a town: a kernel, a disk, and the daemon that a user starts, asks and stops there. */
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type {
   ApiMethod,
@@ -221,6 +221,11 @@ export class Host {
   /** Everything that daemons left on its disk. */
   files(): string[] {
     return readdirSync(this.#directory);
+  }
+
+  /** rm -r, of "run" or "state". */
+  remove(name: string): void {
+    rmSync(join(this.#directory, name), { recursive: true });
   }
 
   // -------------------------------------------------------------------------------------- packets

@@ -6,14 +6,19 @@ import { forgetReport, resolveReport, whyReport } from "./node_reports.ts";
 import { leasesReport, peersReport, routesReport, type Snapshot, statusReport } from "./reports.ts";
 import { RUNTIME, VERSION } from "../../version.ts";
 
-/** `stop` begins to stop and gives what is to be told about the lease; `forget` and `rotate` tell the mesh. */
-export function apiHandlers(
-  net: HostNetwork,
-  snapshot: () => Snapshot,
-  stop: (purge: boolean) => Promise<Release | null>,
-  forget: (node: Forgotten) => void,
-  rotate: (secretFile: string | null, dropOld: boolean) => Rotated,
-): ApiHandlers {
+/** What the API asks of the daemon. Each throws a sentence when it cannot be. */
+export interface Requests {
+  snapshot(): Snapshot;
+  /** Begins to stop; what is to be told about the lease. */
+  stop(purge: boolean): Promise<Release | null>;
+  /** Tells the mesh. */
+  forget(node: Forgotten): void;
+  /** The same. */
+  rotate(secretFile: string | null, dropOld: boolean): Rotated;
+}
+
+export function apiHandlers(net: HostNetwork, requests: Requests): ApiHandlers {
+  const snapshot = () => requests.snapshot();
   return {
     status: () => statusReport(snapshot()),
     peers: () => peersReport(snapshot()),
@@ -23,7 +28,7 @@ export function apiHandlers(
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     forget: (params) => {
       const node = forgetReport(snapshot(), nodeOf(params), params["revoke"] === true);
-      forget(node);
+      requests.forget(node);
       return node;
     },
     rotate: (params) => {
@@ -31,10 +36,10 @@ export function apiHandlers(
       if (file !== null && (typeof file !== "string" || !file.startsWith("/"))) {
         throw new TypeError('"secretFile" must be a whole path or null');
       }
-      return rotate(file, params["now"] === true);
+      return requests.rotate(file, params["now"] === true);
     },
     version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
-    stop: async (params) => ({ pid: process.pid, release: await stop(params["purge"] === true) }),
+    stop: async (params) => ({ pid: process.pid, release: await requests.stop(params["purge"] === true) }),
   };
 }
 

@@ -1,4 +1,4 @@
-// The hosts' own network changes under the mesh.
+// The host changes under the daemon: its addresses, its device, its files.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { foundedBy, inTown, joined } from "./town.ts";
@@ -47,4 +47,14 @@ test("a device that somebody deleted is made again, with its routes, and packets
     a.say(b, "once more");
     await town.run(5);
     assert.deepEqual(b.heard(), ["once more"]);
+  }));
+
+test("a run directory that somebody emptied is made again, with subnet.env", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const before = a.subnetEnv();
+    a.remove("run");
+    assert.equal(a.subnetEnv(), null);
+    await town.until("subnet.env is back", () => a.subnetEnv() !== null, 2000);
+    assert.equal(a.subnetEnv(), before);
   }));

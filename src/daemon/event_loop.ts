@@ -1,0 +1,241 @@
+/**
+ * A node at work: events come in (the clock's ticks, the Workers, the host, names, the API), `ControlPlane.handle` turns
+ * each into actions, which `performActions` performs by effects.ts; the reconciler carries out what is wanted of sockets,
+ * Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
+ */
+import process from "node:process";
+import type { Rotated } from "../api/schema.ts";
+import { ControlPlane } from "../control/node/node.ts";
+import type { ControlEvent } from "../control/outbox/events.ts";
+import { performActions } from "../control/outbox/perform.ts";
+import type { NodeView } from "../control/paths/view.ts";
+import { NetworkSecret } from "../crypto/network_secret.ts";
+import { logger } from "../log/log.ts";
+import type { DataplaneEvent } from "../ports/planes.ts";
+import type { DaemonParts } from "./daemon_parts.ts";
+import { DaemonEffects } from "./effects.ts";
+import type { Ending } from "./end.ts";
+import { HostSight } from "./host/host_sight.ts";
+import { Names } from "./host/names.ts";
+import { controlEvent } from "./planes/control_events.ts";
+import { SendRefusals } from "./planes/send_refusals.ts";
+import { Reconciler } from "./reconciler.ts";
+import { kernelDrops, type Snapshot } from "./reports/reports.ts";
+import { drawNetwork, settingsOf } from "./settings.ts";
+import { readSecretFile } from "./state/secret_files.ts";
+
+const TICK_MS = 100;
+
+export class EventLoop {
+  readonly #parts: DaemonParts;
+  readonly #ending: Ending;
+  readonly #control: ControlPlane;
+  readonly #reconciler: Reconciler;
+  readonly #effects: DaemonEffects;
+  readonly #sight: HostSight;
+  readonly #names: Names;
+  readonly #refusals: SendRefusals;
+  /** A Worker sends without a source that it was told: the next tick looks what is true, once for all peers. */
+  #sourceGone = false;
+  #stopTicking = (): void => {};
+  /** Everything is being taken away: nothing may be put up again. */
+  #closed = false;
+
+  /** `giveUp`: the mesh's network does not fit this host; the lease is to be given back. */
+  constructor(parts: DaemonParts, ending: Ending, giveUp: () => void) {
+    const { machine, config, net, underlay } = parts;
+    this.#parts = parts;
+    this.#ending = ending;
+    this.#sight = new HostSight(net, {
+      port: config.port,
+      device: () => parts.keeper.device,
+      network: () => underlay.mesh,
+    });
+    this.#control = this.#controlPlane();
+    underlay.called = (endpoint) => this.#control.called(endpoint);
+    this.#names = new Names(machine, config, {
+      seeds: (found) => {
+        underlay.seeds = found.flatMap((seed) => seed.endpoints);
+        this.#endpointsChanged(); // the addresses towards them are ours, too
+        this.tell({ kind: "seeds", seeds: found });
+      },
+      advertised: (endpoints) => {
+        underlay.advertised = endpoints;
+        this.#endpointsChanged();
+      },
+      resolved: (name, endpoints) => this.tell({ kind: "resolved", name, endpoints }),
+    });
+    this.#refusals = new SendRefusals(
+      // Not at once: a send is part of performing what an event brought.
+      (to, refusal) => void machine.timers.after(0, () => this.tell({ kind: "sendRefused", to, refusal })),
+      (sentence) => logger.warn(sentence),
+    );
+    this.#reconciler = new Reconciler(parts, this.#control, {
+      onMisfit: (misfit) => {
+        ending.refuse(misfit.message);
+        giveUp();
+      },
+      onWays: (ways) => this.#event({ kind: "ways", ways }),
+    });
+    this.#effects = new DaemonEffects({
+      parts,
+      ending,
+      reconciler: this.#reconciler,
+      refusals: this.#refusals,
+      resolve: (name) => void this.#names.lookUp(name),
+      reconcile: () => this.#reconcile(),
+    });
+  }
+
+  #controlPlane(): ControlPlane {
+    const { machine, config, net, underlay, state, stored, ciphers } = this.#parts;
+    const settings = {
+      ...settingsOf(config, null, underlay.endpoints()),
+      drawNetwork: () => drawNetwork(machine.random, net),
+    };
+    return new ControlPlane({
+      settings,
+      identity: state.identity,
+      stored,
+      random: machine.random,
+      now: machine.clock.now(),
+      sealed: ciphers?.setup ?? null,
+      host: this.#sight,
+    });
+  }
+
+  /** The first event brings device and routes of a stored lease; from then on it ticks. */
+  start(): void {
+    // That device takes twenty milliseconds: whoever asks after it is there when they answer.
+    this.#endpointsChanged();
+    // Resolving a name may take its time: nothing waits for it.
+    this.#names.start();
+    const tick = () => this.#ending.guard(() => this.#tick());
+    this.#stopTicking = this.#parts.machine.timers.every(TICK_MS, tick);
+  }
+
+  /** Nothing happens any more. */
+  close(): void {
+    this.#closed = true;
+    this.#stopTicking();
+    this.#names.close();
+  }
+
+  // ------------------------------------------------------------------------------------------- events in
+
+  /** An event from outside. A fault while it is dealt with ends the process. */
+  tell(event: ControlEvent): void {
+    if (!this.#closed) this.#ending.guard(() => this.#event(event));
+  }
+
+  #event(event: ControlEvent): void {
+    performActions(this.#control.handle(event, this.#now()), this.#effects);
+  }
+
+  #tick(): void {
+    this.#event({ kind: "tick" });
+    this.#parts.workers.mailbox.retry();
+    const now = this.#now();
+    const changed = this.#parts.net.changed();
+    if (changed) {
+      this.#sight.changed();
+      this.#parts.underlay.hostChanged();
+      this.#event({ kind: "ownEndpoints", endpoints: this.#parts.underlay.endpoints() });
+    }
+    if (changed || this.#sourceGone || this.#reconciler.overdue(now)) this.#reconcile();
+    for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
+  }
+
+  /** What a Worker hands up. */
+  fromWorker(event: DataplaneEvent): void {
+    if (!this.#closed) this.#ending.guard(() => this.#takeUp(event));
+  }
+
+  #takeUp(event: DataplaneEvent): void {
+    const { feed, underlay } = this.#parts;
+    const known = controlEvent(event, (slot) => feed.keyOf(slot));
+    if (known !== null) return this.#event(known);
+    switch (event.kind) {
+      case "pathTooSmall": {
+        const id = this.#reconciler.pathTooSmall(event.slot);
+        if (id !== null) this.#event({ kind: "checkWays", id });
+        return;
+      }
+      case "sourceGone":
+        underlay.hostChanged();
+        this.#sourceGone = true;
+        return;
+      case "sendRefused": {
+        const endpoint = feed.endpointOf(event.slot);
+        if (endpoint !== null) this.#refusals.data(endpoint, event.errno, this.#now());
+        return;
+      }
+      case "tunGone":
+        return this.#reconcile();
+    }
+  }
+
+  #endpointsChanged(): void {
+    this.tell({ kind: "ownEndpoints", endpoints: this.#parts.underlay.endpoints() });
+  }
+
+  /** The host is compared with what is wanted, as when something of ours was taken away. */
+  repair(): void {
+    if (!this.#closed) this.#ending.guard(() => this.#reconcile());
+  }
+
+  #reconcile(): void {
+    this.#sourceGone = false;
+    this.#reconciler.reconcile();
+  }
+
+  #now(): number {
+    return this.#parts.machine.clock.now();
+  }
+
+  // ------------------------------------------------------------------------------------------- what is told
+
+  view(): NodeView {
+    return this.#control.view(this.#now());
+  }
+
+  snapshot(): Snapshot {
+    const now = this.#now();
+    const { config, startedAt, workers, feed, keeper, offloads, ciphers, sockets, underlay } = this.#parts;
+    const { wanted, troubles } = this.#reconciler;
+    return {
+      view: this.#control.view(now),
+      wanted,
+      counters: workers.counters,
+      workers: workers.count,
+      slotOf: (key) => feed.slotOf(key),
+      device: keeper.device,
+      mtu: wanted.deviceMtu,
+      offloads,
+      underlay: underlay.endpoints(),
+      now,
+      startedAt,
+      pid: process.pid,
+      networkName: config.networkName,
+      sealed: ciphers?.setup.suites ?? null,
+      withoutLibcrypto: ciphers?.without ?? null,
+      kernelDrops: kernelDrops(keeper.drops, sockets.dropped()),
+      troubles: [...troubles, ...this.#refusals.at(now)],
+    };
+  }
+
+  /** `ovltun secret rotate`. Throws a sentence when it cannot be begun. */
+  rotate(secretFile: string | null, dropOld: boolean): Rotated {
+    const { networkName } = this.#parts.config;
+    const secret = secretFile === null
+      ? NetworkSecret.create()
+      : readSecretFile(secretFile, networkName).secret;
+    const problem = this.#control.rotationProblem(secret);
+    if (problem !== null) throw new Error(problem);
+    this.tell({ kind: "rotate", secret, dropOld });
+    secret.wipe();
+    const rotation = this.view().own.secret;
+    if (rotation === undefined) throw new Error("The daemon is stopping");
+    return rotation;
+  }
+}
