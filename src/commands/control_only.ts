@@ -2,7 +2,8 @@
  * A node without a device and without routes: its control plane, one socket, and one Worker that opens what comes in. It
  * lives as long as it takes to tell the mesh that a stored lease is free.
  */
-import type { ControlEvent, Settings } from "../control/outbox/events.ts";
+import type { ControlEvent } from "../control/outbox/events.ts";
+import type { Settings } from "../control/mesh/node_settings.ts";
 import { type Effects, performActions, type SendAction } from "../control/outbox/perform.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { StoredState } from "../control/records/state.ts";

@@ -3,7 +3,7 @@
  * directory for as long as it takes to tell one living peer (control_only.ts).
  */
 import type { Release } from "../api/schema.ts";
-import type { Settings } from "../control/outbox/events.ts";
+import type { Settings } from "../control/mesh/node_settings.ts";
 import { Directives, openDirective } from "../control/forget/directives.ts";
 import { decodeRecord } from "../control/records/record.ts";
 import {

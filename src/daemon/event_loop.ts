@@ -21,7 +21,7 @@ import { controlEvent } from "./planes/control_events.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import { Reconciler } from "./reconciler.ts";
 import { kernelDrops, type Snapshot } from "./reports/reports.ts";
-import { drawNetwork, settingsOf } from "./settings.ts";
+import { drawNetwork, settingsOf } from "./node_settings.ts";
 import { readSecretFile } from "./state/secret_files.ts";
 
 const TICK_MS = 100;

@@ -6,7 +6,7 @@
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
-import type { MeshConfig } from "../control/mesh/settings.ts";
+import type { MeshConfig } from "../control/mesh/mesh_config.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
 import { joinAdvice } from "./reports/join_advice.ts";
@@ -14,7 +14,7 @@ import { logger } from "../log/log.ts";
 import { LostPaths } from "./reports/lost_paths.ts";
 import { PathLog } from "./reports/path_log.ts";
 import { PathWatch } from "./planes/path_watch.ts";
-import { settingsOf } from "./settings.ts";
+import { settingsOf } from "./node_settings.ts";
 import { Troubles } from "./reports/troubles.ts";
 import type { Underlay } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";

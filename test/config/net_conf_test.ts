@@ -4,7 +4,7 @@ import type { Config } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { foundMesh } from "../../src/control/mesh/mesh.ts";
-import { settingsOf } from "../../src/daemon/settings.ts";
+import { settingsOf } from "../../src/daemon/node_settings.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
 interface Read {

@@ -1,4 +1,4 @@
-import type { Settings } from "../../src/control/outbox/events.ts";
+import type { Settings } from "../../src/control/mesh/node_settings.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
 export function settingsFor(name: string, change: Partial<Settings> = {}): Settings {

@@ -2,7 +2,7 @@
 // mesh that has no other paths takes no joiner whose user did not.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Settings } from "../../src/control/outbox/events.ts";
+import type { Settings } from "../../src/control/mesh/node_settings.ts";
 import { wantedFrom } from "../../src/control/paths/paths.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addSealed } from "./sealed.ts";

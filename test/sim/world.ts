@@ -3,7 +3,8 @@
 // disk" between two lives. Everything a test asserts can be read off the nodes.
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
-import type { Action, ControlEvent, Settings } from "../../src/control/outbox/events.ts";
+import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
+import type { Settings } from "../../src/control/mesh/node_settings.ts";
 import {
   type Effects,
   performActions,

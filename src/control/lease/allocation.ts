@@ -5,7 +5,7 @@
 import type { Random } from "../../ports/time.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { contains, networkOf, nthSubnet, overlaps, Prefix, subnetIndex } from "../../wire/prefix.ts";
-import type { MeshConfig } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
 import { lengthOffset } from "../mesh/mesh.ts";
 
 const RANDOM_TRIES = 64;

@@ -11,7 +11,7 @@
 import type { Random } from "../../ports/time.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 import { allocate, wishProblem } from "./allocation.ts";
-import type { MeshConfig } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Claim } from "../records/record.ts";
 import type { LeaseState } from "../paths/view.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";

@@ -20,7 +20,7 @@
 // somebody asks. Decides and sends nothing: the *_steps.ts of node/ call the transitions (start, config, join, sync).
 
 import { meshHash } from "./mesh.ts";
-import type { MeshConfig } from "./settings.ts";
+import type { MeshConfig } from "./mesh_config.ts";
 
 /** A version of a node's own record. */
 export interface OwnVersion {

@@ -13,7 +13,8 @@ import {
   prefix,
   PRIVATE_IPV4,
 } from "../../wire/prefix.ts";
-import type { Backend, MeshConfig, Security, Settings } from "./settings.ts";
+import type { Backend, MeshConfig, Security } from "./mesh_config.ts";
+import type { Settings } from "./node_settings.ts";
 import { fieldsIn } from "../../wire/untrusted.ts";
 
 export const DEFAULT_SUBNET_LEN = 24;

@@ -11,7 +11,7 @@ import {
   publicNetwork,
   readMesh,
 } from "../mesh/mesh.ts";
-import type { MeshConfig } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Core } from "./core.ts";
 import { beginSync } from "./sync_steps.ts";
 

@@ -19,7 +19,7 @@ import { RoundTrips } from "../members/rtt.ts";
 import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
-import type { Seed, Settings } from "../mesh/settings.ts";
+import type { Seed, Settings } from "../mesh/node_settings.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { Ways } from "../paths/ways.ts";

@@ -3,7 +3,7 @@
 // networks. What happens in which order on each event can be read here; the decisions are in the files it calls.
 
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
-import type { Seed } from "../mesh/settings.ts";
+import type { Seed } from "../mesh/node_settings.ts";
 import type { Action, ControlEvent } from "../outbox/events.ts";
 import type { NodeView } from "../paths/view.ts";
 import type { StoredState } from "../records/state.ts";

@@ -3,7 +3,8 @@
 
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
-import type { MeshConfig, Settings } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
+import type { Settings } from "../mesh/node_settings.ts";
 import { openRecord } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import { enterMesh, tellConfig, warnOf } from "./config_steps.ts";

@@ -7,12 +7,10 @@ import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
-import type { Seed } from "../mesh/settings.ts";
+import type { Seed } from "../mesh/node_settings.ts";
 import type { StoredState } from "../records/state.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/ways.ts";
-
-export type { Backend, MeshConfig, Security, Seed, Settings, StaticPeer } from "../mesh/settings.ts";
 
 export type ControlEvent =
   /** Every 100 ms. */

@@ -6,7 +6,8 @@
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { choose, type Path, waysTo } from "./path_choice.ts";
-import type { MeshConfig, Settings, StaticPeer } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
+import type { Settings, StaticPeer } from "../mesh/node_settings.ts";
 import { type PeerKey, staticKey } from "./peer_key.ts";
 import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, underlayOf } from "./tunnels.ts";
 import type { NodeView } from "./view.ts";

@@ -7,7 +7,8 @@ import type { Tunnel } from "../../ports/planes.ts";
 import { formatEndpoint, ipVersion, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import { type Encapsulation, overlayMtu, type Underlay } from "../../wire/overhead.ts";
-import type { Backend, MeshConfig, StaticPeer } from "../mesh/settings.ts";
+import type { Backend, MeshConfig } from "../mesh/mesh_config.ts";
+import type { StaticPeer } from "../mesh/node_settings.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./ways.ts";
 

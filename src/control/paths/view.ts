@@ -2,7 +2,7 @@
 // of paths.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
 
 import type { CipherSuite } from "../../ports/aead.ts";
-import type { MeshConfig } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Outcome } from "./outcome.ts";
 import type { WayKind, WayView } from "./ways.ts";
 import type { Prefix } from "../../wire/prefix.ts";

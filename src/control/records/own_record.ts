@@ -7,7 +7,7 @@ import { type Identity, nodeMac } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
-import type { Settings } from "../mesh/settings.ts";
+import type { Settings } from "../mesh/node_settings.ts";
 import {
   type Claim,
   DIRECT_ROUTES,

@@ -12,7 +12,7 @@ import { anyEndpoint } from "../../wire/named_endpoint.ts";
 import { nameForNode, NODE_NAME_MAX } from "../../wire/node_name.ts";
 import { decodeSignedMap } from "../../wire/signed_map.ts";
 import { hexOf, isPrintable, isVersion, isWhole, listOf, wordOf } from "../../wire/untrusted.ts";
-import type { Security } from "../mesh/settings.ts";
+import type { Security } from "../mesh/mesh_config.ts";
 
 /** A subnet and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
 export interface Claim {

@@ -3,7 +3,7 @@
 // said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
 
 import { endpointOf, fieldsIn, isVersion } from "../../wire/untrusted.ts";
-import type { MeshConfig } from "../mesh/settings.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
 import { readMesh } from "../mesh/mesh.ts";
 import type { Claim } from "./record.ts";
 import { prefixOf } from "../../wire/prefix.ts";

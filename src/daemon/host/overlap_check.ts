@@ -3,7 +3,7 @@
  * that held a lease before goes on, says what it does not reach, and says when that is over (host/shadows.ts).
  */
 import { ConfigError } from "../../config/config_error.ts";
-import type { MeshConfig } from "../../control/mesh/settings.ts";
+import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";

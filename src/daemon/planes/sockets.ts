@@ -4,7 +4,7 @@
  * it can still choose; a member goes on, says who holds the port, and tries again.
  */
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../../config/config.ts";
-import type { MeshConfig } from "../../control/mesh/settings.ts";
+import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import { socketsFor, type Wanted } from "../../control/paths/paths.ts";
 import type { SocketRole } from "../../ports/devices.ts";
 import type { Link } from "../../ports/host.ts";

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { allocate, leaseRange, wishProblem } from "../../../src/control/lease/allocation.ts";
-import type { MeshConfig } from "../../../src/control/outbox/events.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import {
   contradiction,
   foundMesh,

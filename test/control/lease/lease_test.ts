@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MeshConfig } from "../../../src/control/outbox/events.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import { Lease, type LeaseWorld, probationMs } from "../../../src/control/lease/lease.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Life } from "../../../src/control/mesh/life.ts";
 import { meshHash } from "../../../src/control/mesh/mesh.ts";
-import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 
 const MESH: MeshConfig = {

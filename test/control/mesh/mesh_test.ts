@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { foundMesh, publicNetwork } from "../../../src/control/mesh/mesh.ts";
-import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 

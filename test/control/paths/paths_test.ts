@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MeshConfig, StaticPeer } from "../../../src/control/outbox/events.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
+import type { StaticPeer } from "../../../src/control/mesh/node_settings.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { wantedFrom } from "../../../src/control/paths/paths.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";

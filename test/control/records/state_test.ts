@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MeshConfig } from "../../../src/control/outbox/events.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { readState, recordText, stateToJson, storedRecordBytes } from "../../../src/control/records/state.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";

@@ -17,7 +17,7 @@ import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
 import { IDENTITY_FILE, STATE_FILE, StateInUseError } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
 import { prefix } from "../../../src/wire/prefix.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Config } from "../../../src/config/config.ts";
 import { ConfigError } from "../../../src/config/config_error.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import type { MeshConfig } from "../../../src/control/mesh/settings.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
 import { JOIN_FILE } from "../../../src/daemon/state/state_files.ts";

@@ -1,6 +1,6 @@
 /** From the daemon's configuration to what the control plane is asked for. */
 import type { Config } from "../config/config.ts";
-import type { Settings } from "../control/outbox/events.ts";
+import type { Settings } from "../control/mesh/node_settings.ts";
 import { randomNetwork } from "../host/overlap.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
