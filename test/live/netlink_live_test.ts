@@ -8,6 +8,7 @@ import type { HostNetwork } from "../../src/ports/host.ts";
 import { advertisable, isOnLink } from "../../src/host/underlay.ts";
 import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
 import { route } from "../fakes/fake_kernel.ts";
 import { until } from "./wires.ts";
@@ -255,7 +256,7 @@ test("rules() reads the rules of policy routing, and links() the port of a VXLAN
     priority: 77,
     table: 254,
     suppress: -1,
-    to: "10.42.0.0/16",
+    to: prefix("10.42.0.0/16"),
     unmarked: true,
     partial: false,
   });
