@@ -21,7 +21,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   sys: ["wire", "ports"],
   host: ["wire", "ports"],
   api: ["ports", "control:types"],
-  config: ["wire"],
+  config: ["wire", "control:types"],
   lab: ["api", "config", "crypto", "sys"],
   version: ["sys"],
   machine: ["wire", "ports", "crypto", "dataplane", "sys", "api"],

@@ -20,7 +20,11 @@ import type { DataplaneEvent } from "../ports/planes.ts";
 
 const NO_OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 /** Nothing but control messages leaves here, which fit anywhere. */
-const NO_HOST = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => null };
+const NO_HOST = {
+  underlayMtu: 1500,
+  pathMtu: () => 1500,
+  nextHop: () => ({ why: "no data goes from here" }),
+};
 const TICK_MS = 50;
 const GIVE_UP_MS = 4000;
 /** Time to meet a peer before the lease is given back: a release nobody hears is none. */

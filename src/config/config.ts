@@ -3,6 +3,7 @@
  * environment and files; everybody else only reads it. Null means "not given": the mesh that is joined, the
  * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
+import type { StaticPeer } from "../control/mesh/settings.ts";
 import type { Prefix } from "../wire/prefix.ts";
 
 export type Backend = "udp" | "vxlan" | "host-gw";
@@ -32,21 +33,6 @@ export const DEFAULT_FLANNEL_PORT = 8285;
 export const DEFAULT_DEVICE = "ovl0";
 export const DEFAULT_STATE_DIR = "/var/lib/ovltun";
 export const DEFAULT_RUN_DIR = "/run/ovltun";
-
-/** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
-export interface StaticPeer {
-  readonly subnet: Prefix;
-  /** Underlay address, "192.168.1.30". */
-  readonly address: string;
-  /** Null: the VXLAN port of the mesh, or 8285 for `udp`. */
-  readonly port: number | null;
-  /** `vxlan`: RFC 7348. `udp`: flannel's bare IP packets. */
-  readonly backend: "vxlan" | "udp";
-  /** MAC of its VTEP, lower case; always given for `vxlan`. */
-  readonly mac: string | null;
-  /** Null: the VNI of the mesh. */
-  readonly vni: number | null;
-}
 
 export interface Config {
   /** "HOST" or "HOST:PORT" as given, names not resolved. */

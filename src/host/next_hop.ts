@@ -3,18 +3,15 @@
 // to whoever is at the other end, who knows nothing of the overlay's addresses and drops it. Reads the host, changes
 // nothing.
 
-import type { HostNetwork, Link } from "../ports/host.ts";
+import type { HostNetwork, Link, NextHop } from "../ports/host.ts";
 import { isOnLink } from "./underlay.ts";
 
-/** The link of a next hop; null: the address is behind a gateway; a text: why it is none all the same. */
-export function nextHopLink(
-  net: HostNetwork,
-  address: string,
-  links: readonly Link[],
-): number | string | null {
+export function nextHop(net: HostNetwork, address: string, links: readonly Link[]): NextHop {
   const hop = isOnLink(net, address);
-  if (hop === null) return null;
+  if (hop === null) return { why: `${address} is behind a gateway` };
   const link = links.find((candidate) => candidate.index === hop.link);
-  if (link?.noNeighbours !== true) return hop.link;
-  return `${address} is reached by ${link.name}, a device without link addresses (tun, WireGuard, ppp)`;
+  if (link?.noNeighbours !== true) return hop;
+  return {
+    why: `${address} is reached by ${link.name}, a device without link addresses (tun, WireGuard, ppp)`,
+  };
 }

@@ -83,6 +83,9 @@ export interface Route {
   readonly mtu?: number;
 }
 
+/** Whether an address can be the gateway of a route: the link on which it is a neighbour, or why it is none. */
+export type NextHop = { readonly link: number } | { readonly why: string };
+
 /** A peer on our own link, reached without encapsulation. */
 export interface DirectRoute {
   /** The peer's subnet. */

@@ -1,20 +1,23 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { nextHopLink } from "../../src/host/next_hop.ts";
+import { nextHop } from "../../src/host/next_hop.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 
-test("nextHopLink() names the link of a neighbour, and nothing behind a gateway", () => {
+test("nextHop() names the link of a neighbour, and nothing behind a gateway", () => {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0", { mac: "02:00:00:00:00:01" });
   net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
-  assert.equal(nextHopLink(net, "192.168.1.11", net.links()), eth0);
-  assert.equal(nextHopLink(net, "8.8.8.8", net.links()), null);
+  assert.deepEqual(nextHop(net, "192.168.1.11", net.links()), { link: eth0 });
+  assert.deepEqual(nextHop(net, "8.8.8.8", net.links()), { why: "8.8.8.8 is behind a gateway" });
 });
 
-test("nextHopLink() refuses a link whose neighbours have no link addresses: tun, WireGuard, ppp", () => {
+test("nextHop() refuses a link whose neighbours have no link addresses: tun, WireGuard, ppp", () => {
   const net = new FakeKernel();
   const wg0 = net.addLink("wg0", { kind: "wireguard", noNeighbours: true });
   net.addAddress({ link: wg0, address: "10.8.0.1", prefixLength: 24, scope: 0 });
-  const why = nextHopLink(net, "10.8.0.2", net.links());
-  assert.match(String(why), /^10\.8\.0\.2 is reached by wg0, a device without link addresses/);
+  const hop = nextHop(net, "10.8.0.2", net.links());
+  assert.match(
+    "why" in hop ? hop.why : "",
+    /^10\.8\.0\.2 is reached by wg0, a device without link addresses/,
+  );
 });

@@ -5,7 +5,7 @@ import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import type { DataplaneMessage, Mailbox } from "../../src/ports/planes.ts";
 
 /** Nothing is known of the host but an MTU of 1500. */
-export const NO_HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, onLink: () => null };
+export const NO_HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ why: "" }) };
 
 export function sessionAction(change: Partial<InstallAction> = {}): InstallAction {
   return {

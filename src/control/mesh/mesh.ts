@@ -8,9 +8,9 @@ import {
   contains,
   isInside,
   nthSubnet,
-  parsePrefix,
   type Prefix,
   prefix,
+  prefixOf,
   PRIVATE_IPV4,
 } from "../../wire/prefix.ts";
 import type { Backend, MeshConfig, Security } from "./mesh_config.ts";
@@ -100,7 +100,7 @@ export function readMesh(value: unknown): MeshConfig | null {
     if (typeof v[field] !== "string" || (v[field] as string).length > 64) return null;
   }
   for (const field of ["subnetLen", "vni", "vxlanPort"]) if (typeof v[field] !== "number") return null;
-  const network = parsePrefix(v["network"] as string);
+  const network = prefixOf(v["network"]);
   if (network === null) return null;
   const { subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security } = v as unknown as MeshConfig;
   const mesh = { network, subnetLen, subnetMin, subnetMax, backend, vni, vxlanPort, security };

@@ -4,7 +4,7 @@
 import { shortId } from "../../crypto/identity.ts";
 import { type GossipBody, WANT_MAX } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
-import { compareDigest, differingBuckets, digestParts, prefixOf } from "../records/digest.ts";
+import { compareDigest, differingBuckets, digestParts, idPrefix } from "../records/digest.ts";
 import { pack } from "../records/packing.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
@@ -57,7 +57,7 @@ export function onDigest(core: Core, link: Link, body: GossipBody & { kind: "dig
 export function onWant(core: Core, link: Link, prefixes: readonly string[]): void {
   const wanted = new Set(prefixes);
   const ids: string[] = [];
-  for (const { id } of core.store.records()) if (wanted.has(prefixOf(id))) ids.push(id);
+  for (const { id } of core.store.records()) if (wanted.has(idPrefix(id))) ids.push(id);
   pushRecords(core, link, ids);
 }
 

@@ -117,12 +117,12 @@ function candidateFor(
   if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
   if (!hostGw && !settings.directRouting) return { why: "direct routing is off", asAsked: true };
   const hop = nextHop(peer, host);
-  // Whoever shares no link with us gets no direct route by a flag: nobody is to be told to allow it for nothing.
-  const forbids = typeof hop === "string" ? null : whoForbids(peer, mesh, settings);
   const without = hostGw ? "host-gw" : "no direct route";
-  if (typeof hop === "string") {
-    return { why: hostGw ? `host-gw needs one link, and ${hop}` : `${without}: ${hop}` };
+  if ("why" in hop) {
+    return { why: hostGw ? `host-gw needs one link, and ${hop.why}` : `${without}: ${hop.why}` };
   }
+  // Asked only now: nobody is to be told to allow for nothing what no link leads to.
+  const forbids = whoForbids(peer, mesh, settings);
   if (forbids !== null) {
     const clear = `the mesh is sealed, and --allow-plain-direct was not given on ${forbids}`;
     return { why: hostGw ? `host-gw is in the clear: ${clear}` : `${without}: ${clear}`, ...allow(forbids) };
@@ -141,22 +141,23 @@ function allow(forbids: string | null): { readonly fix?: string } {
 }
 
 /** The peer as a next hop, or why it is none. */
-function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | string {
+function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | Refusal {
   const { endpoint } = peer;
-  if (endpoint === null) return "no endpoint of it is known";
+  if (endpoint === null) return { why: "no endpoint of it is known" };
   const address = addressOf(endpoint);
-  const link = host.onLink(address);
-  if (link === null) return `${address} is behind a gateway`;
-  if (typeof link === "string") return link;
+  const hop = host.nextHop(address);
+  if ("why" in hop) return hop;
+  const { link } = hop;
   if (ipVersion(endpoint) === 4) return { gateway: address, link };
   // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
   // gateway nothing is known: another network may have the same private addresses as ours.
   for (const other of peer.endpoints) {
     if (isNamed(other) || ipVersion(other) === 6 || peer.translated.includes(other)) continue;
     const gateway = addressOf(other);
-    if (host.onLink(gateway) === link) return { gateway, link };
+    const same = host.nextHop(gateway);
+    if ("link" in same && same.link === link) return { gateway, link };
   }
-  return `${peer.name} has no IPv4 address on the link of ${address}`;
+  return { why: `${peer.name} has no IPv4 address on the link of ${address}` };
 }
 
 /** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: nobody forbids them. */

@@ -3,6 +3,7 @@
 // each may send what gets through. Pure.
 
 import type { LocalEnd } from "../../ports/devices.ts";
+import type { NextHop } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { formatEndpoint, ipVersion, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
@@ -18,11 +19,8 @@ export interface HostFacts {
   readonly underlayMtu: number;
   /** Largest outer packet that reaches this endpoint, bytes; at most `underlayMtu`. */
   readonly pathMtu: (endpoint: string) => number;
-  /**
-   * Index of the link on which this address is a next hop, reachable without a gateway. Null: it is behind a gateway.
-   * A text: why it is none all the same, "10.8.0.2 is reached by wg0, which …".
-   */
-  readonly onLink: (address: string) => number | string | null;
+  /** This address as the gateway of a route. */
+  readonly nextHop: (address: string) => NextHop;
   /** Our own end of the path to this endpoint; null: the kernel chooses. Absent: nothing is known of it. */
   readonly local?: (endpoint: string) => LocalEnd | null;
 }

@@ -12,7 +12,7 @@ const LOWEST = "0000000000000000";
 const HIGHEST = "ffffffffffffffff";
 
 /** The first 8 bytes of an id name it in digests. */
-export function prefixOf(id: string): string {
+export function idPrefix(id: string): string {
   return id.slice(0, 16);
 }
 
@@ -49,7 +49,7 @@ export function digestParts(store: Store, buckets: number, except: string | null
   let from = LOWEST;
   for (let part = 0; part < parts; part++) {
     const own = ids.slice(part * DIGEST_ENTRIES_MAX, (part + 1) * DIGEST_ENTRIES_MAX);
-    const to = part === parts - 1 ? HIGHEST : prefixOf(own[own.length - 1]!);
+    const to = part === parts - 1 ? HIGHEST : idPrefix(own[own.length - 1]!);
     list.push({ part, parts, buckets, from, to, entries: encodeEntries(store, own) });
     from = to; // inclusive on both sides: what lies on the border is compared twice at worst
   }
@@ -70,7 +70,7 @@ export function compareDigest(store: Store, part: DigestPart, except: string | n
   const want: { prefix: string; incarnation: number; epoch: number }[] = [];
   const covered = new Set<string>();
   for (const record of store.records()) {
-    const prefix = prefixOf(record.id);
+    const prefix = idPrefix(record.id);
     const entry = theirs.get(prefix);
     if (entry !== undefined) covered.add(prefix);
     if (entry === undefined) {

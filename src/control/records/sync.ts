@@ -5,7 +5,7 @@
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareVersions } from "./store.ts";
 import type { Store } from "./store.ts";
-import { type Comparison, type DigestPart, prefixOf } from "./digest.ts";
+import { type Comparison, type DigestPart, idPrefix } from "./digest.ts";
 
 const ROUND_AGAIN_MS = 400;
 const MAX_SESSIONS = 64;
@@ -67,9 +67,9 @@ export class Sync {
     if (session === undefined || session.parts === null || session.got.size < session.parts) return false;
     if (session.missing.size > 0) {
       for (const record of store.records()) {
-        const promised = session.missing.get(prefixOf(record.id));
+        const promised = session.missing.get(idPrefix(record.id));
         if (promised !== undefined && compareVersions(record, promised) >= 0) {
-          session.missing.delete(prefixOf(record.id));
+          session.missing.delete(idPrefix(record.id));
         }
       }
     }

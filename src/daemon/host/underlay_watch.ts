@@ -2,7 +2,7 @@
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { HostFacts } from "../../control/paths/tunnels.ts";
 import type { PeerView } from "../../control/paths/view.ts";
-import { nextHopLink } from "../../host/next_hop.ts";
+import { nextHop } from "../../host/next_hop.ts";
 import { passedOver } from "../../host/passed_over.ts";
 import { advertisable, mtuTowards, underlayMtu } from "../../host/underlay.ts";
 import type { UnderlayChoice } from "../../host/underlay.ts";
@@ -100,7 +100,7 @@ export class Underlay {
     return {
       underlayMtu,
       pathMtu: (endpoint) => Math.min(underlayMtu, this.#paths.mtu(endpoint, clock.now()) ?? Infinity),
-      onLink: (address) => nextHopLink(this.#net, address, links ??= this.#net.links()),
+      nextHop: (address) => nextHop(this.#net, address, links ??= this.#net.links()),
       local: (endpoint) => this.local(endpoint),
     };
   }

@@ -11,7 +11,7 @@ import { prefix } from "../../../src/wire/prefix.ts";
 const HOST = {
   underlayMtu: 1500,
   pathMtu: () => 1500,
-  onLink: (a: string) => (a.startsWith("192.168.1.") ? 3 : null),
+  nextHop: (a: string) => a.startsWith("192.168.1.") ? { link: 3 } : { why: `${a} is behind a gateway` },
 };
 
 const ANSWERED = { state: "answered", answeredAt: 5, peerReady: true, mtu: null } as const;
@@ -184,7 +184,7 @@ test("What probes found to pass limits the tunnel and the direct route", () => {
 
 test("Where no direct route is asked for, the kernel is not asked about one for each peer", () => {
   const asked: string[] = [];
-  const counting = { ...HOST, onLink: (a: string) => (asked.push(a), 3) };
+  const counting = { ...HOST, nextHop: (a: string) => (asked.push(a), { link: 3 }) };
   assert.equal(wantedFrom(view("udp", [peer()]), SETTINGS, counting).paths.get("b")!.path, "tunnel");
   assert.deepEqual(asked, []);
   wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), counting);
@@ -192,7 +192,8 @@ test("Where no direct route is asked for, the kernel is not asked about one for 
 });
 
 test("No direct route leads by a device without link addresses, and the path says so", () => {
-  const wg = { ...HOST, onLink: (a: string) => `${a} is reached by wg0, a device without link addresses` };
+  const why = (a: string) => `${a} is reached by wg0, a device without link addresses`;
+  const wg = { ...HOST, nextHop: (a: string) => ({ why: why(a) }) };
   const routed = wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);
   assert.deepEqual(routed.directRoutes, []);
   assert.equal(routed.paths.get("b")!.path, "tunnel");
@@ -221,7 +222,10 @@ test("Backend host-gw: a gateway route on the same link, no path behind a gatewa
 
 test("A direct route leads to the IPv4 address of a peer that is reached by IPv6 on the same link", () => {
   const links: Readonly<Record<string, number>> = { "fd00::11": 3, "192.168.1.11": 3, "10.8.0.11": 5 };
-  const host = { ...HOST, onLink: (a: string) => links[a] ?? null };
+  const host = {
+    ...HOST,
+    nextHop: (a: string) => links[a] === undefined ? { why: `${a} is behind a gateway` } : { link: links[a] },
+  };
   const over6 = (endpoint: string, endpoints: readonly string[], translated: readonly string[] = []) =>
     peer({ endpoint, endpoints, translated });
   const both = ["[fd00::11]:8473", "beta.example.org:8473", "10.8.0.11:8473", "192.168.1.11:8473"];
