@@ -3,7 +3,7 @@
  * environment and files; everybody else only reads it. Null means "not given": the mesh that is joined, the
  * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
-import type { StaticPeer } from "../control/mesh/settings.ts";
+import type { StaticPeer } from "../control/mesh/node_settings.ts";
 import type { Prefix } from "../wire/prefix.ts";
 
 export type Backend = "udp" | "vxlan" | "host-gw";
