@@ -61,7 +61,9 @@ export class DaemonEffects implements Effects {
   }
 
   leaseChanged(change: LeaseChange): void {
-    runLeaseHook(this.#on.parts.config.onLeaseChange, change);
+    const { config, machine } = this.#on.parts;
+    const { onLeaseChange: program } = config;
+    if (program !== null) runLeaseHook(machine.surroundings, program, change);
   }
 
   log(level: LogLevel, message: string, fields: LogFields): void {

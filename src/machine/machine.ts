@@ -6,6 +6,7 @@ import { openHostNetwork } from "../sys/host_network.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { systemClock, systemRandom, systemTimers } from "../sys/system.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
+import { run } from "./child.ts";
 import { systemLocks } from "./locks.ts";
 import { planes } from "./plane_threads.ts";
 import { testSuperframes } from "./self_tests.ts";
@@ -22,6 +23,7 @@ const devices: DeviceMaker = {
 const surroundings: Surroundings = {
   serve: serveApi,
   onStop,
+  run,
   tellReady: notifyReady,
   tellStopping: notifyStopping,
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),

@@ -142,6 +142,16 @@ export interface Surroundings {
   /** Tells the service manager, if there is one. */
   tellReady(): void;
   tellStopping(): void;
+  /**
+   * Starts a program with `environment` besides our own, and kills it after `milliseconds`. Nobody waits for it;
+   * `onTrouble` gets what it did wrong, a sentence.
+   */
+  run(
+    program: string,
+    environment: Readonly<Record<string, string>>,
+    milliseconds: number,
+    onTrouble: (sentence: string) => void,
+  ): void;
   /** The addresses behind a host's name; throws while it does not resolve. */
   resolve(host: string): Promise<readonly string[]>;
 }

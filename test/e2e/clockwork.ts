@@ -40,6 +40,19 @@ export abstract class Clockwork {
 
   protected abstract deliver(datagram: Datagram): void;
 
+  /** Listens on the network from now on; the call that it returns gives what was sent, and stops. */
+  tap(): () => readonly Uint8Array[] {
+    const heard: Uint8Array[] = [];
+    this.network.rewrite = ({ bytes }) => {
+      heard.push(bytes);
+      return bytes;
+    };
+    return () => {
+      this.network.rewrite = null;
+      return heard;
+    };
+  }
+
   /** Lets `act` happen in `ms`. Returns what calls it off. */
   after(ms: number, act: () => void): () => void {
     const event = { at: this.clock.now() + ms, act };

@@ -24,7 +24,7 @@ import { ROUTE_PROTOCOL } from "../../src/host/owned.ts";
 import type { Route } from "../../src/ports/host.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 import { destinationOf, udp } from "../made/packets.ts";
-import { MemoryMachine } from "./memory_machine.ts";
+import { MemoryMachine, type Started } from "./memory_machine.ts";
 import type { Clockwork } from "./clockwork.ts";
 
 /** Flags of `ovltun up`, without dashes. */
@@ -45,6 +45,8 @@ export class Host {
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[] = [];
   readonly town: Clockwork;
+  /** Programs that the daemon started, with what it told them. */
+  readonly ran: Started[] = [];
   readonly locked = new Set<string>();
   readonly #directory: string;
   #machine: MemoryMachine | null = null;

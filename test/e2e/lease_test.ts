@@ -52,14 +52,21 @@ test("two hosts that took one subnet while the network was split: one keeps it, 
       "each holds the other side for dead",
       () => a.peer(b)!.state === "dead" && b.peer(a)!.state === "dead",
     );
-    await c.join(toA, { subnet: WISH });
-    await d.join(toB, { subnet: WISH });
+    await c.join(toA, { subnet: WISH, "on-lease-change": "/bin/hook" });
+    await d.join(toB, { subnet: WISH, "on-lease-change": "/bin/hook" });
     await town.until("both have their wish", () => c.lease === WISH && d.lease === WISH);
     town.heal();
     const all = [a, b, c, d];
     await town.until("all reach all", () => all.every((host) => host.reachesAll(all)));
     await town.until("the leases differ", () => c.lease !== null && d.lease !== null && c.lease !== d.lease);
     assert.equal([c.lease, d.lease].filter((lease) => lease === WISH).length, 1);
+    const loser = c.lease === WISH ? d : c;
+    const { program, environment } = loser.ran.at(-1)!;
+    assert.equal(program, "/bin/hook");
+    assert.deepEqual([environment["OVLTUN_OLD_SUBNET"], environment["OVLTUN_NEW_SUBNET"]], [
+      WISH,
+      loser.lease,
+    ]);
     for (const host of [c, d]) assert.ok(host.kernelRoutes().includes(`unreachable ${host.lease}`));
     await town.until("all have heard", () => all.every((host) => host.reachesAll(all)));
     c.say(d, "yours now");

@@ -36,12 +36,19 @@ const CIPHERS: Ciphers = { suites: SUITES, provider: aeadProvider([nodeAead()], 
 /** Ports that the kernel gives to those who want any. */
 const EPHEMERAL = 40_000;
 
+export interface Started {
+  readonly program: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 /** What outlives the process: a host, as the machine needs it. */
 export interface MemoryHost {
   readonly name: string;
   readonly kernel: FakeKernel;
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[];
+  /** Programs that the daemon started, with what it told them. */
+  readonly ran: Started[];
   /** Paths and names that its processes hold. BOUNDED: by the daemon's directories. */
   readonly locked: Set<string>;
 }
@@ -169,6 +176,7 @@ export class MemoryMachine implements Machine, PlaneHome {
       this.stop = stop;
       return () => this.stop = () => {};
     },
+    run: (program, environment) => void this.#host.ran.push({ program, environment }),
     tellReady: () => {},
     tellStopping: () => {},
     resolve: (host) => this.#town.promised(this.#town.names.get(host) ?? []),

@@ -28,8 +28,14 @@ for (const plain of [false, true]) {
       for (const [from, to] of [[a, b], [b, a]] as const) {
         const ends = [from.addressIn(7), to.addressIn(9)] as const;
         const packet = udp(ends, new TextEncoder().encode("hello"));
+        const datagrams = town.tap();
         assert.ok(from.send(packet));
         await town.run(5);
+        assert.equal(
+          datagrams().some((bytes) => textOf(bytes).includes("hello")),
+          plain,
+          "readable on its way",
+        );
         assert.deepEqual(to.received, [packet]);
         assert.deepEqual([sourceOf(to.received[0]!), destinationOf(to.received[0]!)], ends);
         assert.deepEqual(to.heard(), ["hello"]);
@@ -77,3 +83,7 @@ test("a host is refused a network that it has itself", () =>
     await assert.rejects(a.up({ network: "192.168.0.0/16" }), /192\.168\.1\.0\/24/);
     assert.deepEqual(a.files(), []);
   }));
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder("latin1").decode(bytes);
+}
