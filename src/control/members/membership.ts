@@ -20,10 +20,10 @@ const SUSPICION_MAX_MS = 6000;
 const HEARSAY = -1;
 
 /** So long a node that we heard over its link counts as heard now. */
-export const HEARD_MS = 3000;
+const HEARD_MS = 3000;
 
 /** What our links tell of a node. */
-export interface Hearing {
+interface Hearing {
   linked(id: string): boolean;
   /** When a linked node was heard last; −Infinity when it is not linked. */
   heardAt(id: string): number;

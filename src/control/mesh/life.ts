@@ -23,7 +23,7 @@ import { meshHash } from "./mesh.ts";
 import type { MeshConfig } from "./mesh_config.ts";
 
 /** A version of a node's own record. */
-export interface OwnVersion {
+interface OwnVersion {
   readonly incarnation: number;
   readonly epoch: number;
 }

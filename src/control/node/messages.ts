@@ -14,7 +14,7 @@ import type { Store } from "../records/store.ts";
 import type { GroupGossip } from "../secrets/group_gossip.ts";
 
 /** What messages are made of. */
-export interface MessageParts {
+interface MessageParts {
   readonly id: string;
   readonly life: Life;
   readonly own: OwnRecord;

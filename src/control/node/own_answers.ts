@@ -13,7 +13,7 @@ import type { Outside } from "./outside.ts";
 import type { Persistence } from "./persistence.ts";
 
 /** What the answers come from. The last three exist only once there are links: nothing is asked before. */
-export interface Asked {
+interface Asked {
   readonly identity: Identity;
   readonly networkId: string;
   readonly startedAt: number;

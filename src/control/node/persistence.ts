@@ -15,7 +15,7 @@ import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 const INITIATIONS_STORED = 1000;
 
 /** What the state is made of. */
-export interface StateParts {
+interface StateParts {
   readonly id: string;
   readonly name: string;
   readonly networkName: string;

@@ -12,7 +12,7 @@ import type { Messages } from "./messages.ts";
 import type { Outside } from "./outside.ts";
 
 /** What the voice speaks with, and by which it finds whom it speaks to. */
-export interface VoiceParts {
+interface VoiceParts {
   readonly messages: Messages;
   readonly actions: Actions;
   readonly links: Links;
