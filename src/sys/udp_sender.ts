@@ -25,9 +25,10 @@ import {
   PKTINFO_ROOM,
 } from "./mmsghdr.ts";
 import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
+import { RefusedSends } from "./refused_sends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { SourceTrial } from "./source_trial.ts";
-import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, isSourceGone } from "../ports/sys_error.ts";
 import type { OpenedSocket } from "./udp_socket.ts";
 import { IOVEC_LEN, Vector } from "./vector.ts";
 import { MSG_DONTWAIT, SOL_UDP, UDP_SEGMENT } from "./linux.ts";
@@ -88,9 +89,7 @@ export class UdpSender {
   /** Whether room was waited for in vain in this flush: what is left is refused at once. */
   #full = false;
   readonly #trial: SourceTrial;
-  #tooLongFor = -1;
-  #refusedFor = -1;
-  #refusedErrno = 0;
+  readonly #refused = new RefusedSends();
 
   /** `destinations` has a sockaddr for each slot, `locals` our own end; both live as long as this. */
   constructor(
@@ -230,7 +229,7 @@ export class UdpSender {
         this.#layOutFrom(m);
         continue;
       } else {
-        this.#note(first, errno);
+        this.#refused.note(this.#slotOf[first]!, errno);
         refused += end - first;
       }
       m++;
@@ -267,7 +266,7 @@ export class UdpSender {
           tried = true;
           continue;
         }
-        this.#note(d, why);
+        this.#refused.note(this.#slotOf[d]!, why);
         refused++;
       } else if (tried) this.#noteLeft(m, m + 1);
       else if (d === first && this.#gso) {
@@ -289,26 +288,15 @@ export class UdpSender {
     for (let m = from; m < end; m++) if (this.#trial.left(this.#slotOf[this.#firstOf[m]!]!)) return;
   }
 
-  #note(datagram: number, errno: number): void {
-    const slot = this.#slotOf[datagram]!;
-    if (errno === EMSGSIZE) this.#tooLongFor = slot;
-    this.#refusedFor = slot;
-    this.#refusedErrno = errno;
-  }
-
   sourceGoneFor(): number {
     return this.#trial.takeGone();
   }
 
   refusal(): Refusal | null {
-    const slot = this.#refusedFor;
-    this.#refusedFor = -1;
-    return slot < 0 ? null : { slot, errno: this.#refusedErrno };
+    return this.#refused.take();
   }
 
   tooLongFor(): number {
-    const slot = this.#tooLongFor;
-    this.#tooLongFor = -1;
-    return slot;
+    return this.#refused.takeTooLong();
   }
 }

@@ -16,7 +16,7 @@ import { type HostSight, NO_SIGHT } from "../../src/control/node/host_sight.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
-import type { WayKind } from "../../src/control/paths/ways.ts";
+import type { WayKind } from "../../src/control/paths/way.ts";
 import { type Wanted, wantedFrom } from "../../src/control/paths/paths.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addressOf } from "../../src/wire/address.ts";

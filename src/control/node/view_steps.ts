@@ -12,7 +12,7 @@ import { DIRECT_ROUTES, type NodeRecord } from "../records/record.ts";
 import { refusalOf } from "../links/targets.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../paths/view.ts";
 import { waitingFor } from "./waiting_steps.ts";
-import type { WayView } from "../paths/ways.ts";
+import type { WayView } from "../paths/way.ts";
 
 /** A snapshot of what is known. */
 export function buildView(core: Core, now: number): NodeView {

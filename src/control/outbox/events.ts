@@ -10,7 +10,7 @@ import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/node_settings.ts";
 import type { StoredState } from "../records/state.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
-import type { PeerWays } from "../paths/ways.ts";
+import type { PeerWays } from "../paths/way.ts";
 
 export type ControlEvent =
   /** Every 100 ms. */

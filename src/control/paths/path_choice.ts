@@ -13,7 +13,7 @@ import type { Settings } from "../mesh/node_settings.ts";
 import { outcomeText } from "./outcome.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
-import type { PeerWays } from "./ways.ts";
+import type { PeerWays } from "./way.ts";
 
 /** Of an outer packet that measures a path. */
 const LARGEST_PROBE = 65_000;

@@ -5,13 +5,13 @@
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { choose, type Path, waysTo } from "./path_choice.ts";
+import { type Choice, choose, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Settings, StaticPeer } from "../mesh/node_settings.ts";
 import { type PeerKey, staticKey } from "./peer_key.ts";
 import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, underlayOf } from "./tunnels.ts";
-import type { NodeView } from "./view.ts";
-import type { PeerWays } from "./ways.ts";
+import type { NodeView, PeerView } from "./view.ts";
+import type { PeerWays } from "./way.ts";
 import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
 
 /** Our own place in the overlay. */
@@ -52,59 +52,73 @@ export interface Wanted {
   readonly sockets: { readonly vxlan: number | null; readonly flannel: boolean };
 }
 
+/** What is wanted of the peers, as it is gathered. */
+interface Gathered {
+  // BOUNDED: each one per peer, ≤ MAX_PEERS
+  readonly tunnels: Map<PeerKey, Tunnel>;
+  readonly paths: Map<PeerKey, Path>;
+  readonly ways: Map<PeerKey, PeerWays>;
+  readonly routes: WantedRoute[];
+  readonly directRoutes: DirectRoute[];
+  readonly probeRoutes: DirectRoute[];
+}
+
 /** The state that host and data plane should be in. */
 export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts): Wanted {
   const mesh = view.own.mesh;
   if (mesh === null) return NOTHING;
-  const tunnels = new Map<PeerKey, Tunnel>();
-  const routes: WantedRoute[] = [];
-  const directRoutes: DirectRoute[] = [];
-  const paths = new Map<PeerKey, Path>();
-  const probeRoutes: DirectRoute[] = [];
-  const ways = new Map<PeerKey, PeerWays>();
+  const gathered: Gathered = {
+    tunnels: new Map(),
+    paths: new Map(),
+    ways: new Map(),
+    routes: [],
+    directRoutes: [],
+    probeRoutes: [],
+  };
   for (const peer of view.peers) {
-    const choice = choose(peer, view, settings, host);
-    paths.set(peer.id, choice.path);
-    const { tunnel, candidate, direct } = choice;
-    if (tunnel === null) continue;
-    tunnels.set(peer.id, tunnel);
-    ways.set(peer.id, waysTo(peer, { tunnel, candidate }, view, host));
-    if (candidate !== null && view.own.leaseState === "confirmed") {
-      // To the first address of its subnet, which its device has.
-      probeRoutes.push({ ...candidate, destination: hostPrefix(candidate.destination.address) });
-    }
-    if (direct !== null) directRoutes.push(direct);
-    // In a sealed mesh host-gw has tunnels too, for sessions alone.
-    if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) continue;
-    routes.push({ subnet: peer.subnet, peerKey: peer.id });
+    addPeer(gathered, peer, choose(peer, view, settings, host), { view, host, mesh });
   }
-  for (const peer of settings.staticPeers) {
-    const key = staticKey(peer);
-    if (liesWithin(mesh.network, peer.address)) {
-      paths.set(key, { path: "none", why: `its address ${peer.address} lies in the mesh itself`, mtu: 0 });
-      continue;
-    }
-    const tunnel = staticTunnel(peer, mesh, host);
-    tunnels.set(key, tunnel);
-    routes.push({ subnet: peer.subnet, peerKey: key });
-    paths.set(key, staticPath(peer, tunnel));
-  }
+  for (const peer of settings.staticPeers) addStatic(gathered, peer, mesh, host);
   const deviceMtu = mtuOf(
     mesh.backend === "host-gw" ? "none" : encapsulationOf(mesh),
     underlayOf(view.own.endpoints),
     host.underlayMtu,
   );
-  return {
-    own: ownPlace(view, mesh, deviceMtu),
-    deviceMtu,
-    tunnels,
-    routes,
-    directRoutes,
-    probeRoutes,
-    ways,
-    paths,
-    sockets: socketsFor(mesh, settings.staticPeers),
-  };
+  const sockets = socketsFor(mesh, settings.staticPeers);
+  return { ...gathered, own: ownPlace(view, mesh, deviceMtu), deviceMtu, sockets };
+}
+
+function addPeer(
+  gathered: Gathered,
+  peer: PeerView,
+  { path, tunnel, candidate, direct }: Choice,
+  { view, host, mesh }: { readonly view: NodeView; readonly host: HostFacts; readonly mesh: MeshConfig },
+): void {
+  gathered.paths.set(peer.id, path);
+  if (tunnel === null) return;
+  gathered.tunnels.set(peer.id, tunnel);
+  gathered.ways.set(peer.id, waysTo(peer, { tunnel, candidate }, view, host));
+  if (candidate !== null && view.own.leaseState === "confirmed") {
+    // To the first address of its subnet, which its device has.
+    gathered.probeRoutes.push({ ...candidate, destination: hostPrefix(candidate.destination.address) });
+  }
+  if (direct !== null) gathered.directRoutes.push(direct);
+  // In a sealed mesh host-gw has tunnels too, for sessions alone.
+  if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) return;
+  gathered.routes.push({ subnet: peer.subnet, peerKey: peer.id });
+}
+
+function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host: HostFacts): void {
+  const key = staticKey(peer);
+  if (liesWithin(mesh.network, peer.address)) {
+    const why = `its address ${peer.address} lies in the mesh itself`;
+    gathered.paths.set(key, { path: "none", why, mtu: 0 });
+    return;
+  }
+  const tunnel = staticTunnel(peer, mesh, host);
+  gathered.tunnels.set(key, tunnel);
+  gathered.routes.push({ subnet: peer.subnet, peerKey: key });
+  gathered.paths.set(key, staticPath(peer, tunnel));
 }
 
 /** What is wanted before there is a mesh: nothing. */

@@ -11,7 +11,7 @@ import { type Encapsulation, overlayMtu, type Underlay } from "../../wire/overhe
 import type { Backend, MeshConfig } from "../mesh/mesh_config.ts";
 import type { StaticPeer } from "../mesh/node_settings.ts";
 import type { PeerView } from "./view.ts";
-import type { WayView } from "./ways.ts";
+import type { WayView } from "./way.ts";
 
 /** What wantedFrom must know of the host. */
 export interface HostFacts {

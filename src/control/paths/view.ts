@@ -4,7 +4,7 @@
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Outcome } from "./outcome.ts";
-import type { WayKind, WayView } from "./ways.ts";
+import type { WayKind, WayView } from "./way.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /**

@@ -21,30 +21,18 @@ import {
   probeNonceLow,
 } from "../../wire/datagram.ts";
 import { PathMtuSearch, SMALL } from "./path_mtu_search.ts";
-
-export type WayKind = "own" | "vxlan" | "direct";
-
-/** Outer packet sizes that our own link takes on each way to a peer, bytes; null: there is no such way. */
-export type WayLimits = Readonly<Record<WayKind, number | null>>;
-
-/** The ways to one peer, and the version of IP that its endpoint has. */
-export interface PeerWays {
-  readonly limits: WayLimits;
-  readonly family: 4 | 6;
-  /** The next hop of the direct route, which is of IPv4; null: there is none. */
-  readonly gateway: string | null;
-}
-
-/** What is known of a way. `unknown`: it was not asked long enough to say. */
-export interface WayView {
-  readonly state: "unknown" | "answered" | "silent";
-  /** When a probe was answered last; null: never. */
-  readonly answeredAt: number | null;
-  /** `direct`: the peer has had an answer, too. */
-  readonly peerReady: boolean;
-  /** What passes, an outer packet, where that is less than our own link takes; else null. */
-  readonly mtu: number | null;
-}
+import {
+  FIRST_MS,
+  isSilent,
+  KEEP_MS,
+  newWay,
+  noteAnswer,
+  type PeerWays,
+  viewOf,
+  type Way,
+  type WayKind,
+  type WayView,
+} from "./way.ts";
 
 /** A probe to send: `size` is that of the outer packet, or SMALL. */
 export interface WayProbe {
@@ -63,34 +51,11 @@ interface Asked {
   readonly at: number;
 }
 
-interface Way {
-  /** Node id of the peer. */
-  readonly id: string;
-  readonly kind: WayKind;
-  readonly search: PathMtuSearch;
-  answeredAt: number | null;
-  unanswered: number;
-  peerReady: boolean;
-  nextAt: number;
-  askedAt: number;
-  /** When it was new. */
-  since: number;
-  /** `direct`: when a packet of full size is sent next. */
-  checkAt: number;
-}
-
 const KINDS: readonly WayKind[] = ["own", "vxlan", "direct"];
-/** Unanswered in a row, a way is silent: after so many that had answered, and after so many that never had. */
-const LOST = 3;
-const NEVER = 4;
-const FIRST_MS = 300;
 const SECOND_MS = 500;
 const AGAIN_MS = 1000;
-/** How long a direct route that answers waits for the peer's word before it counts as one-sided. */
-const BOTH_MS = 3000;
 const QUICK_TRIES = 6;
 const SILENT_MS = 15_000;
-const KEEP_MS = 10_000;
 /** A direct route that is in use is asked so often, all together at most so many a second. */
 const DIRECT_MS = 1000;
 const DIRECT_PER_SECOND = 200;
@@ -170,13 +135,7 @@ export class Ways {
 
   view(id: string, kind: WayKind, now: number): WayView | null {
     const way = this.#peers.get(id)?.get(kind);
-    if (way === undefined) return null;
-    const { answeredAt, peerReady, search } = way;
-    const mtu = search.lowered ? search.mtu : null;
-    if (isSilent(way)) return { state: "silent", answeredAt, peerReady: false, mtu };
-    // Both sides ask at about the same time; the other's answer is a moment away.
-    const oneSided = kind === "direct" && !peerReady && now - way.since < BOTH_MS;
-    return { state: answeredAt === null || oneSided ? "unknown" : "answered", answeredAt, peerReady, mtu };
+    return way === undefined ? null : viewOf(way, now);
   }
 
   /**
@@ -253,20 +212,8 @@ export class Ways {
     const way = this.#peers.get(asked.id)?.get(asked.kind);
     if (way === undefined) return null;
     const measured = way.search.answered(asked.size, now);
-    const news = this.#answered(asked.kind, way, probeFlags(bytes, 0), now);
+    const news = noteAnswer(way, probeFlags(bytes, 0), now);
     return { id: asked.id, changed: measured || news };
-  }
-
-  #answered(kind: WayKind, way: Way, flags: number, now: number): boolean {
-    const before = way.answeredAt === null || isSilent(way);
-    const readyBefore = way.peerReady;
-    way.unanswered = 0;
-    if (kind === "direct") way.peerReady = (flags & PROBE_READY) !== 0;
-    if (before && way.answeredAt !== null) way.search.check(now); // it may be another way by now
-    way.answeredAt = now;
-    if (before) way.nextAt = kind === "direct" ? now : now + KEEP_MS; // the peer is to hear that we had an answer
-    else way.nextAt = Math.max(way.nextAt, now + FIRST_MS);
-    return before || way.peerReady !== readyBefore;
   }
 
   /**
@@ -282,21 +229,4 @@ export class Ways {
     }
     return { ready: way.answeredAt !== null && !isSilent(way) };
   }
-}
-
-function newWay(way: Pick<Way, "id" | "kind" | "search">, now: number): Way {
-  return {
-    ...way,
-    answeredAt: null,
-    unanswered: 0,
-    peerReady: false,
-    nextAt: now,
-    askedAt: -Infinity,
-    since: now,
-    checkAt: now,
-  };
-}
-
-function isSilent(way: Way): boolean {
-  return way.unanswered > (way.answeredAt === null ? NEVER : LOST);
 }
