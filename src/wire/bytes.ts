@@ -63,7 +63,7 @@ export function putU48(b: Uint8Array, at: number, v: number): void {
  * a call of `copyWithin` costs more than the copying. Ranges that overlap need from > to.
  */
 export function copyWords(v: DataView, from: number, to: number, length: number): void {
-  for (let i = 0; i < length; i += 4) v.setInt32(to + i, v.getInt32(from + i));
+  for (let i = 0; i < length; i += 4) v.setInt32(to + i, v.getInt32(from + i, true), true);
 }
 
 /** 16 bits at `at`, little-endian. */

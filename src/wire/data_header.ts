@@ -45,8 +45,8 @@ export function encodeData(
 
 /** Writes the counter into the header at `at`. */
 export function putDataCounter(b: Uint8Array, at: number, counter: number): void {
-  putU32(b, at + DATA_COUNTER_AT, Math.floor(counter / TWO_32));
-  putU32(b, at + DATA_COUNTER_AT + 4, counter);
+  putU32(b, at + DATA_COUNTER_AT, counter < TWO_32 ? 0 : Math.floor(counter / TWO_32));
+  putU32(b, at + DATA_COUNTER_AT + 4, counter | 0); // an integer of 32 bits once, instead of at every shift
 }
 
 /** The flag bits if a data header begins at `at` and fits before `end`, else −1. */

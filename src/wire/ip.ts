@@ -106,13 +106,13 @@ export function putIpTotalLength(b: Uint8Array, at: number, length: number): voi
   fixIpv4Checksum(b, at);
 }
 
-/** Makes the identification the next one, and IPv4's header checksum right for it; IPv6 has none. */
-export function nextIpId(b: Uint8Array, at: number): void {
+/** Makes the identification `n` more, and IPv4's header checksum right for it; IPv6 has none. */
+export function addToIpId(b: Uint8Array, at: number, n: number): void {
   if (!ipIsV4(b, at)) return;
   const id = u16(b, at + IPV4_ID_AT);
-  putU16(b, at + IPV4_ID_AT, id + 1);
-  const checksum = u16(b, at + IPV4_CHECKSUM_AT);
-  putU16(b, at + IPV4_CHECKSUM_AT, updateChecksum16(checksum, id, (id + 1) & 0xffff));
+  const next = (id + n) & 0xffff;
+  putU16(b, at + IPV4_ID_AT, next);
+  putU16(b, at + IPV4_CHECKSUM_AT, updateChecksum16(u16(b, at + IPV4_CHECKSUM_AT), id, next));
 }
 
 /** What an Ethernet frame says that holds the packet. */

@@ -8,7 +8,7 @@ import { liveTest, NETWORK, withHosts } from "./mesh.ts";
 import { secretFile } from "./sealed.ts";
 
 const DATAGRAMS = 20;
-const EGRESS_CHECK = "if (routes.lookup(b, ipSourceAt(b, at), addressLength) !== OWN_SLOT) {";
+const EGRESS_CHECK = "if (routes.sourceOf(b, at) !== OWN_SLOT) {";
 
 /** UDP datagrams with any source, past the kernel's own check of it. */
 const SEND = `socket(S, AF_INET, SOCK_RAW, 255) or die "socket: $!"; my ($from, $to, $count) = @ARGV;

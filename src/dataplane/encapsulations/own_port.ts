@@ -43,7 +43,12 @@ export const ownPort: Port = {
 function receiveOwn(plane: Plane, d: Incoming): Verdict {
   if (d.at === d.end) return MALFORMED;
   const type = plane.b[d.at]!;
-  if (isData(type)) return receiveData(plane, d);
+  if (isData(type)) {
+    const flags = decodeData(plane.b, d.at, d.end);
+    if (flags < 0) return MALFORMED;
+    if (!isOurLane(plane, d)) return WRONG_LANE;
+    return (flags & DATA_PLAIN) === 0 ? receiveSealed(plane, d) : receivePlain(plane, d);
+  }
   switch (type) {
     case TYPE_PROBE:
       return receiveProbe(plane, d);
@@ -59,14 +64,12 @@ function receiveOwn(plane: Plane, d: Incoming): Verdict {
   }
 }
 
-function receiveData(plane: Plane, d: Incoming): Verdict {
-  const flags = decodeData(plane.b, d.at, d.end);
-  if (flags < 0) return MALFORMED;
-  // Lanes are the Workers' own: the kernel brings each to one of ours (sys/udp_group.ts), unless somebody slipped
-  // it behind another's datagram in a train.
-  const lane = laneOf(dataIndex(plane.b, d.at));
-  if (lane % plane.lane.workers !== plane.lane.worker) return WRONG_LANE;
-  return (flags & DATA_PLAIN) === 0 ? receiveSealed(plane, d) : receivePlain(plane, d);
+/**
+ * Lanes are the Workers' own: the kernel brings each to one of ours (sys/udp_group.ts), unless it was slipped behind
+ * another's datagram in a train.
+ */
+function isOurLane({ b, lane }: Plane, { at }: Incoming): boolean {
+  return laneOf(dataIndex(b, at)) % lane.workers === lane.worker;
 }
 
 /** Path probes are answered here, without the control plane: they measure the path, not its patience. */

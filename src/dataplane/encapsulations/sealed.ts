@@ -11,7 +11,7 @@ import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane } from "../plane/plane.ts";
 import { SEALED_END } from "../packet/pool.ts";
 import { mayCount, sealTo } from "../plane/sealing.ts";
-import { putSegmentHeaders } from "../packet/segment_headers.ts";
+import { beginSegments, putSegment } from "../packet/segment_headers.ts";
 import { flushSockets, nextHeaderBlock } from "../plane/sending.ts";
 
 const OVERHEAD = payloadOverhead("sealed");
@@ -58,13 +58,14 @@ function sendSegments(plane: Plane, packet: Outgoing): Verdict {
   const { b, view } = plane;
   const { at, length, headers, size } = packet;
   packet.partial = true;
-  const next = nextHeaderBlock(plane); // the headers of the segment before, made those of the next
-  copyWords(view, at, next, headers);
+  const first = nextHeaderBlock(plane);
+  copyWords(view, at, first, headers);
+  beginSegments(b, first, packet);
   let verdict: Verdict = TOO_BIG;
   for (let i = 0, body = headers; body < length; i++, body += size) {
-    putSegmentHeaders(b, next, packet, i);
     const head = at + body - headers;
-    copyWords(view, next, head, headers);
+    copyWords(view, first, head, headers);
+    putSegment(b, head, packet, i);
     verdict = seal(plane, packet, head, headers + Math.min(size, length - body));
   }
   return verdict;

@@ -8,7 +8,7 @@ import { copyWords } from "../../wire/bytes.ts";
 import { NO_PATH, SENT, type Verdict } from "../tables/counters.ts";
 import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane } from "../plane/plane.ts";
-import { completeSegment, putSegmentHeaders } from "../packet/segment_headers.ts";
+import { beginSegments, completeSegment, putSegment } from "../packet/segment_headers.ts";
 import { makeRoom, nextHeaderBlock } from "../plane/sending.ts";
 
 /** What is stamped. */
@@ -20,7 +20,7 @@ export interface Header {
   readonly takesPlain: boolean;
   /** Writes it in front of `at`, where an IP header is, for the packet's peer. */
   stamp(plane: Plane, packet: Outgoing, at: number): void;
-  /** Makes the copy in front of `at` that of the next segment. */
+  /** Makes the copy of the first segment's in front of `at` that of the next one. */
   restamp(plane: Plane, packet: Outgoing, at: number): void;
 }
 
@@ -61,22 +61,21 @@ export class Stamped implements Encapsulator {
     const header = this.header;
     const stamped = header.length;
     packet.partial = this.partial;
-    let before = at;
+    // The superframe's own headers become the first segment's: nothing else is read of them any more.
+    beginSegments(b, at, packet);
+    header.stamp(plane, packet, at);
     let i = 0;
     for (let body = headers; body < length; i++, body += size) {
       const ip = nextHeaderBlock(plane);
-      if (i === 0) copyWords(view, at, ip, headers);
-      else copyWords(view, before - stamped, ip - stamped, stamped + headers);
-      putSegmentHeaders(b, ip, packet, i);
+      copyWords(view, at - stamped, ip - stamped, stamped + headers);
+      putSegment(b, ip, packet, i);
       if (!this.partial) completeSegment(b, ip, packet, i);
-      if (i === 0) header.stamp(plane, packet, ip);
-      else header.restamp(plane, packet, ip);
+      if (i > 0) header.restamp(plane, packet, ip);
       const rest = Math.min(size, length - body);
       if (!socket.enqueue(slot, ip - stamped, stamped + headers, at + body, rest)) {
         makeRoom(plane);
         socket.enqueue(slot, ip - stamped, stamped + headers, at + body, rest);
       }
-      before = ip;
     }
     plane.counters.sentTo(slot, i * headers + length - headers, i);
     return SENT;

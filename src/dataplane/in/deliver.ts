@@ -2,7 +2,7 @@
  * The end of a packet's way in, whatever it came by: whose it is, whether it may come from there, whether it is for
  * us. Addresses are looked up in the one table of routes.
  */
-import { decodeIp, ipAddressLength, ipDestinationAt, ipSourceAt, ipTotalLength } from "../../wire/ip.ts";
+import { decodeIp, ipTotalLength } from "../../wire/ip.ts";
 import { COUNTED_LATER, MALFORMED, NOT_FOR_US, SPOOFED, type Verdict } from "../tables/counters.ts";
 import type { Incoming } from "../packet/incoming.ts";
 import type { Plane } from "../plane/plane.ts";
@@ -14,7 +14,7 @@ const NOBODY = -1;
 /** The peer whose lease holds the source of the packet; NOBODY, or NOT_IP. */
 export function senderOf({ b, routes }: Plane, { at, end }: Incoming): number {
   if (decodeIp(b, at, end) < 0) return NOT_IP;
-  const slot = routes.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
+  const slot = routes.sourceOf(b, at);
   return slot === OWN_SLOT ? NOBODY : slot;
 }
 
@@ -33,7 +33,7 @@ export function deliver(plane: Plane, d: Incoming): Verdict {
   const { b, coalescer } = plane;
   const at = d.at;
   const length = ipTotalLength(b, at);
-  if (plane.routes.lookup(b, ipDestinationAt(b, at), ipAddressLength(b, at)) !== OWN_SLOT) return NOT_FOR_US;
+  if (plane.routes.destinationOf(b, at) !== OWN_SLOT) return NOT_FOR_US;
   if (d.segment > 0) coalescer.addUdpSuperframe(at, length, d.segment);
   else coalescer.add(at, length, d.checksum, d.slot);
   plane.counters.receivedFrom(d.slot, length);

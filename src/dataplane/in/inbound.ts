@@ -24,9 +24,31 @@ export function inboundBatch(plane: Plane, role: SocketRole, port: Port): number
   const socket = plane.sockets[role];
   if (socket === null) return 0;
   const d = plane.incoming;
-  const count = socket.receive();
   d.socket = socket;
-  for (d.train = 0; d.train < count; d.train++) inboundTrain(plane, port, d);
+  const count = socket.receive();
+  for (let train = 0; train < count; train++) {
+    const first = socket.position(train);
+    const stop = first + socket.length(train);
+    const segment = socket.segment(train);
+    const isTrain = segment > 0 && segment < stop - first;
+    const isOne = isTrain && port.isOne(plane, first, stop, segment);
+    const size = isTrain && !isOne ? segment : stop - first;
+    d.train = train;
+    d.segment = isOne ? segment : 0;
+    let before = NOTHING;
+    let at = first;
+    do {
+      d.at = at;
+      d.end = Math.min(at + size, stop);
+      if (before !== NOTHING && goesOn(plane, port, d, before)) before = at;
+      else {
+        const verdict = port.receive(plane, d);
+        if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
+        before = verdict === COUNTED_LATER ? at : NOTHING;
+      }
+      at += size;
+    } while (at < stop);
+  }
   if (count > 0) {
     plane.coalescer.flush();
     flushAnswers(plane, socket);
@@ -37,29 +59,6 @@ export function inboundBatch(plane: Plane, role: SocketRole, port: Port): number
 
 /** No datagram of this train went to TUN before. */
 const NOTHING = -1;
-
-function inboundTrain(plane: Plane, port: Port, d: Incoming): void {
-  const first = d.socket.position(d.train);
-  const stop = first + d.socket.length(d.train);
-  const segment = d.socket.segment(d.train);
-  const isTrain = segment > 0 && segment < stop - first;
-  const isOne = isTrain && port.isOne(plane, first, stop, segment);
-  d.segment = isOne ? segment : 0;
-  const size = isTrain && !isOne ? segment : stop - first;
-  let before = NOTHING;
-  let at = first;
-  do {
-    d.at = at;
-    d.end = Math.min(at + size, stop);
-    if (before !== NOTHING && goesOn(plane, port, d, before)) before = at;
-    else {
-      const verdict = port.receive(plane, d);
-      if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
-      before = verdict === COUNTED_LATER ? at : NOTHING;
-    }
-    at += size;
-  } while (at < stop);
-}
 
 /**
  * Takes the next datagram of a train when it is to the one before what a segment is to its neighbour: whatever was

@@ -9,14 +9,7 @@
  * or in pieces (fragments.ts); what needs a session first waits (waitForSession).
  */
 import { BATCH, VNET_LEN } from "../../ports/devices.ts";
-import {
-  decodeIp,
-  ipAddressLength,
-  ipDestinationAt,
-  ipIsToGroup,
-  ipSourceAt,
-  ipTotalLength,
-} from "../../wire/ip.ts";
+import { decodeIp, ipIsToGroup, ipTotalLength } from "../../wire/ip.ts";
 import { isBareAck, supersedes } from "./acks.ts";
 import {
   ACK_SUPERSEDED,
@@ -99,13 +92,12 @@ function outbound(plane: Plane, packet: Outgoing): Verdict {
   const at = packet.at;
   if (decodeIp(b, at, at + packet.length) < 0) return MALFORMED;
   if (ipIsToGroup(b, at)) return MULTICAST;
-  const addressLength = ipAddressLength(b, at);
-  const slot = routes.lookup(b, ipDestinationAt(b, at), addressLength);
+  const slot = routes.destinationOf(b, at);
   if (slot < 0 || slot === OWN_SLOT) {
     refuseNoRoute(plane, packet);
     return NO_ROUTE;
   }
-  if (routes.lookup(b, ipSourceAt(b, at), addressLength) !== OWN_SLOT) {
+  if (routes.sourceOf(b, at) !== OWN_SLOT) {
     refuseNotOurs(plane, packet);
     return NOT_OURS;
   }

@@ -9,7 +9,7 @@ import { MALFORMED, TOO_BIG, type Verdict } from "../tables/counters.ts";
 import { tooBig } from "./fragments.ts";
 import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane } from "../plane/plane.ts";
-import { completeSegment, decodeSuperframe, putSegmentHeaders } from "../packet/segment_headers.ts";
+import { beginSegments, completeSegment, decodeSuperframe, putSegment } from "../packet/segment_headers.ts";
 import { nextHeaderBlock } from "../plane/sending.ts";
 
 /** Sends the superframe to its peer, segment by segment. */
@@ -30,13 +30,14 @@ export function sendSuperframe(plane: Plane, packet: Outgoing, encapsulator: Enc
 function fragmentDatagrams(plane: Plane, packet: Outgoing): Verdict {
   const { b, view } = plane;
   const { at, length, headers, size } = packet;
-  const next = nextHeaderBlock(plane); // the headers of the datagram before, made those of the next
-  copyWords(view, at, next, headers);
+  const first = nextHeaderBlock(plane);
+  copyWords(view, at, first, headers);
+  beginSegments(b, first, packet);
   let verdict: Verdict = TOO_BIG;
   for (let i = 0, body = headers; body < length; i++, body += size) {
-    putSegmentHeaders(b, next, packet, i);
     const datagram = at + body - headers; // over the end of the one before, whose fragments are copies
-    copyWords(view, next, datagram, headers);
+    copyWords(view, first, datagram, headers);
+    putSegment(b, datagram, packet, i);
     completeSegment(b, datagram, packet, i);
     packet.at = datagram;
     packet.length = headers + Math.min(size, length - body);

@@ -1,10 +1,11 @@
 /**
- * The headers of a superframe's segments (Documentation/networking/segmentation-offloads.rst): each is a copy of those
- * before it, in which only what differs is written. `head` is where they are; the payload stays in the superframe.
+ * The headers of a superframe's segments (Documentation/networking/segmentation-offloads.rst): each is a copy of the
+ * first's, in which only what differs is written. A copy of the one before would do, but reading words that were just
+ * written byte by byte makes the processor wait. `head` is where they are; the payload stays in the superframe.
  */
 import { putU16, u32 } from "../../wire/bytes.ts";
 import { fold, sum } from "../../wire/checksum.ts";
-import { ipPseudoSum, nextIpId, putIpTotalLength } from "../../wire/ip.ts";
+import { addToIpId, ipPseudoSum, putIpTotalLength } from "../../wire/ip.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../../wire/ipv4.ts";
 import {
   decodeTcp,
@@ -21,6 +22,9 @@ import type { Outgoing } from "./outgoing.ts";
 import { HEADERS_MAX } from "./pool.ts";
 import { GSO_UDP_L4, vnetChecksumStart, vnetGsoSize, vnetGsoType } from "./vnet.ts";
 
+/** TCP flags that only the last segment has. */
+const AT_THE_END = TCP_FIN | TCP_PSH;
+
 /** Reads how the superframe is made; false: it is none that can be cut. */
 export function decodeSuperframe(b: Uint8Array, packet: Outgoing): boolean {
   const { at, length } = packet;
@@ -36,28 +40,37 @@ export function decodeSuperframe(b: Uint8Array, packet: Outgoing): boolean {
   return true;
 }
 
-/** Makes the headers at `head`, those of the segment before, those of segment `i`; its checksum stays what it is. */
-export function putSegmentHeaders(b: Uint8Array, head: number, packet: Outgoing, i: number): void {
-  const { headers, size, ipHeader } = packet;
-  const rest = packet.length - headers - i * size;
-  const last = rest <= size;
-  const length = headers + (last ? rest : size);
-  if (i > 0) nextIpId(b, head);
-  if (i === 0 || last) putIpTotalLength(b, head, length);
-  if (packet.isTcp) putTcpHeader(b, head + ipHeader, packet.flags, i === 0 ? 0 : size, last);
-  else putU16(b, head + ipHeader + UDP_LENGTH_AT, length - ipHeader);
+/** Makes the superframe's headers at `head` those of its first segment; its checksum stays what it is. */
+export function beginSegments(b: Uint8Array, head: number, packet: Outgoing): void {
+  const { headers, ipHeader, size, isTcp, flags } = packet;
+  const length = Math.min(packet.length, headers + size);
+  putIpTotalLength(b, head, length);
+  const transport = head + ipHeader;
+  if (!isTcp) putU16(b, transport + UDP_LENGTH_AT, length - ipHeader);
+  else if (length < packet.length) b[transport + TCP_FLAGS_AT] = flags & ~AT_THE_END;
 }
 
-/**
- * TCP header of a segment, `offset` bytes after the one it is a copy of. `flags` are the superframe's: FIN and PSH
- * only on the last segment, CWR only on the first (RFC 3168 §6.1.2).
- */
-function putTcpHeader(b: Uint8Array, tcp: number, flags: number, offset: number, last: boolean): void {
-  if (offset > 0) {
-    putTcpSequence(b, tcp, u32(b, tcp + TCP_SEQUENCE_AT) + offset);
-    flags &= ~TCP_CWR;
+/** Makes a copy of the first segment's headers those of segment `i`. */
+export function putSegment(b: Uint8Array, head: number, packet: Outgoing, i: number): void {
+  if (i === 0) return;
+  const { ipHeader, size, isTcp } = packet;
+  addToIpId(b, head, i);
+  if (isTcp) {
+    const tcp = head + ipHeader;
+    putTcpSequence(b, tcp, u32(b, tcp + TCP_SEQUENCE_AT) + i * size);
+    b[tcp + TCP_FLAGS_AT] = b[tcp + TCP_FLAGS_AT]! & ~TCP_CWR; // for the first only (RFC 3168 §6.1.2)
   }
-  b[tcp + TCP_FLAGS_AT] = last ? flags : flags & ~(TCP_FIN | TCP_PSH);
+  const rest = packet.length - packet.headers - i * size;
+  if (rest <= size) endSegments(b, head, packet, rest);
+}
+
+/** The last has `rest` bytes of payload, and the flags that speak for the end. */
+function endSegments(b: Uint8Array, head: number, packet: Outgoing, rest: number): void {
+  const { headers, ipHeader, isTcp, flags } = packet;
+  putIpTotalLength(b, head, headers + rest);
+  const transport = head + ipHeader;
+  if (!isTcp) putU16(b, transport + UDP_LENGTH_AT, headers - ipHeader + rest);
+  else b[transport + TCP_FLAGS_AT] = b[transport + TCP_FLAGS_AT]! | (flags & AT_THE_END);
 }
 
 /** Completes the checksum of segment `i`, whose headers lie at `head`. */

@@ -8,6 +8,7 @@ import { LRUCache } from "lru-cache";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { isIpv4 } from "../../wire/address.ts";
 import { i32, u32 } from "../../wire/bytes.ts";
+import { ipAddressLength, ipDestinationAt, ipSourceAt } from "../../wire/ip.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /** Routes of our own leases lead here. */
@@ -66,6 +67,16 @@ export class RouteTable {
     if (++this.#removed > this.#routes.size + KEPT_REMOVALS) return this.#rebuild();
     this.#insert(route.prefix, NO_SLOT);
     this.#cache.clear();
+  }
+
+  /** The slot that holds the source of the IP packet at `at`, or NO_SLOT. */
+  sourceOf(b: Uint8Array, at: number): number {
+    return this.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
+  }
+
+  /** The slot that holds the destination of the IP packet at `at`, or NO_SLOT. */
+  destinationOf(b: Uint8Array, at: number): number {
+    return this.lookup(b, ipDestinationAt(b, at), ipAddressLength(b, at));
   }
 
   /** The slot that holds the address of `length` bytes (4 or 16) at `at`, or NO_SLOT. Allocates only on a miss. */
