@@ -112,7 +112,7 @@ export type GossipBody =
    * `other` is the nonce of a hello.
    */
   | {
-    readonly kind: "twin";
+    readonly kind: "clone";
     /** Whom it is told to; in an answer, who says it. */
     readonly life: string;
     /** The other one, … */

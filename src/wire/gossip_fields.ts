@@ -39,7 +39,7 @@ const KINDS: readonly GossipKind[] = [
   "joining",
   "config",
   "secret",
-  "twin",
+  "clone",
 ];
 
 const ASKER_INFORMED = 1;
@@ -90,7 +90,7 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
       return { c: body.config };
     case "secret":
       return { q: body.seq, i: fromHex(body.issuer), o: body.dropOld, x: body.root };
-    case "twin":
+    case "clone":
       return {
         b: fromHex(body.life),
         o: fromHex(body.other),
@@ -156,7 +156,7 @@ function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
         dropOld: f["o"] === true,
         root: must(bytesOf(f["x"], 32)),
       };
-    case "twin":
+    case "clone":
       return {
         kind,
         life: hexField(f["b"], 8),

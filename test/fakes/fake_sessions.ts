@@ -14,7 +14,7 @@ const DATA_LANE = 0;
 
 type Install = Action & { readonly kind: "installSession" };
 
-interface Session extends Omit<Install, "kind" | "confirmed"> {
+interface FakeSession extends Omit<Install, "kind" | "confirmed"> {
   confirmed: boolean;
   counter: number;
   readonly seen: Set<string>;
@@ -36,7 +36,7 @@ export interface Opened {
 
 export class FakeSessions {
   // In the order in which they became current.
-  readonly #sessions: Session[] = [];
+  readonly #sessions: FakeSession[] = [];
   readonly #endpoints = new Map<string, string>();
 
   install(action: Install): void {
@@ -58,12 +58,12 @@ export class FakeSessions {
     if (at >= 0) this.#sessions.splice(at, 1);
   }
 
-  of(id: string): readonly Readonly<Session>[] {
+  of(id: string): readonly Readonly<FakeSession>[] {
     return this.#sessions.filter((s) => s.id === id);
   }
 
   /** The session that packets to this node leave on. */
-  sending(id: string): Readonly<Session> | undefined {
+  sending(id: string): Readonly<FakeSession> | undefined {
     return this.#sessions.findLast((s) => s.id === id && s.confirmed);
   }
 
@@ -119,13 +119,13 @@ export class FakeSessions {
     return nothing;
   }
 
-  #becomesCurrent(session: Session): void {
+  #becomesCurrent(session: FakeSession): void {
     session.confirmed = true;
     this.#sessions.push(...this.#sessions.splice(this.#sessions.indexOf(session), 1));
   }
 }
 
-function seal(session: Session, lane: number, bytes: Uint8Array): Uint8Array {
+function seal(session: FakeSession, lane: number, bytes: Uint8Array): Uint8Array {
   const b = new Uint8Array(DATA_LEN + bytes.length + TAG_LEN);
   encodeData(b, 0, 0, 0, (session.sendIndex | lane) >>> 0, session.counter++);
   b.set(bytes, DATA_LEN);

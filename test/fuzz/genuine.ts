@@ -50,7 +50,7 @@ export function genuineGossip(
     { kind: "claim-ack", incarnation: 1, epoch: 5 },
     { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
     { kind: "config", config: '{"network":"10.42.0.0/16"}' },
-    { kind: "twin", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
+    { kind: "clone", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
     { kind: "secret", seq: 2, issuer: "56".repeat(8), dropOld: true, root: new Uint8Array(32).fill(7) },
   ];
   return bodies.map((body) => encodeGossip(0, { mesh, body }));

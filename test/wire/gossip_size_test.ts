@@ -97,7 +97,7 @@ test("Every message that is not packed by length fits as well, however long what
     { kind: "config", config: "x".repeat(CONFIG_MAX_LEN) },
     { kind: "secret", seq: SECRET_SEQ_MAX, issuer: prefix, dropOld: true, root: new Uint8Array(32) },
     {
-      kind: "twin",
+      kind: "clone",
       life: prefix,
       other: prefix,
       endpoint: "[2001:db8:1111:2222:3333:4444:5555:6666]:65535",

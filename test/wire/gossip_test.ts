@@ -67,8 +67,8 @@ const BODIES: GossipBody[] = [
     dropOld: true,
     root: new Uint8Array(32).fill(9),
   },
-  { kind: "twin", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: "[fd00::1]:8473" },
-  { kind: "twin", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: null },
+  { kind: "clone", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: "[fd00::1]:8473" },
+  { kind: "clone", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: null },
 ];
 
 test("fitGossip() puts type, version and the receiver's index in front", () => {

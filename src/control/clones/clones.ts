@@ -18,20 +18,20 @@ const SAME_FRESH_AGE_LONG_S = 8;
 const LONG_MS = 15_000;
 
 /** One of two hosts with one identity. */
-export interface Twin {
+export interface Clone {
   readonly bootNonce: string;
   /** How long it has been running, seconds; null when it does not tell. */
   readonly age: number | null;
 }
 
 /** Whether we, not the other, have to end; `certain` when age says so, not chance. */
-export interface Verdict {
+export interface Judgement {
   readonly weEnd: boolean;
   readonly certain: boolean;
 }
 
 /** `disputedMs`: how long we have known of the other; `fresh`: its age is of this moment. */
-export function judge(we: Twin, other: Twin, disputedMs: number, fresh = false): Verdict {
+export function judge(we: Clone, other: Clone, disputedMs: number, fresh = false): Judgement {
   const [short, long] = fresh ? [SAME_FRESH_AGE_S, SAME_FRESH_AGE_LONG_S] : [SAME_AGE_S, SAME_AGE_LONG_S];
   const tolerance = disputedMs < LONG_MS ? short : long;
   if (we.age !== null && other.age !== null && Math.abs(we.age - other.age) > tolerance) {
@@ -48,7 +48,7 @@ const SIGNS_MAX = 64;
  * Signs of two hosts with one identity, as a third sees them. A session or a record of the one that has ended stays here
  * for a while, and the other answers for it as before: so a further sign counts when it is of the other of the two.
  */
-export class TwinSigns {
+export class CloneSigns {
   // BOUNDED: ≤ SIGNS_MAX, the longest unchanged go first
   readonly #last = new BoundedMap<string, { readonly life: string; readonly until: number }>(SIGNS_MAX);
 

@@ -2,8 +2,8 @@
 // or its state directory was copied. The link stays where it is until that is known:
 //
 //   B' ── hello or handshake ──▶ M           M has a link with B, and this is not the B that it knows
-//                                M ── twin {B', where it is}, path probe ──▶ B      again and again, for a second
-//                                M ◀─ twin {B', proof} ─────────────────── B      B lives: its proof is its signature
+//                                M ── clone {B', where it is}, path probe ──▶ B      again and again, for a second
+//                                M ◀─ clone {B', proof} ─────────────────── B      B lives: its proof is its signature
 //   B' ◀─────── proof ────────── M                                          over what only B' can have made up just now
 //
 // Without an answer B is gone, and B' is let in as if it had come just now. So a copy is refused before anything of it

@@ -5,19 +5,26 @@
 
 import { verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
-import type { Twin } from "../clones/clones.ts";
+import type { Clone } from "../clones/clones.ts";
 import { type HelloSigner, makeHello } from "./hello_frame.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 
 /** Passed on by a third node; else 0. */
 const RELAYED = 1;
 
-/** The refusal of another host with our identity, for the endpoint `to`; null when that is none. */
+/** To whom a refusal goes, and over what it is signed. */
+export interface ProofFor {
+  readonly to: string;
+  /** Made up by the other host since it started. */
+  readonly nonce: string;
+  /** Passed on by a third node. */
+  readonly relayed: boolean;
+}
+
+/** The refusal of another host with our identity; null when `to` is no endpoint. */
 export function makeProof(
   own: HelloSigner & Pick<OwnNode, "bootNonce" | "age">,
-  to: string,
-  nonce: string,
-  relayed: boolean,
+  { to, nonce, relayed }: ProofFor,
   now: number,
 ): Uint8Array | null {
   // No index is given in a refusal: its place tells our age, plus one, for former versions have 0 there.
@@ -28,15 +35,15 @@ export function makeProof(
 }
 
 /** Who has signed this for the nonce, as the node `id`; null: no such signature. Never throws. */
-export function openProof(raw: Uint8Array, id: string, nonce: string): Twin | null {
+export function openProof(raw: Uint8Array, id: string, nonce: string): Clone | null {
   const h = hello.decodeHello(raw);
   if (h === null || h.nodeId !== id || h.echoedNonce !== nonce) return null;
   const signed = verifySignature(id, hello.helloSigned(raw), hello.helloSignature(raw));
-  return signed ? twinOf(h) : null;
+  return signed ? cloneOf(h) : null;
 }
 
 /** Who refuses us because of the identity, in a hello whose signature is good; null: that is not what it says. */
-export function twinOf(h: hello.Hello): Twin | null {
+export function cloneOf(h: hello.Hello): Clone | null {
   if (h.kind !== hello.HELLO_REFUSE || h.reason !== hello.REFUSE_IDENTITY) return null;
   return { bootNonce: h.nonce, age: h.index === 0 ? null : h.index - 1 };
 }

@@ -48,6 +48,12 @@ export class LinkTable {
     return this.#byIndex.get(index);
   }
 
+  /** Whether the link of this node is validated. */
+  isUp(id: string): boolean {
+    const link = this.#links.get(id);
+    return link !== undefined && isUp(link);
+  }
+
   /** Validated links. */
   *up(): Iterable<Link & { readonly endpoint: string }> {
     for (const link of this.#links.values()) if (isUp(link)) yield link;

@@ -5,7 +5,7 @@
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";
 import { encodeProbe, PROBE_LEN } from "../../wire/datagram.ts";
-import type { Twin } from "../clones/clones.ts";
+import type { Clone } from "../clones/clones.ts";
 import { type Challenge, Contests } from "../clones/contests.ts";
 import { type Link, LinkTable } from "./link_table.ts";
 import type { Actions } from "../outbox/actions.ts";
@@ -15,23 +15,17 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import type { Schedule } from "../outbox/schedule.ts";
 import type { Tally } from "../outbox/tally.ts";
 import type { Throttle } from "../outbox/throttle.ts";
-import type { SendRefusal } from "../paths/outcome.ts";
-import { refusalOf, RETRY_MAX_MS, type Target, Targets } from "./targets.ts";
+import { RefusalLog } from "./refusal_log.ts";
+import { RefusedHere } from "./refused_here.ts";
+import { restart, type Target, Targets } from "./targets.ts";
+import { Wishes } from "./wishes.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long an address is believed to be our own. */
 const OWN_MS = 60_000;
 const JOINING_STEADY_TRIES = 8;
-/** Hellos a second to all the dead together. */
-const DEAD_PER_SECOND = 20;
-/** So many addresses of one node that never answered are tried as often as one; more share that. */
-const SILENT_FREE = 3;
-/** How often one thing is logged. */
-export const LOG_EVERY_MS = 60_000;
 /** How long we answer a stranger's hello with our own. */
 export const KNOCK_MS = 1200;
-
-const UNSENT_MAX = 8;
 
 /** What a datagram did to the links. */
 export type LinkEvent =
@@ -54,19 +48,10 @@ export type LinkEvent =
   | {
     readonly kind: "clone";
     readonly from: string;
-    readonly twin: Twin;
+    readonly clone: Clone;
     readonly member: boolean;
     readonly relayed: boolean;
   };
-
-/** What is wanted of a node. */
-export interface Wish {
-  readonly endpoints: readonly string[];
-  /** Those of them that a router made up. */
-  readonly translated: readonly string[];
-  /** It counts as dead: it is tried less often. */
-  readonly dead: boolean;
-}
 
 export abstract class Links {
   protected readonly own: OwnNode;
@@ -78,10 +63,10 @@ export abstract class Links {
   protected readonly table: LinkTable;
   readonly targets: Targets;
   readonly contests = new Contests();
+  readonly wishes: Wishes;
+  readonly refusedHere: RefusedHere;
+  protected readonly refusals: RefusalLog;
   readonly #random: Random;
-  // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
-  readonly #wanted = new Map<string, Wish>();
-  #dead = 0;
   #sweptAt = 0;
 
   constructor(own: OwnNode, random: Random, outlets: Outlets) {
@@ -94,6 +79,9 @@ export abstract class Links {
     this.#random = random;
     this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
     this.table = new LinkTable(random);
+    this.wishes = new Wishes(own, this.targets, this.table);
+    this.refusedHere = new RefusedHere(this.targets, this.wishes, this.table);
+    this.refusals = new RefusalLog(outlets);
   }
 
   /** Takes in a datagram that makes links: a hello, a handshake. */
@@ -130,8 +118,8 @@ export abstract class Links {
       const life = this.originalLife(id);
       if (nonce !== null && life !== null) {
         const index = this.table.get(id)?.sendIndex ?? 0;
-        const twin = this.own.message(index, { kind: "twin", life, other: nonce, endpoint: from });
-        if (twin !== null) this.sayToOriginal(id, twin);
+        const told = this.own.message(index, { kind: "clone", life, other: nonce, endpoint: from });
+        if (told !== null) this.sayToOriginal(id, told);
       }
       const words = this.#random.bytes(8);
       probe(toHex(words));
@@ -158,34 +146,12 @@ export abstract class Links {
 
   /** Whether the link of this node is validated. */
   isUp(id: string): boolean {
-    const link = this.table.get(id);
-    return link !== undefined && link.endpoint !== null;
+    return this.table.isUp(id);
   }
 
   /** Whether somebody asked for a link lately whom we have not validated yet. */
   halfOpen(now: number): boolean {
     return this.table.halfOpen(HALF_OPEN_MS, now);
-  }
-
-  /** A node to have a link with. */
-  want(id: string, wish: Wish, now: number): void {
-    const before = this.#wanted.get(id);
-    this.#dead += Number(wish.dead) - Number(before?.dead ?? false);
-    this.#wanted.set(id, wish);
-    this.targets.name("nodes", id, wish.endpoints, now);
-    // It is back, and calls us as we call it.
-    if (before?.dead && !wish.dead) {
-      for (const t of this.targets.all()) {
-        if (t.nodes.has(id)) restart(t, now);
-      }
-    }
-  }
-
-  /** A node that is gone for good. */
-  unwant(id: string, now: number): void {
-    if (this.#wanted.get(id)?.dead) this.#dead--;
-    this.#wanted.delete(id);
-    this.targets.name("nodes", id, [], now);
   }
 
   /** Gives a link up, and begins to look for the node again at once. */
@@ -196,7 +162,7 @@ export abstract class Links {
     this.called.forget(link.endpoint);
     link.endpoint = null;
     link.since = now;
-    if (this.#wanted.has(id)) last?.nodes.add(id);
+    if (this.wishes.get(id) !== undefined) last?.nodes.add(id);
     for (const t of this.targets.all()) {
       if (!t.nodes.has(id)) continue;
       restart(t, now);
@@ -218,54 +184,6 @@ export abstract class Links {
     const target = this.targets.get(endpoint);
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
     if (known !== null && this.schedule.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
-  }
-
-  /** This host itself refuses to send to an endpoint; null: no more. */
-  refused(endpoint: string, refusal: SendRefusal | null): void {
-    this.targets.noteRefusal(endpoint, refusal);
-  }
-
-  /**
-   * What this host refuses to send to somebody who is not reached otherwise, sentences. A missing route tells something
-   * only where there is no other way: a peer has IPv6 addresses, too, where this host has none.
-   */
-  refusedHere(): string[] {
-    const sentences: string[] = [];
-    for (const target of this.targets.all()) {
-      if (this.isRefusedHere(target) && this.#misses(target)) {
-        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
-      }
-    }
-    return sentences.slice(0, UNSENT_MAX);
-  }
-
-  /** Whether it is this host that keeps the target from being reached. */
-  isRefusedHere(target: Target): boolean {
-    const refusal = refusalOf(target);
-    return refusal !== null && (!refusal.avoidable || !this.#hasOtherWay(target));
-  }
-
-  #misses(target: Target): boolean {
-    if (target.seeds.size > 0 && (target.answeredBy === null || !this.isUp(target.answeredBy))) return true;
-    for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
-    for (const link of this.up()) if (link.endpoint === target.endpoint) return true;
-    return false;
-  }
-
-  // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
-  #hasOtherWay(target: Target): boolean {
-    for (const id of target.nodes) {
-      for (const endpoint of this.#wanted.get(id)?.endpoints ?? []) {
-        const other = this.targets.get(endpoint);
-        if (other !== undefined && other !== target && refusalOf(other) === null) return true;
-      }
-    }
-    if (target.seeds.size === 0) return false; // few are
-    for (const other of this.targets.all()) {
-      if (other === target || refusalOf(other) !== null) continue;
-      for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
-    }
-    return false;
   }
 
   /** Whether whoever is there may be asked because something came from there. */
@@ -290,30 +208,12 @@ export abstract class Links {
     this.#sweptAt = now;
     this.forsake(now);
     this.targets.sweep(now);
-    this.table.sweep((id) => this.#wanted.has(id), now);
+    this.table.sweep((id) => this.wishes.get(id) !== undefined, now);
   }
 
   protected tried(target: Target, now: number): void {
     const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
-    this.targets.tried(target, steady, this.#longestWait(target), now, this.#punches(target));
-  }
-
-  // Punching needs a time table where a router on either side makes up the addresses. Nobody has to wait for the one of a
-  // node that counts as dead: it calls when it is back.
-  #punches(target: Target): { readonly smaller: boolean } | null {
-    if (target.nodes.size !== 1 || !this.own.member() || !this.own.translated()) return null;
-    const [id] = target.nodes;
-    const wish = this.#wanted.get(id!);
-    if (wish === undefined || wish.dead || !wish.translated.includes(target.endpoint)) return null;
-    return { smaller: this.own.identity.id < id! };
-  }
-
-  /** Whoever is there does not want us: kept for `status`, and told rarely. */
-  protected noteRefusal(target: Target, why: string, now: number): void {
-    target.outcome = { kind: "refused", why };
-    if (this.schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) {
-      this.actions.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
-    }
+    this.targets.tried(target, steady, this.wishes.longestWait(target), now, this.wishes.punches(target));
   }
 
   #needed(target: Target, now: number): boolean {
@@ -321,19 +221,7 @@ export abstract class Links {
     const own = target.answeredBy === this.own.identity.id;
     if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
     if (target.knockUntil >= now && this.mayAsk(target)) return true;
-    const answered = target.answeredBy;
-    if (target.seeds.size > 0 && (answered === null || !this.isUp(answered))) return true;
-    for (const id of target.nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
-    return false;
-  }
-
-  // The dead are tried every 5 s while they are few, and share a fixed rate when they are many.
-  #longestWait(target: Target): number {
-    const nodes = [...target.nodes].map((id) => this.#wanted.get(id));
-    const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
-    const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
-    if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
-    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints.length ?? 1)) / SILENT_FREE);
+    return this.wishes.misses(target);
   }
 
   #targetOfLink(endpoint: string, now: number): Target | null {
@@ -342,10 +230,4 @@ export abstract class Links {
     }
     return null;
   }
-}
-
-function restart(target: Target, now: number): void {
-  target.tries = 0;
-  target.nextAt = now;
-  target.punching = null;
 }

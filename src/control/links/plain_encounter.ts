@@ -5,13 +5,13 @@
 import { shortId, verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
-import { LOG_EVERY_MS } from "./links.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import type { Schedule } from "../outbox/schedule.ts";
 import type { Tally } from "../outbox/tally.ts";
 import type { Throttle } from "../outbox/throttle.ts";
+import { RefusalLog } from "./refusal_log.ts";
 import { MIXED_SECURITY } from "./refusals.ts";
 import type { Target, Targets } from "./targets.ts";
 
@@ -25,8 +25,10 @@ export class PlainEncounter {
   readonly #throttle: Throttle;
   readonly #tally: Tally;
   readonly #targets: Targets;
+  readonly #refusals: RefusalLog;
 
   constructor(own: OwnNode, targets: Targets, outlets: Outlets) {
+    this.#refusals = new RefusalLog(outlets);
     this.#own = own;
     this.#actions = outlets.actions;
     this.#schedule = outlets.schedule;
@@ -68,12 +70,8 @@ export class PlainEncounter {
     if (!verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return;
     const fields = { nonce: hello.NO_NONCE, echoedNonce: h.nonce, reason: hello.REFUSE_SECURITY };
     this.#send(from, { ...SEALED, kind: hello.HELLO_REFUSE, ...fields });
-    if (this.#schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-      this.#actions.log("warning", `Refused ${from}: its mesh is plain, ours is sealed (${MIXED_SECURITY})`, {
-        peer: shortId(h.nodeId),
-        from,
-      });
-    }
+    const why = `its mesh is plain, ours is sealed (${MIXED_SECURITY})`;
+    this.#refusals.refused(from, why, now, { peer: shortId(h.nodeId) });
   }
 
   #send(to: string, fields: Parameters<typeof makeHello>[2]): void {

@@ -19,10 +19,10 @@ import type { Hello } from "../../wire/hello.ts";
 import type { Challenge } from "../clones/contests.ts";
 import { type HelloFields, makeHello } from "./hello_frame.ts";
 import type { Link } from "./link_table.ts";
-import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
+import { KNOCK_MS, type LinkEvent, Links } from "./links.ts";
 import { ourObjection, theirObjection } from "./refusals.ts";
 import { answeredBy, RETRY_MAX_MS, type Target } from "./targets.ts";
-import { isRelayed, makeProof, twinOf } from "./clone_proofs.ts";
+import { cloneOf, isRelayed, makeProof } from "./clone_proofs.ts";
 
 const VERIFY_PER_SECOND = 500;
 /** While we are joining, a stranger may be our only link to the mesh: worth more tries. */
@@ -31,6 +31,12 @@ const KNOCK_EVERY_MS = 300;
 /** So long after a link is up, and so often, its peer is greeted while it says nothing. */
 const GREET_MS = 5000;
 const GREET_EVERY_MS = 400;
+
+/** A REFUSE_ number, and a sentence for our own log. */
+interface Objection {
+  readonly reason: number;
+  readonly why: string;
+}
 
 export class PlainLinks extends Links {
   /** Takes in a datagram of type 0x03. */
@@ -135,14 +141,12 @@ export class PlainLinks extends Links {
     if (h.nodeId === this.own.identity.id) return this.#answerOurself(h, from, now);
     const reason = this.#objection(h);
     if (reason !== 0) {
-      this.#refuse(from, h.nonce, reason, now, ourObjection(reason), shortId(h.nodeId));
-      return;
+      return this.#refuse(from, h, { reason, why: ourObjection(reason) }, now);
     }
     if (this.#contest(h, bytes, from, now)) return;
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) {
-      this.#refuse(from, h.nonce, hello.REFUSE_FULL, now, "our table of peers is full", shortId(h.nodeId));
-      return;
+      return this.#refuse(from, h, { reason: hello.REFUSE_FULL, why: "our table of peers is full" }, now);
     }
     const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
     const nonce = known || !this.schedule.due(`knock ${from}`, KNOCK_EVERY_MS, now)
@@ -177,7 +181,7 @@ export class PlainLinks extends Links {
       if (target !== null) this.ask(target, now);
       return;
     }
-    const refusal = makeProof(this.own, from, h.nonce, false, now);
+    const refusal = makeProof(this.own, { to: from, nonce: h.nonce, relayed: false }, now);
     if (refusal !== null) this.actions.send(from, refusal);
   }
 
@@ -235,15 +239,15 @@ export class PlainLinks extends Links {
     const target = this.targets.asked(from, h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     target.knockUntil = 0;
-    const twin = twinOf(h);
-    if (twin !== null) {
-      if (h.nodeId !== this.own.identity.id || twin.bootNonce === this.own.bootNonce) return [];
+    const clone = cloneOf(h);
+    if (clone !== null) {
+      if (h.nodeId !== this.own.identity.id || clone.bootNonce === this.own.bootNonce) return [];
       const relayed = isRelayed(h);
       const why = `${relayed ? "another host" : "it"} runs with our own identity`;
       target.outcome = { kind: "refused", why };
-      return [{ kind: "clone", from, twin, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
+      return [{ kind: "clone", from, clone, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
     }
-    this.noteRefusal(target, theirObjection(h.reason), now);
+    this.refusals.refusedBy(target, theirObjection(h.reason), now);
     return [];
   }
 
@@ -254,23 +258,25 @@ export class PlainLinks extends Links {
     const words = `it speaks protocol version ${f.version}, we speak ${hello.PROTOCOL_VERSION}`;
     if (f.kind === hello.HELLO_ASK) {
       if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
-      this.#refuse(from, f.nonce, hello.REFUSE_VERSION, now, words, "");
-      return;
+      return this.#refuse(from, { ...f, nodeId: "" }, { reason: hello.REFUSE_VERSION, why: words }, now);
     }
     const target = this.targets.asked(from, f.echoedNonce, now);
     if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
-      this.noteRefusal(target, `${words}; install the same version on both`, now);
+      this.refusals.refusedBy(target, `${words}; install the same version on both`, now);
     }
   }
 
-  #refuse(from: string, nonce: string, reason: number, now: number, why: string, node: string): void {
+  #refuse(
+    from: string,
+    asked: Pick<Hello, "nonce" | "nodeId">,
+    { reason, why }: Objection,
+    now: number,
+  ): void {
     const fields = { kind: hello.HELLO_REFUSE, index: 0, echoedIndex: 0, reason };
     // Signing costs: at most so many refusals a second to one address.
     if (!this.schedule.due(`refusal ${from}`, 200, now)) return;
-    this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: nonce });
-    if (this.schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) {
-      this.actions.log("warning", `Refused ${from}: ${why}`, { peer: node, from });
-    }
+    this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: asked.nonce });
+    this.refusals.refused(from, why, now, { peer: shortId(asked.nodeId) });
   }
 
   #send(to: string, fields: HelloFields): void {

@@ -17,20 +17,20 @@ import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.t
 import { Handshakes } from "../handshake/handshakes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Link } from "./link_table.ts";
-import { KNOCK_MS, type LinkEvent, Links, LOG_EVERY_MS } from "./links.ts";
+import { KNOCK_MS, type LinkEvent, Links } from "./links.ts";
 import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/receiver_indices.ts";
 import type { NodeRecord } from "../records/record.ts";
+import { LOG_EVERY_MS } from "./refusal_log.ts";
 import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
-import { answeredBy, type Target } from "./targets.ts";
-import { Twins } from "./session_clones.ts";
+import { SessionLinks } from "./session_links.ts";
+import type { Target } from "./targets.ts";
+import { SessionClones } from "./session_clones.ts";
 
 const HALF_OPEN_MS = 4000;
-/** How long a packet for an index that nobody holds may be one that overtook its session. */
-const OVERTAKEN_MS = 500;
 /** A peer that was heard so lately has the session that it is heard on. */
 const HEARD_MS = 3000;
 /** Handshakes with a known key that go unanswered before one is tried that presumes nothing. */
@@ -54,11 +54,12 @@ export interface SealedSetup {
   readonly pinnedNode: string | null;
 }
 
-/** Where a peer is, and which life of it (its boot nonce). */
-interface Peerhood {
+/** Another life of a node than the one we have a session with, and where it shows itself. */
+interface Contested {
   readonly endpoint: string;
-  readonly life: string;
-  readonly at: number;
+  readonly record: NodeRecord;
+  readonly keyId: number;
+  readonly life: string | null;
 }
 
 export class SealedLinks extends Links {
@@ -67,10 +68,9 @@ export class SealedLinks extends Links {
   readonly #sessions: Sessions;
   readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
-  readonly twins: Twins;
+  readonly clones: SessionClones;
   #now = 0;
-  // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
-  readonly #unused = new Map<number, Peerhood>();
+  readonly #uses: SessionLinks;
 
   constructor(own: OwnNode, setup: SealedSetup, random: Random, outlets: Outlets) {
     super(own, random, outlets);
@@ -94,7 +94,8 @@ export class SealedLinks extends Links {
       contested,
     });
     this.#sessions = new Sessions(indices, actions);
-    this.twins = new Twins(this.#sessions, own, outlets);
+    this.#uses = new SessionLinks(this.table, this.#sessions, this.targets);
+    this.clones = new SessionClones(this.#sessions, own, outlets);
     this.#plain = new PlainEncounter(own, this.targets, outlets);
   }
 
@@ -131,9 +132,7 @@ export class SealedLinks extends Links {
     if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;
     // The address is not authenticated: whom we hear from there does not need another session.
     for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
-    for (const made of this.#unused.values()) {
-      if (made.endpoint === endpoint && now - made.at < OVERTAKEN_MS) return;
-    }
+    if (this.#uses.justMade(endpoint, now)) return;
     super.poke(endpoint, entitled, now);
   }
 
@@ -152,7 +151,7 @@ export class SealedLinks extends Links {
     if (bytes[0] === TYPE_HELLO) {
       const target = this.#plain.receive(bytes, from, now);
       const why = `its mesh is plain, ours is sealed (${MIXED_SECURITY})`;
-      if (target !== null) this.noteRefusal(target, why, now);
+      if (target !== null) this.refusals.refusedBy(target, why, now);
       return [];
     }
     this.#now = now;
@@ -162,12 +161,7 @@ export class SealedLinks extends Links {
 
   /** The peer used a session that we had answered for. */
   confirmed(receiveIndex: number, now: number): LinkEvent[] {
-    const session = this.#sessions.confirm(receiveIndex);
-    const link = session === null ? undefined : this.table.get(session.peer);
-    if (session === null || link === undefined) return [];
-    const made = this.#unused.get(receiveIndex);
-    this.#unused.delete(receiveIndex);
-    return made === undefined ? [] : this.#use(link, made, now);
+    return this.#uses.confirmed(receiveIndex, now);
   }
 
   /** The link over which a session's message came; undefined when the session is gone. */
@@ -179,11 +173,7 @@ export class SealedLinks extends Links {
 
   /** An authenticated packet, newer than all before, came from another endpoint. */
   roamed(id: string, endpoint: string, now: number): LinkEvent[] {
-    const link = this.table.get(id);
-    if (link === undefined || link.endpoint === null || link.endpoint === endpoint) return [];
-    link.endpoint = endpoint;
-    link.lastHeardAt = now;
-    return [{ kind: "up", link }];
+    return this.#uses.roamed(id, endpoint, now);
   }
 
   /** Packets wait for a session with this node, or its session must be renewed. */
@@ -284,7 +274,7 @@ export class SealedLinks extends Links {
       case "clone":
         return this.#clone(event, now);
       case "contested":
-        this.#contest(event, bytes.slice(), now);
+        this.#contest({ ...event, life: event.record.bootNonce }, bytes.slice(), now);
         return [];
       case "refused":
         this.#refused(event, now);
@@ -309,61 +299,40 @@ export class SealedLinks extends Links {
   }
 
   #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {
-    const { id } = made.peer;
+    const { peer, endpoint, keyId, life } = made;
     const { pinnedNode } = this.#setup;
     // Whatever it says of itself: a joiner with a token hears of the mesh from nobody else.
-    if (pinnedNode !== null && !this.own.member() && id !== pinnedNode) {
-      this.#note(
-        made.asked ?? made.endpoint,
-        `it is ${shortId(id)}, and the token names ${shortId(pinnedNode)}`,
-        now,
-      );
-      made.sendKey.fill(0);
-      made.receiveKey.fill(0);
-      this.#indices.release(made.receiveIndex);
+    if (pinnedNode !== null && !this.own.member() && peer.id !== pinnedNode) {
+      this.#discard(made);
+      const why = `it is ${shortId(peer.id)}, and the token names ${shortId(pinnedNode)}`;
+      this.#note(made.asked ?? endpoint, why, now);
       return [];
     }
-    if (this.#isContested(id, made.life, made.endpoint)) {
-      made.sendKey.fill(0);
-      made.receiveKey.fill(0);
-      this.#indices.release(made.receiveIndex);
-      this.#contest({ endpoint: made.endpoint, record: made.peer, keyId: made.keyId }, null, now, made.life);
+    if (this.#isContested(peer.id, life, endpoint)) {
+      this.#discard(made);
+      this.#contest({ endpoint, record: peer, keyId, life }, null, now);
       return [];
     }
-    const link = this.table.obtain(id, made.member, now);
-    if (link === null) this.#indices.release(made.receiveIndex); // Sessions.add does so itself
-    // Packets go where the link is until the session is in use: whoever began it may have been heard from anywhere.
-    const endpoint = made.initiator ? made.endpoint : link?.endpoint ?? made.endpoint;
-    if (link === null || !this.#sessions.add(made, now, endpoint)) {
-      made.sendKey.fill(0);
-      made.receiveKey.fill(0);
-      if (!made.initiator) this.#handshakes.refuse(made.endpoint, bytes, REFUSE_FULL);
+    const link = this.#uses.add(made, now);
+    if (link === null) {
+      this.#discard(made);
+      if (!made.initiator) this.#handshakes.refuse(endpoint, bytes, REFUSE_FULL);
       return [];
     }
-    link.staticKey = made.peer.staticKey;
-    this.called.verified(made.endpoint);
-    this.own.sessionMade(id, made.keyId, made.member);
-    const seen: LinkEvent[] = made.seen === null ? [] : [{ kind: "seen", endpoint: made.seen, by: id }];
-    const peerhood = { endpoint: made.endpoint, life: made.life ?? made.peer.bootNonce, at: now };
-    if (made.initiator) {
-      if (made.asked !== null) this.#answered(made.asked, id, made.endpoint);
-      const events = this.#use(link, peerhood, now);
-      this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
-      return [...events, ...seen];
-    }
-    this.#unused.set(made.receiveIndex, peerhood);
-    for (const index of this.#unused.keys()) {
-      if (this.#sessions.byIndex(index) === undefined) this.#unused.delete(index);
-    }
-    return seen;
+    this.called.verified(endpoint);
+    this.own.sessionMade(peer.id, keyId, made.member);
+    const events = this.#uses.made(link, made, now);
+    if (made.initiator) this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
+    return made.seen === null ? events : [...events, { kind: "seen", endpoint: made.seen, by: peer.id }];
   }
 
-  #contest(
-    { endpoint, record, keyId }: { endpoint: string; record: NodeRecord; keyId: number },
-    held: Uint8Array | null,
-    now: number,
-    life: string | null = record.bootNonce,
-  ): void {
+  #discard({ sendKey, receiveKey, receiveIndex }: NewSession): void {
+    sendKey.fill(0);
+    receiveKey.fill(0);
+    this.#indices.release(receiveIndex);
+  }
+
+  #contest({ endpoint, record, keyId, life }: Contested, held: Uint8Array | null, now: number): void {
     // It may have been held back on its way since then, and says nothing of now.
     if (life !== null && this.own.isFormer(record.id, life)) return this.tally.reject();
     // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
@@ -376,47 +345,26 @@ export class SealedLinks extends Links {
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
   }
 
-  // A session is in use from now on: the link is up, there, with that life of the peer.
-  #use(link: Link, made: Peerhood, now: number): LinkEvent[] {
-    this.#answered(made.endpoint, link.id);
-    link.lastHeardAt = now;
-    const same = link.endpoint === made.endpoint && link.life === made.life;
-    const restarted = link.life !== made.life;
-    link.endpoint = made.endpoint;
-    link.life = made.life;
-    if (same) return []; // renewed
-    link.since = now;
-    if (restarted) link.mesh = link.informed = undefined;
-    return [{ kind: "up", link }];
-  }
-
-  #answered(endpoint: string, id: string, from = endpoint): void {
-    const target = this.targets.get(endpoint);
-    if (target !== undefined) answeredBy(target, id, from);
-  }
-
   #clone(event: HandshakeEvent & { kind: "clone" }, now: number): LinkEvent[] {
     const { record, endpoint, member } = event;
     if (record.bootNonce === this.own.bootNonce) return []; // ourselves, by another of our addresses
     const target = this.targets.get(endpoint);
     if (target !== undefined) target.outcome = { kind: "refused", why: "it runs with our own identity" };
     if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
-    const twin = { bootNonce: record.bootNonce, age: record.age };
-    return [{ kind: "clone", from: endpoint, twin, member, relayed: false }];
+    const clone = { bootNonce: record.bootNonce, age: record.age };
+    return [{ kind: "clone", from: endpoint, clone, member, relayed: false }];
   }
 
   #refused(event: HandshakeEvent & { kind: "refused" }, now: number): void {
     const why = event.reason === REFUSE_VERSION ? versions(event.version) : theirObjection(event.reason);
     const target = this.targets.get(event.endpoint);
-    if (target !== undefined) this.noteRefusal(target, why, now);
+    if (target !== undefined) this.refusals.refusedBy(target, why, now);
   }
 
   #note(endpoint: string, why: string, now: number): void {
     const target = this.targets.get(endpoint);
     if (target !== undefined) target.outcome = { kind: "refused", why };
-    if (this.schedule.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) {
-      this.actions.log("warning", `Refused ${endpoint}: ${why}`, { from: endpoint });
-    }
+    this.refusals.refused(endpoint, why, now);
   }
 }
 

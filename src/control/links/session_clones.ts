@@ -3,11 +3,11 @@
 // each of the other, over a session of that life:
 //
 //   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
-//   A ◀─ twin {A, other B, at B's} ────── M    somebody on the way may have held back what A said before it ended
-//   A ── twin {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
-//                                        M ── twin {B, other A, at A's} ──▶ B
+//   A ◀─ clone {A, other B, at B's} ────── M    somebody on the way may have held back what A said before it ended
+//   A ── clone {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
+//                                        M ── clone {B, other A, at A's} ──▶ B
 //
-// With each twin goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
+// With each clone goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Actions } from "../outbox/actions.ts";
@@ -19,10 +19,10 @@ import type { Session, Sessions } from "./sessions.ts";
 /** How often one of the two is told of the other. */
 const TELL_MS = 1000;
 
-/** A twin message: `life` is whom it is told to, or with no endpoint, who says it. */
-export type TwinBody = GossipBody & { readonly kind: "twin" };
+/** A clone message: `life` is whom it is told to, or with no endpoint, who says it. */
+export type CloneBody = GossipBody & { readonly kind: "clone" };
 
-export class Twins {
+export class SessionClones {
   readonly #sessions: Sessions;
   readonly #own: OwnNode;
   readonly #actions: Actions;
@@ -38,12 +38,12 @@ export class Twins {
   /** Something came on a session. What is told goes where that life is known to be, not where this came from. */
   heard(receiveIndex: number, now: number): void {
     const session = this.#sessions.byIndex(receiveIndex);
-    const other = session === undefined ? null : this.#sessions.twinOf(session);
+    const other = session === undefined ? null : this.#sessions.cloneOf(session);
     if (session !== undefined && other !== null) this.#tell(session, other, now);
   }
 
   /** A life of this node has heard of another. True when we know both; then the other hears of it, too. */
-  proved(id: string, { life, other }: TwinBody, now: number): boolean {
+  proved(id: string, { life, other }: CloneBody, now: number): boolean {
     const [one, two] = [this.#sessions.ofLife(id, life), this.#sessions.ofLife(id, other)];
     if (one === null || two === null || one === two) return false;
     this.#tell(two, one, now);
@@ -52,8 +52,8 @@ export class Twins {
 
   #tell(to: Session, other: Session, now: number): void {
     if (to.life === null || other.life === null) return;
-    if (!this.#schedule.due(`twin ${to.receiveIndex}`, TELL_MS, now)) return;
-    const body: TwinBody = { kind: "twin", life: to.life, other: other.life, endpoint: other.endpoint };
+    if (!this.#schedule.due(`clone ${to.receiveIndex}`, TELL_MS, now)) return;
+    const body: CloneBody = { kind: "clone", life: to.life, other: other.life, endpoint: other.endpoint };
     const push: GossipBody = { kind: "push", ack: false, records: this.#own.recordItems([to.peer]) };
     for (const said of [body, push]) {
       const bytes = this.#own.message(0, said);

@@ -56,10 +56,7 @@ export class Sessions {
   add(made: NewSession, now: number, endpoint = made.endpoint): boolean {
     const id = made.peer.id;
     const list = this.#byPeer.get(id) ?? [];
-    if (list.length === 0 && this.#byPeer.size >= MAX_PEERS) {
-      this.#indices.release(made.receiveIndex);
-      return false;
-    }
+    if (list.length === 0 && this.#byPeer.size >= MAX_PEERS) return false;
     const session: Session = {
       peer: id,
       life: made.life,
@@ -117,7 +114,7 @@ export class Sessions {
    * had made its first; null: none. What we heard may have been on its way for long: a hint that two hosts run with one
    * identity, not a proof.
    */
-  twinOf(heard: Session): Session | null {
+  cloneOf(heard: Session): Session | null {
     if (heard.life === null) return null;
     const list = this.#byPeer.get(heard.peer) ?? [];
     const since = Math.min(...list.filter(({ life }) => life === heard.life).map(({ at }) => at));

@@ -46,6 +46,13 @@ export function answeredBy(target: Target, id: string, from: string): void {
   target.outcome = from === target.endpoint ? { kind: "answered" } : { kind: "answered", from };
 }
 
+/** It is tried as if for the first time, at once. */
+export function restart(target: Target, now: number): void {
+  target.tries = 0;
+  target.nextAt = now;
+  target.punching = null;
+}
+
 /** Why this host does not send to the target; null: it does. */
 export function refusalOf({ outcome }: Target): SendRefusal | null {
   return outcome.kind === "not-sent" ? outcome : null;

@@ -2,13 +2,13 @@
 // it. Which of these ends is in clones.ts; who is asked before anybody is let in, in contests.ts.
 
 import { shortId } from "../../crypto/identity.ts";
-import { cloneMessage, judge, OLDER_FOR_SURE_S, type Twin } from "../clones/clones.ts";
+import { type Clone, cloneMessage, judge, OLDER_FOR_SURE_S } from "../clones/clones.ts";
 import type { Challenge } from "../clones/contests.ts";
 import type { Core } from "./core.ts";
 import type { LinkEvent } from "../links/links.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { makeProof, openProof } from "../links/clone_proofs.ts";
-import type { TwinBody } from "../links/session_clones.ts";
+import type { CloneBody } from "../links/session_clones.ts";
 
 const LOG_EVERY_MS = 60_000;
 /** Proofs made or checked: each is a signature. */
@@ -19,12 +19,12 @@ const COPIED =
 
 /** To everybody in the mesh: the life of this node with that boot nonce gives a sign of another. */
 export function reportClone(
-  { actions, schedule, twinSigns, warnings }: Core,
+  { actions, schedule, cloneSigns, warnings }: Core,
   record: NodeRecord,
   life: string,
   now: number,
 ): void {
-  const until = twinSigns.note(record.id, life, now);
+  const until = cloneSigns.note(record.id, life, now);
   if (until === null) return;
   const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
   warnings.set(`clone ${record.id}`, message, until);
@@ -37,7 +37,7 @@ export function reportClone(
  * Another host runs with our identity: ends this one if that is the answer. True when it does. `fresh`: it said just now
  * how long it has been running.
  */
-export function endAsClone(core: Core, other: Twin, where: string, fresh = false): boolean {
+export function endAsClone(core: Core, other: Clone, where: string, fresh = false): boolean {
   const we = { bootNonce: core.own.bootNonce, age: (core.now - core.startedAt) / 1000 };
   const { weEnd, certain } = core.dispute.judge(we, other, core.now, fresh);
   if (weEnd) core.refuse(cloneMessage(where, certain));
@@ -45,11 +45,11 @@ export function endAsClone(core: Core, other: Twin, where: string, fresh = false
 }
 
 /** To one of the two: a member hears another host with our identity. Logged once, whoever says it, and of whom. */
-function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
+function reportOwnClone(core: Core, member: string, { endpoint }: CloneBody): void {
   const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
-  const told = core.warnings.has("twin");
-  core.warnings.set("twin", message);
-  if (!told && core.schedule.due("twin", LOG_EVERY_MS, core.now)) {
+  const told = core.warnings.has("clone");
+  core.warnings.set("clone", message);
+  if (!told && core.schedule.due("clone", LOG_EVERY_MS, core.now)) {
     core.actions.log("error", message, { from: endpoint });
   }
 }
@@ -57,7 +57,12 @@ function reportTwin(core: Core, member: string, { endpoint }: TwinBody): void {
 // ------------------------------------------------------------------------------------- on one of the two
 
 /** A member hears another host with our identity: says that we live. */
-export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: string }, now: number): void {
+export function answerClone(
+  core: Core,
+  id: string,
+  body: CloneBody & { endpoint: string },
+  now: number,
+): void {
   const link = core.links.get(id);
   if (core.sealed !== null && (body.life !== core.own.bootNonce || body.other === body.life)) {
     return core.tally.reject();
@@ -65,38 +70,38 @@ export function answerTwin(core: Core, id: string, body: TwinBody & { endpoint: 
   const answer = { ...body, endpoint: null };
   // In a plain mesh we may have asked that member ourselves, from another of our addresses.
   if (core.sealed === null && core.links.askedWith(body.other)) return core.voice.say(link, answer);
-  if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
-  reportTwin(core, core.store.nameOf(id), body);
-  const proof = makeProof(core.ownNode, body.endpoint, body.other, true, now);
+  if (!core.throttle.allows("clone proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
+  reportOwnClone(core, core.store.nameOf(id), body);
+  const proof = makeProof(core.ownNode, { to: body.endpoint, nonce: body.other, relayed: true }, now);
   core.voice.say(link, proof === null ? answer : { ...answer, proof });
 }
 
 /** A member passes the proof on that another host runs with our identity (sealed meshes). */
-export function takeProof(core: Core, sender: string, body: TwinBody, now: number): void {
+export function takeProof(core: Core, sender: string, body: CloneBody, now: number): void {
   const { other, proof, endpoint } = body;
   if (proof === undefined || other !== core.own.bootNonce) return core.tally.reject();
-  if (!core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
-  const twin = openProof(proof, core.identity.id, other);
-  if (twin === null || twin.bootNonce === core.own.bootNonce) return core.tally.reject();
-  reportTwin(core, core.store.nameOf(sender), body);
-  endAsClone(core, twin, `The host at ${endpoint}`, true);
+  if (!core.throttle.allows("clone proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
+  const clone = openProof(proof, core.identity.id, other);
+  if (clone === null || clone.bootNonce === core.own.bootNonce) return core.tally.reject();
+  reportOwnClone(core, core.store.nameOf(sender), body);
+  endAsClone(core, clone, `The host at ${endpoint}`, true);
 }
 
 /** Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike. */
 export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "kind">, now: number): void {
-  const { from, twin, member, relayed } = event;
+  const { from, clone, member, relayed } = event;
   const where = relayed ? `Another host, which ${from} hears,` : `The host at ${from}`;
   const message = `${where} runs with the identity of this one (a cloned state directory?)`;
   core.warnings.set(`clone ${from}`, message);
   if (core.schedule.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.actions.log("error", message, { from });
-  if (core.life.member === member) endAsClone(core, twin, where, true);
+  if (core.life.member === member) endAsClone(core, clone, where, true);
   else if (!core.life.member) core.refuse(cloneMessage(where, true));
 }
 
 // ------------------------------------------------------------------------------------- on a third
 
 /** A node answers that it lives, while another host bears its identity. False when we have not asked. */
-export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, now: number): boolean {
+export function takeAnswer(core: Core, id: string, { other, proof }: CloneBody, now: number): boolean {
   const { contests } = core.links;
   const challenge = contests.about(id, other);
   if (challenge === null) return false;
@@ -104,7 +109,7 @@ export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, n
     if (core.sealed === null) contests.admit(challenge); // it has come from there itself
     return true;
   }
-  const original = core.throttle.allows("twin proofs", PROOFS_PER_SECOND, now)
+  const original = core.throttle.allows("clone proofs", PROOFS_PER_SECOND, now)
     ? openProof(proof, id, other)
     : null;
   if (original === null) core.tally.reject();
@@ -119,7 +124,7 @@ export function takeAnswer(core: Core, id: string, { other, proof }: TwinBody, n
 }
 
 // `waited`: since it said how old it is, seconds.
-function givesWay({ life, age }: Challenge, original: Twin, waited: number): boolean {
+function givesWay({ life, age }: Challenge, original: Clone, waited: number): boolean {
   if (life !== null && age !== null) {
     return judge({ bootNonce: life, age: age + waited }, original, 0, true).weEnd;
   }
@@ -139,13 +144,13 @@ function refuseCopy({ actions, links, schedule, store }: Core, challenge: Challe
 function passOn(
   { actions, links, messages, sealed }: Core,
   challenge: Challenge,
-  original: Twin,
+  original: Clone,
   proof: Uint8Array,
 ): void {
   const { id, from, keyId, nonce } = challenge;
   if (nonce === null) return;
   const endpoint = links.get(id)?.endpoint ?? null;
-  const twin = { kind: "twin", life: original.bootNonce, other: nonce, endpoint, proof } as const;
-  const bytes = sealed === null ? proof : messages.groupDatagram(twin, keyId ?? undefined);
+  const clone = { kind: "clone", life: original.bootNonce, other: nonce, endpoint, proof } as const;
+  const bytes = sealed === null ? proof : messages.groupDatagram(clone, keyId ?? undefined);
   if (bytes !== null) actions.send(from, bytes);
 }

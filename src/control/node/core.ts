@@ -5,7 +5,7 @@
 import type { Identity } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
-import { TwinSigns } from "../clones/clones.ts";
+import { CloneSigns } from "../clones/clones.ts";
 import { Dispute } from "../clones/dispute.ts";
 import { Directives } from "../forget/directives.ts";
 import { Holders } from "../lease/holders.ts";
@@ -97,7 +97,7 @@ export class Core {
   readonly news = new Dissemination();
   /** Sealed meshes: the network secrets that count. */
   readonly ring: KeyRing | null;
-  readonly twinSigns = new TwinSigns();
+  readonly cloneSigns = new CloneSigns();
 
   // The others: where they are, whether they live, what is said to them.
   seeds: readonly Seed[] = [];

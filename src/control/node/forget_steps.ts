@@ -9,7 +9,8 @@ import { compareDirectives, openDirective, signDirective } from "../forget/direc
 import { performLease } from "./lease_steps.ts";
 import { rewriteOwn } from "./own_steps.ts";
 import type { Link } from "../links/link_table.ts";
-import { type LinkEvent, LOG_EVERY_MS } from "../links/links.ts";
+import type { LinkEvent } from "../links/links.ts";
+import { LOG_EVERY_MS } from "../links/refusal_log.ts";
 import { fitTogether, packDirectives } from "../records/packing.ts";
 
 /** Directives whose signature is checked, from one peer. */
@@ -155,7 +156,7 @@ export function pushDirectives(core: Core, link: Link): void {
 /** What a forgotten record, or a revoked node, leaves behind: nothing. */
 export function dropMember(core: Core, id: string, now: number): void {
   core.membership.remove(id);
-  core.links.unwant(id, now);
+  core.links.wishes.drop(id, now);
   if (!core.directives.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
   core.links.down(id, now);
   core.roundTrips.forget(id);

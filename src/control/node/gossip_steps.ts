@@ -6,9 +6,9 @@ import { decodeGossip, gossipIndex, gossipVersion } from "../../wire/gossip.ts";
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import { PROTOCOL_VERSION } from "../../wire/hello.ts";
 import type { Link } from "../links/link_table.ts";
-import type { TwinBody } from "../links/session_clones.ts";
+import type { CloneBody } from "../links/session_clones.ts";
 import { pack } from "../records/packing.ts";
-import { answerTwin, reportClone, takeAnswer } from "./clone_steps.ts";
+import { answerClone, reportClone, takeAnswer } from "./clone_steps.ts";
 import { onConfig, otherMesh, tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives, takeDirective } from "./forget_steps.ts";
@@ -62,7 +62,7 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, now: numbe
 function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
   if (body.kind === "joining") return onJoining(core, link, body.joiners, now);
   if (body.kind === "config") return onConfig(core, link, body.config, now);
-  if (body.kind === "twin") return onTwin(core, link, body, now);
+  if (body.kind === "clone") return onCloneMessage(core, link, body, now);
   if (core.life.mesh === null) return; // the configuration comes first; we ask for it with each sync
   if (link.mesh === null) {
     if (core.schedule.due(`config ${link.id}`, 100, now)) tellConfig(core, link);
@@ -75,13 +75,13 @@ function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
 }
 
 // A member knows of another host with our identity; or one of two hosts that the link may be of knows of the other.
-function onTwin(core: Core, link: Link, body: TwinBody, now: number): void {
+function onCloneMessage(core: Core, link: Link, body: CloneBody, now: number): void {
   const { endpoint } = body;
-  if (endpoint !== null) return answerTwin(core, link.id, { ...body, endpoint }, now);
+  if (endpoint !== null) return answerClone(core, link.id, { ...body, endpoint }, now);
   if (takeAnswer(core, link.id, body, now)) return;
   if (core.sealed !== null) {
     const record = core.store.get(link.id);
-    const proved = core.sealed.twins.proved(link.id, body, now);
+    const proved = core.sealed.clones.proved(link.id, body, now);
     if (proved && record !== undefined) reportClone(core, record, body.life, now);
   } else core.tally.reject();
 }

@@ -18,7 +18,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   const gossip = opened === null ? null : decodeGossip(opened.gossip);
   if (opened === null || gossip === null) return core.tally.reject();
   // It says who has signed it.
-  if (gossip.body.kind === "twin") return takeProof(core, opened.sender, gossip.body, now);
+  if (gossip.body.kind === "clone") return takeProof(core, opened.sender, gossip.body, now);
   if (gossip.mesh === null || gossip.mesh !== core.life.meshHash) return core.tally.reject();
   const { sender } = opened;
   // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.

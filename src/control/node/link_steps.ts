@@ -64,7 +64,7 @@ export function tickLinks(core: Core, now: number): void {
     core.changed = true;
   }
   introduce(core, now);
-  for (const sentence of core.schedule.due("unsent", 1000, now) ? core.links.refusedHere() : []) {
+  for (const sentence of core.schedule.due("unsent", 1000, now) ? core.links.refusedHere.sentences() : []) {
     if (core.schedule.due(sentence, 60_000, now)) core.actions.log("warning", sentence);
   }
 }

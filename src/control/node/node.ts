@@ -92,7 +92,7 @@ export class ControlPlane {
         if (event.to !== undefined && core.called.set(event.endpoint, event.to)) core.changed = true;
         return onLinks(core, core.sealed?.roamed(event.id, event.endpoint, now), now);
       case "sendRefused":
-        return core.links.refused(event.to, event.refusal);
+        return core.links.targets.noteRefusal(event.to, event.refusal);
       case "seeds":
         return setSeeds(core, event.seeds, now);
       case "ownEndpoints":

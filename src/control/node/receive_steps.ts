@@ -58,7 +58,7 @@ export function onSessionMessage(
   if (link === undefined) return core.tally.reject();
   if (bytes[0] === TYPE_PROBE) return onProbe(core, { bytes, from: link.endpoint ?? from, at }, now);
   if (bytes[0] === TYPE_GOSSIP_PLAIN && link.endpoint !== null) {
-    core.sealed?.twins.heard(receiveIndex, now);
+    core.sealed?.clones.heard(receiveIndex, now);
     return takeGossip(core, link, bytes, now);
   }
   core.tally.reject();

@@ -62,7 +62,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
-  core.links.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
+  core.links.wishes.add(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
 }
 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
@@ -86,7 +86,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
     }
     core.membership.remove(record.id);
     core.roundTrips.forget(record.id);
-    core.links.unwant(record.id, now);
+    core.links.wishes.drop(record.id, now);
     return;
   }
   performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
@@ -116,7 +116,7 @@ export function wantLink(core: Core, id: string, now: number): void {
     ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
   ];
   const dead = core.membership.get(id)?.state === "dead";
-  core.links.want(id, { endpoints, translated: translatedOf(record), dead }, now);
+  core.links.wishes.add(id, { endpoints, translated: translatedOf(record), dead }, now);
   noteInside(core, record, now);
 }
 
@@ -221,8 +221,8 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (order < 0) return;
   const answered = core.own.sawForeign(record);
   if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
-  const twin = { bootNonce: record.bootNonce, age: record.age };
-  if (answered && endAsClone(core, twin, "Another host of this mesh")) return;
+  const clone = { bootNonce: record.bootNonce, age: record.age };
+  if (answered && endAsClone(core, clone, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
   rewriteOwn(core, { above: record.incarnation, epoch: record.epoch });

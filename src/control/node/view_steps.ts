@@ -64,7 +64,7 @@ function ownView(core: Core, now: number): OwnView {
     waitingFor: waitingFor(core, now),
     rejected: core.tally.rejected,
     unsent: core.tally.unsent,
-    warnings: [...core.warnings.at(now), ...core.links.refusedHere(), ...conflicts.slice(0, 16)],
+    warnings: [...core.warnings.at(now), ...core.links.refusedHere.sentences(), ...conflicts.slice(0, 16)],
     startedAt: core.startedAt,
     ...secretView(core),
   };

@@ -20,7 +20,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const seconds = Math.floor((now - since) / 1000);
     const refused = targets.find((t) => t?.outcome.kind === "refused")?.outcome;
     // What does not leave this host is nobody else's fault.
-    const notSent = targets.find((t) => t !== undefined && core.links.isRefusedHere(t))?.outcome;
+    const notSent = targets.find((t) => t !== undefined && core.links.refusedHere.has(t))?.outcome;
     const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
     const inside = seed.endpoints.length > 0 &&
       !seed.endpoints.some((endpoint) => core.outside.has(endpoint));

@@ -12,7 +12,7 @@ import type { CipherSuite } from "../../ports/aead.ts";
 /** As long as a datagram can be: probes of a path are as long as data is. */
 const ROOM = 65_536;
 
-interface Lane {
+interface SendLane {
   readonly key: AeadKey;
   /** The index that the peer gave us, with our lane in its low byte. */
   readonly sendIndex: number;
@@ -23,7 +23,7 @@ export class ControlLane {
   readonly #provider: AeadProvider;
   readonly #memory = new Uint8Array(new ArrayBuffer(ROOM));
   /** BOUNDED: one per session, ≤ MAX_SESSIONS × MAX_PEERS; by the index that we gave the peer. */
-  readonly #lanes = new Map<number, Lane>();
+  readonly #lanes = new Map<number, SendLane>();
 
   constructor(provider: AeadProvider) {
     this.#provider = provider;

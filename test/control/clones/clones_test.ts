@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { judge, TwinSigns } from "../../../src/control/clones/clones.ts";
+import { CloneSigns, judge } from "../../../src/control/clones/clones.ts";
 
 const LOW = "0000000000000001", HIGH = "0000000000000002";
 
@@ -39,8 +39,8 @@ test("Never do both end, and in the end one does, whatever the ages and the dela
   }
 });
 
-test("TwinSigns counts a sign of the other of the two, and of the same one only after 5 minutes", () => {
-  const signs = new TwinSigns();
+test("CloneSigns counts a sign of the other of the two, and of the same one only after 5 minutes", () => {
+  const signs = new CloneSigns();
   const minute = 60_000;
   assert.equal(signs.note("c", LOW, 0), 5 * minute);
   assert.equal(signs.note("c", LOW, minute), null);

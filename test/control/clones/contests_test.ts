@@ -67,7 +67,7 @@ test("There are never more than a few hundred of them", () => {
 test("openProof() takes what the node has signed for that nonce, and nothing else", () => {
   const identity = identityOf(1);
   const own = ownNodeOf(identity, { bootNonce: "1122334455667788", age: () => 77.9 });
-  const proof = makeProof(own, FROM, NONCE, true, 0)!;
+  const proof = makeProof(own, { to: FROM, nonce: NONCE, relayed: true }, 0)!;
   assert.equal(proof.length, HELLO_LEN);
   assert.deepEqual(openProof(proof, identity.id, NONCE), { bootNonce: own.bootNonce, age: 77 });
   assert.equal(openProof(proof, identity.id, "fedcba9876543210"), null, "for another nonce");

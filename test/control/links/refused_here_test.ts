@@ -15,23 +15,23 @@ function linksTo(peers: number): PlainLinks {
   const links = new PlainLinks(OWN, new SeededRandom(1), newOutlets());
   for (let i = 1; i <= peers; i++) {
     const endpoints = [`[2001:db8::${i.toString(16)}]:8473`, `10.1.${i >> 8}.${i & 255}:8473`];
-    links.want(`node ${i}`, { endpoints, translated: [], dead: false }, 0);
-    links.refused(endpoints[0]!, NO_ROUTE);
+    links.wishes.add(`node ${i}`, { endpoints, translated: [], dead: false }, 0);
+    links.targets.noteRefusal(endpoints[0]!, NO_ROUTE);
   }
   return links;
 }
 
 test("refusedHere() tells a missing route only where no other way is left, and what the firewall refuses always", () => {
   const links = linksTo(3);
-  assert.deepEqual(links.refusedHere(), []);
-  links.refused("10.1.0.2:8473", NO_ROUTE);
-  assert.deepEqual(links.refusedHere(), [
+  assert.deepEqual(links.refusedHere.sentences(), []);
+  links.targets.noteRefusal("10.1.0.2:8473", NO_ROUTE);
+  assert.deepEqual(links.refusedHere.sentences(), [
     `Cannot send to [2001:db8::2]:8473: ${NO_ROUTE.why}`,
     `Cannot send to 10.1.0.2:8473: ${NO_ROUTE.why}`,
   ]);
-  links.refused("10.1.0.2:8473", null);
-  links.refused("10.1.0.3:8473", { why: "EPERM: the firewall", avoidable: false });
-  assert.deepEqual(links.refusedHere(), [
+  links.targets.noteRefusal("10.1.0.2:8473", null);
+  links.targets.noteRefusal("10.1.0.3:8473", { why: "EPERM: the firewall", avoidable: false });
+  assert.deepEqual(links.refusedHere.sentences(), [
     `Cannot send to [2001:db8::3]:8473: ${NO_ROUTE.why}`,
     "Cannot send to 10.1.0.3:8473: EPERM: the firewall",
   ]);
@@ -40,10 +40,10 @@ test("refusedHere() tells a missing route only where no other way is left, and w
 test("refusedHere() of a seed tells a missing route only where none of its addresses is left", () => {
   const links = linksTo(0);
   links.targets.name("seeds", "home.example", ["[2001:db8::1]:8473", "10.1.0.1:8473"], 0);
-  links.refused("[2001:db8::1]:8473", NO_ROUTE);
-  assert.deepEqual(links.refusedHere(), []);
-  links.refused("10.1.0.1:8473", NO_ROUTE);
-  assert.equal(links.refusedHere().length, 2);
+  links.targets.noteRefusal("[2001:db8::1]:8473", NO_ROUTE);
+  assert.deepEqual(links.refusedHere.sentences(), []);
+  links.targets.noteRefusal("10.1.0.1:8473", NO_ROUTE);
+  assert.equal(links.refusedHere.sentences().length, 2);
 });
 
 test("refusedHere() looks at each target about once, where a host without IPv6 has many peers with it", () => {
@@ -57,6 +57,6 @@ test("refusedHere() looks at each target about once, where a host without IPv6 h
       yield target;
     }
   };
-  assert.deepEqual(links.refusedHere(), []);
+  assert.deepEqual(links.refusedHere.sentences(), []);
   assert.ok(seen <= 4 * peers, `${seen} looks at ${2 * peers} targets`);
 });

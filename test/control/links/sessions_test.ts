@@ -100,7 +100,7 @@ test("There are sessions with MAX_PEERS peers and no more", () => {
   assert.equal(sessions.add(made(true, "one more"), 0), true);
 });
 
-test("A twin is another life that began a session while the one that is heard was there already", () => {
+test("A clone is another life that began a session while the one that is heard was there already", () => {
   const { sessions, made } = fixture();
   const add = (life: string | null, now: number, initiator = true) => {
     const session = made(initiator, "peer", life);
@@ -108,18 +108,18 @@ test("A twin is another life that began a session while the one that is heard wa
     return sessions.byIndex(session.receiveIndex)!;
   };
   const first = add("a", 0);
-  assert.equal(sessions.twinOf(first), null, "alone");
+  assert.equal(sessions.cloneOf(first), null, "alone");
   const second = add("b", 2000);
-  assert.equal(sessions.twinOf(first), second);
-  assert.equal(sessions.twinOf(second), null, "as after any restart");
+  assert.equal(sessions.cloneOf(first), second);
+  assert.equal(sessions.cloneOf(second), null, "as after any restart");
   const again = add("a", 9000);
-  assert.equal(sessions.twinOf(second), again, "a former life is back");
-  assert.equal(sessions.twinOf(again), second);
+  assert.equal(sessions.cloneOf(second), again, "a former life is back");
+  assert.equal(sessions.cloneOf(again), second);
   assert.equal(sessions.ofLife("peer", "a"), again);
   assert.equal(sessions.ofLife("peer", "c"), null);
 });
 
-test("No twin is who did not say which life it is of, or has not shown that it lives", () => {
+test("No clone is who did not say which life it is of, or has not shown that it lives", () => {
   const { sessions, made } = fixture();
   const add = (life: string | null, initiator: boolean) => {
     const session = made(initiator, "peer", life);
@@ -129,8 +129,8 @@ test("No twin is who did not say which life it is of, or has not shown that it l
   sessions.add(made(true, "peer", "a"), 0);
   const unknown = add(null, true);
   const unused = add("b", false);
-  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), null);
-  assert.equal(sessions.twinOf(unknown), null);
+  assert.equal(sessions.cloneOf(sessions.ofLife("peer", "a")!), null);
+  assert.equal(sessions.cloneOf(unknown), null);
   sessions.confirm(unused.receiveIndex);
-  assert.equal(sessions.twinOf(sessions.ofLife("peer", "a")!), unused);
+  assert.equal(sessions.cloneOf(sessions.ofLife("peer", "a")!), unused);
 });

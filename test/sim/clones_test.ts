@@ -22,7 +22,7 @@ function withCopy(seed: number, others: number, conditions = {}) {
   return { world, a, b, copy };
 }
 
-/** Lines by which a host hears of its twin, also as the last thing before it ends. */
+/** Lines by which a host hears of its clone, also as the last thing before it ends. */
 function told(node: SimNode): string[] {
   const lines = node.logs.filter(({ message }) => /hears another host with the identity/.test(message));
   return [...lines.map(({ message }) => message), ...node.refusal === null ? [] : [node.refusal]];
@@ -108,7 +108,7 @@ for (const security of ["plain", "sealed"] as const) {
   });
 }
 
-test("A restart is no twin, also when somebody held back what was said before it", () => {
+test("A restart is no clone, also when somebody held back what was said before it", () => {
   const { world, a, b } = withCopy(3, 2);
   // The last words of b to a come after the first of its next life: on their session, and never seen before.
   const held: { to: string; bytes: Uint8Array }[] = [];

@@ -1,0 +1,59 @@
+// What the kernel of this host refuses to send, told only where it keeps somebody from being reached: a missing route means
+// nothing while there is another way. A peer has IPv6 addresses, too, where this host has none.
+
+import type { LinkTable } from "./link_table.ts";
+import { refusalOf, type Target, type Targets } from "./targets.ts";
+import type { Wishes } from "./wishes.ts";
+
+const SENTENCES_MAX = 8;
+
+export class RefusedHere {
+  readonly #targets: Targets;
+  readonly #wishes: Wishes;
+  readonly #table: LinkTable;
+
+  constructor(targets: Targets, wishes: Wishes, table: LinkTable) {
+    this.#targets = targets;
+    this.#wishes = wishes;
+    this.#table = table;
+  }
+
+  /** For each target that is missed and refused here. */
+  sentences(): string[] {
+    const sentences: string[] = [];
+    for (const target of this.#targets.all()) {
+      if (this.has(target) && this.#matters(target)) {
+        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
+      }
+    }
+    return sentences.slice(0, SENTENCES_MAX);
+  }
+
+  /** Whether it is this host that keeps the target from being reached. */
+  has(target: Target): boolean {
+    const refusal = refusalOf(target);
+    return refusal !== null && (!refusal.avoidable || !this.#hasOtherWay(target));
+  }
+
+  #matters(target: Target): boolean {
+    if (this.#wishes.misses(target)) return true;
+    for (const link of this.#table.up()) if (link.endpoint === target.endpoint) return true;
+    return false;
+  }
+
+  // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
+  #hasOtherWay(target: Target): boolean {
+    for (const id of target.nodes) {
+      for (const endpoint of this.#wishes.get(id)?.endpoints ?? []) {
+        const other = this.#targets.get(endpoint);
+        if (other !== undefined && other !== target && refusalOf(other) === null) return true;
+      }
+    }
+    if (target.seeds.size === 0) return false; // few are
+    for (const other of this.#targets.all()) {
+      if (other === target || refusalOf(other) !== null) continue;
+      for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
+    }
+    return false;
+  }
+}
