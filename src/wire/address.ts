@@ -79,8 +79,10 @@ export function addressOf(endpoint: string): string {
   return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
-/** 6 for the text of an IPv6 endpoint or address, else 4. */
-export function ipVersion(text: string): 4 | 6 {
+export type IpVersion = 4 | 6;
+
+/** Of the text of an endpoint or an address. */
+export function ipVersion(text: string): IpVersion {
   return text.startsWith("[") || text.indexOf(":") !== text.lastIndexOf(":") ? 6 : 4;
 }
 

@@ -2,6 +2,7 @@
 // answers are all derived from here, and nowhere else is a header length subtracted. The sizes are those of
 // RFC 791, RFC 8200, RFC 768, RFC 7348 §5 and docs/ (data header).
 
+import type { IpVersion } from "./address.ts";
 import { DATA_LEN } from "./data_header.ts";
 import { ETHERNET_LEN } from "./ethernet.ts";
 import { IPV4_MIN_LEN } from "./ipv4.ts";
@@ -11,9 +12,6 @@ import { VXLAN_LEN } from "./vxlan.ts";
 
 /** AES-GCM, ChaCha20-Poly1305 and XSalsa20-Poly1305 all append 16 bytes. */
 export const AEAD_TAG_LEN = 16;
-
-/** The smallest MTU that IPv6 allows on a link (RFC 8200 §5), and our floor for a sealed path. */
-export const MIN_PATH_MTU = 1280;
 
 /**
  * What each encapsulation puts between the UDP payload's start and the inner IP packet, and behind the packet: our
@@ -29,25 +27,22 @@ const PAYLOAD_OVERHEAD = {
 /** How a packet crosses the underlay. */
 export type Encapsulation = keyof typeof PAYLOAD_OVERHEAD;
 
-/** The version of IP that carries the tunnel. */
-export type Underlay = 4 | 6;
-
 /** Bytes that the encapsulation adds inside the UDP payload. */
 export function payloadOverhead(encapsulation: Encapsulation): number {
   return PAYLOAD_OVERHEAD[encapsulation];
 }
 
 /** Bytes of IP and UDP around each tunnel datagram: 28 over IPv4, 48 over IPv6. */
-export function outerOverhead(underlay: Underlay): number {
-  return (underlay === 4 ? IPV4_MIN_LEN : IPV6_LEN) + UDP_LEN;
+export function outerOverhead(version: IpVersion): number {
+  return (version === 4 ? IPV4_MIN_LEN : IPV6_LEN) + UDP_LEN;
 }
 
-/** Bytes that the tunnel adds to one inner packet: over IPv4 44, 60, 50, 28; over IPv6 20 more. */
-export function overhead(encapsulation: Encapsulation, underlay: Underlay): number {
-  return outerOverhead(underlay) + payloadOverhead(encapsulation);
+/** Bytes that the tunnel adds to one inner packet, by the version of IP that carries it: over IPv4 44, 60, 50, 28; over IPv6 20 more. */
+export function overhead(encapsulation: Encapsulation, version: IpVersion): number {
+  return outerOverhead(version) + payloadOverhead(encapsulation);
 }
 
 /** The largest inner packet that crosses an underlay of `underlayMtu` bytes in one datagram; never below 0. */
-export function overlayMtu(underlayMtu: number, encapsulation: Encapsulation, underlay: Underlay): number {
-  return Math.max(0, underlayMtu - overhead(encapsulation, underlay));
+export function overlayMtu(underlayMtu: number, encapsulation: Encapsulation, version: IpVersion): number {
+  return Math.max(0, underlayMtu - overhead(encapsulation, version));
 }

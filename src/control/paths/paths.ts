@@ -9,7 +9,7 @@ import { type Choice, choose, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Settings, StaticPeer } from "../mesh/node_settings.ts";
 import { type PeerKey, staticKey } from "./peer_key.ts";
-import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, underlayOf } from "./tunnels.ts";
+import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, versionOf } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./way.ts";
 import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
@@ -81,7 +81,7 @@ export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts):
   for (const peer of settings.staticPeers) addStatic(gathered, peer, mesh, host);
   const deviceMtu = mtuOf(
     mesh.backend === "host-gw" ? "none" : encapsulationOf(mesh),
-    underlayOf(view.own.endpoints),
+    versionOf(view.own.endpoints),
     host.underlayMtu,
   );
   const sockets = socketsFor(mesh, settings.staticPeers);

@@ -5,9 +5,9 @@
 import type { LocalEnd } from "../../ports/devices.ts";
 import type { NextHop } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { formatEndpoint, ipVersion, parseEndpoint } from "../../wire/address.ts";
+import { formatEndpoint, type IpVersion, ipVersion, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
-import { type Encapsulation, overlayMtu, type Underlay } from "../../wire/overhead.ts";
+import { type Encapsulation, overlayMtu } from "../../wire/overhead.ts";
 import type { Backend, MeshConfig } from "../mesh/mesh_config.ts";
 import type { StaticPeer } from "../mesh/node_settings.ts";
 import type { PeerView } from "./view.ts";
@@ -33,11 +33,12 @@ const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation | "none">> = 
 };
 
 /** The largest inner packet where the largest outer one is `outerMtu`. */
-export function mtuOf(encapsulation: Tunnel["encapsulation"], underlay: Underlay, outerMtu: number): number {
-  return encapsulation === "none" ? outerMtu : overlayMtu(outerMtu, encapsulation, underlay);
+export function mtuOf(encapsulation: Tunnel["encapsulation"], version: IpVersion, outerMtu: number): number {
+  return encapsulation === "none" ? outerMtu : overlayMtu(outerMtu, encapsulation, version);
 }
 
-export function underlayOf(endpoints: readonly string[]): Underlay {
+/** The version of IP that they have in common; names have none. */
+export function versionOf(endpoints: readonly string[]): IpVersion {
   const literal = endpoints.filter((endpoint) => !isNamed(endpoint));
   return literal.length > 0 && literal.every((endpoint) => ipVersion(endpoint) === 6) ? 6 : 4;
 }
@@ -58,7 +59,7 @@ export function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tun
     ...(used === encapsulation ? {} : { vxlanPort }),
     mtu: mtuOf(
       used,
-      underlayOf([peer.endpoint]),
+      versionOf([peer.endpoint]),
       outerMtu(peer.endpoint, vxlan ? peer.ways.vxlan : peer.ways.own, host),
     ),
     sendIndex: peer.link.sendIndex,
@@ -78,7 +79,7 @@ const isSilent = (way: WayView | null): boolean => way?.state === "silent";
 
 /** To a peer of a sealed mesh, whose indices and keys come with its sessions. */
 export function sealedTunnel(endpoint: string, host: HostFacts, way: WayView | null = null): Tunnel {
-  const mtu = mtuOf("sealed", underlayOf([endpoint]), outerMtu(endpoint, way, host));
+  const mtu = mtuOf("sealed", versionOf([endpoint]), outerMtu(endpoint, way, host));
   const indices = { sendIndex: 0, receiveIndex: 0 };
   const places = { endpoint, ownPort: endpoint, ...localEnd(endpoint, host) };
   return { encapsulation: "sealed", ...places, mtu, ...indices, vni: 0, mac: "" };
@@ -108,7 +109,7 @@ export function staticTunnel(peer: StaticPeer, mesh: MeshConfig, host: HostFacts
     encapsulation,
     endpoint,
     ownPort: "",
-    mtu: mtuOf(encapsulation, underlayOf([endpoint]), host.pathMtu(endpoint)),
+    mtu: mtuOf(encapsulation, versionOf([endpoint]), host.pathMtu(endpoint)),
     sendIndex: 0,
     receiveIndex: 0,
     vni: vxlan ? peer.vni ?? mesh.vni : 0,
