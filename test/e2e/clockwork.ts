@@ -10,7 +10,7 @@ import { SeededRandom } from "../fakes/seeded_random.ts";
 
 const LOG_SHOWN = 40;
 /** What is waited for is looked at so often. */
-const LOOK_MS = 20;
+const LOOK_MS = 100;
 
 interface Event {
   readonly at: number;
