@@ -117,7 +117,7 @@ function mayTell(
 ): boolean {
   if (!schedule.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
   const about = directives.about(id);
-  // By the node, not the address: whoever has its keys can come from as many as he likes.
+  // By the node, not the address: its keys can be used from any number of addresses.
   if (about !== undefined && schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
     const name = store.nameOf(id);
     actions.log(

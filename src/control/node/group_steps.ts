@@ -21,7 +21,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   if (gossip.body.kind === "clone") return takeProof(core, opened.sender, gossip.body, now);
   if (gossip.mesh === null || gossip.mesh !== core.life.meshHash) return core.tally.reject();
   const { sender } = opened;
-  // Not the bucket of the sender's sessions: whoever has the secret says what he likes of who he is.
+  // Not the bucket of the sender's sessions: with the secret alone anyone can claim to be it.
   if (!core.throttle.allows(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.tally.reject();
   core.keyUsed(opened.keyId);
   // An older secret may be in wrong hands: it lets nobody new in, not by a record, either, and nobody speaks of others by
