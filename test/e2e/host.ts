@@ -154,10 +154,6 @@ export class Host {
 
   // ----------------------------------------------------------------------------- what a user sees
 
-  get isUp(): boolean {
-    return this.#machine !== null && this.end === null;
-  }
-
   /** "10.42.7.0/24", once it is ours; else null. */
   get lease(): string | null {
     const { leaseState, subnet } = this.status().node;

@@ -11,6 +11,9 @@ test("a host that loses its address says so, and is back soon after it has it ag
     b.readdress(null);
     await town.until("a holds b for dead", () => a.peer(b)!.state === "dead");
     assert.match(b.status().warnings.join("\n"), /No other host can reach this node/);
+    const { state, path, summary } = a.why("b");
+    assert.deepEqual([state, path], ["dead", "none"]);
+    assert.match(summary, /^b: .*192\.168\.1\.2:8473/);
     b.readdress(address);
     const took = await town.until("they reach one another", () => a.reaches(b) && b.reaches(a));
     assert.ok(took < 5000, `${took} ms`);

@@ -10,8 +10,7 @@ test("a host that is stopped leaves nothing behind, and has its lease again afte
     const a = await foundedBy(town.host("a"));
     const b = await joined(town.host("b"), a);
     const { lease } = b;
-    await b.down();
-    assert.deepEqual(b.end, { code: 0 });
+    assert.deepEqual(await b.signal("SIGTERM"), { code: 0 });
     assert.deepEqual(b.ownRoutes(), []);
     assert.equal(b.kernel.links().some(({ name }) => name === "ovl0"), false);
     assert.equal(b.subnetEnv(), null);
