@@ -97,12 +97,12 @@ export class Handshakes {
     const echoedMac = borneMac(question, question.length);
     // Whoever asks by an older secret cannot check what is under another.
     const keyId = wire.handshakeKeyId(question, 0);
-    this.#post.refuse(to, reason, wire.handshakeSender(question, 0), echoedMac, keyId);
+    this.#post.refuse(to, { reason, receiver: wire.handshakeSender(question, 0), echoedMac, keyId });
   }
 
   /** Lets whoever has another secret see that its datagrams arrive, and fail: all it can tell is a wrong MAC. */
   refuseForeign(to: string, reason: number): void {
-    this.#post.refuse(to, reason, 0, new Uint8Array(wire.MAC_LEN));
+    this.#post.refuse(to, { reason, receiver: 0, echoedMac: new Uint8Array(wire.MAC_LEN) });
   }
 
   // Somebody begins: ourselves, somebody with whom we have begun at the same time, or neither. XX1 does not say who.
@@ -110,7 +110,7 @@ export class Handshakes {
     const endpoint = this.#initiator.ownDatagram(h);
     if (endpoint !== null) return [{ kind: "own", endpoint }];
     const loses = (peer: string | null) => this.#initiator.winsCrossing(h, from, peer, now);
-    if (h.message === wire.IK1) return this.#responder.onIK1(h, keys, from, now, loses);
+    if (h.message === wire.IK1) return this.#responder.onIK1(h, { keys, from, loses }, now);
     return loses(null) ? [] : this.#responder.onXX1(h, keys, from, now);
   }
 

@@ -113,7 +113,11 @@ export class HandshakeInitiator {
     }
     const record = pending.peer === null ? undefined : this.#own.known(pending.peer);
     const exchange = { ...pending, endpoint: from, sendIndex: h.sender };
-    const event = this.#messages.conclude(exchange, offer, true, pending.endpoint, record);
+    const event = this.#messages.conclude(exchange, offer, {
+      initiator: true,
+      askedAt: pending.endpoint,
+      known: record,
+    });
     const made = event?.kind === "session";
     // Another host with our keys is to learn of it, too.
     if (last !== null && (made || event?.kind === "clone")) {

@@ -44,6 +44,15 @@ export interface KnownNode {
   readonly staticKey: Uint8Array;
 }
 
+/** What we know of an exchange beside what was said in it. */
+export interface OurSide {
+  readonly initiator: boolean;
+  /** Where what this answers was sent; null: it answers nothing. */
+  readonly askedAt: string | null;
+  /** The verified record, where none came with the offer or it was judged already. */
+  readonly known?: NodeRecord | undefined;
+}
+
 export class HandshakeMessages {
   readonly #own: OwnNode;
   readonly #staticKeys: DhKeys;
@@ -110,16 +119,13 @@ export class HandshakeMessages {
   }
 
   /**
-   * What is left when the Noise part is done: is it who it says, and can we talk to each other? `known` is the verified
-   * record where none came with the offer, or it was judged already. `askedAt`: where what this answers was sent; null:
-   * it answers nothing. Null: it is to be rejected.
+   * What is left when the Noise part is done: is it who it says, and can we talk to each other? Null: it is to be
+   * rejected.
    */
   conclude(
     exchange: Exchange,
     offer: HandshakeOffer,
-    initiator: boolean,
-    askedAt: string | null,
-    known?: NodeRecord,
+    { initiator, askedAt, known }: OurSide,
   ): HandshakeEvent | null {
     const { endpoint, keys: { keyId } } = exchange;
     const record = known ?? this.recordOf(exchange.noise, offer);

@@ -27,6 +27,16 @@ export interface HandshakeParts extends HandshakeSetup {
 const COOKIE_MS = 110_000;
 const MAX_COOKIES = 1024;
 
+/** Of a datagram that is not answered otherwise. */
+export interface Refusal {
+  /** A REFUSE_ number. */
+  readonly reason: number;
+  /** Of the datagram that is refused, and so is its MAC. */
+  readonly receiver: number;
+  readonly echoedMac: Uint8Array;
+  readonly keyId?: number;
+}
+
 export class HandshakePost {
   readonly #own: OwnNode;
   readonly #random: Random;
@@ -79,11 +89,8 @@ export class HandshakePost {
     return [];
   }
 
-  /**
-   * Sends a refusal, a REFUSE_ number, under the generation of this key id, or the one in use. `receiver` and `echoedMac`
-   * are of the datagram that it answers.
-   */
-  refuse(to: string, reason: number, receiver: number, echoedMac: Uint8Array, keyId?: number): void {
+  /** Sends a refusal under the generation that it names, or the one in use. */
+  refuse(to: string, { reason, receiver, echoedMac, keyId }: Refusal): void {
     const keys = this.#own.keys.find((k) => k.keyId === keyId) ?? this.#own.keys[0];
     if (keys === undefined) return;
     const reply = new Uint8Array(wire.REPLY_LEN);

@@ -17,6 +17,14 @@ import type { HandshakeParts, HandshakePost } from "./post.ts";
 import { type Exchange, type Pending, PendingHandshakes } from "./pending.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
 
+/** How the first message of an IK came. */
+export interface FirstIK {
+  readonly keys: NetworkKeys;
+  readonly from: string;
+  /** Whether a handshake of ours with this node goes on instead. */
+  readonly loses: (peer: string) => boolean;
+}
+
 export class HandshakeResponder {
   readonly #own: OwnNode;
   readonly #contested: HandshakeParts["contested"];
@@ -59,21 +67,17 @@ export class HandshakeResponder {
     if (h.keyId !== pending.keys.keyId) return this.#post.reject();
     const offer = this.#messages.read(pending.noise, h);
     if (offer === null) return this.#post.reject();
-    const event = this.#messages.conclude({ ...pending, endpoint: from }, offer, false, pending.endpoint);
+    const event = this.#messages.conclude({ ...pending, endpoint: from }, offer, {
+      initiator: false,
+      askedAt: pending.endpoint,
+    });
     // XX cannot be replayed: what counter a peer has now is what counts, also after its disk was restored.
     if (event?.kind === "session") this.#note(event.session.peer.id, offer.counter);
     this.#answered.end(pending, event?.kind !== "session");
     return event === null ? this.#post.reject() : [event];
   }
 
-  /** `loses`: whether a handshake of ours with this node goes on instead. */
-  onIK1(
-    h: wire.Handshake,
-    keys: NetworkKeys,
-    from: string,
-    now: number,
-    loses: (peer: string) => boolean,
-  ): HandshakeEvent[] {
+  onIK1(h: wire.Handshake, { keys, from, loses }: FirstIK, now: number): HandshakeEvent[] {
     const noise = this.#messages.responder("IKpsk2", keys, this.#messages.ephemeral());
     try {
       return this.#judgeIK1({ noise, keys, endpoint: from, sendIndex: h.sender }, h, now, loses);
@@ -103,7 +107,11 @@ export class HandshakeResponder {
       (index) => this.#messages.offer(index, from, null, this.#own.bootNonce),
     );
     if (answer === null) return this.#post.reject();
-    const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, false, null, record);
+    const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, {
+      initiator: false,
+      askedAt: null,
+      known: record,
+    });
     if (event?.kind !== "session") {
       this.#indices.release(answer.index);
       if (event?.kind === "revoked") this.#note(record.id, offer.counter); // nobody is told by a replay

@@ -213,7 +213,8 @@ export abstract class Links {
 
   protected tried(target: Target, now: number): void {
     const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
-    this.targets.tried(target, steady, this.wishes.longestWait(target), now, this.wishes.punches(target));
+    const [maxMs, punches] = [this.wishes.longestWait(target), this.wishes.punches(target)];
+    this.targets.tried(target, { steady, maxMs, punches }, now);
   }
 
   #needed(target: Target, now: number): boolean {

@@ -163,7 +163,7 @@ export class PlainLinks extends Links {
     if (target === null) return null;
     if (target.answeredBy === this.own.identity.id) target.answeredBy = null;
     target.tries = 0;
-    this.targets.tried(target, true, RETRY_MAX_MS, now);
+    this.targets.tried(target, { steady: true, maxMs: RETRY_MAX_MS, punches: null }, now);
     return this.targets.freshNonce(target, now);
   }
 

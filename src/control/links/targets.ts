@@ -58,6 +58,15 @@ export function refusalOf({ outcome }: Target): SendRefusal | null {
   return outcome.kind === "not-sent" ? outcome : null;
 }
 
+/** How a target is tried from now on. */
+export interface Pace {
+  /** The wait does not grow. */
+  readonly steady: boolean;
+  readonly maxMs: number;
+  /** Both sides are behind NAT, and whether our id is the smaller one (punching.ts); null: they are not. */
+  readonly punches: { readonly smaller: boolean } | null;
+}
+
 /** Seeds and nodes that name an endpoint. */
 type Named = Pick<Target, "seeds" | "nodes">;
 
@@ -172,16 +181,9 @@ export class Targets {
 
   /**
    * Notes a hello: the wait for the next doubles up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
-   * pairs, so that one lost datagram does not cost another long wait. `punches`: both sides are behind NAT; whether our id
-   * is the smaller one (punching.ts).
+   * pairs, so that one lost datagram does not cost another long wait.
    */
-  tried(
-    target: Target,
-    steady: boolean,
-    maxMs: number,
-    now: number,
-    punches: { readonly smaller: boolean } | null = null,
-  ): void {
+  tried(target: Target, { steady, maxMs, punches }: Pace, now: number): void {
     target.firstTriedAt ??= now;
     target.lastTriedAt = now;
     const second = target.tries > PAIRS_AFTER && target.tries % 2 === 0;
