@@ -3,7 +3,6 @@
  * place of its Worker's thread whenever something comes for it, the control socket is a table of functions. What the
  * process would lose with its end (timers, ports, devices, locks) is lost by `kill`.
  */
-import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 import type { MeasuredSuite } from "../../src/ports/aead.ts";
@@ -18,11 +17,11 @@ import type {
   UdpMaker,
   UdpUse,
 } from "../../src/ports/machine.ts";
-import type { FileLock, HeldName, Locks } from "../../src/ports/locks.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
 import type { FakeKernel } from "../fakes/fake_kernel.ts";
+import { MemoryLocks } from "./memory_locks.ts";
 import { MemoryPlane, type MemoryPort, type PlaneHome } from "./memory_plane.ts";
 import type { Clockwork } from "./clockwork.ts";
 
@@ -56,6 +55,7 @@ export interface MemoryHost {
 export class MemoryMachine implements Machine, PlaneHome {
   readonly clock: Clock;
   readonly random: Random;
+  readonly locks: MemoryLocks;
   /** What the control socket answers; null while there is none. */
   handlers: Handlers | null = null;
   /** What the process does on a signal. */
@@ -72,8 +72,6 @@ export class MemoryMachine implements Machine, PlaneHome {
   readonly #planes: MemoryPlane[] = [];
   /** BOUNDED: one. */
   readonly #devices = new Set<string>();
-  /** BOUNDED: as those of the host. */
-  readonly #locks = new Set<string>();
   #nextFd = 3;
 
   constructor(town: Clockwork, host: MemoryHost) {
@@ -81,6 +79,7 @@ export class MemoryMachine implements Machine, PlaneHome {
     this.#host = host;
     this.#kernel = host.kernel;
     this.clock = town.clock;
+    this.locks = new MemoryLocks(host.locked);
     this.random = town.random;
   }
 
@@ -143,24 +142,6 @@ export class MemoryMachine implements Machine, PlaneHome {
       return plane;
     },
     ciphers: () => CIPHERS,
-  };
-
-  readonly locks: Locks = {
-    file: (path): FileLock | null => {
-      const held = this.#lock(path);
-      if (held === null) return null;
-      writeFileSync(path, "", { flag: "a" });
-      const holds = () => this.#locks.has(path) && existsSync(path);
-      return {
-        holds,
-        release: (remove = false) => {
-          if (remove && holds()) rmSync(path);
-          held.release();
-        },
-      };
-    },
-    name: (name) => this.#lock(name),
-    isNameHeld: (name) => this.#host.locked.has(name),
   };
 
   readonly surroundings: Surroundings = {
@@ -229,20 +210,8 @@ export class MemoryMachine implements Machine, PlaneHome {
     this.#timers.clear();
     this.#ports.clear();
     for (const name of [...this.#devices]) this.#closeDevice(name);
-    for (const what of [...this.#locks]) this.#unlock(what);
+    this.locks.releaseAll();
     this.handlers = null;
-  }
-
-  #lock(what: string): HeldName | null {
-    if (this.#host.locked.has(what)) return null;
-    this.#host.locked.add(what);
-    this.#locks.add(what);
-    return { release: () => this.#unlock(what) };
-  }
-
-  #unlock(what: string): void {
-    this.#locks.delete(what);
-    this.#host.locked.delete(what);
   }
 
   #act(act: () => void): void {
