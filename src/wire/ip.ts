@@ -12,7 +12,6 @@ import {
   IPV4_DESTINATION_AT,
   IPV4_ID_AT,
   IPV4_PROTOCOL_AT,
-  IPV4_SOURCE_AT,
   IPV4_TOTAL_LENGTH_AT,
   ipv4DontFragment,
   ipv4HeaderLength,
@@ -26,7 +25,6 @@ import {
   IPV6_LEN,
   IPV6_NEXT_HEADER_AT,
   IPV6_PAYLOAD_LENGTH_AT,
-  IPV6_SOURCE_AT,
   ipv6IsFragment,
   ipv6TotalLength,
   ipv6Transport,
@@ -54,11 +52,6 @@ export function ipTotalLength(b: Uint8Array, at: number): number {
 /** Bytes of each address, 4 or 16. */
 export function ipAddressLength(b: Uint8Array, at: number): number {
   return ipIsV4(b, at) ? 4 : 16;
-}
-
-/** Where the source address lies; the destination follows it. */
-export function ipSourceAt(b: Uint8Array, at: number): number {
-  return at + (ipIsV4(b, at) ? IPV4_SOURCE_AT : IPV6_SOURCE_AT);
 }
 
 /** Where the destination address lies. */

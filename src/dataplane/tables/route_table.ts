@@ -8,7 +8,9 @@ import { LRUCache } from "lru-cache";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { isIpv4 } from "../../wire/address.ts";
 import { i32, u32 } from "../../wire/bytes.ts";
-import { ipAddressLength, ipDestinationAt, ipSourceAt } from "../../wire/ip.ts";
+import { ipIsV4 } from "../../wire/ip.ts";
+import { IPV4_DESTINATION_AT, IPV4_SOURCE_AT } from "../../wire/ipv4.ts";
+import { IPV6_DESTINATION_AT, IPV6_SOURCE_AT } from "../../wire/ipv6.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /** Routes of our own leases lead here. */
@@ -69,14 +71,18 @@ export class RouteTable {
     this.#cache.clear();
   }
 
+  // Each branch names its length, so that `lookup` is compiled for it: asked for either it takes a third longer.
+
   /** The slot that holds the source of the IP packet at `at`, or NO_SLOT. */
   sourceOf(b: Uint8Array, at: number): number {
-    return this.lookup(b, ipSourceAt(b, at), ipAddressLength(b, at));
+    return ipIsV4(b, at) ? this.lookup(b, at + IPV4_SOURCE_AT, 4) : this.lookup(b, at + IPV6_SOURCE_AT, 16);
   }
 
   /** The slot that holds the destination of the IP packet at `at`, or NO_SLOT. */
   destinationOf(b: Uint8Array, at: number): number {
-    return this.lookup(b, ipDestinationAt(b, at), ipAddressLength(b, at));
+    return ipIsV4(b, at)
+      ? this.lookup(b, at + IPV4_DESTINATION_AT, 4)
+      : this.lookup(b, at + IPV6_DESTINATION_AT, 16);
   }
 
   /** The slot that holds the address of `length` bytes (4 or 16) at `at`, or NO_SLOT. Allocates only on a miss. */
