@@ -16,12 +16,12 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody listens at the socket. */
+/** No daemon listens at the socket. */
 export class NoDaemonError extends Error {
   readonly path: string;
 
   constructor(path: string) {
-    super(`No ovltun daemon answers at ${JSON.stringify(path)} (start one with: ovltun up …)`);
+    super(`No ovltun daemon is running at ${JSON.stringify(path)} (start one with: ovltun up)`);
     this.name = "NoDaemonError";
     this.path = path;
   }
@@ -30,7 +30,7 @@ export class NoDaemonError extends Error {
 /** The daemon took the connection and closed it without an answer: it is ending. */
 export class HungUpError extends Error {
   constructor(path: string, cause?: Error) {
-    super(`The daemon at ${JSON.stringify(path)} hung up without an answer`, { cause });
+    super(`The daemon at ${JSON.stringify(path)} closed the connection without an answer`, { cause });
     this.name = "HungUpError";
   }
 }
@@ -55,7 +55,7 @@ function readAnswer(path: string, line: string): unknown {
     answer = null;
   }
   if (typeof answer !== "object" || answer === null) {
-    throw new Error(`What answers at ${JSON.stringify(path)} is no ovltun daemon`);
+    throw new Error(`The server at ${JSON.stringify(path)} is not an ovltun daemon`);
   }
   const { result, error } = answer as { result?: unknown; error?: unknown };
   if (error !== undefined) throw new ApiError(String(error));
@@ -95,7 +95,7 @@ function connectionError(path: string, cause: Error): Error {
   if (["ENOENT", "ECONNREFUSED", "ENOTSOCK", "ENOTDIR"].includes(code)) return new NoDaemonError(path);
   if (code === "ECONNRESET" || code === "EPIPE") return new HungUpError(path, cause);
   if (code === "EACCES" || code === "EPERM") {
-    return new Error(`Cannot open ${JSON.stringify(path)}: ${code} (run as root, as the daemon does)`, {
+    return new Error(`Cannot open ${JSON.stringify(path)}: ${code} (run as root, like the daemon)`, {
       cause,
     });
   }

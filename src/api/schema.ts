@@ -9,7 +9,7 @@ export type PeerState = "alive" | "suspect" | "dead";
 export type PathKind = "direct-route" | "tunnel" | "relay" | "kernel-vxlan" | "none";
 export type PathSecurity = "sealed" | "plain" | "clear";
 
-/** Somebody the node cannot go on without, for people: `waiting for 192.168.1.10:8473, 8 s without an answer`. */
+/** What the node cannot continue without, for people: `waiting for 192.168.1.10:8473: no answer for 8 s`. */
 export interface Waiting {
   /** "192.168.1.10:8473" or a name that does not resolve. */
   readonly endpoint: string;
@@ -34,7 +34,10 @@ export interface NodeStatus {
   readonly backend: string;
   readonly security: "sealed" | "plain";
   readonly cipher: string;
-  /** In a sealed mesh: why this host seals without libcrypto, which is slower; null: it has it. Absent from older daemons. */
+  /**
+   * In a sealed mesh: why this host seals without libcrypto, which is slower; null: it has it. Absent from older
+   * daemons.
+   */
   readonly withoutLibcrypto?: string | null;
   /** Our own endpoints, "192.168.1.10:8473"; those of --advertise may have a name, "home.example:8473". */
   readonly underlay: readonly string[];
@@ -201,7 +204,7 @@ export interface Rotated {
   readonly away: readonly string[];
 }
 
-/** A lease that was given back: a member `heard` it, there was nobody else (`alone`), or nobody answered. */
+/** A released lease: a member `heard` it, there was no other node (`alone`), or none answered. */
 export interface Release {
   readonly subnet: string;
   readonly outcome: "heard" | "alone" | "unheard";
@@ -224,7 +227,7 @@ export interface ApiMethods {
   resolve: { params: { readonly node: string }; result: Resolved };
   /**
    * Has the mesh forget a node (idempotent): its lease is free; if it lives, it joins anew. With `revoke` its key is
-   * refused for good; then `node` may also be a whole id that nobody knows. Fails for this node and for static peers.
+   * refused for good; then `node` may also be a whole unknown id. Fails for this node and for static peers.
    */
   forget: { params: { readonly node: string; readonly revoke: boolean }; result: Forgotten };
   /**

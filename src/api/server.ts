@@ -76,7 +76,7 @@ export function makeRunDirectory(path: string): boolean {
     const reason = (cause as { code?: string }).code ?? String(cause);
     const hint = reason === "EEXIST" || reason === "ENOTDIR" ? "a file is in its place" : "run as root";
     throw new Error(
-      `Cannot make the run directory ${
+      `Cannot create the run directory ${
         JSON.stringify(path)
       }: ${reason} (${hint}, or choose another --run-dir)`,
       { cause },
@@ -89,7 +89,7 @@ async function removeStale(path: string): Promise<void> {
   if (found === undefined) return;
   const quoted = JSON.stringify(path);
   if (!found.isSocket()) {
-    throw new Error(`${quoted} exists and is no socket; remove it or choose another --run-dir`);
+    throw new Error(`${quoted} exists and is not a socket; remove it or choose another --run-dir`);
   }
   try {
     const { pid } = await callApi(path, "version", {}, { timeoutMs: PROBE_MS });
@@ -97,15 +97,15 @@ async function removeStale(path: string): Promise<void> {
   } catch (error) {
     if (error instanceof NoDaemonError) return rmSync(path, { force: true });
     if (error instanceof AnotherDaemon) throw error;
-    throw new AnotherDaemon(path, "unknown"); // somebody holds it, even if the answer is strange or late
+    throw new AnotherDaemon(path, "unknown"); // it is held, even if the answer is odd or late
   }
 }
 
 class AnotherDaemon extends Error {
   constructor(path: string, pid: string) {
     super(
-      `Another ovltun daemon (pid ${pid}) serves ${JSON.stringify(path)}; ` +
-        "stop it with ovltun down or use another --run-dir",
+      `Another ovltun daemon (pid ${pid}) is serving ${JSON.stringify(path)}; stop it with ovltun down or ` +
+        "use another --run-dir",
     );
     this.name = "AnotherDaemon";
   }
@@ -142,7 +142,7 @@ async function publish(server: Server, path: string): Promise<Published> {
 }
 
 async function closeServer(published: Published, sockets: Set<Socket>, path: string): Promise<void> {
-  if (isPublished(published, path)) rmSync(path, { force: true }); // not one that somebody else put there since
+  if (isPublished(published, path)) rmSync(path, { force: true }); // not one that another process put there since
   const closed = new Promise<void>((resolve) => published.server.close(() => resolve()));
   for (const socket of sockets) socket.end();
   const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LINGER_MS);
@@ -162,11 +162,11 @@ async function serveConnection(socket: Socket, handlers: Handlers): Promise<void
         if (end > MAX_REQUEST_BYTES) break;
         const line = pending.subarray(0, end).toString("utf8");
         pending = pending.subarray(end + 1);
-        // Whoever does not read the answers gets no more of them.
+        // A client that does not read its answers gets no more.
         if (!socket.write(await handleLine(line, handlers))) await drained(socket);
       }
       if (pending.length > MAX_REQUEST_BYTES) {
-        socket.end(answer(null, { error: `A request may have ${MAX_REQUEST_BYTES} bytes at most` }));
+        socket.end(answer(null, { error: `A request is limited to ${MAX_REQUEST_BYTES} bytes` }));
         return;
       }
     }
@@ -198,7 +198,7 @@ async function handleLine(line: string, handlers: Handlers): Promise<string> {
     return answer(null, { error: "The request is not JSON" });
   }
   if (typeof request !== "object" || request === null) {
-    return answer(null, { error: "The request is no object" });
+    return answer(null, { error: "The request is not an object" });
   }
   const { id, method, params } = request as { id?: unknown; method?: unknown; params?: unknown };
   const name = typeof method === "string" ? method : "";

@@ -32,9 +32,9 @@ First steps, as root:
   ovltun lab                                  see a mesh work on this machine alone
   ovltun up                                   found a mesh, sealed
   ovltun token | ssh root@HOST ovltun join    let another host join it
-  ovltun status                               see what came of it
+  ovltun status                               check the result
 
-ovltun COMMAND --help explains a command; a value in parentheses is the default.
+Run ovltun COMMAND --help for details; values in parentheses are defaults.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
 
 /** Runs `argv` (without the program's own name) and gives the exit code. */
@@ -58,20 +58,18 @@ function isMisuse(error: unknown): boolean {
 /** The help that a misused command line needs: of its command, or the list of commands. */
 function whereToRead(program: Command, argv: readonly string[]): string {
   const command = program.commands.find((one) => one.name() === argv[0]);
-  return command === undefined
-    ? "(ovltun help lists the commands)"
-    : `(ovltun ${command.name()} --help explains it)`;
+  return command === undefined ? "(see: ovltun help)" : `(see: ovltun ${command.name()} --help)`;
 }
 
-/** "Start one" is the wrong advice where a daemon lives whose socket somebody took away. */
+/** "Start one" is the wrong advice if a daemon is alive and only its socket was removed. */
 async function withoutSocket(error: NoDaemonError): Promise<Error> {
   const { isServedRunDir } = await import("../daemon/state/run_dir.ts");
   const { systemLocks } = await import("../machine/locks.ts");
   if (!isServedRunDir(systemLocks, dirname(error.path))) return error;
   const socket = JSON.stringify(error.path);
   return new Error(
-    `A daemon runs, but its socket ${socket} is gone (was the directory emptied?). It is made again within a second: ` +
-      "try again",
+    `A daemon is running, but its socket ${socket} is gone (was the directory emptied?). It is recreated ` +
+      "within a second: try again",
     { cause: error },
   );
 }
@@ -80,8 +78,8 @@ function buildProgram(): Command {
   const program = new Command("ovltun");
   program.exitOverride()
     .configureOutput({ writeOut: printRaw, writeErr: tellRaw, outputError: tellUsage })
-    .description("One flat network for the containers and services of many hosts: a mesh without a server")
-    .version(versionLine(), "-V, --version", "the version of this program")
+    .description("One flat network for containers and services across hosts: a mesh without a server")
+    .version(versionLine(), "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     // Defaults stand in the descriptions, in parentheses.
     .configureHelp({ optionDescription: (option) => option.description })
@@ -93,18 +91,18 @@ function buildProgram(): Command {
   registerJoin(program);
   registerDown(program);
   registerWait(program);
-  program.commandsGroup("Who is in:");
+  program.commandsGroup("Membership:");
   registerToken(program);
   registerSecret(program);
   registerForget(program);
-  program.commandsGroup("Look:");
+  program.commandsGroup("Inspect:");
   registerStatus(program);
   registerPeers(program);
   registerLeases(program);
   registerRoutes(program);
   registerWhy(program);
   registerPing(program);
-  program.commandsGroup("Try and learn:");
+  program.commandsGroup("Other:");
   registerLab(program);
   registerLabTraffic(program);
   registerVersion(program);

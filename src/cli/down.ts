@@ -5,10 +5,10 @@ import { Exit, tell } from "./output.ts";
 
 export function registerDown(program: Command): void {
   const command = program.command("down")
-    .description("stop the daemon and clean up, also after a crash; its lease stays its own")
+    .description("stop the daemon and clean up, also after a crash; the node keeps its lease")
     .option(
       "--purge",
-      "also give the lease back to the mesh and remove every trace on this host, its identity too",
+      "also release the lease and remove everything from this host, the identity included",
     );
   addSettings(command, ["run-dir", "state-dir", "device", "subnet-file", "config"])
     .action(async (options: Record<string, unknown>) => {

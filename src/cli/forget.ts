@@ -9,9 +9,9 @@ import { shortId } from "../text/table.ts";
 
 export function registerForget(program: Command): void {
   const command = program.command("forget")
-    .description("have the whole mesh forget a node that is gone; its lease is free")
-    .argument("<NODE>", "its name, the beginning of its id, its subnet, or an address in it")
-    .option("--revoke", "refuse its key for good: it was stolen, or must not come back")
+    .description("remove a node that is gone from the mesh and free its lease")
+    .argument("<NODE>", "a name, an id prefix, a subnet, or an address in it")
+    .option("--revoke", "also refuse its key for good: it was stolen, or must not come back")
     .option("--json", "print JSON");
   addSettings(command, SOCKET_SETTINGS).action(async (node: string, options: Record<string, unknown>) => {
     const revoke = options["revoke"] === true;
@@ -29,11 +29,11 @@ export function forgottenLines({ id, name, subnet, state, revoked }: Forgotten):
   ];
   if (revoked) {
     lines.push(
-      "Every member refuses its key from now on. If it was stolen, it knows the network secret still: " +
-        "docs/security.md says how to change that",
+      "Every member now refuses its key. If it was stolen, the thief still has the network secret: rotate it " +
+        "(ovltun secret rotate --now)",
     );
   } else if (state === "alive" || state === "suspect") {
-    lines.push("It is running: it joins anew and gets another lease (--revoke keeps it out)");
+    lines.push("It is still running: it will rejoin with a new lease (--revoke keeps it out)");
   }
   return lines;
 }

@@ -5,7 +5,7 @@ import { suggest } from "../config/suggest.ts";
 import { printRaw } from "./output.ts";
 
 export function registerHelp(program: Command): void {
-  program.command("help").description("help on a command").argument("[COMMAND]")
+  program.command("help").description("show help for a command").argument("[COMMAND]")
     .action((name: string | undefined) => {
       if (name === undefined) return printRaw(program.helpInformation());
       const command = program.commands.find((one) => one.name() === name);

@@ -1,4 +1,4 @@
-/** `ovltun join`: `up` with what a token says. The token comes on stdin or from a file, never as an argument. */
+/** `ovltun join`: `up` with what a token says. The token is read from stdin or a file, never from an argument. */
 import { Buffer } from "node:buffer";
 import { readSync } from "node:fs";
 import process from "node:process";
@@ -25,15 +25,15 @@ const EXAMPLES = `
 Examples:
   ovltun token | ssh root@HOST ovltun join    on a member: let HOST join
   ovltun join                                 paste the token when asked
-  ovltun join --join-file /root/token         a file that only root may read
+  ovltun join --join-file /root/token         a file only root can read
 
-All flags of ovltun up are allowed as well. Once joined, the host knows the mesh:
+Takes all flags of ovltun up. Once joined, the host remembers the mesh:
 from then on ovltun up is enough.`;
 
 export function registerJoin(program: Command): void {
   const command = program.command("join").description(
-    "join a mesh by the token of a member, on stdin, and run like up; needs root",
-  ).option("--join-file <FILE>", `read the token from this file (or ${FILE_VARIABLE})`);
+    "join a mesh with a member's token, read from stdin, then run like up; needs root",
+  ).option("--join-file <FILE>", `read the token from this file; or set ${FILE_VARIABLE}`);
   addSettings(command).addHelpText("after", EXAMPLES).action(async (options: Record<string, unknown>) => {
     const file = (options["joinFile"] as string | undefined) ?? process.env[FILE_VARIABLE];
     const token = tokenOf(options, file);
@@ -65,7 +65,7 @@ function factsOf({ networkName, endpoints, issuer }: Omit<JoinToken, "secret">) 
   return { networkName, peers: endpoints, pinnedNode: issuer };
 }
 
-/** Whoever wanted to join and runs `up` next does not want a mesh of its own. */
+/** After a failed join, the next `up` must not found a mesh instead. */
 function remember(options: Record<string, unknown>, begun: UnfinishedJoin): void {
   try {
     const state = openState(systemLocks, placesOf(options).stateDir);
@@ -76,14 +76,14 @@ function remember(options: Record<string, unknown>, begun: UnfinishedJoin): void
     }
   } catch (error) {
     if (error instanceof StateInUseError) return; // a daemon runs there, and has a state of its own
-    tell(`This join cannot be remembered: ${error instanceof Error ? error.message : error}`);
+    tell(`Cannot save this join for the next ovltun up: ${error instanceof Error ? error.message : error}`);
   }
 }
 
 function tokenFromFile(path: string): JoinToken {
   const text = readSecretText(path, "a token");
   if (text === null) {
-    throw new ConfigError("join-file", `There is no file ${JSON.stringify(path)} with a token`);
+    throw new ConfigError("join-file", `Cannot read the token file ${JSON.stringify(path)}: no such file`);
   }
   return parsed(text);
 }
@@ -91,7 +91,7 @@ function tokenFromFile(path: string): JoinToken {
 /** Reads stdin to its end; what a person pastes, until it is a whole token. */
 function tokenFromStdin(): JoinToken {
   const person = process.stdin.isTTY === true;
-  if (person) tell("Paste the token (ovltun token on a member prints it), then press Enter:");
+  if (person) tell("Paste the token (printed by ovltun token on a member) and press Enter:");
   let text = "";
   const bytes = Buffer.alloc(TOKEN_MAX_LENGTH);
   for (;;) {

@@ -10,19 +10,19 @@ const MAX_SECONDS = 3600;
 export function registerLab(program: Command): void {
   program.command("lab")
     .description(
-      "a mesh of N hosts on this machine, in network namespaces: start it, ping every pair, measure, clean up; " +
+      "run a mesh of N hosts on this machine, in network namespaces: ping every pair, measure, clean up; " +
         "needs root",
     )
     .addOption(
-      new Option("--hosts <N>", "how many hosts (3)").argParser(integerParser(2, MAX_HOSTS)).default(3),
+      new Option("--hosts <N>", "number of hosts (3)").argParser(integerParser(2, MAX_HOSTS)).default(3),
     )
     .addOption(
-      new Option(`--backend <${BACKENDS.join("|")}>`, "how packets travel between hosts (udp)").choices(
+      new Option(`--backend <${BACKENDS.join("|")}>`, "transport between hosts (udp)").choices(
         BACKENDS,
       ).default("udp"),
     )
     .addOption(
-      new Option("--secret <auto|none>", "sealed with a new secret, or plain (auto)").choices([
+      new Option("--secret <auto|none>", "auto: sealed with a new secret, none: plain (auto)").choices([
         "auto",
         "none",
       ])
@@ -30,12 +30,12 @@ export function registerLab(program: Command): void {
     )
     .option("--plain", "the same as --secret none")
     .addOption(
-      new Option("--seconds <N>", "how long throughput is measured, 0 for not at all (3)").argParser(
+      new Option("--seconds <N>", "seconds to measure throughput for, 0 to skip (3)").argParser(
         integerParser(0, MAX_SECONDS),
       )
         .default(3),
     )
-    .option("--keep", "then stay in the foreground with the mesh running, until Ctrl-C")
+    .option("--keep", "keep the mesh running afterwards, until Ctrl-C")
     .option("--json", "print the report as JSON")
     .action(lab);
 }

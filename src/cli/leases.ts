@@ -1,4 +1,4 @@
-/** `ovltun leases`: who holds which subnet, this node included. */
+/** `ovltun leases`: who holds which subnet, including this node. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
@@ -36,7 +36,7 @@ export function leasesPage(leases: readonly LeaseEntry[], screen: Screen): strin
 }
 
 export function registerLeases(program: Command): void {
-  addReadingFlags(program.command("leases").description("who holds which subnet, this node included"))
+  addReadingFlags(program.command("leases").description("who holds which subnet, including this node"))
     .action((options: Record<string, unknown>) =>
       read(options, {
         ask: (path) => callApi(path, "leases", {}),

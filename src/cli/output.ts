@@ -67,7 +67,7 @@ function writeAll(fd: number, text: string): void {
       const code = (error as { code?: string }).code;
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else if (code === "EPIPE" && fd === STDOUT) throw new Exit(0);
-      else return; // nobody is left to tell
+      else return; // no reader is left
     }
   }
 }

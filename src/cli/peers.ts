@@ -54,7 +54,7 @@ function isHealthy(peer: PeerStatus): boolean {
   return peer.healthy && !isStatic(peer);
 }
 
-/** A kernel VXLAN device or a flannel node: nobody knows whether it lives. */
+/** A kernel VXLAN device or a flannel node: whether it is alive is unknown. */
 export function isStatic({ id }: { readonly id: string }): boolean {
   return id.startsWith("static:");
 }

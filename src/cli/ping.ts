@@ -1,4 +1,4 @@
-/** `ovltun ping NODE|ADDRESS`: echoes through the overlay, each answer with the path it came by. */
+/** `ovltun ping NODE|ADDRESS`: echoes through the overlay, each with the path it took. */
 import type { Command } from "commander";
 import process from "node:process";
 import { escapeText } from "../text/escape.ts";
@@ -11,14 +11,14 @@ const TIMEOUT_MS = 1000;
 
 export function registerPing(program: Command): void {
   const command = program.command("ping")
-    .description("round trip through the overlay, and by which path; exit 1 when nothing answers")
-    .argument("<NODE|ADDRESS>", "a node by its name or the beginning of its id, or any address in the mesh")
+    .description("round-trip time through the overlay and the path taken; exits 1 if nothing answers")
+    .argument("<NODE|ADDRESS>", "a node's name or id prefix, or any address in the mesh")
     .option(
       "-c, --count <N>",
-      "echoes to send (until Ctrl-C on a terminal, else 4)",
+      "number of echoes (until Ctrl-C on a terminal, otherwise 4)",
       integerParser(1, MAX_COUNT),
     )
-    .option("-i, --interval <DURATION>", "between echoes, such as 200ms (1s)", parseDuration)
+    .option("-i, --interval <DURATION>", "time between echoes, e.g. 200ms (1s)", parseDuration)
     .option("-W, --timeout <DURATION>", "how long to wait for each answer (1s)", parseDuration)
     .option("--json", "print one JSON object at the end");
   addSettings(command, SOCKET_SETTINGS).action(ping);
@@ -48,10 +48,10 @@ async function ping(node: string, options: Record<string, unknown>): Promise<voi
   if (summary.received === 0) throw new Exit(1);
 }
 
-/** `64 bytes from beta (10.42.9.0) by tunnel 192.168.1.11:8473: seq=1 time=0.41 ms`. */
+/** `64 bytes from beta (10.42.9.0) via tunnel 192.168.1.11:8473: seq=1 time=0.41 ms`. */
 export function echoLine(echo: PingEcho): string {
   const { target } = echo;
-  const who = `${target.name} (${target.address}) by ${pathWords(echo)}`;
+  const who = `${target.name} (${target.address}) via ${pathWords(echo)}`;
   if (echo.rttMs === null) {
     return escapeText(`no answer from ${who}: seq=${echo.sequence} ${echo.error ?? "timeout"}`);
   }
@@ -59,7 +59,7 @@ export function echoLine(echo: PingEcho): string {
 }
 
 function pathWords({ target }: PingEcho): string {
-  if (target.self) return "this host itself";
+  if (target.self) return "this host";
   if (target.path === "none") return "no path";
   return target.endpoint === null ? target.path : `${target.path} ${target.endpoint}`;
 }
@@ -88,7 +88,7 @@ export function summarize(echoes: readonly PingEcho[]): PingSummary {
 
 function summaryLines(node: string, summary: PingSummary): string {
   const { sent, received, lossPercent, rttMs } = summary;
-  const lines = [`--- ${escapeText(node)}: ${sent} sent, ${received} answered, ${lossPercent} % lost`];
+  const lines = [`--- ${escapeText(node)}: ${sent} sent, ${received} received, ${lossPercent}% loss`];
   if (rttMs !== null) {
     const [min, avg, max] = [rttMs.min, rttMs.avg, rttMs.max].map((time) => time.toFixed(2));
     lines.push(`rtt min/avg/max = ${min}/${avg}/${max} ms`);

@@ -17,7 +17,7 @@ const COLUMNS: readonly Column<RouteEntry>[] = [
   { title: "PATH", value: (route) => route.path },
 ];
 
-/** From here on a metric only means: after everybody else's routes. */
+/** From here on a metric only means: after all other routes. */
 const LAST_METRIC = 2 ** 31;
 
 function metricWords({ metric }: RouteEntry): number | string | null {
@@ -31,7 +31,7 @@ export function routesPage(routes: readonly RouteEntry[], screen: Screen): strin
 
 export function registerRoutes(program: Command): void {
   addReadingFlags(
-    program.command("routes").description("where packets go: our kernel routes and the tunnels"),
+    program.command("routes").description("where packets go: ovltun's kernel routes and the tunnels"),
   )
     .action((options: Record<string, unknown>) =>
       read(options, {

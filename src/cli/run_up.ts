@@ -65,16 +65,18 @@ export function givenSecret(
 /** Null, with a warning, where the state directory has a secret. Throws a sentence where it has none. */
 function missingFile(path: string, stateDir: string): null {
   const file = JSON.stringify(path);
-  const missing = `--secret-file ${file}: there is no such file`;
+  const missing = `--secret-file ${file}: no such file`;
   // An unfinished join keeps one, too.
   if ([SECRET_FILE, JOIN_FILE].every((name) => isMissing(join(stateDir, name)))) {
     throw new Error(
-      `Cannot read ${missing}. On the first host of a mesh make it: (umask 077; ovltun secret new > ${file}); ` +
-        "on every other one copy that file, or leave --secret-file out and give ovltun join the text that ovltun token " +
-        "prints on a member",
+      `Cannot read ${missing}. On the first host of a mesh, create it: (umask 077; ovltun secret new > ` +
+        `${file}); ` +
+        "on every other host, copy that file, or leave --secret-file out and join with a token (ovltun " +
+        "token on a " +
+        "member, ovltun join here)",
     );
   }
   const kept = JSON.stringify(stateDir);
-  logger.warn(`${missing}; going on with the secret that ${kept} keeps. Leave --secret-file out`);
+  logger.warn(`${missing}; using the secret stored in ${kept} instead. Leave --secret-file out`);
   return null;
 }

@@ -18,18 +18,18 @@ without one makes its own: then ovltun token is all that other hosts need.`;
 
 export function registerSecret(program: Command): void {
   const command = program.command("secret").description(
-    "make a network secret, or rotate the mesh to another",
+    "generate a network secret, or rotate the one in use",
   );
-  command.command("new").description("print a fresh network secret").action(() => {
+  command.command("new").description("print a new network secret").action(() => {
     const secret = NetworkSecret.create();
     print(secret.text());
     secret.wipe();
     tell(ADVICE);
   });
   const rotate = command.command("rotate")
-    .description("have the whole mesh change to another secret, without an interruption")
-    .option("--secret-file <NEW>", "the new secret, in a file that only root may read (a fresh one)")
-    .option("--now", "drop the old one as soon as all who are alive have the new: it is in wrong hands")
+    .description("switch the whole mesh to a new secret without interruption")
+    .option("--secret-file <NEW>", "file with the new secret, readable by root only (a random one)")
+    .option("--now", "drop the old secret as soon as every live node has the new one: it has leaked")
     .option("--json", "print JSON");
   addSettings(rotate, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
     const file = options["secretFile"] as string | undefined;
@@ -45,15 +45,16 @@ export function registerSecret(program: Command): void {
 export function rotatedLines({ without, away }: Rotated, now: boolean): string[] {
   const lines = [
     without.length === 0
-      ? "The network secret is rotated; nobody else is alive who needs the new one"
-      : `The new network secret is on its way to ${without.join(", ")}; once they have it, it is used`,
-    "Tokens made before let nobody new in; make others (ovltun token)",
+      ? "The network secret is rotated; no other live node needs the new one"
+      : `Sending the new network secret to ${without.join(", ")}; it takes effect once they have it`,
+    "Existing tokens are no longer valid; issue new ones (ovltun token)",
   ];
   if (away.length > 0) {
     lines.push(
       now
-        ? `Away and in need of a new token when they come back: ${away.join(", ")}`
-        : `Away: ${away.join(", ")}; they learn it when they come back within 7 days, later by a token`,
+        ? `Away, and will need a new token to come back: ${away.join(", ")}`
+        : `Away: ${away.join(", ")}; they get it when they come back within 7 days; after that they need a ` +
+          "token",
     );
   }
   return lines;

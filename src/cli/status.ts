@@ -10,13 +10,13 @@ import { bold, dim, shortId, wrap } from "../text/table.ts";
 import { formatDuration } from "../text/quantity.ts";
 
 const INDENT = " ".repeat(11);
-/** Nodes left out that the page names. */
-const LEFT_OUT_SHOWN = 5;
+/** Removed nodes that the page names. */
+const REMOVED_SHOWN = 5;
 
 export function registerStatus(program: Command): void {
   addReadingFlags(
     program.command("status").description(
-      "this node, what it waits for or cannot do, its mesh and its peers",
+      "this node, its mesh and peers, and what is wrong or pending",
     ),
   )
     .action((options: Record<string, unknown>) =>
@@ -42,36 +42,36 @@ export function statusPage(status: Status, screen: Screen): string {
   return lines.join("\n");
 }
 
-/** Title and text of each line; what is not known yet is left out. */
+/** Title and text of each line. Facts not known yet are omitted. */
 function factsOf(status: Status): [string, string][] {
   const { node, network, peers } = status;
   const lease = node.subnet === null ? `none yet, ${node.leaseState}` : `${node.subnet} ${node.leaseState}`;
   const range = network.cidr === null
-    ? "addresses not known yet"
-    : `${network.cidr}, a /${network.subnetLen} for each node`;
+    ? "network not known yet"
+    : `${network.cidr}, a /${network.subnetLen} per node`;
   const facts: [string, string][] = [
     ["node", `${node.name} (${shortId(node.id)})`],
     ["lease", lease],
     ["mesh", `${network.name}, ${range}`],
   ];
-  if (node.backend !== "") facts.push(["carried by", `${node.backend}, ${securityLine(status)}`]);
+  if (node.backend !== "") facts.push(["transport", `${node.backend}, ${securityLine(status)}`]);
   // The device is made with the lease, and has its MTU from then on.
   if (node.address !== null && node.mtu > 0) {
     facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
   }
-  const without = Object.entries(node.offloadsOff ?? {}).map(([offload, why]) => `${offload} (${why})`);
-  if (node.withoutLibcrypto) without.unshift(`libcrypto, so sealing is slower (${node.withoutLibcrypto})`);
-  if (without.length > 0) facts.push(["without", without.join(", ")]);
+  const degraded = Object.entries(node.offloadsOff ?? {}).map(([offload, why]) => `no ${offload} (${why})`);
+  if (node.withoutLibcrypto) degraded.unshift(`no libcrypto: slower sealing (${node.withoutLibcrypto})`);
+  if (degraded.length > 0) facts.push(["degraded", degraded.join(", ")]);
   facts.push(
-    ["reached at", node.underlay.join(", ") || "nowhere"],
+    ["endpoints", node.underlay.join(", ") || "none, not reachable"],
     [
-      "running",
+      "uptime",
       `${formatDuration(node.uptimeSeconds)}, ovltun ${node.version} on ${node.runtime}, pid ${node.pid}`,
     ],
     ["dropped", dropsLine(status.drops)],
     ["peers", peersLine(peers)],
   );
-  if (status.forgotten.length > 0) facts.push(["left out", leftOutLine(status.forgotten)]);
+  if (status.forgotten.length > 0) facts.push(["removed", removedLine(status.forgotten)]);
   return facts;
 }
 
@@ -85,10 +85,10 @@ function securityLine({ node, peers }: Status): string {
 }
 
 // A host that comes back as a new node each time leaves many of one name behind: the id tells them apart.
-function leftOutLine(forgotten: readonly ForgottenNode[]): string {
+function removedLine(forgotten: readonly ForgottenNode[]): string {
   const latest = new Map<string, ForgottenNode>(); // BOUNDED: as the answer
   for (const one of forgotten) if (!latest.has(one.id)) latest.set(one.id, one);
-  const shown = [...latest.values()].slice(0, LEFT_OUT_SHOWN).map(({ id, name, by, revoked }) =>
+  const shown = [...latest.values()].slice(0, REMOVED_SHOWN).map(({ id, name, by, revoked }) =>
     `${name === null ? shortId(id) : `${name} ${shortId(id)}`} (${
       revoked ? "revoked" : "forgotten"
     } by ${by})`
@@ -108,7 +108,7 @@ function peersLine(peers: readonly PeerStatus[]): string {
   return statics === 0 ? counts : `${counts}, and ${statics} static`;
 }
 
-/** `waiting for 192.168.1.10:8473, 8 s without an answer (firewall? …)`. */
+/** `waiting for 192.168.1.10:8473: no answer for 8 s (firewall? …)`. */
 export function waitingLine(waiting: Waiting): string {
   return escapeText(waiting.message);
 }
@@ -121,5 +121,5 @@ function dropsLine(drops: Readonly<Record<string, number>>): string {
   const bySocket = Object.keys(drops).some((reason) => reason.startsWith("socket-overflow-"));
   const untold = bySocket ? [...HARMLESS, "receive-overflow"] : HARMLESS;
   const counted = Object.entries(drops).filter(([reason, count]) => count > 0 && !untold.includes(reason));
-  return counted.length === 0 ? "nothing" : counted.map(([reason, count]) => `${reason} ${count}`).join(", ");
+  return counted.length === 0 ? "none" : counted.map(([reason, count]) => `${reason} ${count}`).join(", ");
 }

@@ -13,10 +13,10 @@ import { print, tell } from "./output.ts";
 
 export function registerToken(program: Command): void {
   const command = program.command("token")
-    .description("print a token: all that another host needs to join; it holds the secret")
+    .description("print a token, all another host needs to join; it contains the secret")
     .option(
       "--expires <DURATION>",
-      "refused by ovltun join after this long, such as 30m, 24h; whole minutes, rounded up (never)",
+      "refused by ovltun join after this long, e.g. 30m or 24h, rounded up to minutes (never)",
       parseValidity,
     );
   addSettings(command, ["run-dir", "state-dir", "config"]).action(
@@ -35,7 +35,7 @@ export function registerToken(program: Command): void {
 /** Milliseconds. A token tells minutes: one of seconds would be good for longer than was asked for. */
 function parseValidity(text: string): number {
   const valid = parseDuration(text);
-  if (valid < MINUTE_MS) throw new InvalidArgumentError("Give a minute or more: tokens tell whole minutes");
+  if (valid < MINUTE_MS) throw new InvalidArgumentError("Give a minute or more: expiry is in whole minutes");
   return valid;
 }
 
@@ -50,7 +50,7 @@ export function secretOf({ node, network }: Status, stateDir: string): NetworkSe
   throw new Error(
     `No secret in the state directory ${
       JSON.stringify(stateDir)
-    } (give the daemon's own --state-dir, as root)`,
+    } (run as root, with the daemon's --state-dir)`,
   );
 }
 
@@ -59,12 +59,12 @@ export function tokenOf(status: Status, secret: NetworkSecret | null, expiresAt:
   const endpoints = status.node.underlay.slice(0, TOKEN_ENDPOINTS_MAX);
   if (endpoints.length === 0) {
     throw new Error(
-      "No other host can reach this node right now: there is nothing to join at. ovltun status says of each " +
-        "interface why; --iface and --advertise of ovltun up say where it is reached",
+      "No other host can reach this node right now, so a token would lead nowhere. ovltun status says why " +
+        "for each interface; ovltun up --iface or --advertise changes the address",
     );
   }
   if (status.network.cidr === null) {
-    throw new Error("This node has not joined a mesh itself yet (see: ovltun status)");
+    throw new Error("This node has not joined a mesh yet (see: ovltun status)");
   }
   return { networkName: status.network.name, endpoints, secret, issuer: status.node.id, expiresAt };
 }
@@ -72,7 +72,7 @@ export function tokenOf(status: Status, secret: NetworkSecret | null, expiresAt:
 function adviceOf(token: JoinToken): string {
   const plain = token.secret === null;
   const worth = plain
-    ? "The mesh is plain: this token holds no secret."
-    : "Whoever has this token can join and read the mesh: treat it as a password.";
-  return `${worth} On the other host, as root, give it to ovltun join${plain ? " --plain" : ""} on stdin.`;
+    ? "The mesh is plain: this token contains no secret."
+    : "Anyone with this token can join the mesh and read its traffic: treat it like a password.";
+  return `${worth} On the other host, as root, pass it to ovltun join${plain ? " --plain" : ""} on stdin.`;
 }

@@ -9,12 +9,12 @@ Examples:
   ovltun token | ssh root@HOST ovltun join  let another host join it
   ovltun up --plain --peers 192.168.1.10    join a plain mesh, on a network you trust
 
-A static peer is SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N], for instance
+A static peer is SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N], e.g.
   --static-peer 10.42.3.0/24=192.168.1.12,backend=vxlan,mac=02:00:00:00:00:03
 
-A value in parentheses is the default. Every flag is also an environment variable
-(--subnet-len: OVLTUN_SUBNET_LEN) and a key of the --config file; flags beat the
-environment, the environment beats the file.`;
+Values in parentheses are defaults. Every flag is also an environment variable
+(--subnet-len: OVLTUN_SUBNET_LEN) and a key in the --config file; flags override
+the environment, which overrides the file.`;
 
 export function registerUp(program: Command): void {
   const command = program.command("up").description(

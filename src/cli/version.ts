@@ -5,7 +5,7 @@ import { RUNTIME, VERSION } from "../version.ts";
 import { print, printJson } from "./output.ts";
 
 export function registerVersion(program: Command): void {
-  program.command("version").description("the version of this program").option("--json", "print JSON")
+  program.command("version").description("show the version").option("--json", "print JSON")
     .action((options: { readonly json?: boolean }) => {
       if (options.json === true) printJson(versionFacts());
       else print(versionLine());

@@ -12,14 +12,14 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 export function registerWait(program: Command): void {
   const command = program.command("wait")
     .description(
-      "wait until this node has a confirmed lease (and N peers can be reached); exit 1 when it takes too long",
+      "wait for a confirmed lease (and N reachable peers); exits 1 on timeout",
     )
     .option(
       "--peers <N>",
-      "how many peers must be alive with a working path (0)",
+      "number of peers that must be alive with a working path (0)",
       integerParser(0, MAX_PEERS),
     )
-    .option("--timeout <DURATION>", "give up after this long, such as 500ms, 30s, 2m (30s)", parseDuration);
+    .option("--timeout <DURATION>", "give up after this long, e.g. 500ms, 30s, 2m (30s)", parseDuration);
   addSettings(command, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
     const timeoutMs = (options["timeout"] as number | undefined) ?? DEFAULT_TIMEOUT_MS;
     await waitFor(socketOf(options), (options["peers"] as number | undefined) ?? 0, timeoutMs);
@@ -54,7 +54,7 @@ async function whatIsMissing(path: string, peers: number, timeoutMs: number): Pr
 export function missingIn(status: Status, peers: number): string | null {
   if (status.node.leaseState !== "confirmed") {
     const waiting = status.node.waitingFor.map(waitingLine).join("; ");
-    return `the lease is not confirmed, its state is ${status.node.leaseState}${
+    return `the lease is not confirmed (state: ${status.node.leaseState})${
       waiting === "" ? "" : `; ${waiting}`
     }`;
   }

@@ -12,8 +12,8 @@ const INDENT = " ".repeat(7);
 
 export function registerWhy(program: Command): void {
   const command = program.command("why")
-    .description("the paths tried to a node, and what would help")
-    .argument("<NODE>", "its name, the beginning of its id, its subnet, or an address in it");
+    .description("the paths tried to a node, and how to fix them")
+    .argument("<NODE>", "a name, an id prefix, a subnet, or an address in it");
   addReadingFlags(command).action((node: string, options: Record<string, unknown>) =>
     read(options, { ask: (path) => callApi(path, "why", { node }), json: (why) => why, page: whyPage })
   );
@@ -30,7 +30,7 @@ export function whyPage(why: Why, screen: Screen): string {
     const result = `  ${attempt.ok ? "yes" : "no "}  ${attempt.path}: ${attempt.result}`;
     lines.push(wrap(escapeText(result), screen.width, INDENT));
     if (attempt.fix !== null) {
-      lines.push(wrap(escapeText(`${INDENT}do: ${attempt.fix}`), screen.width, INDENT));
+      lines.push(wrap(escapeText(`${INDENT}fix: ${attempt.fix}`), screen.width, INDENT));
     }
   }
   return lines.join("\n");

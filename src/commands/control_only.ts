@@ -27,7 +27,7 @@ const NO_HOST = {
 };
 const TICK_MS = 50;
 const GIVE_UP_MS = 4000;
-/** Time to meet a peer before the lease is given back: a release nobody hears is none. */
+/** Time to meet a peer before the lease is released: a release that no node hears is none. */
 const MEET_MS = 1500;
 
 /** What it is woken from. */

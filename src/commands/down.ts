@@ -52,11 +52,11 @@ export async function down(machine: Machine, options: DownOptions, goneMs = GONE
   }
 }
 
-/** What the file system refuses somebody who is not root, as a sentence; anything else as it is. */
+/** A permission error of the file system as a sentence; any other error as it is. */
 export function explained(error: unknown): unknown {
   const { code, path } = error as { code?: string; path?: string };
   if ((code !== "EACCES" && code !== "EPERM") || typeof path !== "string") return error;
-  return new Error(`Cannot remove ${JSON.stringify(path)}: ${code} (run as root, as the daemon does)`, {
+  return new Error(`Cannot remove ${JSON.stringify(path)}: ${code} (run as root, like the daemon)`, {
     cause: error,
   });
 }
@@ -92,7 +92,7 @@ async function takeAway(machine: Machine, options: DownOptions, goneMs: number):
   if (options.purge && runDir !== null && removeEmptyDirectory(options.runDir)) {
     lines.push(`Removed ${options.runDir}`);
   }
-  const nothing = "Nothing to do: no daemon runs and nothing of it is left";
+  const nothing = "Nothing to do: no daemon is running and nothing is left of one";
   return { lines: lines.length === 0 ? [nothing] : lines, foreign };
 }
 
@@ -101,7 +101,7 @@ function removeSocket(path: string, lines: string[]): boolean {
   const found = entryAt(path);
   if (found === undefined) return false;
   if (!found.isSocket()) {
-    lines.push(`Left ${JSON.stringify(path)}: it is no socket of ovltun's`);
+    lines.push(`Left ${JSON.stringify(path)}: it is not an ovltun socket`);
     return true;
   }
   rmSync(path);
@@ -154,17 +154,16 @@ async function stopAndLock(
 /** Only a process that listened at the daemon's socket is named for a kill: its number, as it is in this namespace. */
 function doesNotStop(pid: number | null): string {
   return pid === null
-    ? "The daemon was told to stop and has not; its process is of another pid namespace (a container?): stop it there, " +
-      "and run ovltun down again"
-    : `The daemon (pid ${pid}) does not stop; end it with kill -9 ${pid} and run ovltun down again`;
+    ? "The daemon was told to stop but has not; it runs in another pid namespace (a container?): stop it " +
+      "there, then run ovltun down again"
+    : `The daemon (pid ${pid}) does not stop; end it with kill -9 ${pid}, then run ovltun down again`;
 }
 
 /** "Stop it with ovltun down" would lead back here. */
 function servesNothing(runDir: string): string {
-  return `A daemon has the run directory ${
+  return `A daemon holds the run directory ${
     JSON.stringify(runDir)
-  }, and no socket that answers (its log says why): end ` +
-    "it by SIGTERM, or with systemctl stop ovltun, and run ovltun down again";
+  }, but its socket does not answer (see its log): send it SIGTERM, or run systemctl stop ovltun, then run ovltun down again`;
 }
 
 /** Both directories, or the error of the one that a daemon has. Throws what else keeps us from taking them. */
@@ -196,7 +195,7 @@ async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | nul
 }
 
 /**
- * The state directory, or null when there is none or it cannot be read: a damaged one keeps nobody from cleaning up.
+ * The state directory, or null when there is none or it cannot be read: a damaged one does not prevent cleaning up.
  * Throws StateInUseError when a daemon with another run directory has it.
  */
 function openExisting(locks: Locks, { stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
@@ -206,7 +205,7 @@ function openExisting(locks: Locks, { stateDir, purge }: DownOptions, lines: str
   } catch (error) {
     if (error instanceof StateInUseError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    lines.push(`${purge ? "Gave no lease back" : "Left the state directory as it is"}: ${reason}`);
+    lines.push(`${purge ? "No lease released" : "Left the state directory as it is"}: ${reason}`);
     return null;
   }
 }

@@ -15,7 +15,7 @@ export interface PingOptions {
   readonly timeoutMs: number;
 }
 
-/** One echo: `rttMs` null means no answer, `error` says why when somebody told us. */
+/** One echo: `rttMs` null means no answer, `error` says why, if known. */
 export interface PingEcho {
   readonly sequence: number;
   readonly bytes: number;

@@ -23,18 +23,18 @@ import { ControlOnly } from "./control_only.ts";
 export function releaseSentence({ subnet, outcome }: Release): string {
   switch (outcome) {
     case "heard":
-      return `Gave the lease ${subnet} back; the mesh has heard it`;
+      return `Released the lease ${subnet}; the mesh has confirmed it`;
     case "alone":
-      return `Gave the lease ${subnet} back; nobody else knew of it`;
+      return `Released the lease ${subnet}; no other node knew of it`;
     case "unheard":
-      return `Nobody answered: the mesh still believes that this node holds ${subnet}; ` +
-        `if the mesh goes on, run on a member: ovltun forget ${subnet}`;
+      return `No member answered: the mesh still counts ${subnet} as leased to this node; to free it, run ` +
+        `on a member: ovltun forget ${subnet}`;
   }
 }
 
 /**
  * Why a stored claim is no lease any more, as far as the directives tell that this node has heard; null: it still is.
- * Such a lease was free the moment that the mesh was told, whether or not anybody answers its former holder.
+ * Such a lease became free when the mesh was told, whether or not any member answers its former holder.
  */
 export function lostLeaseSentence(
   { claim, peers }: StoredState,
@@ -52,14 +52,14 @@ export function lostLeaseSentence(
     r?.id === about.issuer
   );
   const by = issuer?.name ?? shortId(about.issuer);
-  const did = about.revoke ? "revoked the key of this node" : "made the mesh forget this node";
-  return `No lease to give back: ${by} ${did}, and the mesh freed ${claim.subnet} then`;
+  const did = about.revoke ? "revoked this node's key" : "had the mesh forget this node";
+  return `No lease to release: ${by} ${did}, which freed ${claim.subnet}`;
 }
 
 /** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
 export async function releaseStoredLease(machine: Machine, state: StateStore): Promise<string> {
   const stored = state.stored;
-  if (stored === null || stored.claim === null) return "No lease to give back";
+  if (stored === null || stored.claim === null) return "No lease to release";
   const subnet = stored.claim.subnet.text;
   const { id } = state.identity;
   const lost = lostLeaseSentence(stored, stored.directives, id);
@@ -67,7 +67,8 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
   const ciphers = sealedPartsOf(machine, state, stored);
   if (ciphers === "lost") {
-    return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is free; ` +
+    return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is ` +
+      "free; " +
       `on a member: ovltun forget ${stored.name}`;
   }
   const node = new ControlOnly(machine, { state, settings: settingsOf(stored), ciphers });
@@ -77,7 +78,7 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
     releaseSentence({ subnet, outcome: "unheard" });
 }
 
-// Those who gave their leases back are remembered too, and nobody to tell.
+// Nodes that released their leases are remembered too, but are no one to tell.
 function isMember(peer: StoredPeer): boolean {
   return decodeRecord(storedRecordBytes(peer))?.gone === false;
 }

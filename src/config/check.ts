@@ -55,7 +55,7 @@ function checkNetwork(config: Config, words: Words): void {
   const { network } = config;
   if (network === null) return;
   if (UNUSABLE.some((range) => overlaps(range, network))) {
-    throw new ConfigError("network", `${words("network")} is not usable for hosts (10.42.0.0/16 would be)`);
+    throw new ConfigError("network", `${words("network")} cannot be used for hosts (try 10.42.0.0/16)`);
   }
   const subnetLen = certainSubnetLen(config);
   if (subnetLen !== null && subnetLen < writtenLength(network)) {
@@ -76,7 +76,7 @@ function checkRange(config: Config, words: Words): void {
     if (subnetLen !== null && parsePrefix(`${text}/${subnetLen}`) === null) {
       throw new ConfigError(
         name,
-        `${words(name)} is not the start of a subnet of ${subnetLenWords(config, words)}`,
+        `${words(name)} is not the first address of a subnet with ${subnetLenWords(config, words)}`,
       );
     }
   }
@@ -95,21 +95,21 @@ function checkSubnet(config: Config, words: Words): void {
   if (subnetLen !== null && writtenLength(subnet) !== subnetLen) {
     throw new ConfigError(
       "subnet",
-      `${words("subnet")} does not have the length of ${subnetLenWords(config, words)}`,
+      `${words("subnet")} does not match ${subnetLenWords(config, words)}`,
     );
   }
   const first = addressToU32(subnet.address);
   if (config.subnetMin !== null && first < ipv4(config.subnetMin)) {
-    throw new ConfigError("subnet", `${words("subnet")} lies before ${words("subnet-min")}`);
+    throw new ConfigError("subnet", `${words("subnet")} is below ${words("subnet-min")}`);
   }
   if (config.subnetMax !== null && first > ipv4(config.subnetMax)) {
-    throw new ConfigError("subnet", `${words("subnet")} lies after ${words("subnet-max")}`);
+    throw new ConfigError("subnet", `${words("subnet")} is above ${words("subnet-max")}`);
   }
 }
 
 function mustLieInNetwork({ network }: Config, name: SettingName, part: Prefix, words: Words): void {
   if (network !== null && !isInside(part, network)) {
-    throw new ConfigError(name, `${words(name)} does not lie in ${words("network")}`);
+    throw new ConfigError(name, `${words(name)} is not in ${words("network")}`);
   }
 }
 
@@ -127,18 +127,18 @@ function checkPorts(config: Config, portGiven: boolean, words: Words): void {
   if (config.vxlanPort === config.port) {
     throw new ConfigError(
       "vxlan-port",
-      `${words("vxlan-port")} and ${ours} are the same; each needs one of its own`,
+      `${words("vxlan-port")} and ${ours} are the same; they must differ`,
     );
   }
   if (config.vxlanPort === null && config.port === DEFAULT_VXLAN_PORT && mayUseVxlan) {
-    throw new ConfigError("port", `${ours} is VXLAN's; give another --port or another --vxlan-port`);
+    throw new ConfigError("port", `${ours} is the VXLAN port; choose another --port or --vxlan-port`);
   }
   if (!config.staticPeers.some((peer) => peer.backend === "udp")) return;
   if (config.port === DEFAULT_FLANNEL_PORT || config.vxlanPort === DEFAULT_FLANNEL_PORT) {
     const name = config.port === DEFAULT_FLANNEL_PORT ? "port" : "vxlan-port";
     throw new ConfigError(
       name,
-      `${words(name)} is needed for the flannel node of --static-peer; give another`,
+      `${words(name)} is needed for the flannel node of --static-peer; choose another`,
     );
   }
 }
@@ -151,8 +151,8 @@ function checkStaticPeers(config: Config, words: Words): void {
   if (length > STATIC_PEERS_MAX) {
     throw new ConfigError(
       "static-peer",
-      `${length} static peers are more than a node can tell the mesh of: ${STATIC_PEERS_MAX} at most; ` +
-        "give the others to other nodes",
+      `${length} static peers are too many: a node can announce at most ${STATIC_PEERS_MAX}; name the rest ` +
+        "on other nodes",
     );
   }
   const { network } = config;
@@ -162,12 +162,12 @@ function checkStaticPeers(config: Config, words: Words): void {
     const title = `--static-peer ${subnet}=${peer.address}`;
     if (network !== null) {
       if (!isInside(subnet, network)) {
-        throw new ConfigError("static-peer", `${title}: the subnet does not lie in ${words("network")}`);
+        throw new ConfigError("static-peer", `${title}: the subnet is not in ${words("network")}`);
       }
       if (liesWithin(network, peer.address)) {
         throw new ConfigError(
           "static-peer",
-          `${title}: the host's own address must not lie in ${words("network")}`,
+          `${title}: the address of the host must not be in ${words("network")}`,
         );
       }
     }
@@ -195,14 +195,14 @@ export function checkSupported(config: Config, settings: GivenSettings, warnings
     // No refusal: a stored mesh, which only the daemon sees, may supply the network.
     if (settings.has(name) && config.network === null && config.peers.length === 0) {
       warnings.push(
-        `${given(name)} without --network: a new mesh takes a random network, where it may not lie`,
+        `${given(name)} without --network: a new mesh picks a random network, which may not contain it`,
       );
     }
   }
   if (config.ipMasq) {
     throw new ConfigError(
       "ip-masq",
-      "--ip-masq is not built yet: start without it (masquerade by your own rules)",
+      "--ip-masq is not implemented: start without it and masquerade with your own rules",
     );
   }
 }

@@ -54,7 +54,7 @@ function checkClearPaths(config: Config, settings: GivenSettings): void {
     const label = one === undefined ? `--${name}` : name === "backend" ? describe(one) : describeLabel(one);
     throw new ConfigError(
       name,
-      `${label} sends packets in the clear, and this mesh is sealed: allow that by --allow-plain-direct ` +
+      `${label} sends packets in the clear, but this mesh is sealed: allow it with --allow-plain-direct ` +
         "(status then says clear), or leave it out",
     );
   }

@@ -1,6 +1,6 @@
 /**
  * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags,
- * environment and files; everybody else only reads it. Null means "not given": the mesh that is joined, the
+ * environment and files; all others only read it. Null means "not given": the mesh that is joined, the
  * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
 import type { StaticPeer } from "../control/mesh/node_settings.ts";
@@ -22,7 +22,7 @@ export const CIPHERS: readonly Cipher[] = [
 export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 
-/** What a founder uses for what nobody gave. */
+/** What a founder uses for settings not given. */
 export const DEFAULT_NETWORK_NAME = "ovltun";
 export const DEFAULT_SUBNET_LEN = 24;
 export const DEFAULT_VNI = 1;
@@ -46,7 +46,7 @@ export interface Config {
   readonly defaultSubnetLen: number;
   readonly subnetMin: string | null;
   readonly subnetMax: string | null;
-  /** A wish; the mesh may have given it to somebody else. */
+  /** A wish; another node may hold it. */
   readonly subnet: Prefix | null;
   /** 1 to 63 characters. */
   readonly name: string;
@@ -60,7 +60,7 @@ export interface Config {
   readonly secretFile: string | null;
   /** OVLTUN_SECRET holds it. */
   readonly secretInEnvironment: boolean;
-  /** Id of the node that a token names: on first contact nobody else is taken for a member. Null without a token. */
+  /** Id of the node that a token names: on first contact no other node is accepted as a member. Null without a token. */
   readonly pinnedNode: string | null;
   readonly cipher: Cipher;
   readonly iface: string | null;

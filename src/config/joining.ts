@@ -1,4 +1,4 @@
-/** What a token says, put together with what the flags say; whoever contradicts it is told by name. Pure. */
+/** What a token says, combined with the flags; a flag that contradicts it is named in the error. Pure. */
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings } from "./settings.ts";
@@ -19,26 +19,26 @@ export function applyJoin(config: Config, join: JoinFacts, settings: GivenSettin
   if (name !== undefined && config.networkName !== join.networkName) {
     throw new ConfigError(
       "network-name",
-      `${describe(name)} contradicts the token, which is of the network "${join.networkName}"; leave it out`,
+      `${describe(name)} contradicts the token, which is for the network "${join.networkName}"; leave it out`,
     );
   }
   if (config.found) {
-    throw new ConfigError("found", "--found contradicts the token: a token is of a mesh that exists");
+    throw new ConfigError("found", "--found contradicts the token: a token is for an existing mesh");
   }
   if (config.secretFile !== null || config.secretInEnvironment) {
     const given = config.secretInEnvironment ? "OVLTUN_SECRET" : "--secret-file";
     throw new ConfigError(
       "secret-file",
-      `${given} beside a token: the token has the secret; leave ${given} out`,
+      `${given} given with a token: the token contains the secret; leave ${given} out`,
     );
   }
   if (config.plain && join.sealed) {
-    throw new ConfigError("plain", "--plain contradicts the token, which is of a sealed mesh; leave it out");
+    throw new ConfigError("plain", "--plain contradicts the token, which is for a sealed mesh; leave it out");
   }
   if (!config.plain && !join.sealed) {
     throw new ConfigError(
       "plain",
-      "The token is of a plain mesh, in which nothing is encrypted; add --plain, on a network you trust",
+      "The token is for a plain mesh, where nothing is encrypted; add --plain if you trust the network",
     );
   }
   const peers = [...new Set([...join.endpoints, ...config.peers])];

@@ -59,13 +59,13 @@ class Reader {
     }
     const value = this.#value(0);
     this.#skipBlanks();
-    if (this.#at < this.#text.length) this.#fail(`${this.#found()} after the end`);
+    if (this.#at < this.#text.length) this.#fail(`unexpected ${this.#found()} after the end`);
     return value;
   }
 
   #value(depth: number): Json {
     this.#skipBlanks();
-    if (depth > MAX_DEPTH) this.#fail(`more than ${MAX_DEPTH} levels`);
+    if (depth > MAX_DEPTH) this.#fail(`nested more than ${MAX_DEPTH} levels deep`);
     const first = this.#text[this.#at];
     if (first === "{") return this.#object(depth);
     if (first === "[") return this.#list(depth);
@@ -73,7 +73,7 @@ class Reader {
     const number = this.#take(NUMBER);
     if (number !== null) return new JsonNumber(number);
     const word = this.#take(WORD);
-    if (word === null) this.#fail(`${this.#found()} where a value should be`);
+    if (word === null) this.#fail(`expected a value, not ${this.#found()}`);
     return word === "null" ? null : word === "true";
   }
 
@@ -83,12 +83,12 @@ class Reader {
     if (this.#next("}")) return new JsonObject(entries);
     do {
       this.#skipBlanks();
-      if (this.#text[this.#at] !== '"') this.#fail(`${this.#found()} where a key in quotes should be`);
+      if (this.#text[this.#at] !== '"') this.#fail(`expected a key in quotes, not ${this.#found()}`);
       const key = this.#string();
-      if (!this.#next(":")) this.#fail(`${this.#found()} where a colon should be`);
+      if (!this.#next(":")) this.#fail(`expected a colon, not ${this.#found()}`);
       entries.push([key, this.#value(depth + 1)]);
     } while (this.#next(","));
-    if (!this.#next("}")) this.#fail(`${this.#found()} where a comma or } should be`);
+    if (!this.#next("}")) this.#fail(`expected a comma or }, not ${this.#found()}`);
     return new JsonObject(entries);
   }
 
@@ -97,14 +97,14 @@ class Reader {
     this.#at++;
     if (this.#next("]")) return values;
     do values.push(this.#value(depth + 1)); while (this.#next(","));
-    if (!this.#next("]")) this.#fail(`${this.#found()} where a comma or ] should be`);
+    if (!this.#next("]")) this.#fail(`expected a comma or ], not ${this.#found()}`);
     return values;
   }
 
   #string(): string {
     const literal = this.#take(STRING);
     if (literal === null) {
-      this.#fail("a string that does not end on its line, or has an escape that JSON does not know");
+      this.#fail("unterminated string or invalid escape");
     }
     return JSON.parse(literal) as string;
   }
@@ -131,7 +131,7 @@ class Reader {
   /** What stands here, in words. */
   #found(): string {
     const point = this.#text.codePointAt(this.#at);
-    if (point === undefined) return "the text ends";
+    if (point === undefined) return "the end of the text";
     const character = String.fromCodePoint(point);
     const shown = JSON.stringify(character);
     return character === "/" || character === "#" ? `${shown} (JSON has no comments)` : shown;

@@ -142,8 +142,7 @@ function readPaths(settings: GivenSettings): Pick<Config, "stateDir" | "runDir" 
       "run-dir",
       `${label(settings, "run-dir")} ${
         JSON.stringify(runDir)
-      } is too long: the path of the control socket in it ` +
-        `may have ${MAX_SOCKET_PATH} bytes at most`,
+      } is too long: the path of the control socket in it is limited to ${MAX_SOCKET_PATH} bytes`,
     );
   }
   return {
@@ -159,7 +158,7 @@ function readDirectory(settings: GivenSettings, name: "run-dir" | "state-dir", f
   if (path === "/" || path.includes("\0")) {
     throw new ConfigError(
       name,
-      `${label(settings, name)} ${JSON.stringify(path)} cannot be a directory of ours`,
+      `${label(settings, name)} ${JSON.stringify(path)} cannot be used as a directory`,
     );
   }
   return path;
@@ -179,7 +178,7 @@ function readName(settings: GivenSettings, hostName: string, warnings: string[])
   if (looksLikeAddress(text)) {
     throw new ConfigError(
       "name",
-      `${describe(given)} would be taken for an address; give the node a word, ${
+      `${describe(given)} would be mistaken for an address; choose a name such as ${
         JSON.stringify(nameForNode(text))
       } ` +
         "for instance",
@@ -193,10 +192,10 @@ function nameOfHost(hostName: string, warnings: string[]): string {
     .replace(/^[._-]+|[._-]+$/g, "");
   const name = cleaned === "" ? "node" : nameForNode(looksLikeAddress(hostName) ? hostName : cleaned);
   if (name !== hostName) {
-    const why = looksLikeAddress(hostName) ? "would be taken for an address" : "is no name for a node";
+    const why = looksLikeAddress(hostName) ? "would be mistaken for an address" : "is not a valid node name";
     warnings.push(
       `The host name ${JSON.stringify(hostName)} ${why}: this node is called ${JSON.stringify(name)} ` +
-        "(--name gives it another)",
+        "(--name changes it)",
     );
   }
   return name;

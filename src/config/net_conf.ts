@@ -65,12 +65,12 @@ const UNDERLAY_MTU_MAX = 65535;
 
 /** What to take in place of flannel's other backends. */
 const INSTEAD: Readonly<Record<string, string>> = {
-  wireguard: "take udp; a mesh of ovltun is encrypted without it, unless --plain is given",
-  ipsec: "take udp; a mesh of ovltun is encrypted without it, unless --plain is given",
-  ipip: "take udp or vxlan",
-  alloc: "take host-gw, where all hosts share a link, else udp",
-  extension: "take udp or vxlan",
-  "tencent-vpc": "take host-gw, where all hosts share a link, else udp",
+  wireguard: "use udp; an ovltun mesh is encrypted anyway, unless --plain is given",
+  ipsec: "use udp; an ovltun mesh is encrypted anyway, unless --plain is given",
+  ipip: "use udp or vxlan",
+  alloc: "use host-gw if all hosts share a link, otherwise udp",
+  extension: "use udp or vxlan",
+  "tencent-vpc": "use host-gw if all hosts share a link, otherwise udp",
 };
 
 /** The settings that `conf`, read from `path`, gives. Throws ConfigError naming file and key. */
@@ -78,23 +78,21 @@ export function readNetConf(path: string, conf: JsonObject, warn: (sentence: str
   const file = new NetConfFile(path, warn);
   const top = file.read(conf, "", TOP);
   if (top.get("EnableIPv4") === "false") {
-    file.refuse("net-conf", "EnableIPv4", "is false: a mesh needs IPv4 today");
+    file.refuse("net-conf", "EnableIPv4", "is false, but a mesh needs IPv4");
   }
   const backend = file.backend === null ? null : file.read(file.backend, "Backend.", BACKEND);
   const { given } = file;
   if (given.size === 0 && !backend?.has("MTU")) {
     throw new ConfigError(
       "net-conf",
-      `${
-        JSON.stringify(path)
-      } says nothing about a network: none of flannel's keys that ovltun uses is in it (${USED})`,
+      `${JSON.stringify(path)} has none of flannel's keys that ovltun uses (${USED})`,
     );
   }
   if (backend !== null && !given.has("backend")) {
     warn(
       `Key "Backend" in ${
         JSON.stringify(path)
-      } has no "Type": --backend says it, else the mesh that is joined, else udp`,
+      } has no "Type": using --backend, the backend of the mesh being joined, or udp`,
     );
   }
   const type = given.get("backend")?.values[0];
@@ -113,7 +111,7 @@ export function readNetConf(path: string, conf: JsonObject, warn: (sentence: str
 export function defaultSubnetLen(length: number, label: string): number {
   if (length <= 22) return 24;
   if (length <= 28) return length + 2;
-  throw new ConfigError("network", `${label} is too small to be shared out: a /28 is the smallest`);
+  throw new ConfigError("network", `${label} is too small: a /28 is the minimum`);
 }
 
 class NetConfFile {

@@ -12,7 +12,7 @@ const SECRET_TEXT = /^\s*ov[st]1[0-9a-z]{40}/i;
 const SECRET_FLAG = /^--(?:secret|psk|passphrase|password|pass|key|token)(?:=|$)/;
 
 const IN_ARGV =
-  "is seen by every user of this host (ps) and stays in the shell's history; change it if it was real";
+  "is visible to every user of this host (ps) and stays in the shell history; change it if it was real";
 
 export interface SecretSetting {
   readonly secretFile: string | null;
@@ -27,10 +27,10 @@ export function readSecretSetting(
   const secretFile = textOf(settings, "secret-file");
   const given = settings.get("secret-file");
   if (secretFile !== null && SECRET_TEXT.test(secretFile)) {
-    const danger = given!.source === "flag" ? ` What stands on a command line ${IN_ARGV}` : "";
+    const danger = given!.source === "flag" ? ` Anything on a command line ${IN_ARGV}` : "";
     throw new ConfigError(
       "secret-file",
-      `${given!.label} is to name a file, and was given a secret or a token itself.${danger}`,
+      `${given!.label} takes a file name, but was given a secret or a token.${danger}`,
     );
   }
   const inEnvironment = (environment[SECRET_VARIABLE] ?? "") !== "";
@@ -44,21 +44,21 @@ export function readSecretSetting(
   return { secretFile: null, secretInEnvironment: true };
 }
 
-/** Refuses arguments that carry a secret, before anybody repeats them in a message. Throws ConfigError. */
+/** Refuses arguments that carry a secret, before a message can repeat them. Throws ConfigError. */
 export function refuseSecretArguments(argv: readonly string[]): void {
   const flag = argv.find((one) => SECRET_FLAG.test(one));
   if (flag !== undefined) {
     throw new ConfigError(
       "secret-file",
       `There is no ${flag.replace(/=.*/s, "")}: a secret on the command line ${IN_ARGV}. ` +
-        `Put it into a file and give --secret-file FILE, or set ${SECRET_VARIABLE}`,
+        `Put it in a file for --secret-file, or set ${SECRET_VARIABLE}`,
     );
   }
   if (argv.some((one) => SECRET_TEXT.test(one.replace(/^--[a-z-]+=/, "")))) {
     throw new ConfigError(
       "secret-file",
-      `A secret or a token on the command line ${IN_ARGV}. A token goes to ovltun join on stdin or by --join-file, ` +
-        `a secret into a file for --secret-file, or into ${SECRET_VARIABLE}`,
+      `A secret or a token on the command line ${IN_ARGV}. Pass a token to ovltun join on stdin or with ` +
+        `--join-file, a secret with --secret-file or in ${SECRET_VARIABLE}`,
     );
   }
 }

@@ -27,8 +27,8 @@ const HOST = "This host";
 const FILES = "Files and logs";
 
 export const SETTINGS = [
-  { flag: "peers", kind: "list", value: "HOST[:PORT],…", group: MESH, help: "hosts of the mesh to join" },
-  { flag: "found", kind: "switch", group: MESH, help: "found a mesh even if no peer answers" },
+  { flag: "peers", kind: "list", value: "HOST[:PORT],…", group: MESH, help: "members of the mesh to join" },
+  { flag: "found", kind: "switch", group: MESH, help: "found a new mesh even if no peer answers" },
   { flag: "network-name", kind: "text", value: "NAME", group: MESH, help: "name of the mesh (ovltun)" },
   { flag: "name", kind: "text", value: "NAME", group: MESH, help: "name of this node (the host name)" },
   {
@@ -36,7 +36,7 @@ export const SETTINGS = [
     kind: "list",
     value: "HOST[:PORT]",
     group: MESH,
-    help: "where others reach this node, when it is not an address of ours",
+    help: "where others reach this node, if not at its own addresses",
     alias: "public-ip",
   },
   {
@@ -52,7 +52,7 @@ export const SETTINGS = [
     kind: "text",
     value: "CIDR",
     group: NETWORK,
-    help: "addresses of the whole mesh, when founding (a random free /16); joiners learn it",
+    help: "address range of the whole mesh, when founding (a random free /16)",
   },
   {
     flag: "subnet-len",
@@ -66,34 +66,34 @@ export const SETTINGS = [
     kind: "text",
     value: "IP",
     group: NETWORK,
-    help: "first subnet to lease, when founding",
+    help: "lowest subnet to lease, when founding",
   },
   {
     flag: "subnet-max",
     kind: "text",
     value: "IP",
     group: NETWORK,
-    help: "last subnet to lease, when founding",
+    help: "highest subnet to lease, when founding",
   },
   {
     flag: "subnet",
     kind: "text",
     value: "CIDR",
     group: NETWORK,
-    help: "the lease this node would like (a random free one)",
+    help: "preferred lease of this node (a random free subnet)",
   },
   {
     flag: "backend",
     kind: "text",
     value: "udp|vxlan|host-gw",
     group: NETWORK,
-    help: "how packets travel between hosts, when founding (udp)",
+    help: "transport between hosts, when founding (udp)",
   },
   {
     flag: "direct-routing",
     kind: "switch",
     group: NETWORK,
-    help: "a plain route instead of the tunnel to peers on the same link",
+    help: "route to peers on the same link instead of tunnelling",
   },
   {
     flag: "vni",
@@ -108,41 +108,41 @@ export const SETTINGS = [
     kind: "text",
     value: "FILE",
     group: SECURITY,
-    help: "the network secret or a passphrase; or set OVLTUN_SECRET",
+    help: "file with the network secret or a passphrase; or set OVLTUN_SECRET",
   },
   {
     flag: "cipher",
     kind: "text",
     value: "CIPHER",
     group: SECURITY,
-    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 ; auto: the fastest of both hosts",
+    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 ; auto: the fastest both hosts have",
   },
   {
     flag: "allow-plain-direct",
     kind: "switch",
     group: SECURITY,
-    help: "in a sealed mesh, allow paths in the clear; needed on both ends",
+    help: "allow paths in the clear in a sealed mesh; needed on both ends",
   },
   {
     flag: "port",
     kind: "number",
     value: "N",
     group: HOST,
-    help: "our UDP port, to be open for the others (8473)",
+    help: "UDP port to listen on; open it to the other hosts (8473)",
   },
   {
     flag: "vxlan-port",
     kind: "number",
     value: "N",
     group: HOST,
-    help: "VXLAN's UDP port, when founding (8472)",
+    help: "UDP port for VXLAN, when founding (8472)",
   },
   {
     flag: "iface",
     kind: "text",
     value: "NAME",
     group: HOST,
-    help: "the interface that faces the others (that of the default route)",
+    help: "interface or address that faces the other hosts (auto-detected)",
   },
   { flag: "device", kind: "text", value: "NAME", group: HOST, help: "name of the TUN device (ovl0)" },
   {
@@ -150,26 +150,31 @@ export const SETTINGS = [
     kind: "number",
     value: "N",
     group: HOST,
-    help: "MTU of the TUN device (what the underlay leaves)",
+    help: "MTU of the TUN device (underlay MTU minus overhead)",
   },
-  { flag: "ip-masq", kind: "switch", group: HOST, help: "masquerade what leaves the mesh; not built yet" },
-  { flag: "no-tso", kind: "switch", group: HOST, help: "no TCP superframes through the device" },
-  { flag: "no-uso", kind: "switch", group: HOST, help: "no UDP superframes through the device" },
-  { flag: "no-gso", kind: "switch", group: HOST, help: "no trains of datagrams when sending" },
-  { flag: "no-gro", kind: "switch", group: HOST, help: "no trains of datagrams when receiving" },
+  {
+    flag: "ip-masq",
+    kind: "switch",
+    group: HOST,
+    help: "masquerade traffic leaving the mesh; not implemented",
+  },
+  { flag: "no-tso", kind: "switch", group: HOST, help: "disable TCP superframes on the device" },
+  { flag: "no-uso", kind: "switch", group: HOST, help: "disable UDP superframes on the device" },
+  { flag: "no-gso", kind: "switch", group: HOST, help: "do not send datagrams in trains (UDP_SEGMENT)" },
+  { flag: "no-gro", kind: "switch", group: HOST, help: "do not receive datagrams in trains (UDP_GRO)" },
   {
     flag: "workers",
     kind: "number",
     value: "N",
     group: HOST,
-    help: "data-plane threads, 1 to 16, each with a queue, a socket and a lane of its own (1)",
+    help: "data-plane threads, 1 to 16, each with its own queue and sockets (1)",
   },
   {
     flag: "net-conf",
     kind: "text",
     value: "FILE",
     group: FILES,
-    help: "flannel's net-conf JSON; flags beat it",
+    help: "flannel's net-conf.json; flags override it",
   },
   {
     flag: "config",
@@ -183,42 +188,42 @@ export const SETTINGS = [
     kind: "text",
     value: "DIR",
     group: FILES,
-    help: "where identity and lease are kept (/var/lib/ovltun)",
+    help: "directory for identity, lease and secret (/var/lib/ovltun)",
   },
   {
     flag: "run-dir",
     kind: "text",
     value: "DIR",
     group: FILES,
-    help: "where the control socket is (/run/ovltun)",
+    help: "directory for the control socket (/run/ovltun)",
   },
   {
     flag: "subnet-file",
     kind: "text",
     value: "FILE",
     group: FILES,
-    help: "where the lease is written for Docker and others (<run-dir>/subnet.env)",
+    help: "file to write the lease to, for Docker and others (<run-dir>/subnet.env)",
   },
   {
     flag: "on-lease-change",
     kind: "text",
     value: "PROGRAM",
     group: FILES,
-    help: "run when the lease of this node changes",
+    help: "program to run when this node's lease changes",
   },
   {
     flag: "log-level",
     kind: "text",
     value: "debug|info|warn|error",
     group: FILES,
-    help: "least level that is logged (info)",
+    help: "lowest level to log (info)",
   },
   {
     flag: "log-format",
     kind: "text",
     value: "text|json",
     group: FILES,
-    help: "format of the lines on stderr (text)",
+    help: "format of the log on stderr (text)",
   },
 ] as const satisfies readonly Setting[];
 
@@ -232,7 +237,7 @@ export function environmentKey(flag: string): string {
   return `OVLTUN_${flag.replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** One setting as somebody gave it. */
+/** One setting as it was given. */
 export interface Given {
   /** Text and numbers as text; switches as "true" or "false"; lists as their entries. */
   readonly values: readonly string[];

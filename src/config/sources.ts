@@ -143,7 +143,7 @@ function warnOfTypos(environment: Sources["environment"], warn: (sentence: strin
   for (const key of Object.keys(environment)) {
     if (!key.startsWith("OVLTUN_") || known.has(key)) continue;
     const near = suggest(key.slice(7), [...known].map((one) => one.slice(7)));
-    if (near !== null) warn(`${key} is no setting and was ignored; did you mean OVLTUN_${near}?`);
+    if (near !== null) warn(`${key} is not a setting and was ignored; did you mean OVLTUN_${near}?`);
   }
 }
 
@@ -162,7 +162,11 @@ function fromConfigFile(path: string, label: string, readFile: Sources["readFile
       throw new ConfigError("config", `Unknown key ${JSON.stringify(key)} in ${JSON.stringify(path)}${hint}`);
     }
     if (setting.flag === "config") {
-      throw new ConfigError("config", `Key "config" in ${JSON.stringify(path)}: a file cannot name another`);
+      throw new ConfigError(
+        "config",
+        `Key "config" in ${JSON.stringify(path)}: a config file cannot name ` +
+          "another",
+      );
     }
     if (entry === null) continue;
     const values = fileValues(setting, entry);
@@ -180,10 +184,10 @@ function fromConfigFile(path: string, label: string, readFile: Sources["readFile
 }
 
 const KIND_WORDS = {
-  text: "a text",
+  text: "a string",
   number: "a number",
   switch: "true or false",
-  list: "a text or a list of texts",
+  list: "a string or a list of strings",
 };
 
 function fileValues(setting: Setting, entry: unknown): string[] | null {
@@ -235,5 +239,5 @@ function readJson(
       text.trim() === "" ? `${title} is empty, not JSON` : `${title} is not JSON: ${error.message}`,
     );
   }
-  throw new ConfigError(field, `${title} must hold a JSON object, not ${shown(JSON.parse(text))}`);
+  throw new ConfigError(field, `${title} must contain a JSON object, not ${shown(JSON.parse(text))}`);
 }

@@ -66,7 +66,7 @@ function parseStaticPeer(text: string, label: string): StaticPeer {
 function parseTarget(subject: string, text: string): { address: string; port: number | null } {
   const endpoint = parseEndpoint(text, 1);
   if (endpoint === null || isUnspecified(endpoint.address) || isMulticast(endpoint.address)) {
-    throw new ConfigError(FIELD, `${subject}: ${JSON.stringify(text)} is not IP or IP:PORT of a host`);
+    throw new ConfigError(FIELD, `${subject}: ${JSON.stringify(text)} is not the IP or IP:PORT of a host`);
   }
   const address = formatAddress(endpoint.address);
   const portNamed = parseEndpoint(text) !== null;

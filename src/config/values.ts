@@ -89,7 +89,7 @@ export function readPrefix(field: SettingName, label: string, text: string): Pre
       const meant = networkOf(loose);
       throw new ConfigError(
         field,
-        `${label} ${text} has bits set beyond its length (did you mean ${meant}?)`,
+        `${label} ${text} has host bits set (did you mean ${meant}?)`,
       );
     }
     throw new ConfigError(
@@ -98,7 +98,7 @@ export function readPrefix(field: SettingName, label: string, text: string): Pre
     );
   }
   if (!isIpv4(prefix.address)) {
-    throw new ConfigError(field, `${label} ${text} is IPv6; overlay networks are IPv4 today`);
+    throw new ConfigError(field, `${label} ${text} is IPv6; the overlay is IPv4 only`);
   }
   return prefix;
 }
@@ -126,7 +126,7 @@ export function hostsOf(settings: GivenSettings, name: SettingName): string[] {
     if (isHostPort(text)) continue;
     throw new ConfigError(
       name,
-      `${describeLabel(given)} must name hosts as HOST or HOST:PORT, not ${JSON.stringify(text)}`,
+      `${describeLabel(given)} must be HOST or HOST:PORT, not ${JSON.stringify(text)}`,
     );
   }
   return [...new Set(given.values)];

@@ -38,7 +38,7 @@ export function measureSuites(makers: readonly AeadMaker[], clock: Clock): Measu
   const best = new Map<CipherSuite, MeasuredSuite>();
   const pairs = makers.flatMap((maker) => maker.suites.map((suite) => ({ maker, suite })));
   const working = pairs.filter(({ maker, suite }) => works(maker, suite));
-  // In turn: whoever came first would be measured before the runtime has compiled what all of them use.
+  // In turn: the first would be measured before the runtime has compiled what all of them use.
   for (let pass = 0; pass < PASSES; pass++) {
     for (const { maker, suite } of working) {
       const measured = { suite, by: maker.by, mbps: measure(maker, suite, clock) };
@@ -62,7 +62,7 @@ export function aeadProvider(makers: readonly AeadMaker[], suites: readonly Meas
 }
 
 /**
- * Whether the maker seals the known packet as everybody does, opens it, and refuses it forged. One that throws does
+ * Whether the maker seals the known packet correctly, opens it, and refuses it forged. One that throws does
  * not: a libcrypto of a host with strict policies (FIPS) has ChaCha20-Poly1305 by name and gives no key.
  */
 export function works(maker: AeadMaker, suite: CipherSuite): boolean {

@@ -1,6 +1,6 @@
 // The MACs of handshake datagrams (wire/handshake.ts says where they lie): HMAC-SHA256 cut to 16 bytes, under the
 // network's MAC key; the cookie MAC under the cookie that the receiver handed out; and the mask under which a cookie
-// travels, so that whoever only listens does not learn it. Both planes use this, each with its own Hmac.
+// travels, so that a listener does not learn it. Both planes use this, each with its own Hmac.
 
 import { timingSafeEqual } from "node:crypto";
 import type { Hmac } from "../ports/aead.ts";

@@ -5,8 +5,8 @@
 //   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
 //   | count 1, endpoints |
 //
-// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 = never. An
-// endpoint is its family (4 or 6), the address and the port, or 1, its length 1, a host's name and the port.
+// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 =
+// never. An endpoint is its family (4 or 6), the address and the port, or 1, its length 1, a host's name and the port.
 // What follows the endpoints is of later versions and ignored.
 
 import { addressOf, formatEndpoint, isIpv4, parseEndpoint, portOf } from "../wire/address.ts";
@@ -96,29 +96,32 @@ export function encodeToken(token: JoinToken): string {
  */
 export function parseToken(text: string, wall: number): JoinToken {
   if (text.trim() === "") {
-    throw new Error("No token was given (ovltun token on a member of the mesh prints one)");
+    throw new Error("No token given (ovltun token on a member prints one)");
   }
   if (hasPrefix(SECRET_PREFIX, text)) {
-    throw new Error("This is a secret, not a token: give it to ovltun up by --secret-file, with --peers");
+    throw new Error("This is a secret, not a token: use ovltun up with --secret-file and --peers");
   }
   if (!hasPrefix(TOKEN_PREFIX, text)) {
     if (/^\s*ovt[2-9]/i.test(text)) {
-      throw new Error("The token is of a later version of ovltun: update this host");
+      throw new Error("The token is from a newer version of ovltun: update ovltun on this host");
     }
-    throw new Error(`This is no token: one begins with ${TOKEN_PREFIX} (ovltun token on a member prints it)`);
+    throw new Error(
+      `This is not a token: a token begins with ${TOKEN_PREFIX} (ovltun token on a member ` +
+        "prints one)",
+    );
   }
   const bytes = text.length > TOKEN_MAX_LENGTH ? "damaged" : decodeText(TOKEN_PREFIX, text);
   const token = typeof bytes === "string" ? null : decode(bytes);
   if (typeof bytes !== "string") bytes.fill(0);
   if (token === null) {
     throw new Error(
-      "The token is not complete or was changed on its way (its checksum is wrong); copy it again",
+      "The token is incomplete or was altered (its checksum is wrong); copy it again",
     );
   }
   if (token.expiresAt !== null && wall > token.expiresAt) {
     const since = new Date(token.expiresAt).toISOString().slice(0, 16).replace("T", " ");
     throw new ExpiredTokenError(
-      `The token expired at ${since} UTC by this host's clock; ask for a new one (ovltun token)`,
+      `The token expired at ${since} UTC by this host's clock; get a new one (ovltun token)`,
       token,
     );
   }
@@ -172,7 +175,7 @@ function putEndpoint(b: Uint8Array, at: number, text: string): number {
 
 function putNamed(b: Uint8Array, at: number, text: string): number {
   const named = namedEndpoint(text);
-  if (named === null) throw new RangeError(`"${text}" is no endpoint`);
+  if (named === null) throw new RangeError(`"${text}" is not an endpoint`);
   const host = new TextEncoder().encode(addressOf(named));
   b[at] = NAMED;
   b[at + 1] = host.length;
@@ -187,7 +190,7 @@ function endpointSize(b: Uint8Array, at: number): number {
   return b[at] === 4 ? 7 : b[at] === 6 ? 19 : 0;
 }
 
-// A text of somebody else: whoever resolves it finds a host's name in it, or the token is none.
+// Foreign text: it is a host name, or the token is invalid.
 function namedAt(b: Uint8Array, at: number, size: number): string | null {
   const host = new TextDecoder().decode(b.subarray(at + 2, at + size - 2));
   return host.includes(":") ? null : namedEndpoint(`${host}:${u16(b, at + size - 2)}`);

@@ -52,14 +52,14 @@ export class NetworkSecret {
    */
   static parse(text: string, networkName: string): NetworkSecret {
     if (hasPrefix(TOKEN_PREFIX, text)) {
-      throw new Error("This is a token, not a secret: give it to ovltun join");
+      throw new Error("This is a token, not a secret: pass it to ovltun join");
     }
     if (!hasPrefix(SECRET_PREFIX, text)) return NetworkSecret.#stretch(text.trim(), networkName);
     const root = decodeText(SECRET_PREFIX, text);
     if (
       typeof root === "string" || (root.length !== SECRET_LEN && root.length !== SECRET_LEN + NETWORK_ID_LEN)
     ) {
-      throw new Error("The secret is not complete or mistyped (its checksum is wrong); copy it again");
+      throw new Error("The secret is incomplete or mistyped (its checksum is wrong); copy it again");
     }
     if (root.length === SECRET_LEN) return new NetworkSecret(root);
     const secret = NetworkSecret.of(root.subarray(0, SECRET_LEN), root.subarray(SECRET_LEN));
@@ -68,22 +68,22 @@ export class NetworkSecret {
   }
 
   static #stretch(passphrase: string, networkName: string): NetworkSecret {
-    const advice = "make a secret with ovltun secret new, or take six random words";
+    const advice = "generate one with ovltun secret new, or use six random words";
     if (passphrase === "") throw new Error(`The secret is empty; ${advice}`);
     // Decomposed on one keyboard, composed on another: the same words.
     const words = passphrase.normalize("NFC");
     const length = [...words].length;
     if (length < PASSPHRASE_MIN) {
       throw new Error(
-        `The passphrase is too short: anybody who records one handshake can try millions; ` +
-          `${PASSPHRASE_MIN} characters are the least: ${advice}`,
+        "The passphrase is too short: an attacker who records one handshake can try millions. It must have " +
+          `at least ${PASSPHRASE_MIN} characters; ${advice}`,
       );
     }
     if (new Set(words).size < DIFFERENT_MIN) {
-      throw new Error(`The passphrase repeats too few different characters; ${advice}`);
+      throw new Error(`The passphrase has too few different characters; ${advice}`);
     }
     if (length > PASSPHRASE_MAX || /\p{Cc}/u.test(words)) {
-      throw new Error("The secret has more than one line, or is no text; give one line");
+      throw new Error("The secret must be a single line of text");
     }
     const bytes = new TextEncoder().encode(words);
     const root = scryptSync(bytes, saltOf(networkName), SECRET_LEN, SCRYPT);

@@ -68,7 +68,7 @@ class Daemon {
     this.#parts = parts;
     await this.#serve(parts);
     if (parts.ciphers !== null) warmUp(machine.random);
-    // Who cannot hear asks nobody; and who is to end by then does not begin.
+    // Nothing is asked before answers can be heard; and nothing starts if the end has been asked for by then.
     await Promise.race([parts.workers.ready, this.#ending.finished]);
     if (!this.#ending.ended) this.#begin(parts);
     await this.#ending.finished;

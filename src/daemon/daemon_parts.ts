@@ -1,6 +1,6 @@
 /**
  * What a daemon is made of but for the control plane, and the order in which it is made: the state directory, the
- * secret, the Workers, the ciphers, the sockets, the device. All of it happens before anything is said to anybody, and
+ * secret, the Workers, the ciphers, the sockets, the device. All of it happens before the first message is sent, and
  * whatever keeps this host from being a node is found out here.
  */
 import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
@@ -118,7 +118,7 @@ export function makeParts({ machine, onEvent, ...user }: Making, cleanups: Clean
     network: left.network,
     testDevice: (tun) => offloads.testSuperframes(machine, tun),
   });
-  // Routes go first, so that nothing is sent into a tunnel nobody reads.
+  // Routes go first, so that nothing is sent into a tunnel that is not read.
   cleanups.add(() => void keeper?.withdraw());
   const { resumed } = begun;
   return {
@@ -169,7 +169,7 @@ function secretChoice({ config, given, stored, secret }: Begun, state: StateStor
   return choice;
 }
 
-/** On disk before a word is said to anybody: whatever ends this run, the next one goes on with its join. */
+/** On disk before the first message: whatever ends this run, the next one goes on with its join. */
 function remember({ remember, stored }: Begun, choice: SecretChoice, state: StateStore): void {
   if (remember !== null) {
     state.rememberJoin({ ...remember, secret: choice.security === "plain" ? null : choice.secret });
@@ -178,7 +178,7 @@ function remember({ remember, stored }: Begun, choice: SecretChoice, state: Stat
   if (stored !== null && stored !== state.stored) state.save(stored);
 }
 
-/** Whether this run is to found a mesh, without waiting for anybody. */
+/** Whether this run is to found a mesh, without waiting for a peer. */
 function founds({ config, stored }: Pick<DaemonParts, "config" | "stored">): boolean {
   return (stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
 }
@@ -204,7 +204,7 @@ export function tellStart({ config, choice, resumed }: DaemonParts): void {
     const whom = config.peers.slice(0, PEERS_SHOWN).join(", ") +
       (config.peers.length > PEERS_SHOWN ? ", …" : "");
     logger.info(
-      `Going on with the join that was begun here, to ${whom} (to found a mesh instead: ovltun up --found)`,
+      `Resuming the join started here, to ${whom} (to found a mesh instead: ovltun up --found)`,
     );
   }
   const crowded = tooManyWorkers(config.workers);
@@ -216,7 +216,8 @@ export function tellStart({ config, choice, resumed }: DaemonParts): void {
   }
   if (choice.security === "sealed" && choice.outdated !== undefined) {
     logger.warn(
-      `The secret of ${choice.outdated} is not used: the mesh rotated it since, and this host has the new one`,
+      `The secret of ${choice.outdated} is not used: the mesh has rotated it since, and this host has the ` +
+        "new one",
     );
   }
 }

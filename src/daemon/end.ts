@@ -3,9 +3,9 @@ import type { Timers } from "../ports/time.ts";
 import { logger } from "../log/log.ts";
 import type { Prefix } from "../wire/prefix.ts";
 
-/** What the log has when a daemon begins to end: nobody gives back a lease that he does not hold. */
+/** What the log has when a daemon begins to stop: only a lease that is held can be released. */
 export function lastWords(kind: "leave" | "release", subnet: Prefix | null): string {
-  return kind === "release" && subnet !== null ? "Giving the lease back" : "Stopping";
+  return kind === "release" && subnet !== null ? "Releasing the lease" : "Stopping";
 }
 
 /** The end of a run: when it comes, with which exit code, and what became of the lease. */

@@ -142,7 +142,7 @@ export class Reconciler {
     if (!this.#underlay.learnPathMtu(tunnel.endpoint)) return false;
     this.reconcile();
     const { mtu } = this.#wanted!.tunnels.get(key) ?? tunnel;
-    logger.info(`The path to ${tunnel.endpoint} takes packets of ${mtu} bytes`, {
+    logger.info(`The path MTU to ${tunnel.endpoint} is ${mtu}`, {
       path: tunnel.endpoint,
       mtu,
     });

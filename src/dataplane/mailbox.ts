@@ -47,7 +47,7 @@ function subject(message: DataplaneMessage): string {
   }
 }
 
-/** A message that waits has keys of its own: whoever posted it may wipe his at once. */
+/** A waiting message has its own copy of the keys: the poster may wipe its copy at once. */
 function ownKeys(message: DataplaneMessage): DataplaneMessage {
   if (message.kind === "setGate") return { ...message, macKeys: message.macKeys.map((key) => key.slice()) };
   if (message.kind !== "installSession") return message;

@@ -119,7 +119,7 @@ function sameDatagrams(pair: TrainPair, pool: PacketPool, sent: readonly Uint8Ar
     const trains = receiver.receive();
     if (trains === 0) return false;
     for (let i = 0; i < trains; i++) {
-      if (!receiver.isFrom(i, 0, true)) continue; // somebody else's
+      if (!receiver.isFrom(i, 0, true)) continue; // another program's
       const from = receiver.position(i), end = from + receiver.length(i), size = receiver.segment(i);
       for (let at = from; at < end; at += size, n++) {
         const wanted = sent[n];
@@ -190,7 +190,7 @@ function write(tun: TunDevice, b: Uint8Array, v4: boolean, tcp: boolean, segment
   return tun.write();
 }
 
-/** TEST-NET-1 (RFC 5737): nobody's. */
+/** TEST-NET-1 (RFC 5737): not assigned to any host. */
 export const READ_BACK_TO = "192.0.2.9:9";
 const READ_BACK_ADDRESS = 0xc0000209;
 const READ_BACK: readonly number[] = [500, 500, 500];

@@ -1,6 +1,6 @@
 /**
- * A Worker's part of a handshake with nobody, before it listens: one datagram through the gate, one session from its
- * installing to its end. What a process has not done before takes it many times as long, and somebody waits for this.
+ * A Worker's part of a handshake in memory, before it listens: one datagram through the gate, one session from its
+ * installing to its end. What a process has not done before takes it many times as long, and a peer waits for this.
  */
 import { stampHandshake } from "../crypto/handshake_mac.ts";
 import type { AeadProvider, Hmac } from "../ports/aead.ts";

@@ -1,5 +1,5 @@
 // Takes away the routes that are marked ours. Used when the lease goes, by `down`, and by `down --purge` after a
-// crash, when nobody remembers what was installed: the marks on the host are all that counts. The device needs
+// crash, when there is no memory of what was installed: the marks on the host are all that counts. The device needs
 // nothing of the kind: it lives as long as its daemon.
 
 import type { HostNetwork } from "../ports/host.ts";
@@ -23,7 +23,7 @@ export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
 }
 
 /**
- * Removes what a daemon that died left of its own subnet when nobody remembers its network: the unreachable route,
+ * Removes what a daemon that died left of its own subnet when its network is not known any more: the unreachable route,
  * which outlives the device. Of a living daemon the address in that subnet is there, too. `but` is a subnet to leave
  * alone.
  */

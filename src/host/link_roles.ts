@@ -5,7 +5,7 @@ import type { Link } from "../ports/host.ts";
 
 /**
  * `lan`: others may be behind it. `host`: its addresses are the host's own, wherever they are reached by (lo, dummy).
- * `vpn`: a tunnel of somebody else. `guests`: only containers or VMs of this host are behind it. `tun`: somebody's TUN
+ * `vpn`: a tunnel of another program. `guests`: only containers or VMs of this host are behind it. `tun`: another TUN
  * or TAP device. `own`: ours. `down`: not up.
  */
 export type LinkRole = "lan" | "host" | "vpn" | "guests" | "tun" | "own" | "down";

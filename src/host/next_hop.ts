@@ -1,6 +1,6 @@
 // Whether a peer's address can be the gateway of a route: a neighbour of ours, on a link whose neighbours have addresses
 // of their own. Through a device without (tun, WireGuard, ppp) the kernel takes a gateway and ignores it: the packet goes
-// to whoever is at the other end, who knows nothing of the overlay's addresses and drops it. Reads the host, changes
+// to the other end, which knows nothing of the overlay's addresses and drops it. Reads the host, changes
 // nothing.
 
 import type { HostNetwork, Link, NextHop } from "../ports/host.ts";
@@ -12,6 +12,6 @@ export function nextHop(net: HostNetwork, address: string, links: readonly Link[
   const link = links.find((candidate) => candidate.index === hop.link);
   if (link?.noNeighbours !== true) return hop;
   return {
-    why: `${address} is reached by ${link.name}, a device without link addresses (tun, WireGuard, ppp)`,
+    why: `${address} is behind ${link.name}, a device without link-layer addresses (tun, WireGuard, ppp)`,
   };
 }

@@ -5,7 +5,7 @@
 //
 // What counts: a route as long as the network's or longer, of any table, and an address in the network. A shorter one
 // does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
-// that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nobody is behind it.
+// that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nothing is behind it.
 
 import {
   type Link,
@@ -133,7 +133,8 @@ export function describeOverlap(
   settled: boolean,
 ): string {
   const remedy = settled
-    ? "the mesh has that network for good: remove the route from this host, or found the mesh with another --network"
+    ? "the network of a mesh cannot be changed: remove the route from this host, or found a new mesh with " +
+      "another --network"
     : "choose another with --network";
   return `Network "${network}" overlaps the route ${describeRoute(route, links)}; ${remedy}`;
 }

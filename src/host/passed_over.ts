@@ -1,4 +1,4 @@
-// Why others are told no address of a link, for the people whose host nobody can reach.
+// Why no address of a link is announced, for users of a host that no other can reach.
 
 import type { HostNetwork, Link, LinkAddress } from "../ports/host.ts";
 import { linkRole } from "./link_roles.ts";
@@ -7,12 +7,12 @@ import { isReachable } from "./underlay.ts";
 /** Links that one sentence names. */
 const LINKS_SHOWN = 8;
 
-/** Each link that nobody is told an address of, and why: "lo (loopback), docker0 (only for guests of this host)". */
+/** Each link without an announced address, and why: "lo (loopback), docker0 (only for guests of this host)". */
 export function passedOver(net: HostNetwork, exclude: string | null): string {
   const links = net.links();
   const addresses = net.addresses();
   const held = (link: Link) => addresses.some((a) => a.link === link.index);
-  // Of the many ports of guests nobody needs to hear.
+  // The many ports of guests are of no interest.
   const shown = links.filter((link) => link.master === null || held(link));
   const reasons = shown.map((link) => `${link.name} (${whyPassedOver(link, links, addresses, exclude)})`);
   const more = reasons.length - LINKS_SHOWN;
@@ -33,5 +33,5 @@ function whyPassedOver(
   if (own.length === 0) return "no address";
   if (own.every((a) => a.scope !== 0 || !isReachable(a.address))) return "only a link-local IPv6 address";
   if (role === "guests") return "only for guests of this host";
-  return "an address that is not ready or not usable";
+  return "no usable address yet";
 }

@@ -108,9 +108,9 @@ function rivalOf(route: Route, likes: readonly Route[], state: HostState): Route
 function inTheWay(route: Route, foreign: Route, links: readonly Link[], network: Prefix): string {
   const there = `${describeRoute(foreign, links)} (protocol ${foreign.protocol})`;
   const remedy = samePrefix(route.destination, network)
-    ? "delete it, or give it another network; until then this host does not reach the mesh"
+    ? "delete it, or change its network; until then this host cannot reach the mesh"
     : "delete it, or choose another --network";
-  return `Cannot add route ${describeRoute(route, links)}: ${there} is in its place and not ours (${remedy})`;
+  return `Cannot add route ${describeRoute(route, links)}: ${there} is in its place (${remedy})`;
 }
 
 /** Does it and notes the sentence; a refusal of the kernel is noted instead. Mistakes of ours are thrown. */

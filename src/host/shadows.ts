@@ -142,7 +142,7 @@ export function describeShadows(found: readonly Shadow[], words: ShadowWords): s
     const hit = holders.filter(({ subnet }) => isInside(subnet, one.hides) || isInside(one.hides, subnet));
     const names = hit.slice(0, 3).map(({ name }) => name).join(", ") + (hit.length > 3 ? ", …" : "");
     const part = `${one.hides} of the mesh${names === "" ? "" : ` (${names})`}`;
-    const lost = `this host does not reach ${samePrefix(one.hides, network) ? "the mesh" : part}`;
+    const lost = `this host cannot reach ${samePrefix(one.hides, network) ? "the mesh" : part}`;
     return one.address === null
       ? describeRouteShadow(one, words, lost)
       : describeAddressShadow(one.address, one.hides, words, lost);
@@ -166,11 +166,11 @@ function describeAddressShadow(
     ? "overlaps the mesh's network"
     : `overlaps the mesh, outside of this node's lease ${lease}`;
   const what = `${held} on ${kind === "bridge" ? `the bridge ${name}` : name} ${outside}: ${lost}`;
-  if (kind === "bridge") return `${what}. If it is left from an earlier lease: ${removeBridge(name)}`;
+  if (kind === "bridge") return `${what}. If it is a leftover of an earlier lease: ${removeBridge(name)}`;
   const wider = hides.length === 128 && address.prefixLength < 32;
   const remedy = wider
-    ? "give one of the two another network"
-    : `remove it (ip addr del ${held} dev ${name}), or give one of the two another network`;
+    ? "change the network of one of the two"
+    : `remove it (ip addr del ${held} dev ${name}), or change the network of one of the two`;
   return `${what}; ${remedy}`;
 }
 
@@ -180,8 +180,8 @@ export function removeBridge(name: string, purged = false): string {
   if (docker !== null) return `docker network rm ${docker[1]}, or without Docker: ip link del ${name}`;
   if (name === "docker0") {
     const bip = purged
-      ? 'take "bip" out of daemon.json'
-      : 'put the subnet of subnet.env as "bip" into daemon.json';
+      ? 'remove "bip" from daemon.json'
+      : 'set "bip" in daemon.json to the subnet in subnet.env';
     return `${bip} and restart Docker, or without Docker: ip link del ${name}`;
   }
   return `ip link del ${name}`;
@@ -193,13 +193,14 @@ function describeRouteShadow({ route, rule }: Shadow, { network, links }: Shadow
     const remedy = rule.priority > 1
       ? `give the mesh precedence: ip rule add to ${network} lookup main priority ${rule.priority - 1}`
       : `delete it: ip route del ${text} table ${route.table}`;
-    return `The route ${text} of table ${route.table}, which comes before the main one (rule ${rule.priority}), ` +
+    return `The route ${text} of table ${route.table}, consulted before the main table (rule ` +
+      `${rule.priority}), ` +
       `overlaps the mesh's network ${network}: ${lost}; ${remedy}`;
   }
   const table = route.table === TABLE_MAIN ? "" : ` table ${route.table}`;
   const command = `ip route del ${
     isSink(route) && route.metric >= 2 ** 31 ? `${route.type} ${route.destination}` : text
   }${table}`;
-  return `The route ${text}${table} overlaps the mesh's network ${network}: ${lost}; delete it (${command}), or give one ` +
-    "of the two another network";
+  return `The route ${text}${table} overlaps the mesh's network ${network}: ${lost}; delete it ` +
+    `(${command}), or change the network of one of the two`;
 }

@@ -34,7 +34,7 @@ export class SubnetFile {
   readonly #ownPlace: boolean;
 
   /**
-   * `notePath`: a file of the run directory, where what is written to `path` is noted. `ownPlace`: nobody but ovltun
+   * `notePath`: a file of the run directory, where what is written to `path` is noted. `ownPlace`: no program but ovltun
    * has a subnet.env there, so that one of flannel's shape is ours without a note.
    */
   constructor(path: string, notePath: string, ownPlace = false) {
@@ -61,7 +61,7 @@ export class SubnetFile {
     return this.#ownPlace || (stored !== null && sameLease(lease, stored)) ? "ours" : "foreign";
   }
 
-  /** The lease that it tells of, whoever wrote it; null without one. */
+  /** The lease in it, whichever program wrote it; null without one. */
   lease(): EnvLease | null {
     const found = entryAt(this.path);
     return found?.isFile() === true ? leaseOf(textOf(this.path) ?? "") : null;

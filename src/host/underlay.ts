@@ -36,7 +36,7 @@ export interface UnderlayChoice {
   readonly iface: string | null;
   /** Addresses of the configured peers; what is no address is passed over. */
   readonly towards: readonly string[];
-  /** Name of our own device, whose addresses nobody should send to. */
+  /** Name of our own device, whose addresses must not be sent to. */
   readonly exclude: string | null;
   /** The overlay network, in which no address is of the underlay; null or absent while it is not known. */
   readonly mesh?: Prefix | null;
@@ -136,16 +136,16 @@ function namedAddresses(
   { exclude, mesh = null }: UnderlayChoice,
 ): string[] {
   const held = addresses.find((a) => a.address === iface);
-  if (liesWithin(mesh, iface)) throw new Error(`Address "${iface}" lies in the mesh's own network ${mesh}`);
+  if (liesWithin(mesh, iface)) throw new Error(`Address "${iface}" is in the mesh's own network ${mesh}`);
   if (held !== undefined) return [held.address];
   if (parseAddress(iface) !== null) throw new Error(`Address "${iface}" is on no interface of this host`);
   const link = links.find((candidate) => candidate.name === iface);
   if (link === undefined) {
     const names = links.map(({ name }) => name).filter((name) => name !== exclude).join(", ");
-    throw new Error(`Interface "${iface}" does not exist (there are ${names})`);
+    throw new Error(`Interface "${iface}" does not exist (available: ${names})`);
   }
   const own = settled(addresses.filter((a) => a.link === link.index)).filter((a) => isUsable(a, mesh));
-  if (own.length === 0) throw new Error(`Interface "${iface}" has no address that others could reach`);
+  if (own.length === 0) throw new Error(`Interface "${iface}" has no address that others can reach`);
   return fewest(own.map((a) => ({ address: a.address, link, role: "lan" })));
 }
 

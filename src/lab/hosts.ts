@@ -57,7 +57,7 @@ export function startDaemon(
   const [program, ...leading] = selfCommand();
   const args = [...leading, "up", "--name", host.name, "--backend", backend];
   args.push(...secretFile === null ? ["--plain"] : ["--secret-file", secretFile]);
-  // Nothing of host-gw is sealed: whoever asks the lab for it wants to see that.
+  // Nothing of host-gw is sealed: a lab with this backend allows that.
   if (secretFile !== null && backend === "host-gw") args.push("--allow-plain-direct");
   args.push(...peers.length > 0 ? ["--peers", peers.join(",")] : ["--network", NETWORK]);
   args.push("--run-dir", runDir, "--state-dir", join(folder, host.name, "state"));
@@ -83,7 +83,7 @@ export function startDaemon(
   };
 }
 
-/** The lab's hosts take nothing from the settings of whoever runs it. */
+/** The lab's hosts inherit none of the user's settings. */
 function daemonEnvironment(): Record<string, string> {
   const environment: Record<string, string> = { OVLTUN_EXIT_WITH_STDIN: "1" };
   for (const [name, value] of Object.entries(process.env)) {
@@ -136,7 +136,10 @@ export async function awaitMesh(
       stop.throwIfAborted();
       throwIfEnded(daemons);
       if (performance.now() > end) {
-        throw new LabError(`"${daemon.host.name}" is not in the mesh after ${timeoutMs / 1000} s`, daemon);
+        throw new LabError(
+          `"${daemon.host.name}" has not joined the mesh after ${timeoutMs / 1000} s`,
+          daemon,
+        );
       }
       await sleep(POLL_MS);
     }
@@ -148,7 +151,7 @@ export async function awaitMesh(
 export function throwIfEnded(daemons: readonly LabDaemon[]): void {
   for (const daemon of daemons) {
     if (daemon.ended() !== null) {
-      throw new LabError(`The daemon of "${daemon.host.name}" ended (${daemon.ended()})`, daemon);
+      throw new LabError(`The daemon of "${daemon.host.name}" exited (${daemon.ended()})`, daemon);
     }
   }
 }

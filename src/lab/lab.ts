@@ -81,7 +81,7 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
       daemons.push(startDaemon(host, i === 0 ? [] : [founder], mesh));
     }
     const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS, stop);
-    say(`One mesh after ${seconds(began)} s`);
+    say(`Mesh complete after ${seconds(began)} s`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);
     await print(options.json ? JSON.stringify(report) + "\n" : formatReport(report));
@@ -149,7 +149,7 @@ async function keepRunning(
   statuses: readonly Status[],
   stop: AbortSignal,
 ): Promise<void> {
-  say("\nThe mesh keeps running until Ctrl-C. Enter a host, or ask its daemon:");
+  say("\nThe mesh runs until Ctrl-C. To enter a host, or query its daemon:");
   for (const [i, daemon] of daemons.entries()) {
     say(`  ${daemon.host.name} (${statuses[i]!.node.address}): nsenter --net=/proc/${daemon.pid}/ns/net`);
     say(`    ${selfCommand().join(" ")} status --run-dir ${daemon.runDir}`);

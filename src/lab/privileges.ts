@@ -10,8 +10,8 @@ export function whatTheLabLacks(userId: number, processStatus: string): string |
   const held = BigInt(`0x${effective}`);
   if ([CAP_NET_ADMIN, CAP_SYS_ADMIN].every((capability) => (held >> capability & 1n) === 1n)) return null;
   if (userId !== 0) {
-    return "The lab needs root, for network namespaces and TUN devices: sudo ovltun lab, or scripts/ovltun lab " +
-      "in a checkout";
+    return "The lab needs root for network namespaces and TUN devices: run sudo ovltun lab, or " +
+      "scripts/ovltun lab in a checkout";
   }
   return "The lab needs the capabilities CAP_SYS_ADMIN and CAP_NET_ADMIN, which root does not have here " +
     "(in a container: start it with --privileged)";

@@ -37,7 +37,7 @@ export function formatReport(report: LabReport): string {
   const sums = [
     failed === 0
       ? `All ${report.pairs.length} pairs answer`
-      : `${failed} of ${report.pairs.length} pairs lose packets`,
+      : `${failed} of ${report.pairs.length} pairs lost packets`,
   ];
   if (report.throughputMbps !== null) {
     const [from, to] = report.hosts;

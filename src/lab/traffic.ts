@@ -11,7 +11,7 @@ import { acceptTcp, closeTcp, connectTcp, listenTcp, receiveTcp, sendTcp } from 
 /** Bytes of one send or receive. */
 const CHUNK = 512 * 1024;
 const TIMEOUT_MS = 10_000;
-/** The namespace is the lab's own: nobody else listens there. */
+/** The namespace is the lab's own: no other program listens there. */
 const PORT = 5201;
 
 interface Received {

@@ -1,7 +1,7 @@
 /**
  * Logs: one line an event to stderr, as text or JSON, written at once so that the last words before a crash are not
- * lost. Strings may come from the network: control characters are escaped and lengths cut, so that nobody can forge
- * a line or drive a terminal. Fields have fixed keys: peer, lease, vni, epoch, path, endpoint, device.
+ * lost. Strings may come from the network: control characters are escaped and lengths cut, so that no text can forge a
+ * line or drive a terminal. Fields have fixed keys: peer, lease, vni, epoch, path, endpoint, device.
  */
 import { BoundedMap } from "../bounds/bounded_map.ts";
 import { writeSync } from "node:fs";

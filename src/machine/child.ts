@@ -19,7 +19,7 @@ export function run(
   child.on("exit", (code) => {
     const end = code === null
       ? `was killed (it may take ${milliseconds / 1000} s)`
-      : `ended with code ${code}`;
+      : `exited with code ${code}`;
     if (code !== 0) onTrouble(`"${program}" ${end}`);
   });
 }

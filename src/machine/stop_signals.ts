@@ -3,7 +3,7 @@ import process from "node:process";
 import { isIgnored } from "../sys/ignored_signals.ts";
 
 /**
- * What would end the process half-way if nobody listened: the terminal that closes, a supervisor's or a person's kill,
+ * What would end the process half-way without a handler: the terminal that closes, a supervisor's or a person's kill,
  * a limit of processor time, a timer. Not here: what a fault of the program raises, what the runtimes need themselves
  * (SIGPWR, SIGSYS), and what they ignore already (SIGPIPE, SIGXFSZ: the write that fails tells).
  */
@@ -32,7 +32,7 @@ export function onStop(stop: (why: string) => void): () => void {
   const listeners = ENDING.map((name) => [name, name === stays ? () => {} : () => stop(name)] as const);
   for (const [name, listener] of listeners) process.on(name, listener);
   if (process.env["OVLTUN_EXIT_WITH_STDIN"] === "1") {
-    const ended = () => stop("the end of stdin");
+    const ended = () => stop("end of stdin");
     process.stdin.on("end", ended);
     process.stdin.on("error", ended);
     process.stdin.resume();

@@ -1,4 +1,4 @@
-/** The ciphers and MACs of sealed meshes, as whoever seals sees them; crypto/ and sys/ implement them. */
+/** The ciphers and MACs of sealed meshes, as seen by their users; crypto/ and sys/ implement them. */
 
 /** HMAC-SHA256 (RFC 2104), for the MACs of handshakes. */
 export interface Hmac {

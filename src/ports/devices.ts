@@ -50,7 +50,7 @@ export interface Lane {
 /** Peers a node can hold at once. */
 export const MAX_PEERS = 4096;
 
-/** The slot of a socket's destinations for answers to whoever is no peer. */
+/** The slot of a socket's destinations for answers to senders that are not peers. */
 export const REPLY_SLOT = MAX_PEERS;
 
 /**
@@ -102,7 +102,7 @@ export const BATCH = 64;
 export interface TunDevice {
   /**
    * Reads the next packet or superframe into `slot` at HEADROOM, its vnet header before it. Bytes of the packet;
-   * 0 when none waits, −1 when somebody deleted the device.
+   * 0 when none waits, −1 when the device was deleted.
    */
   read(slot: number): number;
   /** Adds pool bytes to the frame under construction, which begins with a vnet header. False when it is full. */

@@ -13,7 +13,10 @@ export interface Link {
   readonly mtu: number;
   readonly up: boolean;
   readonly loopback: boolean;
-  /** True where neighbours have no link address to ask for (IFF_NOARP, IFF_POINTOPOINT): tun, WireGuard, ppp; else absent. */
+  /**
+   * True where neighbours have no link address to ask for (IFF_NOARP, IFF_POINTOPOINT): tun, WireGuard, ppp; else
+   * absent.
+   */
   readonly noNeighbours?: boolean;
   /** "02:42:…" or null where the link has no Ethernet address. */
   readonly mac: string | null;
@@ -106,7 +109,7 @@ export interface RoutingRule {
   readonly suppress: number;
   /** Only packets to there; null: to anywhere. */
   readonly to: Prefix | null;
-  /** Packets carry mark 0 unless somebody marks them: whether the rule takes those. */
+  /** Packets carry mark 0 unless a program marks them: whether the rule takes those. */
   readonly unmarked: boolean;
   /** It has a condition besides: a source, an interface, a user, a port. It takes some packets only. */
   readonly partial: boolean;

@@ -112,7 +112,10 @@ export interface Ciphers {
 }
 
 export interface PlaneMaker {
-  /** Begins to load a thread, which takes longer than anything else at a start. What it hands up comes later, never at once. */
+  /**
+   * Begins to load a thread, which takes longer than anything else at a start. What it hands up comes later, never at
+   * once.
+   */
   load(onEvent: (event: DataplaneEvent) => void): PlaneThread;
   /** Measures what this host seals with, some milliseconds each. */
   ciphers(): Ciphers;
@@ -129,7 +132,7 @@ export interface Served {
    * sentence when it cannot be made again.
    */
   restore(): Promise<boolean>;
-  /** Hangs up on everybody and removes the socket. */
+  /** Closes all connections and removes the socket. */
   close(): Promise<void>;
 }
 

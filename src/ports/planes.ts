@@ -111,7 +111,7 @@ export type DataplaneEvent =
     /** Our address that it was sent to; absent where the kernel does not say. Answers leave from there. */
     readonly to?: string;
   }
-  /** Data for a receiver index nobody holds: the peer believes in a session we no longer have. `to`: as above. */
+  /** Data for an unknown receiver index: the peer believes in a session we no longer have. `to`: as above. */
   | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
   /**
    * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
@@ -139,7 +139,7 @@ export type DataplaneEvent =
   | { readonly kind: "sendRefused"; readonly slot: number; readonly errno: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
   | { readonly kind: "offloadLost"; readonly offload: Offload; readonly errno: number }
-  /** Somebody deleted the TUN device; the Worker has let go of it. */
+  /** The TUN device was deleted; the Worker has let go of it. */
   | { readonly kind: "tunGone" }
   /** The Worker cannot go on; the process must end. */
   | { readonly kind: "failed"; readonly message: string }

@@ -1,6 +1,6 @@
 /**
  * A name that one process of a network namespace has: an abstract Unix address (unix(7)), which needs no file and goes
- * with its process. It stands for a lock whose file somebody can delete.
+ * with its process. It stands for a lock whose file can be deleted.
  */
 import type { HeldName } from "../ports/locks.ts";
 import { closeDescriptor, libc } from "./libc.ts";
@@ -29,7 +29,10 @@ export function acquireName(name: string): HeldName | null {
   };
 }
 
-/** Whether a process has `name`. Asking takes it from nobody who wants it at the same moment. Throws SysError. */
+/**
+ * Whether a process has `name`. Asking does not take it from a process that wants it at the same moment. Throws
+ * SysError.
+ */
 export function isNameHeld(name: string): boolean {
   const { fd, address } = openFor(name);
   const c = libc();

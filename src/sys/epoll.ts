@@ -86,7 +86,7 @@ export class EventFd {
     this.fd = fd;
   }
 
-  /** Wakes whoever waits. A full counter wakes too, so EAGAIN is no failure. */
+  /** Wakes the waiting thread. A full counter wakes too, so EAGAIN is no failure. */
   signal(): void {
     this.#word.fill(0);
     this.#word[0] = 1;

@@ -19,7 +19,7 @@ export function lockFile(path: string): FileLock | null {
     if (isAt(fd, path)) return held(fd, path);
     libc().close(fd);
   }
-  return null; // somebody takes it away as often as we make it: it is in use
+  return null; // it is removed as often as we make it: it is in use
 }
 
 /** The descriptor of the locked file, or null when another process has it. */

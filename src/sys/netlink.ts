@@ -179,7 +179,7 @@ export class NetlinkConnection {
     let interrupted = false;
     for (;;) {
       const received = this.#socket.receive();
-      if (received === EAGAIN) throw new SysError(op, ETIMEDOUT, "the kernel gave no answer");
+      if (received === EAGAIN) throw new SysError(op, ETIMEDOUT, "the kernel did not answer");
       if (received === ENOBUFS) return { messages, end: { errno: ENOBUFS, text: null }, interrupted };
       if (typeof received === "number") throw failed(op, received);
       for (const message of received) {

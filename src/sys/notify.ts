@@ -11,7 +11,7 @@ import { SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 const PATH_AT = 2;
 const SOCKADDR_UN_LEN = 110;
 
-/** Tells systemd that the daemon is up. False when nobody asked or the message could not be sent. */
+/** Tells systemd that the daemon is up. False when not asked to, or when the message could not be sent. */
 export function notifyReady(): boolean {
   return notify("READY=1");
 }

@@ -72,7 +72,7 @@ const UNREACHABLE6: Readonly<Record<number, string>> = {
 /** Opens a pinger for one address. Throws SysError without CAP_NET_RAW, TypeError when `address` is none. */
 export function openPinger(address: string): Pinger {
   const target = parseAddress(address);
-  if (target === null) throw new TypeError(`${JSON.stringify(address)} is no address`);
+  if (target === null) throw new TypeError(`${JSON.stringify(address)} is not an address`);
   return new Pinger(target);
 }
 

@@ -1,6 +1,7 @@
 /**
- * How the kernel's scheduler treats the calling thread (sched(7)). Woken under SCHED_OTHER it soon interrupts whoever runs;
- * under SCHED_BATCH it waits until their turn is over, at most some milliseconds, if no other processor is free.
+ * How the kernel's scheduler treats the calling thread (sched(7)). Woken under SCHED_OTHER it soon interrupts the
+ * running thread; under SCHED_BATCH it waits until their turn is over, at most some milliseconds, if no other processor
+ * is free.
  */
 import { libc } from "./libc.ts";
 
@@ -8,7 +9,7 @@ const SCHED_OTHER = 0;
 const SCHED_BATCH = 3;
 const THIS_THREAD = 0;
 
-/** A thread that may let others finish their turns. One that somebody gave another policy keeps that. */
+/** A thread that may let others finish their turns. One that was given another policy keeps that. */
 export class Turns {
   readonly #libc = libc();
   /** struct sched_param: priority 0, which is the only one of both policies. */

@@ -65,18 +65,18 @@ const ALL_OFFLOADS: TunOffloads = { tso: true, uso: true };
 function hint(errno: number, name: string): string {
   if (errno === EPERM || errno === EACCES) return "run as root or grant CAP_NET_ADMIN";
   if (errno === ENOENT || errno === ENODEV || errno === ENXIO) {
-    return "this kernel offers no TUN; load it with modprobe tun, or give the container /dev/net/tun";
+    return "this kernel has no TUN; run modprobe tun, or give the container /dev/net/tun";
   }
   if (errno === EBUSY) {
-    return `there is a device "${name}" already; stop what holds it, delete it, or choose another --device`;
+    return `device "${name}" already exists; stop what is using it, delete it, or choose another --device`;
   }
   if (errno === ENOTTY) return '"/dev/net/tun" is no TUN; make it again: mknod /dev/net/tun c 10 200';
   return "";
 }
 
 /**
- * Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. One that exists is somebody
- * else's, also when it waits for an owner. Throws SysError.
+ * Creates the TUN device `name` (at most 15 bytes) in this thread's network namespace. One that exists is another
+ * program's, also when it waits for an owner. Throws SysError.
  */
 export function openTun(
   name: string,

@@ -28,7 +28,7 @@ export class UdpBatches implements DatagramSocket {
   readonly #family: 4 | 6;
   readonly #destinations = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * SOCKADDR_ROOM));
   readonly #locals = new LocalEnds();
-  /** The slot whose peer train i is known to come from, to the address that it always calls; −1: nobody asked yet. */
+  /** The slot whose peer train i is known to come from, to the address that it always uses; −1: not looked up yet. */
   readonly #unmoved = new Int32Array(BATCH).fill(-1);
   readonly #sender: UdpSender;
   readonly #receiver: UdpReceiver;

@@ -4,9 +4,9 @@
  * the ports of other protocols the kernel's hash of addresses and ports does, so that a flow stays on one.
  *
  * The program's answer counts sockets in the order of binding, and the kernel fills the gap that a closed one leaves
- * with the last: a group is opened as a whole and closed as a whole. Whoever comes later with SO_REUSEPORT, of the
+ * with the last: a group is opened as a whole and closed as a whole. A later socket with SO_REUSEPORT, of the
  * same user, joins behind the last and gets nothing by lane; ovltun itself never does, for it binds the first socket
- * without the option, which fails while anybody has the port.
+ * without the option, which fails while any socket has the port.
  */
 import { addressOf } from "#ffi";
 import type { WorkerSocket } from "../ports/devices.ts";
@@ -92,7 +92,7 @@ function share({ fd }: OpenedSocket): void {
   check("Cannot share a UDP port among workers", setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1));
 }
 
-/** Nobody reads from it: what is sent there finds no room. */
+/** It is never read from: what is sent there finds no room. */
 function openSender(): number {
   const { fd } = unboundUdp();
   setInt(fd, SOL_SOCKET, SO_RCVBUF, 0);

@@ -124,7 +124,7 @@ export class UdpReceiver {
     return at;
   }
 
-  /** From port 0, which nobody can be answered at: as good as empty. Its sender chose that, or somebody on the way. */
+  /** From port 0, which cannot be answered: as good as empty. It was forged, or changed on the path. */
   #leaveOut(i: number): void {
     putU32le(this.#headers, i * MMSGHDR_LEN + MSG_LEN_AT, 0);
     this.#segments[i] = 0;
@@ -170,7 +170,7 @@ export class UdpReceiver {
     return sockaddrText(this.#sources, i * SOCKADDR_ROOM, this.#family);
   }
 
-  /** True when train `i` was sent to the address that `ends` has for `slot`; also when nobody knows what to. */
+  /** True when train `i` was sent to the address that `ends` has for `slot`; also when that is not known. */
   isTo(i: number, ends: LocalEnds, slot: number): boolean {
     return this.#hasLocal[i] === 0 || ends.is(slot, this.#locals, i * ADDRESS_LEN);
   }

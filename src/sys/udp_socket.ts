@@ -1,7 +1,7 @@
 /**
  * UDP sockets (udp(7)): opening with big buffers and the options that the data plane's batches rely on (udp_batches.ts),
- * and single datagrams of the control plane, sent beside the Worker on its own socket. Two things differ from data, of which
- * probes have only the first:
+ * and single datagrams of the control plane, sent beside the Worker on its own socket. Two things differ from data, of
+ * which probes have only the first:
  *
  * The source: an answer leaves from the address that was called. Should that be gone from this host, the datagram leaves
  * all the same, from what the kernel chooses.
@@ -56,8 +56,8 @@ import {
 } from "./linux.ts";
 
 /**
- * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP tells the
- * kernel of the path anybody could have sent; how much passes is found by probes (control/paths/path_mtu_search.ts).
+ * Don't Fragment, and only our own link's MTU is obeyed: what is too long for it comes back as EMSGSIZE. What ICMP
+ * tells the kernel of the path may be forged; how much passes is found by probes (control/paths/path_mtu_search.ts).
  */
 const PMTUDISC_PROBE = 3;
 /** Socket buffers, bytes; published gains of 30 % over the default. */
@@ -134,10 +134,10 @@ export function bindUdp({ fd, family }: OpenedSocket, port: number, flag: string
 }
 
 function bindHint(errno: number, flag: string): string {
-  if (errno === EADDRINUSE) return `another program holds it; stop that or choose another ${flag}`;
+  if (errno === EADDRINUSE) return `another program is using it; stop it or choose another ${flag}`;
   // A service has the capabilities that its unit leaves it, and root no others.
   if (errno === EACCES) {
-    return `a port below 1024 takes CAP_NET_BIND_SERVICE; grant it or choose another ${flag}`;
+    return `a port below 1024 needs CAP_NET_BIND_SERVICE; grant it or choose another ${flag}`;
   }
   return "";
 }

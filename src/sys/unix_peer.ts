@@ -10,7 +10,7 @@ import { SO_PEERCRED, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET } fro
 /** struct ucred { pid_t pid; uid_t uid; gid_t gid; } */
 const UCRED_LEN = 12;
 
-/** The pid, or null: nobody listens, or it is of a pid namespace that we do not see into. */
+/** The pid, or null: no process listens, or it is of a pid namespace that we do not see into. */
 export function listenerPid(path: string): number | null {
   const address = encodeSockaddrUn(path);
   const c = libc();

@@ -1,6 +1,6 @@
 // What the first byte of a datagram on our port says, and the smallest of those datagrams, the path probe, which
 // the data plane answers by itself. The numbers are append-only; an unknown one is counted and dropped. A probe
-// is never smaller than its answer, so that nobody can use us to amplify. The caller owns every buffer.
+// is never smaller than its answer, so that we cannot be used to amplify. The caller owns every buffer.
 //
 //   | type 1 (0x30) | version 1 | kind 1 | flags 1 | receiver index 4 | nonce 8 | sender's time 8 | padding 8 |
 //
@@ -27,7 +27,7 @@ export const PROBE_ANSWER = 1;
 /** The same along a way of data that is not our own port's. */
 export const PROBE_WAY_ASK = 2;
 export const PROBE_WAY_ANSWER = 3;
-/** In kinds 2 and 3: whoever sends this has had an answer by the same way, and may send data there. */
+/** In kinds 2 and 3: the sender has had an answer by the same way, and may send data there. */
 export const PROBE_READY = 1;
 
 const VERSION_AT = 1;
@@ -119,7 +119,7 @@ export function probeNonceLow(b: Uint8Array, at: number): number {
   return u32(b, at + NONCE_AT + 4);
 }
 
-/** The time that encodeProbe was given. Meaningful only to whoever sent the probe, once the nonce matched. */
+/** The time that encodeProbe was given. Meaningful only to the sender of the probe, once the nonce matched. */
 export function probeTime(b: Uint8Array, at: number): number {
   return u32(b, at + TIME_AT) * TWO_32 + u32(b, at + TIME_AT + 4);
 }

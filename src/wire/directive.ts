@@ -1,4 +1,4 @@
-// A directive: what one member decided about another, for all to obey. It is signed by whoever issued it and passed on
+// A directive: what one member decided about another, for all to obey. It is signed by its issuer and passed on
 // as it came, like a record (control/records/record.ts), in the key `D` of pushes (gossip.ts).
 //
 //   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
@@ -17,7 +17,7 @@ const KINDS = ["forget"] as const;
 
 /** What a directive says; ids are hexadecimal. */
 export interface DirectiveContent {
-  /** Node id of whoever issued it. */
+  /** Node id of the issuer. */
   readonly issuer: string;
   /** A directive of one network means nothing in another; 32 digits. */
   readonly networkId: string;

@@ -30,7 +30,7 @@ export function fitGossip(index: number, gossip: Gossip, most: number): Uint8Arr
   return b;
 }
 
-/** The shortest message there is, for an index that nobody has: its receiver does not have the peer it takes us for. */
+/** The shortest message there is, for an index that is not in use: its receiver does not have the peer it takes us for. */
 export function gossipForNobody(): Uint8Array {
   const b = new Uint8Array(GOSSIP_HEADER_LEN);
   b[0] = TYPE_GOSSIP_PLAIN;

@@ -55,7 +55,7 @@ export interface Piggyback {
   readonly directives?: readonly Uint8Array[];
 }
 
-/** How far whoever asks for a sync has come. */
+/** How far the node that asks for a sync has come. */
 export interface SyncAsker {
   /** It knows the mesh's records, so it can answer such a question itself. */
   readonly informed: boolean;
@@ -101,7 +101,7 @@ export type GossipBody =
   | {
     readonly kind: "secret";
     readonly seq: number;
-    /** The first 16 digits of the node id of whoever made it. */
+    /** The first 16 digits of the node id of its maker. */
     readonly issuer: string;
     readonly dropOld: boolean;
     /** 32 bytes. */

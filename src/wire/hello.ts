@@ -32,7 +32,7 @@ export const REFUSE_SECURITY = 3;
 export const REFUSE_FULL = 4;
 /** The sender of the hello claims to be us; `nonce` is our boot nonce, the index field our age in seconds + 1. */
 export const REFUSE_IDENTITY = 5;
-/** In sealed meshes: its secret is older than the mesh's, and lets nobody new in. */
+/** In sealed meshes: its secret is older than the mesh's, and admits no new node. */
 export const REFUSE_OUTDATED = 6;
 
 const VERSION_AT = 1;

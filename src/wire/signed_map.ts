@@ -1,5 +1,5 @@
-// What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short keys, and
-// behind it the Ed25519 signature of whoever wrote it, over the map's bytes.
+// What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short
+// keys, and behind it the Ed25519 signature of its author, over the map's bytes.
 //
 //   | MessagePack map | signature, 64 |
 

@@ -72,7 +72,7 @@ export function wayProbeAt(b: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Turns the frame at `frame` whose packet holds a probe at `probe` (already made an answer) towards whoever asked: ends
+ * Turns the frame at `frame` whose packet holds a probe at `probe` (already made an answer) towards the asker: ends
  * swapped, what is behind the probe left out. Returns the length of the frame.
  */
 export function answerVxlanFrame(b: Uint8Array, frame: number, probe: number, ownMac: Uint8Array): number {

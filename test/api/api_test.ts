@@ -77,7 +77,7 @@ test("serveApi() refuses the place of a live daemon and takes that of a dead one
   await withServer({ version }, async (path, server) => {
     await assert.rejects(
       serveApi(path, {}),
-      /Another ovltun daemon \(pid 42\) serves ".*control\.sock"; stop it/,
+      /Another ovltun daemon \(pid 42\) is serving ".*control\.sock"; stop it/,
     );
     assert.equal((await callApi(path, "version", {})).pid, 42);
     await server.close();
@@ -87,7 +87,7 @@ test("serveApi() refuses the place of a live daemon and takes that of a dead one
     assert.equal((await callApi(path, "version", {})).pid, 42);
     await again.close();
     writeFileSync(path, "mine");
-    await assert.rejects(serveApi(path, {}), /is no socket/);
+    await assert.rejects(serveApi(path, {}), /is not a socket/);
     assert.ok(existsSync(path));
   });
 });
@@ -128,7 +128,7 @@ test("callApi() says that no daemon answers, is forbidden, or is late", async ()
     assert.ok(error instanceof NoDaemonError);
     assert.match(
       error.message,
-      /^No ovltun daemon answers at "\/nonexistent\/control\.sock" \(start one with: ovltun up …\)$/,
+      /^No ovltun daemon is running at "\/nonexistent\/control\.sock" \(start one with: ovltun up\)$/,
     );
     return true;
   });
@@ -199,7 +199,7 @@ test("serveApi() says what to do when the run directory is a file", async () => 
   const directory = mkdtempSync(join(tmpdir(), "ovltun-api-"));
   try {
     writeFileSync(join(directory, "run"), "");
-    const wrong = /Cannot make the run directory ".*run": (EEXIST|ENOTDIR) \(a file is in its place/;
+    const wrong = /Cannot create the run directory ".*run": (EEXIST|ENOTDIR) \(a file is in its place/;
     await assert.rejects(serveApi(join(directory, "run", "control.sock"), { version }), wrong);
   } finally {
     rmSync(directory, { recursive: true });

@@ -132,7 +132,7 @@ test("reading commands say that no daemon answers and end with 1", () => {
     assert.equal(ended.code, 1, argv.join(" "));
     assert.equal(
       ended.err,
-      'No ovltun daemon answers at "/nonexistent/ovltun/control.sock" (start one with: ovltun up …)\n',
+      'No ovltun daemon is running at "/nonexistent/ovltun/control.sock" (start one with: ovltun up)\n',
     );
     assert.equal(ended.out, "");
   }
@@ -143,7 +143,7 @@ test("reading commands say that no daemon answers and end with 1", () => {
   assert.equal(waited.code, 1);
   assert.match(
     waited.err,
-    /Gave up after 0\.2 s: No ovltun daemon answers at "\/nonexistent\/other\/control\.sock"/,
+    /Gave up after 0\.2 s: No ovltun daemon is running at "\/nonexistent\/other\/control\.sock"/,
   );
 });
 
@@ -159,10 +159,10 @@ test("secret new prints one secret to stdout, another each time, and what to do 
 test("a secret or a token as an argument is refused, and not repeated", () => {
   misused(
     ["up", "--plain", "--secret", "hunter2"],
-    /There is no --secret: .*ps.*--secret-file FILE.*OVLTUN_SECRET/,
+    /There is no --secret: .*ps.*--secret-file.*OVLTUN_SECRET/,
   );
   assert.ok(!ovltun("up", "--secret=hunter2").err.includes("hunter2"));
-  misused(["join", `ovt1${"7".repeat(100)}`], /command line is seen by every user.*ovltun join on stdin/);
+  misused(["join", `ovt1${"7".repeat(100)}`], /command line is visible to every user.*ovltun join on stdin/);
 });
 
 test("join reads a token from stdin or a file, and says what is wrong with what it got", () => {
@@ -182,10 +182,10 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
     return ended.err;
   };
   try {
-    assert.match(joined(""), /^No token was given \(ovltun token on a member/);
-    assert.match(joined("nonsense\n"), /This is no token/);
-    assert.match(joined(token.slice(1, 60)), /This is no token/);
-    assert.match(joined(token.slice(0, 90)), /not complete or was changed/);
+    assert.match(joined(""), /^No token given \(ovltun token on a member/);
+    assert.match(joined("nonsense\n"), /This is not a token/);
+    assert.match(joined(token.slice(1, 60)), /This is not a token/);
+    assert.match(joined(token.slice(0, 90)), /incomplete or was altered/);
     const broken = token.replace(/.{50}/g, "$&\r\n  ");
     assert.match(joined(broken, "--plain"), /--plain contradicts the token/);
     assert.match(joined(broken, "--network-name", "work"), /--network-name work contradicts the token/);
@@ -198,11 +198,11 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
     );
     chmodSync(file, 0o644);
     const open = ovltunWith("", {}, ["join", "--join-file", file, ...places]);
-    assert.match(open.err, /holds a token and others may read it \(mode 0644\); run: chmod 600 /);
+    assert.match(open.err, /contains a token but other users can read it \(mode 0644\); run: chmod 600 /);
     assert.equal(open.code, 2, "systemd is not to start it again before somebody has looked");
     assert.match(
       joined("", "--join-file", join(directory, "none")),
-      /There is no file ".*none" with a token/,
+      /Cannot read the token file ".*none": no such file/,
     );
   } finally {
     rmSync(directory, { recursive: true });
@@ -210,13 +210,13 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
 });
 
 test("a misused command line is told where to read", () => {
-  misused(["frob"], /Unknown command "frob"\n\(ovltun help lists the commands\)\n$/);
-  misused(["why"], /Missing required argument "NODE"\n\(ovltun why --help explains it\)\n$/);
-  misused(["up", "--peer", "x"], /Did you mean --peers\?\)\n\(ovltun up --help explains it\)\n$/);
+  misused(["frob"], /Unknown command "frob"\n\(see: ovltun help\)\n$/);
+  misused(["why"], /Missing required argument "NODE"\n\(see: ovltun why --help\)\n$/);
+  misused(["up", "--peer", "x"], /Did you mean --peers\?\)\n\(see: ovltun up --help\)\n$/);
 });
 
 test("token refuses to expire in less than the minutes it tells", () => {
-  misused(["token", "--expires", "30s"], /Give a minute or more: tokens tell whole minutes/);
+  misused(["token", "--expires", "30s"], /Give a minute or more: expiry is in whole minutes/);
   assert.match(ovltun("token", "--expires", "1m").err, /nonexistent/);
 });
 
@@ -246,27 +246,31 @@ test("OVLTUN_SECRET is gone from the environment once it was read, and in no mes
   );
 });
 
-test("A secret file that nobody made: a new host is told how to come by a secret, a member goes on with its own", () => {
-  const stateDir = mkdtempSync(join(tmpdir(), "ovltun-state-"));
-  try {
-    const secretFile = "/nonexistent/ovltun.secret";
-    const config = { secretFile, secretInEnvironment: false, networkName: "home", stateDir };
-    assert.throws(() => givenSecret(config, "", null), (error: Error) => {
-      assert.ok(error instanceof ConfigError);
-      assert.match(error.message, /there is no such file\. On the first host of a mesh make it/);
-      assert.match(error.message, /\(umask 077; ovltun secret new > "\/nonexistent\/ovltun\.secret"\)/);
-      assert.match(
-        error.message,
-        /on every other one copy that file, or .* ovltun join .* ovltun token/,
-      );
-      return true;
-    });
-    writeFileSync(join(stateDir, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
-    assert.equal(givenSecret(config, "", null), null);
-  } finally {
-    rmSync(stateDir, { recursive: true });
-  }
-});
+test(
+  "A secret file that nobody made: a new host is told how to come by a secret, a member goes on with " +
+    "its own",
+  () => {
+    const stateDir = mkdtempSync(join(tmpdir(), "ovltun-state-"));
+    try {
+      const secretFile = "/nonexistent/ovltun.secret";
+      const config = { secretFile, secretInEnvironment: false, networkName: "home", stateDir };
+      assert.throws(() => givenSecret(config, "", null), (error: Error) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(error.message, /no such file\. On the first host of a mesh, create it/);
+        assert.match(error.message, /\(umask 077; ovltun secret new > "\/nonexistent\/ovltun\.secret"\)/);
+        assert.match(
+          error.message,
+          /on every other host, copy that file, or .*ovltun token .* ovltun join/,
+        );
+        return true;
+      });
+      writeFileSync(join(stateDir, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
+      assert.equal(givenSecret(config, "", null), null);
+    } finally {
+      rmSync(stateDir, { recursive: true });
+    }
+  },
+);
 
 test("After a join with an expired token, up founds nothing until that is asked for", () => {
   const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));
@@ -289,7 +293,7 @@ test("After a join with an expired token, up founds nothing until that is asked 
     assert.equal(up.code, 2, up.err);
     assert.match(
       up.err,
-      /A join was begun on this host, to 192\.0\.2\.1:8473.*The token expired.*ovltun up --found/,
+      /A join started on this host, to 192\.0\.2\.1:8473.*The token expired.*ovltun up --found/,
     );
   } finally {
     rmSync(directory, { recursive: true });
@@ -304,7 +308,7 @@ test("After a join that got no whole token, or flags that it refuses, up does no
       assert.equal(ovltunWith(input, {}, ["join", ...at(name)]).code, 2);
       const up = ovltunWith("", {}, ["up", ...at(name)]);
       assert.equal(up.code, 2, up.err);
-      assert.match(up.err, /A join was begun on this host and is not finished: .*token.*ovltun up --found/);
+      assert.match(up.err, /A join started on this host is not finished: .*token.*ovltun up --found/);
     }
     const [secret, peer] = [NetworkSecret.create(), "192.0.2.1:8473"];
     const token = encodeToken({
@@ -335,12 +339,12 @@ test("After a join to a plain mesh that lacked --plain, up founds nothing either
     const places = ["--state-dir", join(directory, "state"), "--run-dir", join(directory, "run")];
     const joined = ovltunWith(token, {}, ["join", ...places]);
     assert.equal(joined.code, 2, joined.err);
-    assert.match(joined.err, /The token is of a plain mesh.*add --plain/);
+    assert.match(joined.err, /The token is for a plain mesh.*add --plain/);
     const up = ovltunWith("", {}, ["up", ...places]);
     assert.equal(up.code, 2, up.err);
     assert.match(
       up.err,
-      /A join was begun on this host, to 192\.0\.2\.1:8473.*that mesh is plain: add --plain/,
+      /A join started on this host, to 192\.0\.2\.1:8473.*that mesh is plain: add --plain/,
     );
   } finally {
     rmSync(directory, { recursive: true });

@@ -63,12 +63,12 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
 }
 
 test("statusPage() shows lease, drops, peers and what is waited for", () => {
-  const message = "waiting for 192.168.1.10:8473, 8 s without an answer (firewall?)";
+  const message = "waiting for 192.168.1.10:8473: no answer for 8 s (firewall?)";
   const waitingFor = [{ endpoint: "192.168.1.10:8473", sinceSeconds: 8, hint: "firewall?", message }];
   const page = statusPage(statusWith({ waitingFor }, [peer]), PLAIN);
   assert.match(page, /lease {6}10\.42\.7\.0\/24 confirmed/);
   assert.match(page, /dropped {4}no-route 3\n/); // and no word of multicast
-  assert.match(page, /waiting for 192\.168\.1\.10:8473, 8 s without an answer \(firewall\?\)/);
+  assert.match(page, /waiting for 192\.168\.1\.10:8473: no answer for 8 s \(firewall\?\)/);
   assert.match(page, /beta {2}10\.42\.9\.0\/24 {2}alive/);
   assert.ok(!page.includes("\x1b"));
 });
@@ -95,7 +95,7 @@ test("statusPage() has no column of reasons while all is well, and counts who is
 
 test("statusPage() says why there is no libcrypto", () => {
   const page = statusPage(statusWith({ withoutLibcrypto: "no libcrypto.so.3" }), PLAIN);
-  assert.match(page, /without +libcrypto, so sealing is slower \(no libcrypto\.so\.3\)/);
+  assert.match(page, /degraded +no libcrypto: slower sealing \(no libcrypto\.so\.3\)/);
   assert.ok(!statusPage(statusWith({ withoutLibcrypto: null }), PLAIN).includes("libcrypto"));
 });
 
@@ -105,8 +105,8 @@ test("statusPage() names who was left out, and by whom", () => {
     { id: "d".repeat(64), name: null, by: "beta", revoked: true },
   ];
   const page = statusPage({ ...statusWith({}), forgotten }, PLAIN);
-  assert.match(page, /^left out +gamma cccccccc \(forgotten by alpha\), dddddddd \(revoked by beta\)$/m);
-  assert.ok(!statusPage(statusWith({}), PLAIN).includes("left out"));
+  assert.match(page, /^removed +gamma cccccccc \(forgotten by alpha\), dddddddd \(revoked by beta\)$/m);
+  assert.ok(!statusPage(statusWith({}), PLAIN).includes("removed "));
 });
 
 test("statusPage() says what is sealed and what is in the clear, and shows SECURITY on a narrow screen then", () => {
@@ -114,13 +114,13 @@ test("statusPage() says what is sealed and what is in the clear, and shows SECUR
   const clear = { ...peer, path: "direct-route", security: "clear" } as const;
   const page = (backend: "udp" | "host-gw", peers: readonly PeerStatus[]) =>
     statusPage(statusWith({ ...node, backend }, peers), { ...PLAIN, width: 60 });
-  assert.match(page("udp", [peer]), /^carried by udp, sealed with aes-256-gcm$/m);
+  assert.match(page("udp", [peer]), /^transport {2}udp, sealed with aes-256-gcm$/m);
   assert.doesNotMatch(page("udp", [peer]), / SECURITY /);
   const some = page("udp", [peer, clear]);
-  assert.match(some, /^carried by udp, sealed with aes-256-gcm; data to 1 of 2\n +peers in the clear$/m);
+  assert.match(some, /^transport {2}udp, sealed with aes-256-gcm; data to 1 of 2\n +peers in the clear$/m);
   assert.match(some, /PATH {10}SECURITY/);
   const all = page("host-gw", [clear]);
-  assert.match(all, /^carried by host-gw, control sealed with aes-256-gcm, data in\n +the clear$/m);
+  assert.match(all, /^transport {2}host-gw, control sealed with aes-256-gcm, data in\n +the clear$/m);
   assert.match(all, /direct-route {2}clear/);
   for (const line of all.split("\n")) assert.ok(line.length <= 60, line);
   assert.match(page("udp", [{ ...clear, path: "none" }]), /sealed with aes-256-gcm$/m);
@@ -134,7 +134,7 @@ test("statusPage() names each node that was left out once, the first five, and c
     revoked: true,
   }));
   const page = statusPage({ ...statusWith({}), forgotten: [forgotten[0]!, ...forgotten] }, PLAIN);
-  assert.match(page, /^left out +f 00000000 \(revoked by alpha\), f 11111111 /m);
+  assert.match(page, /^removed +f 00000000 \(revoked by alpha\), f 11111111 /m);
   assert.match(page, /f 44444444 \(revoked by alpha\), … and 4 more$/m);
   const five = statusPage({ ...statusWith({}), forgotten: forgotten.slice(0, 5) }, PLAIN);
   assert.match(five, /f 44444444 \(revoked by alpha\)$/m);
@@ -152,7 +152,7 @@ test("statusPage() leaves out what a joining node does not know yet", () => {
     network: { id: "n", name: "x", cidr: null, subnetLen: null },
   }, PLAIN);
   assert.match(page, /lease {6}none yet, joining\n/);
-  assert.doesNotMatch(page, /carried by|device|mtu|null/);
+  assert.doesNotMatch(page, /transport|device|mtu|null/);
 });
 
 test("statusPage() counts static peers apart and stays within the screen", () => {
@@ -164,7 +164,7 @@ test("statusPage() counts static peers apart and stays within the screen", () =>
 });
 
 test("waitingLine() says everything once", () => {
-  const line = "waiting for host-b, 8 s without an answer (firewall?)";
+  const line = "waiting for host-b: no answer for 8 s (firewall?)";
   assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line, message: line }), line);
 });
 
@@ -198,7 +198,7 @@ test("leasesPage() marks this node and routesPage() calls the worst metric last"
 test("missingIn() names what is missing", () => {
   assert.equal(missingIn(statusWith({}), 0), null);
   assert.equal(missingIn(statusWith({}, [peer]), 1), null);
-  assert.match(missingIn(statusWith({ leaseState: "joining" }), 0)!, /its state is joining/);
+  assert.match(missingIn(statusWith({ leaseState: "joining" }), 0)!, /state: joining/);
   assert.match(missingIn(statusWith({}, [{ ...peer, path: "none" }]), 1)!, /^0 of 1 peers/);
   assert.match(missingIn(statusWith({}, [{ ...peer, state: "suspect" }]), 1)!, /^0 of 1 peers/);
 });
@@ -213,7 +213,7 @@ test("whyPage() lists attempts with what would help", () => {
     summary: "no path",
     attempts: [{ path: "tunnel", ok: false, result: "no answer for 9 s", fix: "open 8473/udp there" }],
   }, PLAIN);
-  assert.match(page, /no {3}tunnel: no answer for 9 s\n {7}do: open 8473\/udp there/);
+  assert.match(page, /no {3}tunnel: no answer for 9 s\n {7}fix: open 8473\/udp there/);
 });
 
 test("echoLine() and summarize() say path, loss and times", () => {
@@ -229,7 +229,7 @@ test("echoLine() and summarize() say path, loss and times", () => {
   const echo = { sequence: 1, bytes: 64, rttMs: 0.414, error: null, target };
   assert.equal(
     echoLine(echo),
-    "64 bytes from beta (10.42.9.0) by tunnel 192.168.1.11:8473: seq=1 time=0.41 ms",
+    "64 bytes from beta (10.42.9.0) via tunnel 192.168.1.11:8473: seq=1 time=0.41 ms",
   );
   const lost = { ...echo, sequence: 2, rttMs: null };
   assert.match(echoLine(lost), /^no answer from beta .* seq=2 timeout$/);

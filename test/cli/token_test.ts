@@ -34,5 +34,5 @@ test("tokenOf() takes as many endpoints as fit, and refuses a node that cannot b
   const many = Array.from({ length: 20 }, (_, i) => `192.0.2.${i + 1}:8473`);
   assert.deepEqual(tokenOf(statusOf(many, "10.42.0.0/16"), null, 5).endpoints, many.slice(0, 8));
   assert.throws(() => tokenOf(statusOf([], "10.42.0.0/16"), null, null), /No other host can reach this node/);
-  assert.throws(() => tokenOf(statusOf(many, null), null, null), /not joined a mesh itself yet/);
+  assert.throws(() => tokenOf(statusOf(many, null), null, null), /not joined a mesh yet/);
 });

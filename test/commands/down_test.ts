@@ -19,7 +19,7 @@ test("down tells whoever is not root which path it was and what to do, and passe
       path: "/run/ovltun/x",
     });
     const error = explained(refused) as Error;
-    assert.equal(error.message, `Cannot remove "/run/ovltun/x": ${code} (run as root, as the daemon does)`);
+    assert.equal(error.message, `Cannot remove "/run/ovltun/x": ${code} (run as root, like the daemon)`);
     assert.equal(error.cause, refused);
   }
   let missing: unknown;
@@ -46,7 +46,7 @@ test("down names for a kill only the process that listens at the socket, not the
       subnetFile: join(runDir, "subnet.env"),
     };
     await assert.rejects(down(systemMachine, { ...places, purge: false }, 100), (error: Error) => {
-      assert.ok(error.message.includes(`end it with kill -9 ${process.pid} `), error.message);
+      assert.ok(error.message.includes(`end it with kill -9 ${process.pid},`), error.message);
       return true;
     });
   } finally {
@@ -60,7 +60,7 @@ test("down names for a kill only the process that listens at the socket, not the
     // Nobody is sent in a circle where the daemon cannot serve its socket.
     await assert.rejects(
       down(systemMachine, { ...places, purge: false }),
-      /no socket that answers .*: end it by SIGTERM/,
+      /its socket does not answer .*: send it SIGTERM/,
     );
     held.close();
     rmSync(root, { recursive: true });

@@ -33,16 +33,16 @@ const about = (change: Parameters<typeof directiveOf>[2], target = US) => [
 
 test("releaseStoredLease() of a revoked node says that the mesh freed its lease, and asks nobody", async () => {
   const state = { identity: identityOf(US), stored: stored({ directives: about({ revoke: true }) }) };
-  const freed = "alpha revoked the key of this node, and the mesh freed 10.148.178.0/24 then";
+  const freed = "alpha revoked this node's key, which freed 10.148.178.0/24";
   assert.equal(
     await releaseStoredLease(systemMachine, state as unknown as StateStore),
-    `No lease to give back: ${freed}`,
+    `No lease to release: ${freed}`,
   );
 });
 
 test("releaseSentence() says how a lease is freed that nobody heard given back", () => {
   const sentence = releaseSentence({ subnet: "10.148.178.0/24", outcome: "unheard" });
-  assert.match(sentence, /^Nobody answered: .* run on a member: ovltun forget 10\.148\.178\.0\/24$/);
+  assert.match(sentence, /^No member answered: .* run on a member: ovltun forget 10\.148\.178\.0\/24$/);
 });
 
 test("lostLeaseSentence() tells of a forgotten claim, and nothing of one that still counts", () => {
@@ -50,9 +50,9 @@ test("lostLeaseSentence() tells of a forgotten claim, and nothing of one that st
     lostLeaseSentence(stored(change), directives, ID);
   assert.match(
     said(about({ incarnation: 5 }))!,
-    /: alpha made the mesh forget this node, and the mesh freed/,
+    /: alpha had the mesh forget this node, which freed/,
   );
-  assert.match(said(about({ incarnation: 5 }), { peers: [] })!, /: [0-9a-f]{8} made the mesh forget/);
+  assert.match(said(about({ incarnation: 5 }), { peers: [] })!, /: [0-9a-f]{8} had the mesh forget/);
   assert.equal(said(about({ incarnation: 4 })), null, "claimed anew since");
   assert.equal(said(about({ revoke: true }, 3)), null, "somebody else");
   assert.equal(said(about({ revoke: true }), { claim: null }), null);

@@ -108,7 +108,7 @@ test("loadConfig() refuses contradictions and names both sides", () => {
   const network = "10.42.0.0/16";
   refused(
     () => plain({ network, subnet: "10.9.0.0/24" }),
-    "--subnet 10.9.0.0/24 does not lie in --network 10.42.0.0/16",
+    "--subnet 10.9.0.0/24 is not in --network 10.42.0.0/16",
   );
   refused(() => plain({ network }, { OVLTUN_SUBNET: "10.9.0.0/24" }), "OVLTUN_SUBNET", "--network");
   refused(() => plain({ network, subnet: "10.42.1.0/25" }), "--subnet 10.42.1.0/25", "--subnet-len 24");
@@ -126,7 +126,7 @@ test("loadConfig() refuses contradictions and names both sides", () => {
   );
   refused(() => plain({ network, "subnet-min": "10.43.9.0" }), "--subnet-min 10.43.9.0", network);
   refused(() => plain({ network, "subnet-min": "10.42.9.1" }), "--subnet-min 10.42.9.1", "--subnet-len 24");
-  refused(() => plain({ network, "subnet-min": "10.42.9.0", subnet: "10.42.1.0/24" }), "lies before");
+  refused(() => plain({ network, "subnet-min": "10.42.9.0", subnet: "10.42.1.0/24" }), "is below");
   refused(() => plain({ port: "9000", "vxlan-port": "9000" }), "--port 9000", "--vxlan-port 9000");
   refused(() => plain({ port: "8472", backend: "vxlan" }), "--port 8472");
   refused(() => plain({ "vxlan-port": "8473" }), "--vxlan-port 8473", "--port 8473");
@@ -207,12 +207,12 @@ test("loadConfig() refuses static peers that cannot work", () => {
   refused(peer("10.42.3.0/24=10.99.0.3,backend=vxlan,mac=01:00:00:00:00:01"), "mac=01");
   refused(peer("10.42.3.0/24=10.99.0.3,bakend=udp"), "did you mean backend=?");
   refused(peer("10.42.3.0/24=10.99.0.3,backend=udp", { network: "10.43.0.0/16" }), "10.43.0.0/16");
-  refused(peer("10.42.3.0/24=10.42.9.3,backend=udp", { network: "10.42.0.0/16" }), "own address");
+  refused(peer("10.42.3.0/24=10.42.9.3,backend=udp", { network: "10.42.0.0/16" }), "address of the host");
   const two = ["10.42.3.0/24=10.99.0.3,backend=udp", "10.42.3.128/25=10.99.0.4,backend=udp"];
   refused(() => plain({ "static-peer": two }), "overlap", "10.99.0.3", "10.99.0.4");
   const many = Array.from({ length: 17 }, (_, i) => `10.42.${i}.0/24=10.99.0.4,backend=udp`);
   plain({ "static-peer": many.slice(1) });
-  refused(() => plain({ "static-peer": many }), "17 static peers", "16 at most");
+  refused(() => plain({ "static-peer": many }), "17 static peers", "at most 16");
 });
 
 test("loadConfig() refuses what is not built yet, and says so", () => {
@@ -220,7 +220,7 @@ test("loadConfig() refuses what is not built yet, and says so", () => {
   refused(() => plain({ "secret-file": "x" }), "--secret-file", "--plain");
   refused(() => plain({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET", "--plain");
   refused(() => plain({ cipher: "aes-256-gcm" }), "--cipher aes-256-gcm", "--plain");
-  refused(() => plain({ "ip-masq": true }), "--ip-masq is not built yet");
+  refused(() => plain({ "ip-masq": true }), "--ip-masq is not implemented");
   assert.match(plain({ "allow-plain-direct": true }).warnings[0]!, /--allow-plain-direct has no effect/);
 });
 
@@ -281,7 +281,7 @@ test("loadConfig() repeats no secret that stands where a file was expected", () 
     const run of [() => sealed({ "secret-file": text }), () => plain({}, { OVLTUN_SECRET_FILE: ` ${text}` })]
   ) {
     assert.throws(run, (error: Error) => {
-      assert.match(error.message, /is to name a file, and was given a secret/);
+      assert.match(error.message, /takes a file name, but was given a secret/);
       return !error.message.includes("k7k7");
     });
   }
@@ -300,7 +300,7 @@ test("refuseSecretArguments() refuses secrets in argv and repeats nothing of the
   for (const argv of argvs) {
     assert.throws(() => refuseSecretArguments(argv), (error: Error) => {
       assert.ok(error instanceof ConfigError);
-      assert.match(error.message, /seen by every user of this host.*--secret-file/s);
+      assert.match(error.message, /visible to every user of this host.*--secret-file/s);
       return !/hunter2|k7k7/i.test(error.message);
     }, argv.join(" "));
   }
@@ -327,10 +327,10 @@ test("applyJoin() puts the token's facts into the configuration, and refuses wha
   assert.equal(sealed({}).config.pinnedNode, null);
   refused(with_({ "network-name": "work" }), "--network-name work contradicts the token", '"home"');
   refused(with_({ found: true }), "--found contradicts the token");
-  refused(with_({ "secret-file": "f" }), "--secret-file beside a token");
-  refused(with_({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET beside a token");
+  refused(with_({ "secret-file": "f" }), "--secret-file given with a token");
+  refused(with_({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET given with a token");
   refused(with_({ plain: true }), "--plain contradicts the token");
-  refused(with_({}, {}, { sealed: false }), "of a plain mesh", "add --plain");
+  refused(with_({}, {}, { sealed: false }), "for a plain mesh", "add --plain");
   assert.equal(with_({ plain: true }, {}, { sealed: false })().config.plain, true);
 });
 
@@ -342,7 +342,7 @@ test("loadConfig() says which file and key is wrong", () => {
   refused(file('{"port": true}'), '"port"', '"a.json"', "a number");
   refused(file('{"port": 70000}'), "port", '"a.json"', "70000");
   refused(file('{"plain": "yes"}'), '"plain"', "true or false");
-  refused(file('{"peers": [1]}'), '"peers"', "list of texts");
+  refused(file('{"peers": [1]}'), '"peers"', "list of strings");
   refused(file('{"config": "b.json"}'), '"config"', '"a.json"');
   refused(() => plain({ config: "b.json" }), "b.json", "ENOENT");
   const conf = (text: string) => () => plain({ "net-conf": "n.json" }, {}, { "n.json": text });

@@ -129,7 +129,7 @@ test("net-conf: numbers are whole numbers and switches are true or false, as Go'
 
 test("net-conf: a backend of flannel's that ovltun has not is refused by name, with what to take", () => {
   for (const type of ["wireguard", "WireGuard", "ipsec", "ipip", "alloc", "extension", "tencent-vpc"]) {
-    refused(() => of({ Network: "10.42.0.0/16", Backend: { Type: type } }), "Backend.Type", type, "take ");
+    refused(() => of({ Network: "10.42.0.0/16", Backend: { Type: type } }), "Backend.Type", type, "use ");
   }
   refused(() => of({ Backend: { Type: "vxlna" } }), "did you mean vxlan?");
   refused(() => of({ Backend: { Type: "" } }), "Backend.Type");
@@ -148,7 +148,7 @@ test("net-conf: a file without one key of flannel's is an error and founds nothi
     { SubnetLen: 0 },
   ];
   for (const conf of strangers) {
-    refused(() => of(conf), '"n.json"', "says nothing about a network", "Network, SubnetLen");
+    refused(() => of(conf), '"n.json"', "has none of flannel's keys", "Network, SubnetLen");
   }
   assert.equal(of({ Backend: { MTU: 1400 } }).config.underlayMtu, 1400);
   assert.equal(of({ SubnetLen: 26 }).config.subnetLen, 26);
@@ -183,7 +183,7 @@ test("net-conf and --config: what is no JSON is told with its line and column", 
     ['{"Network":"10.42.0.0/16"} # ours', "line 1, column 28", "after the end", "no comments"],
     ['{"Network":"10.42.0.0/16"}{}', "line 1, column 27", "after the end"],
     ['{"Network":"10.42.0.0/16",}', "line 1, column 27", "a key in quotes"],
-    ['{"Network":"10.42.0.0/16"', "line 1, column 26", "the text ends"],
+    ['{"Network":"10.42.0.0/16"', "line 1, column 26", "the end of the text"],
     ["{'Network':1}", "line 1, column 2", "a key in quotes"],
     ['{"Network" "x"}', "line 1, column 12", "a colon"],
     ['{"SubnetLen":024}', "line 1, column 15"],
@@ -197,5 +197,5 @@ test("net-conf and --config: what is no JSON is told with its line and column", 
     const files = { flags: { plain: true, config: "c.json" }, environment: {}, hostName: "alpha" };
     refused(() => loadConfig({ ...files, readFile: () => text }), '--config "c.json"', ...parts);
   }
-  refused(() => read("[]"), "must hold a JSON object");
+  refused(() => read("[]"), "must contain a JSON object");
 });

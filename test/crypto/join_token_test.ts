@@ -60,21 +60,21 @@ test("parseToken() refuses an expired token by the clock it is given", () => {
 });
 
 test("parseToken() says what else it was given", () => {
-  refused("", /No token was given/);
-  refused(" \n", /No token was given/);
+  refused("", /No token given/);
+  refused(" \n", /No token given/);
   refused(secret.text(), /is a secret, not a token.*--secret-file/);
-  refused("ovt2abcdef", /later version/);
-  refused('{"peers":[]}', /This is no token/);
+  refused("ovt2abcdef", /newer version/);
+  refused('{"peers":[]}', /This is not a token/);
   const text = encodeToken(TOKEN);
-  refused(text.slice(0, -3), /not complete or was changed/);
-  refused(text.repeat(40), /not complete or was changed/);
-  refused(text.slice(0, 30) + (text[30] === "7" ? "8" : "7") + text.slice(31), /not complete or was changed/);
+  refused(text.slice(0, -3), /incomplete or was altered/);
+  refused(text.repeat(40), /incomplete or was altered/);
+  refused(text.slice(0, 30) + (text[30] === "7" ? "8" : "7") + text.slice(31), /incomplete or was altered/);
 });
 
 test("parseToken() refuses every content that is no token, whole by its checksum", () => {
   const whole = decodeText(TOKEN_PREFIX, encodeToken(TOKEN)) as Uint8Array;
   for (let length = 0; length < whole.length; length++) {
-    refused(encodeText(TOKEN_PREFIX, whole.slice(0, length)), /not complete/);
+    refused(encodeText(TOKEN_PREFIX, whole.slice(0, length)), /is incomplete/);
   }
   const later = encodeText(TOKEN_PREFIX, Uint8Array.from([...whole, 1, 2, 3]));
   assert.equal(parseToken(later, NOW).networkName, "home");
@@ -90,7 +90,7 @@ test("parseToken() refuses every content that is no token, whole by its checksum
           try {
             assert.ok(parseToken(encodeText(TOKEN_PREFIX, bytes), NOW).endpoints.length > 0);
           } catch (error) {
-            assert.match((error as Error).message, /^The token (is not complete|expired)/);
+            assert.match((error as Error).message, /^The token (is incomplete|expired)/);
           }
         }
       },
@@ -119,10 +119,10 @@ test("parseToken() refuses a name that is none, and what is cut within one", () 
   ) {
     const bad = bytes.slice();
     bad[place!] = value!;
-    refused(encodeText(TOKEN_PREFIX, bad), /not complete or was changed/);
+    refused(encodeText(TOKEN_PREFIX, bad), /incomplete or was altered/);
   }
   for (let length = at - 2; length < bytes.length; length++) {
-    refused(encodeText(TOKEN_PREFIX, bytes.slice(0, length)), /not complete or was changed/);
+    refused(encodeText(TOKEN_PREFIX, bytes.slice(0, length)), /incomplete or was altered/);
   }
 });
 

@@ -47,13 +47,13 @@ test("NetworkSecret.parse() reads what text() wrote, with a line end and in uppe
 });
 
 test("NetworkSecret.parse() refuses what is short, mistyped or no secret, and repeats nothing of it", () => {
-  refused("", /is empty; make a secret with ovltun secret new/);
+  refused("", /is empty; generate one with ovltun secret new/);
   refused("  \n", /is empty/);
-  refused("hunter2-hunter2", /too short: .* 16 characters are the least: .*six random words/);
+  refused("hunter2-hunter2", /too short: .* at least 16 characters; .*six random words/);
   refused("abababababababababab", /too few different/);
-  refused(`${PHRASE}\nmore of it`, /more than one line/);
-  refused(`${PHRASE}\u0000`, /no text/);
-  refused("x".repeat(20) + PHRASE.repeat(100), /no text/);
+  refused(`${PHRASE}\nmore of it`, /a single line of text/);
+  refused(`${PHRASE}\u0000`, /line of text/);
+  refused("x".repeat(20) + PHRASE.repeat(100), /line of text/);
   const text = NetworkSecret.create().text();
   refused(text.slice(0, -1), /mistyped/);
   refused(text.slice(0, 20) + (text[20] === "a" ? "b" : "a") + text.slice(21), /mistyped/);

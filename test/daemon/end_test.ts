@@ -4,7 +4,7 @@ import { Cleanups, lastWords } from "../../src/daemon/end.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
 test("lastWords() speaks of a lease only where there is one to give back", () => {
-  assert.equal(lastWords("release", prefix("10.42.7.0/24")), "Giving the lease back");
+  assert.equal(lastWords("release", prefix("10.42.7.0/24")), "Releasing the lease");
   assert.equal(lastWords("release", null), "Stopping");
   assert.equal(lastWords("leave", prefix("10.42.7.0/24")), "Stopping");
 });

@@ -90,6 +90,6 @@ test("down --purge after kill -9 gives the lease back, too", () =>
     const b = await joined(town.host("b"), a);
     const { lease } = b;
     b.kill();
-    assert.equal(await b.purge(), `Gave the lease ${lease} back; the mesh has heard it`);
+    assert.equal(await b.purge(), `Released the lease ${lease}; the mesh has confirmed it`);
     assert.deepEqual(a.leases().map(({ subnet }) => subnet), [a.lease]);
   }));

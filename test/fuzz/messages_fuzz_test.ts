@@ -272,7 +272,7 @@ fuzz({
     try {
       token = parseToken(encodeText("ovt1", b), 0);
     } catch (error) {
-      assert.match((error as Error).message, /^The token is not complete/);
+      assert.match((error as Error).message, /^The token is incomplete/);
       return null;
     }
     assert.deepEqual(parseToken(encodeToken(token), 0), token);
@@ -290,7 +290,7 @@ fuzz({
     try {
       assert.deepEqual(NetworkSecret.parse(text, "ovltun").bytes(), new Uint8Array(32).fill(9));
     } catch (error) {
-      assert.match((error as Error).message, /^The secret is not complete or mistyped/);
+      assert.match((error as Error).message, /^The secret is incomplete or mistyped/);
       return null;
     }
     return 1;

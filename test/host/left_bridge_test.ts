@@ -44,7 +44,7 @@ test("stillHolding() names README's setting for docker0", () => {
   const link = net.addLink("docker0", { kind: "bridge" });
   net.addAddress({ link, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   assert.deepEqual(stillHolding(net.links(), net.addresses(), MESH.network), [
-    'The bridge docker0 still has 10.42.7.1/24 of this mesh; to remove it: take "bip" out of daemon.json and restart ' +
+    'The bridge docker0 still has 10.42.7.1/24 of this mesh; to remove it: remove "bip" from daemon.json and restart ' +
     "Docker, or without Docker: ip link del docker0",
   ]);
 });

@@ -18,6 +18,6 @@ test("nextHop() refuses a link whose neighbours have no link addresses: tun, Wir
   const hop = nextHop(net, "10.8.0.2", net.links());
   assert.match(
     "why" in hop ? hop.why : "",
-    /^10\.8\.0\.2 is reached by wg0, a device without link addresses/,
+    /^10\.8\.0\.2 is behind wg0, a device without link-layer addresses/,
   );
 });

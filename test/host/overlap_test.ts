@@ -97,7 +97,7 @@ test("describeOverlap() sends nobody who joins a mesh to a flag that only its fo
   const told = describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links(), true);
   assert.match(
     told,
-    /dev cni0; the mesh has .*: remove the route .*, or found the mesh with another --network$/,
+    /dev cni0; the network of a mesh .*: remove the route .*, or found a new mesh with another --network$/,
   );
 });
 

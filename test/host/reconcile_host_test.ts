@@ -36,7 +36,7 @@ test("reconcileHost() sets up device, address and routes, and says so", () => {
     "Set ovl0 up",
     "Added 10.42.7.0/32 to ovl0",
     "Added route 10.42.0.0/16 dev ovl0",
-    "Added route unreachable 10.42.7.0/24, the last resort",
+    "Added route unreachable 10.42.7.0/24, fallback",
     "Added route 10.42.9.0/24 via 192.168.1.11 dev eth0",
   ]);
   assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.7.0/24", "10.42.9.0/24"]);
@@ -90,7 +90,7 @@ test("reconcileHost() leaves a foreign route in our place and names it", () => {
   const { repaired, failed } = reconcileHost(net, state);
   assert.deepEqual(failed, [
     "Cannot add route 10.42.9.0/24 via 192.168.1.11 dev eth0: 10.42.9.0/24 via 192.168.1.7 dev eth0 " +
-    "(protocol 3) is in its place and not ours (delete it, or choose another --network)",
+    "(protocol 3) is in its place (delete it, or choose another --network)",
   ]);
   assert.equal(repaired.length, 5);
   assert.ok(net.routes().includes(foreign));

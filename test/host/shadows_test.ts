@@ -60,8 +60,7 @@ test("shadows() finds a bridge of an earlier lease once, and names who is behind
   const old = host.net.addLink("cbr1", { kind: "bridge" });
   host.net.addAddress({ link: old, address: "10.42.177.1", prefixLength: 24, scope: 0 });
   assert.deepEqual(told(host), [
-    "10.42.177.1/24 on the bridge cbr1 overlaps the mesh, outside of this node's lease 10.42.7.0/24: this host does " +
-    "not reach 10.42.177.0/24 of the mesh (gamma). If it is left from an earlier lease: ip link del cbr1",
+    "10.42.177.1/24 on the bridge cbr1 overlaps the mesh, outside of this node's lease 10.42.7.0/24: this host cannot reach 10.42.177.0/24 of the mesh (gamma). If it is a leftover of an earlier lease: ip link del cbr1",
   ]);
 });
 
@@ -88,7 +87,7 @@ test("shadows() finds a hotspot, and an address alone where its own network is w
   );
   assert.match(
     lines[1]!,
-    /^10\.42\.3\.4\/8 on eth0 .*10\.42\.3\.4\/32 of the mesh; give one of the two another network$/,
+    /^10\.42\.3\.4\/8 on eth0 .*10\.42\.3\.4\/32 of the mesh; change the network of one of the two$/,
   );
 });
 
@@ -99,13 +98,14 @@ test("shadows() finds longer routes of the main table, also those that only drop
   host.net.addRoute(route("10.42.64.0/26", { type: "blackhole" }));
   host.net.addRoute(route("10.42.66.0/24")); // a nexthop object, whose link the kernel did not say
   assert.deepEqual(told(host), [
-    "The route 10.42.9.0/24 via 10.42.9.0 dev flannel.1 overlaps the mesh's network 10.42.0.0/16: this host does not " +
-    "reach 10.42.9.0/24 of the mesh (beta); delete it (ip route del 10.42.9.0/24 via 10.42.9.0 dev flannel.1), or give " +
-    "one of the two another network",
-    "The route 10.42.66.0/24 overlaps the mesh's network 10.42.0.0/16: this host does not reach 10.42.66.0/24 of the " +
-    "mesh; delete it (ip route del 10.42.66.0/24), or give one of the two another network",
-    "The route blackhole 10.42.64.0/26 overlaps the mesh's network 10.42.0.0/16: this host does not reach " +
-    "10.42.64.0/26 of the mesh; delete it (ip route del blackhole 10.42.64.0/26), or give one of the two another network",
+    "The route 10.42.9.0/24 via 10.42.9.0 dev flannel.1 overlaps the mesh's network 10.42.0.0/16: this host cannot reach 10.42.9.0/24 of the mesh (beta); delete it (ip route del 10.42.9.0/24 via 10.42.9.0 dev " +
+    "flannel.1), or change the network of one of the two",
+    "The route 10.42.66.0/24 overlaps the mesh's network 10.42.0.0/16: this host cannot reach " +
+    "10.42.66.0/24 of the " +
+    "mesh; delete it (ip route del 10.42.66.0/24), or change the network of one of the two",
+    "The route blackhole 10.42.64.0/26 overlaps the mesh's network 10.42.0.0/16: this host cannot reach " +
+    "10.42.64.0/26 of the mesh; delete it (ip route del blackhole 10.42.64.0/26), or change the network of " +
+    "one of the two",
   ]);
 });
 
@@ -122,8 +122,10 @@ test("shadows() finds tables that come before the main one, whatever the length 
   host.net.addRule(rule(5210, 254, { unmarked: false }));
   host.net.addRule(rule(5270, 52));
   assert.deepEqual(told(host), [
-    "The route default dev tailscale0 of table 52, which comes before the main one (rule 5270), overlaps the mesh's " +
-    "network 10.42.0.0/16: this host does not reach the mesh; give the mesh precedence: ip rule add to 10.42.0.0/16 " +
+    "The route default dev tailscale0 of table 52, consulted before the main table (rule 5270), overlaps " +
+    "the mesh's " +
+    "network 10.42.0.0/16: this host cannot reach the mesh; give the mesh precedence: ip rule add to " +
+    "10.42.0.0/16 " +
     "lookup main priority 5269",
   ]);
   host.net.addRule(rule(5269, 254, { to: NETWORK }));
@@ -141,7 +143,7 @@ test("shadows() overlooks tables for some packets only, what `throw` sends on, a
   host.net.addRule(rule(104, 100, { to: prefix("10.42.9.0/24") }));
   assert.match(
     told(host)[0]!,
-    /table 100, which comes before the main one \(rule 104\).* 10\.42\.9\.0\/24 of the mesh \(beta\)/,
+    /table 100, consulted before the main table \(rule 104\).* 10\.42\.9\.0\/24 of the mesh \(beta\)/,
   );
   host.net.addRoute(route("10.42.0.0/16", { type: "throw", table: 100 }));
   assert.deepEqual(told(host), []);

@@ -120,7 +120,7 @@ test("advertisable() leaves out what lies in the mesh itself, wherever it is hel
   assert.ok(!advertisedAddresses(net, { ...FIND, mesh }).includes("10.42.7.1"));
   assert.throws(
     () => advertisedAddresses(net, { ...FIND, iface: "10.42.7.1", mesh }),
-    /lies in the mesh's own network 10\.42\.0\.0\/16/,
+    /is in the mesh's own network 10\.42\.0\.0\/16/,
   );
   assert.deepEqual(advertisedAddresses(net, { ...FIND, iface: "eth1", mesh }), ["172.16.0.10"]);
   assert.ok(eth1 > 0);
@@ -147,7 +147,8 @@ test("passedOver() says of every link why nobody is told its address", () => {
   net.addLink("ovl0", { kind: "tun" });
   assert.equal(
     passedOver(net, "ovl0"),
-    "lo (loopback), eth0 (down), eth1 (no address), eth2 (only a link-local IPv6 address), ovl0 (our own device)",
+    "lo (loopback), eth0 (down), eth1 (no address), eth2 (only a link-local IPv6 address), ovl0 (our own " +
+      "device)",
   );
 });
 
@@ -165,12 +166,12 @@ test("advertisable() obeys an interface, by name or by address", () => {
   const named = (iface: string) => advertisedAddresses(net, { ...FIND, iface });
   assert.deepEqual(named("eth0"), ["192.168.1.10", "2001:db8::10"]);
   assert.deepEqual(named("172.17.0.1"), ["172.17.0.1"]);
-  assert.throws(() => named("empty0"), /Interface "empty0" has no address that others could reach/);
-  assert.throws(() => named("lo"), /Interface "lo" has no address that others could reach/);
-  assert.throws(() => named("eth9"), /Interface "eth9" does not exist \(there are lo, eth0, /);
+  assert.throws(() => named("empty0"), /Interface "empty0" has no address that others can reach/);
+  assert.throws(() => named("lo"), /Interface "lo" has no address that others can reach/);
+  assert.throws(() => named("eth9"), /Interface "eth9" does not exist \(available: lo, eth0, /);
   assert.throws(
     () => advertisedAddresses(net, { ...FIND, iface: "eth9", exclude: "ovl0" }),
-    /\(there are lo, eth0, eth1, docker0, empty0\)/,
+    /\(available: lo, eth0, eth1, docker0, empty0\)/,
     "not our own device",
   );
   assert.throws(() => named("9.9.9.9"), /Address "9\.9\.9\.9" is on no interface of this host/);

@@ -29,7 +29,7 @@ FROM   TO     LOSS   RTT MIN  AVG    MAX ms  PATH
 alpha  beta   0 %    0.100    0.250  1.500   tunnel
 beta   alpha  100 %  -        -      -       none
 
-1 of 2 pairs lose packets · TCP alpha → beta: 6.51 Gbit/s · backend udp · sealed with aes-256-gcm · 4.2 s
+1 of 2 pairs lost packets · TCP alpha → beta: 6.51 Gbit/s · backend udp · sealed with aes-256-gcm · 4.2 s
 `,
   );
 });

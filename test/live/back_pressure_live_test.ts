@@ -30,7 +30,7 @@ for (const backend of ["udp", "vxlan"]) {
       await ended;
       figure(
         `${backend}, a flood into a slow link: what came in took at most ${slowest.toFixed(0)} ms, ` +
-          `${percent.toFixed(2)} % lost`,
+          `${percent.toFixed(2)} % loss`,
       );
       assert.equal(late, 0);
       assert.ok(received > 0, "nothing came in");

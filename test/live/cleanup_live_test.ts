@@ -21,7 +21,7 @@ for (const kind of ["compiled", "deno"] as Kind[]) {
       const down = await host!.ovltun(["down", "--purge"]);
       assert.equal(down.code, 0, down.stderr);
       assert.equal((await daemon.finished).code, 0, daemon.tail());
-      assert.match(daemon.log(), /info {2}Lease \S+ is given back/);
+      assert.match(daemon.log(), /info {2}Lease \S+ released/);
       assert.doesNotMatch(daemon.log(), /warn.*[Ll]ease/);
       assert.equal(await tracesOf(host!), before);
       assert.deepEqual([...filesIn(host!.runDir), ...filesIn(host!.stateDir)], []);
@@ -86,7 +86,7 @@ liveTest("down --purge with a wrong run-dir leaves a living daemon and its state
     const wrong = [`${host!.runDir}-not`, "--state-dir", host!.stateDir];
     const down = await host!.run([...COMMANDS.compiled, "down", "--purge", "--run-dir", ...wrong]);
     assert.equal(down.code, 1, down.stderr);
-    assert.match(down.stderr, /Another ovltun \(pid \d+\) uses the state directory/);
+    assert.match(down.stderr, /Another ovltun \(pid \d+\) is using the state directory/);
     assert.deepEqual(filesIn(host!.stateDir), files);
     assert.equal((await host!.daemon.status()).node.leaseState, "confirmed");
   });

@@ -36,15 +36,15 @@ for (const security of ["sealed", "plain"] as const) {
         await until("the copy ends", ENDED_MS, () => gamma.daemon.running ? null : true);
         figure(`a copy ends after ${((performance.now() - began) / 1000).toFixed(1)} s (${security})`);
         assert.equal((await gamma.daemon.finished).code, 2);
-        assert.match(gamma.daemon.log(), /this is a COPY of the identity of that host/);
+        assert.match(gamma.daemon.log(), /this host is a COPY/);
         for (const output of await Promise.all(flows)) {
           assert.match(output, new RegExp(`${PINGS} packets transmitted, ${PINGS} received`), output);
         }
         assert.ok(alpha.daemon.running && beta.daemon.running);
-        assert.match((await alpha.ovltun(["status"])).stdout, /Two hosts run with the identity/);
+        assert.match((await alpha.ovltun(["status"])).stdout, /Two hosts are running with the identity/);
         assert.match(
           (await beta.ovltun(["status"])).stdout,
-          /hears another host with the identity of this one/,
+          /sees another host with this node's identity/,
         );
         // Started again where it was, the original is back at once.
         await beta.daemon.kill("SIGKILL");

@@ -254,8 +254,8 @@ liveTest("a UDP port in use is an error that names the port and the way out", (w
     name: "SysError",
     code: "EADDRINUSE",
     message:
-      "Cannot listen on UDP port 41001: EADDRINUSE, Address already in use (another program holds it; " +
-      "stop that or choose another --port)",
+      "Cannot listen on UDP port 41001: EADDRINUSE, Address already in use (another program is using it; " +
+      "stop it or choose another --port)",
   });
 });
 
@@ -264,10 +264,10 @@ liveTest("a device name in use is an error that names the device and the way out
   assert.throws(() => wires.tun(), {
     name: "SysError",
     code: "EBUSY",
-    message: `Cannot create the device "${DEVICE}": EBUSY, Device or resource busy (there is a device ` +
-      `"${DEVICE}" already; stop what holds it, delete it, or choose another --device)`,
+    message: `Cannot create the device "${DEVICE}": EBUSY, Device or resource busy (device ` +
+      `"${DEVICE}" already exists; stop what is using it, delete it, or choose another --device)`,
   });
-  assert.throws(() => wires.tun("lo"), { code: "EBUSY", message: /there is a device "lo" already/ });
+  assert.throws(() => wires.tun("lo"), { code: "EBUSY", message: /device "lo" already exists/ });
   assert.throws(() => wires.in(() => openTun("x", undefined, "/dev/net/nothing")), {
     code: "ENOENT",
     message: /modprobe tun/,

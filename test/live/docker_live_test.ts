@@ -1,5 +1,5 @@
 /**
- * README's recipe for Docker, as it stands there, between containers on two hosts that boot. The short form has Debian's
+ * The recipe for Docker in README and docs/docker.md, as it stands there, between containers on two hosts that boot. The short form has Debian's
  * own Docker, a Docker network over the tunnel and docker0 over direct routes; OVLTUN_LONG=1 has both over every backend,
  * and the same on the newer Docker of sid, which is unpacked beside this machine's.
  */
@@ -12,10 +12,10 @@ import { Machine, reasonNotToBoot, withMachines } from "./machine.ts";
 import { figure, withHosts } from "./mesh.ts";
 import { blockWith, shellBlocks } from "./readme.ts";
 
-const STEP_4 = shellBlocks("**4. Give the subnet", "**5. Stop.**");
-const NETWORK = blockWith(STEP_4, "docker network create");
-const DOCKER0 = blockWith(STEP_4, "daemon.json");
-const RULES = blockWith(STEP_4, "DOCKER-USER");
+const CONTAINERS = shellBlocks("README.md", "## Containers");
+const NETWORK = blockWith(CONTAINERS, "docker network create");
+const RULES = blockWith(CONTAINERS, "DOCKER-USER");
+const DOCKER0 = blockWith(shellBlocks("docs/docker.md", "## docker0 instead of a network"), "daemon.json");
 
 /** Flags of every node of a mesh. */
 const MESHES: Readonly<Record<string, readonly string[]>> = {
@@ -68,7 +68,7 @@ async function assertReached(from: Machine, to: Machine): Promise<void> {
   const inside = (command: string) => `docker exec web ${command}`;
   const ping = async (command: string) => {
     const { stdout } = await from.run(["sh", "-c", command]);
-    return `${command}: ${/([\d.]+)% packet loss/.exec(stdout)?.[1] ?? stdout} % lost`;
+    return `${command}: ${/([\d.]+)% packet loss/.exec(stdout)?.[1] ?? stdout} % loss`;
   };
   for (
     const command of [
@@ -76,10 +76,10 @@ async function assertReached(from: Machine, to: Machine): Promise<void> {
       inside(`ping -c 5 -i 0.2 -W 2 -q ${node}`),
     ]
   ) {
-    assert.equal(await ping(command), `${command}: 0 % lost`);
+    assert.equal(await ping(command), `${command}: 0 % loss`);
   }
   const fromNode = `ping -c 5 -i 0.2 -W 2 -q ${container}`;
-  assert.equal(await ping(fromNode), `${fromNode}: 0 % lost`);
+  assert.equal(await ping(fromNode), `${fromNode}: 0 % loss`);
   const page = (command: string) => until(`${from.name}: ${command}`, 30_000, () => from.sh(command));
   assert.equal(await page(inside(`wget -q -O - http://${container}:81/`)), to.name);
   assert.equal(await page(inside(`wget -q -O - http://${node}:8080/`)), to.name);
@@ -110,7 +110,7 @@ async function tryRecipe(
     for (const machine of pair) {
       await machine.sh("systemctl start docker");
       await machine.sh(IMAGE);
-      // What README says of published ports holds without any of the recipe.
+      // Published ports need none of the recipe.
       await startContainer(machine, "no recipe");
     }
     const [alpha, beta] = pair;

@@ -35,7 +35,7 @@ for (const security of ["plain", "sealed"] as const) {
           const { warnings } = await beta.daemon.status();
           return warnings.find((one) => one.includes(`--peers ${node.address}`)) ?? null;
         });
-        assert.match(warning, /lies in the mesh's own network 10\.42\.0\.0\/16/);
+        assert.match(warning, /is in the mesh's own network 10\.42\.0\.0\/16/);
         assert.equal(await beta.pingLoss(node.address!, 100), 0);
         assert.equal(await alpha.pingLoss(statuses[1]!.node.address!, 100), 0);
         assert.equal(await endpointIn(alpha.daemon, "beta"), `${beta.underlay}:8473`);
@@ -65,7 +65,7 @@ liveTest(
       assert.deepEqual(founder.node.underlay, ["home.example:8473", "10.99.0.1:8473"]);
       assert.match(
         home.daemon.log(),
-        /--advertise home\.example: it resolves here to 127\.0\.1\.1, which is left out/,
+        /--advertise home\.example: it resolves here to 127\.0\.1\.1, which is not used/,
       );
       assert.doesNotMatch(home.daemon.log(), /Cannot resolve/);
       const token = await home.run([

@@ -75,7 +75,7 @@ export async function assertAllPairs(hosts: readonly Host[], statuses: readonly 
     .filter(({ from, to }) => to.node.name !== from.name);
   const losses = await Promise.all(pairs.map(({ from, to }) => from.pingLoss(to.node.address!)));
   for (const [i, { from, to }] of pairs.entries()) {
-    assert.equal(losses[i], 0, `${from.name} → ${to.node.name} (${to.node.address}): ${losses[i]} % lost`);
+    assert.equal(losses[i], 0, `${from.name} → ${to.node.name} (${to.node.address}): ${losses[i]} % loss`);
   }
 }
 

@@ -99,9 +99,9 @@ liveTest("a router without a firewall that was punched first keeps nobody apart 
       const fixes: string[] = why.attempts.flatMap(({ fix }: { fix: string | null }) => fix ?? []);
       assert.equal(
         fixes.join(),
-        `both are behind NAT: on the router of ${other} forward 8473/udp to it, and start ${other} with --advertise ` +
-          `${dropping.router.underlay}; or the same for this host: on the router of ${host.name} forward 8473/udp to ` +
-          `it, and start ${host.name} with --advertise ${accepting.router.underlay}`,
+        `both are behind NAT: forward 8473/udp to ${other} on its router, and start ${other} with --advertise ` +
+          `${dropping.router.underlay}; or the same for this host: forward 8473/udp to ` +
+          `${host.name} on its router, and start ${host.name} with --advertise ${accepting.router.underlay}`,
       );
     }
 

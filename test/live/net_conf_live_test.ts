@@ -26,6 +26,6 @@ liveTest("a mesh founded by flannel's net-conf has its network, subnet length, p
     const own = ["--run-dir", `${alpha.runDir}-2`, "--state-dir", `${alpha.stateDir}-2`];
     const refused = await alpha.run([COMMANDS.compiled[0]!, "up", "--plain", "--net-conf", file, ...own]);
     assert.equal(refused.code, 2, refused.stderr);
-    assert.match(refused.stderr, /says nothing about a network/);
+    assert.match(refused.stderr, /has none of flannel's keys/);
   });
 });

@@ -101,7 +101,12 @@ liveTest(
       for (const host of hosts) await host.sh(STRICT);
       start(hosts, ["--direct-routing"], []);
       const statuses = await Promise.all(hosts.map((host) => host.daemon.ready(1)));
-      await pathIs(alpha, "beta", "tunnel", /--direct-routing was not given on beta/);
+      await pathIs(
+        alpha,
+        "beta",
+        "tunnel",
+        /both sides need --direct-routing, and beta was started without it/,
+      );
       await pathIs(beta, "alpha", "tunnel", /./);
       await assertAllPairs(hosts, statuses);
     });
@@ -120,7 +125,7 @@ liveTest(
       await pathIs(beta, "alpha", "tunnel", /^no answer on 8472\/udp/);
       await assertAllPairs(hosts, statuses);
       const ping = await alpha.ovltun(["ping", "beta", "-c", "1"]);
-      assert.match(ping.stdout, new RegExp(`by tunnel ${beta.underlay}:8473`));
+      assert.match(ping.stdout, new RegExp(`via tunnel ${beta.underlay}:8473`));
       const why = await alpha.ovltun(["why", "beta"]);
       assert.match(why.stdout, /open 8472\/udp between alpha and beta/);
       await transfer(alpha, beta, statuses[1]!.node.address!, 300_000);
@@ -158,7 +163,7 @@ for (
         });
         assert.equal(found, mtu);
         const why = (await alpha.ovltun(["why", "beta"])).stdout;
-        assert.match(why, new RegExp(`packets above ${mtu} bytes do not pass`));
+        assert.match(why, new RegExp(`packets above ${mtu} bytes do not get through`));
         const told = new RegExp(`packets of ${mtu} bytes`);
         await until("the log tells", 15_000, () => told.test(alpha.daemon.log()) ? true : null);
       });

@@ -92,7 +92,7 @@ liveTest(
       const { node } = await first.ready(0);
       await empty(host!.stateDir);
       await until("it is back", RESTORED_MS, () => existsSync(join(host!.stateDir, "state.json")) || null);
-      assert.match(first.log(), /state directory .* were removed under this daemon/);
+      assert.match(first.log(), /state directory .* were removed while the daemon was running/);
       await first.kill("SIGKILL");
       const again = await host!.up("compiled", []).ready(0);
       assert.deepEqual([again.node.id, again.node.subnet], [node.id, node.subnet]);
@@ -168,7 +168,7 @@ liveTest("files of others are neither written over by up nor taken away by down"
     const own = ["--run-dir", host!.runDir, "--state-dir", host!.stateDir, "--subnet-file", foreign];
     const up = await host!.run([OVLTUN, "up", "--plain", "--network", NETWORK, ...own]);
     assert.equal(up.code, 2, up.stderr);
-    assert.match(up.stderr, /is not ovltun's .* --subnet-file/);
+    assert.match(up.stderr, /was not written by ovltun .* --subnet-file/);
     const directory = join(folder, "etc");
     mkdirSync(directory);
     const names = ["state.json", "secret", "lock", "identity.json"];
@@ -180,7 +180,7 @@ liveTest("files of others are neither written over by up nor taken away by down"
     assert.equal(down.code, 1, down.stderr);
     for (const name of names) {
       assert.equal(readFileSync(join(directory, name), "utf8"), `${name} of others\n`);
-      assert.match(down.stderr, new RegExp(`Left ".*${name}": it is not ovltun's`));
+      assert.match(down.stderr, new RegExp(`Left ".*${name}": it is not an ovltun file`));
     }
     assert.equal(readFileSync(foreign, "utf8"), text);
     // What was ours elsewhere is taken away, also after a crash and without the flag.
@@ -190,7 +190,7 @@ liveTest("files of others are neither written over by up nor taken away by down"
     writeFileSync(foreign, text); // flannel is started beside it
     await until("it is told", RESTORED_MS, async () => {
       const lines = JSON.parse((await host!.ovltun(["status", "--json"])).stdout).warnings.join("\n");
-      return /another program has put its own there/.test(lines) ? true : null;
+      return /another program wrote that file/.test(lines) ? true : null;
     });
     rmSync(foreign);
     await until("it is written again", RESTORED_MS, () => existsSync(foreign) || null);

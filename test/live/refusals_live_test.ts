@@ -31,7 +31,7 @@ liveTest("up that would join a sealed mesh without its secret says where to get 
     const run = () => ({ finished: host!.ovltun(args) });
     await assertRefused(host!, run, { code: 2, says: [/ovltun token/, /--secret-file/, /--plain/] });
     const again = ["up", "--state-dir", host!.stateDir];
-    const says = [/join was begun on this host, to 10\.99\.0\.2:8473/, /ovltun token/, /up --found/];
+    const says = [/join started on this host, to 10\.99\.0\.2:8473/, /ovltun token/, /up --found/];
     await assertRefused(host!, () => ({ finished: host!.ovltun(again) }), { code: 2, says });
   });
 });

@@ -55,7 +55,7 @@ liveTest(
       await sleep(2000);
       const rotated = await beta.ovltun(["secret", "rotate"]);
       assert.equal(rotated.code, 0, rotated.stderr);
-      assert.match(rotated.stderr, /on its way to .*alpha/);
+      assert.match(rotated.stderr, /new network secret to .*alpha/);
       const began = Date.now();
       await until("all have the new secret", 10_000, () => {
         const lines = members.map(secretLines);

@@ -148,7 +148,11 @@ liveTest(
       assert.equal((await ended[0]!.daemon.finished).code, 2);
       assert.match(ended[0]!.daemon.log(), /COPY/);
       const stays = ended[0] === beta ? gamma : beta;
-      assert.equal(lines(stays, /alpha hears another host with the identity/).length, 1, stays.daemon.log());
+      assert.equal(
+        lines(stays, /alpha sees another host with this node's identity/).length,
+        1,
+        stays.daemon.log(),
+      );
       for (const host of [alpha, stays]) {
         const { stdout } = await host.ovltun(["status"]);
         assert.match(stdout, /identity/, `${host.name}: ${stdout}`);

@@ -9,7 +9,7 @@ import { withHosts } from "./mesh.ts";
 import { blockWith, shellBlocks } from "./readme.ts";
 
 const AS_A_SERVICE = blockWith(
-  shellBlocks("### As a service", "## Commands"),
+  shellBlocks("README.md", "## As a service"),
   "systemctl enable --now ovltun\n",
 );
 const RULES = "iptables -t raw -S PREROUTING; iptables -S DOCKER-USER; iptables -t nat -S POSTROUTING";
@@ -96,7 +96,7 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
       await settings(beta, "OVLTUN_SECRET_FILE=/etc/ovltun.secret", "OVLTUN_WORKERS=2");
       await beta.sh("systemctl restart ovltun");
       await assertReaches(beta, alpha);
-      assert.match(await journal(beta), /ovltun\.secret": there is no such file; going on with the secret/);
+      assert.match(await journal(beta), /ovltun\.secret": no such file; using the secret/);
 
       // A new host needs it, is told what to do, and is not started again and again.
       await beta.sh("systemctl stop ovltun && ovltun down --purge");
@@ -104,7 +104,7 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
       assert.notEqual((await beta.run(["systemctl", "start", "ovltun"])).code, 0);
       assert.match(
         await journal(beta),
-        /On the first host of a mesh make it: .*on every other one copy that file/,
+        /On the first host of a mesh, create it: .*on every other host, copy that file/,
       );
       const show = "systemctl show -p ActiveState,ExecMainStatus,NRestarts --value ovltun";
       assert.deepEqual((await beta.sh(show)).split("\n").sort(), ["0", "2", "failed"]);

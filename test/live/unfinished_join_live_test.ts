@@ -48,14 +48,14 @@ liveTest("a join by token that was killed, or refused for a route, goes on by a 
     for (const signal of ["SIGINT", "SIGKILL"] as const) {
       start(beta, "up");
       await waits(beta, /^10\.99\.0\.1/);
-      assert.match(beta.daemon.log(), /Going on with the join that was begun here, to 10\.99\.0\.1:8473/);
+      assert.match(beta.daemon.log(), /Resuming the join started here, to 10\.99\.0\.1:8473/);
       await beta.daemon.kill(signal);
     }
     const plainly = await start(beta, "up", ["--plain"]).finished;
     assert.equal(plainly.code, 2, plainly.stderr);
     assert.match(
       plainly.stderr,
-      /A join was begun on this host, to 10\.99\.0\.1:8473.*that mesh is sealed: leave --plain out/,
+      /A join started on this host, to 10\.99\.0\.1:8473.*that mesh is sealed: leave --plain out/,
     );
 
     // Now the mesh answers, and its network is in use here.

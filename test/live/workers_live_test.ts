@@ -101,7 +101,7 @@ liveTest("a deleted device comes back with all its queues", async () => {
         return code === 0 ? true : null;
       });
       await alpha.firstAnswer(there, 3000);
-      assert.equal(alpha.daemon.log().split("Made the device ovl0 again").length - 1, round);
+      assert.equal(alpha.daemon.log().split("Recreated the device ovl0").length - 1, round);
     }
     assert.equal(await beta.pingLoss(here, 20), 0);
     await transfers(beta, alpha, here);

@@ -71,16 +71,16 @@ test("What this host refuses to send is the outcome of the endpoint, and a warni
   const beta = world.add("beta", ["10.0.0.9:8473"]);
   world.start(beta);
   world.run(3000);
-  const why = "EPERM, this host's own firewall stops it";
+  const why = "EPERM, this host's firewall stops it";
   world.event(beta, { kind: "sendRefused", to: "10.0.0.9:8473", refusal: { why, avoidable: false } });
   world.run(1500);
   const { warnings, waitingFor } = world.view(beta).own;
   assert.deepEqual(warnings, [`Cannot send to 10.0.0.9:8473: ${why}`]);
-  assert.match(waitingFor[0]!.message, /cannot send: EPERM, this host's own firewall/);
+  assert.match(waitingFor[0]!.message, /cannot send: EPERM, this host's firewall/);
   assert.ok(beta.logs.some(({ message }) => message === warnings[0]));
   world.event(beta, { kind: "sendRefused", to: "10.0.0.9:8473", refusal: null });
   assert.deepEqual(world.view(beta).own.warnings, []);
-  assert.match(world.view(beta).own.waitingFor[0]!.message, /without an answer/);
+  assert.match(world.view(beta).own.waitingFor[0]!.message, /no answer for/);
 });
 
 test("An address that cannot be reached by this host is no warning while the same peer has others", () => {
@@ -92,15 +92,15 @@ test("An address that cannot be reached by this host is no warning while the sam
   world.event(beta, {
     kind: "sendRefused",
     to: endpoints[1]!,
-    refusal: { why: "ENETUNREACH, this host has no route there", avoidable: true },
+    refusal: { why: "ENETUNREACH, this host has no route to it", avoidable: true },
   });
   world.run(1500);
   assert.deepEqual(world.view(beta).own.warnings, []);
-  assert.match(world.view(beta).own.waitingFor[0]!.message, /without an answer/);
+  assert.match(world.view(beta).own.waitingFor[0]!.message, /no answer for/);
   world.event(beta, {
     kind: "sendRefused",
     to: endpoints[0]!,
-    refusal: { why: "ENETUNREACH, this host has no route there", avoidable: true },
+    refusal: { why: "ENETUNREACH, this host has no route to it", avoidable: true },
   });
   assert.equal(world.view(beta).own.warnings.length, 2, "none is left");
 });

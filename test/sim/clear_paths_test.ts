@@ -71,7 +71,7 @@ test("A joiner of a sealed host-gw mesh whose user allows no path in the clear i
   const b = add(world, "b", ["a"], {});
   for (const node of world.nodes) world.start(node);
   world.run(5000);
-  assert.match(b.refusal ?? "", /sealed.*host-gw.*without --allow-plain-direct this node reaches nobody/);
+  assert.match(b.refusal ?? "", /sealed.*host-gw.*without --allow-plain-direct this node can reach no other/);
   assert.deepEqual(world.view(a).leases.map(({ nodeId }) => nodeId), [a.identity.id]);
 
   b.settings = { ...b.settings, allowPlainDirect: true };
@@ -95,7 +95,7 @@ test("A member of a sealed host-gw mesh that is started without the flag stays, 
   meshed(world);
   const { own } = world.view(b);
   assert.deepEqual(own.subnet, subnet);
-  assert.match(own.warnings.join("\n"), /without --allow-plain-direct this node reaches nobody/);
+  assert.match(own.warnings.join("\n"), /without --allow-plain-direct this node can reach no other/);
   assert.ok(b.logs.some(({ level, message }) => level === "warning" && message === own.warnings[0]));
   assert.deepEqual([pathOf(world, a, b), pathOf(world, b, a)], ["none", "none"]);
 });

@@ -24,7 +24,9 @@ function withCopy(seed: number, others: number, conditions = {}) {
 
 /** Lines by which a host hears of its clone, also as the last thing before it ends. */
 function told(node: SimNode): string[] {
-  const lines = node.logs.filter(({ message }) => /hears another host with the identity/.test(message));
+  const lines = node.logs.filter(({ message }) =>
+    /sees another host with this node's identity/.test(message)
+  );
   return [...lines.map(({ message }) => message), ...node.refusal === null ? [] : [node.refusal]];
 }
 
@@ -36,7 +38,7 @@ function bothTold(world: World, nodes: readonly SimNode[], seed: number): void {
   assert.equal(ended.length, 1, `seed ${seed}: ${ended.map(({ name }) => name)}`);
   const survivor = nodes.find(({ refusal }) => refusal === null)!;
   assert.equal(told(survivor).length, 1, `seed ${seed}: one line, not ${told(survivor).length}`);
-  const [warning] = world.view(survivor).own.warnings.filter((w) => /hears another host/.test(w));
+  const [warning] = world.view(survivor).own.warnings.filter((w) => /sees another host/.test(w));
   assert.match(warning ?? "", new RegExp(`at ${ended[0]!.endpoint}: was a state directory copied`));
 }
 
@@ -82,10 +84,11 @@ for (const security of ["plain", "sealed"] as const) {
       copy.disk = c.disk;
       const warned = () =>
         thirds.map((node) =>
-          world.view(node).own.warnings.filter((w) => /^Two hosts run with the identity/.test(w)).length
+          world.view(node).own.warnings.filter((w) => /^Two hosts are running with the identity/.test(w))
+            .length
         );
       const lines = () =>
-        thirds.map((node) => node.logs.filter((l) => /^Two hosts run/.test(l.message)).length);
+        thirds.map((node) => node.logs.filter((l) => /^Two hosts are running/.test(l.message)).length);
       // The copy ends within seconds; where it is started again, all begins anew.
       for (let run = 1; run <= 2; run++) {
         world.start(copy);

@@ -71,7 +71,7 @@ test("A host whose peer is down waits, says for whom, and joins when it comes", 
   assert.equal(own.mesh, null);
   assert.match(
     own.waitingFor[0]!.message,
-    /^waiting for 192\.168\.0\.2:8473, 15 s without an answer \(firewall/,
+    /^waiting for 192\.168\.0\.2:8473: no answer for 15 s \(firewall/,
   );
   assert.equal(own.waitingFor[0]!.hint, "firewall? wrong network name? not started?");
   const said = beta.logs.filter((l) => l.message.startsWith("Waiting for 192.168.0.2:8473"));
@@ -90,11 +90,11 @@ test("Who is waited for is shown with its port, also where the user gave none", 
   world.run(3000);
   assert.match(
     world.view(beta).own.waitingFor[0]!.message,
-    /^waiting for 192\.168\.0\.9 \(192\.168\.0\.9:8474\), 3 s without an answer \(firewall/,
+    /^waiting for 192\.168\.0\.9 \(192\.168\.0\.9:8474\): no answer for 3 s \(firewall/,
   );
   world.event(beta, { kind: "seeds", seeds: [{ text: "many.example", endpoints }] });
   const { message } = world.view(beta).own.waitingFor[0]!;
-  assert.ok(message.startsWith("waiting for many.example (192.168.0.9:8474, [fd00::9]:8474, …), "), message);
+  assert.ok(message.startsWith("waiting for many.example (192.168.0.9:8474, [fd00::9]:8474, …): "), message);
 });
 
 test("A seed whose name does not resolve is waited for by its name", () => {
@@ -146,7 +146,7 @@ test("A wrong network name is refused and logged on both sides, rarely", () => {
   const lines = (n: typeof alpha) =>
     n.logs.filter((l) => /another network/.test(l.message) && /efuse/.test(l.message));
   assert.equal(lines(alpha).length, 1);
-  assert.equal(lines(beta).filter((l) => l.message.includes("refuses us")).length, 1);
+  assert.equal(lines(beta).filter((l) => l.message.includes("refused us")).length, 1);
   assert.match(world.view(beta).own.waitingFor[0]!.message, /refused: it belongs to another network/);
 });
 
@@ -161,7 +161,7 @@ test("Two meshes of one name and different configuration refuse one another, nam
     assert.equal(own.leaseState, "confirmed");
     assert.equal(peers.length, 0);
     assert.match(own.warnings.join(), /10\.15[01]\.0\.0\/16 here, 10\.15[01]\.0\.0\/16 there/);
-    const said = node.logs.filter((l) => l.level === "error" && l.message.includes("another mesh"));
+    const said = node.logs.filter((l) => l.level === "error" && l.message.includes("a different mesh"));
     assert.equal(said.length, 1, node.name);
   }
 });
@@ -180,12 +180,12 @@ test("A lone founder later given a peer of another mesh is told how to join it, 
   world.run(5000);
   const said = (node: typeof alpha) =>
     node.logs.filter((l) =>
-      l.level === "error" && /belongs to another mesh of the same name/.test(l.message)
+      l.level === "error" && /belongs to a different mesh of the same name/.test(l.message)
     );
   assert.equal(said(beta).length, 1);
   assert.match(
     said(beta)[0]!.message,
-    /Nobody else is in ours: run ovltun down --purge here and start again/,
+    /This node is alone in its mesh: run ovltun down --purge here, then start/,
   );
   assert.equal(said(alpha).length, 1);
   assert.match(said(alpha)[0]!.message, /Run ovltun down --purge on one of the two/);
@@ -198,11 +198,11 @@ test("The log counts the nodes it speaks of", () => {
   const beta = world.add("beta", ["alpha"]);
   world.start(alpha);
   world.run(300);
-  assert.ok(alpha.logs.some((l) => /^Lease .* confirmed: nobody else to ask$/.test(l.message)));
+  assert.ok(alpha.logs.some((l) => /^Lease .* confirmed: no other node to ask$/.test(l.message)));
   world.start(beta);
   assert.ok(world.runUntil(() => oneMesh(world), 3000));
   assert.ok(beta.logs.some((l) => l.message === "Synchronised with alpha: 1 other node known"));
-  assert.ok(beta.logs.some((l) => l.message.endsWith("confirmed: acknowledged by every member known alive")));
+  assert.ok(beta.logs.some((l) => l.message.endsWith("confirmed: acknowledged by every live member")));
 });
 
 test("Fifty hosts join one founder at once, under 5 % loss, each with a subnet of its own", LONG, () => {
@@ -233,7 +233,7 @@ test("A host of another protocol version is refused by name on both sides", () =
     alpha.logs.filter((l) => /Refused .* protocol version 2, we speak 1/.test(l.message)).length,
     1,
   );
-  assert.equal(beta.logs.filter((l) => /refuses us: it speaks protocol version 2/.test(l.message)).length, 1);
+  assert.equal(beta.logs.filter((l) => /refused us: it speaks protocol version 2/.test(l.message)).length, 1);
 });
 
 test("Nonsense, cut short or changed in a few bits, leaves a mesh as it was", () => {
@@ -274,7 +274,7 @@ test("Whoever founds, joins or restarts in a mesh of public addresses is warned,
     world.start(b);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
     for (const node of [a, b]) {
-      const told = node.logs.filter(({ message }) => message.includes("public addresses"));
+      const told = node.logs.filter(({ message }) => message.includes("public address space"));
       assert.equal(told.length, times, node.name);
       assert.deepEqual(world.view(node).own.warnings, told.map(({ message }) => message));
     }

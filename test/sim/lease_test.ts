@@ -40,7 +40,7 @@ test("Two founders with one configuration and one subnet settle it within 10 s o
     assert.ok(loser.leases.some((l) => l.from === WISH && l.to === null));
     assert.equal(winner.leases.filter((l) => l.at > healed).length, 0, "the winner is undisturbed");
     assert.ok(loser.logs.some((l) => l.message.startsWith(`Lost ${WISH}`)));
-    const told = `${loser.name} claimed ${WISH} too while we were apart; our claim comes first, it gives way`;
+    const told = `${loser.name} also claimed ${WISH} while we were apart; our claim is earlier, so it yields`;
     const heard = winner.logs.filter((l) => l.level === "warning" && l.message === told).length;
     assert.equal(heard, 1, `seed ${seed}`);
   }
@@ -262,7 +262,7 @@ test("The others log that a node gave its lease back, and nothing else, for as l
   world.event(beta, { kind: "release" });
   world.run(60_000);
   for (const node of [world.node("alpha"), gamma]) {
-    assert.deepEqual(saidOf(node, "beta", at), [`beta gave ${held} back and left`]);
+    assert.deepEqual(saidOf(node, "beta", at), [`beta released ${held} and left the mesh`]);
     assert.deepEqual(saidOf(node, beta.endpoint, at), []);
     assert.deepEqual(world.view(node).peers.map((p) => p.state), ["alive"]);
   }
@@ -286,7 +286,7 @@ test("A lease given back after a crash is told in the name of its node, without 
     world.start(beta, { kind: "release", meetMs: 1500 });
     assert.ok(world.runUntil(() => beta.released, 2500), `${crashedFor}`);
     world.run(60_000);
-    assert.deepEqual(saidOf(alpha, "beta", at), [`beta gave ${held} back and left`]);
+    assert.deepEqual(saidOf(alpha, "beta", at), [`beta released ${held} and left the mesh`]);
     assert.deepEqual([world.view(alpha).peers.length, world.view(alpha).leases.length], [0, 1]);
   }
 });
@@ -431,10 +431,10 @@ test("A cloned state directory is found out: the same one of the two stops, the 
     world.run(20_000);
     const stopped = [beta, clone].filter((n) => n.refusal !== null);
     assert.equal(stopped.length, 1, `seed ${seed}: ${stopped.map((n) => n.name)}`);
-    assert.match(stopped[0]!.refusal!, /runs with the identity of this one/);
+    assert.match(stopped[0]!.refusal!, /is running with this node's identity/);
     const winner = stopped[0] === beta ? clone : beta;
     assert.equal(subnetOf(world, winner), subnet);
-    assert.match(world.view(alpha).own.warnings.join(), /Two hosts run with the identity/);
+    assert.match(world.view(alpha).own.warnings.join(), /Two hosts are running with the identity/);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
   }
 });
@@ -459,7 +459,7 @@ test("A copy of the state of a host that has run for a while ends, not the host;
     world.start(copy);
     world.run(25_000);
     assert.equal(beta.refusal, null, `seed ${seed}`);
-    assert.match(copy.refusal ?? "", /COPY of the identity of that host.*NOT down --purge/, `seed ${seed}`);
+    assert.match(copy.refusal ?? "", /this host is a COPY.*NOT with down --purge/, `seed ${seed}`);
     assert.equal(subnetOf(world, beta), subnet);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
   }
@@ -495,7 +495,7 @@ test("A clone that calls its original gives way to it", () => {
   clone.identity = alpha.identity;
   world.start(clone);
   world.run(3000);
-  assert.match(clone.refusal ?? "", /192\.168\.0\.2:8473 runs with the identity of this one/);
+  assert.match(clone.refusal ?? "", /192\.168\.0\.2:8473 had this node's identity first/);
   assert.equal(world.view(alpha).own.leaseState, "confirmed");
 });
 

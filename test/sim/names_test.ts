@@ -152,7 +152,8 @@ test("A member that reaches nobody says so after ten seconds, names whom and wha
   world.start(b);
   assert.ok(world.runUntil(() => oneMesh(world), 10_000));
   world.run(1000);
-  const aloneOf = () => a.logs.filter(({ message }) => /No other node of the mesh is reached/.test(message));
+  const aloneOf = () =>
+    a.logs.filter(({ message }) => /No other node of the mesh can be reached/.test(message));
   world.network.partition((endpoint) => endpoint === b.endpoint ? 1 : 0);
   world.run(30_000);
   assert.equal(aloneOf().length, 1);
@@ -167,7 +168,7 @@ test("A member that reaches nobody says so after ten seconds, names whom and wha
   world.network.partition(null);
   assert.ok(world.runUntil(() => oneMesh(world), 20_000));
   world.run(5000);
-  assert.ok(a.logs.some(({ message }) => /^Reaches beta again, after \d+ s/.test(message)));
+  assert.ok(a.logs.some(({ message }) => /^Reached beta again after \d+ s/.test(message)));
   assert.ok(!world.view(a).own.warnings.some((warning) => warning.includes("No other node of the mesh")));
   assert.equal(aloneOf().length, 2);
   // A peer that was stopped on purpose is not missed.

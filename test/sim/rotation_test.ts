@@ -147,13 +147,13 @@ test("A joiner with a token of before the rotation is told that it needs a new o
     world.run(1000);
     const waiting = () => world.view(joiner).own.waitingFor.map(({ message }) => message);
     const told =
-      `waiting for a (${world.node("a").endpoint}): refused: its secret was rotated since our token was ` +
-      "made; take a new one there (ovltun token)";
+      `waiting for a (${world.node("a").endpoint}): refused: its secret was rotated after our token was ` +
+      "issued; get a new token there (ovltun token)";
     assert.deepEqual(waiting(), [told], `away: ${away}`);
     world.run(90_000);
     assert.deepEqual(waiting(), [told], "and again after each try, also when the old secret has gone");
     assert.equal(joiner.refusal, null);
-    const lines = joiner.logs.filter((l) => /refuses us: its secret was rotated/.test(l.message));
+    const lines = joiner.logs.filter((l) => /refused us: its secret was rotated/.test(l.message));
     assert.ok(lines.length > 0 && lines.length < 4, `${lines.length}`);
   }
 });
@@ -169,7 +169,7 @@ test("A node that was revoked while it was away is told by the old secret as lon
   world.run(5000);
   world.start(stolen);
   assert.ok(world.runUntil(() => stolen.refusal !== null, 10_000));
-  assert.match(stolen.refusal!, /^a revoked the key of this node/);
+  assert.match(stolen.refusal!, /^a revoked this node's key/);
   assert.deepEqual(roots(stolen), [7], "and not the new one");
 });
 

@@ -1,4 +1,4 @@
-// Two hosts with one identity: which of them ends. Whoever has been running longer stays, for a copy is started after
+// Two hosts with one identity: which of them stops. The one that has been running longer stays, for a copy is started after
 // its original. Both sides tell how long they have been running, each by its own monotonic clock. When the ages are
 // about the same (both started after a power cut), or one side is of a version that does not tell, the lesser boot
 // nonce gives way: random, but the same answer on both sides.
@@ -62,15 +62,14 @@ export class CloneSigns {
   }
 }
 
-/** What a user reads whose host has to end. */
+/** The sentence with which a node ends that runs with a copied identity. */
 export function cloneMessage(where: string, certain: boolean): string {
-  const [which, here] = certain
-    ? ["this is a COPY of the identity of that host", "Stop ovltun here, remove this"]
-    : [
-      "one of the two is a COPY, and nothing tells which: this one gives way. On the host that is the copy",
-      "stop ovltun, remove its",
-    ];
-  return `${where} runs with the identity of this one${certain ? " and was here before" : ""}: ${which}` +
-    `${certain ? ". " : " "}${here} state directory without giving the lease back, which is the original's ` +
-    "(rm -r the directory, NOT down --purge), and start again: it will get an identity and a lease of its own";
+  const which = certain
+    ? "had this node's identity first: this host is a COPY. Stop ovltun here, remove this state directory"
+    : "is running with this node's identity: one of the two is a COPY, and it cannot be determined which, " +
+      "so this one " +
+      "stops. On the copy, stop ovltun, remove the state directory";
+  return `${where} ${which} with rm -r (NOT with down --purge: the lease belongs to the original), and ` +
+    "start again: it " +
+    "will get its own identity and lease";
 }

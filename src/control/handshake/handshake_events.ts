@@ -6,7 +6,7 @@ import type { NodeRecord } from "../records/record.ts";
 /** A session that a handshake made. The keys are the receiver's to wipe. */
 export interface NewSession {
   readonly peer: NodeRecord;
-  /** The boot nonce of whoever made it; null when it did not say. */
+  /** The boot nonce of its maker; null if it did not say. */
   readonly life: string | null;
   /** Where the last message came from, and where what it answers was sent; null: it answers nothing. */
   readonly endpoint: string;
@@ -43,7 +43,7 @@ export type HandshakeEvent =
     readonly record: NodeRecord;
     readonly keyId: number;
   }
-  /** Refused by name: a REFUSE_ number, and the version of whoever refused. */
+  /** Refused by name: a REFUSE_ number, and the version of the side that refused. */
   | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
   /** A handshake of another version came, and was refused. */
   | { readonly kind: "foreign"; readonly endpoint: string; readonly version: number }

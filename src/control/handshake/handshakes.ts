@@ -1,16 +1,16 @@
 // Handshakes under way (event, now) → datagrams and new sessions. XXpsk3 on first contact, IKpsk2 once the other's
 // static key is known from a verified record:
 //
-//   A ── XX1 e ──────────────▶ B    B answers, and knows nobody yet
+//   A ── XX1 e ──────────────▶ B    B answers, and does not know A yet
 //   A ◀─ XX2 e, record of B ──  B    A has verified B: A's session is made
 //   A ── XX3 record of A ─────▶ B    B has verified A: B's session is made, and silent until A has used it
 //
 //   A ── IK1 record of A ─────▶ B    B has verified A, if A's counter is greater than any before
 //   A ◀─ IK2 ─────────────────  B    A has verified B
 //
-// Suites, indices and what each sees of the other are inside, under the handshake hash. Whoever drives this says when to
+// Suites, indices and what each sees of the other are inside, under the handshake hash. The caller says when to
 // begin (sealed_links.ts); a retry is a new handshake. Of two that cross, the one with the smaller ephemeral key goes on:
-// both sides see both. Everything here is bounded, and nobody is remembered before they are authenticated.
+// both sides see both. Everything here is bounded, and no one is remembered before being authenticated.
 //
 // This file hands each datagram to the side it is for: A is initiator.ts, B responder.ts. Both write
 // and read by messages.ts, wait in pending.ts and send by post.ts, which also has the
@@ -43,14 +43,14 @@ export class Handshakes {
   }
 
   /**
-   * Begins a handshake with whoever is at `endpoint`, or with the node whose static key is known. `attempt`: each tries
-   * another generation of the keys, for whoever does not have the one in use.
+   * Begins a handshake with the node at `endpoint`, or with the node whose static key is known. `attempt`: each tries
+   * another generation of the keys, for peers without the one in use.
    */
   begin(endpoint: string, known: KnownNode | null, now: number, attempt = 0): void {
     this.#initiator.begin(endpoint, known, now, attempt);
   }
 
-  /** Whether somebody began with us within `ms` who has not been authenticated yet. */
+  /** Whether a handshake with us began within `ms` whose initiator is not authenticated yet. */
   halfOpen(ms: number, now: number): boolean {
     return this.#responder.halfOpen(ms, now);
   }
@@ -95,17 +95,17 @@ export class Handshakes {
   refuse(to: string, question: Uint8Array, reason: number): void {
     if (question.length < wire.REPLY_LEN) return;
     const echoedMac = borneMac(question, question.length);
-    // Whoever asks by an older secret cannot check what is under another.
+    // A peer that uses an older secret cannot verify what is under another.
     const keyId = wire.handshakeKeyId(question, 0);
     this.#post.refuse(to, { reason, receiver: wire.handshakeSender(question, 0), echoedMac, keyId });
   }
 
-  /** Lets whoever has another secret see that its datagrams arrive, and fail: all it can tell is a wrong MAC. */
+  /** Shows a peer with another secret that its datagrams arrive and fail: all it can see is a wrong MAC. */
   refuseForeign(to: string, reason: number): void {
     this.#post.refuse(to, { reason, receiver: 0, echoedMac: new Uint8Array(wire.MAC_LEN) });
   }
 
-  // Somebody begins: ourselves, somebody with whom we have begun at the same time, or neither. XX1 does not say who.
+  // A first message: our own, one of a peer we began with at the same time, or neither. XX1 does not say whose.
   #first(h: wire.Handshake, keys: NetworkKeys, from: string, now: number): HandshakeEvent[] {
     const endpoint = this.#initiator.ownDatagram(h);
     if (endpoint !== null) return [{ kind: "own", endpoint }];

@@ -30,7 +30,7 @@ const BEGUN_EACH = 3;
 const XX3_AGAIN_MS = [500, 1000, 2000];
 
 interface Begun extends Pending {
-  /** Whom we expect; null: whoever is there. */
+  /** The node we expect; null: any. */
   readonly peer: string | null;
   readonly ephemeral: Uint8Array;
 }

@@ -1,5 +1,5 @@
 // What both sides write into a handshake, read out of it, and make of it once the Noise part is done. A message carries
-// an offer: our index, the suites, where we see the other side, and for whoever has to say who they are, their record.
+// an offer: our index, the suites, where we see the other side, and, from the side that has to identify itself, its record.
 //
 //   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
 
@@ -74,7 +74,7 @@ export class HandshakeMessages {
     return keys;
   }
 
-  /** The machine of whoever begins: IK with a node that is known, else XX. */
+  /** The initiator's machine: IK with a known node, else XX. */
   initiator(keys: NetworkKeys, ephemeralKeys: DhKeys, known: KnownNode | null): NoiseHandshake {
     const pattern = known === null ? "XXpsk3" : "IKpsk2";
     const prologue = prologueOf(pattern, keys, known?.id ?? "");
@@ -83,7 +83,7 @@ export class HandshakeMessages {
     return new NoiseHandshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
   }
 
-  /** The machine of whoever answers. */
+  /** The responder's machine. */
   responder(pattern: Pattern, keys: NetworkKeys, ephemeralKeys: DhKeys): NoiseHandshake {
     const prologue = prologueOf(pattern, keys, this.#own.identity.id);
     const staticKeys = this.#staticKeys;
@@ -162,7 +162,7 @@ export class HandshakeMessages {
 }
 
 // What both sides must have seen alike: the network, and for IK the responder's id. IK brings no record of the
-// responder: without its id anybody could name its static key in a record of his own, and pass the messages on.
+// responder: without its id an attacker could put its static key into a record of their own, and relay the messages.
 function prologueOf(pattern: Pattern, keys: NetworkKeys, responder: string): Uint8Array {
   const label = new TextEncoder().encode("ovltun noise 1 ");
   const bound = pattern === "IKpsk2" ? fromHex(responder)! : new Uint8Array(0);

@@ -21,7 +21,7 @@ export interface Sent {
   readonly sent: Uint8Array;
 }
 
-/** A handshake with somebody: the machine, and both indices. */
+/** A handshake in progress: the machine, and both indices. */
 export interface Exchange {
   readonly noise: NoiseHandshake;
   readonly keys: NetworkKeys;

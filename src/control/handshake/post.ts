@@ -1,6 +1,6 @@
 // Handshake datagrams on their way out, and the short replies (type 0x02) in both directions:
 //
-//   send     stamped with the MAC of the network, and with the cookie of whoever asked for one lately
+//   send     stamped with the MAC of the network, and with the cookie of a peer that demanded one lately
 //   reply    a cookie: what we sent last goes out again with it; a refusal: told, when it echoes the MAC we sent
 //   refuse   ours to others, never longer than what it answers
 

@@ -1,6 +1,6 @@
 // The side of a handshake that answers:
 //
-//   XX1   nobody is known yet: XX2 with our record goes out, machine and index are kept
+//   XX1   the peer is not known yet: XX2 with our record goes out, machine and index are kept
 //   XX3   who began says who they are: the session is made
 //   IK1   who began says it at once: unless it is a replay, or loses to one of ours, IK2 goes out and the session is made
 //
@@ -114,7 +114,7 @@ export class HandshakeResponder {
     });
     if (event?.kind !== "session") {
       this.#indices.release(answer.index);
-      if (event?.kind === "revoked") this.#note(record.id, offer.counter); // nobody is told by a replay
+      if (event?.kind === "revoked") this.#note(record.id, offer.counter); // a replay tells no one
       return event === null ? this.#post.reject() : [event];
     }
     this.#note(record.id, offer.counter);
@@ -122,7 +122,7 @@ export class HandshakeResponder {
     return [event];
   }
 
-  /** Whether somebody began within `ms` who has not been authenticated yet. */
+  /** Whether a handshake began within `ms` whose initiator is not authenticated yet. */
   halfOpen(ms: number, now: number): boolean {
     return this.#answered.since(ms, now);
   }

@@ -1,6 +1,6 @@
-// A handshake with nobody, before the first with somebody. A process that has just started has not compiled its code, and
+// A handshake in memory, before the first real one. A process that has just started has not compiled its code, and
 // the runtime has not set up its cryptography: the first handshake would take ten times as long as the second, on a
-// path where somebody waits for it. Two ends with keys that are thrown away shake hands here, in memory.
+// path while a peer waits for it. Two ends with throw-away keys shake hands here, in memory.
 
 import { type Identity, identityFromSeeds, nodeMac } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

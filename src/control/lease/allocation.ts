@@ -1,6 +1,6 @@
 // Which subnet to claim: the user's wish when it is free, else one at random among the free ones between
 // subnetMin and subnetMax. Random, so that nodes which choose at the same moment seldom choose the same; free means
-// that nobody's claim and no static peer's subnet overlaps it, whether or not its holder is alive.
+// that no claim and no static peer's subnet overlaps it, whether or not its holder is alive.
 
 import type { Random } from "../../ports/time.ts";
 import { parseAddress } from "../../wire/address.ts";
@@ -39,9 +39,9 @@ export function wishProblem(mesh: MeshConfig, wish: Prefix): string | null {
   const range = leaseRange(mesh);
   if (!contains(range.network, wish.address)) return `it is not in ${mesh.network}`;
   const n = subnetIndex(range.network, range.subnetLength, wish);
-  if (n === null) return `subnets here have the length ${mesh.subnetLen}`;
+  if (n === null) return `leases in this mesh are /${mesh.subnetLen}`;
   if (n < range.first || n >= range.first + range.count) {
-    return `subnets here go from ${mesh.subnetMin} to ${mesh.subnetMax}`;
+    return `leases in this mesh range from ${mesh.subnetMin} to ${mesh.subnetMax}`;
   }
   return null;
 }

@@ -23,7 +23,7 @@ const EXHAUSTED_RETRY_MS = 5000;
 export interface LeaseWorld {
   /** Null while we are joining: no claim may be made. */
   readonly mesh: MeshConfig | null;
-  /** Everything claimed or reserved by anybody but our own claim. */
+  /** Everything claimed or reserved, except our own claim. */
   readonly taken: () => readonly Prefix[];
   /** Who holds our claim instead of us, by the total order; null when we do. */
   readonly lostTo: { readonly name: string; readonly subnet: Prefix } | null;
@@ -104,7 +104,7 @@ export class Lease {
     if (claim !== null) this.#state = "confirmed";
     else if (from !== null) {
       this.#state = "yielding";
-      this.#after = "after the mesh knew the former lease as given back";
+      this.#after = "because the mesh knows the old lease as released";
     }
     if (samePrefix(from, to)) return [];
     if (to !== null) this.#before = to;
@@ -112,7 +112,7 @@ export class Lease {
       kind: "changed",
       from,
       to,
-      why: "the mesh knows a later state of this node than its own disk",
+      why: "the mesh has newer state of this node than its disk",
     }];
   }
 
@@ -123,7 +123,7 @@ export class Lease {
     this.#acks = new Set();
     this.#state = "joining";
     const steps: LeaseStep[] = [{ kind: "claim", claim: null }];
-    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "given back", asked: true });
+    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "released", asked: true });
     return steps;
   }
 
@@ -135,8 +135,8 @@ export class Lease {
     this.#acks = new Set();
     if (lost === null) return [];
     this.#state = "yielding";
-    this.#after = "after the mesh was made to forget this node";
-    const message = `Lost ${lost}: ${why}; claiming anew`;
+    this.#after = "because this node had been forgotten";
+    const message = `Lost ${lost}: ${why}; claiming a new one`;
     const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
     if (used) steps.push({ kind: "changed", from: lost, to: null, why });
     return steps;
@@ -162,8 +162,8 @@ export class Lease {
     const waited = now - this.#claimedAt;
     const heard = world.alive.every((id) => this.#acks.has(id));
     if (!heard && waited < probationMs(world.alive.length + 1)) return [];
-    if (world.alive.length === 0) return this.#confirm("nobody else to ask");
-    return this.#confirm(heard ? "acknowledged by every member known alive" : "nobody objected in time");
+    if (world.alive.length === 0) return this.#confirm("no other node to ask");
+    return this.#confirm(heard ? "acknowledged by every live member" : "no member objected in time");
   }
 
   #yield(
@@ -177,7 +177,7 @@ export class Lease {
     this.#claim = null;
     this.#state = "yielding";
     if (used) this.#after = "after a conflict";
-    const why = `${to.name} holds ${to.subnet}, its claim comes first`;
+    const why = `${to.name} holds ${to.subnet} with an earlier claim`;
     const steps: LeaseStep[] = [];
     if (used) {
       steps.push({
@@ -185,7 +185,7 @@ export class Lease {
         level: "warning",
         message: `Lost ${lost}: ${why}; claiming another subnet`,
       });
-    } else steps.push({ kind: "note", level: "info", message: `Passed over ${lost}: ${why}` });
+    } else steps.push({ kind: "note", level: "info", message: `Skipped ${lost}: ${why}` });
     steps.push({ kind: "claim", claim: null });
     if (used) steps.push({ kind: "changed", from: lost, to: null, why });
     return [...steps, ...this.#claimFree(world, mesh, now)];
@@ -199,8 +199,8 @@ export class Lease {
       if (this.#state === "exhausted") return [];
       this.#state = "exhausted";
       const message =
-        `No subnet is free: all ${choice.total} between ${mesh.subnetMin} and ${mesh.subnetMax} are ` +
-        "leased (give one back with down --purge on its host; for a host that is gone, ovltun forget NODE)";
+        `No subnet is free: all ${choice.total} from ${mesh.subnetMin} to ${mesh.subnetMax} are leased ` +
+        "(release one with ovltun down --purge on its host, or with ovltun forget NODE if the host is gone)";
       return [...steps, { kind: "note", level: "error", message }];
     }
     if (world.wish !== null && !choice.wish && steps.length === 0 && !this.#wishTold) {
@@ -232,7 +232,7 @@ export class Lease {
     const to = this.#claim!.subnet;
     this.#state = "confirmed";
     this.#before = to;
-    const why = from === null ? `claimed; ${how}` : `claimed anew ${this.#after}; ${how}`;
+    const why = from === null ? `claimed; ${how}` : `claimed again ${this.#after}; ${how}`;
     const message = `Lease ${to} confirmed: ${how}`;
     return [{ kind: "note", level: "info", message }, { kind: "changed", from, to, why }];
   }

@@ -1,5 +1,5 @@
 // The table of links: one per peer node, by node and by the receiver index we gave it. A link is inserted after a hello
-// with a good signature, counts as up once its endpoint is validated (links.ts), and goes when nobody wants it.
+// with a good signature, counts as up once its endpoint is validated (links.ts), and goes when it is no longer wanted.
 
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
@@ -59,7 +59,7 @@ export class LinkTable {
     for (const link of this.#links.values()) if (isUp(link)) yield link;
   }
 
-  /** Whether somebody said hello within `ms` whom we have not validated yet. */
+  /** Whether a hello arrived within `ms` from a node we have not validated yet. */
   halfOpen(ms: number, now: number): boolean {
     for (const link of this.#links.values()) {
       if (link.endpoint === null && now - link.lastHelloAt < ms) return true;
@@ -67,7 +67,7 @@ export class LinkTable {
     return false;
   }
 
-  /** The link of whoever proved to be this node just now, new when need be; null when the table is full. */
+  /** The link to a node that has just proved its identity, new if need be; null when the table is full. */
   obtain(id: string, member: boolean, now: number): Link | null {
     const known = this.#links.get(id);
     if (known !== undefined) {

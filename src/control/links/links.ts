@@ -93,7 +93,7 @@ export abstract class Links {
   /** Sends a probe of the way, whole or not at all. */
   abstract measure(link: Link, bytes: Uint8Array): void;
 
-  /** Asks whoever is at the target to make a link. */
+  /** Asks the node at the target to make a link. */
   protected abstract ask(target: Target, now: number): void;
 
   /** Says this to the life of a node that we have a link with, and no other. */
@@ -149,7 +149,7 @@ export abstract class Links {
     return this.table.isUp(id);
   }
 
-  /** Whether somebody asked for a link lately whom we have not validated yet. */
+  /** Whether a node asked for a link lately that we have not validated yet. */
   halfOpen(now: number): boolean {
     return this.table.halfOpen(HALF_OPEN_MS, now);
   }
@@ -177,7 +177,7 @@ export abstract class Links {
   }
 
   /**
-   * Tries an endpoint at once if we know it, as when its data names an index nobody holds. `entitled`: it named an index
+   * Tries an endpoint at once if we know it, as when its data names an unknown index. `entitled`: it named an index
    * that we gave out (plain meshes).
    */
   poke(endpoint: string, _entitled: boolean, now: number): void {
@@ -186,7 +186,7 @@ export abstract class Links {
     if (known !== null && this.schedule.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
   }
 
-  /** Whether whoever is there may be asked because something came from there. */
+  /** Whether the endpoint may be asked because something came from it. */
   protected mayAsk(_target: Target): boolean {
     return true;
   }

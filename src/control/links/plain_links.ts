@@ -5,7 +5,7 @@
 //   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
 //   A ── ack (echo b) ──────▶ B     B has validated A
 //
-// Every answer is one datagram, no larger than its question: whoever forges a source address makes nobody else get more
+// Every answer is one datagram, no larger than its question: a forged source address cannot make its victim get more
 // than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
 // comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
 // hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
@@ -73,7 +73,7 @@ export class PlainLinks extends Links {
 
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (!entitled || this.isNamed(endpoint)) return super.poke(endpoint, entitled, now);
-    // A peer of ours has moved there, or somebody repeats its words. A peer answers gossip for an index that nobody has
+    // A peer of ours has moved there, or its packets are replayed. A peer answers gossip for an unknown index
     // with a hello.
     if (this.schedule.due(`poke ${endpoint}`, 1000, now)) this.actions.send(endpoint, gossipForNobody());
   }
@@ -146,7 +146,7 @@ export class PlainLinks extends Links {
     if (this.#contest(h, bytes, from, now)) return;
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) {
-      return this.#refuse(from, h, { reason: hello.REFUSE_FULL, why: "our table of peers is full" }, now);
+      return this.#refuse(from, h, { reason: hello.REFUSE_FULL, why: "our peer table is full" }, now);
     }
     const known = link.endpoint === from && h.index !== 0 && h.index === link.sendIndex;
     const nonce = known || !this.schedule.due(`knock ${from}`, KNOCK_EVERY_MS, now)
@@ -156,7 +156,7 @@ export class PlainLinks extends Links {
     this.#send(from, { ...fields, nonce: nonce ?? hello.NO_NONCE, echoedNonce: h.nonce });
   }
 
-  // A nonce to validate whoever is there. If the answer is lost, a hello of ours follows where the endpoint has a name;
+  // A nonce to validate the endpoint. If the answer is lost, a hello of ours follows where the endpoint has a name;
   // elsewhere the next word from there asks for one.
   #knock(from: string, now: number): string | null {
     const target = this.targets.knock(from, now, this.own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
@@ -167,8 +167,8 @@ export class PlainLinks extends Links {
     return this.targets.freshNonce(target, now);
   }
 
-  // Either our own datagram came back to us (an address of ours among the seeds), or somebody has our keys. Then it is to
-  // hear of us by a refusal, and we of it by the refusal of a hello of ours: in turn, for each of its own.
+  // Either our own datagram came back to us (an address of ours among the seeds), or another host has our keys. Then it
+  // is to hear of us by a refusal, and we of it by the refusal of a hello of ours: in turn, for each of its own.
   #answerOurself(h: Hello, from: string, now: number): void {
     for (const target of this.targets.all()) {
       if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
@@ -226,7 +226,7 @@ export class PlainLinks extends Links {
 
   // The node that we asked is there, for it has our nonce, and answers from another of its addresses. That it receives
   // there is not shown yet: it is asked there, in place of the answer that it would get, and the endpoint asked first has
-  // been answered. Whoever is linked already needs no more than that.
+  // been answered. A node that is already linked needs no more than that.
   #answeredElsewhere(target: Target, h: Hello, from: string, now: number): LinkEvent[] {
     answeredBy(target, h.nodeId, from);
     if (this.isUp(h.nodeId) || !this.schedule.due(`elsewhere ${from}`, 1000, now)) return [];

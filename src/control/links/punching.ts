@@ -1,7 +1,7 @@
 // When to call a node that is behind NAT, as we are, and has not answered.
 //
 // Each side's first datagram opens its own router for the answers of the other: that is all there is to it where both
-// routers drop what nobody asked for. A router that takes such a datagram for itself (a VM or container host without a
+// routers drop unsolicited packets. A router that takes such a datagram for itself (a VM or container host without a
 // firewall) remembers it in its connection tracking, and the tuple is then not free for its own host: what that host
 // sends comes out of another port, which the other side's router does not let in. Every further try keeps both entries
 // alive, so that two hosts which begin in the wrong order never meet. The entries end after 30 s without a datagram

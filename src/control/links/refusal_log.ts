@@ -28,6 +28,6 @@ export class RefusalLog {
   refusedBy(target: Target, why: string, now: number): void {
     target.outcome = { kind: "refused", why };
     if (!this.#schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) return;
-    this.#actions.log("warning", `${target.endpoint} refuses us: ${why}`, { peer: target.endpoint });
+    this.#actions.log("warning", `${target.endpoint} refused us: ${why}`, { peer: target.endpoint });
   }
 }

@@ -10,10 +10,10 @@ import {
 } from "../../wire/hello.ts";
 
 /** What to do about a plain and a sealed node that meet. */
-export const MIXED_SECURITY = "start both with or both without --plain";
+export const MIXED_SECURITY = "start both with --plain or both without";
 
 /** What it means when the MACs of an address are of none of our keys. */
-export const WRONG_SECRET = "wrong secret there or here, or another network";
+export const WRONG_SECRET = "wrong secret on either side, or another network";
 
 /** What is wrong with a hello that we refuse. */
 export function ourObjection(reason: number): string {
@@ -22,19 +22,19 @@ export function ourObjection(reason: number): string {
     : "it belongs to another network (--network-name)";
 }
 
-/** What is wrong with our hello, in the eyes of whoever refuses it. */
+/** What is wrong with our hello, in the eyes of the node that refuses it. */
 export function theirObjection(reason: number): string {
   switch (reason) {
     case REFUSE_VERSION:
-      return `it speaks another protocol version than ours, ${PROTOCOL_VERSION}; install the same version on both`;
+      return `it does not speak our protocol version, ${PROTOCOL_VERSION}; install the same version on both`;
     case REFUSE_NETWORK:
       return "it belongs to another network (check --network-name on both)";
     case REFUSE_SECURITY:
       return `its mesh is sealed, ours is plain (${MIXED_SECURITY})`;
     case REFUSE_FULL:
-      return "its table of peers is full";
+      return "its peer table is full";
     case REFUSE_OUTDATED:
-      return "its secret was rotated since our token was made; take a new one there (ovltun token)";
+      return "its secret was rotated after our token was issued; get a new token there (ovltun token)";
     default:
       return `reason ${reason}`;
   }

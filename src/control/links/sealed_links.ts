@@ -39,7 +39,8 @@ const KNOWN_TRIES = 2;
 const PLAIN_EVERY = 4;
 /** Lines about foreign networks a minute, all addresses together. */
 const WRONG_SECRET_LINES = 10;
-const CAME_BACK = "what we send there comes back. If it is an address of this host, leave it out of --peers";
+const CAME_BACK =
+  "our own packets come back from it. If it is an address of this host, leave it out of --peers";
 const NOTHING = new Uint8Array(0);
 
 /** What a node of a sealed mesh starts with. */
@@ -50,7 +51,7 @@ export interface SealedSetup {
   readonly secrets?: readonly HeldSecret[];
   /** What this host can do, and how fast. */
   readonly suites: readonly SuiteOffer[];
-  /** On first contact nobody else is taken for a member; null: anybody with the secret. */
+  /** On first contact no other node is accepted as a member; null: any node with the secret. */
   readonly pinnedNode: string | null;
 }
 
@@ -264,7 +265,7 @@ export class SealedLinks extends Links {
       case "own": {
         const target = this.targets.get(event.endpoint);
         if (target === undefined) return [];
-        // Somebody on the way can send back what we send him, and from any address but one that this host holds itself.
+        // An attacker on the path can reflect what we send, and from any address but one that this host holds itself.
         const ours = this.own.holds(event.endpoint);
         if (ours) target.answeredBy = this.own.identity.id;
         if (ours) target.outcome = { kind: "own" };
@@ -293,7 +294,7 @@ export class SealedLinks extends Links {
         );
         return [];
       case "no-suite":
-        this.#note(event.asked ?? event.endpoint, "it has no cipher in common with us (--cipher)", now);
+        this.#note(event.asked ?? event.endpoint, "it shares no cipher with us (--cipher)", now);
         return [];
     }
   }
@@ -301,10 +302,10 @@ export class SealedLinks extends Links {
   #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {
     const { peer, endpoint, keyId, life } = made;
     const { pinnedNode } = this.#setup;
-    // Whatever it says of itself: a joiner with a token hears of the mesh from nobody else.
+    // Whatever it says of itself: a joiner with a token hears of the mesh from no other node.
     if (pinnedNode !== null && !this.own.member() && peer.id !== pinnedNode) {
       this.#discard(made);
-      const why = `it is ${shortId(peer.id)}, and the token names ${shortId(pinnedNode)}`;
+      const why = `it is ${shortId(peer.id)}, but the token names ${shortId(pinnedNode)}`;
       this.#note(made.asked ?? endpoint, why, now);
       return [];
     }
@@ -336,7 +337,7 @@ export class SealedLinks extends Links {
     // It may have been held back on its way since then, and says nothing of now.
     if (life !== null && this.own.isFormer(record.id, life)) return this.tally.reject();
     // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
-    // state, goes on to an exchange of three messages, which nobody can repeat.
+    // state, goes on to an exchange of three messages, which cannot be replayed.
     const known = this.own.known(record.id);
     if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
       return this.tally.reject();
@@ -369,5 +370,6 @@ export class SealedLinks extends Links {
 }
 
 function versions(theirs: number): string {
-  return `it speaks version ${theirs} of the handshake, we speak ${HANDSHAKE_VERSION}; install the same version on both`;
+  return `it speaks version ${theirs} of the handshake, we speak ${HANDSHAKE_VERSION}; install the same ` +
+    "version on both";
 }

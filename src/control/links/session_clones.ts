@@ -3,7 +3,7 @@
 // each of the other, over a session of that life:
 //
 //   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
-//   A ◀─ clone {A, other B, at B's} ────── M    somebody on the way may have held back what A said before it ended
+//   A ◀─ clone {A, other B, at B's} ────── M    an attacker on the path may have held back what A said before it ended
 //   A ── clone {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
 //                                        M ── clone {B, other A, at A's} ──▶ B
 //

@@ -8,7 +8,7 @@ import type { LinkEvent } from "./links.ts";
 import type { Sessions } from "./sessions.ts";
 import { answeredBy, type Targets } from "./targets.ts";
 
-/** How long a packet for an index that nobody holds may be one that overtook its session. */
+/** How long a packet for an unknown index may be one that overtook its session. */
 const OVERTAKEN_MS = 500;
 
 /** Where a peer is, and which life of it (its boot nonce). */
@@ -22,7 +22,7 @@ export class SessionLinks {
   readonly #table: LinkTable;
   readonly #sessions: Sessions;
   readonly #targets: Targets;
-  // BOUNDED: one per session that nobody has used yet, ≤ MAX_PEERS: what its use makes of the link
+  // BOUNDED: one per unused session, ≤ MAX_PEERS: what its use makes of the link
   readonly #unused = new Map<number, Peerhood>();
 
   constructor(table: LinkTable, sessions: Sessions, targets: Targets) {

@@ -8,12 +8,12 @@ import type { NewSession } from "../handshake/handshake_events.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { ReceiverIndices } from "../handshake/receiver_indices.ts";
 
-/** Whoever began the session renews it at this age … */
+/** The initiator renews a session at this age … */
 const REKEY_MS = 120_000;
-/** … and whoever did not, when that did not happen. */
+/** … and the responder, if that did not happen. */
 const REKEY_LATE_MS = 140_000;
 const REJECT_MS = 180_000;
-/** An unconfirmed session that nobody used. */
+/** An unconfirmed session that was never used. */
 const UNUSED_MS = 20_000;
 const REKEY_AGAIN_MS = 5000;
 /** During a rekey two, and one that is not confirmed yet: as many as the data plane holds. */
@@ -21,7 +21,7 @@ const SESSIONS_EACH = 3;
 
 export interface Session {
   readonly peer: string;
-  /** The boot nonce of whoever made it; null when it did not say. */
+  /** The boot nonce of its maker; null if it did not say. */
   readonly life: string | null;
   /** Where it was made. */
   readonly endpoint: string;

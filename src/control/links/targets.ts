@@ -37,7 +37,7 @@ export interface Target {
   outcome: Outcome;
 }
 
-/** Whoever is at the target has answered: from there, or from another of its addresses. */
+/** The node at the target has answered: from there, or from another of its addresses. */
 export function answeredBy(target: Target, id: string, from: string): void {
   target.tries = 0;
   target.punching = null;
@@ -163,7 +163,7 @@ export class Targets {
     return names;
   }
 
-  /** Drops what nobody names any more. */
+  /** Drops targets that are no longer named. */
   sweep(now: number): void {
     for (const [endpoint, t] of this.#targets) {
       if (t.seeds.size === 0 && t.nodes.size === 0 && t.knockUntil < now) this.#targets.delete(endpoint);

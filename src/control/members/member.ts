@@ -28,5 +28,5 @@ export type MembershipAction =
   | { readonly kind: "changed"; readonly member: Member; readonly before: PeerState; readonly tell: boolean }
   /** Others say that of a node that we hear: it must hear so, for only it can refute. */
   | { readonly kind: "tell"; readonly to: string; readonly statement: Statement }
-  /** Somebody thinks we are not alive: our record needs an incarnation greater than this. */
+  /** A node thinks we are not alive: our record needs an incarnation greater than this. */
   | { readonly kind: "refute"; readonly above: number };

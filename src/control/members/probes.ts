@@ -22,7 +22,7 @@ export interface Probe {
   readonly startedAt: number;
   nextPingAt: number;
   asked: boolean;
-  /** Somebody says it is dead: without an answer we believe it. */
+  /** Another node says it is dead: without an answer we believe it. */
   saidDead: boolean;
   /** … or stopped. */
   saidStopped: boolean;
@@ -37,7 +37,7 @@ export class Probes {
   readonly #random: Random;
   // BOUNDED: one probe a second, SUSPECTS_AT_ONCE, and DOUBTS_AT_ONCE
   readonly #probes = new Map<number, Probe>();
-  // BOUNDED: ≤ RELAYS_MAX: pings we sent for somebody else, by our own number
+  // BOUNDED: ≤ RELAYS_MAX: pings we sent for another node, by our own number
   readonly #relays = new Map<number, { readonly to: string; readonly seq: number; readonly at: number }>();
   // BOUNDED: as #members
   #round: string[] = [];
@@ -87,7 +87,7 @@ export class Probes {
     return probe?.target ?? null;
   }
 
-  /** Somebody asks us to ping `target` for them. */
+  /** A node asks us to ping `target` for it. */
   relay(to: string, target: string, seq: number, now: number): MembershipAction[] {
     if (!this.#linked(target)) return [];
     for (const [key, relay] of this.#relays) if (now - relay.at > RELAY_MS) this.#relays.delete(key);

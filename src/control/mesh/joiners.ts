@@ -6,7 +6,7 @@
 import { sha256Hex } from "../../crypto/sha256.ts";
 import type { JoinerEntry } from "../../wire/gossip_body.ts";
 
-/** Agreement must have lasted this long when every seed of everybody answered, ms. */
+/** Agreement must have lasted this long when every seed of every joiner answered, ms. */
 export const AGREED_MS = 1000;
 /** … and this long when some seed is silent. */
 export const AGREED_INCOMPLETE_MS = 4000;
@@ -66,7 +66,7 @@ export class Joiners {
     return this.#heard.size;
   }
 
-  /** What to tell: ourselves first, then everybody heard of. `complete`: all our own seeds answered. */
+  /** What to tell: ourselves first, then every joiner heard of. `complete`: all our own seeds answered. */
   entries(complete: boolean, now: number): JoinerEntry[] {
     this.#seq++;
     const own = { id: this.#id, seq: this.#seq, age: 0, complete, view: this.#view };

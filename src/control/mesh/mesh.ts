@@ -1,4 +1,4 @@
-// The configuration of a mesh: settled once by the founder, learned by everybody else. Here are the defaults, the
+// The configuration of a mesh: settled once by the founder, learned by all other nodes. Here are the defaults, the
 // checks that any configuration from a disk or a stranger must pass, its hash (which every message carries,
 // so that two meshes never mix), and the sentence for a user whose flags contradict it.
 
@@ -21,7 +21,7 @@ export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
 const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
-/** Addresses that nobody has on the Internet. */
+/** Addresses that are not in use on the Internet. */
 const NOT_PUBLIC = [
   ...PRIVATE_IPV4,
   ...[
@@ -140,20 +140,20 @@ export function meshDifference(here: MeshConfig, there: MeshConfig): string {
 }
 
 /**
- * Why this node would reach nobody: all paths of a sealed host-gw mesh are in the clear, and its user did not allow
+ * Why this node would reach no other: all paths of a sealed host-gw mesh are in the clear, and its user did not allow
  * that. A sentence, or null.
  */
 export function noPathAllowed(settings: Settings, mesh: MeshConfig): string | null {
   if (mesh.security !== "sealed" || mesh.backend !== "host-gw" || settings.allowPlainDirect) return null;
-  return "The mesh is sealed, and its backend host-gw sends packets in the clear all the same: without " +
-    "--allow-plain-direct this node reaches nobody";
+  return "The mesh is sealed, but its host-gw backend sends packets in the clear: without " +
+    "--allow-plain-direct this node can reach no other";
 }
 
 /** What is the matter with a network of addresses that others have on the Internet: a sentence, or null. */
 export function publicNetwork({ network }: MeshConfig): string | null {
   if (NOT_PUBLIC.some((range) => isInside(network, range))) return null;
-  return `The mesh's network ${network} is of public addresses: its hosts do not reach whoever has them on the ` +
-    "Internet (a private one, 10.42.0.0/16 for instance, is chosen with --network when founding)";
+  return `The mesh's network ${network} is public address space: hosts of the mesh cannot reach its real ` +
+    "owners on the Internet (choose a private network when founding, e.g. --network 10.42.0.0/16)";
 }
 
 /** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */

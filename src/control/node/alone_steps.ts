@@ -1,5 +1,5 @@
-// A member that reaches nobody: it has its lease and its routes, and looks well from inside. Said in the log once it has
-// lasted, from time to time after that, and when it is over; and in `status` for as long as it lasts.
+// A member that reaches no other node: it has its lease and its routes, and looks healthy from inside. Said in the log
+// once it has lasted, from time to time after that, and when it is over; and in `status` for as long as it lasts.
 
 import { shortId } from "../../crypto/identity.ts";
 import type { Core } from "./core.ts";
@@ -18,7 +18,7 @@ const COMPANY_MS = 2000;
 const NAMED_MAX = 3;
 const ENDPOINTS_EACH = 2;
 
-/** Tells when nobody has been reached for a while, and when somebody is again. */
+/** Logs when no node has been reached for a while, and when one is again. */
 export function tellAlone(core: Core, now: number): void {
   if (!core.schedule.due("look for company", LOOK_EVERY_MS, now)) return;
   const { alone } = core;
@@ -36,9 +36,9 @@ export function tellAlone(core: Core, now: number): void {
   if (reached !== undefined) return tellCompany(core, reached, now);
   alone.since ??= now;
   if (now - alone.since < AFTER_MS) return;
-  const sentence = `No other node of the mesh is reached: ${others.slice(0, NAMED_MAX).join("; ")}` +
+  const sentence = `No other node of the mesh can be reached: ${others.slice(0, NAMED_MAX).join("; ")}` +
     `${others.length > NAMED_MAX ? `; and ${others.length - NAMED_MAX} more` : ""}. ` +
-    "Is this host's network up, do they run, and may UDP pass to these ports?";
+    "Is this host's network up, are they running, and is UDP open to these ports?";
   core.warnings.set("alone", sentence, now + HOLDS_MS);
   if (alone.said && !core.schedule.due("alone", AGAIN_MS, now)) return;
   core.schedule.done("alone", now);
@@ -52,7 +52,7 @@ function tellCompany(core: Core, link: Link, now: number): void {
   if (now - link.since < COMPANY_MS) return;
   const name = core.store.nameOf(link.id);
   const seconds = Math.round((now - (alone.since ?? now)) / 1000);
-  core.actions.log("info", `Reaches ${name} again, after ${seconds} s without any other node`, {
+  core.actions.log("info", `Reached ${name} again after ${seconds} s without any other node`, {
     peer: shortId(link.id),
   });
   alone.since = null;

@@ -1,5 +1,5 @@
 // What a person reads of a copied identity, and what comes of it: on the other members, and on the two hosts that run with
-// it. Which of these ends is in clones.ts; who is asked before anybody is let in, in contests.ts.
+// it. Which of these ends is in clones.ts; who is asked before a second host is let in, in contests.ts.
 
 import { shortId } from "../../crypto/identity.ts";
 import { type Clone, cloneMessage, judge, OLDER_FOR_SURE_S } from "../clones/clones.ts";
@@ -14,10 +14,10 @@ const LOG_EVERY_MS = 60_000;
 /** Proofs made or checked: each is a signature. */
 const PROOFS_PER_SECOND = 20;
 const COPIED =
-  "a state directory copied, or restored from a backup? Stop ovltun on the copy, and remove its state " +
-  "directory (rm -r, not down --purge: the lease is the original's)";
+  "a state directory copied or restored from a backup? Stop ovltun on the copy and remove its state " +
+  "directory (rm -r, not down --purge: the lease belongs to the original)";
 
-/** To everybody in the mesh: the life of this node with that boot nonce gives a sign of another. */
+/** To every member: the life of this node with that boot nonce gives a sign of another. */
 export function reportClone(
   { actions, schedule, cloneSigns, warnings }: Core,
   record: NodeRecord,
@@ -26,7 +26,8 @@ export function reportClone(
 ): void {
   const until = cloneSigns.note(record.id, life, now);
   if (until === null) return;
-  const message = `Two hosts run with the identity ${shortId(record.id)} (${record.name}): was ${COPIED}`;
+  const message = `Two hosts are running with the identity ${shortId(record.id)} (${record.name}): was ` +
+    `${COPIED}`;
   warnings.set(`clone ${record.id}`, message, until);
   if (schedule.due(`clone ${record.id}`, LOG_EVERY_MS, now)) {
     actions.log("error", message, { peer: shortId(record.id) });
@@ -44,9 +45,9 @@ export function endAsClone(core: Core, other: Clone, where: string, fresh = fals
   return weEnd;
 }
 
-/** To one of the two: a member hears another host with our identity. Logged once, whoever says it, and of whom. */
+/** To one of the two: a member hears another host with our identity. Logged once, whichever member says it. */
 function reportOwnClone(core: Core, member: string, { endpoint }: CloneBody): void {
-  const message = `${member} hears another host with the identity of this one, at ${endpoint}: was ${COPIED}`;
+  const message = `${member} sees another host with this node's identity, at ${endpoint}: was ${COPIED}`;
   const told = core.warnings.has("clone");
   core.warnings.set("clone", message);
   if (!told && core.schedule.due("clone", LOG_EVERY_MS, core.now)) {
@@ -90,8 +91,8 @@ export function takeProof(core: Core, sender: string, body: CloneBody, now: numb
 /** Another host has our keys. A joiner gives way to a member; else clones.ts knows, on both sides alike. */
 export function onClone(core: Core, event: Omit<LinkEvent & { kind: "clone" }, "kind">, now: number): void {
   const { from, clone, member, relayed } = event;
-  const where = relayed ? `Another host, which ${from} hears,` : `The host at ${from}`;
-  const message = `${where} runs with the identity of this one (a cloned state directory?)`;
+  const where = relayed ? `Another host, seen by ${from},` : `The host at ${from}`;
+  const message = `${where} is running with this node's identity (a copied state directory?)`;
   core.warnings.set(`clone ${from}`, message);
   if (core.schedule.due(`clone log ${from}`, LOG_EVERY_MS, now)) core.actions.log("error", message, { from });
   if (core.life.member === member) endAsClone(core, clone, where, true);
@@ -136,7 +137,7 @@ function refuseCopy({ actions, links, schedule, store }: Core, challenge: Challe
   links.contests.refuse(challenge);
   if (!schedule.due(`refuse ${from}`, LOG_EVERY_MS, now)) return;
   const name = store.nameOf(id);
-  const words = `Refused ${from}: it runs with the identity of ${name}, which lives elsewhere`;
+  const words = `Refused ${from}: it is running with the identity of ${name}, which is alive elsewhere`;
   actions.log("warning", words, { peer: shortId(id), from });
 }
 

@@ -47,7 +47,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   if (problem !== null) return core.refuse(problem);
   const noPath = noPathAllowed(core.settings, mesh);
   if (noPath !== null) {
-    return core.refuse(`${noPath} (give it here too to join, as on every node of this mesh)`);
+    return core.refuse(`${noPath} (start with it, like every node of this mesh)`);
   }
   core.life.learn(mesh, now);
   enterMesh(core, mesh);
@@ -69,10 +69,11 @@ export function otherMesh(core: Core, link: Link, theirs: MeshConfig | null, now
   if (difference === "") return;
   const alone = core.store.size <= 1;
   const remedy = alone
-    ? "Nobody else is in ours: run ovltun down --purge here and start again with that host among --peers"
-    : "Run ovltun down --purge on one of the two, and start it again with the other among --peers";
+    ? "This node is alone in its mesh: run ovltun down --purge here, then start it with that host in --peers"
+    : "Run ovltun down --purge on one of the two, then start it with the other in --peers";
   const message =
-    `${link.endpoint} belongs to another mesh of the same name: ${difference}. The two do not mix. ${remedy}`;
+    `${link.endpoint} belongs to a different mesh of the same name: ${difference}. The two cannot merge. ` +
+    `${remedy}`;
   core.warnings.set(`mesh ${link.id}`, message);
   if (core.schedule.due(`other mesh ${link.id}`, LOG_EVERY_MS, now)) {
     core.actions.log("error", message, { peer: shortId(link.id), from: link.endpoint });

@@ -86,7 +86,7 @@ export class Core {
   readonly ownNode: OwnNode;
   readonly dispute = new Dispute();
   releasing: Releasing | null = null;
-  /** Since when a member has reached nobody, and whether that was said. */
+  /** Since when a member has reached no other node, and whether that was logged. */
   readonly alone: { since: number | null; said: boolean } = { since: null, said: false };
 
   // What everybody knows.

@@ -45,7 +45,7 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
   if (decoded === null || decoded.networkId !== core.networkId) return core.tally.reject();
   const about = core.directives.about(decoded.target);
   if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
-  // Whoever is no member decides nothing; one we have not heard of yet is told again with the next synchronisation. So is
+  // Only members decide; a directive of one we have not heard of yet comes again with the next synchronisation. So is
   // what is about a life of its target that we have not heard of.
   if (core.store.get(decoded.issuer) === undefined) return;
   if (isAhead(decoded, core.store.get(decoded.target)?.incarnation ?? -1)) return;
@@ -56,8 +56,8 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
 }
 
 /**
- * Takes in a directive that came without a session, under the newest secret: that we were revoked. Whoever has the secret
- * can bring it, so it does not count by the word of whoever is revoked: a stolen key is to end nobody.
+ * Takes in a directive that came without a session, under the newest secret: that we were revoked. Any holder of the
+ * secret can send it, so it does not count if its issuer is revoked: a stolen key must not stop a node.
  */
 export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = core.life.ended ? null : decodeDirective(raw);
@@ -79,7 +79,7 @@ export function rememberDirective(
 }
 
 /**
- * Whether a node is to be forgotten in a life that the target's signed record does not tell: whoever issues one knows that record.
+ * Whether a node is to be forgotten in a life that the target's signed record does not tell: its issuer knows that record.
  * Else what comes later would be forgotten, too, and nothing would bring the node back.
  */
 function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
@@ -132,7 +132,7 @@ function mayTell(
   return about !== undefined;
 }
 
-// With the record of whoever issued it, who may have joined while the node was away: it obeys nobody whom it does not
+// With the issuer's record, because it may have joined while the node was away: a node obeys no one it does not
 // know. Where both are too long for one message, the record goes before it. Second best, without.
 function revocations({ directives, messages }: Core, id: string): GossipBody[][] {
   const about = directives.about(id)!;
@@ -143,7 +143,7 @@ function revocations({ directives, messages }: Core, id: string): GossipBody[][]
   return [whole, [told]];
 }
 
-/** All that we know, a window of it where it is much, to somebody whose set is another. */
+/** All that we know, or a window of it, to a peer with a different set. */
 export function pushDirectives(core: Core, link: Link): void {
   const all = core.directives.all();
   const from = all.length > TOLD_AT_ONCE ? core.random.below(all.length) : 0;
@@ -170,8 +170,8 @@ export function obeyOwn(core: Core, now: number): void {
   const by = core.store.nameOf(about.issuer);
   if (about.revoke) {
     return core.refuse(
-      `${by} revoked the key of this node (ovltun forget --revoke): the mesh refuses it for good. To join again as a ` +
-        "new node, with a token: ovltun down --purge, then ovltun join",
+      `${by} revoked this node's key (ovltun forget --revoke): the mesh refuses it for good. To rejoin as ` +
+        "a new node: ovltun down --purge, then ovltun join with a token",
     );
   }
   const { claim } = core.lease;
@@ -179,7 +179,7 @@ export function obeyOwn(core: Core, now: number): void {
   if (core.own.incarnation > about.incarnation && !lost) return;
   core.own.incarnateAbove(about.incarnation);
   if (!lost) return rewriteOwn(core, "epoch");
-  performLease(core, core.lease.forgotten(`${by} made the mesh forget this node (ovltun forget)`), now);
+  performLease(core, core.lease.forgotten(`${by} had the mesh forget this node (ovltun forget)`), now);
 }
 
 function obey(core: Core, directive: Directive, now: number): void {

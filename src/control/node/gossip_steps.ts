@@ -1,5 +1,5 @@
 // Gossip over a link: every message arrives here, is matched with the validated link it came over, and with the mesh it
-// belongs to, and is then given to whoever decides. A message from a link that is not validated, or of another mesh,
+// belongs to, and is then passed to the part that decides. A message from a link that is not validated, or of another mesh,
 // changes nothing. What goes out unasked is in spread_steps.ts, what comes under the network's key in group_steps.ts.
 
 import { decodeGossip, gossipIndex, gossipVersion } from "../../wire/gossip.ts";
@@ -140,7 +140,7 @@ function tellItself({ membership, schedule, voice }: Core, link: Link, now: numb
   voice.say(link, { kind: "push", ack: false, statements: [about] });
 }
 
-// A claim that somebody contests is not acknowledged: who comes first should not use it before the other has let go,
+// A contested claim is not acknowledged: who comes first should not use it before the other has let go,
 // and who comes second hears of the first from us at once.
 function acknowledge(core: Core, link: Link): void {
   const record = core.store.get(link.id);

@@ -11,7 +11,7 @@ const MESSAGES_PER_SECOND = 400;
 
 /**
  * Takes in a datagram of type 0x20, of a sealed mesh. The sender is a member by its own word and the network's key
- * alone: only what anybody may say is heard, and an answer is no longer than the question.
+ * alone: only what any member may say is heard, and an answer is no longer than the question.
  */
 export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, now: number): void {
   const opened = core.group?.open(bytes, (id) => memberIncarnation(core, id)) ?? null;
@@ -24,7 +24,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   // Not the bucket of the sender's sessions: with the secret alone anyone can claim to be it.
   if (!core.throttle.allows(`group ${sender}`, MESSAGES_PER_SECOND, now)) return core.tally.reject();
   core.keyUsed(opened.keyId);
-  // An older secret may be in wrong hands: it lets nobody new in, not by a record, either, and nobody speaks of others by
+  // An older secret may have leaked: it admits no new node, not by a record either, and no one speaks of others by
   // it. Members tell all that over their sessions.
   const newest = opened.keyId === core.ring?.newest.keyId;
   const body = newest ? gossip.body : { ...gossip.body, records: [], directives: [], statements: [] };
@@ -44,7 +44,7 @@ export function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, 
   }
 }
 
-// Null for whoever is no member, or revoked: nothing is opened for them. Whom we have a session with has shown who it is,
+// Null for non-members and revoked nodes: nothing is opened for them. Whom we have a session with has shown who it is,
 // though we may never be told its record: it is a member that refuses us.
 function memberIncarnation({ directives, links, store }: Core, id: string): number | null {
   const record = store.get(id);

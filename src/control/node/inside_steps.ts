@@ -30,8 +30,8 @@ export function tellInside(core: Core, now: number): void {
 }
 
 function tell(core: Core, named: string, inside: string, now: number): void {
-  const sentence = `${named} is not used: ${whyInside(core, inside)}. ` +
-    "Name that host by an address that it has outside the mesh";
+  const sentence = `${named} is not used: ${whyInside(core, inside)}. Give an address of that host outside ` +
+    "the mesh";
   core.warnings.set(`inside ${named}`, sentence, now + HOLDS_MS);
   if (core.schedule.due(`inside ${named}`, Infinity, now)) core.actions.log("warning", sentence);
 }
@@ -40,7 +40,7 @@ function tell(core: Core, named: string, inside: string, now: number): void {
 export function noteInside(core: Core, record: NodeRecord, now: number): void {
   const inside = record.endpoints.find((endpoint) => !isNamed(endpoint) && !core.outside.has(endpoint));
   if (inside === undefined || !core.schedule.due(`inside ${record.id}`, RECORD_AGAIN_MS, now)) return;
-  core.actions.log("warning", `${record.name} is not called at ${inside}: ${whyInside(core, inside)}`, {
+  core.actions.log("warning", `${record.name} is not contacted at ${inside}: ${whyInside(core, inside)}`, {
     peer: shortId(record.id),
   });
 }
@@ -49,6 +49,6 @@ function whyInside({ life, settings }: Core, inside: string): string {
   const network = life.mesh?.network ?? settings.network;
   const address = inside.includes(":") ? addressOf(inside) : inside;
   return liesWithin(network, address)
-    ? `${inside} lies in the mesh's own network ${network}`
-    : `the way to ${inside} leads into the mesh itself`;
+    ? `${inside} is in the mesh's own network ${network}`
+    : `the route to ${inside} leads into the mesh`;
 }

@@ -36,20 +36,20 @@ export function tickJoining(core: Core, now: number): void {
 
 // Who has a stored lease keeps it to itself until a member has told what it knows of us: it may be of a later life than
 // this disk. So we wait for those who can tell. Links to others (joiners, who in turn wait for us) delay nothing, and
-// nobody delays us for ever.
+// no peer delays us for ever.
 function maySpeakAlone(core: Core, now: number): boolean {
   const waited = now - core.startedAt;
   if (!core.life.mayClaim || core.life.mayTell || waited < SPEAK_ALONE_MS) return false;
   return waited >= SPEAK_ANYWAY_MS || !core.agreed.all().some((link) => mayInform(core.life, link));
 }
 
-// Whoever told us the configuration is gone, and nobody here knows more than we do: then we are joiners again, who may
-// found, with this configuration.
+// The node that told us the configuration is gone, and no node here knows more than we do: then we are joiners again,
+// who may found, with this configuration.
 function unlearn(core: Core, now: number): void {
   for (const link of core.links.up()) {
     if (mayInform(core.life, link) && now - link.lastHeardAt < UNLEARN_MS) return;
   }
-  core.actions.log("info", "Whoever told us the configuration of the mesh is gone; joining anew");
+  core.actions.log("info", "The member that sent the mesh configuration is gone; joining again");
   core.life.unlearn();
   core.changed = true;
 }

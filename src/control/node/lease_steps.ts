@@ -62,7 +62,7 @@ function tellChange(core: Core, { from, to, why, asked }: LeaseStep & { kind: "c
   }
 }
 
-/** Somebody merged our record at this version: enough if our present claim was in it. */
+/** A member merged our record at this version: enough if our present claim was in it. */
 export function onClaimAck({ lease, own }: Core, from: string, incarnation: number, epoch: number): void {
   // A greater version is of another life of ours, from before a backup: what we say now has not been merged.
   if (compareVersions({ incarnation, epoch }, own) === 0) lease.onAck(from);

@@ -56,7 +56,7 @@ export function tickLinks(core: Core, now: number): void {
     if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
     if (core.store.get(link.id)?.gone !== true) {
-      core.actions.log("info", `No answer from ${link.endpoint} any more`, { peer: shortId(link.id) });
+      core.actions.log("info", `No longer any answer from ${link.endpoint}`, { peer: shortId(link.id) });
     }
     core.links.down(link.id, now);
     core.roundTrips.forget(link.id);

@@ -60,7 +60,7 @@ export class ControlPlane {
     return rotationProblem(this.#core, secret);
   }
 
-  /** By which of our addresses whoever is at `endpoint` calls us; undefined: not known. */
+  /** Which of our addresses the node at `endpoint` uses; undefined: not known. */
   called(endpoint: string): string | undefined {
     return this.#core.called.get(endpoint);
   }

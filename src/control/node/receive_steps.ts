@@ -86,7 +86,7 @@ function onProbe(
   if (link !== undefined) link.lastHeardAt = now;
 }
 
-// Of a path probe, 16 hexadecimal digits; of anything shorter none that anybody waits for.
+// Of a path probe, 16 hexadecimal digits; of anything shorter none that matches.
 function probeNonce(bytes: Uint8Array): string {
   if (decodeProbe(bytes, 0, bytes.length) !== PROBE_ANSWER) return "";
   const words = [probeNonceHigh(bytes, 0), probeNonceLow(bytes, 0)];

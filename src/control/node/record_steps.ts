@@ -22,7 +22,7 @@ export const TELL_STATE_MS = 500;
 
 const REFUTE_MS = 200;
 
-/** Takes in a record that somebody pushed. */
+/** Takes in a record that a peer pushed. */
 function takeRecord(core: Core, item: RecordItem, now: number): void {
   const decoded = decodeRecord(item.raw);
   if (decoded === null || decoded.networkId !== core.networkId) return;
@@ -78,7 +78,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   if (record.gone) {
     if (before !== undefined && !before.gone) {
       const subnet = before.claims[0]?.subnet.text;
-      const words = subnet === undefined ? "left for good" : `gave ${subnet} back and left`;
+      const words = subnet === undefined ? "left the mesh" : `released ${subnet} and left the mesh`;
       core.actions.log("info", `${record.name} ${words}`, {
         peer: shortId(record.id),
         lease: subnet ?? null,
@@ -99,7 +99,7 @@ function noteYielded({ actions, identity }: Core, record: NodeRecord, known: Pre
   if (yielded === undefined || yielded.to !== identity.id || samePrefix(yielded.subnet, known)) return;
   actions.log(
     "warning",
-    `${record.name} claimed ${yielded.subnet} too while we were apart; our claim comes first, it gives way`,
+    `${record.name} also claimed ${yielded.subnet} while we were apart; our claim is earlier, so it yields`,
     { peer: shortId(record.id), lease: yielded.subnet.text },
   );
 }
@@ -183,7 +183,7 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
   const name = core.store.nameOf(member.id);
   if (!member.seen) {
-    // A joiner learns of many that were gone before it came: no news to anybody.
+    // A joiner learns of many that were gone before it came: no news.
     core.actions.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, {
       peer: shortId(member.id),
     });
@@ -202,7 +202,7 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 }
 
 // What we did in the life that the disk is of, after the disk was copied: this start is above it, and knows less. Once we
-// have spoken, nobody has it any more.
+// have spoken, no node has it any more.
 function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
   const { onDisk } = core.life;
   if (onDisk === null || former.bootNonce === core.own.bootNonce) return;

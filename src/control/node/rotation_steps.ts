@@ -31,14 +31,12 @@ export function rotationProblem(core: Core, secret: NetworkSecret): string | nul
   if (ring === null) return "This mesh is plain: it has no secret";
   if (!core.life.member) return "This node has not joined a mesh yet (see: ovltun status)";
   if (ring.underWay) {
-    return "A rotation is under way already; wait until every member has its secret (see: ovltun status)";
+    return "A rotation is already in progress; wait until every member has the new secret (see: ovltun status)";
   }
   if (ring.newest.seq >= SECRET_SEQ_MAX) {
-    return "This secret was rotated a thousand million times: found a new mesh";
+    return "This secret has been rotated too many times: found a new mesh";
   }
-  return ring.collides(secret)
-    ? "This secret cannot be told from one in use by its key id; take another"
-    : null;
+  return ring.collides(secret) ? "The key id of this secret is already in use; choose another secret" : null;
 }
 
 /** A user rotates: this node makes `secret` the newest. `dropOld`: the older is accepted no longer than need be. */
@@ -99,7 +97,7 @@ export function tickRotation(core: Core, now: number): void {
   tellSecrets(ring, core.actions);
   core.actions.log(
     "info",
-    "The old network secret is dropped: whoever does not have the new one needs a token",
+    "The old network secret is dropped: nodes without the new one need a token",
   );
 }
 
@@ -111,7 +109,7 @@ function tell(core: Core, id: string, now: number): void {
     if (core.schedule.due(`secret kept ${id}`, LOG_EVERY_MS, now)) {
       core.actions.log(
         "warning",
-        `${shortId(id)} joined by the old secret during its rotation: it needs a new token`,
+        `${shortId(id)} joined with the old secret during a rotation: it needs a new token`,
       );
     }
     return;
@@ -144,7 +142,7 @@ function take(core: Core, { secret, place, by }: Told, now: number): void {
   if (before !== ring.newest.keyId) {
     core.actions.log(
       "info",
-      `New network secret ${ring.newest.seq}, from ${by}: accepted besides the old one`,
+      `New network secret ${ring.newest.seq}, from ${by}: accepted alongside the old one`,
     );
   }
 }

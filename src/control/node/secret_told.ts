@@ -13,6 +13,6 @@ export function tellSecretUsed(ring: KeyRing, actions: Actions): void {
   tellSecrets(ring, actions);
   actions.log(
     "info",
-    `Network secret ${ring.used.seq} is in use; older ones let in only those who were away`,
+    `Network secret ${ring.used.seq} is in use; older secrets admit only nodes that were away`,
   );
 }

@@ -26,7 +26,8 @@ export function start(core: Core, stored: StoredState | null, now: number): void
   if (stored !== null && stored.mesh !== null && stored.networkName !== settings.networkName) {
     return core.refuse(
       `The state directory belongs to the network "${stored.networkName}", but --network-name says ` +
-        `"${settings.networkName}" (give it another --state-dir, or leave the old network with down --purge)`,
+        `"${settings.networkName}" (use another --state-dir, or leave the old network with ovltun down ` +
+        "--purge)",
     );
   }
   const ours = stored !== null && stored.nodeId === identity.id;
@@ -43,12 +44,13 @@ function restore(core: Core, from: Restorable, now: number): void {
   const { stored, mesh, ours } = from;
   const problem = contradiction(core.settings, mesh);
   if (problem !== null) {
-    return core.refuse(`${problem}; the mesh is the one in the state directory (leave it with down --purge)`);
+    return core.refuse(`${problem}; that mesh is in the state directory (leave it with ovltun down --purge)`);
   }
   core.life.restore(mesh, ours ? { incarnation: stored.incarnation, epoch: stored.epoch } : null);
   enterMesh(core, mesh);
-  // A joiner is refused for this: its user is there to read it. A member that has lost the flag reaches nobody either, but
-  // it keeps its lease, hears of a new secret, and the others' `why` can say what it lacks. Had it ended, they could not.
+  // A joiner is refused for this: its user is there to read it. A member that has lost the flag reaches no other node
+  // either, but it keeps its lease, hears of a new secret, and the others' `why` can say what it lacks. Had it ended,
+  // they could not.
   warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
   warnOf(core, publicNetwork(mesh), "public network");
   if (!restoreOthers(core, from, now)) return obeyOwn(core, now); // before the lease is used for a moment
@@ -68,12 +70,12 @@ function restoreOthers(core: Core, { stored, ours }: Restorable, now: number): b
   for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
   for (const text of stored.directives) {
     const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
-    if (!remembered) core.actions.log("warning", "A stored directive is damaged and was left out");
+    if (!remembered) core.actions.log("warning", "A stored directive is damaged and was skipped");
   }
   if (core.directives.isRevoked(core.identity.id)) return false;
   for (const { peer, record } of peers) {
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
-    else core.actions.log("warning", "A stored record of a peer is damaged and was left out");
+    else core.actions.log("warning", "A stored peer record is damaged and was skipped");
   }
   return true;
 }

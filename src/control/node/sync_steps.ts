@@ -31,7 +31,7 @@ export function beginSync(
 export function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }): void {
   const { store, directives, life, lease } = core;
   if (asked.directives !== directives.hash) pushDirectives(core, link);
-  // Whoever is about to claim must not take our silence about our own claim for the whole truth.
+  // A node about to claim must not take our silence about our own claim for the whole truth.
   const hiding = !life.mayTell && lease.claim !== null;
   if (!life.member || (hiding && !asked.ready)) return;
   const unspoken = core.messages.unspoken();

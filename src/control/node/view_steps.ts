@@ -1,5 +1,5 @@
-// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the tables.
-// Called when somebody asks or something changed, never per packet.
+// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the
+// tables. Called when somebody asks or something changed, never per packet.
 
 import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
@@ -138,7 +138,7 @@ function triedEndpoints({ links, membership, names, outside }: Core, record: Nod
     else if (!outside.has(endpoint)) {
       tried.push({ endpoint, lastTriedAt, outcome: { kind: "inside" } });
     } else if (stopped) tried.push({ endpoint, lastTriedAt, outcome: { kind: "stopped" } });
-    // While there is a link, nobody needs what was never tried.
+    // While there is a link, what was never tried is of no interest.
     else if (at === null || lastTriedAt !== null) {
       tried.push({ endpoint, lastTriedAt, outcome: target?.outcome ?? { kind: "untried" } });
     }

@@ -19,7 +19,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const since = Math.min(now, ...targets.map((t) => t?.firstTriedAt ?? now));
     const seconds = Math.floor((now - since) / 1000);
     const refused = targets.find((t) => t?.outcome.kind === "refused")?.outcome;
-    // What does not leave this host is nobody else's fault.
+    // What does not leave this host is not the peer's fault.
     const notSent = targets.find((t) => t !== undefined && core.links.refusedHere.has(t))?.outcome;
     const own = targets.length > 0 && targets.every((t) => t?.answeredBy === core.identity.id);
     const inside = seed.endpoints.length > 0 &&
@@ -28,7 +28,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const what = seed.endpoints.length === 0
       ? "the name does not resolve (DNS? a typo?)"
       : inside
-      ? "that address lies in the mesh itself (name the host by its own)"
+      ? "that address is inside the mesh (use an address of the host itself)"
       : own
       ? "this is our own address"
       : refused !== undefined
@@ -41,7 +41,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
     const hint = what ?? "firewall? wrong network name? not started?";
     const whom = seedText(seed);
     const message = what === null
-      ? `waiting for ${whom}, ${seconds} s without an answer (${hint})`
+      ? `waiting for ${whom}: no answer for ${seconds} s (${hint})`
       : `waiting for ${whom}: ${what}`;
     return { peer: seed.text, endpoints: seed.endpoints, since, message, hint, own };
   });
@@ -52,7 +52,7 @@ export function waitingFor(core: Core, now: number): WaitingFor[] {
 // An address that this host has as well says nothing where there are others to wait for: every VM of one kind has it.
 function forOthers(list: readonly (WaitingFor & { readonly own: boolean })[]): WaitingFor[] {
   const others = list.filter(({ own }) => !own);
-  const hint = "the host that is meant has to name another one of its own (there: --iface or --advertise)";
+  const hint = "the intended host must announce another address of its own (there: --iface or --advertise)";
   return (others.length > 0 ? others : list).map(({ own, ...waiting }) =>
     own ? { ...waiting, message: `${waiting.message}; ${hint}`, hint } : waiting
   );
@@ -69,10 +69,10 @@ function seedText({ text, endpoints }: Seed): string {
 function answers(core: Core, targets: readonly (Target | undefined)[]): string {
   const links = targets.map((t) => (t?.answeredBy ? core.links.get(t.answeredBy) : undefined));
   if (links.some((link) => link?.member || typeof link?.mesh === "string")) {
-    return "it answers, and has not told us yet what the mesh holds";
+    return "it answers, but has not sent us the state of the mesh yet";
   }
   const others = core.joiners.size === 1 ? "1 other joiner" : `${core.joiners.size} other joiners`;
-  return `it answers and is joining as well, ${others} heard`;
+  return `it answers but is joining too; ${others} seen`;
 }
 
 // Started from a stored mesh without a lease: any member we knew would do.
@@ -82,8 +82,8 @@ function waitingForKnown({ identity, startedAt, store }: Core, now: number): Wai
     if (record.id === identity.id || record.gone || list.length >= 8) continue;
     const seconds = Math.floor((now - startedAt) / 1000);
     const where = record.endpoints[0] ?? "no endpoint known";
-    const hint = "not started there? or start this one with --found";
-    const message = `waiting for ${record.name} (${where}), ${seconds} s without an answer (${hint})`;
+    const hint = "not running there? or start this node with --found";
+    const message = `waiting for ${record.name} (${where}): no answer for ${seconds} s (${hint})`;
     list.push({ peer: record.name, endpoints: record.endpoints, since: startedAt, message, hint });
   }
   return list;

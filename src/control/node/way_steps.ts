@@ -85,7 +85,7 @@ function sendDirect({ actions, ways }: Core, link: Link, target: Uint8Array, byt
   actions.push({ kind: "send", to, bytes, by: "direct", gateway });
 }
 
-/** An answer to a probe of a way; false when nobody asked. */
+/** An answer to a probe of a way; false if unsolicited. */
 export function onWayAnswer(core: Core, bytes: Uint8Array, now: number): boolean {
   const found = core.ways.receive(bytes, now);
   if (found === null) return false;

@@ -21,7 +21,7 @@ export class Called {
     this.#to = to;
   }
 
-  /** What an answer to the present datagram leaves from; undefined: this is no answer to it, or nobody knows. */
+  /** What an answer to the present datagram leaves from; undefined: this is no answer to it, or it is not known. */
   answersTo(endpoint: string): string | undefined {
     return endpoint === this.#from && this.#to !== "" ? this.#to : undefined;
   }
@@ -40,7 +40,7 @@ export class Called {
     return true;
   }
 
-  /** By which address whoever is at `endpoint` calls us; undefined: not known. */
+  /** Which of our addresses the node at `endpoint` uses; undefined: not known. */
   get(endpoint: string): string | undefined {
     return this.#called.get(endpoint);
   }

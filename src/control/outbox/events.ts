@@ -26,7 +26,7 @@ export type ControlEvent =
     readonly at: number;
     readonly to?: string;
   }
-  /** Data came from this endpoint for a receiver index nobody here holds. */
+  /** Data came from this endpoint for a receiver index that is not in use here. */
   | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
   /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
   | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }

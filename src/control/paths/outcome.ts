@@ -16,7 +16,7 @@ export type Outcome =
       | "silent"
       /** It is an address of this host. */
       | "own"
-      /** It is not used: it lies inside the mesh itself. */
+      /** It is not used: it is inside the mesh. */
       | "inside"
       | "stopped"
       /** A name: nobody has asked where it leads yet, or it leads nowhere. */
@@ -40,7 +40,7 @@ export function outcomeText(outcome: Outcome): string {
     case "own":
       return "this is our own address";
     case "inside":
-      return "not used: it lies inside the mesh itself";
+      return "not used: it is inside the mesh";
     case "stopped":
       return "stopped";
     case "not-looked-up":

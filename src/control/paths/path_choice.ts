@@ -129,7 +129,7 @@ function candidateFor(
   }
   if (!hostGw && !peer.directRoutes) {
     return {
-      why: `${without}: it takes both sides, and --direct-routing was not given on ${peer.name}`,
+      why: `${without}: both sides need --direct-routing, and ${peer.name} was started without it`,
       fix: `start ovltun on ${peer.name} with --direct-routing`,
     };
   }
@@ -143,7 +143,7 @@ function allow(forbids: string | null): { readonly fix?: string } {
 /** The peer as a next hop, or why it is none. */
 function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | Refusal {
   const { endpoint } = peer;
-  if (endpoint === null) return { why: "no endpoint of it is known" };
+  if (endpoint === null) return { why: "none of its endpoints is known" };
   const address = addressOf(endpoint);
   const hop = host.nextHop(address);
   if ("why" in hop) return hop;
@@ -160,7 +160,7 @@ function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destinatio
   return { why: `${peer.name} has no IPv4 address on the link of ${address}` };
 }
 
-/** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: nobody forbids them. */
+/** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: they are allowed. */
 function whoForbids(peer: PeerView, mesh: MeshConfig, settings: Settings): string | null {
   if (mesh.security !== "sealed") return null;
   const names = [
@@ -178,15 +178,15 @@ function whyNotYet(peer: PeerView, gateway: string, mesh: MeshConfig): Refusal |
     return { why: `waiting for ${gateway} to answer a packet with overlay addresses`, undecided: true };
   }
   if (way.state === "answered") {
-    return { why: `no direct route: ${peer.name} gets no answer from this host by it` };
+    return { why: `no direct route: ${peer.name} gets no answer from this host over it` };
   }
   const tunnelled = mesh.backend === "host-gw"
-    ? "; or found the mesh with --backend udp --direct-routing, which tunnels where no direct route works"
+    ? "; or found the mesh with --backend udp --direct-routing, which falls back to a tunnel where no " +
+      "direct route works"
     : "";
   return {
-    why:
-      `no direct route: packets with overlay addresses get no answer from ${gateway} (does the switch, hypervisor ` +
-      "or cloud drop source addresses that it did not give out?)",
+    why: `no direct route: packets with overlay addresses get no answer from ${gateway} (does the switch, ` +
+      "hypervisor or cloud drop source addresses it did not assign?)",
     fix:
       "let both hosts send from the overlay's addresses (port security, forged transmits, source/destination " +
       `check, AllowedAddressPairs)${tunnelled}`,
@@ -197,7 +197,7 @@ function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: N
   const { why, fix } = refusal;
   const reason = fix === undefined ? { why } : { why, fix };
   const nowhere = { path: "none", mtu: 0 } as const;
-  // In a moment there may be a better one: nobody is told of a path that is about to change.
+  // In a moment there may be a better one: a path that is about to change is not reported.
   if (own.mesh!.backend === "host-gw" || refusal.undecided) return { ...nowhere, ...reason };
   const { vxlan, own: ours } = peer.ways;
   const { endpoint: to, mtu } = tunnel;
@@ -211,7 +211,7 @@ function tunnelPath(peer: PeerView, tunnel: Tunnel, refusal: Refusal, { own }: N
   return {
     ...path,
     silent: { endpoint: withPort(tunnel.ownPort, port), direct: refusal },
-    why: `no answer on ${port}/udp, so packets go by the port of ovltun itself; ${why}`,
+    why: `no answer on ${port}/udp, so packets use ovltun's own port instead; ${why}`,
     fix: `open ${port}/udp between ${own.name} and ${peer.name}, in both directions`,
   };
 }
@@ -221,6 +221,6 @@ function whyNone(peer: PeerView): string {
   if (peer.stopped) return "it was stopped";
   if (peer.state === "dead") return `it does not answer${tried === "" ? "" : ` (${tried})`}`;
   return tried === ""
-    ? "no endpoint of it is known"
-    : `no answer to this host, though others hear it (${tried})`;
+    ? "none of its endpoints is known"
+    : `no answer to this host, though other nodes reach it (${tried})`;
 }

@@ -1,7 +1,7 @@
 // From what is known to what is wanted: which tunnels the data plane should have, which prefixes lead into them,
 // which routes the host should carry instead, and for each peer why it is so. Pure; the daemon compares the
 // result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
-// senders hear "unreachable" at once instead of waiting for nobody.
+// senders hear "unreachable" at once instead of waiting in vain.
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
@@ -111,7 +111,7 @@ function addPeer(
 function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host: HostFacts): void {
   const key = staticKey(peer);
   if (liesWithin(mesh.network, peer.address)) {
-    const why = `its address ${peer.address} lies in the mesh itself`;
+    const why = `its address ${peer.address} is inside the mesh`;
     gathered.paths.set(key, { path: "none", why, mtu: 0 });
     return;
   }

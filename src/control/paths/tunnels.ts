@@ -48,7 +48,7 @@ export function tunnelTo(peer: PeerView, mesh: MeshConfig, host: HostFacts): Tun
   if (peer.endpoint === null || peer.link === null) return null;
   const encapsulation = encapsulationOf(mesh);
   if (encapsulation === "sealed") return sealedTunnel(peer.endpoint, host, peer.ways.own);
-  // Where nobody answers at the VXLAN port, our own carries the data: both sides take either.
+  // If the VXLAN port does not answer, our own port carries the data: both sides accept either.
   const vxlan = encapsulation === "vxlan" && !isSilent(peer.ways.vxlan);
   const used = encapsulation === "vxlan" && !vxlan ? "data" : encapsulation;
   const vxlanPort = withPort(peer.endpoint, mesh.vxlanPort);

@@ -15,7 +15,7 @@ export type LeaseState = "joining" | "probation" | "confirmed" | "yielding" | "e
 
 export type PeerState = "alive" | "suspect" | "dead";
 
-/** Somebody we need an answer from before we can go on. */
+/** A peer whose answer we need before we can continue. */
 export interface WaitingFor {
   /** The user's own words for it: "host-b" or "192.168.1.10:8473". */
   readonly peer: string;
@@ -120,7 +120,7 @@ export interface LeaseView {
   readonly vtepMac: string | null;
 }
 
-/** A node that somebody had the mesh forget. */
+/** A node that was forgotten or revoked. */
 export interface ForgottenView {
   readonly id: string;
   readonly name: string | null;

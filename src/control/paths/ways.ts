@@ -197,7 +197,7 @@ export class Ways {
     return { id, kind, size, ready, nonceHigh: u32(words, 0), nonceLow: u32(words, 4) };
   }
 
-  /** An answer to one of our probes: whose, and whether something changed with it; null: nobody asked. */
+  /** An answer to one of our probes: whose, and whether something changed with it; null: unsolicited. */
   receive(bytes: Uint8Array, now: number): { readonly id: string; readonly changed: boolean } | null {
     const kind = decodeProbe(bytes, 0, bytes.length);
     if (kind !== PROBE_ANSWER && kind !== PROBE_WAY_ANSWER) return null;
@@ -218,7 +218,7 @@ export class Ways {
 
   /**
    * The peer asks by the direct way. What to answer: whether we have had an answer ourselves; null: such a way is not
-   * wanted here. Anybody can send such a question: what it says of the peer is asked for, and believed as an answer only.
+   * wanted here. Such a question can be forged: what it says of the peer is verified by a question of ours.
    */
   asked(id: string, flags: number, now: number): { readonly ready: boolean } | null {
     const way = this.#peers.get(id)?.get("direct");

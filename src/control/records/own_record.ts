@@ -1,6 +1,6 @@
 // Our own record: the one record that this node writes. Each change gives it a greater version: a new epoch for news,
 // a new incarnation for a new life (a start, a refutation, catching up with a later version of ourselves).
-// Whoever changes it persists the version before the record is told to anybody.
+// The caller persists the version before the record is sent to any node.
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { type Identity, nodeMac } from "../../crypto/identity.ts";

@@ -1,5 +1,5 @@
 // A node's signed record: who it is, what it claims, where it may be reached. Only its owner writes it, under a
-// version (incarnation, epoch) that only grows; everybody else passes the bytes on as they came. The bytes are a
+// version (incarnation, epoch) that only grows; other nodes pass the bytes on as they came. The bytes are a
 // MessagePack map with short keys, followed by the Ed25519 signature over them, so that fields of later versions
 // survive nodes which do not know them. A record fits in one gossip datagram.
 
@@ -34,9 +34,9 @@ export interface RecordContent {
   /** Random, new at every start: tells two hosts with one identity apart; 16 hexadecimal digits. */
   readonly bootNonce: string;
   readonly claims: readonly Claim[];
-  /** Subnets of static peers, which nobody may claim. */
+  /** Subnets of static peers, which no node may claim. */
   readonly reserved: readonly Prefix[];
-  /** "192.168.1.10:8473", or with a name that whoever calls looks up: "home.example:8473". */
+  /** "192.168.1.10:8473", or with a name that its user resolves: "home.example:8473". */
   readonly endpoints: readonly string[];
   /**
    * How many of the endpoints, from the first, the node knows of itself; the rest is where others see it, and what a

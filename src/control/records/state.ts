@@ -44,10 +44,10 @@ export function readState(json: unknown): StoredState {
   const f = fieldsIn(json);
   if (f === null) throw new Error("The stored lease is not a JSON object");
   if (f["version"] !== STATE_VERSION) {
-    throw new Error(`The stored lease has version ${f["version"]}, this program reads ${STATE_VERSION}`);
+    throw new Error(`The stored lease has version ${f["version"]}, this program supports ${STATE_VERSION}`);
   }
   const mesh = f["mesh"] === null ? null : readMesh(f["mesh"]);
-  if (mesh === null && f["mesh"] !== null) throw wrong("mesh", "is no valid mesh configuration");
+  if (mesh === null && f["mesh"] !== null) throw wrong("mesh", "is not a valid mesh configuration");
   return {
     version: STATE_VERSION,
     nodeId: textField(f, "nodeId", /^[0-9a-f]{64}$/),
@@ -99,7 +99,7 @@ function claimField(value: unknown): StoredState["claim"] {
   if (f === null) throw wrong("claim", "is missing or malformed");
   const { subnet, stamp, incarnation } = f;
   const prefix = prefixOf(subnet);
-  if (prefix === null) throw wrong("claim.subnet", `is no subnet: ${JSON.stringify(subnet)}`);
+  if (prefix === null) throw wrong("claim.subnet", `is not a subnet: ${JSON.stringify(subnet)}`);
   return {
     subnet: prefix,
     stamp: versionField(stamp, "claim.stamp"),
@@ -118,7 +118,7 @@ function peersField(value: unknown): StoredPeer[] {
 
 function directivesField(value: unknown): string[] {
   if (!Array.isArray(value) || !value.every(isBase64)) {
-    throw wrong("directives", "is no list of base64 texts");
+    throw wrong("directives", "is not a list of base64 strings");
   }
   return value;
 }

@@ -1,6 +1,6 @@
-// Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): whoever has the secret
-// can make them, so they say no more than what anybody may say of a node (SWIM's probes and statements), and never carry
-// what a session is for. A directive is signed by whoever issued it: one that revokes a node goes this way to that node,
+// Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): any holder of the secret
+// can make them, so they say no more than what any member may say of a node (SWIM's probes and statements), and never carry
+// what a session is for. A directive is signed by its issuer: one that revokes a node goes this way to that node,
 // which has no session any more. Each counts once: a sequence number grows within the sender's incarnation. Only the
 // incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
 // forged.
@@ -50,8 +50,8 @@ export class GroupGossip {
   }
 
   /**
-   * Opens a datagram of type 0x20. `incarnationOf` gives that of a member's signed record, or null for whoever is none.
-   * Null when it is forged, of nobody we know, of a former life, or has come before. What is of a later life than the
+   * Opens a datagram of type 0x20. `incarnationOf` gives that of a member's signed record, or null for non-members.
+   * Null when it is forged, of an unknown node, of a former life, or has come before. What is of a later life than the
    * record is taken and not remembered: it may come again until the record has come.
    */
   open(
@@ -65,7 +65,7 @@ export class GroupGossip {
     const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
-    const heard = `${header.sender} ${keys.keyId}`; // whoever has an old secret uses up none of the newest's sequence
+    const heard = `${header.sender} ${keys.keyId}`; // a holder of an old secret uses up none of the newest's sequence
     if (message.incarnation === known && !this.#isNew(heard, message)) return null;
     return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
   }

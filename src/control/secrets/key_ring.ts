@@ -23,7 +23,7 @@ export function placeOfGiven(secret: NetworkSecret): Omit<Generation, "keyId"> {
 
 interface Entry {
   readonly keys: NetworkKeys;
-  /** Null: nobody gave it, only its keys; it cannot be told. */
+  /** Null: only its keys were given; it cannot be passed on. */
   readonly secret: NetworkSecret | null;
 }
 

@@ -1,9 +1,9 @@
 // Which network secrets count, and which one this node seals with, while the mesh goes from one to the next
-// (docs/security.md, Changing the secret). Decides and holds no key: a generation is known by its key id, and whoever has
-// the keys asks here. A new generation is accepted as soon as it is known, used when everybody alive has it, and the
-// older ones are dropped some time later; so at no moment does a member seal with what another cannot open.
+// (docs/security.md, Changing the secret). Decides and holds no key: a generation is known by its key id, and the
+// holder of the keys asks here. A new generation is accepted as soon as it is known, used when all live nodes have it,
+// and the older ones are dropped some time later; so at no moment does a member seal with what another cannot open.
 //
-//   known ──(all alive have it, or somebody uses it, or time is up)──▶ used ──(a newer one is used)──▶ kept ──▶ dropped
+//   known ──(all alive have it, or one uses it, or time is up)──▶ used ──(a newer one is used)──▶ kept ──▶ dropped
 //
 // Two members may begin at once. Generations are totally ordered, so all end with the same one.
 
@@ -11,12 +11,12 @@
 export const SWITCH_MS = 10 * 60_000;
 /** For so long after the switch those who were away are still let in by the older secret. */
 export const KEEP_MS = 7 * 24 * 3_600_000;
-/** For so long after nobody needs the older one any more: others may not have heard yet that this is so. */
+/** This long after the older one is no longer needed: others may not know yet that this is so. */
 export const SETTLE_MS = 20_000;
 const GENERATIONS_MAX = 4;
 /**
  * So far a generation may be ahead of the newest known: a node that was away for longer holds no secret by which it is
- * let in. Without a limit one member could use the numbers up, and nobody could change the secret any more.
+ * let in. Without a limit one member could use the numbers up, and the secret could never be changed again.
  */
 const AHEAD_MAX = 64;
 const CAPABILITY = /^k(\d{1,15})\.([0-9a-f]{4})\.([0-9a-f]{16})?$/;
@@ -126,7 +126,7 @@ export class Rotation {
     return true;
   }
 
-  /** Something authenticated came under this key: whoever sent it knows that all have it. True when we follow. */
+  /** Something authenticated came under this key: its sender knows that all have it. True when we follow. */
   onUse(keyId: number, now: number): boolean {
     const held = this.#held.find((h) => h.generation.keyId === keyId);
     if (held === undefined || compareGenerations(held.generation, this.#used) <= 0) return false;

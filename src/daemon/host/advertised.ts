@@ -1,6 +1,6 @@
 /**
  * What `--advertise` makes others call: an entry that is an address as it is; of one that is a name the name, which
- * whoever calls looks up, and behind it what it resolves to here, for hosts that cannot resolve it.
+ * other hosts resolve, and behind it what it resolves to here, for hosts that cannot resolve it.
  */
 import type { Seed } from "../../control/mesh/node_settings.ts";
 import {
@@ -47,15 +47,15 @@ function whyUseless(endpoint: string): string | null {
   if (isLoopback(address) || isUnspecified(address)) {
     return "on every host that address means the host itself";
   }
-  if (isMulticast(address) || text === BROADCAST) return "that is no address of one host";
-  if (!isIpv4(address) && isLinkLocal(address)) return "a link-local IPv6 address is of one link only";
+  if (isMulticast(address) || text === BROADCAST) return "that is not the address of a single host";
+  if (!isIpv4(address) && isLinkLocal(address)) return "a link-local IPv6 address is valid on one link only";
   return null;
 }
 
 function whyLeftOut(text: string, useless: readonly string[], literal: boolean): string {
   const why = whyUseless(useless[0]!)!;
-  if (literal) return `--advertise ${text} is left out: ${why}`;
+  if (literal) return `--advertise ${text} is not used: ${why}`;
   const addresses = useless.map(addressOf).join(", ");
-  return `--advertise ${text}: it resolves here to ${addresses}, which is left out, for ${why} ` +
-    "(an entry of /etc/hosts?). Other hosts look the name up themselves";
+  return `--advertise ${text}: it resolves here to ${addresses}, which is not used: ${why} (an entry in ` +
+    "/etc/hosts?). Other hosts look the name up themselves";
 }

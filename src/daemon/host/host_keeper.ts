@@ -1,6 +1,6 @@
 /**
  * Keeps the host as it is wanted: the device, its address and MTU, the routes, subnet.env. Called when
- * something changed and every few seconds besides, so that what somebody deletes comes back. Whatever it made
+ * something changed and every few seconds besides, so that what is deleted comes back. Whatever it made
  * is gone after `close`.
  */
 import type { Wanted } from "../../control/paths/paths.ts";
@@ -77,7 +77,7 @@ export class HostKeeper {
     const report: Reconciliation = { repaired: [], failed: [] };
     if (this.#findDevice() === undefined) report.repaired.push(this.#recreate());
     const link = this.#findDevice();
-    if (link === undefined) throw new Error(`The device "${this.#tun.name}" was made and is not there`);
+    if (link === undefined) throw new Error(`The device "${this.#tun.name}" was created but is not there`);
     this.#link = link.index;
     this.#drops.note(link.index, this.#net.linkDrops(link.index));
     const own = wanted.own;
@@ -122,13 +122,13 @@ export class HostKeeper {
     return this.#link === null || link?.index === this.#link ? link : undefined;
   }
 
-  /** Somebody deleted the device: its descriptors are dead, another takes its place. */
+  /** The device was deleted: its descriptors are dead, another takes its place. */
   #recreate(): string {
     this.#retired.push({ tun: this.#tun, epoch: this.#mailbox.post({ kind: "detachTun" }) });
     this.#link = null;
     this.#tun = this.#openTun();
     this.#attached = false;
-    return `Made the device ${this.#tun.name} again: somebody had deleted it`;
+    return `Recreated the device ${this.#tun.name}: it had been deleted`;
   }
 
   #closeRetired(): void {
@@ -158,8 +158,8 @@ export class HostKeeper {
     const quoted = JSON.stringify(subnetFile.path);
     if (subnetFile.owner(null) === "foreign") {
       return [
-        `Cannot write ${quoted}: another program has put its own there (flannel?); stop that and remove the file, or ` +
-        "choose another --subnet-file",
+        `Cannot write ${quoted}: another program wrote that file (flannel?); stop it and remove the file, ` +
+        "or choose another --subnet-file",
       ];
     }
     try {

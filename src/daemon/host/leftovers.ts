@@ -44,8 +44,7 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
       "subnet-file",
       `The subnet file ${
         JSON.stringify(file.path)
-      } is not ovltun's (flannel's?), and stays as it is: stop what writes ` +
-        "it and remove it, or choose another --subnet-file",
+      } was not written by ovltun (but by flannel?) and is left as it is: stop its writer and remove it, or choose another --subnet-file`,
     );
   }
   const report: Reconciliation = { repaired: [], failed: [] };
@@ -59,7 +58,7 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
       one.adopt();
     } else if (ours) {
       one.remove();
-      report.repaired.push(`Removed ${one.path}: it told of a lease that this node does not hold`);
+      report.repaired.push(`Removed ${one.path}: it names a lease this node does not hold`);
     }
   }
   if (lease !== null) networks.delete(lease.network.text);
@@ -92,7 +91,7 @@ export function clearAll(
     if (owner === "ours") after.push(`Removed ${file.path}`);
     if (owner === "foreign") {
       foreign = true;
-      after.push(`Left ${JSON.stringify(file.path)}: it is not ovltun's`);
+      after.push(`Left ${JSON.stringify(file.path)}: it is not an ovltun file`);
     }
   }
   for (const network of networks.values()) {

@@ -34,7 +34,7 @@ async function endpointsOf(ask: Ask, text: string, defaultPort: number): Promise
     const found = (await ask(host)).map((address) => parseEndpoint(address, port));
     return [...new Set(found.filter((one) => one !== null).map(formatEndpoint))].sort();
   } catch {
-    return []; // whoever asked says so, in its own words and rhythm
+    return []; // the caller says so, in its own words and rhythm
   }
 }
 
@@ -43,7 +43,7 @@ export class Lookup {
   readonly #port: number;
   readonly #atOnce: number;
   #underWay = 0;
-  /** BOUNDED: by whoever asks while it is `crowded` */
+  /** BOUNDED: by the callers while it is `crowded` */
   readonly #waiting: (() => void)[] = [];
 
   /** `atOnce`: questions under way at most. */

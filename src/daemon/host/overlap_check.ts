@@ -15,14 +15,14 @@ import { isInside, type Prefix } from "../../wire/prefix.ts";
 
 /** What the host is compared with. */
 export interface OverlayPlace extends Leasable {
-  /** A mesh has that network already: nobody here can choose another. */
+  /** A mesh has that network already: it cannot be changed here. */
   readonly settled: boolean;
   readonly device: string;
 }
 
 /**
  * Throws ConfigError that names the route. A bridge that looks left from an earlier lease is no reason against joining,
- * where nobody has a choice of the network; a founder has one, and is told of both.
+ * if the network cannot be chosen; a founder has one, and is told of both.
  */
 export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
   const links = net.links();
@@ -36,7 +36,7 @@ export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
   const bridge = bridgeOf(route);
   const left = bridge === undefined
     ? ""
-    : `, or remove the bridge if it is left from an earlier lease: ${
+    : `, or remove the bridge if it is a leftover of an earlier lease: ${
       removeBridge(linkName(bridge.link, links))
     }`;
   throw new ConfigError("network", describeOverlap(place.network, route, links, place.settled) + left);

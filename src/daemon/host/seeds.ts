@@ -1,7 +1,7 @@
 /**
  * Names become addresses: `--peers` and `--advertise` entries are resolved from the start, soon again while a name has
  * never resolved, and every half minute after (dynamic DNS). The last good answer counts until there is a different
- * good one: a resolver that fails changes nothing. Nobody waits for it and it never throws.
+ * good one: a resolver that fails changes nothing. Nothing waits for it and it never throws.
  */
 import type { Seed } from "../../control/mesh/node_settings.ts";
 import type { Machine } from "../../ports/machine.ts";
@@ -87,6 +87,6 @@ export class Resolver {
 /** What is said when an entry does not resolve (any more). */
 export function unresolved(flag: string, text: string, known: readonly string[]): string {
   return known.length === 0
-    ? `Cannot resolve "${text}" of ${flag}: tried again until it does (DNS? a typo?)`
-    : `Cannot resolve "${text}" of ${flag} any more: ${known.join(", ")} stays in use (DNS?)`;
+    ? `Cannot resolve "${text}" of ${flag}: will keep trying (DNS? a typo?)`
+    : `Cannot resolve "${text}" of ${flag} any more: still using ${known.join(", ")} (DNS?)`;
 }

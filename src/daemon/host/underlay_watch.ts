@@ -42,7 +42,7 @@ export class Underlay {
   #reached: ReadonlyMap<string, string> = new Map();
   /** BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
   readonly #locals = new BoundedMap<string, LocalEnd | null>(MAX_PEERS);
-  /** By which of our addresses whoever is at an endpoint calls us, as the control plane knows. */
+  /** Which of our addresses the node at an endpoint uses, as the control plane knows. */
   called: (endpoint: string) => string | undefined = () => undefined;
   /** What `--advertise` says and what it resolves to, endpoints. */
   advertised: readonly string[] = [];
@@ -65,20 +65,19 @@ export class Underlay {
     if (this.#trouble !== null) return this.#trouble;
     const inside = this.advertised.filter((one) => liesWithin(this.mesh, addressOf(one)));
     if (inside.length > 0) {
-      return `--advertise ${
-        inside.join(", ")
-      } is left out: it lies in the mesh's own network ${this.mesh}, ` +
-        "which others reach only once they have a path to this host";
+      return `--advertise ${inside.join(", ")} is not used: it is in the mesh's own network ${this.mesh}, ` +
+        "which others can reach only once they have a path to this host";
     }
     const { device } = this.#options;
     if (endpoints.length > 0) {
       return this.#onlyGuests && this.advertised.length === 0
-        ? `Only guests of this host can reach this node, at ${endpoints.join(", ")} (--iface, --advertise)`
+        ? `Only guests (containers, VMs) of this host can reach this node, at ${endpoints.join(", ")} ` +
+          "(--iface, --advertise)"
         : null;
     }
-    return "No other host can reach this node, for none of its interfaces has an address for that: " +
-      `${passedOver(this.#net, device)}. It goes on as soon as one has; ` +
-      "--iface waits for one of them by name, --advertise names an address that leads here";
+    return "No other host can reach this node: none of its interfaces has a usable address: " +
+      `${passedOver(this.#net, device)}. It will continue as soon as one has; --iface selects an interface ` +
+      "to wait for, --advertise sets an address that leads here";
   }
 
   /** Where others may reach us: what `--advertise` says first, then our addresses with our port. */
@@ -167,8 +166,8 @@ export class Underlay {
       if (error instanceof SysError) throw error;
       const what = error instanceof Error ? error.message : String(error);
       const told = this.#addresses.length === 0
-        ? "others are told no address of this host"
-        : `others are still told ${this.#addresses.join(", ")}`;
+        ? "no address of this host is announced"
+        : `still announcing ${this.#addresses.join(", ")}`;
       this.#trouble = `${what}: waiting for it (--iface); meanwhile ${told}`;
     }
     return this.#addresses;

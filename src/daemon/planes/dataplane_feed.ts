@@ -154,7 +154,7 @@ export class DataplaneFeed {
   #dropUnused(): void {
     const gone = new Map([...this.#places].filter(([, place]) => isUnused(place)));
     if (gone.size === 0) return;
-    // A route must not outlive its peer: the slot will be somebody else's.
+    // A route must not outlive its peer: the slot will be another peer's.
     this.#dropRoutes((_, holder) => gone.has(holder));
     for (const [key, { slot }] of gone) {
       this.#places.delete(key);

@@ -66,7 +66,7 @@ export class OffloadState {
     this.#tests = { ...this.#tests, [what]: outcome };
     for (const offload of failed) {
       if (this.lose(offload, SELF_TEST)) {
-        logger.warn(`The kernel fails the self-test of ${offload}: slower without it`);
+        logger.warn(`The kernel failed the self-test of ${offload}: disabled, throughput will be lower`);
       }
     }
   }

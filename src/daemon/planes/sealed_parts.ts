@@ -37,7 +37,7 @@ export function sealedParts(
     const why = without === null ? "" : ` (${without})`;
     throw new ConfigError(
       "cipher",
-      `This host cannot do ${cipher}${why}; it has ${have}, or give --cipher auto`,
+      `This host cannot do ${cipher}${why}; it has ${have}. Choose one of those, or --cipher auto`,
     );
   }
   const usedFirst = [...secrets].sort((a, b) => Number(b.used) - Number(a.used));

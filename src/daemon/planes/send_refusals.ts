@@ -91,26 +91,27 @@ function adviceFor(to: string, errno: number): string {
   switch (errno) {
     case EPERM:
     case EACCES:
-      return `this host's own firewall or a prohibit route stops it: let out udp to port ${portOf(to)} ` +
+      return `this host's firewall or a prohibit route blocks it: allow outgoing udp to port ${portOf(to)} ` +
         `(nft list ruleset; ip route get ${address})`;
     case ENETUNREACH:
     case ENETDOWN:
-      return `this host has no route there (ip route get ${address})`;
+      return `this host has no route to it (ip route get ${address})`;
     case EHOSTUNREACH:
       return `a route of this host makes it unreachable (ip route get ${address})`;
     case EMSGSIZE:
-      return `the datagram is longer than the path takes: raise the MTU of the link (ip route get ${address}; ip link)`;
+      return `the datagram is too long for the path: raise the MTU of the link (ip route get ${address}; ` +
+        "ip link)";
     case ENOBUFS:
     case EAGAIN:
-      return "the queue of the link is full: it is slower than what is sent";
+      return "the link's queue is full: it is slower than the traffic sent";
     case EAFNOSUPPORT:
       return "this host has no IPv6";
     case EADDRNOTAVAIL:
       return `no address of this host can be the source (ip -brief address; ip route get ${address})`;
     case EINVAL:
-      return `a blackhole route of this host swallows it, or there is no address to send it from ` +
+      return `a blackhole route of this host drops it, or there is no source address to send it from ` +
         `(ip route get ${address})`;
     default:
-      return `look at the route and the firewall (ip route get ${address}; nft list ruleset)`;
+      return `check the route and the firewall (ip route get ${address}; nft list ruleset)`;
   }
 }

@@ -18,16 +18,16 @@ const SEARCH_AGAIN_MS = 60_000;
 
 /** What a user can do about a port that is taken. */
 const REMEDIES: Readonly<Record<SocketRole, { readonly founding: string; readonly member: string }>> = {
-  own: { founding: "stop that or choose another --port", member: "stop that or choose another --port" },
+  own: { founding: "stop it or choose another --port", member: "stop it or choose another --port" },
   vxlan: {
-    founding: "stop that, or found the mesh with another --vxlan-port",
+    founding: "stop it, or found the mesh with another --vxlan-port",
     member:
-      "no packet uses it until it is free, and ovltun then takes it by itself; the port is the mesh's, another " +
-      "--vxlan-port here would not fit it",
+      "ovltun takes it as soon as it is free; --vxlan-port is the same in the whole mesh, so do not change " +
+      "it here",
   },
   flannel: {
-    founding: "stop that, or leave the static peer with backend=udp out",
-    member: "no packet uses it until it is free, and ovltun then takes it by itself",
+    founding: "stop it, or remove the static peer with backend=udp",
+    member: "ovltun takes it as soon as it is free",
   },
 };
 
@@ -122,7 +122,7 @@ export class Sockets {
       return this.#udp.open(port, use);
     } catch (error) {
       if (!(error instanceof SysError) || error.errno !== EADDRINUSE) throw error;
-      const hint = `${this.#holderOf(role, port, now)} holds it; ${remedy}`;
+      const hint = `${this.#holderOf(role, port, now)} is using it; ${remedy}`;
       throw new SysError(error.op, error.errno, error.detail, hint);
     }
   }

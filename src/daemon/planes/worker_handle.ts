@@ -45,7 +45,7 @@ export class WorkerHandle {
       if (kind === "ready" || kind === "stopped" || kind === "failed") ready();
       if (kind !== "stopped") onEvent(event);
       else if (!this.#stopping) {
-        onEvent({ kind: "failed", message: "It ended, and nobody had asked it to" });
+        onEvent({ kind: "failed", message: "It exited unexpectedly" });
       }
     });
     this.mailbox = new MailboxWriter(this.#memory, () => this.#thread.wake());

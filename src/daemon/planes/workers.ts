@@ -63,5 +63,5 @@ function named(event: DataplaneEvent, worker: number, count: number): DataplaneE
 export function tooManyWorkers(count: number, processors = availableParallelism()): string | null {
   if (count <= processors) return null;
   const have = processors === 1 ? "one processor" : `${processors} processors`;
-  return `--workers ${count} on ${have}: they take turns, and packets wait for them; give ${processors} or less`;
+  return `--workers ${count} on ${have}: they compete for them and packets wait; use ${processors} or fewer`;
 }

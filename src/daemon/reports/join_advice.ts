@@ -14,7 +14,7 @@ export function joinAdvice(
   ];
   const token = ["ovltun", "token", ...places].join(" ");
   const join = ["ovltun", "join", ...(backend === "host-gw" ? ["--allow-plain-direct"] : [])].join(" ");
-  return `To let another host join, run here as root: ${token} | ssh root@HOST ${join}`;
+  return `To let another host join, run as root on this one: ${token} | ssh root@HOST ${join}`;
 }
 
 /** As a shell reads it. */

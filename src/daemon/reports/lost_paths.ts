@@ -45,7 +45,7 @@ export class LostPaths {
         lost.told = true;
         const fix = adviceFor(surroundings, peer, path);
         const words = `${peer.name} is alive, but this host has no path to it: ${path.why}`;
-        lines.push({ ...line, level: "warn", message: fix === null ? words : `${words}; to do: ${fix}` });
+        lines.push({ ...line, level: "warn", message: fix === null ? words : `${words}; fix: ${fix}` });
       }
     }
     return lines;

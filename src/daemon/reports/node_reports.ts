@@ -12,7 +12,7 @@ import { contains, type Prefix } from "../../wire/prefix.ts";
 import { isCutOff, pathAdvice } from "./path_advice.ts";
 import { pathTo, type Snapshot, staticEndpoint, staticPath } from "./reports.ts";
 
-/** Somebody who was asked for: ourselves, a node of the mesh, or a static peer. */
+/** What a name stands for: this node, another node of the mesh, or a static peer. */
 type Found =
   | { readonly kind: "self" }
   | { readonly kind: "peer"; readonly peer: PeerView }
@@ -34,7 +34,7 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
   };
 }
 
-/** The paths to a node, best first, with what keeps each from being used. Throws a sentence when nobody is meant. */
+/** The paths to a node, best first, with what keeps each from being used. Throws a sentence when there is no such node. */
 export function whyReport(snapshot: Snapshot, text: string): Why {
   const found = find(snapshot, text);
   if (found.kind === "peer") return whyPeer(snapshot, found.peer);
@@ -48,13 +48,13 @@ export function whyReport(snapshot: Snapshot, text: string): Why {
 }
 
 /**
- * Who is to be forgotten: one node, dead or alive, and none by chance. Throws a sentence when it is this node, a static
- * peer, nobody or more than one.
+ * The node to forget: exactly one, dead or alive. Throws a sentence when it is this node, a static peer, unknown or
+ * ambiguous.
  */
 export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean): Forgotten {
   const { own } = snapshot.view;
   if (own.mesh === null || own.leaseState === "joining") {
-    throw new Error("This node has not joined a mesh yet, so nobody listens to it (see: ovltun status)");
+    throw new Error("This node has not joined a mesh yet (see: ovltun status)");
   }
   const found = candidates(snapshot, text);
   if (found.length === 0 && revoke && /^[0-9a-f]{64}$/i.test(text)) {
@@ -63,11 +63,11 @@ export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean):
   const one = onlyOne(snapshot, text, found);
   if (one.kind === "self") {
     throw new Error(
-      `${own.name} is this node: to leave the mesh and give its lease back, ovltun down --purge`,
+      `${own.name} is this node: to leave the mesh and release its lease, run ovltun down --purge`,
     );
   }
   if (one.kind === "static") {
-    throw new Error(`${one.lease.name} is in no record: start its node without that --static-peer`);
+    throw new Error(`${one.lease.name} cannot be forgotten: restart its node without that --static-peer`);
   }
   const { id, name, subnet, state } = one.peer;
   return { id, name, subnet: subnet?.text ?? null, state, revoked: revoke };
@@ -93,10 +93,10 @@ function onlyOne(snapshot: Snapshot, text: string, meant: readonly Found[]): Fou
     const { id, name } = identityOf(snapshot, one);
     return `${name} (${one.kind === "static" ? one.lease.subnet.text : distinctId(snapshot, id)})`;
   }).join(", ");
-  throw new Error(`"${text}" is more than one node: ${names}; give what stands in parentheses instead`);
+  throw new Error(`"${text}" matches more than one node: ${names}; use the id in parentheses instead`);
 }
 
-/** As much of an id as means nobody else: a node may be called like the beginning of another's. */
+/** As much of an id as is unambiguous: a node may be called like the beginning of another's. */
 function distinctId(snapshot: Snapshot, id: string): string {
   let length = 8;
   while (length < id.length && called(snapshot, id.slice(0, length)).length > 1) length++;
@@ -152,7 +152,8 @@ function unknownNode({ view }: Snapshot, text: string, isAddress: boolean): stri
   if (isAddress) {
     const outer = view.peers.find((peer) => peer.endpoints.some((one) => isAt(one, text)));
     if (outer !== undefined) {
-      return `No lease holds ${text}: it is the outer address of ${outer.name} (try: ovltun why ${outer.name})`;
+      return `No lease holds ${text}: it is an underlay address of ${outer.name} (try: ovltun why ` +
+        `${outer.name})`;
     }
     return `No lease holds ${text}; ovltun leases shows who holds what`;
   }
@@ -194,18 +195,18 @@ function endpointOf(snapshot: Snapshot, found: Found): string | null {
 
 function selfSummary({ view: { own } }: Snapshot): string {
   if (own.leaseState === "confirmed") return `${own.name} is this node; it holds ${own.subnet}`;
-  return `${own.name} is this node; its lease is not confirmed, the state is ${own.leaseState} (see: ovltun status)`;
+  return `${own.name} is this node; its lease is not confirmed (state: ${own.leaseState}; see: ovltun status)`;
 }
 
 function whyStatic(snapshot: Snapshot, lease: LeaseView, path: Path): Pick<Why, "summary" | "attempts"> {
   if (path.path === "none") return { summary: `${lease.subnet}: no path; ${path.why}`, attempts: [] };
   const endpoint = staticEndpoint(snapshot, lease);
   return {
-    summary: `${lease.subnet}: by ${path.path} to ${endpoint}; ${path.why}`,
+    summary: `${lease.subnet}: via ${path.path} to ${endpoint}; ${path.why}`,
     attempts: [{
       path: path.path,
       ok: true,
-      result: `${endpoint}: packets are sent there; whether they arrive, only ovltun ping tells`,
+      result: `${endpoint}: packets are sent, but delivery is not verified (try ovltun ping)`,
       fix: null,
     }],
   };
@@ -216,7 +217,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   const advice = pathAdvice(snapshot, peer);
   // With host-gw only the link is there: it carries no data.
   const only = snapshot.view.own.mesh?.backend === "host-gw"
-    ? " (host-gw has no tunnel: no data goes there)"
+    ? " (host-gw has no tunnel: it carries no data)"
     : "";
   const tunnel = peer.tried.map((tried, i): PathAttempt => ({
     path: "tunnel",
@@ -251,7 +252,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
     summary: path.path === "none" && isCutOff(snapshot)
       ? cutOffSummary(peer)
       : summary(peer, path) + narrow(snapshot, path),
-    // Without a link nobody has come as far as to think of a direct route.
+    // Without a link a direct route has not been considered yet.
     attempts: peer.link === null ? tunnel : [direct, ...tunnel],
   };
 }
@@ -259,14 +260,14 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
 /** Where less passes than the device says. */
 function narrow({ mtu }: Snapshot, path: Path): string {
   return path.mtu > 0 && path.mtu < mtu
-    ? `; packets above ${path.mtu} bytes do not pass (the device has ${mtu})`
+    ? `; packets above ${path.mtu} bytes do not get through (the MTU of the device is ${mtu})`
     : "";
 }
 
 function summary(peer: PeerView, path: Path): string {
-  const lease = peer.subnet === null ? "; it holds no lease yet, so nothing is routed to it" : "";
+  const lease = peer.subnet === null ? "; it has no lease yet, so nothing is routed to it" : "";
   if (path.path !== "none") {
-    return `${peer.name}: by ${path.path}${via(path.to ?? peer.endpoint)}; ${path.why}${lease}`;
+    return `${peer.name}: via ${path.path}${via(path.to ?? peer.endpoint)}; ${path.why}${lease}`;
   }
   const where = peer.endpoints.length === 0
     ? "it advertises no endpoint"
@@ -275,8 +276,8 @@ function summary(peer: PeerView, path: Path): string {
 }
 
 function cutOffSummary(peer: PeerView): string {
-  return `${peer.name}: no path; this host has no address that others could reach: its own link is down, or has lost ` +
-    "its address";
+  return `${peer.name}: no path; this host has no address that others can reach: its own link is down or ` +
+    "has lost its address";
 }
 
 function via(to: string | null): string {

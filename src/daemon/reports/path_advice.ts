@@ -1,7 +1,7 @@
 /**
  * What `why` and the log tell a person to do about a node that has no path: the host, its firewall, or the routers
- * between. Pure. A record says where its node listens, and where others see it after that (control/records/own_record.ts): an
- * address that a router made up is no port that anybody could open on the host.
+ * between. Pure. A record says where its node listens, and where others see it after that
+ * (control/records/own_record.ts): an address that a router made up is not a port that can be opened on the host.
  */
 import type { PeerView } from "../../control/paths/view.ts";
 import { addressOf, ipVersion, parseAddress, portOf } from "../../wire/address.ts";
@@ -21,7 +21,7 @@ interface Place {
 /** RFC 6598: what a carrier gives its customers where it translates itself. */
 const CARRIER = prefix("100.64.0.0/10");
 
-/** Without an address of our own, what is wrong is here, and not with whoever does not answer. */
+/** Without an address of our own, what is wrong is here, and not with the peer that does not answer. */
 export function isCutOff({ underlay }: Surroundings): boolean {
   return underlay.length === 0;
 }
@@ -33,20 +33,19 @@ export function pathAdvice(
 ): { readonly at: number; readonly fix: string } | null {
   if (isCutOff(surroundings)) {
     const fix =
-      "bring this host's own link up (ip -brief address; ip link set DEV up); ovltun finds the way by " +
-      "itself then";
+      "bring this host's own link up (ip -brief address; ip link set DEV up); ovltun then reconnects by itself";
     return { at: 0, fix };
   }
-  // Whoever answers at one address needs no other.
+  // A peer that answers at one address needs no other.
   if (peer.stopped || (peer.state === "alive" && peer.endpoint !== null)) return null;
   const at = peer.endpoint !== null ? 0 : peer.tried.findIndex(({ outcome }) => outcome.kind === "silent");
   if (at < 0) return null;
   const reach = reachAdvice(surroundings, peer, peer.tried[at]?.endpoint ?? "");
-  // The others hear whoever is alive, so it runs. Nobody hears the rest.
+  // Other nodes hear a live peer, so it runs. No one hears the rest.
   if (peer.state === "alive") return { at, fix: reach };
   return {
     at,
-    fix: `look whether ${peer.name} is up and ovltun runs there (on it: ovltun status); if so, ${reach}`,
+    fix: `check that ${peer.name} is up and running ovltun (ovltun status there); if it is, ${reach}`,
   };
 }
 
@@ -57,17 +56,17 @@ function reachAdvice({ view, underlay }: Surroundings, peer: PeerView, tried: st
   // Behind one router the way leads by the inner addresses.
   if (there.outer === null || there.outer === here.outer) {
     const open = `open ${there.port}/udp on ${peer.name}`;
-    // Nobody can call a host behind NAT.
+    // A host behind NAT cannot be contacted first.
     if (here.outer !== null && there.outer === null && !isInner(peer.endpoints[0] ?? tried)) return open;
     return `${open}, or start it with --peers ${ourAddress(underlay, there.port, tried)}`;
   }
   if (here.outer === null) {
-    return `open ${here.port}/udp on ${us}: ${peer.name} is behind NAT, so it has to call first`;
+    return `open ${here.port}/udp on ${us}: ${peer.name} is behind NAT, so it has to make the first contact`;
   }
   const ways = [forward(there), forward(here)].filter((way) => way !== null);
   if (ways.length === 0) {
-    return "both are behind NAT of their providers (100.64.0.0/10), where no port can be forwarded: give one of the two " +
-      "a public address, IPv6 for instance";
+    return "both are behind carrier-grade NAT (100.64.0.0/10), where no port can be forwarded: give one of " +
+      "the two a public address, e.g. IPv6";
   }
   return `both are behind NAT: ${ways.join("; or the same for this host: ")}`;
 }
@@ -76,7 +75,7 @@ function reachAdvice({ view, underlay }: Surroundings, peer: PeerView, tried: st
 function forward({ name, port, outer }: Place): string | null {
   const address = parseAddress(outer!);
   if (address !== null && contains(CARRIER, address)) return null;
-  return `on the router of ${name} forward ${port}/udp to it, and start ${name} with --advertise ${outer}`;
+  return `forward ${port}/udp to ${name} on its router, and start ${name} with --advertise ${outer}`;
 }
 
 /** An address of this host for --peers on another: of the family in which we try that one, the port where it differs. */

@@ -43,15 +43,15 @@ const newOf = (path: Path, now: number): Told => ({ path, mtu: path.mtu, mtuSinc
 function compare(name: string, before: Told, path: Path, now: number): Told {
   if (before.path.path !== path.path || before.path.to !== path.to) {
     const log = path.path === "none" ? logger.warn : logger.info;
-    const how = path.path === "none" ? "No path" : `By ${path.path} (${path.to})`;
-    log(`${how} to ${name} now: ${path.why}`, path.fix === undefined ? {} : { fix: path.fix });
+    const how = path.path === "none" ? "No path" : `New path, ${path.path} (${path.to}),`;
+    log(`${how} to ${name}: ${path.why}`, path.fix === undefined ? {} : { fix: path.fix });
     return newOf(path, now);
   }
   if (path.mtu !== before.mtu) return { path: before.path, mtu: path.mtu, mtuSince: now };
   if (path.mtu === before.path.mtu || now - before.mtuSince < SETTLED_MS) return before;
   const fields = { path: path.to ?? "", mtu: path.mtu };
-  const takes = `The path to ${name} takes packets of ${path.mtu} bytes`;
+  const takes = `The path MTU to ${name} is ${path.mtu}`;
   if (path.mtu > before.path.mtu) logger.info(`${takes} again`, fields);
-  else logger.warn(`${takes}, not ${before.path.mtu}: larger ones get no answer`, fields);
+  else logger.warn(`${takes}, down from ${before.path.mtu}: larger packets get no answer`, fields);
   return newOf(path, now);
 }

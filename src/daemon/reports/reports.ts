@@ -38,7 +38,7 @@ export interface Snapshot {
   readonly sealed: readonly { readonly suite: CipherSuite; readonly mbps: number }[] | null;
   /** Why this host seals without libcrypto; null: it has it, or the mesh is plain. */
   readonly withoutLibcrypto: string | null;
-  /** What the kernel dropped of ours before anybody saw it, by name; absent: not asked. */
+  /** What the kernel dropped of ours before any program saw it, by name; absent: not asked. */
   readonly kernelDrops?: Readonly<Record<string, number>>;
   /** What cannot be done on the host at the moment, sentences. */
   readonly troubles: readonly string[];
@@ -158,11 +158,11 @@ function isStatic(lease: LeaseView): boolean {
   return lease.nodeId === null && lease.state === "static";
 }
 
-/** The path to a static peer, which only those have who name it. Nobody probes it. */
+/** The path to a static peer, which only nodes that name it have. It is not probed. */
 export function staticPath(snapshot: Snapshot, lease: LeaseView): Path {
   const path = snapshot.wanted.paths.get(staticKey(lease));
   if (path !== undefined) return { ...path, why: `${path.why}; not probed` };
-  const why = `a ${lease.name}, reached only from there and not probed; give --static-peer here too`;
+  const why = `a ${lease.name}, reachable only from there and not probed; add --static-peer here too`;
   return { path: "none", why, mtu: 0 };
 }
 

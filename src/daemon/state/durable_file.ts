@@ -32,13 +32,12 @@ export function readJsonFile(path: string, options: { readonly secret?: boolean 
     throw new Error(
       `${
         JSON.stringify(path)
-      } is damaged (${text.length} characters, no JSON) and there is no earlier copy; ` +
-        `restore it from a backup, or start as a new node after: ${command}`,
+      } is damaged (${text.length} characters, not JSON) and there is no earlier copy; restore it from a backup, or run ${command} and start as a new node`,
     );
   }
   return {
     value: previous,
-    warning: `${JSON.stringify(path)} is damaged; going on with ${JSON.stringify(backup)}`,
+    warning: `${JSON.stringify(path)} is damaged; using ${JSON.stringify(backup)}`,
   };
 }
 
@@ -63,7 +62,8 @@ export function refuseOpenToOthers(path: string, mode: number, what: string): vo
   const digits = (mode & 0o777).toString(8).padStart(4, "0");
   throw new ConfigError(
     "state-dir",
-    `${JSON.stringify(path)} holds ${what} and others may read it (mode ${digits}); run: chmod 600 ${path}`,
+    `${JSON.stringify(path)} contains ${what} but other users can read it (mode ${digits}); run: chmod 600 ` +
+      `${path}`,
   );
 }
 

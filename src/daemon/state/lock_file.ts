@@ -11,7 +11,7 @@ const TEXT = /^ovltun ([0-9]{1,10})$/;
 /** A file of others has the lock's name: nothing is written into it. */
 export class ForeignLockError extends Error {
   constructor(path: string) {
-    super(`${JSON.stringify(path)} is no lock of ovltun's and stays as it is`);
+    super(`${JSON.stringify(path)} is not an ovltun lock file and is left as it is`);
     this.name = "ForeignLockError";
   }
 }
@@ -32,7 +32,7 @@ function sign(path: string): void {
   try {
     writeFileSync(path, `ovltun ${process.pid}\n`);
   } catch {
-    // A full disk: the lock holds all the same, and whoever has to write something that matters will say so.
+    // A full disk: the lock holds all the same, and the next write that matters will report it.
   }
 }
 
@@ -42,7 +42,7 @@ export function lockHolder(path: string): number | null {
   return pid === undefined ? null : Number(pid);
 }
 
-/** Whether the file at `path` is a lock of ours by what it says: nobody else's file of that name does. */
+/** Whether the file at `path` is a lock of ours by what it says: no other file of that name does. */
 export function isOurLock(path: string): boolean {
   return TEXT.test(textOf(path) ?? "");
 }

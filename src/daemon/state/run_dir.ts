@@ -1,6 +1,6 @@
 /**
  * The run directory of a daemon: one at a time has it. Its lock file tells commands, also those of other namespaces
- * that share the directory. Somebody may empty /run under a daemon, or mount something over it; so the daemon also
+ * that share the directory. /run may be emptied under a daemon, or something mounted over it; so the daemon also
  * holds a name that no file carries, looks every second whether the directory is what it was, and makes it again.
  */
 import { statSync } from "node:fs";
@@ -59,7 +59,7 @@ export class RunDir {
     const lock = this.#takeLock();
     this.#lock.release();
     this.#lock = lock;
-    return `The run directory ${JSON.stringify(this.#path)} was emptied; what belongs in it is made again`;
+    return `The run directory ${JSON.stringify(this.#path)} was emptied; recreating its contents`;
   }
 
   /** Lets go of it, and takes it away when this run made it and nothing else is in it. */
@@ -102,7 +102,7 @@ function lockIn(locks: Locks, directory: string): FileLock | null {
     if (!(error instanceof ForeignLockError)) throw error;
     throw new ConfigError(
       "run-dir",
-      `${error.message}: choose another --run-dir than ${JSON.stringify(directory)}`,
+      `${error.message}: choose a --run-dir other than ${JSON.stringify(directory)}`,
     );
   }
 }

@@ -29,7 +29,7 @@ export class RunDirWatch {
       const gone = await this.#socket.restore();
       this.#trouble = null;
       if (emptied !== null) logger.warn(emptied);
-      else if (gone) logger.warn("The control socket was taken away; it is made again");
+      else if (gone) logger.warn("The control socket was removed; recreating it");
       if ((emptied !== null || gone) && !this.#closed) this.#onRestored();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 /**
  * Which secret this run goes by: the one that was given, the one of the state directory, or for a founder a new one;
- * or none, in a plain mesh. Decided before anything is said to anybody. Pure but for the randomness of a new secret.
+ * or none, in a plain mesh. Decided before the first message is sent. Pure but for the randomness of a new secret.
  */
 import { ConfigError } from "../../config/config_error.ts";
 import { type HeldSecret, placeOfGiven } from "../../control/secrets/key_ring.ts";
@@ -47,8 +47,9 @@ export function chooseSecret(facts: SecretFacts): SecretChoice {
     if (storedMesh === "sealed") {
       throw new ConfigError(
         "plain",
-        `--plain contradicts the mesh of the state directory ${JSON.stringify(stateDir)}, which is sealed; ` +
-          `leave --plain out, or leave that mesh first: ${purge}`,
+        `--plain contradicts the mesh in the state directory ${
+          JSON.stringify(stateDir)
+        }, which is sealed; leave --plain out, or leave that mesh first: ${purge}`,
       );
     }
     return { security: "plain" };
@@ -56,7 +57,7 @@ export function chooseSecret(facts: SecretFacts): SecretChoice {
   if (storedMesh === "plain") {
     throw new ConfigError(
       "plain",
-      `The mesh of the state directory ${JSON.stringify(stateDir)} is plain, and --plain was not given; ` +
+      `The mesh in the state directory ${JSON.stringify(stateDir)} is plain, but --plain was not given; ` +
         `add --plain, or leave that mesh first: ${purge}`,
     );
   }
@@ -65,8 +66,8 @@ export function chooseSecret(facts: SecretFacts): SecretChoice {
   if (secret === null) {
     throw new ConfigError(
       "secret-file",
-      "Joining a sealed mesh needs its secret: run ovltun token on a member and give the token to ovltun join here, " +
-        "or give --secret-file or OVLTUN_SECRET; when that mesh is plain, add --plain",
+      "Joining a sealed mesh needs its secret: run ovltun token on a member and ovltun join here, or set " +
+        "--secret-file or OVLTUN_SECRET; if that mesh is plain, add --plain",
     );
   }
   return {
@@ -95,10 +96,9 @@ function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
     if (isToken) throw foreignToken(stateDir, purge);
     throw new ConfigError(
       "secret-file",
-      `The secret of ${given.from} is not that of the mesh of the state directory ${
+      `The secret of ${given.from} is not that of the mesh in the state directory ${
         JSON.stringify(stateDir)
-      }; ` +
-        `leave it out (was the secret rotated since? then take a token), or leave that mesh first: ${purge}`,
+      }; leave it out (if the secret was rotated, get a token), or leave that mesh first: ${purge}`,
     );
   }
   const secret = stored ?? given?.secret;
@@ -107,8 +107,7 @@ function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
       "secret-file",
       `The state directory ${
         JSON.stringify(stateDir)
-      } has lost its secret; give it once by --secret-file or ` +
-        "OVLTUN_SECRET, or take a token: ovltun token on a member, ovltun join here",
+      } has lost its secret; supply it once with --secret-file or OVLTUN_SECRET, or with a token (ovltun token on a member, ovltun join here)`,
     );
   }
   return { security: "sealed", secret, keep: stored === null, founded: false };
@@ -117,11 +116,11 @@ function memberSecret(facts: SecretFacts, purge: string): SecretChoice {
 function foreignToken(stateDir: string, purge: string): ConfigError {
   return new ConfigError(
     "join-file",
-    `The token is of another mesh than the one that this host is in (state directory ${
+    `The token belongs to a different mesh than the one this host is in (state directory ${
       JSON.stringify(stateDir)
     }). ` +
-      `To leave that one first: ${purge}, then ovltun join again. To be in both: join with another --state-dir, ` +
-      "--run-dir, --device and --port. To stay as it is: ovltun up, without a token",
+      `To switch: ${purge}, then ovltun join again. To be in both: join with another --state-dir, ` +
+      "--run-dir, --device and --port. To stay: ovltun up, without a token",
   );
 }
 

@@ -57,7 +57,7 @@ export function readSecretFile(path: string, networkName: string): GivenSecret {
   const from = `--secret-file ${JSON.stringify(path)}`;
   const text = readSecretText(path, "the network secret");
   if (text === null) {
-    throw new Error(`Cannot read ${from}: there is no such file (make one with ovltun secret new)`);
+    throw new Error(`Cannot read ${from}: no such file (generate one with ovltun secret new)`);
   }
   try {
     return { secret: NetworkSecret.parse(text, networkName), from };
@@ -94,8 +94,7 @@ export function readStoredSecrets(stateDir: string): HeldSecret[] {
     throw new Error(
       `Cannot use ${JSON.stringify(path)}: ${
         (cause as Error).message
-      } (restore it from a backup, or remove it and ` +
-        "give the secret by --secret-file)",
+      } (restore it from a backup, or remove it and supply the secret with --secret-file)`,
       { cause },
     );
   }
@@ -126,7 +125,7 @@ function lineOf({ secret, generation, used }: HeldSecret): string {
 
 function heldOf(line: string): HeldSecret {
   const found = ROTATED.exec(line);
-  if (found === null) throw new Error("It holds a line that is no secret");
+  if (found === null) throw new Error("It contains a line that is not a secret");
   const [, text, seq, issuer, old, use] = found;
   const generation = { seq: Number(seq), issuer: issuer === "-" ? "" : issuer!, dropOld: old === "drop" };
   return { secret: NetworkSecret.parse(text!, ""), generation, used: use === "used" };

@@ -1,5 +1,5 @@
 /**
- * The state directory that a daemon holds: locked, with its identity and its secrets in it. Somebody may take it away
+ * The state directory that a daemon holds: locked, with its identity and its secrets in it. It may be deleted
  * under the daemon, whole or in part; then it is made again from what this process knows, for a node that goes on with
  * nothing on disk would be another one after its next start.
  */
@@ -91,8 +91,7 @@ export class StateDir {
     throw new Error(
       `Cannot keep the state in ${
         JSON.stringify(this.path)
-      }: another identity was put there under this daemon ` +
-        "(put ours back, or restart ovltun to go on as that one)",
+      }: the identity there was replaced while the daemon was running (put the old one back, or restart ovltun to use the new one)`,
     );
   }
 

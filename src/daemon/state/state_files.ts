@@ -43,9 +43,9 @@ export function makeStateDir(path: string): boolean {
     if (made) mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
     const hint = codeOf(cause) === "EROFS"
-      ? "read-only for this process; a service that may write to nothing else has to be restarted for it"
+      ? "read-only for this process; a sandboxed service has to be restarted"
       : "run as root or choose another --state-dir";
-    throw new Error(`Cannot make the state directory ${JSON.stringify(path)}: ${codeOf(cause)} (${hint})`, {
+    throw new Error(`Cannot create the state directory ${JSON.stringify(path)}: ${codeOf(cause)} (${hint})`, {
       cause,
     });
   }
@@ -61,7 +61,7 @@ export function makeStateDir(path: string): boolean {
 export class StateInUseError extends Error {
   constructor(directory: string, pid: number | null) {
     super(
-      `Another ovltun (pid ${pid ?? "unknown"}) uses the state directory ${JSON.stringify(directory)}; ` +
+      `Another ovltun (pid ${pid ?? "unknown"}) is using the state directory ${JSON.stringify(directory)}; ` +
         "stop it with ovltun down and its --run-dir, or use another --state-dir",
     );
     this.name = "StateInUseError";
@@ -114,8 +114,7 @@ export function refuseForeignFiles(directory: string, isOurs: (name: string) => 
     "state-dir",
     `${
       JSON.stringify(join(directory, foreign))
-    } is not ovltun's, and no ovltun was in this directory: choose another ` +
-      "--state-dir, or move the file away",
+    } is not an ovltun file, and this is not an ovltun state directory: choose another --state-dir, or move the file away`,
   );
 }
 
@@ -156,7 +155,10 @@ export function removeStateDir(directory: string): { readonly lines: string[]; r
   const there = [...OWN_FILES, LOCK_FILE].filter((name) => isThere(join(directory, name)));
   const isOurs = isStateDirOurs(directory);
   if (!isOurs && namesTaken(directory).length > 0) {
-    const lines = there.map((name) => `Left ${JSON.stringify(join(directory, name))}: it is not ovltun's`);
+    const lines = there.map((name) =>
+      `Left ${JSON.stringify(join(directory, name))}: it is not an ovltun ` +
+      "file"
+    );
     return { lines, foreign: there.length > 0 };
   }
   if (!isOurs && there.length === 0) return { lines: [], foreign: false };
@@ -170,7 +172,7 @@ export function removeStateDir(directory: string): { readonly lines: string[]; r
     rmdirSync(directory);
     lines.push(`Removed the directory ${JSON.stringify(directory)}`);
   } catch (cause) {
-    const reason = codeOf(cause) === "ENOTEMPTY" ? "it holds files that are not ours" : codeOf(cause);
+    const reason = codeOf(cause) === "ENOTEMPTY" ? "it contains other files" : codeOf(cause);
     lines.push(`Left the directory ${JSON.stringify(directory)}: ${reason}`);
   }
   return { lines, foreign: false };

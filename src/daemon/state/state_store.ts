@@ -53,11 +53,11 @@ export interface StateStore {
    */
   save(state: StoredState): void;
   /**
-   * Writes again what could not be written, and what somebody took away under this process. Returns why it still
+   * Writes again what could not be written, and what was removed under this process. Returns why it still
    * cannot be, a sentence, or null.
    */
   retry(): string | null;
-  /** Unlocks it. An identity that this run made and nobody has heard of goes again. */
+  /** Unlocks it. An identity made by this run that no node has heard of is removed again. */
   close(): void;
 }
 
@@ -164,7 +164,7 @@ class Saver {
   }
 
   /**
-   * A first claim must be on disk before anybody hears of it: without the mesh there, the next start would found another.
+   * A first claim must be on disk before any node hears of it: without the mesh there, the next start would found another.
    * A member whose disk is full goes on with what it has to claim: its identity is there, and the mesh tells the rest.
    */
   save(state: StoredState): void {
@@ -204,8 +204,8 @@ class Saver {
     if (stateGone) this.#unsaved ??= this.#last;
     if (!restored && !stateGone) return;
     logger.warn(
-      `Files of the state directory ${JSON.stringify(this.#dir.path)} were removed under this daemon; ` +
-        "they are made again with what it knows",
+      `Files of the state directory ${JSON.stringify(this.#dir.path)} were removed while the daemon was ` +
+        "running; recreating them",
     );
   }
 
@@ -216,7 +216,7 @@ class Saver {
       this.onClaim = null;
     } catch (error) {
       logger.warn(
-        `Cannot forget the join that is finished now: ${error instanceof Error ? error.message : error}`,
+        `Cannot remove the record of the finished join: ${error instanceof Error ? error.message : error}`,
       );
     }
   }
@@ -250,8 +250,7 @@ function inFile<T>(path: string, parse: () => T): T {
     throw new Error(
       `Cannot use ${
         JSON.stringify(path)
-      }: ${reason} (restore it from a backup, or start as a new node after: ` +
-        "ovltun down --purge)",
+      }: ${reason} (restore it from a backup, or run ovltun down --purge and start as a new node)`,
       { cause },
     );
   }

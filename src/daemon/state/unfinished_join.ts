@@ -30,7 +30,7 @@ export interface UnfinishedJoin {
 }
 
 /** Where its secret came from, in a user's words. */
-const UNFINISHED = "the join that was begun here";
+const UNFINISHED = "the join started here";
 
 const FILE_VERSION = 1;
 const PEERS_MAX = 256;
@@ -46,8 +46,7 @@ export function readUnfinishedJoin(stateDir: string): UnfinishedJoin | null {
   throw new Error(
     `Cannot use ${
       JSON.stringify(path)
-    }, which remembers a join that was not finished: join again with a token, ` +
-      `after: ovltun down --purge --state-dir ${stateDir}`,
+    }, the record of an unfinished join: run ovltun down --purge --state-dir ${stateDir}, then join again with a token`,
   );
 }
 
@@ -164,10 +163,10 @@ function withoutMesh(stored: StoredState | null): Pick<Begun, "stored" | "secret
 
 function resume({ config, given, stored, secret }: Beginning, join: UnfinishedJoin): Begun {
   const to = join.peers.length === 0 ? "" : `, to ${join.peers.slice(0, 3).join(", ")},`;
-  const whom = `A join was begun on this host${to} and is not finished`;
+  const whom = `A join started on this host${to} is not finished`;
   const ways =
-    "To found a mesh of its own instead: ovltun up --found; to join another: ovltun join; to forget it: " +
-    `ovltun down --purge --state-dir ${config.stateDir}`;
+    "To found a new mesh instead: ovltun up --found; to join another: ovltun join; to discard it: ovltun " +
+    `down --purge --state-dir ${config.stateDir}`;
   if (join.refused !== undefined) {
     const { peers, pinnedNode } = join;
     // What it wanted may be given now; a token, which pins, is never one of a plain mesh here.
@@ -178,20 +177,20 @@ function resume({ config, given, stored, secret }: Beginning, join: UnfinishedJo
   }
   if (config.plain !== (join.secret === null)) {
     const what = config.plain
-      ? "that mesh is sealed: leave --plain out to go on with it"
-      : "that mesh is plain: add --plain to go on with it";
+      ? "that mesh is sealed: leave --plain out to resume"
+      : "that mesh is plain: add --plain to resume";
     throw new ConfigError("plain", `${whom}; ${what}. ${ways}`);
   }
   if (config.networkName !== DEFAULT_NETWORK_NAME && config.networkName !== join.networkName) {
     throw new ConfigError(
       "network-name",
-      `${whom}, in the network "${join.networkName}"; leave --network-name out to go on with it. ${ways}`,
+      `${whom}, in the network "${join.networkName}"; leave --network-name out to resume. ${ways}`,
     );
   }
   if (given !== null && join.secret !== null && !given.secret.equals(join.secret)) {
     throw new ConfigError(
       "secret-file",
-      `${whom}, and the secret of ${given.from} is another; leave it out to go on. ${ways}`,
+      `${whom}, and its secret is not that of ${given.from}; leave that out to resume. ${ways}`,
     );
   }
   const { networkName, peers, pinnedNode } = join;

@@ -45,10 +45,10 @@ export function receivePlain(plane: Plane, d: Incoming): Verdict {
     if (isFirstLane) reportUnknown(plane, d);
     return NO_SESSION;
   }
-  // A peer of a VXLAN mesh whose VXLAN port nobody answers at sends by our own.
+  // A peer of a VXLAN mesh that gets no answer at our VXLAN port sends to our own.
   if (plane.encapsulators[d.slot]?.takesPlain !== true) return NO_SESSION;
-  // Without keys, the endpoint that answered our hello is what tells the peer from anybody else. Only lane 0 sends
-  // from there; the others have ports that nobody validated, and nobody is answered at.
+  // Without keys, the endpoint that answered our hello is all that identifies the peer. Only lane 0 sends
+  // from there; the others have ports that are not validated and never sent to.
   if (!d.socket.isFrom(d.train, d.slot, isFirstLane)) {
     if (isFirstLane) reportUnknown(plane, d);
     return WRONG_ENDPOINT;

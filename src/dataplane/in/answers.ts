@@ -33,7 +33,7 @@ export function calledAt({ socket, train }: Incoming): { readonly to?: string } 
   return to === "" ? {} : { to };
 }
 
-/** Tells the control plane, now and then, that somebody believes in an index of ours that is none. */
+/** Tells the control plane, now and then, that a peer uses an index that is not in use. */
 export function reportUnknown(plane: Plane, d: Incoming): void {
   if (!plane.unknownLimit.take(plane.now)) return;
   plane.handUp({ kind: "unknownIndex", from: d.socket.source(d.train), ...calledAt(d) });

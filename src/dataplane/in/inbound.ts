@@ -9,9 +9,8 @@
  *   3. accept         the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
  *   4. deliver        the destination must lie in ours                                  (3 and 4: deliver.ts)
  *   5. coalescer.ts   segments of one flow become one write to TUN
- * Each step writes what it finds out into plane.incoming. Datagrams come from anybody: nothing here throws on their
- * account, everything is counted once. Nothing of the way out is called: a session that may send now is left in
- * plane.unblocked.
+ * Each step writes what it finds out into plane.incoming. Datagrams are untrusted: nothing here throws because of one,
+ * and each is counted once. Nothing of the way out is called: a session that may send now is left in plane.unblocked.
  */
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
 import { flushAnswers } from "./answers.ts";

@@ -17,7 +17,7 @@ import type { Plane } from "../plane/plane.ts";
 import { ICMP_SLOT, packetAt } from "../packet/pool.ts";
 import { clearVnet } from "../packet/vnet.ts";
 
-/** Tells the sender that nobody holds the destination. */
+/** Tells the sender that no node holds the destination. */
 export function refuseNoRoute(plane: Plane, packet: Outgoing): void {
   sendError(plane, packet, NO_ROUTE_REASON, 0);
 }

@@ -77,7 +77,7 @@ export interface Plane {
   readonly lane: Lane;
   readonly pool: PacketPool;
   readonly b: Uint8Array;
-  /** The same bytes, for whoever compares words. */
+  /** The same bytes, for comparing words. */
   readonly view: DataView;
   readonly counters: Counters;
   readonly peers: PeerTable;

@@ -1,5 +1,5 @@
 /**
- * Named counters in shared memory: the Worker writes, anybody reads without asking it. A verdict of the
+ * Named counters in shared memory: the Worker writes, any thread reads. A verdict of the
  * packet path is the index of its counter. One writer, aligned 8-byte cells: a reader sees a whole value.
  * Names are append-only; they are part of `status --json`.
  */

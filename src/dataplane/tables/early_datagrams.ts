@@ -1,8 +1,9 @@
 /**
- * Sealed data that overtook its session. Whoever begins a handshake sends data right behind its last message; that one
- * goes to the control thread, and the session comes back by the mailbox a moment later. What arrives for it meanwhile
- * waits here. Only sessions are waited for whose last message has passed the gate: nobody without the network's key has
- * anything kept. Of several Workers, the first sees all handshakes: data for the lanes of the others is not waited for.
+ * Sealed data that overtook its session. An initiator sends data right behind the last message of its handshake; that
+ * message goes to the control thread, and the session comes back by the mailbox a moment later. What arrives for it
+ * meanwhile waits here. Only sessions are waited for whose last message has passed the gate: no one without the
+ * network's key has anything kept. Of several Workers, the first sees all handshakes: data for the lanes of the others
+ * is not waited for.
  */
 import { withoutLane } from "../../wire/data_header.ts";
 

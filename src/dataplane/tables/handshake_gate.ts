@@ -1,7 +1,7 @@
 /**
  * The gate before every handshake, in the Worker: what passes it costs the control thread curve operations. In this
  * order: the keyed MAC, which only members of the network can make; what has passed once already is a replay; under load
- * a cookie, which only whoever receives at its source address can show; then the rates. Strangers without a
+ * a cookie, which only a receiver at its source address can show; then the rates. Strangers without a
  * cookie take nothing from the rate of those with one, and no address takes all of that.
  *
  * A cookie is HMAC(secret, source address and port): nothing is stored for it. The secret changes every two minutes;
@@ -115,7 +115,7 @@ export class HandshakeGate {
     );
     if (key === undefined) return "bad-mac";
     if (reply) return this.#answers.take(now) ? "pass" : "overload";
-    // Before anything that load decides: whoever repeats what he heard makes nobody else show a cookie.
+    // Before anything that load decides: replaying a handshake must not make others need a cookie.
     if (this.#seen.has(u48(b, macAt(end)))) return "replay";
     const message = handshakeMessage(b, at);
     if (message === XX2 || message === IK2) return this.#once(b, end, this.#answers, now);

@@ -2,7 +2,8 @@
  * The sessions with sealed peers: which one sends, which may receive, their keys and counters. A slot has at most
  * MAX_SESSIONS, so that packets of the epoch before are still opened during a rekey; the oldest that does not send
  * goes. A session gets a lane when something authenticated came on it; until then the lane is on trial, among a
- * few of the whole table, for anybody who knows a receiver index can name it. Everything that holds a key is wiped when it goes.
+ * few of the whole table, because anyone who knows a receiver index can use it. Everything that holds a key is wiped
+ * when it goes.
  */
 import { laneKey } from "../../crypto/lane_keys.ts";
 import { ReplayWindow } from "../../crypto/replay.ts";
@@ -61,7 +62,7 @@ export class Session {
     return this.#lanes[placeOf(lane)] ?? null;
   }
 
-  /** A lane that nothing has come on yet, for the caller to wipe or to keep; null: nobody sends there. */
+  /** A lane that nothing has come on yet, for the caller to wipe or to keep; null: not a lane of the peer. */
   tryLane(lane: number): ReceiveLane | null {
     if (placeOf(lane) > MAX_LANES) return null;
     return { key: this.#key(this.#receiveRoot, lane), window: new ReplayWindow() };
@@ -112,7 +113,8 @@ export class SessionTable {
   /** The one asked for last: packets come in trains. */
   #last: Session | null = null;
   /**
-   * BOUNDED: ≤ MAX_TRIALS, the oldest goes. Lanes that nothing authenticated came on: naming one again derives no other key.
+   * BOUNDED: ≤ MAX_TRIALS, the oldest goes. Lanes that nothing authenticated came on: naming one again derives no other
+   * key.
    */
   readonly #trials: Trial[] = [];
 
@@ -151,7 +153,7 @@ export class SessionTable {
   }
 
   /**
-   * What is received on `number`, one of the session's lanes; null: nobody sends there. Until `authenticated`, it is on
+   * What is received on `number`, one of the session's lanes; null: not a lane of the peer. Until `authenticated`, it is on
    * trial: a forged datagram costs one key at most, and nothing is kept of it beyond the next MAX_TRIALS.
    */
   lane(session: Session, number: number): ReceiveLane | null {

@@ -1,6 +1,6 @@
 /**
  * What a Worker has written to TUN lately: whether it is a bulk transfer, TCP superframes at a high rate. Then it pays to
- * let the program that reads them finish its turn before the next ones come. A flood of UDP is none: whoever receives it
+ * let the program that reads them finish its turn before the next ones come. A flood of UDP is none: its receiver
  * falls behind when we wait.
  */
 

@@ -87,15 +87,15 @@ test("A lease that is claimed anew says after what: a conflict, a forget, or wha
   const conflict = world({ lostTo: { name: "beta", subnet: prefix("10.42.1.0/24") } });
   assert.match(
     why((lease) => lease.step(conflict, 0)),
-    /^claimed anew after a conflict; nobody else to ask$/,
+    /^claimed again after a conflict; no other node to ask$/,
   );
   assert.match(
-    why((lease) => lease.forgotten("alpha made the mesh forget this node (ovltun forget)")),
-    /^claimed anew after the mesh was made to forget this node; nobody else to ask$/,
+    why((lease) => lease.forgotten("alpha had the mesh forget this node (ovltun forget)")),
+    /^claimed again because this node had been forgotten; no other node to ask$/,
   );
   assert.match(
     why((lease) => lease.adopt(null)),
-    /^claimed anew after the mesh knew the former lease as given/,
+    /^claimed again because the mesh knows the old lease as released/,
   );
 });
 
@@ -132,7 +132,7 @@ test("release() withdraws the claim and tells the change", () => {
     kind: "changed",
     from: prefix("10.42.1.0/24"),
     to: null,
-    why: "given back",
+    why: "released",
     asked: true,
   });
   assert.equal(lease.claim, null);

@@ -9,7 +9,7 @@ test("publicNetwork() warns of networks that reach beyond the private, shared an
   const warned = (network: string) =>
     publicNetwork(foundMesh(settingsFor("x", { network: prefix(network) })) as MeshConfig);
   for (const network of ["8.8.0.0/16", "172.32.0.0/16", "100.128.0.0/16", "10.0.0.0/7", "192.0.0.0/16"]) {
-    assert.match(warned(network) ?? "", new RegExp(`${network} is of public addresses.*--network`), network);
+    assert.match(warned(network) ?? "", new RegExp(`${network} is public address space.*--network`), network);
   }
   for (
     const network of [

@@ -10,7 +10,7 @@ const say = (receiveIndex: number): Action => ({
   to: "10.0.0.1:8473",
   bytes: Uint8Array.of(7),
 });
-const MOVED = { kind: "leaseChanged", from: "10.42.7.0/24", to: null, why: "given back" } as const;
+const MOVED = { kind: "leaseChanged", from: "10.42.7.0/24", to: null, why: "released" } as const;
 const RECONCILE = { kind: "reconcile" } as const;
 
 /** Effects that note what was called; index 0x100 is of a session. */

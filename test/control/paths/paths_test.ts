@@ -129,9 +129,13 @@ test("A direct route carries data once both sides had an answer by it; until the
     [
       peer({ ways: { ...WAYS, direct: { ...ANSWERED, peerReady: false } } }),
       "tunnel",
-      /beta gets no answer from this host by it/,
+      /beta gets no answer from this host over it/,
     ],
-    [peer({ directRoutes: false }), "tunnel", /takes both sides, and --direct-routing was not given on beta/],
+    [
+      peer({ directRoutes: false }),
+      "tunnel",
+      /both sides need --direct-routing, and beta was started without it/,
+    ],
     [peer({ ways: { ...WAYS, direct: { ...SILENT, state: "unknown" } } }), "none", /^waiting for/],
   ] as const;
   for (const [one, path, why] of cases) {
@@ -192,16 +196,16 @@ test("Where no direct route is asked for, the kernel is not asked about one for 
 });
 
 test("No direct route leads by a device without link addresses, and the path says so", () => {
-  const why = (a: string) => `${a} is reached by wg0, a device without link addresses`;
+  const why = (a: string) => `${a} is behind wg0, a device without link-layer addresses`;
   const wg = { ...HOST, nextHop: (a: string) => ({ why: why(a) }) };
   const routed = wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), wg);
   assert.deepEqual(routed.directRoutes, []);
   assert.equal(routed.paths.get("b")!.path, "tunnel");
-  assert.match(routed.paths.get("b")!.why, /^no direct route: 192\.168\.1\.11 is reached by wg0/);
+  assert.match(routed.paths.get("b")!.why, /^no direct route: 192\.168\.1\.11 is behind wg0/);
   const gw = wantedFrom(view("host-gw", [peer()]), SETTINGS, wg);
   assert.deepEqual(gw.directRoutes, []);
   assert.equal(gw.paths.get("b")!.path, "none");
-  assert.match(gw.paths.get("b")!.why, /reached by wg0/);
+  assert.match(gw.paths.get("b")!.why, /behind wg0/);
 });
 
 test("Backend host-gw: a gateway route on the same link, no path behind a gateway", () => {
@@ -280,7 +284,7 @@ test("A suspect peer keeps its route; a dead one, and one without a link, has no
   assert.match(paths.get("d")!.why, /does not answer/);
   assert.equal(paths.get("g")!.why, "it was stopped");
   assert.match(paths.get("n")!.why, /192\.168\.1\.11:8473: no answer/);
-  assert.match(paths.get("h")!.why, /no endpoint of it is known/);
+  assert.match(paths.get("h")!.why, /none of its endpoints is known/);
 });
 
 test("Before a lease is confirmed there is no own network; before a mesh, nothing", () => {
@@ -397,7 +401,7 @@ test("a static peer whose address lies in the mesh itself gets neither tunnel no
   assert.equal(wanted.tunnels.size, 0);
   assert.deepEqual(wanted.routes, []);
   const path = wanted.paths.get("static:10.42.3.0/24")!;
-  assert.deepEqual([path.path, path.why], ["none", "its address 10.42.9.1 lies in the mesh itself"]);
+  assert.deepEqual([path.path, path.why], ["none", "its address 10.42.9.1 is inside the mesh"]);
 });
 
 test("a name among our own endpoints does not decide the family of the underlay", () => {

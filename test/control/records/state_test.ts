@@ -33,15 +33,15 @@ test("readState() reads what stateToJson() wrote, records included", () => {
 
 test("readState() names what is wrong with a damaged file", () => {
   const damaged: [unknown, RegExp][] = [
-    [{ ...STATE, version: 7 }, /version 7, this program reads 1/],
+    [{ ...STATE, version: 7 }, /version 7, this program supports 1/],
     [{ ...STATE, nodeId: "x" }, /"nodeId"/],
     [{ ...STATE, networkName: undefined }, /"networkName"/],
     [{ ...STATE, name: undefined }, /"name"/],
-    [{ ...STATE, mesh: { ...STATE.mesh, network: "x" } }, /"mesh" is no valid/],
+    [{ ...STATE, mesh: { ...STATE.mesh, network: "x" } }, /"mesh" is not a valid/],
     [{ ...STATE, mesh: undefined }, /"mesh"/],
     [
       { ...STATE, claim: { subnet: "10.42.7.1/24", stamp: 1, incarnation: 1 } },
-      /"claim\.subnet" is no subnet: "10\.42\.7\.1\/24"/,
+      /"claim\.subnet" is not a subnet: "10\.42\.7\.1\/24"/,
     ],
     [{ ...STATE, claim: { subnet: prefix("10.42.7.0/24"), stamp: -1, incarnation: 1 } }, /"claim\.stamp"/],
     [{ ...STATE, claim: undefined }, /"claim"/],

@@ -26,7 +26,7 @@ test("advertisedBy() leaves out, with a word, what leads every host to itself", 
   const own = advertisedBy([seed("debian", "127.0.1.1:8473"), seed("10.1.1.1", "10.1.1.1:8473")], 8473);
   assert.deepEqual(own.endpoints, ["debian:8473", "10.1.1.1:8473"]);
   assert.equal(own.leftOut.length, 1);
-  assert.match(own.leftOut[0]!, /--advertise debian: it resolves here to 127\.0\.1\.1, which is left out/);
+  assert.match(own.leftOut[0]!, /--advertise debian: it resolves here to 127\.0\.1\.1, which is not used/);
   const both = advertisedBy([seed("debian", "127.0.1.1:8473", "192.168.1.5:8473")], 8473);
   assert.deepEqual(both.endpoints, ["debian:8473", "192.168.1.5:8473"]);
   for (const text of ["127.0.0.1", "[::1]:8473", "0.0.0.0", "localhost"]) {

@@ -35,7 +35,7 @@ test("refuseOverlap() refuses founder and joiner a network that the host has, an
   );
   assert.match(
     refusal(net, true)!,
-    /overlaps the route 10\.42\.0\.0\/24 dev eth0; the mesh has that network for good/,
+    /overlaps the route 10\.42\.0\.0\/24 dev eth0; the network of a mesh cannot be changed/,
   );
 });
 

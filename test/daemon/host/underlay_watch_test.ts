@@ -37,16 +37,16 @@ test("Underlay waits for an interface that is not there at the start, and says w
   assert.deepEqual(underlay.endpoints(), []);
   assert.match(
     underlay.trouble ?? "",
-    /"eth9" does not exist \(there are lo, eth0\): waiting for it \(--iface\)/,
+    /"eth9" does not exist \(available: lo, eth0\): waiting for it \(--iface\)/,
   );
   const link = net.addLink("eth9", { mtu: 1280 });
-  assert.match(underlay.trouble ?? "", /"eth9" has no address that others could reach: waiting for it/);
+  assert.match(underlay.trouble ?? "", /"eth9" has no address that others can reach: waiting for it/);
   net.addAddress({ link, ...ADDRESS, address: "10.1.1.9" });
   assert.deepEqual(underlay.endpoints(), ["10.1.1.9:8473"]);
   assert.equal(underlay.trouble, null);
   assert.equal(underlay.facts().underlayMtu, 1280);
   net.deleteLink(link);
-  assert.match(underlay.trouble ?? "", /"eth9" does not exist .* others are still told 10\.1\.1\.9/);
+  assert.match(underlay.trouble ?? "", /"eth9" does not exist .* still announcing 10\.1\.1\.9/);
   const again = net.addLink("eth9", { mtu: 1400 });
   net.addAddress({ link: again, ...ADDRESS, address: "10.1.1.10" });
   assert.deepEqual(underlay.endpoints(), ["10.1.1.10:8473"]);
@@ -74,7 +74,10 @@ test("Underlay says that nobody can reach this host, and of every interface why"
   underlay.advertised = [];
   const docker0 = net.addLink("docker0", { kind: "bridge" });
   net.addAddress({ link: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
-  assert.match(underlay.trouble ?? "", /Only guests of this host can reach this node, at 172\.17\.0\.1:8473/);
+  assert.match(
+    underlay.trouble ?? "",
+    /Only guests \(containers, VMs\) of this host can reach this node, at 172\.17\.0\.1:8473/,
+  );
   net.addAddress({ link: eth0, ...ADDRESS });
   assert.equal(underlay.trouble, null);
 });
@@ -117,7 +120,7 @@ test("Underlay tells no address of the mesh's own network", () => {
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.match(
     underlay.trouble ?? "",
-    /--advertise 10\.42\.9\.1:8473 is left out: it lies in the mesh's own network/,
+    /--advertise 10\.42\.9\.1:8473 is not used: it is in the mesh's own network/,
   );
 });
 

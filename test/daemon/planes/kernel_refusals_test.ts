@@ -26,8 +26,8 @@ test("the control plane is told what its datagrams are refused for, and when tha
   const { refusals: r, control } = refusals();
   for (const errno of [0, EPERM, EPERM, ENETUNREACH, 0, 0]) r.control(THERE, errno);
   assert.equal(control.length, 3);
-  assert.match(control[0]!, /^EPERM, this host's own firewall .*udp to port 8473/);
-  assert.match(control[1]!, /^ENETUNREACH, this host has no route there \(ip route get 10\.0\.0\.9\)/);
+  assert.match(control[0]!, /^EPERM, this host's firewall .*udp to port 8473/);
+  assert.match(control[1]!, /^ENETUNREACH, this host has no route to it \(ip route get 10\.0\.0\.9\)/);
   assert.equal(control[2], null);
 });
 
@@ -37,7 +37,7 @@ test("data that is refused is warned of once a minute, and shown while it goes o
   assert.deepEqual([warned, r.at(0)], [[], []]);
   for (let now = 0; now < 30_000; now += 1000) r.data(THERE, EACCES, now);
   assert.equal(warned.length, 1);
-  assert.match(warned[0]!, /^Cannot send data to 10\.0\.0\.9:8473: EACCES, this host's own firewall/);
+  assert.match(warned[0]!, /^Cannot send data to 10\.0\.0\.9:8473: EACCES, this host's firewall/);
   assert.deepEqual(r.at(31_000), warned);
   assert.deepEqual(r.at(60_000), []);
 });

@@ -65,7 +65,10 @@ test("a port that stays taken is tried again every few seconds, its holder looke
     const wanted = { vxlan: port, flannel: false };
     for (let now = 0; now < 60_000; now += 5000) {
       const [sentence, ...more] = sockets.ensure(wanted, now);
-      assert.match(sentence!, /EADDRINUSE.*\(this node itself holds it; no packet uses it until it is free/);
+      assert.match(
+        sentence!,
+        /EADDRINUSE.*\(this node itself is using it; ovltun takes it as soon as it is free/,
+      );
       assert.deepEqual(more, []);
     }
     assert.equal(looked, 1);

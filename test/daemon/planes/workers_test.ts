@@ -59,6 +59,6 @@ test("a worker that fails says which it is", async () => {
 test("tooManyWorkers() warns of more workers than processors", () => {
   assert.equal(tooManyWorkers(2, 2), null);
   assert.equal(tooManyWorkers(1, 1), null);
-  assert.match(tooManyWorkers(3, 2)!, /--workers 3 on 2 processors.*give 2 or less/);
-  assert.match(tooManyWorkers(2, 1)!, /on one processor.*give 1 or less/);
+  assert.match(tooManyWorkers(3, 2)!, /--workers 3 on 2 processors.*use 2 or fewer/);
+  assert.match(tooManyWorkers(2, 1)!, /on one processor.*use 1 or fewer/);
 });

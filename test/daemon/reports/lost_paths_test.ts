@@ -6,7 +6,7 @@ import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { LOST_AFTER_MS, LostPaths } from "../../../src/daemon/reports/lost_paths.ts";
 
 const ID = "b".repeat(64);
-const NONE: Path = { path: "none", why: "no answer to this host, though others hear it", mtu: 0 };
+const NONE: Path = { path: "none", why: "no answer to this host, though other nodes reach it", mtu: 0 };
 const TUNNEL: Path = { path: "tunnel", why: "direct routing is off", asAsked: true, mtu: 1440 };
 
 /** What is logged when a peer is seen like this at this time. */
@@ -41,9 +41,9 @@ test("a peer that is alive without a path is told once, with the advice of why, 
   assert.deepEqual(look(NONE, 0), []);
   assert.deepEqual(look(NONE, LOST_AFTER_MS - 1), []);
   assert.deepEqual(look(NONE, LOST_AFTER_MS), [
-    "warn beta is alive, but this host has no path to it: no answer to this host, though others hear it; to do: both are " +
-    "behind NAT: on the router of beta forward 8473/udp to it, and start beta with --advertise 10.99.0.4; or the same " +
-    "for this host: on the router of alpha forward 8473/udp to it, and start alpha with --advertise 10.99.0.3",
+    "warn beta is alive, but this host has no path to it: no answer to this host, though other nodes reach it; fix: both are " +
+    "behind NAT: forward 8473/udp to beta on its router, and start beta with --advertise 10.99.0.4; or the same " +
+    "for this host: forward 8473/udp to alpha on its router, and start alpha with --advertise 10.99.0.3",
   ]);
   assert.deepEqual(look(NONE, LOST_AFTER_MS * 9), []);
   assert.deepEqual(look(NONE, LOST_AFTER_MS * 10, { state: "suspect" }), []);
@@ -71,6 +71,6 @@ test("host-gw without the flag on the other side says which", () => {
   look(path, 0, { endpoint: "10.99.0.4:8473" });
   assert.match(
     look(path, LOST_AFTER_MS, { endpoint: "10.99.0.4:8473" })[0]!,
-    /; to do: start ovltun on beta with/,
+    /; fix: start ovltun on beta with/,
   );
 });

@@ -117,7 +117,7 @@ test("whyReport() looks for the fault here when this host has no address, and at
   assert.match(there.summary, /it advertises 192\.168\.1\.14:8473/);
   assert.match(
     there.attempts[0]!.fix!,
-    /^look whether delta is up and ovltun runs there \(on it: ovltun status\); if so, open 8473\/udp on delta/,
+    /^check that delta is up and running ovltun \(ovltun status there\); if it is, open 8473\/udp on delta/,
   );
 });
 
@@ -138,8 +138,8 @@ test("whyReport() tells two hosts behind NAT to forward a listening port, never 
   const translated = behindNat.slice(1);
   const both = fixesFor(behindNat, { translated }, ["198.51.100.9:51000"]);
   assert.deepEqual(both, [
-    "both are behind NAT: on the router of delta forward 8473/udp to it, and start delta with --advertise " +
-    "203.0.113.7; or the same for this host: on the router of alpha forward 8473/udp to it, and start alpha with " +
+    "both are behind NAT: forward 8473/udp to delta on its router, and start delta with --advertise " +
+    "203.0.113.7; or the same for this host: forward 8473/udp to alpha on its router, and start alpha with " +
     "--advertise 198.51.100.9",
     null,
     null,
@@ -152,19 +152,19 @@ test("whyReport() tells NAT by what a record marks, also where the outer address
     fixesFor(["192.168.78.2:8473", outer], { translated: [outer] }, ["10.99.0.3:8473"]);
   assert.equal(
     seen("10.99.0.4:8473")[0],
-    "both are behind NAT: on the router of delta forward 8473/udp to it, and start delta with --advertise 10.99.0.4; " +
-      "or the same for this host: on the router of alpha forward 8473/udp to it, and start alpha with --advertise " +
+    "both are behind NAT: forward 8473/udp to delta on its router, and start delta with --advertise 10.99.0.4; " +
+      "or the same for this host: forward 8473/udp to alpha on its router, and start alpha with --advertise " +
       "10.99.0.3",
   );
   // Nobody forwards a port of a carrier.
   assert.equal(
     seen("100.64.7.7:8473")[0],
-    "both are behind NAT: on the router of alpha forward 8473/udp to it, and start alpha with --advertise 10.99.0.3",
+    "both are behind NAT: forward 8473/udp to alpha on its router, and start alpha with --advertise 10.99.0.3",
   );
   const carriers = fixesFor(["192.168.78.2:8473", "100.64.7.7:8473"], { translated: ["100.64.7.7:8473"] }, [
     "100.64.9.9:8473",
   ]);
-  assert.match(carriers[0]!, /^both are behind NAT of their providers .* no port can be forwarded/);
+  assert.match(carriers[0]!, /^both are behind carrier-grade NAT .* no port can be forwarded/);
   // Two addresses of its own are no NAT.
   const two = ["192.168.78.2:8473", "10.99.0.4:8473"];
   assert.equal(
@@ -214,7 +214,7 @@ test("whyReport() says nothing to do beside a tunnel that works, and looks at th
   assert.deepEqual(fixesFor(at, link), [null, null]);
   assert.deepEqual(fixesFor(at, { state: "dead", stopped: true }), [null, null]);
   for (const silent of [fixesFor(at, { ...link, state: "suspect" }), fixesFor(at, { state: "dead" })]) {
-    assert.match(silent[0]!, /^look whether delta is up and ovltun runs there/);
+    assert.match(silent[0]!, /^check that delta is up and running ovltun/);
     assert.equal(silent[1], null);
   }
 });
@@ -250,12 +250,12 @@ test("whyReport() and resolveReport() know this node, with and without a lease",
     assert.equal(resolveReport(snapshot(), text).self, true);
   }
   const joining = snapshot({ leaseState: "joining", subnet: null });
-  assert.match(whyReport(joining, "alpha").summary, /not confirmed, the state is joining/);
+  assert.match(whyReport(joining, "alpha").summary, /not confirmed \(state: joining/);
   assert.throws(() => resolveReport(joining, "alpha"), /^Error: alpha holds no lease yet$/);
 });
 
 test("whyReport() tells of nodes without a lease and means the living one of a name", () => {
-  assert.match(whyReport(snapshot(), "gamma").summary, /it holds no lease yet, so nothing is routed to it/);
+  assert.match(whyReport(snapshot(), "gamma").summary, /it has no lease yet, so nothing is routed to it/);
   assert.equal(whyReport(snapshot(), "beta").id, "b".repeat(64));
   assert.equal(whyReport(snapshot(), "dddd").state, "dead");
 });
@@ -268,7 +268,7 @@ test("whyReport() says who is known where nobody is meant", () => {
   assert.throws(() => whyReport(snapshot(), "10.42.99.1"), /No lease holds 10\.42\.99\.1; ovltun leases/);
   assert.throws(
     () => whyReport(snapshot(), "192.168.1.12"),
-    /outer address of gamma \(try: ovltun why gamma\)/,
+    /an underlay address of gamma \(try: ovltun why gamma\)/,
   );
 });
 
@@ -290,7 +290,10 @@ test("a static peer that another node names has no path here, and says who has",
   for (const text of ["static:10.42.3.0/24", STATIC, "10.42.3.9", "static peer of gamma"]) {
     const why = whyReport(snapshot(), text);
     assert.equal(why.path, "none");
-    assert.match(why.summary, /a static peer of gamma, reached only from there.*give --static-peer here too/);
+    assert.match(
+      why.summary,
+      /a static peer of gamma, reachable only from there.*add --static-peer here too/,
+    );
   }
   assert.deepEqual(peersReport(snapshot()).map((p) => p.name), ["beta", "beta", "gamma", `static:${STATIC}`]);
 });
@@ -336,10 +339,10 @@ test("forgetReport() finds one node, dead or alive, and is never satisfied with 
   assert.equal(forget("10.42.9.17", true).id, "b".repeat(64));
   assert.throws(
     () => forget("beta"),
-    /"beta" is more than one node: beta \(bbbbbbbb\), beta \(dddddddd\); give what/,
+    /"beta" matches more than one node: beta \(bbbbbbbb\), beta \(dddddddd\); use the id/,
   );
   assert.throws(() => forget("alpha"), /alpha is this node: .*ovltun down --purge/);
-  assert.throws(() => forget(STATIC), /static peer of gamma is in no record/);
+  assert.throws(() => forget(STATIC), /static peer of gamma cannot be forgotten/);
   assert.throws(() => forget("e".repeat(64)), /No node is called/);
   assert.deepEqual(forget("E".repeat(64), true).id, "e".repeat(64), "revoked beforehand, by its whole id");
   assert.throws(() => forget("e".repeat(63), true), /No node is called/);

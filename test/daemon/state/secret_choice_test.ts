@@ -69,7 +69,7 @@ test("A member uses the secret of its state directory, and refuses another by na
   assert.equal(chosen({ ...member, given: given(NetworkSecret.of(A.bytes())) }).secret, A);
   refused(
     { ...member, given: given(B) },
-    /--secret-file "f" is not that of the mesh of the state directory "\/state"/,
+    /--secret-file "f" is not that of the mesh in the state directory "\/state"/,
   );
   const lost = chosen({ storedMesh: "sealed", given: given(A) });
   assert.deepEqual([lost.secret, lost.keep], [A, true]);
@@ -80,7 +80,7 @@ test("A member that is given a token of another mesh is told so, and how to leav
   const member = { storedMesh: "sealed", founds: false } as const;
   const token = (secret: NetworkSecret) => ({ secret, from: TOKEN });
   const foreign =
-    /^The token is of another mesh than .*down --purge --state-dir \/state, then ovltun join.*another --state-dir, --run-dir/;
+    /^The token belongs to a different mesh .*down --purge --state-dir \/state, then ovltun join.*another --state-dir, --run-dir/;
   refused({ ...member, stored: A, given: token(B) }, foreign);
   refused({ ...member, stored: A, given: token(NetworkSecret.of(B.bytes(), new Uint8Array(16))) }, foreign);
   // After a rotation, too: one of before it is of the mesh, and what is stored counts.
@@ -97,7 +97,7 @@ test("Plain and sealed are never mixed up", () => {
     { plain: true, storedMesh: "sealed", stored: A },
     /--plain contradicts.*sealed.*ovltun down --purge/,
   );
-  refused({ storedMesh: "plain" }, /is plain, and --plain was not given; add --plain/);
+  refused({ storedMesh: "plain" }, /is plain, but --plain was not given; add --plain/);
   refused({ storedMesh: "plain", given: given(A) }, /is plain/);
 });
 

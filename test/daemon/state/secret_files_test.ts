@@ -70,7 +70,9 @@ test("readSecretFile() refuses a file that others may read, whichever bit lets t
     writeFileSync(path, NetworkSecret.create().text());
     for (const mode of [0o640, 0o604, 0o620, 0o610, 0o601]) {
       chmodSync(path, mode);
-      const words = new RegExp(`others may read it \\(mode 0${mode.toString(8)}\\); run: chmod 600 ${path}$`);
+      const words = new RegExp(
+        `other users can read it \\(mode 0${mode.toString(8)}\\); run: chmod 600 ${path}$`,
+      );
       assert.throws(() => readSecretFile(path, "home"), words);
     }
     for (const mode of [0o600, 0o400]) {
@@ -85,7 +87,7 @@ test("readSecretFile() says what is wrong with a file, and never what is in it",
     const path = join(directory, "s");
     assert.throws(
       () => readSecretFile(path, "home"),
-      /there is no such file \(make one with ovltun secret new\)/,
+      /no such file \(generate one with ovltun secret new\)/,
     );
     assert.throws(() => readSecretFile(directory, "home"), /is a directory/);
     const wrong: readonly (readonly [string, RegExp])[] = [
@@ -180,7 +182,7 @@ test("Several secrets are kept while they change, the newest first, for their ow
     writeFileSync(path, `${readFileSync(path, "utf8")}nonsense\n`, { mode: 0o600 });
     assert.throws(
       () => readStoredSecrets(directory),
-      /Cannot use ".*secret": It holds a line that is no secret/,
+      /Cannot use ".*secret": It contains a line that is not a secret/,
     );
   });
 });

@@ -68,7 +68,7 @@ test("readJsonFile() falls back to the previous copy at every truncation, and sa
       writeFileSync(path, whole.slice(0, length));
       const read = readJsonFile(path);
       assert.deepEqual(read.value, { n: 1 });
-      assert.match(read.warning!, /is damaged; going on with ".*state\.json\.bak"/);
+      assert.match(read.warning!, /is damaged; using ".*state\.json\.bak"/);
     }
     rmSync(`${path}.bak`);
     assert.throws(() => readJsonFile(path), /is damaged .* ovltun down --purge --state-dir/);
@@ -94,7 +94,7 @@ test("lockStateDir() admits one holder at a time", () => {
     const lock = lockStateDir(systemLocks, directory);
     assert.throws(
       () => lockStateDir(systemLocks, directory),
-      new RegExp(`Another ovltun \\(pid ${process.pid}\\) uses the state`),
+      new RegExp(`Another ovltun \\(pid ${process.pid}\\) is using the state`),
     );
     lock.release();
     lock.release();
@@ -108,7 +108,7 @@ test("removeStateDir() removes our files and nothing else", () => {
     writeJsonFile(join(directory, STATE_FILE), {});
     writeJsonFile(join(directory, STATE_FILE), {});
     writeFileSync(join(directory, "notes"), "");
-    assert.match(removeStateDir(directory).lines.at(-1)!, /Left the directory .* not ours/);
+    assert.match(removeStateDir(directory).lines.at(-1)!, /Left the directory .* contains other files/);
     assert.deepEqual(readdirSync(directory), ["notes"]);
     rmSync(join(directory, "notes"));
     assert.deepEqual(removeStateDir(directory), { lines: [], foreign: false });
@@ -179,11 +179,11 @@ test("Files of others that have our names are neither removed, nor written over,
       writeFileSync(path, text, { mode: 0o600 });
       assert.throws(() => openState(systemLocks, directory), (error: Error) => {
         assert.ok(error instanceof ConfigError, String(error));
-        assert.ok(error.message.includes(`${path}" is not ovltun's`), error.message);
+        assert.ok(error.message.includes(`${path}" is not an ovltun file`), error.message);
         return true;
       });
       const { lines, foreign } = removeStateDir(directory);
-      assert.deepEqual([lines, foreign], [[`Left ${JSON.stringify(path)}: it is not ovltun's`], true]);
+      assert.deepEqual([lines, foreign], [[`Left ${JSON.stringify(path)}: it is not an ovltun file`], true]);
       assert.deepEqual(readdirSync(directory), [name]);
       assert.equal(readFileSync(path, "utf8"), text);
     });

@@ -199,8 +199,11 @@ test("retry() says what keeps the state from the disk, and writes into no direct
     rmSync(directory);
     const other = openState(systemLocks, directory);
     other.save(stateOf(other.identity.id, "10.42.9.0/24", 1));
-    assert.match(store.retry() ?? "", /another identity was put there/);
-    assert.throws(() => store.save(stateOf(store.identity.id, "10.42.8.0/24", 2)), /another identity/);
+    assert.match(store.retry() ?? "", /the identity there was replaced/);
+    assert.throws(
+      () => store.save(stateOf(store.identity.id, "10.42.8.0/24", 2)),
+      /identity there was replaced/,
+    );
     store.close();
     other.close();
     const kept = openState(systemLocks, directory);

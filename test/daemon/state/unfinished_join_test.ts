@@ -96,13 +96,13 @@ test("A plain `up` goes on with the join that is not finished", () => {
 
 test("What it says against that join is refused by name, with the ways out", () => {
   const ways =
-    /A join was begun on this host, to .*ovltun up --found; .* ovltun join; .* ovltun down --purge --state-dir \/state$/;
+    /A join started on this host, to .*ovltun up --found; .* ovltun join; .* ovltun down --purge --state-dir \/state$/;
   refused({ join: SEALED, config: config({ plain: true }) }, /that mesh is sealed: leave --plain out/);
   refused({ join: PLAIN }, /that mesh is plain: add --plain/);
   refused({ join: PLAIN }, ways);
   refused(
     { join: SEALED, given: { secret: B, from: "OVLTUN_SECRET" } },
-    /the secret of OVLTUN_SECRET is another/,
+    /its secret is not that of OVLTUN_SECRET/,
   );
   refused(
     { join: SEALED, config: config({ networkName: "work" }) },
@@ -242,7 +242,7 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
       writeFileSync(path, JSON.stringify(value));
       assert.throws(
         () => readUnfinishedJoin(directory),
-        /join\.json", which remembers a join .*down --purge/,
+        /join\.json", the record of an unfinished join.*down --purge/,
       );
       assert.throws(() => openState(systemLocks, directory), /join\.json"/);
     }
@@ -250,7 +250,7 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
     assert.throws(() => readUnfinishedJoin(directory), /is damaged/);
     writeUnfinishedJoin(directory, SEALED);
     chmodSync(path, 0o644);
-    assert.throws(() => readUnfinishedJoin(directory), /others may read it/);
+    assert.throws(() => readUnfinishedJoin(directory), /other users can read it/);
   });
 });
 
@@ -281,7 +281,7 @@ test("A join that was refused for its token is not gone on with, and nobody foun
   const expired: UnfinishedJoin = { ...SEALED, secret: null, refused: "The token expired at 2026-06-01" };
   refused(
     { join: expired },
-    /begun on this host, to alpha.*: The token expired at 2026-06-01\. .*ovltun up --found/,
+    /started on this host, to alpha.*: The token expired at 2026-06-01\. .*ovltun up --found/,
   );
   refused({ join: expired, config: config({ plain: true }) }, /The token expired/);
   assert.equal(begin({ join: expired, config: config({ found: true }) }).resumed, false);
@@ -312,7 +312,7 @@ test("up --peers that was refused for want of a secret goes on once there is one
   const wanting: UnfinishedJoin = { ...PLAIN, refused: "Joining a sealed mesh needs its secret" };
   refused(
     { join: wanting },
-    /begun on this host, to 10\.99\.0\.1:8473, .*needs its secret\. .*ovltun up --found/,
+    /started on this host, to 10\.99\.0\.1:8473, .*needs its secret\. .*ovltun up --found/,
   );
   for (const words of [{ given: of(A) }, { config: config({ plain: true }) }]) {
     const begun = begin({ join: wanting, ...words });
