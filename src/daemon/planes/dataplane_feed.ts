@@ -20,7 +20,7 @@ interface Place {
   tunnel: Tunnel;
   /** What the Workers were last told, as text. */
   told: string;
-  /** Reconcile wants the tunnel. */
+  /** The tunnel is wanted. */
   wanted: boolean;
   /** Receiver indices. BOUNDED: as the control plane has sessions with one peer, ≤ MAX_SESSIONS and one */
   readonly sessions: Set<number>;
@@ -38,7 +38,7 @@ export class DataplaneFeed {
   readonly #routes = new Map<string, PeerKey>();
   #own = "";
 
-  /** `host`: by which the tunnel of a session is made that reconcile has not decided about yet. */
+  /** `host`: by which the tunnel of a session is made where none is wanted yet. */
   constructor(mailbox: Mailbox, host: () => HostFacts) {
     this.#mailbox = mailbox;
     this.#host = host;
