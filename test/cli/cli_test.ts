@@ -246,31 +246,27 @@ test("OVLTUN_SECRET is gone from the environment once it was read, and in no mes
   );
 });
 
-test(
-  "A secret file that nobody made: a new host is told how to come by a secret, a member goes on with " +
-    "its own",
-  () => {
-    const stateDir = mkdtempSync(join(tmpdir(), "ovltun-state-"));
-    try {
-      const secretFile = "/nonexistent/ovltun.secret";
-      const config = { secretFile, secretInEnvironment: false, networkName: "home", stateDir };
-      assert.throws(() => givenSecret(config, "", null), (error: Error) => {
-        assert.ok(error instanceof ConfigError);
-        assert.match(error.message, /no such file\. On the first host of a mesh, create it/);
-        assert.match(error.message, /\(umask 077; ovltun secret new > "\/nonexistent\/ovltun\.secret"\)/);
-        assert.match(
-          error.message,
-          /on every other host, copy that file, or .*ovltun token .* ovltun join/,
-        );
-        return true;
-      });
-      writeFileSync(join(stateDir, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
-      assert.equal(givenSecret(config, "", null), null);
-    } finally {
-      rmSync(stateDir, { recursive: true });
-    }
-  },
-);
+test("A secret file that nobody made: a new host is told how to come by a secret, a member goes on with its own", () => {
+  const stateDir = mkdtempSync(join(tmpdir(), "ovltun-state-"));
+  try {
+    const secretFile = "/nonexistent/ovltun.secret";
+    const config = { secretFile, secretInEnvironment: false, networkName: "home", stateDir };
+    assert.throws(() => givenSecret(config, "", null), (error: Error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /no such file\. On the first host of a mesh, create it/);
+      assert.match(error.message, /\(umask 077; ovltun secret new > "\/nonexistent\/ovltun\.secret"\)/);
+      assert.match(
+        error.message,
+        /on every other host, copy that file, or .*ovltun token .* ovltun join/,
+      );
+      return true;
+    });
+    writeFileSync(join(stateDir, "secret"), `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
+    assert.equal(givenSecret(config, "", null), null);
+  } finally {
+    rmSync(stateDir, { recursive: true });
+  }
+});
 
 test("After a join with an expired token, up founds nothing until that is asked for", () => {
   const directory = mkdtempSync(join(tmpdir(), "ovltun-cli-"));

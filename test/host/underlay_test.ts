@@ -147,8 +147,7 @@ test("passedOver() says of every link why nobody is told its address", () => {
   net.addLink("ovl0", { kind: "tun" });
   assert.equal(
     passedOver(net, "ovl0"),
-    "lo (loopback), eth0 (down), eth1 (no address), eth2 (only a link-local IPv6 address), ovl0 (our own " +
-      "device)",
+    "lo (loopback), eth0 (down), eth1 (no address), eth2 (only a link-local IPv6 address), ovl0 (our own device)",
   );
 });
 

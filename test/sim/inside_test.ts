@@ -84,24 +84,20 @@ for (const security of ["plain", "sealed"] as const) {
     assert.ok(!world.view(b).own.warnings.some((warning) => warning.includes(at.a)));
   });
 
-  test(
-    `${security}: an overlay address in a record is not used, and its owner is told nothing of it as ` +
-      "seen",
-    () => {
-      const mesh = pair(42, security);
-      const { world, a, b, at } = mesh;
-      world.event(b, { kind: "ownEndpoints", endpoints: [at.b, b.endpoint] });
-      world.run(3000);
-      assert.ok(world.view(a).peers[0]!.endpoints.includes(at.b));
-      world.stop(b);
-      world.run(30_000);
-      world.start(b);
-      assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
-      world.run(10_000);
-      assertLinksOutside(mesh);
-      assert.ok(a.logs.some(({ message }) => message.startsWith(`b is not contacted at ${at.b}`)));
-    },
-  );
+  test(`${security}: an overlay address in a record is not used, and its owner is told nothing of it as seen`, () => {
+    const mesh = pair(42, security);
+    const { world, a, b, at } = mesh;
+    world.event(b, { kind: "ownEndpoints", endpoints: [at.b, b.endpoint] });
+    world.run(3000);
+    assert.ok(world.view(a).peers[0]!.endpoints.includes(at.b));
+    world.stop(b);
+    world.run(30_000);
+    world.start(b);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+    world.run(10_000);
+    assertLinksOutside(mesh);
+    assert.ok(a.logs.some(({ message }) => message.startsWith(`b is not contacted at ${at.b}`)));
+  });
 
   test(`${security}: what comes out of the tunnel moves no link and makes none`, () => {
     const mesh = pair(43, security);
@@ -127,58 +123,50 @@ for (const security of ["plain", "sealed"] as const) {
   });
 }
 
-test(
-  "An address outside the mesh's network to which the host's routes lead by our own device is not used " +
-    "either",
-  () => {
-    const mesh = pair(44, "sealed");
-    const { world, a, b } = mesh;
-    const site = "192.168.77.10";
-    a.sight = { owns: () => false, tunnelled: (address) => address === site };
-    world.stop(a);
-    world.start(a);
-    const sent: string[] = [];
-    world.onAction = (node, action) => {
-      if (node === a && (action.kind === "send" || action.kind === "sendSealed")) sent.push(action.to);
-    };
-    world.event(b, { kind: "ownEndpoints", endpoints: [`${site}:8473`, b.endpoint] });
-    world.run(20_000);
-    assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
-    world.event(a, { kind: "seeds", seeds: [{ text: "site", endpoints: [`${site}:8473`] }] });
-    world.run(5000);
-    assert.ok(!sent.includes(`${site}:8473`), sent.join(" "));
-    assert.match(
-      world.view(a).own.warnings.join("\n"),
-      /--peers site is not used: the route to .* leads into the mesh/,
-    );
-  },
-);
+test("An address outside the mesh's network to which the host's routes lead by our own device is not used either", () => {
+  const mesh = pair(44, "sealed");
+  const { world, a, b } = mesh;
+  const site = "192.168.77.10";
+  a.sight = { owns: () => false, tunnelled: (address) => address === site };
+  world.stop(a);
+  world.start(a);
+  const sent: string[] = [];
+  world.onAction = (node, action) => {
+    if (node === a && (action.kind === "send" || action.kind === "sendSealed")) sent.push(action.to);
+  };
+  world.event(b, { kind: "ownEndpoints", endpoints: [`${site}:8473`, b.endpoint] });
+  world.run(20_000);
+  assert.ok(oneMesh(world), whyNotOneMesh(world) ?? "");
+  world.event(a, { kind: "seeds", seeds: [{ text: "site", endpoints: [`${site}:8473`] }] });
+  world.run(5000);
+  assert.ok(!sent.includes(`${site}:8473`), sent.join(" "));
+  assert.match(
+    world.view(a).own.warnings.join("\n"),
+    /--peers site is not used: the route to .* leads into the mesh/,
+  );
+});
 
-test(
-  "A joiner that waits only for addresses of this host's own kind is told so, and one with others goes " +
-    "on",
-  () => {
-    const world = new World(45);
-    const b = world.add("b", [], { hasSeeds: true });
-    b.sight = { owns: (endpoint) => endpoint === "10.0.2.15:8473", tunnelled: () => false };
-    world.start(b);
-    const own = { text: "10.0.2.15:8473", endpoints: ["10.0.2.15:8473"] };
-    const other = { text: "192.168.56.10:8473", endpoints: ["192.168.56.10:8473"] };
-    // What it sends there comes back to itself.
-    world.onAction = (node, action) => {
-      if (action.kind === "send" && action.to === "10.0.2.15:8473") {
-        world.network.send(world.clock.now(), "10.0.2.15:8473", node.endpoint, action.bytes);
-      }
-    };
-    world.event(b, { kind: "seeds", seeds: [own] });
-    world.run(3000);
-    const alone = world.view(b).own.waitingFor;
-    assert.match(alone[0]!.message, /this is our own address; the intended host must announce another/);
-    world.event(b, { kind: "seeds", seeds: [own, other] });
-    world.run(3000);
-    assert.deepEqual(world.view(b).own.waitingFor.map(({ peer }) => peer), ["192.168.56.10:8473"]);
-  },
-);
+test("A joiner that waits only for addresses of this host's own kind is told so, and one with others goes on", () => {
+  const world = new World(45);
+  const b = world.add("b", [], { hasSeeds: true });
+  b.sight = { owns: (endpoint) => endpoint === "10.0.2.15:8473", tunnelled: () => false };
+  world.start(b);
+  const own = { text: "10.0.2.15:8473", endpoints: ["10.0.2.15:8473"] };
+  const other = { text: "192.168.56.10:8473", endpoints: ["192.168.56.10:8473"] };
+  // What it sends there comes back to itself.
+  world.onAction = (node, action) => {
+    if (action.kind === "send" && action.to === "10.0.2.15:8473") {
+      world.network.send(world.clock.now(), "10.0.2.15:8473", node.endpoint, action.bytes);
+    }
+  };
+  world.event(b, { kind: "seeds", seeds: [own] });
+  world.run(3000);
+  const alone = world.view(b).own.waitingFor;
+  assert.match(alone[0]!.message, /this is our own address; the intended host must announce another/);
+  world.event(b, { kind: "seeds", seeds: [own, other] });
+  world.run(3000);
+  assert.deepEqual(world.view(b).own.waitingFor.map(({ peer }) => peer), ["192.168.56.10:8473"]);
+});
 
 test("A joiner that was told the mesh's network is told at once of an address in it", () => {
   const world = new World(46);

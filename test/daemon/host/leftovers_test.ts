@@ -67,20 +67,16 @@ test("A start with another lease takes them away, one with the same lease keeps 
   }
 });
 
-test(
-  "The route goes also when nothing is left that tells of its network, and a living instance keeps its " +
-    "own",
-  () => {
-    afterCrash((kernel, place) => {
-      rmSync(place.runDir, { recursive: true });
-      kernel.addRoute(unreachable("10.43.3.0/24"));
-      kernel.addAddress({ link: kernel.links()[0]!.index, address: "10.43.3.0", prefixLength: 32, scope: 0 });
-      kernel.addRoute({ ...unreachable("10.44.3.0/24"), protocol: 3 });
-      clearForStart(kernel, place, null);
-      assert.deepEqual(destinations(kernel).sort(), ["10.43.3.0/24", "10.44.3.0/24"]);
-    });
-  },
-);
+test("The route goes also when nothing is left that tells of its network, and a living instance keeps its own", () => {
+  afterCrash((kernel, place) => {
+    rmSync(place.runDir, { recursive: true });
+    kernel.addRoute(unreachable("10.43.3.0/24"));
+    kernel.addAddress({ link: kernel.links()[0]!.index, address: "10.43.3.0", prefixLength: 32, scope: 0 });
+    kernel.addRoute({ ...unreachable("10.44.3.0/24"), protocol: 3 });
+    clearForStart(kernel, place, null);
+    assert.deepEqual(destinations(kernel).sort(), ["10.43.3.0/24", "10.44.3.0/24"]);
+  });
+});
 
 test("A subnet file of others is refused at the start, and left by down, which tells", () => {
   afterCrash((kernel, place) => {
@@ -117,18 +113,14 @@ test("down without the note knows the file by the stored lease", () => {
   });
 });
 
-test(
-  "In a run directory of ovltun's a subnet.env of flannel's shape is ours without a note, anything else " +
-    "is not",
-  () => {
-    afterCrash((kernel, place) => {
-      rmSync(join(place.runDir, SUBNET_NOTE));
-      clearForStart(kernel, place, null);
-      assert.ok(!existsSync(place.subnetFile));
-      writeFileSync(place.subnetFile, "# mine\n");
-      assert.throws(() => clearForStart(kernel, place, null), ConfigError);
-      assert.equal(clearAll(kernel, place, null).foreign, true);
-      assert.ok(existsSync(place.subnetFile));
-    });
-  },
-);
+test("In a run directory of ovltun's a subnet.env of flannel's shape is ours without a note, anything else is not", () => {
+  afterCrash((kernel, place) => {
+    rmSync(join(place.runDir, SUBNET_NOTE));
+    clearForStart(kernel, place, null);
+    assert.ok(!existsSync(place.subnetFile));
+    writeFileSync(place.subnetFile, "# mine\n");
+    assert.throws(() => clearForStart(kernel, place, null), ConfigError);
+    assert.equal(clearAll(kernel, place, null).foreign, true);
+    assert.ok(existsSync(place.subnetFile));
+  });
+});
