@@ -1,141 +1,21 @@
 /**
- * The architecture's "who may import whom" as data, and its check: fails on an import that a layer or a room may not
- * make (type-only imports count), on a package or clock a layer may not use, and on any circle of imports, between files
- * or folders; circles also in test/, bench/ and scripts/. A layer is a folder of src/, or a file beside them (`main.ts`);
- * a room is a folder of a layer in ROOMS.
+ * Checks the architecture of layers.ts: fails on an import that a layer or a room may not make (type-only imports count),
+ * on a package, clock or timer a layer may not use, and on any circle of imports, between files or folders; circles also
+ * in test/, bench/ and scripts/.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
-
-/** What each layer may import besides itself; "x:types" allows type-only imports. */
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  wire: [],
-  bounds: [],
-  text: [],
-  log: ["bounds", "text"],
-  ports: ["wire:types"],
-  crypto: ["wire", "ports"],
-  dataplane: ["wire", "bounds", "crypto", "ports"],
-  control: ["wire", "bounds", "crypto", "ports"],
-  sys: ["wire", "ports"],
-  host: ["wire", "ports"],
-  api: ["ports", "control:types"],
-  config: ["wire", "control:types"],
-  lab: ["api", "config", "crypto", "sys"],
-  version: ["sys"],
-  machine: ["wire", "ports", "crypto", "dataplane", "sys", "api"],
-  daemon: [
-    "wire",
-    "bounds",
-    "ports",
-    "crypto",
-    "dataplane",
-    "control",
-    "host",
-    "api",
-    "config",
-    "log",
-    "text",
-    "version",
-  ],
-  commands: [
-    "ports:types",
-    "api",
-    "config",
-    "control",
-    "crypto",
-    "daemon",
-    "host",
-    "sys",
-    "log",
-    "text",
-    "version",
-  ],
-  cli: ["api", "config", "crypto", "commands", "daemon", "lab", "log", "machine", "text", "version"],
-  main: ["cli"],
-};
-
-/**
- * What each room of a layer may import of the others, floor by floor. The files beside the rooms put them together: they
- * may import every room, and no room imports them.
- */
-const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  control: {
-    mesh: [],
-    clones: [],
-    secrets: [],
-    records: ["mesh"],
-    paths: ["mesh"],
-    forget: ["records"],
-    members: ["paths"],
-    outbox: ["mesh", "secrets", "records", "paths"],
-    lease: ["mesh", "records", "paths", "forget"],
-    handshake: ["records", "outbox"],
-    links: ["clones", "secrets", "records", "paths", "outbox", "handshake"],
-    node: [
-      "mesh",
-      "clones",
-      "secrets",
-      "records",
-      "paths",
-      "forget",
-      "members",
-      "outbox",
-      "lease",
-      "handshake",
-      "links",
-    ],
-  },
-  dataplane: {
-    packet: [],
-    tables: [],
-    tun: ["packet", "tables"],
-    plane: ["packet", "tables", "tun"],
-    out: ["packet", "tables", "plane"],
-    in: ["packet", "tables", "plane"],
-    encapsulations: ["packet", "tables", "plane", "in"],
-  },
-  daemon: {
-    state: [],
-    planes: [],
-    host: ["state"],
-    reports: ["planes"],
-  },
-};
-
-/** Folders in which only circles are looked for. */
-const OTHER_FOLDERS = ["test", "bench", "scripts"];
-
-/** Which layers may use a package; a prefix ending in ":" stands for all of that scheme. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "node:": [
-    "crypto",
-    "sys",
-    "host",
-    "api",
-    "config",
-    "lab",
-    "machine",
-    "daemon",
-    "commands",
-    "cli",
-    "log",
-    "main",
-  ],
-  "bun:": ["sys"],
-  "msgpackr": ["wire", "dataplane", "control"],
-  "lru-cache": ["dataplane"],
-  "tweetnacl": ["crypto"],
-  "commander": ["cli", "config"],
-};
-
-/** Time and randomness are arguments (Clock, Random) everywhere else. */
-const CLOCK_LAYERS = ["sys", "commands", "cli", "lab"];
-const CLOCKS = /\b(?:Date\.now|Math\.random|performance\.now)\b/g;
-/** Timers too: the control socket's ends have some of their own. */
-const TIMER_LAYERS = [...CLOCK_LAYERS, "api"];
-const TIMERS = /\b(?:setTimeout|setInterval)\b/g;
+import {
+  CLOCK_LAYERS,
+  CLOCKS,
+  LAYERS,
+  OTHER_FOLDERS,
+  PACKAGES,
+  ROOMS,
+  TIMER_LAYERS,
+  TIMERS,
+} from "./layers.ts";
 
 interface Import {
   readonly specifier: string;
