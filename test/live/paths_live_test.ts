@@ -164,7 +164,7 @@ for (
         assert.equal(found, mtu);
         const why = (await alpha.ovltun(["why", "beta"])).stdout;
         assert.match(why, new RegExp(`packets above ${mtu} bytes do not get through`));
-        const told = new RegExp(`packets of ${mtu} bytes`);
+        const told = new RegExp(`path MTU to beta is ${mtu}, down from`);
         await until("the log tells", 15_000, () => told.test(alpha.daemon.log()) ? true : null);
       });
     },

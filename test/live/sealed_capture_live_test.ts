@@ -107,7 +107,7 @@ liveTest("a member that did not allow clear paths gets none from one that did", 
     }
     assert.match(
       (await alpha.ovltun(["why", beta.name])).stdout,
-      /do: start .* beta with\s+--allow-plain-direct/,
+      /fix: start ovltun on beta with\s+--allow-plain-direct/,
     );
     await Promise.all([back.close(), there.close(), attacker.close()]);
   });
