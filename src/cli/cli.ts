@@ -29,7 +29,7 @@ import { registerWhy } from "./why.ts";
 
 const FIRST_STEPS = `
 First steps, as root:
-  ovltun lab                                  see a mesh work on this machine alone
+  ovltun lab                                  see a mesh work on this machine
   ovltun up                                   found a mesh, sealed
   ovltun token | ssh root@HOST ovltun join    let another host join it
   ovltun status                               check the result

@@ -29,7 +29,7 @@ export function registerSecret(program: Command): void {
   const rotate = command.command("rotate")
     .description("switch the whole mesh to a new secret without interruption")
     .option("--secret-file <NEW>", "file with the new secret, readable by root only (a random one)")
-    .option("--now", "drop the old secret as soon as every live node has the new one: it has leaked")
+    .option("--now", "drop the old secret as soon as every live node has the new one, because it has leaked")
     .option("--json", "print JSON");
   addSettings(rotate, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
     const file = options["secretFile"] as string | undefined;

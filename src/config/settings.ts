@@ -115,7 +115,7 @@ export const SETTINGS = [
     kind: "text",
     value: "CIPHER",
     group: SECURITY,
-    help: "auto, aes-256-gcm, chacha20-poly1305, xsalsa20-poly1305 ; auto: the fastest both hosts have",
+    help: "aes-256-gcm, chacha20-poly1305 or xsalsa20-poly1305 (auto: the fastest both hosts have)",
   },
   {
     flag: "allow-plain-direct",

@@ -29,7 +29,7 @@ liveTest("a host joins by a token, is forgotten, joins anew, is revoked and stay
 
     const forgotten = await gamma.ovltun(["forget", "beta"]);
     assert.equal(forgotten.code, 0, forgotten.stderr);
-    assert.match(forgotten.stderr, new RegExp(`beta .* is forgotten; ${first.subnet} is free\n.*joins anew`));
+    assert.match(forgotten.stderr, new RegExp(`beta .* is forgotten; ${first.subnet} is free\n.*rejoin`));
     const second = await until("beta holds another lease", 10_000, async () => {
       const { node } = await joined.status();
       return node.leaseState === "confirmed" && node.subnet !== first.subnet ? node : null;

@@ -38,14 +38,14 @@ liveTest(
       assert.equal(code, 1, stderr);
       assert.match(
         stderr,
-        /Cannot listen on UDP port 8472: EADDRINUSE, .*\(the VXLAN device flannel\.1 holds it; .*another --vxlan-port\)/,
+        /Cannot listen on UDP port 8472: EADDRINUSE, .*\(the VXLAN device flannel\.1 is using it; .*another --vxlan-port\)/,
       );
       await alpha.sh("ip link del flannel.1");
       alpha.up("compiled", VXLAN);
       await alpha.daemon.ready(0);
       beta.up("compiled", ["--peers", alpha.underlay]);
       await beta.daemon.ready(1);
-      const names = /^Cannot listen on UDP port 8472: .*the VXLAN device flannel\.1 holds it/;
+      const names = /^Cannot listen on UDP port 8472: .*the VXLAN device flannel\.1 is using it/;
       const warned = async () =>
         (await beta.daemon.status()).warnings.some((line) => names.test(line)) ? true : null;
       await until("beta names the device", 10_000, warned);
@@ -75,7 +75,9 @@ liveTest("a program that holds our port is named", async () => {
       assert.equal(code, 1, stderr);
       assert.match(
         stderr,
-        new RegExp(`UDP port 8473: .*\\((bun|bun\\S*) \\(pid ${holder.pid}\\) holds it; .*another --port\\)`),
+        new RegExp(
+          `UDP port 8473: .*\\((bun|bun\\S*) \\(pid ${holder.pid}\\) is using it; .*another --port\\)`,
+        ),
       );
     } finally {
       holder.kill("SIGKILL");

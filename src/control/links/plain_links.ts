@@ -243,7 +243,7 @@ export class PlainLinks extends Links {
     if (clone !== null) {
       if (h.nodeId !== this.own.identity.id || clone.bootNonce === this.own.bootNonce) return [];
       const relayed = isRelayed(h);
-      const why = `${relayed ? "another host" : "it"} runs with our own identity`;
+      const why = `${relayed ? "another host" : "it"} is running with our own identity`;
       target.outcome = { kind: "refused", why };
       return [{ kind: "clone", from, clone, member: (h.flags & hello.FLAG_MEMBER) !== 0, relayed }];
     }

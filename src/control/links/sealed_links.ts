@@ -350,7 +350,9 @@ export class SealedLinks extends Links {
     const { record, endpoint, member } = event;
     if (record.bootNonce === this.own.bootNonce) return []; // ourselves, by another of our addresses
     const target = this.targets.get(endpoint);
-    if (target !== undefined) target.outcome = { kind: "refused", why: "it runs with our own identity" };
+    if (target !== undefined) {
+      target.outcome = { kind: "refused", why: "it is running with our own identity" };
+    }
     if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
     const clone = { bootNonce: record.bootNonce, age: record.age };
     return [{ kind: "clone", from: endpoint, clone, member, relayed: false }];

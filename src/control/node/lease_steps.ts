@@ -56,7 +56,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
 
 // That a first lease is there is said once device and routes are, too.
 function tellChange(core: Core, { from, to, why, asked }: LeaseStep & { kind: "changed" }): void {
-  if (asked) core.actions.log("info", `Lease ${from?.text} is given back`);
+  if (asked) core.actions.log("info", `Lease ${from?.text} released`);
   else if (from !== null) {
     core.actions.log("warning", `Lease changed: ${why}`, { from: from.text, lease: to?.text ?? null });
   }
