@@ -67,9 +67,8 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
   if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
   const ciphers = sealedPartsOf(machine, state, stored);
   if (ciphers === "lost") {
-    return `The secret of this mesh is gone from the state directory: nobody can be told that ${subnet} is ` +
-      "free; " +
-      `on a member: ovltun forget ${stored.name}`;
+    return `The secret of this mesh is gone from the state directory, so no member can be told that ${subnet} is free; ` +
+      `run on a member: ovltun forget ${stored.name}`;
   }
   const node = new ControlOnly(machine, { state, settings: settingsOf(stored), ciphers });
   const heard = await node.release();
