@@ -12,7 +12,7 @@ import {
   type SessionEffects,
 } from "../../src/control/outbox/perform.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
-import { type HostSight, NO_SIGHT } from "../../src/control/node/host_sight.ts";
+import { type HostSight, NO_SIGHT } from "../../src/control/node/outside.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";

@@ -3,22 +3,26 @@
 //
 //   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
 
-import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";
 import { type DhKeys, dhKeys } from "../../crypto/x25519.ts";
 import type { Random } from "../../ports/time.ts";
-import { fromHex } from "../../wire/bytes.ts";
+import { fromHex, toHex } from "../../wire/bytes.ts";
 import type { Handshake } from "../../wire/handshake.ts";
-import { chooseSuite, decodeOffer, encodeOffer } from "../../wire/handshake_offer.ts";
-import type { HandshakeOffer, SuiteOffer } from "../../wire/handshake_offer.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
+import {
+  chooseSuite,
+  decodeOffer,
+  encodeOffer,
+  type HandshakeOffer,
+  type SuiteOffer,
+} from "../../wire/handshake_offer.ts";
 import type { Actions } from "../outbox/actions.ts";
+import type { Tally } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Tally } from "../outbox/tally.ts";
-import { recordOfHandshake } from "./peer_records.ts";
+import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
+import type { HandshakeEvent } from "./handshake_events.ts";
 import type { Exchange } from "./pending.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
-import type { NodeRecord } from "../records/record.ts";
 
 /** Every first message begins with it, in the clear. */
 export const EPHEMERAL_LEN = 32;
@@ -171,4 +175,21 @@ function prologueOf(pattern: Pattern, keys: NetworkKeys, responder: string): Uin
   prologue.set(keys.networkId, label.length);
   prologue.set(bound, label.length + keys.networkId.length);
   return prologue;
+}
+
+/**
+ * Whose handshake it is: the record in `raw` when it is of our network, names `staticKey`, and is signed by its owner;
+ * else null, and no session belongs to that node. A record that we hold already, byte for byte, is not verified again.
+ */
+function recordOfHandshake(
+  own: Pick<OwnNode, "networkId" | "known">,
+  raw: Uint8Array,
+  staticKey: Uint8Array,
+): NodeRecord | null {
+  const decoded = decodeRecord(raw);
+  if (decoded === null || decoded.networkId !== own.networkId) return null;
+  if (decoded.staticKey !== toHex(staticKey)) return null;
+  const known = own.known(decoded.id);
+  if (known !== undefined && toHex(known.raw) === toHex(raw)) return known;
+  return openRecord(raw);
 }

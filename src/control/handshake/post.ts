@@ -15,7 +15,7 @@ import type { HandshakeEvent } from "./handshake_events.ts";
 import type { HandshakeMessages, HandshakeSetup } from "./messages.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Tally } from "../outbox/tally.ts";
+import type { Tally } from "../outbox/outlets.ts";
 import type { Sent } from "./pending.ts";
 
 /** What both sides of handshakes work with. */

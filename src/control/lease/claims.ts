@@ -2,9 +2,10 @@
 // (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
 // are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
 
+import { overlaps, type Prefix } from "../../wire/prefix.ts";
 import { Directives } from "../forget/directives.ts";
 import type { NodeRecord } from "../records/record.ts";
-import { overlaps, type Prefix } from "../../wire/prefix.ts";
+import type { Store } from "../records/store.ts";
 
 /** A claim by a node; a reservation has `reserved` and counts before all claims. */
 export interface Contender {
@@ -81,5 +82,33 @@ class PrefixIndex {
     }
     for (const other of this.#byText.values()) if (overlaps(other.subnet, c.subnet)) return other;
     return null;
+  }
+}
+
+/** Who holds what by the records and directives as they are now: worked out anew when one of them has changed. */
+export class Holders {
+  readonly #store: Store;
+  readonly #directives: Directives;
+  #holdings: Holdings | null = null;
+  #of = "";
+
+  constructor(store: Store, directives: Directives) {
+    this.#store = store;
+    this.#directives = directives;
+  }
+
+  /** What is held, and what has lost. */
+  now(): Holdings {
+    const version = `${this.#store.version} ${this.#directives.version}`;
+    if (this.#holdings === null || this.#of !== version) {
+      this.#holdings = holdings(contenders(this.#store.records(), this.#directives));
+      this.#of = version;
+    }
+    return this.#holdings;
+  }
+
+  /** Everything claimed or reserved, the claims of this node left out. */
+  besides(id: string): Contender[] {
+    return contenders(this.#store.records(), this.#directives).filter((c) => c.reserved || c.nodeId !== id);
   }
 }

@@ -2,8 +2,7 @@
 
 import type { LogFields } from "../outbox/events.ts";
 import type { Actions } from "../outbox/actions.ts";
-import type { Outlets } from "../outbox/outlets.ts";
-import type { Schedule } from "../outbox/schedule.ts";
+import type { Outlets, Schedule } from "../outbox/outlets.ts";
 import type { Target } from "./targets.ts";
 
 /** How often one thing is logged. */

@@ -11,9 +11,8 @@
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Actions } from "../outbox/actions.ts";
-import type { Outlets } from "../outbox/outlets.ts";
+import type { Outlets, Schedule } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Schedule } from "../outbox/schedule.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 /** How often one of the two is told of the other. */

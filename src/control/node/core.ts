@@ -1,6 +1,6 @@
 // What the control plane of one node is made of: the machines and tables, put together once. It decides nothing itself.
-// The functions in the *_steps.ts beside this one work on a Core, or on those of its parts that they need; control_plane.ts
-// owns it and calls them.
+// The functions in the *_steps.ts beside this one work on a Core, or on those of its parts that they need; node.ts owns it and
+// calls them.
 
 import type { Identity } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
@@ -8,7 +8,7 @@ import { toHex } from "../../wire/bytes.ts";
 import { CloneSigns } from "../clones/clones.ts";
 import { Dispute } from "../clones/dispute.ts";
 import { Directives } from "../forget/directives.ts";
-import { Holders } from "../lease/holders.ts";
+import { Holders } from "../lease/claims.ts";
 import { Lease } from "../lease/lease.ts";
 import type { Links } from "../links/links.ts";
 import { PlainLinks } from "../links/plain_links.ts";
@@ -20,6 +20,7 @@ import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
 import type { Seed, Settings } from "../mesh/node_settings.ts";
+import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { Ways } from "../paths/ways.ts";
@@ -30,15 +31,9 @@ import { Sync } from "../records/sync.ts";
 import { GroupGossip } from "../secrets/group_gossip.ts";
 import { KeyRing } from "../secrets/key_ring.ts";
 import { secretCapability } from "../secrets/rotation.ts";
-import { AgreedLinks } from "./agreed.ts";
-import { type HostSight, NO_SIGHT } from "./host_sight.ts";
-import { Messages } from "./messages.ts";
-import { Outside } from "./outside.ts";
-import { ownNodeOf } from "./own_answers.ts";
+import { AgreedLinks, Messages, Voice } from "./voice.ts";
+import { type HostSight, NO_SIGHT, Outside } from "./outside.ts";
 import { Persistence } from "./persistence.ts";
-import { tellSecretUsed } from "./secret_told.ts";
-import { Voice } from "./voice.ts";
-import { Warnings } from "./warnings.ts";
 
 /** What a node is given at its start. */
 export interface NodeSetup {
@@ -75,7 +70,7 @@ export class Core {
   readonly throttle = this.outlets.throttle;
   readonly tally = this.outlets.tally;
   readonly called = this.outlets.called;
-  readonly warnings = new Warnings();
+  readonly warnings = this.outlets.warnings;
 
   // Ourselves.
   readonly life = new Life();
@@ -184,4 +179,49 @@ export class Core {
     this.life.end();
     this.actions.push({ kind: "refuse", message });
   }
+}
+
+/**
+ * How this node answers what its links and handshakes ask of it, from the parts of the core as they are at that moment;
+ * nothing is asked before all of them are there.
+ */
+function ownNodeOf(core: Core, host: HostSight): OwnNode {
+  const { identity, networkId, startedAt, outside, life, own, store, directives, ring } = core;
+  return {
+    identity,
+    networkId,
+    bootNonce: own.bootNonce,
+    member: () => life.member,
+    age: (now) => (now - startedAt) / 1000,
+    translated: () => own.translated.length > 0,
+    holds: (endpoint) => own.holds(endpoint) || host.owns(endpoint),
+    usable: (endpoint) => outside.has(endpoint),
+    record: () => own.sign(Math.floor((core.now - startedAt) / 1000)).raw,
+    known: (id) => store.get(id),
+    isFormer: (id, life) => store.isFormer(id, life),
+    isRevoked: (id) => directives.isRevoked(id),
+    message: (index, body) => core.messages.datagram(index, body),
+    recordItems: (ids) => core.messages.records(ids),
+    keys: ring?.keys ?? [],
+    admits: (id, keyId) => ring?.admits(id, keyId) ?? true,
+    sessionMade: (id, keyId, member) => {
+      ring?.proved(id, keyId);
+      if (member) core.keyUsed(keyId);
+    },
+    nextCounter: () => core.persistence.nextInitiation(),
+  };
+}
+
+/** Other secrets count from now on: on disk and at the gate before anything else is said. */
+export function tellSecrets(ring: KeyRing, actions: Actions): void {
+  actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+}
+
+/** Another network secret is in use from now on. */
+export function tellSecretUsed(ring: KeyRing, actions: Actions): void {
+  tellSecrets(ring, actions);
+  actions.log(
+    "info",
+    `Network secret ${ring.used.seq} is in use; older secrets admit only nodes that were away`,
+  );
 }

@@ -1,9 +1,20 @@
 // Which endpoints lie outside the mesh: only there may a peer be. Datagrams to an address inside it would leave by our own
-// device, into the link that they are to keep up.
+// device, into the link that they are to keep up. And what the control plane asks about its host while it decides: a
+// question answered at once, from what the daemon holds.
 
 import { addressOf } from "../../wire/address.ts";
 import { liesWithin, type Prefix } from "../../wire/prefix.ts";
-import type { HostSight } from "./host_sight.ts";
+
+/** The host as the control plane sees it. Endpoints and addresses are canonical text. */
+export interface HostSight {
+  /** Whether datagrams to this endpoint come back to this very process: an address of this host, with our port. */
+  owns(endpoint: string): boolean;
+  /** Whether the way to this address leaves by our own device, whatever the mesh's network is. */
+  tunnelled(address: string): boolean;
+}
+
+/** Nothing is known of the host. */
+export const NO_SIGHT: HostSight = { owns: () => false, tunnelled: () => false };
 
 export class Outside {
   readonly #host: HostSight;

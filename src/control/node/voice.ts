@@ -1,15 +1,114 @@
-// How a message gets to somebody: over the link, or in a sealed mesh, where that is a session and may be missing for a
-// moment, under the network's key to where the node was last. Everything that leaves the host by gossip goes through here.
+// What we say, and how it gets to somebody. Every message bears the hash of our mesh and fits in one datagram; records go
+// with it, each with how we see its node, our own only once it may be told (mesh/life.ts). It leaves over the link, or in a
+// sealed mesh, where that is a session and may be missing for a moment, under the network's key to where the node was last.
+// Everything that leaves the host by gossip goes through here.
 
-import type { GossipBody } from "../../wire/gossip_body.ts";
+import { fitGossip } from "../../wire/gossip.ts";
+import type { GossipBody, Piggyback, RecordItem } from "../../wire/gossip_body.ts";
+import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
+import type { Directives } from "../forget/directives.ts";
 import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";
+import type { News } from "../members/dissemination.ts";
+import type { Membership } from "../members/membership.ts";
+import type { Life } from "../mesh/life.ts";
 import type { Actions } from "../outbox/actions.ts";
+import type { Tally } from "../outbox/outlets.ts";
 import type { NameTable } from "../records/name_table.ts";
+import type { OwnRecord } from "../records/own_record.ts";
 import type { Store } from "../records/store.ts";
-import type { AgreedLinks } from "./agreed.ts";
-import type { Messages } from "./messages.ts";
+import type { GroupGossip } from "../secrets/group_gossip.ts";
 import type { Outside } from "./outside.ts";
+
+/** What messages are made of. */
+interface MessageParts {
+  readonly id: string;
+  readonly life: Life;
+  readonly own: OwnRecord;
+  readonly store: Store;
+  readonly membership: Membership;
+  /** Sealed meshes: for what must not wait for a session; else null. */
+  readonly group: GroupGossip | null;
+  readonly tally: Tally;
+}
+
+export class Messages {
+  readonly #parts: MessageParts;
+
+  constructor(parts: MessageParts) {
+    this.#parts = parts;
+  }
+
+  /** The datagram of a message for the receiver of this index; null when it is too long, which is counted. */
+  datagram(index: number, body: GossipBody): Uint8Array | null {
+    const { life, tally } = this.#parts;
+    const bytes = fitGossip(index, { mesh: life.meshHash, body }, GOSSIP_BUDGET);
+    if (bytes === null) tally.leaveUnsent();
+    return bytes;
+  }
+
+  /** The datagram of a message under the network's key, of this generation or the one in use; null: there is none. */
+  groupDatagram(body: GossipBody, keyId?: number): Uint8Array | null {
+    const { group, own } = this.#parts;
+    const bytes = group === null ? null : this.datagram(0, body);
+    return bytes === null ? null : group!.seal(own.incarnation, bytes, keyId);
+  }
+
+  /** Records as they are pushed, each with how we see its node. */
+  records(ids: Iterable<string>): RecordItem[] {
+    const { id: ownId, life, store, membership } = this.#parts;
+    const items: RecordItem[] = [];
+    for (const id of ids) {
+      const record = store.get(id);
+      if (record === undefined || (id === ownId && !life.mayTell)) continue;
+      items.push({ raw: record.raw, state: membership.statement(id)?.state ?? 0 });
+    }
+    return items;
+  }
+
+  /** The records and statements that news items stand for now. */
+  itemsOf(news: readonly News[]): Required<Pick<Piggyback, "records" | "statements">> {
+    const ids = news.filter((n) => n.kind === "record").map((n) => n.id);
+    const statements = news.filter((n) => n.kind === "statement").map((n) =>
+      this.#parts.membership.statement(n.id)
+    );
+    return { records: this.records(ids), statements: statements.filter((s) => s !== null) };
+  }
+
+  /** Our id while our own record must not be told: what digests leave out. */
+  unspoken(): string | null {
+    return this.#parts.life.mayTell ? null : this.#parts.id;
+  }
+}
+
+/** The links that count for the mesh: validated, of a node that names our own mesh and that nobody had revoked. */
+export class AgreedLinks {
+  readonly #links: Links;
+  readonly #life: Life;
+  readonly #directives: Directives;
+
+  constructor(links: Links, life: Life, directives: Directives) {
+    this.#links = links;
+    this.#life = life;
+    this.#directives = directives;
+  }
+
+  has(link: Link): boolean {
+    const { meshHash } = this.#life;
+    return link.endpoint !== null && meshHash !== null && link.mesh === meshHash &&
+      !this.#directives.isRevoked(link.id);
+  }
+
+  /** The one to this node, or null. */
+  get(id: string): Link | null {
+    const link = this.#links.get(id);
+    return link !== undefined && this.has(link) ? link : null;
+  }
+
+  all(): Link[] {
+    return [...this.#links.up()].filter((link) => this.has(link));
+  }
+}
 
 /** What the voice speaks with, and by which it finds whom it speaks to. */
 interface VoiceParts {

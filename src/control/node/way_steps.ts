@@ -26,7 +26,7 @@ import {
 } from "../../wire/datagram.ts";
 import { outerOverhead, payloadOverhead } from "../../wire/overhead.ts";
 import { vxlanProbe } from "../../wire/way_probe.ts";
-import type { Holders } from "../lease/holders.ts";
+import type { Holders } from "../lease/claims.ts";
 import { equalBytes } from "../../wire/bytes.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";

@@ -1,6 +1,6 @@
 /** What the control plane asks of this host while it decides, answered from the kernel and kept until it changes. */
 import { BoundedMap } from "../../bounds/bounded_map.ts";
-import type { HostSight as Sight } from "../../control/node/host_sight.ts";
+import type { HostSight as Sight } from "../../control/node/outside.ts";
 import { type HostNetwork, TABLE_LOCAL } from "../../ports/host.ts";
 import {
   addressOf,

@@ -1,7 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Schedule } from "../../../src/control/outbox/schedule.ts";
-import { Throttle } from "../../../src/control/outbox/throttle.ts";
+import { Schedule, Throttle } from "../../../src/control/outbox/outlets.ts";
 
 test("due() is true once in its time for each key, and done() begins that time anew", () => {
   const schedule = new Schedule();
