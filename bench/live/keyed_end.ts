@@ -1,6 +1,6 @@
 /** One end of keyed.ts: `keyed_end.ts a|b plain|SUITE` inside its namespace. Keys are fixed: this is no tunnel to use. */
 import process from "node:process";
-import { WorkerHandle } from "../../src/daemon/planes/worker_handle.ts";
+import { WorkerHandle } from "../../src/daemon/planes/workers.ts";
 import type { CipherSuite } from "../../src/ports/aead.ts";
 import { openTun } from "../../src/sys/tun.ts";
 import { openUdp } from "../../src/sys/udp_socket.ts";

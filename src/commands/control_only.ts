@@ -13,7 +13,7 @@ import { controlEvent } from "../daemon/planes/control_events.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
 import type { SealedParts } from "../daemon/planes/sealed_parts.ts";
 import { SealedSide } from "../daemon/planes/sealed_side.ts";
-import { WorkerHandle } from "../daemon/planes/worker_handle.ts";
+import { WorkerHandle } from "../daemon/planes/workers.ts";
 import type { StateStore } from "../daemon/state/state_store.ts";
 import type { Machine, UdpPort } from "../ports/machine.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";

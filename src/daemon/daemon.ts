@@ -4,13 +4,11 @@
  * (end.ts), and everything is taken away again. `runDaemon` is what `ovltun up` calls.
  */
 import { join } from "node:path";
-import { type Release, type Rotated, SOCKET_NAME } from "../api/schema.ts";
+import { type Release, SOCKET_NAME } from "../api/schema.ts";
 import type { Config } from "../config/config.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { logger } from "../log/log.ts";
 import type { Machine } from "../ports/machine.ts";
-import type { DataplaneEvent } from "../ports/planes.ts";
-import { errnoName } from "../ports/sys_error.ts";
 import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords } from "./end.ts";
 import { EventLoop } from "./event_loop.ts";
@@ -46,7 +44,6 @@ class Daemon {
   readonly #machine: Machine;
   readonly #cleanups = new Cleanups();
   readonly #ending: Ending;
-  #parts: DaemonParts | null = null;
   /** Null until the Workers listen. */
   #loop: EventLoop | null = null;
   #watch: RunDirWatch | null = null;
@@ -63,9 +60,10 @@ class Daemon {
   async run(config: Config, given: GivenSecret | null): Promise<number> {
     const machine = this.#machine;
     this.#cleanups.add(machine.surroundings.onStop((why) => this.#ending.guard(() => this.#askedToEnd(why))));
-    const onEvent = (event: DataplaneEvent): void => this.#fromWorker(event);
-    const parts = makeParts({ machine, config, given, onEvent }, this.#cleanups);
-    this.#parts = parts;
+    const onFailed = (sentence: string): void => {
+      if (!this.#closing) this.#ending.fail(new Error(sentence));
+    };
+    const parts = makeParts({ machine, config, given, onFailed }, this.#cleanups);
     await this.#serve(parts);
     if (parts.ciphers !== null) warmUp(machine.random);
     // Nothing is asked before answers can be heard; and nothing starts if the end has been asked for by then.
@@ -77,12 +75,7 @@ class Daemon {
 
   async #serve({ config, net, runDir }: DaemonParts): Promise<void> {
     const { surroundings, timers } = this.#machine;
-    const handlers = apiHandlers(net, {
-      snapshot: () => this.#working().snapshot(),
-      stop: (purge) => this.#askedToStop(purge),
-      forget: ({ id, revoked }) => this.#working().tell({ kind: "forget", target: id, revoke: revoked }),
-      rotate: (secretFile, dropOld): Rotated => this.#working().rotate(secretFile, dropOld),
-    });
+    const handlers = apiHandlers(net, () => this.#working(), (purge) => this.#askedToStop(purge));
     const socket = await surroundings.serve(join(config.runDir, SOCKET_NAME), handlers);
     this.#cleanups.add(() => socket.close());
     // subnet.env lies in the run directory, too.
@@ -100,18 +93,6 @@ class Daemon {
   #working(): EventLoop {
     if (this.#loop === null) throw new Error("The daemon is starting; try again");
     return this.#loop;
-  }
-
-  #fromWorker(event: DataplaneEvent): void {
-    if (this.#closing) return;
-    if (event.kind === "failed") {
-      this.#ending.fail(new Error(`The data plane failed: ${event.message}`));
-    } else if (event.kind === "offloadLost") {
-      // Every Worker finds it out for itself; it is told once.
-      const { offload, errno } = event;
-      if (this.#parts?.offloads.lose(offload, errnoName(errno)) !== true) return;
-      logger.warn(`The kernel refuses ${offload} (${errnoName(errno)}): slower without it from now on`);
-    } else this.#loop?.fromWorker(event);
   }
 
   // --------------------------------------------------------------------------------------------- the end

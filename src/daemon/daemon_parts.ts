@@ -9,7 +9,6 @@ import type { Leasable } from "../host/left_bridge.ts";
 import type { StoredState } from "../control/records/state.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
-import type { DataplaneEvent } from "../ports/planes.ts";
 import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host/host_keeper.ts";
@@ -38,8 +37,8 @@ export interface Making {
   /** The network secret that the user gave, if any. */
   readonly given: GivenSecret | null;
   readonly machine: Machine;
-  /** Gets what the Workers hand up. */
-  readonly onEvent: (event: DataplaneEvent) => void;
+  /** A Worker cannot go on. */
+  readonly onFailed: (sentence: string) => void;
 }
 
 export interface DaemonParts {
@@ -69,7 +68,7 @@ export interface DaemonParts {
 }
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
-export function makeParts({ machine, onEvent, ...user }: Making, cleanups: Cleanups): DaemonParts {
+export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Cleanups): DaemonParts {
   let sealed: SealedSide | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
@@ -93,21 +92,21 @@ export function makeParts({ machine, onEvent, ...user }: Making, cleanups: Clean
     refuseOverlapOf({ config, net, stored }, { network, subnetLen, subnetMin, subnetMax });
   }
   // They load their code while this thread tests and measures.
-  const workers = new Workers(machine, config.workers, onEvent);
+  const offloads = new OffloadState(config.offloads);
+  const workers = new Workers(machine, { count: config.workers, offloads, onFailed });
   cleanups.add(() => sealed?.close());
   // Descriptors close after the Workers have stopped, which is undone before them.
   cleanups.add(() => sockets?.close());
   cleanups.add(() => keeper?.close());
   cleanups.add(() => workers.stop());
   const { mailbox } = workers;
-  const offloads = new OffloadState(config.offloads);
   offloads.testTrains(machine);
   const kept = begun.secret === null ? [] : state.secrets;
   const ciphers = choice.security === "plain" ? null : sealedParts(machine.planes.ciphers(), {
     ...config,
     secrets: secretsOfRun(choice, kept, given?.secret ?? null),
   });
-  workers.start(offloads.inUse, ciphers?.provider.suites());
+  workers.start(ciphers?.provider.suites());
   const feed = new DataplaneFeed(mailbox, () => underlay.facts());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
   sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });

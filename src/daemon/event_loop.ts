@@ -4,14 +4,14 @@
  * Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
  */
 import process from "node:process";
-import type { Rotated } from "../api/schema.ts";
+import type { Forgotten, Rotated } from "../api/schema.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { performActions } from "../control/outbox/perform.ts";
+import type { Settings } from "../control/mesh/node_settings.ts";
 import type { NodeView } from "../control/paths/view.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { logger } from "../log/log.ts";
-import type { DataplaneEvent } from "../ports/planes.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import { DaemonEffects } from "./effects.ts";
 import type { Ending } from "./end.ts";
@@ -19,14 +19,16 @@ import { HostSight } from "./host/host_sight.ts";
 import { Names } from "./host/names.ts";
 import { controlEvent } from "./planes/control_events.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
+import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
+import type { Asked } from "./reports/api_handlers.ts";
 import { kernelDrops, type Snapshot } from "./reports/reports.ts";
 import { drawNetwork, settingsOf } from "./node_settings.ts";
 import { readSecretFile } from "./state/secret_files.ts";
 
 const TICK_MS = 100;
 
-export class EventLoop {
+export class EventLoop implements Asked {
   readonly #parts: DaemonParts;
   readonly #ending: Ending;
   readonly #control: ControlPlane;
@@ -43,7 +45,7 @@ export class EventLoop {
 
   /** `giveUp`: the mesh's network does not fit this host; the lease is to be given back. */
   constructor(parts: DaemonParts, ending: Ending, giveUp: () => void) {
-    const { machine, config, net, underlay } = parts;
+    const { machine, config, net, underlay, workers } = parts;
     this.#parts = parts;
     this.#ending = ending;
     this.#sight = new HostSight(net, {
@@ -51,8 +53,13 @@ export class EventLoop {
       device: () => parts.keeper.device,
       network: () => underlay.mesh,
     });
-    this.#control = this.#controlPlane();
+    const settings = settingsOf(config, {
+      ownEndpoints: underlay.endpoints(),
+      drawNetwork: () => drawNetwork(machine.random, net),
+    });
+    this.#control = this.#controlPlane(settings);
     underlay.called = (endpoint) => this.#control.called(endpoint);
+    workers.onEvent = (event) => this.#fromWorker(event);
     this.#names = new Names(machine, config, {
       seeds: (found) => {
         underlay.seeds = found.flatMap((seed) => seed.endpoints);
@@ -70,7 +77,7 @@ export class EventLoop {
       (to, refusal) => void machine.timers.after(0, () => this.tell({ kind: "sendRefused", to, refusal })),
       (sentence) => logger.warn(sentence),
     );
-    this.#reconciler = new Reconciler(parts, this.#control, {
+    this.#reconciler = new Reconciler(parts, settings, this.#control, {
       onMisfit: (misfit) => {
         ending.refuse(misfit.message);
         giveUp();
@@ -87,12 +94,8 @@ export class EventLoop {
     });
   }
 
-  #controlPlane(): ControlPlane {
-    const { machine, config, net, underlay, state, stored, ciphers } = this.#parts;
-    const settings = {
-      ...settingsOf(config, null, underlay.endpoints()),
-      drawNetwork: () => drawNetwork(machine.random, net),
-    };
+  #controlPlane(settings: Settings): ControlPlane {
+    const { machine, state, stored, ciphers } = this.#parts;
     return new ControlPlane({
       settings,
       identity: state.identity,
@@ -146,12 +149,11 @@ export class EventLoop {
     for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
-  /** What a Worker hands up. */
-  fromWorker(event: DataplaneEvent): void {
+  #fromWorker(event: WorkerEvent): void {
     if (!this.#closed) this.#ending.guard(() => this.#takeUp(event));
   }
 
-  #takeUp(event: DataplaneEvent): void {
+  #takeUp(event: WorkerEvent): void {
     const { feed, underlay } = this.#parts;
     const known = controlEvent(event, (slot) => feed.keyOf(slot));
     if (known !== null) return this.#event(known);
@@ -222,6 +224,11 @@ export class EventLoop {
       kernelDrops: kernelDrops(keeper.drops, sockets.dropped()),
       troubles: [...troubles, ...this.#refusals.at(now)],
     };
+  }
+
+  /** `ovltun forget`: tells the mesh. */
+  forget({ id, revoked }: Forgotten): void {
+    this.tell({ kind: "forget", target: id, revoke: revoked });
   }
 
   /** `ovltun secret rotate`. Throws a sentence when it cannot be begun. */

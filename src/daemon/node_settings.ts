@@ -7,14 +7,15 @@ import type { Random } from "../ports/time.ts";
 import { VERSION } from "../version.ts";
 import type { Prefix } from "../wire/prefix.ts";
 
-/** `pick` is the network to found with when none was given; `ownEndpoints` is where others reach us. */
-export function settingsOf(config: Config, pick: Prefix | null, ownEndpoints: readonly string[]): Settings {
+/** `host`: where others reach us, and what is asked of the host when this node founds without `--network`. */
+export function settingsOf(config: Config, host: Pick<Settings, "ownEndpoints" | "drawNetwork">): Settings {
   return {
+    ...host,
     name: config.name,
     version: VERSION,
     networkName: config.networkName,
     found: config.found,
-    network: config.network ?? pick,
+    network: config.network,
     networkExplicit: config.network !== null,
     subnetLen: config.subnetLen,
     defaultSubnetLen: config.defaultSubnetLen,
@@ -29,7 +30,6 @@ export function settingsOf(config: Config, pick: Prefix | null, ownEndpoints: re
     directRouting: config.directRouting,
     allowPlainDirect: config.allowPlainDirect,
     staticPeers: config.staticPeers,
-    ownEndpoints,
   };
 }
 

@@ -7,6 +7,7 @@ import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
 import type { MeshConfig } from "../control/mesh/mesh_config.ts";
+import type { Settings } from "../control/mesh/node_settings.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
 import { joinAdvice } from "./reports/join_advice.ts";
@@ -14,7 +15,6 @@ import { logger } from "../log/log.ts";
 import { LostPaths } from "./reports/lost_paths.ts";
 import { PathLog } from "./reports/path_log.ts";
 import { PathWatch } from "./planes/path_watch.ts";
-import { settingsOf } from "./node_settings.ts";
 import { Troubles } from "./reports/troubles.ts";
 import type { Underlay } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";
@@ -32,6 +32,7 @@ export interface Found {
 
 export class Reconciler {
   readonly #parts: DaemonParts;
+  readonly #settings: Settings;
   readonly #control: ControlPlane;
   readonly #underlay: Underlay;
   readonly #on: Found;
@@ -47,8 +48,9 @@ export class Reconciler {
   /** What `onWays` was told last, as text. */
   #ways = "[]";
 
-  constructor(parts: DaemonParts, control: ControlPlane, on: Found) {
+  constructor(parts: DaemonParts, settings: Settings, control: ControlPlane, on: Found) {
     this.#parts = parts;
+    this.#settings = settings;
     this.#control = control;
     this.#underlay = parts.underlay;
     this.#on = on;
@@ -77,8 +79,7 @@ export class Reconciler {
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh)) return;
     this.#underlay.mesh = view.own.mesh?.network ?? null;
     this.#underlay.reach(view.peers);
-    const settings = settingsOf(config, null, this.#underlay.endpoints());
-    const wanted = withMtu(wantedFrom(view, settings, this.#underlay.facts()), config.mtu);
+    const wanted = withMtu(wantedFrom(view, this.#settings, this.#underlay.facts()), config.mtu);
     this.#wanted = wanted;
     const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);
@@ -86,7 +87,7 @@ export class Reconciler {
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
     const others = [this.#underlay.trouble, state.retry(), ...closed, ...overlaps];
     this.#troubles.tell(report, others, this.#lastHostCheck);
-    const surroundings = { view, underlay: settings.ownEndpoints };
+    const surroundings = { view, underlay: this.#underlay.endpoints() };
     for (const { level, message, peer } of this.#lostPaths.look(surroundings, wanted, this.#lastHostCheck)) {
       logger[level](message, { peer });
     }

@@ -33,7 +33,8 @@ function refused(run: () => unknown, ...parts: string[]): void {
 
 /** The subnet length of a mesh that this configuration founds. */
 function foundedLength(config: Config): number | string {
-  const mesh = foundMesh(settingsOf(config, prefix("10.200.0.0/16"), []));
+  const network = config.network ?? prefix("10.200.0.0/16");
+  const mesh = foundMesh({ ...settingsOf(config, { ownEndpoints: [] }), network });
   return typeof mesh === "string" ? mesh : mesh.subnetLen;
 }
 

@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { WorkerHandle } from "../../src/daemon/planes/worker_handle.ts";
+import { WorkerHandle } from "../../src/daemon/planes/workers.ts";
 import type { Offloads } from "../../src/ports/devices.ts";
 import type { DataplaneEvent, Tunnel } from "../../src/ports/planes.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";

@@ -4,6 +4,7 @@
  */
 import type { Offload, Offloads, OpenedTun, SelfTest, Tested, TunOffloads } from "../../ports/devices.ts";
 import type { Machine } from "../../ports/machine.ts";
+import { errnoName } from "../../ports/sys_error.ts";
 import type { Clock } from "../../ports/time.ts";
 import { logger } from "../../log/log.ts";
 
@@ -59,6 +60,14 @@ export class OffloadState {
     if (this.#off.has(offload)) return false;
     this.#off.set(offload, reason);
     return true;
+  }
+
+  /** A Worker found out that the kernel refuses it. Each finds out for itself; people are told once. */
+  refused(offload: Offload, errno: number): void {
+    const name = errnoName(errno);
+    if (this.lose(offload, name)) {
+      logger.warn(`The kernel refuses ${offload} (${name}): slower without it from now on`);
+    }
   }
 
   /** Takes the outcome of a self-test. */

@@ -1,18 +1,37 @@
 /**
- * What a sealed mesh adds to a node: sessions, each with its lanes in the Workers and the control plane's own lane here, and
- * the gate that handshakes have to pass. The daemon and the giving back of a stored lease both use it.
+ * What a sealed mesh adds to a node: the gate that handshakes have to pass, and sessions, each with its lanes in the Workers
+ * and the control plane's own lane here. What the control plane says to a peer is sealed on the main thread, with that
+ * lane's key and counter, and leaves from our port beside the data plane's; a Worker opens what comes in. The daemon and the
+ * giving back of a stored lease both use it.
  */
 import type { SealedSetup } from "../../control/links/sealed_links.ts";
 import type { InstallAction, SessionEffects } from "../../control/outbox/perform.ts";
+import { laneKey } from "../../crypto/lane_keys.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { wipeKeys } from "../../crypto/network_secret.ts";
-import type { AeadProvider } from "../../ports/aead.ts";
-import { ControlLane } from "./control_lane.ts";
+import type { AeadKey, AeadProvider } from "../../ports/aead.ts";
+import { CONTROL_LANE } from "../../ports/planes.ts";
+import { DATA_LEN, encodeData } from "../../wire/data_header.ts";
+import { AEAD_TAG_LEN } from "../../wire/overhead.ts";
 import type { DataplaneFeed } from "./dataplane_feed.ts";
+
+/** As long as a datagram can be: probes of a path are as long as data is. */
+const ROOM = 65_536;
+
+/** The control plane's lane of one session. */
+interface ControlLane {
+  readonly key: AeadKey;
+  /** The index that the peer gave us, with our lane in its low byte. */
+  readonly sendIndex: number;
+  counter: number;
+}
 
 export class SealedSide implements SessionEffects {
   readonly #feed: DataplaneFeed;
-  readonly #lane: ControlLane;
+  readonly #provider: AeadProvider;
+  readonly #memory = new Uint8Array(new ArrayBuffer(ROOM));
+  /** BOUNDED: one per session, ≤ MAX_SESSIONS × MAX_PEERS; by the index that we gave the peer. */
+  readonly #lanes = new Map<number, ControlLane>();
 
   /**
    * Shuts the Workers' gate to all but the network's members, and wipes the keys that were made for this: the control
@@ -20,13 +39,20 @@ export class SealedSide implements SessionEffects {
    */
   constructor(setup: SealedSetup, provider: AeadProvider, feed: DataplaneFeed) {
     this.#feed = feed;
-    this.#lane = new ControlLane(provider);
+    this.#provider = provider;
     this.setGate(setup.keys);
     if (setup.secrets !== undefined && setup.secrets.length > 0) setup.keys.forEach(wipeKeys);
   }
 
+  /** Gives a session its lanes in the data plane and here, or, where the data plane has no place for it, none. */
   install(session: InstallAction): void {
-    if (this.#feed.installSession(session)) this.#lane.install(session);
+    if (!this.#feed.installSession(session)) return;
+    this.#wipe(session.receiveIndex);
+    const raw = laneKey(session.sendKey, CONTROL_LANE);
+    const key = this.#provider.key(session.suite, raw, this.#memory);
+    raw.fill(0);
+    const sendIndex = (session.sendIndex | CONTROL_LANE) >>> 0;
+    this.#lanes.set(session.receiveIndex, { key, sendIndex, counter: 0 });
   }
 
   confirm(receiveIndex: number): void {
@@ -34,19 +60,33 @@ export class SealedSide implements SessionEffects {
   }
 
   drop(id: string, receiveIndex: number): void {
-    this.#lane.drop(receiveIndex);
+    this.#wipe(receiveIndex);
     this.#feed.dropSession(id, receiveIndex);
   }
 
+  /** The datagram that carries `bytes`; null when the session is gone. RangeError when no datagram takes them. */
   seal(receiveIndex: number, bytes: Uint8Array): Uint8Array | null {
-    return this.#lane.seal(receiveIndex, bytes);
+    const lane = this.#lanes.get(receiveIndex);
+    if (lane === undefined) return null;
+    const end = DATA_LEN + bytes.length + AEAD_TAG_LEN;
+    if (end > ROOM) throw new RangeError(`A control message of ${bytes.length} bytes is too long`);
+    encodeData(this.#memory, 0, 0, 0, lane.sendIndex, lane.counter++);
+    this.#memory.set(bytes, DATA_LEN);
+    lane.key.seal(this.#memory, 0, DATA_LEN, bytes.length, DATA_LEN);
+    return this.#memory.slice(0, end);
   }
 
   setGate(keys: readonly NetworkKeys[]): void {
     this.#feed.setGate(keys);
   }
 
+  /** Wipes the keys of all lanes. */
   close(): void {
-    this.#lane.close();
+    for (const index of [...this.#lanes.keys()]) this.#wipe(index);
+  }
+
+  #wipe(receiveIndex: number): void {
+    this.#lanes.get(receiveIndex)?.key.wipe();
+    this.#lanes.delete(receiveIndex);
   }
 }

@@ -1,15 +1,34 @@
 /**
  * The data plane as the main thread sees it: one Worker or several, told the same, heard as one, counted together.
- * The end of any of them is the end of all.
+ * The end of any of them is the end of all. What they hand up goes straight to the node at work (event_loop.ts).
  */
 import { availableParallelism } from "node:os";
-import { type CounterReader, CounterSum } from "../../dataplane/tables/counters.ts";
-import { MailboxToAll } from "../../dataplane/mailbox.ts";
+import { mailboxMemory, MailboxToAll, MailboxWriter } from "../../dataplane/mailbox.ts";
+import { type CounterReader, Counters, CounterSum } from "../../dataplane/tables/counters.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";
-import type { Offloads } from "../../ports/devices.ts";
-import type { Machine } from "../../ports/machine.ts";
+import type { Lane, Offloads } from "../../ports/devices.ts";
+import type { Machine, PlaneThread } from "../../ports/machine.ts";
 import type { DataplaneEvent } from "../../ports/planes.ts";
-import { WorkerHandle } from "./worker_handle.ts";
+import type { Timers } from "../../ports/time.ts";
+import type { OffloadState } from "./offloads.ts";
+
+/** How long a Worker may take to answer the stop message. */
+const STOP_MS = 2000;
+const ONE: Lane = { worker: 0, workers: 1 };
+
+/** What the Workers hand up while they run. */
+export type WorkerEvent = Exclude<
+  DataplaneEvent,
+  { readonly kind: "ready" | "stopped" | "failed" | "offloadLost" }
+>;
+
+export interface WorkersSetup {
+  readonly count: number;
+  /** Those in use; hears of it when the kernel refuses one after all. */
+  readonly offloads: OffloadState;
+  /** One of them cannot go on. */
+  readonly onFailed: (sentence: string) => void;
+}
 
 export class Workers {
   readonly counters: CounterReader;
@@ -19,28 +38,44 @@ export class Workers {
   /** All work, or one never will. */
   readonly ready: Promise<unknown>;
 
-  /** Loads `count` Workers; `start` sets them to work. `onEvent` gets everything they hand up. */
-  constructor(
-    machine: Pick<Machine, "planes" | "timers">,
-    count: number,
-    onEvent: (event: DataplaneEvent) => void,
-  ) {
+  /** Gets what they hand up while a node is at work. */
+  onEvent: (event: WorkerEvent) => void = () => {};
+  readonly #offloads: OffloadState;
+  readonly #onFailed: (sentence: string) => void;
+
+  /** Loads them; `start` sets them to work. */
+  constructor(machine: Pick<Machine, "planes" | "timers">, { count, offloads, onFailed }: WorkersSetup) {
+    this.#offloads = offloads;
+    this.#onFailed = onFailed;
     this.#handles = Array.from(
       { length: count },
       (_, worker) =>
-        new WorkerHandle(machine, (event) => onEvent(named(event, worker, count)), {
-          worker,
-          workers: count,
-        }),
+        new WorkerHandle(machine, (event) => this.#hear(event, worker), { worker, workers: count }),
     );
     this.ready = Promise.all(this.#handles.map((handle) => handle.ready));
     this.counters = new CounterSum(this.#handles.map((handle) => handle.counters));
     this.mailbox = new MailboxToAll(this.#handles.map((handle) => handle.mailbox));
   }
 
-  /** Sets all to work, once. `suites` are what sessions may ask for. */
-  start(offloads: Offloads, suites: readonly MeasuredSuite[] = []): void {
-    for (const handle of this.#handles) handle.start(offloads, suites);
+  #hear(event: DataplaneEvent, worker: number): void {
+    switch (event.kind) {
+      case "ready":
+      case "stopped":
+        return;
+      case "failed": {
+        const which = this.count === 1 ? "" : `worker ${worker} of ${this.count}: `;
+        return this.#onFailed(`The data plane failed: ${which}${event.message}`);
+      }
+      case "offloadLost":
+        return this.#offloads.refused(event.offload, event.errno);
+      default:
+        return this.onEvent(event);
+    }
+  }
+
+  /** Sets all to work with the offloads in use, once. `suites` are what sessions may ask for. */
+  start(suites: readonly MeasuredSuite[] = []): void {
+    for (const handle of this.#handles) handle.start(this.#offloads.inUse, suites);
   }
 
   get count(): number {
@@ -53,10 +88,65 @@ export class Workers {
   }
 }
 
-/** Which of several failed. */
-function named(event: DataplaneEvent, worker: number, count: number): DataplaneEvent {
-  if (event.kind !== "failed" || count === 1) return event;
-  return { kind: "failed", message: `worker ${worker} of ${count}: ${event.message}` };
+/** One Worker: a mailbox reaches it, its counters are read without it, and it is stopped by a message. */
+export class WorkerHandle {
+  readonly counters = new Counters();
+  readonly mailbox: MailboxWriter;
+  readonly #thread: PlaneThread;
+  readonly #timers: Timers;
+  readonly #memory = mailboxMemory();
+  readonly #lane: Lane;
+  readonly #stopped: Promise<void>;
+  /** It reads its mailbox and its sockets from now on, or never will. */
+  readonly ready: Promise<void>;
+  #started = false;
+  #stopping = false;
+
+  /** The thread loads its code, which takes longer than anything else at a start; `start` sets it to work. */
+  constructor(
+    { planes, timers }: Pick<Machine, "planes" | "timers">,
+    onEvent: (event: DataplaneEvent) => void,
+    lane = ONE,
+  ) {
+    this.#lane = lane;
+    this.#timers = timers;
+    let stopped = (): void => {};
+    let ready = (): void => {};
+    this.#stopped = new Promise((resolve) => stopped = resolve);
+    this.ready = new Promise((resolve) => ready = resolve);
+    this.#thread = planes.load((event) => {
+      const { kind } = event;
+      if (kind === "stopped" || kind === "failed") stopped();
+      if (kind === "ready" || kind === "stopped" || kind === "failed") ready();
+      if (kind !== "stopped") onEvent(event);
+      else if (!this.#stopping) {
+        onEvent({ kind: "failed", message: "It exited unexpectedly" });
+      }
+    });
+    this.mailbox = new MailboxWriter(this.#memory, () => this.#thread.wake());
+  }
+
+  /** Sets the Worker to work, once. `suites` are what sessions may ask for. */
+  start({ gso, gro }: Offloads, suites: readonly MeasuredSuite[] = []): void {
+    this.#started = true;
+    const { memory } = this.counters;
+    this.#thread.start({ lane: this.#lane, mailbox: this.#memory, counters: memory, gso, gro, suites });
+  }
+
+  /** Asks the Worker to end and waits until it has, or for two seconds. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#started) await this.#end();
+    this.#thread.end();
+  }
+
+  async #end(): Promise<void> {
+    this.mailbox.post({ kind: "stop" });
+    let callOff = (): void => {};
+    const late = new Promise<void>((resolve) => callOff = this.#timers.after(STOP_MS, resolve));
+    await Promise.race([this.#stopped, late]);
+    callOff();
+  }
 }
 
 /** A sentence when more Workers are asked for than run at once, else null. */

@@ -1,4 +1,4 @@
-/** The methods of the control socket, over snapshots of the daemon. Parameters come from strangers and are checked. */
+/** The methods of the control socket, over snapshots of the node at work. Parameters come from strangers and are checked. */
 import process from "node:process";
 import type { ApiHandlers, Forgotten, Release, Rotated } from "../../api/schema.ts";
 import type { HostNetwork } from "../../ports/host.ts";
@@ -6,19 +6,25 @@ import { forgetReport, resolveReport, whyReport } from "./node_reports.ts";
 import { leasesReport, peersReport, routesReport, type Snapshot, statusReport } from "./reports.ts";
 import { RUNTIME, VERSION } from "../../version.ts";
 
-/** What the API asks of the daemon. Each throws a sentence when it cannot be. */
-export interface Requests {
+/** What the API asks of the node at work (event_loop.ts). Each throws a sentence when it cannot be. */
+export interface Asked {
   snapshot(): Snapshot;
-  /** Begins to stop; what is to be told about the lease. */
-  stop(purge: boolean): Promise<Release | null>;
   /** Tells the mesh. */
   forget(node: Forgotten): void;
   /** The same. */
   rotate(secretFile: string | null, dropOld: boolean): Rotated;
 }
 
-export function apiHandlers(net: HostNetwork, requests: Requests): ApiHandlers {
-  const snapshot = () => requests.snapshot();
+/**
+ * `node` throws a sentence while none is at work. `stop` begins to stop, in any case, and gives what is to be told about the
+ * lease.
+ */
+export function apiHandlers(
+  net: HostNetwork,
+  node: () => Asked,
+  stop: (purge: boolean) => Promise<Release | null>,
+): ApiHandlers {
+  const snapshot = () => node().snapshot();
   return {
     status: () => statusReport(snapshot()),
     peers: () => peersReport(snapshot()),
@@ -27,19 +33,19 @@ export function apiHandlers(net: HostNetwork, requests: Requests): ApiHandlers {
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     forget: (params) => {
-      const node = forgetReport(snapshot(), nodeOf(params), params["revoke"] === true);
-      requests.forget(node);
-      return node;
+      const forgotten = forgetReport(snapshot(), nodeOf(params), params["revoke"] === true);
+      node().forget(forgotten);
+      return forgotten;
     },
     rotate: (params) => {
       const file = params["secretFile"] ?? null;
       if (file !== null && (typeof file !== "string" || !file.startsWith("/"))) {
         throw new TypeError('"secretFile" must be a whole path or null');
       }
-      return requests.rotate(file, params["now"] === true);
+      return node().rotate(file, params["now"] === true);
     },
     version: () => ({ version: VERSION, runtime: RUNTIME, pid: process.pid }),
-    stop: async (params) => ({ pid: process.pid, release: await requests.stop(params["purge"] === true) }),
+    stop: async (params) => ({ pid: process.pid, release: await stop(params["purge"] === true) }),
   };
 }
 

@@ -1,6 +1,5 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ControlLane } from "../../../src/daemon/planes/control_lane.ts";
 import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
 import { SealedSide } from "../../../src/daemon/planes/sealed_side.ts";
 import { laneKey } from "../../../src/crypto/lane_keys.ts";
@@ -13,7 +12,12 @@ import { sealedSetup } from "../../made/network_keys.ts";
 import { NO_HOST, postbox, sessionAction } from "../../made/sessions.ts";
 
 const ROOT = new Uint8Array(32).fill(5);
-const SESSION = { receiveIndex: 0x100, sendIndex: 0xabcdef00, suite: "aes-256-gcm", sendKey: ROOT } as const;
+const SESSION = sessionAction({ receiveIndex: 0x100, sendIndex: 0xabcdef00, sendKey: ROOT });
+
+/** A sealed side whose mailbox nobody reads. */
+function sideOf(aead: FakeAead): SealedSide {
+  return new SealedSide(sealedSetup(), aead, new DataplaneFeed(postbox().mailbox, () => NO_HOST));
+}
 
 function opened(aead: FakeAead, datagram: Uint8Array): Uint8Array | null {
   const key = aead.key("aes-256-gcm", laneKey(ROOT, 255), datagram);
@@ -24,10 +28,10 @@ function opened(aead: FakeAead, datagram: Uint8Array): Uint8Array | null {
 
 test("seal() makes a datagram of lane 255 under that lane's key, counting from 0", () => {
   const aead = new FakeAead();
-  const lane = new ControlLane(aead);
-  lane.install(SESSION);
+  const side = sideOf(aead);
+  side.install(SESSION);
   for (const [n, bytes] of [Uint8Array.of(1, 2, 3), new Uint8Array(0), new Uint8Array(1232)].entries()) {
-    const datagram = lane.seal(0x100, bytes)!;
+    const datagram = side.seal(0x100, bytes)!;
     assert.equal(decodeData(datagram, 0, datagram.length), 0);
     assert.equal(dataIndex(datagram, 0), 0xabcdefff);
     assert.equal(dataCounter(datagram, 0), n);
@@ -37,20 +41,20 @@ test("seal() makes a datagram of lane 255 under that lane's key, counting from 0
 
 test("seal() gives null for a session that is gone, whose key is wiped", () => {
   const aead = new FakeAead();
-  const lane = new ControlLane(aead);
-  lane.install(SESSION);
-  lane.install({ ...SESSION, receiveIndex: 0x200 });
-  lane.drop(0x100);
-  assert.equal(lane.seal(0x100, Uint8Array.of(1)), null);
+  const side = sideOf(aead);
+  side.install(SESSION);
+  side.install({ ...SESSION, receiveIndex: 0x200 });
+  side.drop(SESSION.id, 0x100);
+  assert.equal(side.seal(0x100, Uint8Array.of(1)), null);
   assert.equal(aead.alive, 1);
-  lane.close();
+  side.close();
   assert.equal(aead.alive, 0);
 });
 
 test("seal() throws RangeError for what no datagram takes", () => {
-  const lane = new ControlLane(new FakeAead());
-  lane.install(SESSION);
-  assert.throws(() => lane.seal(0x100, new Uint8Array(65_600)), RangeError);
+  const side = sideOf(new FakeAead());
+  side.install(SESSION);
+  assert.throws(() => side.seal(0x100, new Uint8Array(65_600)), RangeError);
 });
 
 test("install() gives a session its lane here and a place in the data plane, or neither", () => {

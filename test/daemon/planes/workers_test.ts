@@ -1,59 +1,60 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tooManyWorkers, Workers } from "../../../src/daemon/planes/workers.ts";
-import type { DataplaneEvent } from "../../../src/ports/planes.ts";
+import { OffloadState } from "../../../src/daemon/planes/offloads.ts";
+import { tooManyWorkers, type WorkerEvent, Workers } from "../../../src/daemon/planes/workers.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
 
 const OFFLOADS = { tso: false, uso: false, gso: false, gro: false };
 
-/** Real Workers, their events, and a way to wait for some. */
-function started(count: number) {
-  const events: DataplaneEvent[] = [];
+/** Real Workers, what they hand up, and a way to wait until some have failed. */
+function made(count: number) {
+  const events: WorkerEvent[] = [];
+  const failures: string[] = [];
   let look = () => {};
-  const workers = new Workers(systemMachine, count, (event) => {
-    events.push(event);
+  const onFailed = (sentence: string): void => {
+    failures.push(sentence);
     look();
-  });
-  workers.start(OFFLOADS);
-  const until = (found: () => boolean) =>
+  };
+  const workers = new Workers(systemMachine, { count, offloads: new OffloadState(OFFLOADS), onFailed });
+  workers.onEvent = (event) => events.push(event);
+  const failed = (many: number) =>
     new Promise<void>((resolve) => {
-      look = () => found() ? resolve() : undefined;
+      look = () => failures.length === many ? resolve() : undefined;
       look();
     });
-  const counted = (kind: DataplaneEvent["kind"]) => events.filter((event) => event.kind === kind).length;
-  return { workers, events, until, count: counted };
+  return { workers, events, failures, failed };
 }
 
 for (const count of [1, 3]) {
   test(`${count} workers start, apply what they are told, and stop`, async () => {
-    const w = started(count);
-    await w.until(() => w.count("ready") === count);
-    const epoch = w.workers.mailbox.post({ kind: "dropPeer", slot: 1 });
-    while (w.workers.mailbox.appliedEpoch() < epoch) await new Promise((resolve) => setTimeout(resolve, 1));
-    await w.workers.stop();
-    assert.equal(w.events.length, count);
+    const { workers, events, failures } = made(count);
+    workers.start();
+    await workers.ready;
+    const epoch = workers.mailbox.post({ kind: "dropPeer", slot: 1 });
+    while (workers.mailbox.appliedEpoch() < epoch) await new Promise((resolve) => setTimeout(resolve, 1));
+    await workers.stop();
+    assert.deepEqual([events, failures], [[], []]);
   });
 }
 
 test("workers that were never started stop", async () => {
-  const events: DataplaneEvent[] = [];
-  const workers = new Workers(systemMachine, 2, (event) => events.push(event));
+  const { workers, events, failures } = made(2);
   await workers.stop();
-  assert.deepEqual(events, []);
+  assert.deepEqual([events, failures], [[], []]);
 });
 
 test("a worker that fails says which it is", async () => {
-  const w = started(2);
-  await w.until(() => w.count("ready") === 2);
+  const { workers, failures, failed } = made(2);
+  workers.start();
+  await workers.ready;
   // Descriptors for one of two: both must refuse.
-  w.workers.mailbox.post({ kind: "attachTun", queues: [{ fd: 0, writeFd: 0 }], tso: false, uso: false });
-  await w.until(() => w.count("failed") === 2);
-  const messages = w.events.filter((event) => event.kind === "failed").map((event) => event.message).sort();
-  assert.deepEqual(messages, [
-    "worker 0 of 2: 1 descriptors for 2 workers",
-    "worker 1 of 2: 1 descriptors for 2 workers",
+  workers.mailbox.post({ kind: "attachTun", queues: [{ fd: 0, writeFd: 0 }], tso: false, uso: false });
+  await failed(2);
+  assert.deepEqual(failures.sort(), [
+    "The data plane failed: worker 0 of 2: 1 descriptors for 2 workers",
+    "The data plane failed: worker 1 of 2: 1 descriptors for 2 workers",
   ]);
-  await w.workers.stop();
+  await workers.stop();
 });
 
 test("tooManyWorkers() warns of more workers than processors", () => {
