@@ -150,6 +150,8 @@ export interface PathAttempt {
 
 export interface Why {
   readonly node: string;
+  /** The same, for this node and for static peers. */
+  readonly name?: string;
   readonly id: string;
   readonly subnet: string | null;
   readonly state: PeerState | "self";

@@ -98,13 +98,10 @@ export class Ways {
         const way = ways.get(kind);
         if (full === null) ways.delete(kind);
         else if (way !== undefined) way.search.setFull(full, now);
-        else {ways.set(
-            kind,
-            newWay(
-              { id, kind, search: new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now) },
-              now,
-            ),
-          );}
+        else {
+          const search = new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now);
+          ways.set(kind, newWay({ id, kind, search }, now));
+        }
       }
     }
     this.#direct = [...this.#peers.values()].filter((ways) => ways.has("direct")).length;

@@ -38,8 +38,8 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
 export function whyReport(snapshot: Snapshot, text: string): Why {
   const found = find(snapshot, text);
   if (found.kind === "peer") return whyPeer(snapshot, found.peer);
-  const { id, node, subnet } = identityOf(snapshot, found);
-  const identity = { id, node, subnet: subnet?.text ?? null };
+  const { id, node, name, subnet } = identityOf(snapshot, found);
+  const identity = { id, node, name, subnet: subnet?.text ?? null };
   if (found.kind === "self") {
     return { ...identity, state: "self", path: "none", summary: selfSummary(snapshot), attempts: [] };
   }

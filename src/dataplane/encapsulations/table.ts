@@ -11,7 +11,7 @@
  *
  * Who calls whom, for a packet:     outbound → Encapsulator.send → (stamp | sealTo) → socket.enqueue
  *                 for a superframe: outbound → sendSuperframe → Encapsulator.sendSegments → for each segment
- *                                   putSegmentHeaders → (stamp or restamp | sealTo) → socket.enqueue
+ *                                   putSegment → (stamp or restamp | sealTo) → socket.enqueue
  *                 for a batch:      outboundBatch → flushSockets → socket.flush
  *                 for a datagram:   inboundBatch → Port.receive → accept → deliver → Coalescer
  */

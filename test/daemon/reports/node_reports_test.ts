@@ -254,6 +254,14 @@ test("whyReport() and resolveReport() know this node, with and without a lease",
   assert.throws(() => resolveReport(joining, "alpha"), /^Error: alpha holds no lease yet$/);
 });
 
+test("whyReport() has the name of this node and of static peers twice: scripts may read either", () => {
+  const self = whyReport(snapshot(), "alpha");
+  assert.deepEqual([self.node, self.name, self.subnet], ["alpha", "alpha", "10.42.7.0/24"]);
+  const name = "static peer of gamma";
+  const fixed = whyReport(snapshot(), `static:${STATIC}`);
+  assert.deepEqual([fixed.node, fixed.name, fixed.subnet], [name, name, STATIC]);
+});
+
 test("whyReport() tells of nodes without a lease and means the living one of a name", () => {
   assert.match(whyReport(snapshot(), "gamma").summary, /it has no lease yet, so nothing is routed to it/);
   assert.equal(whyReport(snapshot(), "beta").id, "b".repeat(64));
