@@ -50,7 +50,7 @@ export function decodeIpv4(b: Uint8Array, at: number, end: number): number {
   const first = b[at]!;
   const headerLen = (first & 15) << 2;
   if (first >>> 4 !== 4 || headerLen < IPV4_MIN_LEN) return -1;
-  const total = u16(b, at + IPV4_TOTAL_LENGTH_AT);
+  const total = (b[at + IPV4_TOTAL_LENGTH_AT]! << 8) | b[at + IPV4_TOTAL_LENGTH_AT + 1]!; // see ipv4TotalLength
   return total < headerLen || total > room ? -1 : headerLen;
 }
 
@@ -59,9 +59,9 @@ export function ipv4HeaderLength(b: Uint8Array, at: number): number {
   return (b[at]! & 15) << 2;
 }
 
-/** Bytes of header and payload. */
+/** Bytes of header and payload. Without u16: Bun inlines five calls deep, and the packet path is that deep here. */
 export function ipv4TotalLength(b: Uint8Array, at: number): number {
-  return u16(b, at + IPV4_TOTAL_LENGTH_AT);
+  return (b[at + IPV4_TOTAL_LENGTH_AT]! << 8) | b[at + IPV4_TOTAL_LENGTH_AT + 1]!;
 }
 
 /** The transport protocol's number. */
