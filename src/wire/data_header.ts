@@ -69,6 +69,11 @@ export function dataIndex(b: Uint8Array, at: number): number {
   return u32(b, at + DATA_INDEX_AT);
 }
 
+/** The lane of the receiver's index. */
+export function dataLane(b: Uint8Array, at: number): number {
+  return b[at + DATA_INDEX_AT + 3]!;
+}
+
 /** The lane of a receiver index: its low byte, the number of the Worker that sends. */
 export function laneOf(index: number): number {
   return index & 0xff;

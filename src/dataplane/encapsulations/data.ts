@@ -16,22 +16,27 @@ import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/checksum_offload.
 import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../tables/counters.ts";
 import { accept } from "../in/deliver.ts";
 import type { Incoming } from "../packet/incoming.ts";
+import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane } from "../plane/plane.ts";
-import { Stamped } from "./stamped.ts";
+import { type Header, Stamped } from "./stamped.ts";
 
-export const data: Encapsulator = new Stamped({
-  length: DATA_LEN,
-  role: "own",
-  partial: true,
-  takesPlain: true,
-  stamp({ b, peers }, { slot, partial }, at) {
+class DataHeader implements Header {
+  readonly length = DATA_LEN;
+  readonly role = "own";
+  readonly partial = true;
+  readonly takesPlain = true;
+
+  stamp({ b, peers }: Plane, { slot, partial }: Outgoing, at: number): void {
     const flags = partial ? DATA_PLAIN | DATA_PARTIAL : DATA_PLAIN;
     encodeData(b, at - DATA_LEN, flags, 0, peers.sendIndex[slot]!, peers.nextCounter(slot));
-  },
-  restamp({ b, peers }, { slot }, at) {
+  }
+
+  restamp({ b, peers }: Plane, { slot }: Outgoing, at: number): void {
     putDataCounter(b, at - DATA_LEN, peers.nextCounter(slot));
-  },
-});
+  }
+}
+
+export const data: Encapsulator = new Stamped(new DataHeader());
 
 /** A plain data datagram, its header decoded. */
 export function receivePlain(plane: Plane, d: Incoming): Verdict {

@@ -5,23 +5,37 @@ import { MALFORMED, SPOOFED, type Verdict } from "../tables/counters.ts";
 import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
 import type { Incoming } from "../packet/incoming.ts";
 import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
-import { Stamped } from "./stamped.ts";
+import { type Header, Stamped } from "./stamped.ts";
 
-export const flannel: Encapsulator = new Stamped({
-  length: 0,
-  role: "flannel",
-  partial: false,
-  takesPlain: false,
-  stamp() {},
-  restamp() {},
-});
+class NoHeader implements Header {
+  readonly length = 0;
+  readonly role = "flannel";
+  readonly partial = false;
+  readonly takesPlain = false;
+
+  stamp(): void {}
+
+  restamp(): void {}
+}
+
+export const flannel: Encapsulator = new Stamped(new NoHeader());
 
 /** A bare packet leaves no room for a vnet header in front of it, so its socket asks for no trains. */
-export const flannelPort: Port = {
-  receive: receiveFlannel,
-  sameHeader: () => -1,
-  isOne: () => false,
-};
+class FlannelPort implements Port {
+  receive(plane: Plane, d: Incoming): Verdict {
+    return receiveFlannel(plane, d);
+  }
+
+  sameHeader(): number {
+    return -1;
+  }
+
+  isOne(): boolean {
+    return false;
+  }
+}
+
+export const flannelPort: Port = new FlannelPort();
 
 function receiveFlannel(plane: Plane, d: Incoming): Verdict {
   d.slot = senderOf(plane, d);

@@ -1,5 +1,5 @@
 /** Our own port: what the first byte of a datagram says (wire/datagram.ts) decides where it goes. */
-import { DATA_LEN, DATA_PLAIN, dataIndex, decodeData, isData, laneOf } from "../../wire/data_header.ts";
+import { DATA_LEN, DATA_PLAIN, dataLane, decodeData, isData } from "../../wire/data_header.ts";
 import {
   answerProbe,
   decodeProbe,
@@ -29,27 +29,35 @@ import type { Plane, Port } from "../plane/plane.ts";
 import { receivePlain } from "./data.ts";
 import { receiveSealed } from "./sealed_inbound.ts";
 
-export const ownPort: Port = {
-  receive: receiveOwn,
+class OwnPort implements Port {
+  receive(plane: Plane, d: Incoming): Verdict {
+    return isData(plane.b[d.at]!) ? receiveData(plane, d) : receiveOther(plane, d);
+  }
+
   /** Type, VNI and index; the counter differs. Sealed data is opened before anything is believed. */
-  sameHeader({ b, view }, before, at) {
+  sameHeader({ b, view }: Plane, before: number, at: number): number {
     if ((b[at]! & DATA_PLAIN) === 0) return -1;
     if (view.getInt32(before) !== view.getInt32(at)) return -1;
     return view.getInt32(before + 4) === view.getInt32(at + 4) ? DATA_LEN : -1;
-  },
-  isOne: () => false,
-};
-
-function receiveOwn(plane: Plane, d: Incoming): Verdict {
-  if (d.at === d.end) return MALFORMED;
-  const type = plane.b[d.at]!;
-  if (isData(type)) {
-    const flags = decodeData(plane.b, d.at, d.end);
-    if (flags < 0) return MALFORMED;
-    if (!isOurLane(plane, d)) return WRONG_LANE;
-    return (flags & DATA_PLAIN) === 0 ? receiveSealed(plane, d) : receivePlain(plane, d);
   }
-  switch (type) {
+
+  isOne(): boolean {
+    return false;
+  }
+}
+
+export const ownPort: Port = new OwnPort();
+
+function receiveData(plane: Plane, d: Incoming): Verdict {
+  const flags = decodeData(plane.b, d.at, d.end);
+  if (flags < 0) return MALFORMED;
+  if (!isOurLane(plane, d)) return WRONG_LANE;
+  return (flags & DATA_PLAIN) === 0 ? receiveSealed(plane, d) : receivePlain(plane, d);
+}
+
+function receiveOther(plane: Plane, d: Incoming): Verdict {
+  if (d.at === d.end) return MALFORMED;
+  switch (plane.b[d.at]!) {
     case TYPE_PROBE:
       return receiveProbe(plane, d);
     case TYPE_HANDSHAKE:
@@ -69,7 +77,7 @@ function receiveOwn(plane: Plane, d: Incoming): Verdict {
  * another's datagram in a train.
  */
 function isOurLane({ b, lane }: Plane, { at }: Incoming): boolean {
-  return laneOf(dataIndex(b, at)) % lane.workers === lane.worker;
+  return dataLane(b, at) % lane.workers === lane.worker;
 }
 
 /** Path probes are answered here, without the control plane: they measure the path, not its patience. */

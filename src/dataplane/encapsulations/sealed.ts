@@ -16,14 +16,22 @@ import { flushSockets, nextHeaderBlock } from "../plane/sending.ts";
 
 const OVERHEAD = payloadOverhead("sealed");
 
-export const sealed: Encapsulator = {
-  role: "own",
-  partial: true,
-  needsSession: true,
-  takesPlain: false,
-  send: (plane, packet) => seal(plane, packet, packet.at, packet.length),
-  sendSegments,
-};
+class Sealed implements Encapsulator {
+  readonly role = "own";
+  readonly partial = true;
+  readonly needsSession = true;
+  readonly takesPlain = false;
+
+  send(plane: Plane, packet: Outgoing): Verdict {
+    return seal(plane, packet, packet.at, packet.length);
+  }
+
+  sendSegments(plane: Plane, packet: Outgoing): Verdict {
+    return sealSegments(plane, packet);
+  }
+}
+
+export const sealed: Encapsulator = new Sealed();
 
 /** Tells the peer in `slot` that we have the session: a datagram with nothing in it. */
 export function sendKeepalive(plane: Plane, slot: number): void {
@@ -54,7 +62,7 @@ function seal(plane: Plane, { slot, partial }: Outgoing, from: number, length: n
 }
 
 /** A segment becomes whole where it lies: its headers go over the end of the one before, which is sealed by then. */
-function sendSegments(plane: Plane, packet: Outgoing): Verdict {
+function sealSegments(plane: Plane, packet: Outgoing): Verdict {
   const { b, view } = plane;
   const { at, length, headers, size } = packet;
   packet.partial = true;

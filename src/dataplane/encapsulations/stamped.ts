@@ -9,7 +9,7 @@ import { NO_PATH, SENT, type Verdict } from "../tables/counters.ts";
 import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane } from "../plane/plane.ts";
 import { beginSegments, completeSegment, putSegment } from "../packet/segment_headers.ts";
-import { makeRoom, nextHeaderBlock } from "../plane/sending.ts";
+import { makeRoom, nextHeaderBlock, socketOf } from "../plane/sending.ts";
 
 /** What is stamped. */
 export interface Header {
@@ -39,7 +39,7 @@ export class Stamped implements Encapsulator {
   }
 
   send(plane: Plane, packet: Outgoing): Verdict {
-    const socket = plane.sockets[this.role];
+    const socket = socketOf(plane, this.role);
     if (socket === null) return NO_PATH;
     const { at, length, slot } = packet;
     const header = this.header;
@@ -54,7 +54,7 @@ export class Stamped implements Encapsulator {
   }
 
   sendSegments(plane: Plane, packet: Outgoing): Verdict {
-    const socket = plane.sockets[this.role];
+    const socket = socketOf(plane, this.role);
     if (socket === null) return NO_PATH;
     const { b, view } = plane;
     const { at, length, slot, headers, size } = packet;

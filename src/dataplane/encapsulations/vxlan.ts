@@ -24,45 +24,56 @@ import { CHECKSUM_UNKNOWN } from "../packet/checksum_offload.ts";
 import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../tables/counters.ts";
 import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
 import type { Incoming } from "../packet/incoming.ts";
+import type { Outgoing } from "../packet/outgoing.ts";
 import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
-import { Stamped } from "./stamped.ts";
+import { type Header, Stamped } from "./stamped.ts";
 import { answerArp, answerVxlanProbe } from "./vxlan_answers.ts";
 
 const HEADER_LEN = payloadOverhead("vxlan");
 
-export const vxlan: Encapsulator = new Stamped({
-  length: HEADER_LEN,
-  role: "vxlan",
-  partial: false,
-  takesPlain: true,
-  stamp(plane, { slot }, at) {
+class VxlanHeader implements Header {
+  readonly length = HEADER_LEN;
+  readonly role = "vxlan";
+  readonly partial = false;
+  readonly takesPlain = true;
+
+  stamp(plane: Plane, { slot }: Outgoing, at: number): void {
     const { b, peers } = plane;
     const frame = at - ETHERNET_LEN;
     encodeVxlan(b, at - HEADER_LEN, peers.vni[slot]!);
     peers.copyMac(slot, b, frame);
     putMac(b, frame + MAC_LEN, plane.ownMac);
     putU16(b, frame + ETHERNET_TYPE_AT, ipEtherType(b, at));
-  },
-  restamp() {},
-});
+  }
 
-export const vxlanPort: Port = {
-  receive: receiveVxlan,
-  sameHeader({ view }, before, at) {
+  restamp(): void {}
+}
+
+export const vxlan: Encapsulator = new Stamped(new VxlanHeader());
+
+class VxlanPort implements Port {
+  receive(plane: Plane, d: Incoming): Verdict {
+    return receiveVxlan(plane, d);
+  }
+
+  sameHeader({ view }: Plane, before: number, at: number): number {
     for (let i = 0; i < HEADER_LEN; i += 2) {
       if (view.getInt16(before + i) !== view.getInt16(at + i)) return -1;
     }
     return HEADER_LEN;
-  },
+  }
+
   /**
    * From a kernel VXLAN device over veth or virtio comes an inner UDP superframe as it is, and the segment that the
    * kernel names is that of the inner datagrams.
    */
-  isOne({ b }, at, end, segment) {
+  isOne({ b }: Plane, at: number, end: number, segment: number): boolean {
     const packet = at + HEADER_LEN;
     return decodeIp(b, packet, end) >= 0 && packet + ipTotalLength(b, packet) > at + segment;
-  },
-};
+  }
+}
+
+export const vxlanPort: Port = new VxlanPort();
 
 function receiveVxlan(plane: Plane, d: Incoming): Verdict {
   const { b } = plane;

@@ -1,7 +1,8 @@
 /**
  * The state that the packet path works on: packet memory, tables, devices, and the one packet that is looked at in each
  * direction. `dataplane.ts` owns it and applies what the control plane says; every step of the packet path gets it.
- * Beside it the two shapes that encapsulations fill in (encapsulations/table.ts).
+ * Beside it the two shapes that encapsulations fill in (encapsulations/table.ts), as classes: Bun inlines methods, but
+ * not functions that lie in properties.
  */
 import type { AeadProvider } from "../../ports/aead.ts";
 import {

@@ -2,10 +2,21 @@
  * What everything that leaves shares, packets and answers: room in the queues of the sockets and in packet memory, and
  * the sending of what is queued, with what the kernel says to that.
  */
-import { type DatagramSocket, HEADROOM, REPLY_SLOT, SOCKET_ROLES } from "../../ports/devices.ts";
+import {
+  type DatagramSocket,
+  HEADROOM,
+  REPLY_SLOT,
+  SOCKET_ROLES,
+  type SocketRole,
+} from "../../ports/devices.ts";
 import { SEND_FAILED, SOURCE_GONE } from "../tables/counters.ts";
 import type { Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, SEALED_AT } from "../packet/pool.ts";
+
+/** The socket of a port. By constant names: a keyed read costs a packet as much as its header. */
+export function socketOf({ sockets }: Plane, role: SocketRole): DatagramSocket | null {
+  return role === "own" ? sockets.own : role === "vxlan" ? sockets.vxlan : sockets.flannel;
+}
 
 /** Sends what waits on every socket; the slots of the batch are free afterwards. */
 export function flushSockets(plane: Plane): void {
