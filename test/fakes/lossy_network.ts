@@ -59,6 +59,11 @@ export class LossyNetwork {
     this.#push(this.rewrite === null ? datagram : { ...datagram, bytes: this.rewrite(datagram) });
   }
 
+  /** Lets one that has arrived wait: it comes again then. */
+  hold(datagram: Datagram, until: number): void {
+    this.#push({ ...datagram, at: until });
+  }
+
   nextArrival(): number {
     return this.#heap[0]?.at ?? Infinity;
   }

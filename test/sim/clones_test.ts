@@ -7,6 +7,8 @@ import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 
 const REPORTED_MS = 10_000;
+/** A host that takes a dead link for up looks for the others again after 30 s. */
+const ENDED_MS = 45_000;
 
 /** Sealed nodes a, b and as many more in one mesh, and `copy`, which has the identity and the disk of b. */
 function withCopy(seed: number, others: number, conditions = {}) {
@@ -67,6 +69,44 @@ for (const others of [0, 6]) {
     }
   });
 }
+
+test("A host that was cut off while its copy was let in is heard when it is back, and exactly one of them ends", () => {
+  for (const seed of seeds(6)) {
+    const { world, b, copy } = withCopy(seed, seed % 2 === 0 ? 0 : 3);
+    const away = seed % 3 === 0 ? 40_000 : 5000;
+    world.run(world.random.below(20_000));
+    world.filter = (from, to) => from !== b.endpoint && to !== b.endpoint;
+    // What the copy says of itself is newer than what is known of the host: its life counts as over.
+    world.start(copy);
+    world.run(away);
+    assert.deepEqual([b.refusal, copy.refusal], [null, null], `seed ${seed}`);
+    world.filter = null;
+    const ended = () => [b, copy].filter(({ refusal }) => refusal !== null);
+    assert.ok(world.runUntil(() => ended().length > 0, ENDED_MS), `seed ${seed}: both stay`);
+    world.run(60_000);
+    assert.equal(ended().length, 1, `seed ${seed}`);
+  }
+});
+
+test("Of two hosts with one identity exactly one ends, whatever is lost and however long their hosts stand still", () => {
+  for (const seed of seeds(16)) {
+    const { world, a, b, copy } = withCopy(seed, 0, { loss: seed % 2 === 0 ? 0 : 0.2 });
+    world.stop(b);
+    world.start(b);
+    world.startAt(copy, world.clock.now() + world.random.below(600));
+    for (let step = 0; step < 16; step++) {
+      world.run(world.random.below(500));
+      if (seed % 2 !== 0) continue;
+      for (const node of [a, b, copy]) {
+        if (world.random.below(4) === 0) world.standStill(node, 200 + world.random.below(2500));
+      }
+    }
+    const ended = () => [b, copy].filter(({ refusal }) => refusal !== null);
+    assert.ok(world.runUntil(() => ended().length > 0, 2 * ENDED_MS), `seed ${seed}: both stay`);
+    world.run(60_000);
+    assert.equal(ended().length, 1, `seed ${seed}`);
+  }
+});
 
 for (const security of ["plain", "sealed"] as const) {
   test(`In a ${security} mesh third members warn of two hosts with one identity until 5 minutes after the last sign`, () => {

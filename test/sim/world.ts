@@ -70,6 +70,8 @@ export interface SimNode {
   /** What a persist wrote last, as text. */
   disk: string | null;
   nextTick: number;
+  /** Until then it does nothing. */
+  busyUntil: number;
   readonly logs: { readonly at: number; readonly level: string; readonly message: string }[];
   readonly leases: { readonly at: number; readonly from: string | null; readonly to: string | null }[];
   refusal: string | null;
@@ -134,6 +136,7 @@ export class World {
       plane: null,
       disk: null,
       nextTick: Infinity,
+      busyUntil: 0,
       logs: [],
       leases: [],
       refusal: null,
@@ -156,6 +159,7 @@ export class World {
     const now = this.clock.now();
     const stored: StoredState | null = node.disk === null ? null : readState(JSON.parse(node.disk));
     node.refusal = null;
+    node.busyUntil = 0;
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
@@ -183,6 +187,13 @@ export class World {
   stop(node: SimNode): void {
     node.plane = null;
     node.nextTick = Infinity;
+  }
+
+  /** The host of this node is too busy for it: what comes waits as long as that, in its order. */
+  standStill(node: SimNode, ms: number): void {
+    if (node.plane === null) return;
+    node.busyUntil = this.clock.now() + ms;
+    node.nextTick = Math.max(node.nextTick, node.busyUntil);
   }
 
   event(node: SimNode, event: ControlEvent): void {
@@ -259,6 +270,7 @@ export class World {
     if (this.filter?.(from, datagram.to) === false) return;
     if (node === undefined) return this.#deliverByWay(datagram.to, from, bytes, at);
     if (node.plane === null) return;
+    if (node.busyUntil > this.clock.now()) return this.network.hold(datagram, node.busyUntil);
     const called = alias?.tells ? { to: addressOf(datagram.to) } : {};
     if (node.sealed !== null && this.#deliverSealed(node, bytes, from, at)) return;
     if (bytes[0] === TYPE_PROBE && decodeProbe(bytes, 0, bytes.length) === PROBE_ASK) {

@@ -11,6 +11,8 @@ export interface NewSession {
   /** Where the last message came from, and where what it answers was sent; null: it answers nothing. */
   readonly endpoint: string;
   readonly asked: string | null;
+  /** When that was sent: the peer has lived since then. */
+  readonly askedAt: number | null;
   readonly receiveIndex: number;
   readonly sendIndex: number;
   readonly suite: CipherSuite;

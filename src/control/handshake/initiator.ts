@@ -115,7 +115,7 @@ export class HandshakeInitiator {
     const exchange = { ...pending, endpoint: from, sendIndex: h.sender };
     const event = this.#messages.conclude(exchange, offer, {
       initiator: true,
-      askedAt: pending.endpoint,
+      asked: pending,
       known: record,
     });
     const made = event?.kind === "session";

@@ -21,7 +21,7 @@ import type { Tally } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import type { Exchange } from "./pending.ts";
+import type { Exchange, Sent } from "./pending.ts";
 import type { ReceiverIndices } from "./receiver_indices.ts";
 
 /** Every first message begins with it, in the clear. */
@@ -51,8 +51,8 @@ export interface KnownNode {
 /** What we know of an exchange beside what was said in it. */
 export interface OurSide {
   readonly initiator: boolean;
-  /** Where what this answers was sent; null: it answers nothing. */
-  readonly askedAt: string | null;
+  /** What this answers: where and when it was sent; null: it answers nothing. */
+  readonly asked: Pick<Sent, "endpoint" | "at"> | null;
   /** The verified record, where none came with the offer or it was judged already. */
   readonly known?: NodeRecord | undefined;
 }
@@ -129,7 +129,7 @@ export class HandshakeMessages {
   conclude(
     exchange: Exchange,
     offer: HandshakeOffer,
-    { initiator, askedAt, known }: OurSide,
+    { initiator, asked, known }: OurSide,
   ): HandshakeEvent | null {
     const { endpoint, keys: { keyId } } = exchange;
     const record = known ?? this.recordOf(exchange.noise, offer);
@@ -137,9 +137,9 @@ export class HandshakeMessages {
     if (record.id === this.#own.identity.id) return { kind: "clone", endpoint, record, member: offer.member };
     // It has shown who it is, and no more comes of it than that it is told.
     if (this.#own.isRevoked(record.id)) {
-      return { kind: "revoked", endpoint, peer: record.id, keyId, proven: askedAt === endpoint };
+      return { kind: "revoked", endpoint, peer: record.id, keyId, proven: asked?.endpoint === endpoint };
     }
-    const about = { endpoint, asked: askedAt, peer: record.id };
+    const about = { endpoint, asked: asked?.endpoint ?? null, peer: record.id };
     if (!this.#own.admits(record.id, keyId)) return { kind: "outdated", ...about };
     const suite = chooseSuite(this.#suites, offer.suites);
     if (suite === null) return { kind: "no-suite", ...about };
@@ -150,7 +150,8 @@ export class HandshakeMessages {
         peer: record,
         life: offer.record === null ? offer.life : record.bootNonce,
         endpoint,
-        asked: askedAt,
+        asked: asked?.endpoint ?? null,
+        askedAt: asked?.at ?? null,
         receiveIndex: exchange.index,
         sendIndex: exchange.sendIndex,
         suite,

@@ -69,7 +69,7 @@ export class HandshakeResponder {
     if (offer === null) return this.#post.reject();
     const event = this.#messages.conclude({ ...pending, endpoint: from }, offer, {
       initiator: false,
-      askedAt: pending.endpoint,
+      asked: pending,
     });
     // XX cannot be replayed: what counter a peer has now is what counts, also after its disk was restored.
     if (event?.kind === "session") this.#note(event.session.peer.id, offer.counter);
@@ -109,7 +109,7 @@ export class HandshakeResponder {
     if (answer === null) return this.#post.reject();
     const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, {
       initiator: false,
-      askedAt: null,
+      asked: null,
       known: record,
     });
     if (event?.kind !== "session") {

@@ -61,6 +61,8 @@ interface Contested {
   readonly record: NodeRecord;
   readonly keyId: number;
   readonly life: string | null;
+  /** When we sent what it answers; null: it answers nothing. */
+  readonly askedAt: number | null;
 }
 
 export class SealedLinks extends Links {
@@ -275,7 +277,7 @@ export class SealedLinks extends Links {
       case "clone":
         return this.#clone(event, now);
       case "contested":
-        this.#contest({ ...event, life: event.record.bootNonce }, bytes.slice(), now);
+        this.#contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
         return [];
       case "refused":
         this.#refused(event, now);
@@ -300,7 +302,7 @@ export class SealedLinks extends Links {
   }
 
   #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {
-    const { peer, endpoint, keyId, life } = made;
+    const { peer, endpoint, keyId, life, askedAt } = made;
     const { pinnedNode } = this.#setup;
     // Whatever it says of itself: a joiner with a token hears of the mesh from no other node.
     if (pinnedNode !== null && !this.own.member() && peer.id !== pinnedNode) {
@@ -311,7 +313,7 @@ export class SealedLinks extends Links {
     }
     if (this.#isContested(peer.id, life, endpoint)) {
       this.#discard(made);
-      this.#contest({ endpoint, record: peer, keyId, life }, null, now);
+      this.#contest({ endpoint, record: peer, keyId, life, askedAt }, null, now);
       return [];
     }
     const link = this.#uses.add(made, now);
@@ -333,9 +335,11 @@ export class SealedLinks extends Links {
     this.#indices.release(receiveIndex);
   }
 
-  #contest({ endpoint, record, keyId, life }: Contested, held: Uint8Array | null, now: number): void {
-    // It may have been held back on its way since then, and says nothing of now.
-    if (life !== null && this.own.isFormer(record.id, life)) return this.tally.reject();
+  #contest(contested: Contested, held: Uint8Array | null, now: number): void {
+    const { endpoint, record, keyId, life, askedAt } = contested;
+    // A former life: it may have been held back on its way since then, and says nothing of now.
+    const former = life !== null && this.own.isFormer(record.id, life);
+    if (former && !this.#outlives(record.id, askedAt)) return this.tally.reject();
     // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
     // state, goes on to an exchange of three messages, which cannot be replayed.
     const known = this.own.known(record.id);
@@ -344,6 +348,13 @@ export class SealedLinks extends Links {
     }
     const age = life === record.bootNonce ? record.age : null;
     this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
+  }
+
+  // Whether what a former life of a node answers was sent after its last life had spoken: then it has not ended.
+  #outlives(id: string, askedAt: number | null): boolean {
+    const last = this.own.known(id)?.bootNonce;
+    if (askedAt === null || last === undefined || last !== this.originalLife(id)) return false;
+    return askedAt > this.#sessions.firstOfLife(id, last);
   }
 
   #clone(event: HandshakeEvent & { kind: "clone" }, now: number): LinkEvent[] {

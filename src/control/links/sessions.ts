@@ -117,9 +117,15 @@ export class Sessions {
   cloneOf(heard: Session): Session | null {
     if (heard.life === null) return null;
     const list = this.#byPeer.get(heard.peer) ?? [];
-    const since = Math.min(...list.filter(({ life }) => life === heard.life).map(({ at }) => at));
+    const since = this.firstOfLife(heard.peer, heard.life);
     const isOther = ({ life, confirmed }: Session) => confirmed && life !== null && life !== heard.life;
     return list.findLast((session) => isOther(session) && session.at > since) ?? null;
+  }
+
+  /** When the oldest session that is left with that life of the peer was made. Infinity: there is none. */
+  firstOfLife(peer: string, life: string): number {
+    const those = (this.#byPeer.get(peer) ?? []).filter((session) => session.life === life);
+    return Math.min(...those.map(({ at }) => at));
   }
 
   /** The newest session with that life of the peer; null: none. */

@@ -17,6 +17,7 @@ function fixture() {
     life,
     endpoint: "10.0.0.1:8473",
     asked: null,
+    askedAt: null,
     receiveIndex: indices.take()!,
     sendIndex: 0x100,
     suite: "aes-256-gcm",
