@@ -81,8 +81,10 @@ export function receiveSealed(plane: Plane, d: Incoming): Verdict {
 
 /** No session has this index: it may be on its way to us. */
 function awaitSession(plane: Plane, d: Incoming, index: number): Verdict {
-  const source = () => d.socket.source(d.train);
-  if (plane.early.keep(index, plane.b.subarray(d.at, d.end), source, plane.now)) return COUNTED_LATER;
+  if (plane.early.expects(index)) { // a flood of what belongs to no session costs no object
+    const source = () => d.socket.source(d.train);
+    if (plane.early.keep(index, plane.b.subarray(d.at, d.end), source, plane.now)) return COUNTED_LATER;
+  }
   reportUnknown(plane, d);
   return NO_SESSION;
 }

@@ -53,6 +53,11 @@ export class EarlyDatagrams {
     return lost;
   }
 
+  /** Whether a session under this index may come; perhaps not in time any more. */
+  expects(index: number): boolean {
+    return this.#expected.has(withoutLane(index));
+  }
+
   /** Keeps a copy of the datagram when its session is expected; false: it is not, or too much waits already. */
   keep(index: number, datagram: Uint8Array, from: () => string, now: number): boolean {
     const expected = this.#expected.get(withoutLane(index));

@@ -18,7 +18,9 @@ function keep(early: EarlyDatagrams, index: number, length = 40, now = 0): boole
 test("what came before its session is there in order, once, whatever its lane", () => {
   const early = new EarlyDatagrams();
   assert.equal(keep(early, 0x1200), false, "nobody expects it");
+  assert.equal(early.expects(0x1200), false);
   early.expect(0x1200, 0);
+  assert.deepEqual([0x12ff, 0x1300].map((index) => early.expects(index)), [true, false]);
   assert.ok(keep(early, 0x12ff, 3));
   assert.ok(keep(early, 0x1200, 2));
   assert.equal(keep(early, 0x1300), false);
