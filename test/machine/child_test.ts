@@ -25,7 +25,7 @@ async function runScript(text: string, milliseconds: number): Promise<{ trouble:
 test("a program gets its environment, and its exit code is told when it is not 0", async () => {
   const { trouble, written } = await runScript('echo "$WHY" > "$OUT"; exit 3', 60_000);
   assert.equal(written, "a conflict\n");
-  assert.equal(trouble, '"hook" ended with code 3');
+  assert.equal(trouble, '"hook" exited with code 3');
 });
 
 test("a program that takes too long is killed, also when it ignores SIGTERM", async () => {
