@@ -9,8 +9,9 @@ import { dirname } from "node:path";
 export interface Replacement {
   /** In the same directory, by a name that nobody else's file has. */
   readonly temporary: string;
-  /** Whatever the umask would take. */
   readonly mode: number;
+  /** The mode is that, whatever the umask would take; absent: the umask takes. */
+  readonly exact?: true;
   /** Once the new content is on disk, in front of the rename. */
   readonly beforeRename?: (() => void) | undefined;
 }
@@ -19,11 +20,12 @@ export interface Replacement {
 export function replaceFile(
   path: string,
   text: string,
-  { temporary, mode, beforeRename }: Replacement,
+  { temporary, mode, exact, beforeRename }: Replacement,
 ): void {
   try {
     rmSync(temporary, { force: true });
     writeNew(temporary, text, mode);
+    if (exact) chmodSync(temporary, mode);
     beforeRename?.();
     renameSync(temporary, path);
     syncDirectory(dirname(path));
@@ -42,7 +44,6 @@ function writeNew(path: string, text: string, mode: number): void {
   } finally {
     closeSync(fd);
   }
-  chmodSync(path, mode);
 }
 
 /** Removes what a full disk left half-written; where even that fails, the next write replaces it. */

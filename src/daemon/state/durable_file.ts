@@ -86,7 +86,7 @@ export function writeJsonFile(path: string, value: unknown, mode = 0o600): void 
 export function writeTextFile(path: string, text: string, mode: number, keepPrevious: boolean): void {
   try {
     const keep = keepPrevious ? () => keepCopy(path) : undefined;
-    replaceFile(path, text, { temporary: `${path}.tmp`, mode, beforeRename: keep });
+    replaceFile(path, text, { temporary: `${path}.tmp`, mode, exact: true, beforeRename: keep });
   } catch (cause) {
     throw new Error(`Cannot write ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
   }
