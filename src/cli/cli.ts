@@ -7,7 +7,7 @@ import { Command, CommanderError } from "commander";
 import { NoDaemonError } from "../api/client.ts";
 import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
 import { escapeText } from "../text/escape.ts";
-import { refuseSecretArguments } from "../config/secret_setting.ts";
+import { refuseSecretArguments } from "../config/security.ts";
 import { registerDown } from "./down.ts";
 import { registerForget } from "./forget.ts";
 import { registerHelp } from "./help.ts";

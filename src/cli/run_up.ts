@@ -8,7 +8,7 @@ import process from "node:process";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { loadConfig } from "../config/load.ts";
-import { SECRET_VARIABLE } from "../config/secret_setting.ts";
+import { SECRET_VARIABLE } from "../config/security.ts";
 import type { JoinToken } from "../crypto/join_token.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { configureLog, logger } from "../log/log.ts";

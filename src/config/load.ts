@@ -4,7 +4,7 @@
  */
 import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { checkConfig, checkSupported } from "./check.ts";
-import { checkSecurity } from "./check_security.ts";
+import { applyJoin, checkSecurity, type JoinFacts, readSecretSetting } from "./security.ts";
 import {
   BACKENDS,
   CIPHERS,
@@ -18,8 +18,6 @@ import {
   LOG_LEVELS,
 } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
-import { applyJoin, type JoinFacts } from "./joining.ts";
-import { readSecretSetting } from "./secret_setting.ts";
 import { describe, describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
 import { MAX_VNI, parseStaticPeers } from "./static_peer.ts";

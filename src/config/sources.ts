@@ -17,7 +17,7 @@ import {
   type Setting,
   type SettingName,
 } from "./settings.ts";
-import { SECRET_KEY_ADVICE, SECRET_VARIABLE } from "./secret_setting.ts";
+import { SECRET_KEY_ADVICE, SECRET_VARIABLE } from "./security.ts";
 import { suggest } from "./suggest.ts";
 
 /** What the command line hands over for one flag: commander's text, true, or a list. */

@@ -13,7 +13,7 @@ import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords } from "./end.ts";
 import { EventLoop } from "./event_loop.ts";
 import { apiHandlers } from "./reports/api_handlers.ts";
-import { RunDirWatch } from "./state/run_dir_watch.ts";
+import { RunDirWatch } from "./state/run_dir.ts";
 import type { GivenSecret } from "./state/secret_files.ts";
 
 /** The run directory is looked at so often: two stat(2). */

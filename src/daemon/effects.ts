@@ -5,12 +5,14 @@ import type { StoredState } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";
+import type { Surroundings } from "../ports/machine.ts";
 import { addressOf } from "../wire/address.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import type { Ending } from "./end.ts";
-import { runLeaseHook } from "./host/lease_hook.ts";
 import type { SendRefusals } from "./planes/send_refusals.ts";
 import type { Reconciler } from "./reconciler.ts";
+
+const HOOK_MS = 30_000;
 
 /** What effects work on. */
 export interface EffectsOn {
@@ -84,4 +86,14 @@ export class DaemonEffects implements Effects {
     const end = this.#on.parts.underlay.local(to);
     return end?.pinned ? end.address : "";
   }
+}
+
+/** Starts `--on-lease-change PROGRAM` and lets it run beside us; what it does wrong is logged. */
+function runLeaseHook(surroundings: Surroundings, program: string, change: LeaseChange): void {
+  const environment = {
+    OVLTUN_OLD_SUBNET: change.from ?? "",
+    OVLTUN_NEW_SUBNET: change.to ?? "",
+    OVLTUN_WHY: change.why,
+  };
+  surroundings.run(program, environment, HOOK_MS, (trouble) => logger.warn(trouble));
 }

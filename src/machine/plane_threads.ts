@@ -3,12 +3,16 @@
  * mailbox, never by terminate() alone, which can hang on a blocked Worker. And what this host seals with, measured.
  */
 import { aeadProvider, measureSuites } from "../crypto/aead.ts";
-import type { Ciphers, PlaneMaker, PlaneThread } from "../ports/machine.ts";
+import type { Ciphers, PlaneMaker, PlaneStart, PlaneThread } from "../ports/machine.ts";
 import type { DataplaneEvent } from "../ports/planes.ts";
 import { EventFd } from "../sys/epoll.ts";
 import { systemClock } from "../sys/system.ts";
 import { aeadMakers } from "./aead_makers.ts";
-import type { WorkerStart } from "./worker_start.ts";
+
+/** What the main thread hands the data-plane Worker when it starts, and the eventfd that wakes it. */
+export interface WorkerStart extends PlaneStart {
+  readonly wakeFd: number;
+}
 
 export const planes: PlaneMaker = { load, ciphers };
 

@@ -20,7 +20,7 @@ import { systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
 import { aeadMakers } from "./aead_makers.ts";
-import type { WorkerStart } from "./worker_start.ts";
+import type { WorkerStart } from "./plane_threads.ts";
 
 /** The little of a Worker's global scope that is used here; the runtimes' own types disagree. */
 interface WorkerScope {

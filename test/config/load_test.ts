@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig, type Loaded, type LoadInput, loadPlaces } from "../../src/config/load.ts";
-import { refuseSecretArguments } from "../../src/config/secret_setting.ts";
+import { refuseSecretArguments } from "../../src/config/security.ts";
 import { ALL_SETTINGS, environmentKey } from "../../src/config/settings.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 

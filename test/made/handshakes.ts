@@ -4,7 +4,7 @@ import { Handshakes } from "../../src/control/handshake/handshakes.ts";
 import type { Actions } from "../../src/control/outbox/actions.ts";
 import { newOutlets, type Tally } from "../../src/control/outbox/outlets.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
-import { ReceiverIndices } from "../../src/control/handshake/receiver_indices.ts";
+import { ReceiverIndices } from "../../src/control/handshake/pending.ts";
 import { type NodeRecord, signRecord } from "../../src/control/records/record.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { NetworkKeys } from "../../src/crypto/network_keys.ts";

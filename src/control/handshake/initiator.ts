@@ -20,9 +20,9 @@ import {
   type Pending,
   PENDING_MS,
   PendingHandshakes,
+  type ReceiverIndices,
   type Sent,
 } from "./pending.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
 
 /** Handshakes under way to one endpoint: a late answer to the one before the last still counts. */
 const BEGUN_EACH = 3;

@@ -21,8 +21,7 @@ import type { Tally } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
-import type { Exchange, Sent } from "./pending.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
+import type { Exchange, ReceiverIndices, Sent } from "./pending.ts";
 
 /** Every first message begins with it, in the clear. */
 export const EPHEMERAL_LEN = 32;

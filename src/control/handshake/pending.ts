@@ -1,10 +1,12 @@
 // Handshakes that wait for the other side, by our index: one table for those we began, one for those we answered. Each
 // holds the Noise machine, which holds copies of keys, and an index. When it ends the machine is wiped; the index is
-// given back, or goes on as the session's.
+// given back, or goes on as the session's. And the indices themselves.
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NoiseHandshake } from "../../crypto/noise.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
+import type { Random } from "../../ports/time.ts";
+import { u24 } from "../../wire/bytes.ts";
 
 /** How long a handshake waits for its answer. */
 export const PENDING_MS = 10_000;
@@ -12,6 +14,8 @@ export const PENDING_MS = 10_000;
 export const MAX_PENDING = 1024;
 /** Handshakes that cross are this close together; what is older was lost. */
 export const CROSSING_MS = 500;
+/** Far from 2^24, so that a free index is found at once. */
+const MAX_INDICES = 8 * MAX_PEERS;
 
 /** The datagram that we sent last in a handshake, to send again with a cookie. */
 export interface Sent {
@@ -82,5 +86,32 @@ export class PendingHandshakes<P extends Pending> {
     this.#table.delete(pending.index);
     pending.noise.wipe();
     if (release) this.#indices.release(pending.index);
+  }
+}
+
+/**
+ * Receiver indices that we give to others: 24 random bits, then a zero byte in place of the lane. One set for handshakes
+ * under way and sessions, so that each index names one thing.
+ */
+export class ReceiverIndices {
+  readonly #random: Random;
+  // BOUNDED: ≤ MAX_INDICES
+  readonly #taken = new Set<number>();
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** A free index, taken from now on; null when there are too many. */
+  take(): number | null {
+    if (this.#taken.size >= MAX_INDICES) return null;
+    let index = 0;
+    while (index === 0 || this.#taken.has(index)) index = u24(this.#random.bytes(3), 0) * 256;
+    this.#taken.add(index);
+    return index;
+  }
+
+  release(index: number): void {
+    this.#taken.delete(index);
   }
 }

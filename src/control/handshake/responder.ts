@@ -14,8 +14,7 @@ import type { HandshakeEvent } from "./handshake_events.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import type { HandshakeMessages } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
-import { type Exchange, type Pending, PendingHandshakes } from "./pending.ts";
-import type { ReceiverIndices } from "./receiver_indices.ts";
+import { type Exchange, type Pending, PendingHandshakes, type ReceiverIndices } from "./pending.ts";
 
 /** How the first message of an IK came. */
 export interface FirstIK {

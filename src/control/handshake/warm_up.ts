@@ -12,7 +12,7 @@ import { Handshakes } from "./handshakes.ts";
 import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { ReceiverIndices } from "./receiver_indices.ts";
+import { ReceiverIndices } from "./pending.ts";
 import { type NodeRecord, signRecord } from "../records/record.ts";
 
 const SEED_LEN = 32;

@@ -21,7 +21,7 @@ import { KNOCK_MS, type LinkEvent, Links } from "./links.ts";
 import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
-import { ReceiverIndices } from "../handshake/receiver_indices.ts";
+import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { LOG_EVERY_MS } from "./refusal_log.ts";
 import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";

@@ -6,7 +6,7 @@ import type { CipherSuite } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { NewSession } from "../handshake/handshake_events.ts";
 import type { Actions } from "../outbox/actions.ts";
-import type { ReceiverIndices } from "../handshake/receiver_indices.ts";
+import type { ReceiverIndices } from "../handshake/pending.ts";
 
 /** The initiator renews a session at this age … */
 const REKEY_MS = 120_000;

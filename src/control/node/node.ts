@@ -20,7 +20,7 @@ import { rewriteOwn } from "./own_steps.ts";
 import { onDatagram, onSessionMessage } from "./receive_steps.ts";
 import { performMembership } from "./record_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
-import { spreadNews, tickSync } from "./spread_steps.ts";
+import { spreadNews, tickSync } from "./sync_steps.ts";
 import { start } from "./start_steps.ts";
 import { buildView } from "./view_steps.ts";
 import { logWaiting } from "./waiting_steps.ts";

@@ -1,15 +1,18 @@
-// Synchronisation: two nodes compare what they know by hashes and digests, and tell each other what the other lacks. A node
-// that joins is a member once one round with a member is complete.
+// How knowledge spreads: news to three random peers, and, with one of them every few seconds for what was lost on the way,
+// a synchronisation: two nodes compare what they know by hashes and digests, and tell each other what the other lacks. A
+// node that joins is a member once one round with a member is complete.
 
 import { shortId } from "../../crypto/identity.ts";
 import { type GossipBody, WANT_MAX } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
+import { FANOUT } from "../members/dissemination.ts";
 import { compareDigest, differingBuckets, digestParts, idPrefix } from "../records/digest.ts";
-import { pack } from "../records/packing.ts";
+import { pack, packDirectives } from "../records/packing.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
 import { rewriteOwn, speak } from "./own_steps.ts";
 
+const ANTI_ENTROPY_MS = 3000;
 const PUSH_MAX = 256;
 /** How long a joiner that has all records waits for directives. */
 const DIRECTIVES_MS = 2000;
@@ -103,4 +106,28 @@ function tellSynced({ store, identity, actions }: Core, link: Link): void {
   const known = [...store.records()].filter((r) => !r.gone && r.id !== identity.id).length;
   const nodes = known === 1 ? "1 other node" : `${known} other nodes`;
   actions.log("info", `Synchronised with ${name}: ${nodes} known`, { peer: shortId(link.id) });
+}
+
+/** News to three random peers, when a round is due. */
+export function spreadNews({ agreed, news, messages, directives, random, voice }: Core, now: number): void {
+  const links = agreed.all();
+  if (links.length === 0) return;
+  const round = news.round(now);
+  if (round.length === 0) return;
+  const items = messages.itemsOf(round);
+  const parcels = pack(items.records, items.statements);
+  const decided = round.filter((n) => n.kind === "directive").map((n) => directives.about(n.id));
+  const told = packDirectives(decided.filter((d) => d !== undefined).map(({ raw }) => raw));
+  for (let n = 0; n < FANOUT && links.length > 0; n++) {
+    const link = links.splice(random.below(links.length), 1)[0]!;
+    for (const parcel of parcels) voice.say(link, { kind: "push", ack: false, ...parcel });
+    for (const directives of told) voice.say(link, { kind: "push", ack: false, directives });
+  }
+}
+
+/** A synchronisation with one random member (anti-entropy), when it is due. */
+export function tickSync(core: Core, now: number): void {
+  if (!core.life.member || !core.schedule.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
+  const links = core.agreed.all();
+  if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);
 }

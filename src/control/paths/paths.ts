@@ -8,8 +8,15 @@ import type { Tunnel } from "../../ports/planes.ts";
 import { type Choice, choose, type Path, waysTo } from "./path_choice.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Settings, StaticPeer } from "../mesh/node_settings.ts";
-import { type PeerKey, staticKey } from "./peer_key.ts";
-import { encapsulationOf, type HostFacts, mtuOf, staticTunnel, versionOf } from "./tunnels.ts";
+import {
+  encapsulationOf,
+  type HostFacts,
+  mtuOf,
+  type PeerKey,
+  staticKey,
+  staticTunnel,
+  versionOf,
+} from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./way.ts";
 import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";

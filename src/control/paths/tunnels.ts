@@ -13,6 +13,17 @@ import type { StaticPeer } from "../mesh/node_settings.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./way.ts";
 
+/**
+ * By what the data plane's tunnels, the paths and the reports know a peer: a node id, or, of a static peer, "static:10.42.3.0/24". The command line
+ * reads it in `id`: part of the contract of --json.
+ */
+export type PeerKey = string;
+
+/** The key of a static peer. */
+export function staticKey({ subnet }: Pick<StaticPeer, "subnet">): PeerKey {
+  return `static:${subnet.text}`;
+}
+
 /** What wantedFrom must know of the host. */
 export interface HostFacts {
   /** MTU of the underlay interface. */

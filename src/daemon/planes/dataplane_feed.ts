@@ -6,8 +6,7 @@
  */
 import type { InstallAction } from "../../control/outbox/perform.ts";
 import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
-import type { PeerKey } from "../../control/paths/peer_key.ts";
-import { type HostFacts, sealedTunnel } from "../../control/paths/tunnels.ts";
+import { type HostFacts, type PeerKey, sealedTunnel } from "../../control/paths/tunnels.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";

@@ -5,7 +5,7 @@
 import type { Forgotten, PathAttempt, Resolved, Why } from "../../api/schema.ts";
 import { outcomeText } from "../../control/paths/outcome.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
-import { staticKey } from "../../control/paths/peer_key.ts";
+import { staticKey } from "../../control/paths/tunnels.ts";
 import type { LeaseView, PeerView } from "../../control/paths/view.ts";
 import { addressOf, formatAddress, parseAddress } from "../../wire/address.ts";
 import { contains, type Prefix } from "../../wire/prefix.ts";

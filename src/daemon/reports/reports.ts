@@ -5,7 +5,7 @@
 import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
 import type { Wanted } from "../../control/paths/paths.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
-import { staticKey } from "../../control/paths/peer_key.ts";
+import { staticKey } from "../../control/paths/tunnels.ts";
 import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
 import type { CounterReader } from "../../dataplane/tables/counters.ts";
 import { isOwned } from "../../host/owned.ts";

@@ -3,15 +3,17 @@
  * that share the directory. /run may be emptied under a daemon, or something mounted over it; so the daemon also
  * holds a name that no file carries, looks every second whether the directory is what it was, and makes it again.
  */
-import { statSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { makeRunDirectory } from "../../api/server.ts";
 import { SOCKET_NAME } from "../../api/schema.ts";
+import { makeRunDirectory } from "../../api/server.ts";
 import { ConfigError } from "../../config/config_error.ts";
 import { sha256Hex } from "../../crypto/sha256.ts";
+import { logger } from "../../log/log.ts";
 import type { FileLock, HeldName, Locks } from "../../ports/locks.ts";
+import type { Served } from "../../ports/machine.ts";
 import { acquireLock, ForeignLockError, lockHolder } from "./lock_file.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 
 const RUN_LOCK = "lock";
 /** Where the daemon notes which subnet.env it wrote (host/subnet_file.ts). */
@@ -116,4 +118,49 @@ function nameOf(path: string): string {
     // no proc: then it is of the path alone
   }
   return `ovltun-run-${sha256Hex(`${mounts} ${resolve(path)}`).slice(0, 32)}`;
+}
+
+/**
+ * Keeps the run directory and the control socket in it: nothing tells when /run is emptied or mounted over, so both are
+ * looked at every second. What cannot be made again is tried again, and told once.
+ */
+export class RunDirWatch {
+  readonly #runDir: RunDir;
+  readonly #socket: Served;
+  readonly #onRestored: () => void;
+  #looking = false;
+  #closed = false;
+  #trouble: string | null = null;
+
+  /** `onRestored`: something was gone and is there again; what else lies in the directory may be gone, too. */
+  constructor(runDir: RunDir, socket: Served, onRestored: () => void) {
+    this.#runDir = runDir;
+    this.#socket = socket;
+    this.#onRestored = onRestored;
+  }
+
+  async look(): Promise<void> {
+    if (this.#closed || this.#looking) return;
+    this.#looking = true;
+    try {
+      const emptied = this.#runDir.check();
+      const gone = await this.#socket.restore();
+      this.#trouble = null;
+      if (emptied !== null) logger.warn(emptied);
+      else if (gone) logger.warn("The control socket was removed; recreating it");
+      if ((emptied !== null || gone) && !this.#closed) this.#onRestored();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const trouble = `Cannot serve the control socket: ${reason}`;
+      if (trouble !== this.#trouble) logger.error(trouble);
+      this.#trouble = trouble;
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  /** Nothing is made again any more. */
+  close(): void {
+    this.#closed = true;
+  }
 }

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { NewSession } from "../../../src/control/handshake/handshake_events.ts";
 import { newOutlets } from "../../../src/control/outbox/outlets.ts";
-import { ReceiverIndices } from "../../../src/control/handshake/receiver_indices.ts";
+import { ReceiverIndices } from "../../../src/control/handshake/pending.ts";
 import type { NodeRecord } from "../../../src/control/records/record.ts";
 import { Sessions } from "../../../src/control/links/sessions.ts";
 import { MAX_PEERS } from "../../../src/ports/devices.ts";

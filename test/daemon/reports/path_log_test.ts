@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { NOTHING } from "../../../src/control/paths/paths.ts";
 import type { Path } from "../../../src/control/paths/path_choice.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
-import { LOST_AFTER_MS, LostPaths } from "../../../src/daemon/reports/lost_paths.ts";
+import { LOST_AFTER_MS, LostPaths } from "../../../src/daemon/reports/path_log.ts";
 
 const ID = "b".repeat(64);
 const NONE: Path = { path: "none", why: "no answer to this host, though other nodes reach it", mtu: 0 };
