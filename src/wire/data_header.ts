@@ -4,7 +4,7 @@
 //
 //   | type 1 | VNI 3 | receiver index 4 | counter 8 | payload | (sealed: tag 16) |
 
-import { putU24, putU32, u24, u32 } from "./bytes.ts";
+import { putU32, u24, u32 } from "./bytes.ts";
 
 export const DATA_LEN = 16;
 export const DATA_VNI_AT = 1;
@@ -37,8 +37,7 @@ export function encodeData(
   index: number,
   counter: number,
 ): void {
-  b[at] = DATA_TYPE | flags;
-  putU24(b, at + DATA_VNI_AT, vni);
+  putU32(b, at, ((DATA_TYPE | flags) << 24) | vni); // one write: Bun inlines no function much longer than this
   putU32(b, at + DATA_INDEX_AT, index);
   putDataCounter(b, at, counter);
 }
