@@ -51,16 +51,18 @@ async function ping(node: string, options: Record<string, unknown>): Promise<voi
 /** `64 bytes from beta (10.42.9.0) via tunnel 192.168.1.11:8473: seq=1 time=0.41 ms`. */
 export function echoLine(echo: PingEcho): string {
   const { target } = echo;
-  const who = `${target.name} (${target.address}) via ${pathWords(echo)}`;
+  const path = pathWords(echo);
+  const who = `${target.name} (${target.address})${path === null ? "" : ` via ${path}`}`;
   if (echo.rttMs === null) {
     return escapeText(`no answer from ${who}: seq=${echo.sequence} ${echo.error ?? "timeout"}`);
   }
   return escapeText(`${echo.bytes} bytes from ${who}: seq=${echo.sequence} time=${echo.rttMs.toFixed(2)} ms`);
 }
 
-function pathWords({ target }: PingEcho): string {
+/** Null without a path. */
+function pathWords({ target }: PingEcho): string | null {
   if (target.self) return "this host";
-  if (target.path === "none") return "no path";
+  if (target.path === "none") return null;
   return target.endpoint === null ? target.path : `${target.path} ${target.endpoint}`;
 }
 

@@ -61,9 +61,8 @@ function checkNetwork(config: Config, words: Words): void {
   if (subnetLen !== null && subnetLen < writtenLength(network)) {
     throw new ConfigError(
       "subnet-len",
-      `${subnetLenWords(config, words)} is shorter than ${
-        words("network")
-      }: no subnet of it fits into that network`,
+      `${words("network")} is too small for ${subnetLenWords(config, words)}: give a larger network or a ` +
+        "longer --subnet-len",
     );
   }
 }

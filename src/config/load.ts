@@ -176,10 +176,9 @@ function readName(settings: GivenSettings, hostName: string, warnings: string[])
   if (looksLikeAddress(text)) {
     throw new ConfigError(
       "name",
-      `${describe(given)} would be mistaken for an address; choose a name such as ${
+      `${describe(given)} would be mistaken for an address; choose another name, such as ${
         JSON.stringify(nameForNode(text))
-      } ` +
-        "for instance",
+      }`,
     );
   }
   return matchingOf(settings, "name", NODE_NAME, wanted)!;

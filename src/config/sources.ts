@@ -225,7 +225,8 @@ function readJson(
   try {
     text = readFile(path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const missing = (cause as { code?: unknown } | null)?.code === "ENOENT";
+    const reason = missing ? "no such file" : cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(field, `Cannot read ${label} ${JSON.stringify(path)}: ${reason}`);
   }
   const title = `${label} ${JSON.stringify(path)}`;

@@ -55,7 +55,7 @@ export function choiceOf<T extends string>(
   const near = suggest(text, choices);
   throw new ConfigError(
     name,
-    `${describeLabel(given)} must be ${choices.join(", ")}, not ${JSON.stringify(text)}` +
+    `${describeLabel(given)} must be one of ${choices.join(", ")}, not ${JSON.stringify(text)}` +
       (near === null ? "" : ` (did you mean ${near}?)`),
   );
 }

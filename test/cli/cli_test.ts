@@ -137,7 +137,7 @@ test("reading commands say that no daemon answers and end with 1", () => {
     assert.equal(ended.out, "");
   }
   for (const argv of [["status"], ["why", "x"], ["ping", "x", "-c", "1"], ["wait", "--timeout", "1ms"]]) {
-    misused([...argv, "--config", "/nonexistent/ovltun.json"], /Cannot read --config/);
+    misused([...argv, "--config", "/nonexistent/ovltun.json"], /Cannot read --config .*: no such file$/m);
   }
   const waited = ovltun("wait", "--timeout", "200ms", "--run-dir", "/nonexistent/other");
   assert.equal(waited.code, 1);

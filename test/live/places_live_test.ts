@@ -44,7 +44,7 @@ liveTest(
         assert.equal(refused.code, 1, refused.stderr);
         assert.match(
           refused.stderr,
-          /Another ovltun daemon \(pid unknown\) serves .* stop it with ovltun down/,
+          /Another ovltun daemon \(pid unknown\) is serving .* stop it with ovltun down/,
         );
       } finally {
         process.kill(daemon.pid, "SIGCONT");

@@ -24,7 +24,7 @@ export class RunDirInUseError extends Error {
   constructor(directory: string) {
     const pid = lockHolder(join(directory, RUN_LOCK)) ?? "unknown";
     super(
-      `Another ovltun daemon (pid ${pid}) serves ${JSON.stringify(join(directory, SOCKET_NAME))}; ` +
+      `Another ovltun daemon (pid ${pid}) is serving ${JSON.stringify(join(directory, SOCKET_NAME))}; ` +
         "stop it with ovltun down or use another --run-dir",
     );
     this.name = "RunDirInUseError";
