@@ -233,7 +233,11 @@ test("echoLine() and summarize() say path, loss and times", () => {
   );
   const lost = { ...echo, sequence: 2, rttMs: null };
   assert.match(echoLine(lost), /^no answer from beta .* seq=2 timeout$/);
-  const pathless = { ...lost, error: "network unreachable", target: { ...target, path: "none", endpoint: null } };
+  const pathless = {
+    ...lost,
+    error: "network unreachable",
+    target: { ...target, path: "none", endpoint: null },
+  };
   assert.equal(echoLine(pathless), "no answer from beta (10.42.9.0): seq=2 network unreachable");
   assert.deepEqual(summarize([echo, lost, lost]).lossPercent, 66.7);
   assert.deepEqual(summarize([lost]).rttMs, null);

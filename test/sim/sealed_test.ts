@@ -209,7 +209,10 @@ test("A wrong secret never meshes, and both sides are told", () => {
     assert.ok(lines[0]!.message.includes(other.endpoint));
     assert.equal(node.sessions.of(other.identity.id).length, 0);
   }
-  assert.match(world.view(b).own.waitingFor[0]!.message, /wrong secret on either side, or another network/);
+  assert.match(
+    world.view(b).own.waitingFor[0]!.message,
+    /wrong secret on either side, or another network \(get a token there: /,
+  );
 });
 
 test("Whoever knows the MAC key but not the handshake's gets no session", () => {

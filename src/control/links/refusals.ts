@@ -15,6 +15,9 @@ export const MIXED_SECURITY = "start both with --plain or both without";
 /** What it means when the MACs of an address are of none of our keys. */
 export const WRONG_SECRET = "wrong secret on either side, or another network";
 
+/** What the one that wants to join does about it. */
+export const NEEDS_TOKEN = "get a token there: ovltun token, then ovltun join here";
+
 /** What is wrong with a hello that we refuse. */
 export function ourObjection(reason: number): string {
   return reason === REFUSE_SECURITY

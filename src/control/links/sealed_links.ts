@@ -24,7 +24,7 @@ import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { LOG_EVERY_MS } from "./refusal_log.ts";
-import { MIXED_SECURITY, theirObjection, WRONG_SECRET } from "./refusals.ts";
+import { MIXED_SECURITY, NEEDS_TOKEN, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
 import { SessionLinks } from "./session_links.ts";
 import type { Target } from "./targets.ts";
@@ -191,7 +191,9 @@ export class SealedLinks extends Links {
   /** A handshake came whose MAC is of none of our keys. `question`: it may be answered. */
   badMac(from: string, question: boolean, now: number): void {
     const target = this.targets.get(from);
-    if (target?.answeredBy === null) target.outcome = { kind: "refused", why: WRONG_SECRET };
+    if (target?.answeredBy === null) {
+      target.outcome = { kind: "refused", why: `${WRONG_SECRET} (${NEEDS_TOKEN})` };
+    }
     if (question && this.schedule.due(`foreign ${from}`, 1000, now)) {
       this.#handshakes.refuseForeign(from, REFUSE_NETWORK);
     }
