@@ -236,7 +236,7 @@ test("echoLine() and summarize() say path, loss and times", () => {
   const pathless = {
     ...lost,
     error: "network unreachable",
-    target: { ...target, path: "none", endpoint: null },
+    target: { ...target, path: "none" as const, endpoint: null },
   };
   assert.equal(echoLine(pathless), "no answer from beta (10.42.9.0): seq=2 network unreachable");
   assert.deepEqual(summarize([echo, lost, lost]).lossPercent, 66.7);
