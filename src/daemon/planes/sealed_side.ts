@@ -1,15 +1,19 @@
 /**
- * What a sealed mesh adds to a node: the gate that handshakes have to pass, and sessions, each with its lanes in the Workers
- * and the control plane's own lane here. What the control plane says to a peer is sealed on the main thread, with that
- * lane's key and counter, and leaves from our port beside the data plane's; a Worker opens what comes in. The daemon and the
- * giving back of a stored lease both use it.
+ * What a sealed mesh adds to a node: keys and ciphers to start with; the gate that handshakes have to pass; and sessions,
+ * each with its lanes in the Workers and the control plane's own lane here. What the control plane says to a peer is sealed
+ * on the main thread, with that lane's key and counter, and leaves from our port beside the data plane's; a Worker opens
+ * what comes in. The daemon and the giving back of a stored lease both use it.
  */
+import type { Cipher } from "../../config/config.ts";
+import { ConfigError } from "../../config/config_error.ts";
 import type { SealedSetup } from "../../control/links/sealed_links.ts";
 import type { InstallAction, SessionEffects } from "../../control/outbox/perform.ts";
+import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import { laneKey } from "../../crypto/lane_keys.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { wipeKeys } from "../../crypto/network_secret.ts";
 import type { AeadKey, AeadProvider } from "../../ports/aead.ts";
+import type { Ciphers } from "../../ports/machine.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";
 import { DATA_LEN, encodeData } from "../../wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../../wire/overhead.ts";
@@ -18,12 +22,52 @@ import type { DataplaneFeed } from "./dataplane_feed.ts";
 /** As long as a datagram can be: probes of a path are as long as data is. */
 const ROOM = 65_536;
 
+/** The keys of the mesh's secret, and the ciphers this host is good at. */
+export interface SealedParts {
+  readonly setup: SealedSetup;
+  readonly provider: AeadProvider;
+  /** Why there is no libcrypto, in a sentence; null: there is. */
+  readonly without: string | null;
+}
+
+/** Which sealed mesh it is. */
+export interface SealedMesh {
+  /** Those that count, one of them used. */
+  readonly secrets: readonly HeldSecret[];
+  readonly networkName: string;
+  /** The only suite to offer, or "auto". */
+  readonly cipher: Cipher;
+  /** Id of the member that a token was issued by, or null. */
+  readonly pinnedNode: string | null;
+}
+
 /** The control plane's lane of one session. */
 interface ControlLane {
   readonly key: AeadKey;
   /** The index that the peer gave us, with our lane in its low byte. */
   readonly sendIndex: number;
   counter: number;
+}
+
+/** Throws ConfigError when the host does not have the suite. */
+export function sealedParts(
+  { suites, provider, without }: Ciphers,
+  { secrets, networkName, cipher, pinnedNode }: SealedMesh,
+): SealedParts {
+  const offers = suites
+    .filter(({ suite }) => cipher === "auto" || suite === cipher)
+    .map(({ suite, mbps }) => ({ suite, mbps: Math.round(mbps) }));
+  if (offers.length === 0) {
+    const have = suites.map(({ suite }) => suite).join(", ");
+    const why = without === null ? "" : ` (${without})`;
+    throw new ConfigError(
+      "cipher",
+      `This host cannot do ${cipher}${why}; it has ${have}. Choose one of those, or --cipher auto`,
+    );
+  }
+  const usedFirst = [...secrets].sort((a, b) => Number(b.used) - Number(a.used));
+  const keys = usedFirst.map(({ secret }) => secret.keys(networkName));
+  return { setup: { keys, secrets, suites: offers, pinnedNode }, provider, without };
 }
 
 export class SealedSide implements SessionEffects {
