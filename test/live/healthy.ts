@@ -1,6 +1,7 @@
 // What a healthy mesh of several Workers shows: order in every flow, and no fault counted.
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { Status } from "../../src/api/schema.ts";
 import { collect, COMMANDS, type Host, TOP } from "./host.ts";
 
 /** Datagrams under way at most: a TUN queue takes 500. */
@@ -45,10 +46,17 @@ export async function assertOrder(
   assert.equal(received, flows * datagrams, "datagrams that arrived");
 }
 
-/** None of these drops was counted. */
-export async function assertNoFaults(hosts: readonly Host[], faults: readonly string[]): Promise<void> {
-  for (const host of hosts) {
+/** None of these drops was counted; with `before`, the status of each host at that time: none since. */
+export async function assertNoFaults(
+  hosts: readonly Host[],
+  faults: readonly string[],
+  before?: readonly Pick<Status, "drops">[],
+): Promise<void> {
+  for (const [i, host] of hosts.entries()) {
     const { drops } = await host.daemon.status();
-    for (const name of faults) assert.equal(drops[name], 0, `${host.name}: ${name} ${JSON.stringify(drops)}`);
+    for (const name of faults) {
+      const meanwhile = drops[name]! - (before?.[i]?.drops[name] ?? 0);
+      assert.equal(meanwhile, 0, `${host.name}: ${name} ${JSON.stringify(drops)}`);
+    }
   }
 }

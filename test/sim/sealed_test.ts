@@ -195,6 +195,27 @@ test("Two nodes that begin at the same moment end with one session that both use
   }
 });
 
+test("A node that begins again with one that is slow is in its mesh at once, and none of its handshakes counts as replayed", () => {
+  for (const seed of seeds(12)) {
+    const world = new World(seed);
+    const a = addSealed(world, "a");
+    const b = addSealed(world, "b", ["a"]);
+    world.start(a);
+    world.run(1000);
+    const verdicts: string[] = [];
+    const check = a.gate.check.bind(a.gate);
+    a.gate.check = (...given) => {
+      verdicts.push(check(...given));
+      return verdicts.at(-1) as ReturnType<typeof check>;
+    };
+    world.standStill(a, 300 + world.random.below(1200));
+    world.start(b);
+    assert.ok(world.runUntil(() => oneMesh(world), 5000), `seed ${seed}: ${whyNotOneMesh(world)}`);
+    world.run(5000);
+    assert.ok(verdicts.length > 0 && !verdicts.includes("replay"), `seed ${seed}: ${verdicts}`);
+  }
+});
+
 test("A wrong secret never meshes, and both sides are told", () => {
   const world = new World(11);
   const a = addSealed(world, "a");

@@ -2,7 +2,8 @@
 //
 //   1. begin       XX1, or IK1 where the other's static key is known; a machine, an index and an ephemeral key are kept
 //   2. crossing    the other side has begun, too: the smaller ephemeral key goes on, and the other one drops out
-//   3. answered    XX2 or IK2 verifies: our session is made; XX ends with XX3, which names us
+//   3. answered    XX2 or IK2 verifies: our session is made; XX ends with XX3, which names us, and with it every other
+//                  XX with the same endpoint
 //   4. tick        an XX3 goes out again until something came on the session; what has waited too long is forgotten
 //
 // Who answered is in responder.ts.
@@ -126,6 +127,7 @@ export class HandshakeInitiator {
       this.#finished.set(pending.index, finished);
     }
     this.#begun.end(pending, !made);
+    if (last !== null && made) this.#dropRepeats(pending.endpoint);
     return event === null ? this.#post.reject() : [event];
   }
 
@@ -167,6 +169,14 @@ export class HandshakeInitiator {
     if (message === null) return null;
     const fields = { sender: pending.index, receiver, keyId: pending.keys.keyId };
     return wire.encodeHandshake({ message: wire.XX3, ...fields, noise: message });
+  }
+
+  // The other XX1 to this endpoint, from while nothing came: of two sessions one would never be used, and its XX3 sent again
+  // and again; and were the two XX3 to change places, the peer would keep the one that we do not speak on.
+  #dropRepeats(endpoint: string): void {
+    for (const pending of this.#begun.all()) {
+      if (pending.endpoint === endpoint && pending.peer === null) this.#begun.end(pending, true);
+    }
   }
 
   #limitTo(endpoint: string): void {

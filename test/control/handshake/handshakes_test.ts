@@ -284,6 +284,17 @@ test("The last message of XX is sent again while nothing comes on its session", 
   assert.equal(sends(a).length, 0);
 });
 
+test("Of several XX with one endpoint that are answered late one is finished", () => {
+  const [a, b] = [side(1), side(2)];
+  for (const at of [0, 500, 1500]) a.machine.begin(b.endpoint, null, at);
+  const messages = carry([a, b], 1600).map((bytes) => wire.decodeHandshake(bytes)!.message);
+  assert.deepEqual(messages, [wire.XX1, wire.XX1, wire.XX1, wire.XX2, wire.XX2, wire.XX2, wire.XX3]);
+  assert.deepEqual([sessions(a).length, sessions(b).length], [1, 1]);
+  a.machine.arrived(sessions(a)[0]!.receiveIndex);
+  for (const now of [2200, 2700, 3700]) a.machine.tick(now);
+  assert.deepEqual(sends(a), []);
+});
+
 test("Handshakes under keys that count no more end: nothing is sent or taken under them", () => {
   const old = keysOf("old");
   const [mine, theirs] = [[old, KEYS], [old, KEYS]];
