@@ -1,5 +1,7 @@
-// Maps and sets that others could fill without end: of at most `max` entries. One too many, and the first goes, which is
-// the one that was added, or renewed, longest ago.
+/**
+ * Maps and sets that others could fill without end: of at most `max` entries. One too many, and the first goes, which is
+ * the one that was added, or renewed, longest ago.
+ */
 
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #max: number;

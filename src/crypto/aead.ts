@@ -1,6 +1,8 @@
-// Which suites this host has, who computes each best, and how fast: measured at start, a few milliseconds each, and
-// what two hosts then agree on. An implementation is trusted only after it has sealed a known packet to known bytes
-// and refused a forged one; a libcrypto that does not is as good as none.
+/**
+ * Which suites this host has, who computes each best, and how fast: measured at start, a few milliseconds each, and
+ * what two hosts then agree on. An implementation is trusted only after it has sealed a known packet to known bytes
+ * and refused a forged one; a libcrypto that does not is as good as none.
+ */
 
 import type { AeadMaker, AeadProvider, CipherSuite, MeasuredSuite } from "../ports/aead.ts";
 import type { Clock } from "../ports/time.ts";

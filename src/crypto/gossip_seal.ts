@@ -1,6 +1,8 @@
-// Sealing under the network's gossip key: XSalsa20-Poly1305 (NaCl secretbox, by tweetnacl: a message of 300 bytes costs
-// some microseconds, and it is there on every host) with a random nonce of 24 bytes. Secretbox has no associated data:
-// the header is bound by taking part in the key, which is HMAC-SHA256(gossip key, header).
+/**
+ * Sealing under the network's gossip key: XSalsa20-Poly1305 (NaCl secretbox, by tweetnacl: a message of 300 bytes costs
+ * some microseconds, and it is there on every host) with a random nonce of 24 bytes. Secretbox has no associated data:
+ * the header is bound by taking part in the key, which is HMAC-SHA256(gossip key, header).
+ */
 
 import { createHmac } from "node:crypto";
 import nacl from "tweetnacl";

@@ -1,6 +1,8 @@
-// The MACs of handshake datagrams (wire/handshake.ts says where they lie): HMAC-SHA256 cut to 16 bytes, under the
-// network's MAC key; the cookie MAC under the cookie that the receiver handed out; and the mask under which a cookie
-// travels, so that a listener does not learn it. Both planes use this, each with its own Hmac.
+/**
+ * The MACs of handshake datagrams (wire/handshake.ts says where they lie): HMAC-SHA256 cut to 16 bytes, under the
+ * network's MAC key; the cookie MAC under the cookie that the receiver handed out; and the mask under which a cookie
+ * travels, so that a listener does not learn it. Both planes use this, each with its own Hmac.
+ */
 
 import { timingSafeEqual } from "node:crypto";
 import type { Hmac } from "../ports/aead.ts";

@@ -1,4 +1,4 @@
-// HMAC-SHA256 by node:crypto: what the control thread uses, and the Worker where there is no libcrypto.
+/** HMAC-SHA256 by node:crypto: what the control thread uses, and the Worker where there is no libcrypto. */
 
 import { createHmac } from "node:crypto";
 import type { Hmac } from "../ports/aead.ts";

@@ -1,6 +1,8 @@
-// Who a node is: an Ed25519 key pair (RFC 8032) whose public half is the node id, and an X25519 key pair (RFC
-// 7748) that the encrypted handshake will use. Both are made once, kept in a file only the owner can read, and
-// never change; the id is what a lease belongs to. All curve work is node:crypto's.
+/**
+ * Who a node is: an Ed25519 key pair (RFC 8032) whose public half is the node id, and an X25519 key pair (RFC
+ * 7748) that the encrypted handshake will use. Both are made once, kept in a file only the owner can read, and
+ * never change; the id is what a lease belongs to. All curve work is node:crypto's.
+ */
 
 import { createHash, createPrivateKey, createPublicKey, randomBytes, sign, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";

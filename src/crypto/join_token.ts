@@ -1,13 +1,15 @@
-// A token: everything a host needs to join, as one text that begins with "ovt1" (text_code.ts; the 1 is the version).
-// It holds the network secret, so it is as good as the secret itself, and is treated as one. The time after which it is
-// refused guards against old copies of it that turn up, not against whoever reads the secret in it.
-//
-//   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
-//   | count 1, endpoints |
-//
-// flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 =
-// never. An endpoint is its family (4 or 6), the address and the port, or 1, its length 1, a host's name and the port.
-// What follows the endpoints is of later versions and ignored.
+/**
+ * A token: everything a host needs to join, as one text that begins with "ovt1" (text_code.ts; the 1 is the version).
+ * It holds the network secret, so it is as good as the secret itself, and is treated as one. The time after which it is
+ * refused guards against old copies of it that turn up, not against whoever reads the secret in it.
+ *
+ *   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
+ *   | count 1, endpoints |
+ *
+ * flags: 1 = sealed, 2 = the secret was rotated, so the network id does not come of it. expires: Unix minutes, 0 =
+ * never. An endpoint is its family (4 or 6), the address and the port, or 1, its length 1, a host's name and the port.
+ * What follows the endpoints is of later versions and ignored.
+ */
 
 import { addressOf, formatEndpoint, isIpv4, parseEndpoint, portOf } from "../wire/address.ts";
 import { fromHex, putU16, putU32, toHex, u16, u32 } from "../wire/bytes.ts";

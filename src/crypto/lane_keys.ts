@@ -1,7 +1,9 @@
-// A session has one root key for each direction; each lane (a Worker of the sender, or its control plane) gets a key
-// of its own, so that every lane counts its packets by itself and no nonce is used twice under one key.
-//
-//   key of lane k = HKDF-SHA256(root, salt "", info "ovltun lane k", 32 bytes)   RFC 5869
+/**
+ * A session has one root key for each direction; each lane (a Worker of the sender, or its control plane) gets a key
+ * of its own, so that every lane counts its packets by itself and no nonce is used twice under one key.
+ *
+ *   key of lane k = HKDF-SHA256(root, salt "", info "ovltun lane k", 32 bytes)   RFC 5869
+ */
 
 import { hkdfSync } from "node:crypto";
 

@@ -1,5 +1,7 @@
-// XSalsa20-Poly1305 (NaCl's secretbox) by tweetnacl: slow, and always there. It has no associated data, so the nonce
-// is the whole data header and eight zeros: what changes a bit of the header changes the nonce.
+/**
+ * XSalsa20-Poly1305 (NaCl's secretbox) by tweetnacl: slow, and always there. It has no associated data, so the nonce
+ * is the whole data header and eight zeros: what changes a bit of the header changes the nonce.
+ */
 
 import nacl from "tweetnacl";
 import type { AeadKey, AeadMaker, CipherSuite } from "../ports/aead.ts";

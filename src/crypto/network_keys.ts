@@ -1,4 +1,4 @@
-// The keys that all nodes of a sealed network share, derived from the network secret.
+/** The keys that all nodes of a sealed network share, derived from the network secret. */
 
 /** One generation of a network's keys. */
 export interface NetworkKeys {

@@ -1,8 +1,10 @@
-// The network secret: who knows it may join the mesh. It is 32 random bytes, as a text that begins with "ovs1"
-// (text_code.ts), or a passphrase that scrypt (RFC 7914) turns into 32 bytes. Those 32 bytes are the root, from which
-// HKDF-SHA256 (RFC 5869) makes the keys of network_keys.ts; a passphrase itself is neither kept nor passed on.
-// The root lives in a private field, so that no log, no JSON and no inspection of an object shows it. A secret that a
-// mesh was rotated to carries the network id of its founding, which outlives all rotations.
+/**
+ * The network secret: who knows it may join the mesh. It is 32 random bytes, as a text that begins with "ovs1"
+ * (text_code.ts), or a passphrase that scrypt (RFC 7914) turns into 32 bytes. Those 32 bytes are the root, from which
+ * HKDF-SHA256 (RFC 5869) makes the keys of network_keys.ts; a passphrase itself is neither kept nor passed on.
+ * The root lives in a private field, so that no log, no JSON and no inspection of an object shows it. A secret that a
+ * mesh was rotated to carries the network id of its founding, which outlives all rotations.
+ */
 
 import { hkdfSync, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
 import type { NetworkKeys } from "./network_keys.ts";

@@ -1,5 +1,7 @@
-// AES-256-GCM and ChaCha20-Poly1305 by node:crypto, for hosts without libcrypto. It makes an object for each packet,
-// which is why it comes second; what a runtime does not offer (Bun: ChaCha20-Poly1305) is not among the suites.
+/**
+ * AES-256-GCM and ChaCha20-Poly1305 by node:crypto, for hosts without libcrypto. It makes an object for each packet,
+ * which is why it comes second; what a runtime does not offer (Bun: ChaCha20-Poly1305) is not among the suites.
+ */
 
 import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
 import type { AeadKey, AeadMaker, CipherSuite } from "../ports/aead.ts";

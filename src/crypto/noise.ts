@@ -1,7 +1,9 @@
-// Noise_XXpsk3_25519_AESGCM_SHA256 and Noise_IKpsk2_25519_AESGCM_SHA256 (Noise Protocol Framework, revision 34): one
-// machine without input or output that interprets the token lists of the patterns. The caller carries the
-// messages. A message that does not verify leaves the machine as it was, so that a forgery cannot end a handshake of ours
-// with a forged answer. Randomness is an argument: the ephemeral key comes as a key pair.
+/**
+ * Noise_XXpsk3_25519_AESGCM_SHA256 and Noise_IKpsk2_25519_AESGCM_SHA256 (Noise Protocol Framework, revision 34): one
+ * machine without input or output that interprets the token lists of the patterns. The caller carries the
+ * messages. A message that does not verify leaves the machine as it was, so that a forgery cannot end a handshake of ours
+ * with a forged answer. Randomness is an argument: the ephemeral key comes as a key pair.
+ */
 
 import { DH_LEN, type DhKeys, sharedSecret } from "./x25519.ts";
 import { SymmetricState, TAG_LEN } from "./noise_state.ts";

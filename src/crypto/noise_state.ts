@@ -1,6 +1,8 @@
-// The SymmetricState of the Noise Protocol Framework (revision 34, §5.2) for AESGCM and SHA256: chaining key, handshake
-// hash, and the cipher of the handshake. Primitives are node:crypto's; this runs a few times a handshake, never for a
-// packet. The owner of a state wipes it.
+/**
+ * The SymmetricState of the Noise Protocol Framework (revision 34, §5.2) for AESGCM and SHA256: chaining key, handshake
+ * hash, and the cipher of the handshake. Primitives are node:crypto's; this runs a few times a handshake, never for a
+ * packet. The owner of a state wipes it.
+ */
 
 import { createCipheriv, createDecipheriv, createHash, createHmac } from "node:crypto";
 

@@ -1,6 +1,8 @@
-// Which counters of a lane were used already: a ring of bits behind the greatest (RFC 6479). A counter is looked up
-// before its packet is opened and entered only after that succeeded, so that only a holder of the key moves the window.
-// Counters are exact doubles below 2^53; the low 32 bits decide the place in the ring.
+/**
+ * Which counters of a lane were used already: a ring of bits behind the greatest (RFC 6479). A counter is looked up
+ * before its packet is opened and entered only after that succeeded, so that only a holder of the key moves the window.
+ * Counters are exact doubles below 2^53; the low 32 bits decide the place in the ring.
+ */
 
 const WORDS = 256;
 const WORD_BITS = 32;

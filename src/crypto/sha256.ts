@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) by node:crypto, for names and comparisons: network ids, digests. No key ever comes here.
+/** SHA-256 (FIPS 180-4) by node:crypto, for names and comparisons: network ids, digests. No key ever comes here. */
 
 import { createHash } from "node:crypto";
 

@@ -1,7 +1,9 @@
-// Bytes as a text that people copy, read out and paste: a prefix that says what it is, then Crockford's base32
-// (https://www.crockford.com/base32.html: no i, l, o, u; either case; i and l read as 1, o as 0) over the bytes and a
-// checksum of four bytes. Blanks, line breaks and dashes between the characters mean nothing, so what a mail program or
-// a terminal broke into lines is still whole. The last character's unused bits are zero; other texts are refused.
+/**
+ * Bytes as a text that people copy, read out and paste: a prefix that says what it is, then Crockford's base32
+ * (https://www.crockford.com/base32.html: no i, l, o, u; either case; i and l read as 1, o as 0) over the bytes and a
+ * checksum of four bytes. Blanks, line breaks and dashes between the characters mean nothing, so what a mail program or
+ * a terminal broke into lines is still whole. The last character's unused bits are zero; other texts are refused.
+ */
 
 import { sha256 } from "./sha256.ts";
 

@@ -1,5 +1,7 @@
-// X25519 (RFC 7748) by node:crypto, for handshakes: key pairs from 32-byte seeds, and the shared secret of two of
-// them. Points of low order give a secret of zeroes, which is no secret: they are refused (RFC 7748 §6.1).
+/**
+ * X25519 (RFC 7748) by node:crypto, for handshakes: key pairs from 32-byte seeds, and the shared secret of two of
+ * them. Points of low order give a secret of zeroes, which is no secret: they are refused (RFC 7748 §6.1).
+ */
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from "node:crypto";
 import { fromHex } from "../wire/bytes.ts";

@@ -1,6 +1,8 @@
-// A file replaced in one step: whoever reads it meanwhile, or after a power loss, finds the old content or the new. It is
-// written under another name in the same directory (rename(2) does not cross file systems), synced, renamed, and the
-// directory synced.
+/**
+ * A file replaced in one step: whoever reads it meanwhile, or after a power loss, finds the old content or the new. It is
+ * written under another name in the same directory (rename(2) does not cross file systems), synced, renamed, and the
+ * directory synced.
+ */
 
 import { Buffer } from "node:buffer";
 import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";

@@ -1,6 +1,8 @@
-// Takes away the routes that are marked ours. Used when the lease goes, by `down`, and by `down --purge` after a
-// crash, when there is no memory of what was installed: the marks on the host are all that counts. The device needs
-// nothing of the kind: it lives as long as its daemon.
+/**
+ * Takes away the routes that are marked ours. Used when the lease goes, by `down`, and by `down --purge` after a
+ * crash, when there is no memory of what was installed: the marks on the host are all that counts. The device needs
+ * nothing of the kind: it lives as long as its daemon.
+ */
 
 import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";

@@ -1,4 +1,4 @@
-// Routes in the words of `ip route`, for messages to people: links by their names.
+/** Routes in the words of `ip route`, for messages to people: links by their names. */
 
 import type { Link, Route } from "../ports/host.ts";
 import { isEverything } from "../wire/prefix.ts";

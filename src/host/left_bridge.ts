@@ -1,7 +1,9 @@
-// Bridges that hold an address of a lease that this node does not have (any more): README's own cbr0 after `down --purge`,
-// Docker's after another lease. They are the user's, so ovltun names them and the command, and never removes one. A host
-// that joins for the first time is not refused because of one: nothing of the host is hidden, and the mesh has it for
-// good that a node leases another subnet than the last time. Pure.
+/**
+ * Bridges that hold an address of a lease that this node does not have (any more): README's own cbr0 after `down --purge`,
+ * Docker's after another lease. They are the user's, so ovltun names them and the command, and never removes one. A host
+ * that joins for the first time is not refused because of one: nothing of the host is hidden, and the mesh has it for
+ * good that a node leases another subnet than the last time. Pure.
+ */
 
 import type { Link, LinkAddress } from "../ports/host.ts";
 import { equalBytes } from "../wire/bytes.ts";

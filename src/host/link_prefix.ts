@@ -1,4 +1,4 @@
-// Addresses of links as prefixes. What the kernel lists is well-formed.
+/** Addresses of links as prefixes. What the kernel lists is well-formed. */
 
 import type { LinkAddress } from "../ports/host.ts";
 import { isIpv4, parseAddress } from "../wire/address.ts";

@@ -1,5 +1,7 @@
-// What a link of this host is to the overlay: a way to the others, a network of this host's own guests, a tunnel, or
-// nothing. By rtnetlink's kinds and, where those do not tell, by the names that container and VM hosts give.
+/**
+ * What a link of this host is to the overlay: a way to the others, a network of this host's own guests, a tunnel, or
+ * nothing. By rtnetlink's kinds and, where those do not tell, by the names that container and VM hosts give.
+ */
 
 import type { Link } from "../ports/host.ts";
 

@@ -1,7 +1,9 @@
-// Whether a peer's address can be the gateway of a route: a neighbour of ours, on a link whose neighbours have addresses
-// of their own. Through a device without (tun, WireGuard, ppp) the kernel takes a gateway and ignores it: the packet goes
-// to the other end, which knows nothing of the overlay's addresses and drops it. Reads the host, changes
-// nothing.
+/**
+ * Whether a peer's address can be the gateway of a route: a neighbour of ours, on a link whose neighbours have addresses
+ * of their own. Through a device without (tun, WireGuard, ppp) the kernel takes a gateway and ignores it: the packet goes
+ * to the other end, which knows nothing of the overlay's addresses and drops it. Reads the host, changes
+ * nothing.
+ */
 
 import type { HostNetwork, Link, NextHop } from "../ports/host.ts";
 import { isOnLink } from "./underlay.ts";

@@ -1,11 +1,13 @@
-// Which networks are free on a host. An overlay network in which the host has a route or an address already cannot
-// be reached as a whole: a founder, or a host that joins for the first time, is refused and told what is in the way,
-// and a founder without --network gets one at random that overlaps nothing. What overlaps a node that holds a lease
-// is for shadows.ts. Pure; the routes are those of ports.HostNetwork, all tables.
-//
-// What counts: a route as long as the network's or longer, of any table, and an address in the network. A shorter one
-// does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
-// that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nothing is behind it.
+/**
+ * Which networks are free on a host. An overlay network in which the host has a route or an address already cannot
+ * be reached as a whole: a founder, or a host that joins for the first time, is refused and told what is in the way,
+ * and a founder without --network gets one at random that overlaps nothing. What overlaps a node that holds a lease
+ * is for shadows.ts. Pure; the routes are those of ports.HostNetwork, all tables.
+ *
+ * What counts: a route as long as the network's or longer, of any table, and an address in the network. A shorter one
+ * does not: among routes of one table the longest wins, so that 10.0.0.0/8 goes on for all but the mesh. Nor does one
+ * that only drops (blackhole, unreachable, prohibit, throw) and contains the network: nothing is behind it.
+ */
 
 import {
   type Link,

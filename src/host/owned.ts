@@ -1,7 +1,9 @@
-// What we own on a host, and how it is told from what we do not: every route we install carries
-// ROUTE_PROTOCOL and leads into the overlay network, so that two instances with different networks leave each
-// other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
-// changed by reconcile_host.ts and cleanup.ts.
+/**
+ * What we own on a host, and how it is told from what we do not: every route we install carries
+ * ROUTE_PROTOCOL and leads into the overlay network, so that two instances with different networks leave each
+ * other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
+ * changed by reconcile_host.ts and cleanup.ts.
+ */
 
 import { type DirectRoute, type Route, SCOPE_LINK, TABLE_MAIN } from "../ports/host.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";

@@ -1,4 +1,4 @@
-// Why no address of a link is announced, for users of a host that no other can reach.
+/** Why no address of a link is announced, for users of a host that no other can reach. */
 
 import type { HostNetwork, Link, LinkAddress } from "../ports/host.ts";
 import { linkRole } from "./link_roles.ts";

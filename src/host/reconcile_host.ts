@@ -1,7 +1,9 @@
-// Brings the host to the state we want: 1. the device up, with its MTU, 2. with its address and without one of
-// an earlier lease, 3. our routes. Reads the host, does only what differs, and can be called at any time; the
-// daemon does so at start, when the kernel tells of a change, and every few seconds. One refusal does not
-// keep the rest from being done. What is not ours stays: a foreign route in our place is reported.
+/**
+ * Brings the host to the state we want: 1. the device up, with its MTU, 2. with its address and without one of
+ * an earlier lease, 3. our routes. Reads the host, does only what differs, and can be called at any time; the
+ * daemon does so at start, when the kernel tells of a change, and every few seconds. One refusal does not
+ * keep the rest from being done. What is not ours stays: a foreign route in our place is reported.
+ */
 
 import type { HostNetwork, Link, LinkAddress, Route } from "../ports/host.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";

@@ -1,7 +1,9 @@
-// What on this host takes packets away from the mesh while a node runs: routes into its network that are longer than
-// ours, addresses in it, and tables that policy routing asks before the main one. A node that holds a lease goes on
-// beside them and says which part of the mesh it does not reach, by whose fault, and what to do; nothing of it is ours
-// to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
+/**
+ * What on this host takes packets away from the mesh while a node runs: routes into its network that are longer than
+ * ours, addresses in it, and tables that policy routing asks before the main one. A node that holds a lease goes on
+ * beside them and says which part of the mesh it does not reach, by whose fault, and what to do; nothing of it is ours
+ * to change. Pure. (A foreign route in the very place of ours is for reconcile_host.ts, which steps back.)
+ */
 
 import {
   type Link,

@@ -1,5 +1,7 @@
-// subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): four lines that container
-// runtimes read to learn which subnet is this host's. Replaced in one step, so that it is never read half-written.
+/**
+ * subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): four lines that container
+ * runtimes read to learn which subnet is this host's. Replaced in one step, so that it is never read half-written.
+ */
 
 import { mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";

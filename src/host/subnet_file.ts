@@ -1,7 +1,9 @@
-// Whose a subnet.env is. Its text is flannel's, to the byte, so a file does not show by itself that it is ours: what we
-// wrote is noted in the run directory (the note), before it is written, and a file counts as ours when it says what
-// the note says, or what the stored lease says. Anything else stays as it is: flannel's own file, and whatever
-// `--subnet-file` was mistyped for. A symbolic link is never ours: what it leads to was made by others.
+/**
+ * Whose a subnet.env is. Its text is flannel's, to the byte, so a file does not show by itself that it is ours: what we
+ * wrote is noted in the run directory (the note), before it is written, and a file counts as ours when it says what
+ * the note says, or what the stored lease says. Anything else stays as it is: flannel's own file, and whatever
+ * `--subnet-file` was mistyped for. A symbolic link is never ours: what it leads to was made by others.
+ */
 
 import { lstatSync, readFileSync, rmSync, type Stats } from "node:fs";
 import { writeSubnetEnv } from "./subnet_env.ts";

@@ -1,5 +1,7 @@
-// The host's own network under the overlay: which of our addresses others should send to, how large a packet it
-// carries, and who shares a link with us. Reads the host and decides; changes nothing.
+/**
+ * The host's own network under the overlay: which of our addresses others should send to, how large a packet it
+ * carries, and who shares a link with us. Reads the host and decides; changes nothing.
+ */
 
 import {
   type HostNetwork,

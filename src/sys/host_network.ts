@@ -1,6 +1,8 @@
-// The host's links, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it LinkMaker,
-// the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
-// belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
+/**
+ * The host's links, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it LinkMaker,
+ * the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
+ * belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
+ */
 
 import type {
   HostNetwork,

@@ -1,5 +1,7 @@
-// Numbers of the Linux system calls, each once: the same on every architecture that we run on. What only one file needs
-// and nobody would look for elsewhere (offsets of a struct, requests of one device) stays there.
+/**
+ * Numbers of the Linux system calls, each once: the same on every architecture that we run on. What only one file needs
+ * and nobody would look for elsewhere (offsets of a struct, requests of one device) stays there.
+ */
 
 // Opening files: open(2), asm-generic/fcntl.h.
 export const O_RDONLY = 0;

@@ -1,10 +1,12 @@
-// Network namespaces without an external program (network_namespaces(7), setns(2)). A namespace lives as long
-// as a descriptor, a process or a thread of it does, so nothing is left behind on the host: no name in
-// /run/netns, nothing to clean up after a crash. setns changes the calling thread only, hence two rules:
-// use these on the main thread, and do nothing asynchronous inside `inNamespace` but start processes and
-// Workers, which are born in it. /sys is still the old mount there: ask rtnetlink, not /sys/class/net.
-// A thread that the runtime itself happens to start inside (Bun: one of its compiler) is born there too; it
-// touches no network, but keeps the namespace alive until the process ends: delete the links you want gone.
+/**
+ * Network namespaces without an external program (network_namespaces(7), setns(2)). A namespace lives as long
+ * as a descriptor, a process or a thread of it does, so nothing is left behind on the host: no name in
+ * /run/netns, nothing to clean up after a crash. setns changes the calling thread only, hence two rules:
+ * use these on the main thread, and do nothing asynchronous inside `inNamespace` but start processes and
+ * Workers, which are born in it. /sys is still the old mount there: ask rtnetlink, not /sys/class/net.
+ * A thread that the runtime itself happens to start inside (Bun: one of its compiler) is born there too; it
+ * touches no network, but keeps the namespace alive until the process ends: delete the links you want gone.
+ */
 
 import { cString, libc } from "./libc.ts";
 import { openHostNetwork } from "./host_network.ts";

@@ -1,7 +1,9 @@
-// NETLINK_ROUTE sockets (netlink(7), rtnetlink(7)): requests that wait for their acknowledgement, dumps, and a
-// second kind of socket that hears of changes. Both belong to the network namespace of the thread that opened
-// them and stay there. Everything is synchronous: the kernel answers within the call, so a wait is a fault,
-// and ends in an error after two seconds. What the kernel says of a refused request is in the SysError.
+/**
+ * NETLINK_ROUTE sockets (netlink(7), rtnetlink(7)): requests that wait for their acknowledgement, dumps, and a
+ * second kind of socket that hears of changes. Both belong to the network namespace of the thread that opened
+ * them and stay there. Everything is synchronous: the kernel answers within the call, so a wait is a fault,
+ * and ends in an error after two seconds. What the kernel says of a refused request is in the SysError.
+ */
 
 import {
   type Acknowledgement,

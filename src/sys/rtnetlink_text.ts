@@ -1,5 +1,7 @@
-// Between the two languages of host_network.ts: ports/host.ts speaks of addresses and route types as text,
-// wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
+/**
+ * Between the two languages of host_network.ts: ports/host.ts speaks of addresses and route types as text,
+ * wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
+ */
 
 import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports/host.ts";
 import { type Address, formatAddress, formatMac, parseAddress, parseMac } from "../wire/address.ts";

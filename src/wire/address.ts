@@ -1,7 +1,9 @@
-// The one address type: 16 bytes for IPv4 and IPv6 alike, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that no table,
-// message or comparison needs twins. Only the texts show IPv4 as people write it; prefixes are in prefix.ts. Endpoints
-// travel as canonical text, "192.168.1.10:8473". These functions are for the control plane and allocate; the packet path
-// reads addresses out of headers by number. Arrays handed in are never kept or changed.
+/**
+ * The one address type: 16 bytes for IPv4 and IPv6 alike, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that no table,
+ * message or comparison needs twins. Only the texts show IPv4 as people write it; prefixes are in prefix.ts. Endpoints
+ * travel as canonical text, "192.168.1.10:8473". These functions are for the control plane and allocate; the packet path
+ * reads addresses out of headers by number. Arrays handed in are never kept or changed.
+ */
 
 import { fromHex, putU32, toHex, u32 } from "./bytes.ts";
 import { formatAddress, isMapped, parseAddress } from "./address_text.ts";

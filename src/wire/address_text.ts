@@ -1,7 +1,9 @@
-// The text forms of IPv4 and IPv6 addresses: RFC 4291 §2.2 read strictly, RFC 5952 written. Numbers in, numbers
-// out: the meaning of an address (its class, prefixes, endpoints) is in address.ts, whose callers import
-// these two functions from there. No zone identifiers, no octal, no short IPv4 forms: configuration that
-// could be read in two ways is refused.
+/**
+ * The text forms of IPv4 and IPv6 addresses: RFC 4291 §2.2 read strictly, RFC 5952 written. Numbers in, numbers
+ * out: the meaning of an address (its class, prefixes, endpoints) is in address.ts, whose callers import
+ * these two functions from there. No zone identifiers, no octal, no short IPv4 forms: configuration that
+ * could be read in two ways is refused.
+ */
 
 import { hexDigit, u16 } from "./bytes.ts";
 

@@ -1,7 +1,9 @@
-// ARP for IPv4 over Ethernet (RFC 826): a kernel VXLAN peer asks for our VTEP, and we answer. Requests only are
-// read; offsets count from the ARP body, which follows the Ethernet header. The caller owns every buffer.
-//
-//   | htype 2 | ptype 2 | hlen 1 | plen 1 | op 2 | sender MAC 6 | sender IP 4 | target MAC 6 | target IP 4 |
+/**
+ * ARP for IPv4 over Ethernet (RFC 826): a kernel VXLAN peer asks for our VTEP, and we answer. Requests only are
+ * read; offsets count from the ARP body, which follows the Ethernet header. The caller owns every buffer.
+ *
+ *   | htype 2 | ptype 2 | hlen 1 | plen 1 | op 2 | sender MAC 6 | sender IP 4 | target MAC 6 | target IP 4 |
+ */
 
 import { i32, putU16, putU32, u16, u32 } from "./bytes.ts";
 import { ETHERTYPE_IPV4, MAC_LEN, putMac } from "./ethernet.ts";

@@ -1,7 +1,9 @@
-// Reading and writing of integers in byte arrays: network byte order by default, `…le` for the structs that
-// the kernel lays out in the machine's own order (every machine we run on is little-endian). The functions
-// allocate nothing and check nothing: the caller has compared `at` with its own end. A read beyond the array
-// yields zero bits, a write beyond it is ignored, as typed arrays do. The caller owns every buffer.
+/**
+ * Reading and writing of integers in byte arrays: network byte order by default, `…le` for the structs that
+ * the kernel lays out in the machine's own order (every machine we run on is little-endian). The functions
+ * allocate nothing and check nothing: the caller has compared `at` with its own end. A read beyond the array
+ * yields zero bits, a write beyond it is ignored, as typed arrays do. The caller owns every buffer.
+ */
 
 const TWO_32 = 4294967296;
 const HEX = "0123456789abcdef";

@@ -1,7 +1,9 @@
-// The Internet checksum (RFC 1071) and its incremental update (RFC 1624): of IPv4 headers, and of TCP, UDP and
-// ICMP where an inner checksum has to be completed or verified. Sums are carried unfolded as exact doubles, so
-// pieces can be added in any order; each piece but the last must have an even length. Nothing is allocated per
-// call and no bounds are checked: the caller knows that the bytes are there.
+/**
+ * The Internet checksum (RFC 1071) and its incremental update (RFC 1624): of IPv4 headers, and of TCP, UDP and
+ * ICMP where an inner checksum has to be completed or verified. Sums are carried unfolded as exact doubles, so
+ * pieces can be added in any order; each piece but the last must have an even length. Nothing is allocated per
+ * call and no bounds are checked: the caller knows that the bytes are there.
+ */
 
 import { u16 } from "./bytes.ts";
 import { summedMemory } from "./checksum_simd.ts";

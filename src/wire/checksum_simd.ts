@@ -1,6 +1,8 @@
-// The sum of 16-bit words (RFC 1071) over packet memory, 32 bytes a step: one WebAssembly function with SIMD, for the
-// backends that complete and verify the checksum of every segment. WebAssembly sees only memory of its own, so the
-// memory is made here. Where a runtime refuses it, checksum.ts does the same work in 32-bit words.
+/**
+ * The sum of 16-bit words (RFC 1071) over packet memory, 32 bytes a step: one WebAssembly function with SIMD, for the
+ * backends that complete and verify the checksum of every segment. WebAssembly sees only memory of its own, so the
+ * memory is made here. Where a runtime refuses it, checksum.ts does the same work in 32-bit words.
+ */
 
 /** Memory of whole 64 KiB pages, and the sum over its bytes. */
 export interface SummedMemory {

@@ -1,8 +1,10 @@
-// The header of a data datagram on our own port, between the UDP header and the inner packet (docs/: wire
-// format). Sealed, the whole header is the AEAD's associated data and the counter its nonce. It is stamped
-// once per segment, so nothing here allocates; the counter is a double below 2^53, which no key lives to see.
-//
-//   | type 1 | VNI 3 | receiver index 4 | counter 8 | payload | (sealed: tag 16) |
+/**
+ * The header of a data datagram on our own port, between the UDP header and the inner packet (docs/: wire
+ * format). Sealed, the whole header is the AEAD's associated data and the counter its nonce. It is stamped
+ * once per segment, so nothing here allocates; the counter is a double below 2^53, which no key lives to see.
+ *
+ *   | type 1 | VNI 3 | receiver index 4 | counter 8 | payload | (sealed: tag 16) |
+ */
 
 import { putU32, u24, u32 } from "./bytes.ts";
 

@@ -1,12 +1,14 @@
-// What the first byte of a datagram on our port says, and the smallest of those datagrams, the path probe, which
-// the data plane answers by itself. The numbers are append-only; an unknown one is counted and dropped. A probe
-// is never smaller than its answer, so that we cannot be used to amplify. The caller owns every buffer.
-//
-//   | type 1 (0x30) | version 1 | kind 1 | flags 1 | receiver index 4 | nonce 8 | sender's time 8 | padding 8 |
-//
-// Kinds 0 and 1 go between our ports, as a link's own datagrams do. Kinds 2 and 3 go the way that data takes where that
-// is another: from overlay address to overlay address, as VXLAN data (way_probe.ts) or over a direct route, with index 0.
-// What follows the 32 bytes is there to make a question as long as data is; answers have none of it.
+/**
+ * What the first byte of a datagram on our port says, and the smallest of those datagrams, the path probe, which
+ * the data plane answers by itself. The numbers are append-only; an unknown one is counted and dropped. A probe
+ * is never smaller than its answer, so that we cannot be used to amplify. The caller owns every buffer.
+ *
+ *   | type 1 (0x30) | version 1 | kind 1 | flags 1 | receiver index 4 | nonce 8 | sender's time 8 | padding 8 |
+ *
+ * Kinds 0 and 1 go between our ports, as a link's own datagrams do. Kinds 2 and 3 go the way that data takes where that
+ * is another: from overlay address to overlay address, as VXLAN data (way_probe.ts) or over a direct route, with index 0.
+ * What follows the 32 bytes is there to make a question as long as data is; answers have none of it.
+ */
 
 import { putU32, u32 } from "./bytes.ts";
 import { DATA_TYPE } from "./data_header.ts";

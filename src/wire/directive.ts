@@ -1,11 +1,13 @@
-// A directive: what one member decided about another, for all to obey. It is signed by its issuer and passed on
-// as it came, like a record (control/records/record.ts), in the key `D` of pushes (gossip.ts).
-//
-//   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
-//
-// Keys: `i` issuer, `w` network id, `q` number, `k` kind, `t` target, `n` incarnation, `r` revoked. Kinds are append-only
-// (0 = forget); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
-// control/forget/directives.ts.
+/**
+ * A directive: what one member decided about another, for all to obey. It is signed by its issuer and passed on
+ * as it came, like a record (control/records/record.ts), in the key `D` of pushes (gossip.ts).
+ *
+ *   | MessagePack map | Ed25519 signature of the issuer over the map's bytes, 64 |
+ *
+ * Keys: `i` issuer, `w` network id, `q` number, `k` kind, `t` target, `n` incarnation, `r` revoked. Kinds are append-only
+ * (0 = forget); of a kind that is not known here nothing can be obeyed, so it is not taken. The signature is checked by
+ * control/forget/directives.ts.
+ */
 
 import { fromHex } from "./bytes.ts";
 import { packMap } from "./msgpack.ts";

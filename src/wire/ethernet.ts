@@ -1,7 +1,9 @@
-// Ethernet II framing (IEEE 802.3, RFC 894), as VXLAN carries it between VTEPs. No VLAN tags: a frame that has
-// one shows EtherType 0x8100 and is not ours. The caller owns every buffer and has checked ETHERNET_LEN bytes.
-//
-//   | destination 6 | source 6 | EtherType 2 | payload |
+/**
+ * Ethernet II framing (IEEE 802.3, RFC 894), as VXLAN carries it between VTEPs. No VLAN tags: a frame that has
+ * one shows EtherType 0x8100 and is not ours. The caller owns every buffer and has checked ETHERNET_LEN bytes.
+ *
+ *   | destination 6 | source 6 | EtherType 2 | payload |
+ */
 
 import { putU16, u16 } from "./bytes.ts";
 

@@ -1,11 +1,13 @@
-// Plain gossip (0x21): what members tell one another, one message a datagram of at most 1200 bytes, accepted only
-// from the endpoint that a hello has validated for the receiver index in its header. The body is MessagePack, one
-// map with short keys; unknown keys are ignored, anything else unexpected makes the whole message null. Kinds are
-// append-only. Ids travel as bytes and are hexadecimal text here; records are opaque signed bytes.
-//
-//   | type 1 (0x21) | version 1 | reserved 2 | receiver index 4 | MessagePack body |
-//
-// What a message says is in gossip_body.ts, its fields in gossip_fields.ts.
+/**
+ * Plain gossip (0x21): what members tell one another, one message a datagram of at most 1200 bytes, accepted only
+ * from the endpoint that a hello has validated for the receiver index in its header. The body is MessagePack, one
+ * map with short keys; unknown keys are ignored, anything else unexpected makes the whole message null. Kinds are
+ * append-only. Ids travel as bytes and are hexadecimal text here; records are opaque signed bytes.
+ *
+ *   | type 1 (0x21) | version 1 | reserved 2 | receiver index 4 | MessagePack body |
+ *
+ * What a message says is in gossip_body.ts, its fields in gossip_fields.ts.
+ */
 
 import { putU32, u32 } from "./bytes.ts";
 import { TYPE_GOSSIP_PLAIN } from "./datagram.ts";

@@ -1,5 +1,7 @@
-// What the messages of the gossip say. How they are written is in gossip_fields.ts, the datagram around them in
-// gossip.ts, how much fits into one in gossip_size.ts.
+/**
+ * What the messages of the gossip say. How they are written is in gossip_fields.ts, the datagram around them in
+ * gossip.ts, how much fits into one in gossip_size.ts.
+ */
 
 /** Longest text of a mesh configuration. */
 export const CONFIG_MAX_LEN = 1000;

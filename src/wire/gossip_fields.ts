@@ -1,7 +1,9 @@
-// The fields of gossip, as MessagePack has them: a map with one letter for each. `k` is the kind, `m` the hash of the
-// sender's mesh, R, S and D are what travels with any message: records, statements, directives. The other letters mean
-// something else in each kind. Ids travel as bytes and are hexadecimal text outside. Whatever is not as it must be is
-// Malformed.
+/**
+ * The fields of gossip, as MessagePack has them: a map with one letter for each. `k` is the kind, `m` the hash of the
+ * sender's mesh, R, S and D are what travels with any message: records, statements, directives. The other letters mean
+ * something else in each kind. Ids travel as bytes and are hexadecimal text outside. Whatever is not as it must be is
+ * Malformed.
+ */
 
 import { fromHex } from "./bytes.ts";
 import {

@@ -1,6 +1,8 @@
-// How long what travels in lists is on the wire, byte for byte as MessagePack writes it (gossip_fields.ts), and how much
-// of it one message takes. One budget holds for every way that a message may go, so that what fits over a link fits also
-// under the network's key or sealed over a session: none of these datagrams is longer than GOSSIP_MAX_LEN.
+/**
+ * How long what travels in lists is on the wire, byte for byte as MessagePack writes it (gossip_fields.ts), and how much
+ * of it one message takes. One budget holds for every way that a message may go, so that what fits over a link fits also
+ * under the network's key or sealed over a session: none of these datagrams is longer than GOSSIP_MAX_LEN.
+ */
 
 import { GOSSIP_HEADER_LEN, GOSSIP_MAX_LEN } from "./gossip.ts";
 import type { JoinerEntry, RecordItem, Statement } from "./gossip_body.ts";

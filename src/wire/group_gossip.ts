@@ -1,10 +1,12 @@
-// Gossip sealed under the network's gossip key (0x20): for the few small messages that must not wait for a session.
-// What it is sealed with is crypto's business (crypto/gossip_seal.ts); the header is authenticated with it.
-//
-//   | type 1 (0x20) | version 1 | key id 2 | sender id 32 | nonce 24 | sealed: tag 16, plaintext |
-//   plaintext: | incarnation 6 | sequence 6 | a message of type 0x21 with receiver index 0 |
-//
-// Incarnation (of the sender's record) and sequence grow together: nothing is taken twice. The caller owns every buffer.
+/**
+ * Gossip sealed under the network's gossip key (0x20): for the few small messages that must not wait for a session.
+ * What it is sealed with is crypto's business (crypto/gossip_seal.ts); the header is authenticated with it.
+ *
+ *   | type 1 (0x20) | version 1 | key id 2 | sender id 32 | nonce 24 | sealed: tag 16, plaintext |
+ *   plaintext: | incarnation 6 | sequence 6 | a message of type 0x21 with receiver index 0 |
+ *
+ * Incarnation (of the sender's record) and sequence grow together: nothing is taken twice. The caller owns every buffer.
+ */
 
 import { fromHex, putU16, putU48, toHex, u16, u48 } from "./bytes.ts";
 import { TYPE_GOSSIP_SEALED } from "./datagram.ts";

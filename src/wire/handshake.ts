@@ -1,13 +1,15 @@
-// The handshake (0x01) and what answers one without a session (0x02: a cookie, a refusal). What the MACs are computed
-// with is crypto's business; here is where they lie. In every version the first 12 bytes and the MACs at the end keep
-// their place, so that two versions can refuse one another by name. Decoders return null; the caller owns every buffer.
-//
-//   0x01 | type 1 | version 1 | message 1 | reserved 1 | sender index 4 | receiver index 4 | noise length 2 | key id 2 |
-//        | noise message | padding | MAC 16 | cookie MAC 16 |
-//   0x02 | type 1 | version 1 | kind 1 | reason 1 | receiver index 4 | nonce 8 | echoed MAC 16 | masked cookie 16 | MAC 16 |
-//
-// The MAC covers everything before it; the cookie MAC covers everything before itself. No answer is longer than its
-// question: first messages are padded for that.
+/**
+ * The handshake (0x01) and what answers one without a session (0x02: a cookie, a refusal). What the MACs are computed
+ * with is crypto's business; here is where they lie. In every version the first 12 bytes and the MACs at the end keep
+ * their place, so that two versions can refuse one another by name. Decoders return null; the caller owns every buffer.
+ *
+ *   0x01 | type 1 | version 1 | message 1 | reserved 1 | sender index 4 | receiver index 4 | noise length 2 | key id 2 |
+ *        | noise message | padding | MAC 16 | cookie MAC 16 |
+ *   0x02 | type 1 | version 1 | kind 1 | reason 1 | receiver index 4 | nonce 8 | echoed MAC 16 | masked cookie 16 | MAC 16 |
+ *
+ * The MAC covers everything before it; the cookie MAC covers everything before itself. No answer is longer than its
+ * question: first messages are padded for that.
+ */
 
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE } from "./datagram.ts";

@@ -1,13 +1,15 @@
-// What the two sides of a handshake tell each other inside the Noise messages: one MessagePack map, so that later
-// versions can add keys (unknown ones are ignored). All of it is under the handshake hash.
-//
-//   i  the sender's receiver index, as in the header in the clear
-//   o  where the sender sees the receiver, "192.168.1.10:8473"; nil when it cannot say
-//   u  AEAD suites it can do: [number, megabits a second], ≤ 8
-//   c  counter of initiations, < 2^48
-//   f  flags: 1 = a member of a mesh
-//   r  the sender's signed record; nil where the other side has it
-//   b  in IK2, which has no record: the sender's boot nonce, 8 bytes; absent elsewhere
+/**
+ * What the two sides of a handshake tell each other inside the Noise messages: one MessagePack map, so that later
+ * versions can add keys (unknown ones are ignored). All of it is under the handshake hash.
+ *
+ *   i  the sender's receiver index, as in the header in the clear
+ *   o  where the sender sees the receiver, "192.168.1.10:8473"; nil when it cannot say
+ *   u  AEAD suites it can do: [number, megabits a second], ≤ 8
+ *   c  counter of initiations, < 2^48
+ *   f  flags: 1 = a member of a mesh
+ *   r  the sender's signed record; nil where the other side has it
+ *   b  in IK2, which has no record: the sender's boot nonce, 8 bytes; absent elsewhere
+ */
 
 import { fromHex } from "./bytes.ts";
 import { packMap, unpackMap } from "./msgpack.ts";

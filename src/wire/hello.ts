@@ -1,11 +1,13 @@
-// The plain hello (0x03): how two nodes learn each other's endpoint and receiver index, by return-routability.
-// A hello carries a fresh nonce; the ack echoes it and may carry a nonce of its own, which a second ack echoes.
-// All three kinds have one size, so no answer is larger than its question. Signed with Ed25519 by the node named
-// in it, over everything before the signature; this file does not check signatures. The first 28 bytes keep their
-// place in every version, so that two versions can refuse one another by name. The caller owns every buffer.
-//
-//   | type 1 (0x03) | version 1 | kind 1 | flags 1 | receive index 4 | echoed index 4 | nonce 8 | echoed nonce 8 |
-//   | network id 16 | node id 32 | seen address 16 | seen port 2 | reason 1 | reserved 1 | signature 64 |
+/**
+ * The plain hello (0x03): how two nodes learn each other's endpoint and receiver index, by return-routability.
+ * A hello carries a fresh nonce; the ack echoes it and may carry a nonce of its own, which a second ack echoes.
+ * All three kinds have one size, so no answer is larger than its question. Signed with Ed25519 by the node named
+ * in it, over everything before the signature; this file does not check signatures. The first 28 bytes keep their
+ * place in every version, so that two versions can refuse one another by name. The caller owns every buffer.
+ *
+ *   | type 1 (0x03) | version 1 | kind 1 | flags 1 | receive index 4 | echoed index 4 | nonce 8 | echoed nonce 8 |
+ *   | network id 16 | node id 32 | seen address 16 | seen port 2 | reason 1 | reserved 1 | signature 64 |
+ */
 
 import { fromHex, putU16, putU32, toHex, u16, u32 } from "./bytes.ts";
 import { TYPE_HELLO } from "./datagram.ts";

@@ -1,9 +1,11 @@
-// ICMP as a router sends it: errors about a packet that could not go on (RFC 792, RFC 1812 §4.3.2, RFC 1191 for
-// the next-hop MTU; RFC 4443 for IPv6), and echo for `ovltun ping`. An error is a whole IP datagram addressed to
-// the packet's sender, written into the caller's buffer; 0 is returned wherever the RFCs forbid one. Rate limits
-// are the caller's. The caller owns every buffer; `out` and `packet` must not be the same bytes.
-//
-//   | type 1 | code 1 | checksum 2 | rest of header 4 (MTU, or identifier 2 · sequence 2) | quoted packet or payload |
+/**
+ * ICMP as a router sends it: errors about a packet that could not go on (RFC 792, RFC 1812 §4.3.2, RFC 1191 for
+ * the next-hop MTU; RFC 4443 for IPv6), and echo for `ovltun ping`. An error is a whole IP datagram addressed to
+ * the packet's sender, written into the caller's buffer; 0 is returned wherever the RFCs forbid one. Rate limits
+ * are the caller's. The caller owns every buffer; `out` and `packet` must not be the same bytes.
+ *
+ *   | type 1 | code 1 | checksum 2 | rest of header 4 (MTU, or identifier 2 · sequence 2) | quoted packet or payload |
+ */
 
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 import { checksum, fold, pseudoHeaderSum6, sum } from "./checksum.ts";

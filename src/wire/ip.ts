@@ -1,6 +1,8 @@
-// What the packet path asks of an IP header without caring which version it is: the packet says so itself. ipv4.ts and
-// ipv6.ts have each version's own fields. Every accessor takes the offset of the header and presumes that decodeIp
-// accepted it; offsets that are returned are absolute. Nothing is allocated. The caller owns every buffer.
+/**
+ * What the packet path asks of an IP header without caring which version it is: the packet says so itself. ipv4.ts and
+ * ipv6.ts have each version's own fields. Every accessor takes the offset of the header and presumes that decodeIp
+ * accepted it; offsets that are returned are absolute. Nothing is allocated. The caller owns every buffer.
+ */
 
 import { putU16, u16 } from "./bytes.ts";
 import { pseudoHeaderSum4, pseudoHeaderSum6, updateChecksum16 } from "./checksum.ts";

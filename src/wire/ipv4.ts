@@ -1,8 +1,10 @@
-// The IPv4 header (RFC 791). Every accessor takes the offset of the header and presumes that decodeIpv4 accepted
-// it. Addresses are unsigned 32-bit numbers. The caller owns every buffer.
-//
-//   | version·ihl 1 | TOS 1 | total length 2 | id 2 | flags·offset 2 | TTL 1 | protocol 1 | checksum 2 | source 4 |
-//   | destination 4 | options 0..40 |
+/**
+ * The IPv4 header (RFC 791). Every accessor takes the offset of the header and presumes that decodeIpv4 accepted
+ * it. Addresses are unsigned 32-bit numbers. The caller owns every buffer.
+ *
+ *   | version·ihl 1 | TOS 1 | total length 2 | id 2 | flags·offset 2 | TTL 1 | protocol 1 | checksum 2 | source 4 |
+ *   | destination 4 | options 0..40 |
+ */
 
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 import { checksum, fold, sum } from "./checksum.ts";

@@ -1,8 +1,10 @@
-// The IPv6 header and the chain of extension headers behind it (RFC 8200; AH: RFC 4302 §2.2). Every accessor takes
-// the offset of the fixed header and presumes that decodeIpv6 accepted it. Addresses stay in the packet: read
-// them at IPV6_SOURCE_AT and IPV6_DESTINATION_AT. The caller owns every buffer.
-//
-//   | version·class·flow label 4 | payload length 2 | next header 1 | hop limit 1 | source 16 | destination 16 |
+/**
+ * The IPv6 header and the chain of extension headers behind it (RFC 8200; AH: RFC 4302 §2.2). Every accessor takes
+ * the offset of the fixed header and presumes that decodeIpv6 accepted it. Addresses stay in the packet: read
+ * them at IPV6_SOURCE_AT and IPV6_DESTINATION_AT. The caller owns every buffer.
+ *
+ *   | version·class·flow label 4 | payload length 2 | next header 1 | hop limit 1 | source 16 | destination 16 |
+ */
 
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 

@@ -1,5 +1,7 @@
-// MessagePack as records, directives, gossip and handshakes have it: one map, with keys of one letter. What is read comes
-// from others, so reading never throws.
+/**
+ * MessagePack as records, directives, gossip and handshakes have it: one map, with keys of one letter. What is read comes
+ * from others, so reading never throws.
+ */
 
 import { Packr } from "msgpackr/pack";
 import { Unpackr } from "msgpackr/unpack";

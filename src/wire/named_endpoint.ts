@@ -1,6 +1,8 @@
-// Endpoints whose host is a name, "home.example:8473", as tokens and records carry them beside literal ones. A name from
-// the network is a text of others: what is no host name (RFC 952, RFC 1123 §2.1, with the underscores that people use)
-// is none, and neither is one that can only mean the host that reads it.
+/**
+ * Endpoints whose host is a name, "home.example:8473", as tokens and records carry them beside literal ones. A name from
+ * the network is a text of others: what is no host name (RFC 952, RFC 1123 §2.1, with the underscores that people use)
+ * is none, and neither is one that can only mean the host that reads it.
+ */
 
 import { formatEndpoint, parseEndpoint } from "./address.ts";
 

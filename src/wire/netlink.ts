@@ -1,7 +1,9 @@
-// Netlink messages (RFC 3549, linux/netlink.h): the header, attributes, and the kernel's acknowledgement with
-// its own sentence. Every integer of the framing is in the machine's order, little-endian wherever we run.
-// Not a hot path: encoders allocate what they return. Decoders check every bound, never throw, and lend views
-// of the buffer they were given.
+/**
+ * Netlink messages (RFC 3549, linux/netlink.h): the header, attributes, and the kernel's acknowledgement with
+ * its own sentence. Every integer of the framing is in the machine's order, little-endian wherever we run.
+ * Not a hot path: encoders allocate what they return. Decoders check every bound, never throw, and lend views
+ * of the buffer they were given.
+ */
 
 import { putU16le, putU32le, u16le, u32le } from "./bytes.ts";
 

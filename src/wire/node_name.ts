@@ -1,5 +1,7 @@
-// Names of nodes beside addresses: every command that takes a node takes an address too, and the tools of a host read
-// more texts as addresses than we do (inet_aton(3): "10.1", "0x0a000005", "167772165"). So no node is called like one.
+/**
+ * Names of nodes beside addresses: every command that takes a node takes an address too, and the tools of a host read
+ * more texts as addresses than we do (inet_aton(3): "10.1", "0x0a000005", "167772165"). So no node is called like one.
+ */
 
 /** What a node name may have, in characters. */
 export const NODE_NAME_MAX = 63;

@@ -1,6 +1,8 @@
-// Every number of bytes that an encapsulation adds, in one place: device MTUs, path MTUs and the sizes of ICMP
-// answers are all derived from here, and nowhere else is a header length subtracted. The sizes are those of
-// RFC 791, RFC 8200, RFC 768, RFC 7348 §5 and docs/ (data header).
+/**
+ * Every number of bytes that an encapsulation adds, in one place: device MTUs, path MTUs and the sizes of ICMP
+ * answers are all derived from here, and nowhere else is a header length subtracted. The sizes are those of
+ * RFC 791, RFC 8200, RFC 768, RFC 7348 §5 and docs/ (data header).
+ */
 
 import type { IpVersion } from "./address.ts";
 import { DATA_LEN } from "./data_header.ts";

@@ -1,6 +1,8 @@
-// A prefix as a value: the address, how many of its leading bits count, and the text that people know it by. It is made
-// where a text or bytes come in (flags, files, datagrams, netlink) and carried from there; its text is for output, JSON,
-// keys of maps and the mailbox. Prefix lengths count on 16 bytes, as addresses do: an IPv4 /24 is 120. Never changed.
+/**
+ * A prefix as a value: the address, how many of its leading bits count, and the text that people know it by. It is made
+ * where a text or bytes come in (flags, files, datagrams, netlink) and carried from there; its text is for output, JSON,
+ * keys of maps and the mailbox. Prefix lengths count on 16 bytes, as addresses do: an IPv4 /24 is 120. Never changed.
+ */
 
 import { type Address, formatAddress, isIpv4, isLinkLocal, parseAddress } from "./address.ts";
 import { equalBytes } from "./bytes.ts";

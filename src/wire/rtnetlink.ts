@@ -1,6 +1,8 @@
-// Links and addresses in rtnetlink (rtnetlink(7), linux/if_link.h, linux/if_addr.h): payloads of messages of
-// wire/netlink.ts. Routes and neighbours are in wire/rtnetlink_route.ts. Encoders return the whole payload,
-// fixed header and attributes; decoders return null when malformed and copy what they keep.
+/**
+ * Links and addresses in rtnetlink (rtnetlink(7), linux/if_link.h, linux/if_addr.h): payloads of messages of
+ * wire/netlink.ts. Routes and neighbours are in wire/rtnetlink_route.ts. Encoders return the whole payload,
+ * fixed header and attributes; decoders return null when malformed and copy what they keep.
+ */
 
 import { type Address, addressFromU32, isIpv4 } from "./address.ts";
 import { putU32le, u16, u16le, u32, u32le } from "./bytes.ts";

@@ -1,6 +1,8 @@
-// Routes and neighbours in rtnetlink (rtnetlink(7), linux/rtnetlink.h, linux/neighbour.h): payloads of messages
-// of wire/netlink.ts. Of a route with several next hops the first one is shown: we install none, and the program that
-// reads them asks only what a destination is taken by. Forwarding database entries are neighbours of AF_BRIDGE.
+/**
+ * Routes and neighbours in rtnetlink (rtnetlink(7), linux/rtnetlink.h, linux/neighbour.h): payloads of messages
+ * of wire/netlink.ts. Of a route with several next hops the first one is shown: we install none, and the program that
+ * reads them asks only what a destination is taken by. Forwarding database entries are neighbours of AF_BRIDGE.
+ */
 
 import { type Address, addressFromU32 } from "./address.ts";
 import { Prefix } from "./prefix.ts";

@@ -1,5 +1,7 @@
-// Rules of policy routing in rtnetlink (ip-rule(8), linux/fib_rules.h): which table a packet is looked up in. Only
-// read: ovltun installs none. Decoders return null when malformed and copy what they keep.
+/**
+ * Rules of policy routing in rtnetlink (ip-rule(8), linux/fib_rules.h): which table a packet is looked up in. Only
+ * read: ovltun installs none. Decoders return null when malformed and copy what they keep.
+ */
 
 import { addressFromU32 } from "./address.ts";
 import { IPV4_BITS_AT, Prefix } from "./prefix.ts";

@@ -1,7 +1,9 @@
-// What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short
-// keys, and behind it the Ed25519 signature of its author, over the map's bytes.
-//
-//   | MessagePack map | signature, 64 |
+/**
+ * What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short
+ * keys, and behind it the Ed25519 signature of its author, over the map's bytes.
+ *
+ *   | MessagePack map | signature, 64 |
+ */
 
 import { unpackMap } from "./msgpack.ts";
 

@@ -1,8 +1,10 @@
-// The TCP header (RFC 9293 §3.1). Every accessor takes the offset of the header and presumes that decodeTcp accepted
-// it. Sequence numbers are unsigned; compare their differences as int32. The caller owns every buffer.
-//
-//   | source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset·reserved 1 | flags 1 | window 2 |
-//   | checksum 2 | urgent 2 | options 0..40 |
+/**
+ * The TCP header (RFC 9293 §3.1). Every accessor takes the offset of the header and presumes that decodeTcp accepted
+ * it. Sequence numbers are unsigned; compare their differences as int32. The caller owns every buffer.
+ *
+ *   | source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset·reserved 1 | flags 1 | window 2 |
+ *   | checksum 2 | urgent 2 | options 0..40 |
+ */
 
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 

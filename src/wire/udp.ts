@@ -1,7 +1,9 @@
-// The UDP header (RFC 768). Every accessor takes the offset of the header and presumes that decodeUdp accepted it.
-// A checksum of 0 means "none" over IPv4; a computed 0 is sent as 0xffff. The caller owns every buffer.
-//
-//   | source port 2 | destination port 2 | length 2 | checksum 2 | payload |
+/**
+ * The UDP header (RFC 768). Every accessor takes the offset of the header and presumes that decodeUdp accepted it.
+ * A checksum of 0 means "none" over IPv4; a computed 0 is sent as 0xffff. The caller owns every buffer.
+ *
+ *   | source port 2 | destination port 2 | length 2 | checksum 2 | payload |
+ */
 
 import { putU16, u16 } from "./bytes.ts";
 

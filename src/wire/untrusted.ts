@@ -1,5 +1,7 @@
-// Values from outside, out of a MessagePack map, JSON or a file that people edit: each is what it must be, or null. The
-// texts are for everybody's eyes, so they are printable and short.
+/**
+ * Values from outside, out of a MessagePack map, JSON or a file that people edit: each is what it must be, or null. The
+ * texts are for everybody's eyes, so they are printable and short.
+ */
 
 import { formatEndpoint, parseEndpoint } from "./address.ts";
 import { toHex } from "./bytes.ts";

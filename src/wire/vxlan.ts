@@ -1,8 +1,10 @@
-// The VXLAN header (RFC 7348 §5), between the UDP header and the inner Ethernet frame, for kernel vxlan devices
-// and flannel nodes as peers. Reserved bits are zero when sent and ignored when received, as the RFC demands.
-// The caller owns every buffer.
-//
-//   | flags 1 (0x08: VNI is valid) | reserved 3 | VNI 3 | reserved 1 |
+/**
+ * The VXLAN header (RFC 7348 §5), between the UDP header and the inner Ethernet frame, for kernel vxlan devices
+ * and flannel nodes as peers. Reserved bits are zero when sent and ignored when received, as the RFC demands.
+ * The caller owns every buffer.
+ *
+ *   | flags 1 (0x08: VNI is valid) | reserved 3 | VNI 3 | reserved 1 |
+ */
 
 import { putU32, u24 } from "./bytes.ts";
 

@@ -1,9 +1,11 @@
-// A path probe that travels as VXLAN data does: RFC 7348, Ethernet, IPv4 and UDP around the 32 bytes of datagram.ts,
-// from one node's overlay address to the other's. That our own port answers says nothing of the VXLAN port: firewalls
-// know them by number. The UDP checksum is left out (RFC 768); the data plane turns a question into its answer where it
-// lies. The caller owns every buffer.
-//
-//   | VXLAN 8 | Ethernet 14 | IPv4 20 | UDP 8 | probe 32 | zeroes |
+/**
+ * A path probe that travels as VXLAN data does: RFC 7348, Ethernet, IPv4 and UDP around the 32 bytes of datagram.ts,
+ * from one node's overlay address to the other's. That our own port answers says nothing of the VXLAN port: firewalls
+ * know them by number. The UDP checksum is left out (RFC 768); the data plane turns a question into its answer where it
+ * lies. The caller owns every buffer.
+ *
+ *   | VXLAN 8 | Ethernet 14 | IPv4 20 | UDP 8 | probe 32 | zeroes |
+ */
 
 import { putU16, putU32, u32 } from "./bytes.ts";
 import { decodeProbe, PROBE_LEN } from "./datagram.ts";

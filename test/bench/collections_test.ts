@@ -1,4 +1,4 @@
-// What Bun and Deno print about their collections, as they print it.
+/** What Bun and Deno print about their collections, as they print it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CollectionLog, mostWithin } from "../../bench/live/collections.ts";

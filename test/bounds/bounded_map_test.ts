@@ -1,4 +1,4 @@
-// Tables that others could fill: never more than they may hold, and the right entry goes.
+/** Tables that others could fill: never more than they may hold, and the right entry goes. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,7 @@
-// Which of our addresses things leave from: the one that the peer calls. Told by the control plane, followed by what is
-// authenticated, answered by the Worker itself; and what happens when that address is gone.
+/**
+ * Which of our addresses things leave from: the one that the peer calls. Told by the control plane, followed by what is
+ * authenticated, answered by the Worker itself; and what happens when that address is gone.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { stampHandshake } from "../../src/crypto/handshake_mac.ts";

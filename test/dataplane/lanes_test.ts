@@ -1,4 +1,4 @@
-// One Worker of several: what it takes for its own, what it stamps, whom it believes.
+/** One Worker of several: what it takes for its own, what it stamps, whom it believes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DATA_LEN, DATA_PLAIN, dataIndex, encodeData } from "../../src/wire/data_header.ts";

@@ -1,5 +1,7 @@
-// No packet goes round: what was received is never sent on, and what comes out of the device for our own lease goes
-// nowhere, whatever the tables of two nodes say of each other.
+/**
+ * No packet goes round: what was received is never sent on, and what comes out of the device for our own lease goes
+ * nowhere, whatever the tables of two nodes say of each other.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { seeded } from "../made/seeded.ts";

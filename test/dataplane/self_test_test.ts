@@ -1,4 +1,4 @@
-// The self-test against kernels that do what they say, and such that do not.
+/** The self-test against kernels that do what they say, and such that do not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { packetAt } from "../../src/dataplane/packet/pool.ts";

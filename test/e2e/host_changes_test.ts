@@ -1,4 +1,4 @@
-// The host changes under the daemon: its addresses, its device, its files.
+/** The host changes under the daemon: its addresses, its device, its files. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { foundedBy, inTown, joined } from "./town.ts";

@@ -1,4 +1,6 @@
-// What becomes of a lease: over restarts, after a split in which two hosts took the same one, and when it is given back.
+/**
+ * What becomes of a lease: over restarts, after a split in which two hosts took the same one, and when it is given back.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { foundedBy, inTown, joined, NETWORK } from "./town.ts";

@@ -1,4 +1,4 @@
-// How a mesh comes to be, and what it is for: founded, joined by a token, carrying packets both ways.
+/** How a mesh comes to be, and what it is for: founded, joined by a token, carrying packets both ways. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { destinationOf, sourceOf, udp } from "../made/packets.ts";

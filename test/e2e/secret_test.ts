@@ -1,4 +1,4 @@
-// Who is in a sealed mesh, and who no longer: the secret rotates, a node is revoked.
+/** Who is in a sealed mesh, and who no longer: the secret rotates, a node is revoked. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { foundedBy, inTown, joined } from "./town.ts";

@@ -1,5 +1,7 @@
-// An AEAD provider of node:crypto alone (aes-256-gcm), with the nonce and the associated data of our data header: for
-// tests of what seals, without a native library.
+/**
+ * An AEAD provider of node:crypto alone (aes-256-gcm), with the nonce and the associated data of our data header: for
+ * tests of what seals, without a native library.
+ */
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { AeadKey, AeadProvider, CipherSuite } from "../../src/ports/aead.ts";

@@ -1,7 +1,9 @@
-// A host network in memory that behaves like Linux where host/ can tell: what exists is refused with EEXIST,
-// what is gone with ESRCH, EADDRNOTAVAIL or ENODEV, addresses make local and connected routes, routes vanish
-// with their link, with its being set down, and with their source address. Checked against the kernel's own
-// behaviour by test/live/host_live_test.ts, which runs one scenario on both.
+/**
+ * A host network in memory that behaves like Linux where host/ can tell: what exists is refused with EEXIST,
+ * what is gone with ESRCH, EADDRNOTAVAIL or ENODEV, addresses make local and connected routes, routes vanish
+ * with their link, with its being set down, and with their source address. Checked against the kernel's own
+ * behaviour by test/live/host_live_test.ts, which runs one scenario on both.
+ */
 
 import type {
   HostNetwork,

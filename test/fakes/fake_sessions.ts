@@ -1,6 +1,8 @@
-// The sealed half of a data plane in memory, for simulated networks: sessions (installed, confirmed by the first
-// authenticated packet, three a peer), the control lane, keepalives, probes answered. The seal is a hash under the
-// session's keys, so that two sides agree only when their handshake did; it hides nothing.
+/**
+ * The sealed half of a data plane in memory, for simulated networks: sessions (installed, confirmed by the first
+ * authenticated packet, three a peer), the control lane, keepalives, probes answered. The seal is a hash under the
+ * session's keys, so that two sides agree only when their handshake did; it hides nothing.
+ */
 
 import { createHash } from "node:crypto";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";

@@ -1,5 +1,7 @@
-// A network in memory that loses, delays and reorders datagrams as a seed says, and can be cut in two. It keeps what is
-// under way in a heap by time of arrival; whoever drives it asks for the next arrival and moves the clock.
+/**
+ * A network in memory that loses, delays and reorders datagrams as a seed says, and can be cut in two. It keeps what is
+ * under way in a heap by time of arrival; whoever drives it asks for the next arrival and moves the clock.
+ */
 
 import type { NatRouter } from "./nat_router.ts";
 import type { SeededRandom } from "./seeded_random.ts";

@@ -1,7 +1,9 @@
-// A home router as Linux is one: masquerade by connection tracking, for one host behind it. It keeps the host's port
-// where that tuple is free, else it takes another, which it then keeps for further destinations; only answers come in. A
-// datagram that nobody asked for is dropped, or, without a firewall on its input, goes to the router itself: then its
-// tuple is tracked like any other, and taken. Entries end 30 s after the last datagram, 120 s once they were answered.
+/**
+ * A home router as Linux is one: masquerade by connection tracking, for one host behind it. It keeps the host's port
+ * where that tuple is free, else it takes another, which it then keeps for further destinations; only answers come in. A
+ * datagram that nobody asked for is dropped, or, without a firewall on its input, goes to the router itself: then its
+ * tuple is tracked like any other, and taken. Entries end 30 s after the last datagram, 120 s once they were answered.
+ */
 
 import { addressOf, portOf } from "../../src/wire/address.ts";
 import type { SeededRandom } from "./seeded_random.ts";

@@ -1,4 +1,4 @@
-// Randomness that a seed decides: mulberry32, good enough for tests and the same everywhere.
+/** Randomness that a seed decides: mulberry32, good enough for tests and the same everywhere. */
 
 import type { Random } from "../../src/ports/time.ts";
 

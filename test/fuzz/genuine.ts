@@ -1,4 +1,4 @@
-// Genuine messages to begin with: one of each kind of gossip, with everything it can carry.
+/** Genuine messages to begin with: one of each kind of gossip, with everything it can carry. */
 
 import {
   BUCKET_HASH_LEN,

@@ -1,4 +1,4 @@
-// The handshakes of two nodes, made of small seeds: what they say is the same in every run, byte for byte.
+/** The handshakes of two nodes, made of small seeds: what they say is the same in every run, byte for byte. */
 
 import type { Action } from "../../src/control/outbox/events.ts";
 import type { Actions } from "../../src/control/outbox/actions.ts";

@@ -1,5 +1,7 @@
-// Handshakes under hostile datagrams: the gate before them, their first messages, the ones that answer, and what a
-// member of the network may say inside. No answer is longer than what it answers, and every refusal is counted.
+/**
+ * Handshakes under hostile datagrams: the gate before them, their first messages, the ones that answer, and what a
+ * member of the network may say inside. No answer is longer than what it answers, and every refusal is counted.
+ */
 
 import assert from "node:assert/strict";
 import { RECORD_MAX_LEN } from "../../src/control/records/record.ts";

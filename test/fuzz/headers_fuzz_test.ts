@@ -1,5 +1,7 @@
-// The decoders of fixed headers: what they accept lies within the packet, whatever follows stays within it, and what is
-// written in answer is well-formed.
+/**
+ * The decoders of fixed headers: what they accept lies within the packet, whatever follows stays within it, and what is
+ * written in answer is well-formed.
+ */
 
 import assert from "node:assert/strict";
 import { checksum } from "../../src/wire/checksum.ts";

@@ -1,5 +1,7 @@
-// The decoders of messages between control planes and of texts that people paste: nothing throws, what is accepted
-// keeps its meaning when it is written and read again, and lists have their bounds.
+/**
+ * The decoders of messages between control planes and of texts that people paste: nothing throws, what is accepted
+ * keeps its meaning when it is written and read again, and lists have their bounds.
+ */
 
 import assert from "node:assert/strict";
 import { decodeRecord, openRecord, RECORD_MAX_LEN, signRecord } from "../../src/control/records/record.ts";

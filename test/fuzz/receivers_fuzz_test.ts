@@ -1,5 +1,7 @@
-// Whole receivers under hostile datagrams: sealed gossip, both data paths and a node of a plain mesh. Every refusal is
-// counted, and no answer to a stranger is longer than what it said.
+/**
+ * Whole receivers under hostile datagrams: sealed gossip, both data paths and a node of a plain mesh. Every refusal is
+ * counted, and no answer to a stranger is longer than what it said.
+ */
 
 import assert from "node:assert/strict";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";

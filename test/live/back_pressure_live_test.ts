@@ -1,6 +1,8 @@
-// A flood into a slow link: what comes in goes on beside it. That a full buffer is waited for without stopping the
-// other direction is shown call by call in full_buffer_live_test.ts and test/dataplane/dataplane_test.ts; how much comes
-// in, and how late, depends on the machine, and is printed.
+/**
+ * A flood into a slow link: what comes in goes on beside it. That a full buffer is waited for without stopping the
+ * other direction is shown call by call in full_buffer_live_test.ts and test/dataplane/dataplane_test.ts; how much comes
+ * in, and how late, depends on the machine, and is printed.
+ */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sendNumbered } from "./healthy.ts";

@@ -1,4 +1,4 @@
-// The binary alone: nothing beside it, nothing installed, and a mesh at once.
+/** The binary alone: nothing beside it, nothing installed, and a mesh at once. */
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

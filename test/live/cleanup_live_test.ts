@@ -1,4 +1,4 @@
-// Nothing of ours stays: not after a stop, not after `down --purge`, not after kill -9 and `down --purge`.
+/** Nothing of ours stays: not after a stop, not after `down --purge`, not after kill -9 and `down --purge`. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

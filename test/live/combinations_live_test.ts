@@ -1,6 +1,8 @@
-// Every combination of the four switches, both backends, IPv4 and IPv6 inside the tunnel: great transfers, small
-// flows and UDP superframes arrive unchanged between two data planes that no daemon feeds (see bare_plane.ts), both
-// with the same switches. In the short run IPv6 with all offloads and with none; the daemons have IPv4 leases only.
+/**
+ * Every combination of the four switches, both backends, IPv4 and IPv6 inside the tunnel: great transfers, small
+ * flows and UDP superframes arrive unchanged between two data planes that no daemon feeds (see bare_plane.ts), both
+ * with the same switches. In the short run IPv6 with all offloads and with none; the daemons have IPv4 leases only.
+ */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";

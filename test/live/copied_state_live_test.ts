@@ -1,5 +1,7 @@
-// The state directory of a running host, copied to another: the copy is refused at its first word and ends, and the
-// original, under traffic in both directions, loses nothing.
+/**
+ * The state directory of a running host, copied to another: the copy is refused at its first word and ends, and the
+ * original, under traffic in both directions, loses nothing.
+ */
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { OLDER_FOR_SURE_S } from "../../src/control/clones/clones.ts";

@@ -1,5 +1,7 @@
-// The real devices under the data plane, without a daemon: a TUN queue whose other end is the kernel, and UDP
-// batches between real sockets. Everything is opened inside a network namespace and used from outside.
+/**
+ * The real devices under the data plane, without a daemon: a TUN queue whose other end is the kernel, and UDP
+ * batches between real sockets. Everything is opened inside a network namespace and used from outside.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import {

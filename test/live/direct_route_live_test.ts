@@ -1,4 +1,4 @@
-// Hosts on one link need no tunnel: gateway routes, by --backend host-gw or --direct-routing.
+/** Hosts on one link need no tunnel: gateway routes, by --backend host-gw or --direct-routing. */
 import assert from "node:assert/strict";
 import { type Host } from "./host.ts";
 import { assertAllPairs, liveTest, startMesh, transfer, withHosts } from "./mesh.ts";

@@ -1,6 +1,8 @@
-// Two floods at once, one in each direction through the same two data planes: neither starves the other. Not a
-// measurement (the shares are printed): a full TUN queue does not keep a Worker from its socket. The reverse cannot be shown
-// where hosts share two processors: a Worker receives faster than another one sends.
+/**
+ * Two floods at once, one in each direction through the same two data planes: neither starves the other. Not a
+ * measurement (the shares are printed): a full TUN queue does not keep a Worker from its socket. The reverse cannot be shown
+ * where hosts share two processors: a Worker receives faster than another one sends.
+ */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { figure, iperf, liveTest, startMesh, withHosts } from "./mesh.ts";

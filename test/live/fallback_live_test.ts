@@ -1,5 +1,7 @@
-// What happens when the kernel refuses a train or a superframe that it seemed to know. The refusal is injected into the
-// real calls: this kernel has none of its own. Everything arrives, once and in order, and the offload is given up.
+/**
+ * What happens when the kernel refuses a train or a superframe that it seemed to know. The refusal is injected into the
+ * real calls: this kernel has none of its own. Everything arrives, once and in order, and the offload is given up.
+ */
 import assert from "node:assert/strict";
 import { CHECKSUM_PARTIAL } from "../../src/dataplane/packet/checksum_offload.ts";
 import { Coalescer } from "../../src/dataplane/tun/coalescer.ts";

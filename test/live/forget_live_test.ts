@@ -1,4 +1,4 @@
-// Who is in, on real hosts: a token lets one in, `forget` takes its lease, `forget --revoke` keeps it out.
+/** Who is in, on real hosts: a token lets one in, `forget` takes its lease, `forget --revoke` keeps it out. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

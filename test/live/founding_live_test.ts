@@ -1,4 +1,4 @@
-// Who founds, who waits, and what happens when two founded.
+/** Who founds, who waits, and what happens when two founded. */
 import assert from "node:assert/strict";
 import { type Host, until } from "./host.ts";
 import { assertAllPairs, figure, liveTest, NETWORK, withHosts } from "./mesh.ts";

@@ -1,4 +1,6 @@
-// A send buffer without room (a slow link): nothing that was queued is lost, doubled or reordered, and the wait ends.
+/**
+ * A send buffer without room (a slow link): nothing that was queued is lost, doubled or reordered, and the wait ends.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";

@@ -1,4 +1,4 @@
-// What a healthy mesh of several Workers shows: order in every flow, and no fault counted.
+/** What a healthy mesh of several Workers shows: order in every flow, and no fault counted. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Status } from "../../src/api/schema.ts";

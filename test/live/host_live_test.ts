@@ -1,5 +1,7 @@
-// What host/ does, on the real kernel in a network namespace of its own, and beside it the same on the fake kernel
-// that the other tests of host/ trust. Needs root and iproute2; nothing outside is touched.
+/**
+ * What host/ does, on the real kernel in a network namespace of its own, and beside it the same on the fake kernel
+ * that the other tests of host/ trust. Needs root and iproute2; nothing outside is touched.
+ */
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,5 +1,7 @@
-// A Linux kernel vxlan device as a full peer, given by --static-peer: pings and TCP both ways, with the veth's
-// checksum offload on (the kernel hands over unsegmented datagrams with partial checksums) and off.
+/**
+ * A Linux kernel vxlan device as a full peer, given by --static-peer: pings and TCP both ways, with the veth's
+ * checksum offload on (the kernel hands over unsegmented datagrams with partial checksums) and off.
+ */
 import assert from "node:assert/strict";
 import { assertDatagrams } from "./datagrams.ts";
 import { type Host, until } from "./host.ts";

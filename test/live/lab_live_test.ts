@@ -1,4 +1,4 @@
-// `ovltun lab`: the first command of a newcomer, and that it leaves nothing however it ends.
+/** `ovltun lab`: the first command of a newcomer, and that it leaves nothing however it ends. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -1,5 +1,7 @@
-// What several Workers build on, without daemons: the kernel brings a lane to its Worker's socket, trains of different
-// lanes do not mix, a flow stays on one queue of the device.
+/**
+ * What several Workers build on, without daemons: the kernel brings a lane to its Worker's socket, trains of different
+ * lanes do not mix, a flow stays on one queue of the device.
+ */
 import assert from "node:assert/strict";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { openTun } from "../../src/sys/tun.ts";

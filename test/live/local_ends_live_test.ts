@@ -1,5 +1,7 @@
-// The source and the local address of datagrams on real sockets: what they were sent to is told, what they leave from is
-// obeyed, singly and in trains, over IPv4 and IPv6; an address that is gone costs nothing.
+/**
+ * The source and the local address of datagrams on real sockets: what they were sent to is told, what they leave from is
+ * obeyed, singly and in trains, over IPv4 and IPv6; an address that is gone costs nothing.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { packetAt } from "../../src/dataplane/packet/pool.ts";

@@ -1,6 +1,8 @@
-// Two hosts behind routers that masquerade, and a public one: they meet by punching where both routers drop what nobody
-// asked for. Where one of them has no firewall on its input and was punched first, they meet after a pause, and until then
-// status, why and the log say what is wrong and what helps.
+/**
+ * Two hosts behind routers that masquerade, and a public one: they meet by punching where both routers drop what nobody
+ * asked for. Where one of them has no firewall on its input and was punched first, they meet after a pause, and until then
+ * status, why and the log say what is wrong and what helps.
+ */
 import assert from "node:assert/strict";
 import type { Host } from "./host.ts";
 import { until } from "./host.ts";

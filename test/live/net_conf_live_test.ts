@@ -1,4 +1,4 @@
-// flannel's net-conf as a mesh is founded by it: what other tests read of it, seen on the host.
+/** flannel's net-conf as a mesh is founded by it: what other tests read of it, seen on the host. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,7 @@
-// sys/netlink, sys/host_network and sys/namespaces on the real kernel, in network namespaces of their own, with
-// `ip -j` (iproute2) as the second opinion. Needs root; nothing outside is touched.
+/**
+ * sys/netlink, sys/host_network and sys/namespaces on the real kernel, in network namespaces of their own, with
+ * `ip -j` (iproute2) as the second opinion. Needs root; nothing outside is touched.
+ */
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";

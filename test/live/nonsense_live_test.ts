@@ -1,4 +1,4 @@
-// Nonsense at every open port leaves the daemon running, the traffic flowing, and is counted.
+/** Nonsense at every open port leaves the daemon running, the traffic flowing, and is counted. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type Host, type Kind, TOP, until } from "./host.ts";

@@ -1,4 +1,6 @@
-// What a daemon says of its offloads: the self-test at its start, in either runtime and the binary, and why one is off.
+/**
+ * What a daemon says of its offloads: the self-test at its start, in either runtime and the binary, and why one is off.
+ */
 import assert from "node:assert/strict";
 import type { Host, Kind } from "./host.ts";
 import { figure, liveTest, NETWORK, withHosts } from "./mesh.ts";

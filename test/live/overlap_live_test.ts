@@ -1,5 +1,7 @@
-// What a host has where the mesh's network is: broad routes stop nobody, a member goes on beside anything, and says what
-// it does not reach for as long as that is so.
+/**
+ * What a host has where the mesh's network is: broad routes stop nobody, a member goes on beside anything, and says what
+ * it does not reach for as long as that is so.
+ */
 import assert from "node:assert/strict";
 import { type Host, until } from "./host.ts";
 import { liveTest, NETWORK, withHosts } from "./mesh.ts";

@@ -1,5 +1,7 @@
-// What swallows one way and leaves the others: a switch that knows which host has which address, a source check of the
-// kernel, a firewall that knows ports, a link that drops large packets without a word. A path counts by its own way.
+/**
+ * What swallows one way and leaves the others: a switch that knows which host has which address, a source check of the
+ * kernel, a firewall that knows ports, a link that drops large packets without a word. A path counts by its own way.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { PeerStatus } from "../../src/api/schema.ts";

@@ -1,5 +1,7 @@
-// The directories of a daemon: emptied or taken away under it, shared with other pid namespaces, left by a crash, or
-// full of files of others.
+/**
+ * The directories of a daemon: emptied or taken away under it, shared with other pid namespaces, left by a crash, or
+ * full of files of others.
+ */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The ports of others' protocols: opened where something uses them, and whoever holds one is named.
+/** The ports of others' protocols: opened where something uses them, and whoever holds one is named. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

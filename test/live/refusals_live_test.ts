@@ -1,4 +1,4 @@
-// What cannot work is refused with a sentence that helps, the right exit code, and nothing left behind.
+/** What cannot work is refused with a sentence that helps, the right exit code, and nothing left behind. */
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";

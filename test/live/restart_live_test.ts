@@ -1,4 +1,4 @@
-// A node keeps its subnet: its identity is its key, and the claim is on disk before it is used.
+/** A node keeps its subnet: its identity is its key, and the claim is on disk before it is used. */
 import assert from "node:assert/strict";
 import { type Host, until } from "./host.ts";
 import { liveTest, NETWORK, startMesh, withHosts } from "./mesh.ts";

@@ -1,4 +1,6 @@
-// The network secret is rotated on real hosts, under traffic; then a new token lets in, and an old one does not.
+/**
+ * The network secret is rotated on real hosts, under traffic; then a new token lets in, and an old one does not.
+ */
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

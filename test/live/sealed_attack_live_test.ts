@@ -1,5 +1,7 @@
-// A man in the middle of a sealed mesh: repeats, damages, reflects, forges and withholds what he sees. Nothing is
-// delivered twice or changed, nobody moves, and the mesh goes on.
+/**
+ * A man in the middle of a sealed mesh: repeats, damages, reflects, forges and withholds what he sees. Nothing is
+ * delivered twice or changed, nobody moves, and the mesh goes on.
+ */
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,5 +1,7 @@
-// What somebody on the wire sees of a sealed mesh: no byte of what goes through it. And a path in the clear only where
-// the user said so, with status calling it that.
+/**
+ * What somebody on the wire sees of a sealed mesh: no byte of what goes through it. And a path in the clear only where
+ * the user said so, with status calling it that.
+ */
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,4 @@
-// A wall clock that is wrong, or jumps by a day, on one host of a sealed mesh: nothing that counts looks at it.
+/** A wall clock that is wrong, or jumps by a day, on one host of a sealed mesh: nothing that counts looks at it. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,8 @@
-// 20,000 handshakes a second from forged sources, into a node that carries traffic: no session ends, new members come in,
-// and traffic goes on. How much of its rate it keeps is printed and not judged: machines with few processors share them
-// with the flood. The aim is 0.8.
+/**
+ * 20,000 handshakes a second from forged sources, into a node that carries traffic: no session ends, new members come in,
+ * and traffic goes on. How much of its rate it keeps is printed and not judged: machines with few processors share them
+ * with the flood. The aim is 0.8.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// A sealed mesh whose hosts have nothing but IPv6 between them.
+/** A sealed mesh whose hosts have nothing but IPv6 between them. */
 import assert from "node:assert/strict";
 import type { Host } from "./host.ts";
 import { assertAllPairs, figure, iperf, liveTest, NETWORK, transfer, withHosts } from "./mesh.ts";

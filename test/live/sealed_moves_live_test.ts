@@ -1,4 +1,4 @@
-// A sealed mesh under change: either side killed under load, one behind NAT, one whose address changes.
+/** A sealed mesh under change: either side killed under load, one behind NAT, one whose address changes. */
 import assert from "node:assert/strict";
 import { type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";

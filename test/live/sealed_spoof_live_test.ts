@@ -1,5 +1,7 @@
-// A member with changed software sends packets whose inner source is not its own: who receives them drops and counts
-// them. The member is the program without the one check that keeps an honest host from sending such a packet.
+/**
+ * A member with changed software sends packets whose inner source is not its own: who receives them drops and counts
+ * them. The member is the program without the one check that keeps an honest host from sending such a packet.
+ */
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,7 @@
-// Who does not belong: another secret, a plain node, another version, a copied identity. Each is told apart and named on
-// both sides.
+/**
+ * Who does not belong: another secret, a plain node, another version, a copied identity. Each is told apart and named on
+ * both sides.
+ */
 import assert from "node:assert/strict";
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";

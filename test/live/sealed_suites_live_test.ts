@@ -1,5 +1,7 @@
-// Sealed meshes of several Workers, and of a host without libcrypto; and, in scripts/test --long, what a flow sees of
-// the keys that change under it.
+/**
+ * Sealed meshes of several Workers, and of a host without libcrypto; and, in scripts/test --long, what a flow sees of
+ * the keys that change under it.
+ */
 import assert from "node:assert/strict";
 import process from "node:process";
 import type { Host } from "./host.ts";

@@ -1,5 +1,7 @@
-// The self-test over the real kernel: it passes here, it is quick, it leaves no trace, and without a loopback or with
-// a device that is down it says that nothing was tested.
+/**
+ * The self-test over the real kernel: it passes here, it is quick, it leaves no trace, and without a loopback or with
+ * a device that is down it says that nothing was tested.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { packetAt } from "../../src/dataplane/packet/pool.ts";

@@ -1,4 +1,6 @@
-// The shipped units under a real systemd, by the words of README: a mesh founded and joined by hand becomes a service.
+/**
+ * The shipped units under a real systemd, by the words of README: a mesh founded and joined by hand becomes a service.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

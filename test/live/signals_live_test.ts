@@ -1,4 +1,6 @@
-// However a daemon is told to end, it ends as by SIGTERM: goodbye said, socket and subnet.env gone, exit code 0.
+/**
+ * However a daemon is told to end, it ends as by SIGTERM: goodbye said, socket and subnet.env gone, exit code 0.
+ */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,7 @@
-// Superframes end to end, between daemons: great transfers and many small flows arrive unchanged, from the host and
-// from a container behind a bridge, and on the wire of the vxlan backend every checksum is right.
+/**
+ * Superframes end to end, between daemons: great transfers and many small flows arrive unchanged, from the host and
+ * from a container behind a bridge, and on the wire of the vxlan backend every checksum is right.
+ */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";

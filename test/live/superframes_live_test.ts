@@ -1,5 +1,7 @@
-// Our cutting and joining beside the kernel's own: a superframe is written to one TUN device, the kernel forwards
-// it to another, which carries superframes or does not.
+/**
+ * Our cutting and joining beside the kernel's own: a superframe is written to one TUN device, the kernel forwards
+ * it to another, which carries superframes or does not.
+ */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-// The main job: three hosts, each on another runtime, one mesh that carries real traffic on either backend.
+/** The main job: three hosts, each on another runtime, one mesh that carries real traffic on either backend. */
 import assert from "node:assert/strict";
 import { type Host } from "./host.ts";
 import { assertAllPairs, figure, iperf, liveTest, startMesh, transfer, withHosts } from "./mesh.ts";

@@ -1,5 +1,7 @@
-// UdpBatches between real sockets: trains of equal datagrams in one send (UDP_SEGMENT) and one receive (UDP_GRO),
-// their limits, and what happens when the kernel wants none.
+/**
+ * UdpBatches between real sockets: trains of equal datagrams in one send (UDP_SEGMENT) and one receive (UDP_GRO),
+ * their limits, and what happens when the kernel wants none.
+ */
 import assert from "node:assert/strict";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { SLOT_LENGTH } from "../../src/ports/devices.ts";

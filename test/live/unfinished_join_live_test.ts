@@ -1,4 +1,6 @@
-// A join that was interrupted or refused is gone on with by a plain `up`: nobody gets a second mesh that was not asked for.
+/**
+ * A join that was interrupted or refused is gone on with by a plain `up`: nobody gets a second mesh that was not asked for.
+ */
 import assert from "node:assert/strict";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

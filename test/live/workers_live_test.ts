@@ -1,5 +1,7 @@
-// Meshes of several Workers: transfers of many flows, no datagram overtaken by a later one of its flow, unequal numbers
-// on the two sides, a device that is deleted, a kernel VTEP as the peer.
+/**
+ * Meshes of several Workers: transfers of many flows, no datagram overtaken by a later one of its flow, unequal numbers
+ * on the two sides, a device that is deleted, a kernel VTEP as the peer.
+ */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { COMMANDS, type Host, type Kind, until } from "./host.ts";

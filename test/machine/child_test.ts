@@ -1,4 +1,4 @@
-// Programs that run beside the daemon: what they are told, and what is said of those that go wrong.
+/** Programs that run beside the daemon: what they are told, and what is said of those that go wrong. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Directives for tests, signed by the identities of records.ts.
+/** Directives for tests, signed by the identities of records.ts. */
 
 import { signDirective } from "../../src/control/forget/directives.ts";
 import { plainNetworkId } from "../../src/control/mesh/mesh.ts";

@@ -1,4 +1,4 @@
-// Gossip for tests: messages of which the test knows that they fit.
+/** Gossip for tests: messages of which the test knows that they fit. */
 
 import assert from "node:assert/strict";
 import { fitGossip, GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";

@@ -1,4 +1,4 @@
-// One end of a handshake, with an identity and a record of its own and nothing around it.
+/** One end of a handshake, with an identity and a record of its own and nothing around it. */
 import type { HandshakeEvent } from "../../src/control/handshake/handshake_events.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import type { NodeRecord } from "../../src/control/records/record.ts";

@@ -1,4 +1,6 @@
-// A node as its handshakes see it, for tests and benchmarks: it knows nobody, admits everybody and signs one record.
+/**
+ * A node as its handshakes see it, for tests and benchmarks: it knows nobody, admits everybody and signs one record.
+ */
 
 import { Handshakes } from "../../src/control/handshake/handshakes.ts";
 import type { Actions } from "../../src/control/outbox/actions.ts";

@@ -1,4 +1,4 @@
-// Keys of sealed meshes as a network secret would give them, and the set-up of a sealed node.
+/** Keys of sealed meshes as a network secret would give them, and the set-up of a sealed node. */
 
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import type { NetworkKeys } from "../../src/crypto/network_keys.ts";

@@ -1,4 +1,4 @@
-// A node as its links and handshakes see it: a member that knows nobody, lets everybody in and says nothing.
+/** A node as its links and handshakes see it: a member that knows nobody, lets everybody in and says nothing. */
 
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import type { Identity } from "../../src/crypto/identity.ts";

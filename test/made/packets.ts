@@ -1,5 +1,7 @@
-// Packets for the data-plane tests, built byte by byte and checksummed by the slowest obvious sum, so that
-// nothing here agrees with src/wire by sharing its code.
+/**
+ * Packets for the data-plane tests, built byte by byte and checksummed by the slowest obvious sum, so that
+ * nothing here agrees with src/wire by sharing its code.
+ */
 import { formatAddress, parseAddress } from "../../src/wire/address.ts";
 
 export const TCP = 6;

@@ -1,5 +1,7 @@
-// A data plane over memory devices with four peers, its packet memory pre-filled with 0xa5. We are 10.42.1.0/24
-// and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
+/**
+ * A data plane over memory devices with four peers, its packet memory pre-filled with 0xa5. We are 10.42.1.0/24
+ * and fd42:1::/64; each peer holds 10.42.<n>.0/24 and fd42:<n>::/64.
+ */
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
 import { socketSlots } from "../../src/dataplane/packet/pool.ts";

@@ -1,4 +1,4 @@
-// Records for tests: signed by identities made from small seeds, so that ids are the same in every run.
+/** Records for tests: signed by identities made from small seeds, so that ids are the same in every run. */
 
 import { type Identity, identityFromSeeds, nodeMac } from "../../src/crypto/identity.ts";
 import { type NodeRecord, type RecordContent, signRecord } from "../../src/control/records/record.ts";

@@ -1,5 +1,7 @@
-// What a sealed packet must look like, written from the specifications alone (RFC 8439, FIPS 197, NIST SP 800-38D, the
-// NaCl paper "Extending the Salsa20 nonce"): slow, over BigInt and plain loops, sharing no code with src/.
+/**
+ * What a sealed packet must look like, written from the specifications alone (RFC 8439, FIPS 197, NIST SP 800-38D, the
+ * NaCl paper "Extending the Salsa20 nonce"): slow, over BigInt and plain loops, sharing no code with src/.
+ */
 import type { CipherSuite } from "../../src/ports/aead.ts";
 
 const P = (1n << 130n) - 5n;

@@ -1,5 +1,7 @@
-// Two data planes over memory devices with a wire between their own ports: a holds 10.42.1.0/24 and fd42:1::/64, b
-// 10.42.2.0/24 and fd42:2::/64, and each knows the other as a sealed peer. Sessions are put in by hand.
+/**
+ * Two data planes over memory devices with a wire between their own ports: a holds 10.42.1.0/24 and fd42:1::/64, b
+ * 10.42.2.0/24 and fd42:2::/64, and each knows the other as a sealed peer. Sessions are put in by hand.
+ */
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { naclAead } from "../../src/crypto/nacl_aead.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";

@@ -1,4 +1,4 @@
-// Seeded randomness and dirty buffers for the codec tests: a failure names its seed and comes back with it.
+/** Seeded randomness and dirty buffers for the codec tests: a failure names its seed and comes back with it. */
 
 /** mulberry32: doubles in [0, 1). */
 export function seeded(seed: number): () => number {

@@ -1,5 +1,7 @@
-// The seeds of a test that is repeated for many. Two runs of the same tests side by side, one under each runtime, may share
-// them (OVLTUN_SEEDS=1/2 and 2/2, as scripts/test does): together they have every seed. Without that a run has them all.
+/**
+ * The seeds of a test that is repeated for many. Two runs of the same tests side by side, one under each runtime, may share
+ * them (OVLTUN_SEEDS=1/2 and 2/2, as scripts/test does): together they have every seed. Without that a run has them all.
+ */
 
 import process from "node:process";
 

@@ -1,4 +1,4 @@
-// Sessions as the control plane hands them over, and a mailbox that shows what it was posted.
+/** Sessions as the control plane hands them over, and a mailbox that shows what it was posted. */
 
 import type { InstallAction } from "../../src/control/outbox/perform.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";

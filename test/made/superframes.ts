@@ -1,5 +1,7 @@
-// Superframes for the tests and a naive model of what they stand for, written from the rules alone
-// (Documentation/networking/segmentation-offloads.rst): it shares no code with src/dataplane.
+/**
+ * Superframes for the tests and a naive model of what they stand for, written from the rules alone
+ * (Documentation/networking/segmentation-offloads.rst): it shares no code with src/dataplane.
+ */
 import fc from "fast-check";
 import type { Frame } from "../fakes/memory_tun.ts";
 import { randomBytes, seeded } from "./seeded.ts";

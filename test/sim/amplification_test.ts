@@ -1,6 +1,8 @@
-// Whoever forges a source address must not make a node send more there than he sends himself: every type of datagram,
-// in a plain and in a sealed mesh, from an address that nobody names, whole, cut and padded. What the data plane answers
-// by itself (probes, cookies) is in test/dataplane/in/amplification_test.ts.
+/**
+ * Whoever forges a source address must not make a node send more there than he sends himself: every type of datagram,
+ * in a plain and in a sealed mesh, from an address that nobody names, whole, cut and padded. What the data plane answers
+ * by itself (probes, cookies) is in test/dataplane/in/amplification_test.ts.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";

@@ -1,5 +1,7 @@
-// Hosts with more than one address. Whoever is called at one answers from there; and where an answer comes from another
-// address all the same, the endpoint that was asked has been answered, and is not asked for ever.
+/**
+ * Hosts with more than one address. Whoever is called at one answers from there; and where an answer comes from another
+ * address all the same, the endpoint that was asked has been answered, and is not asked for ever.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// Hosts that start, stop, restart, lose datagrams and are cut from one another at random; afterwards, left in peace, they
-// are one mesh again within 10 s, everybody with a subnet of its own, and nobody has lost a lease.
+/**
+ * Hosts that start, stop, restart, lose datagrams and are cut from one another at random; afterwards, left in peace, they
+ * are one mesh again within 10 s, everybody with a subnet of its own, and nobody has lost a lease.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

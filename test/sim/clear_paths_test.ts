@@ -1,5 +1,7 @@
-// Paths in the clear in a sealed mesh: only between two nodes whose users both allowed them, as their records say; and a
-// mesh that has no other paths takes no joiner whose user did not.
+/**
+ * Paths in the clear in a sealed mesh: only between two nodes whose users both allowed them, as their records say; and a
+ * mesh that has no other paths takes no joiner whose user did not.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Settings } from "../../src/control/mesh/node_settings.ts";

@@ -1,4 +1,6 @@
-// A copied identity in a sealed mesh: each of the two hosts that run with it hears of the other, and nobody else does.
+/**
+ * A copied identity in a sealed mesh: each of the two hosts that run with it hears of the other, and nobody else does.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// A copied state directory, while its original runs: every member refuses the copy before anything of it counts, and the
-// original loses nothing. A node that starts again is let in, at once where it was.
+/**
+ * A copied state directory, while its original runs: every member refuses the copy before anything of it counts, and the
+ * original loses nothing. A node that starts again is let in, at once where it was.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// A member that lies, or a stranger who found the network secret: whatever numbers it makes up about a node, that node
-// lives on, and can be forgotten, and comes back.
+/**
+ * A member that lies, or a stranger who found the network secret: whatever numbers it makes up about a node, that node
+ * lives on, and can be forgotten, and comes back.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// `ovltun forget` in simulated networks: told once, known everywhere; the subnet is free; a node that returns joins anew;
-// a revoked key stays outside, whatever it says and however often it restarts.
+/**
+ * `ovltun forget` in simulated networks: told once, known everywhere; the subnet is free; a node that returns joins anew;
+ * a revoked key stays outside, whatever it says and however often it restarts.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// Directives without a session: whoever was revoked, or has an old secret alone, ends nobody by them.
+/** Directives without a session: whoever was revoked, or has an old secret alone, ends nobody by them. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { signDirective } from "../../src/control/forget/directives.ts";

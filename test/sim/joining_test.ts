@@ -1,5 +1,7 @@
-// Joining and founding, in simulated networks: whatever the order of starts, the losses and the lists of peers, one
-// mesh comes out, and nobody claims before it may.
+/**
+ * Joining and founding, in simulated networks: whatever the order of starts, the losses and the lists of peers, one
+ * mesh comes out, and nobody claims before it may.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

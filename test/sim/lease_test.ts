@@ -1,5 +1,7 @@
-// The life of leases in simulated networks: restarts, conflicts after a partition, exhaustion, release, clones, and
-// that no two hosts use one subnet for long.
+/**
+ * The life of leases in simulated networks: restarts, conflicts after a partition, exhaustion, release, clones, and
+ * that no two hosts use one subnet for long.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// Who is alive, in simulated networks: what others say of a node does not outweigh that we hear it ourselves.
+/** Who is alive, in simulated networks: what others say of a node does not outweigh that we hear it ourselves. */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// Hosts behind NAT: they meet by punching where both routers drop what nobody asked for, in whatever order they begin;
-// and where one of them accepts it and is moved to another port by that, after a pause.
+/**
+ * Hosts behind NAT: they meet by punching where both routers drop what nobody asked for, in whatever order they begin;
+ * and where one of them accepts it and is moved to another port by that, after a pause.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NatRouter } from "../fakes/nat_router.ts";

@@ -1,5 +1,7 @@
-// Hosts with as many and as long addresses as a record takes: nothing that changes at once ends a control plane, and no
-// datagram is longer than it may be, in a plain mesh and in a sealed one.
+/**
+ * Hosts with as many and as long addresses as a record takes: nothing that changes at once ends a control plane, and no
+ * datagram is longer than it may be, in a plain mesh and in a sealed one.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

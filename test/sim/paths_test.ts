@@ -1,5 +1,7 @@
-// A path counts by its own way: whatever swallows one way and leaves the others shows in the path, on both sides, within
-// seconds, and so does its end. How much passes is found out without a word from anybody.
+/**
+ * A path counts by its own way: whatever swallows one way and leaves the others shows in the path, on both sides, within
+ * seconds, and so does its end. How much passes is found out without a word from anybody.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,5 +1,7 @@
-// Starts from the disk, mixed with fresh joiners and with seeds that never come up: whatever the mix, those who can reach
-// one another become one mesh, and nobody who had a lease gets another.
+/**
+ * Starts from the disk, mixed with fresh joiners and with seeds that never come up: whatever the mix, those who can reach
+ * one another become one mesh, and nobody who had a lease gets another.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,4 +1,6 @@
-// The rotation of the network secret in a simulated mesh: nobody is cut off by it, and only members learn the new one.
+/**
+ * The rotation of the network secret in a simulated mesh: nobody is cut off by it, and only members learn the new one.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { type HeldSecret, placeOfGiven } from "../../src/control/secrets/key_ring.ts";

@@ -1,4 +1,4 @@
-// Sealed nodes for the simulated world, and what tests ask of their sessions.
+/** Sealed nodes for the simulated world, and what tests ask of their sessions. */
 
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import { sealedSetup } from "../made/network_keys.ts";

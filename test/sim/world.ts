@@ -1,6 +1,8 @@
-// N control planes in one process: a manual clock, a seeded lossy network, and for each node what the daemon would
-// do: perform the actions in order, tick every 100 ms, answer path probes as the data plane does, keep the state "on
-// disk" between two lives. Everything a test asserts can be read off the nodes.
+/**
+ * N control planes in one process: a manual clock, a seeded lossy network, and for each node what the daemon would
+ * do: perform the actions in order, tick every 100 ms, answer path probes as the data plane does, keep the state "on
+ * disk" between two lives. Everything a test asserts can be read off the nodes.
+ */
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";

@@ -1,4 +1,4 @@
-// Prefixes as values: their texts, what lies in what, and the subnets of a network by number.
+/** Prefixes as values: their texts, what lies in what, and the subnets of a network by number. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The answers were given by Linux 6.18 to `ip rule` of the words beside them.
+/** The answers were given by Linux 6.18 to `ip rule` of the words beside them. */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { decodeRule } from "../../src/wire/rtnetlink_rule.ts";

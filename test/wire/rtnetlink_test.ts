@@ -1,6 +1,8 @@
-// The answers in vectors/rtnetlink.json were given by Linux 6.18 in a namespace with: bridge br0 (2,
-// 02:42:00:00:00:01, 192.168.7.1/24, fd00::7/64), veth vb (3) and va (4, on br0), TUN ovl0 (5, MTU 1440,
-// 10.42.7.0/32), vxlan vx (6), and the routes and neighbours that the tests name.
+/**
+ * The answers in vectors/rtnetlink.json were given by Linux 6.18 in a namespace with: bridge br0 (2,
+ * 02:42:00:00:00:01, 192.168.7.1/24, fd00::7/64), veth vb (3) and va (4, on br0), TUN ovl0 (5, MTU 1440,
+ * 10.42.7.0/32), vxlan vx (6), and the routes and neighbours that the tests name.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";

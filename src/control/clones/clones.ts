@@ -1,10 +1,12 @@
-// Two hosts with one identity: which of them stops. The one that has been running longer stays, for a copy is started after
-// its original. Both sides tell how long they have been running, each by its own monotonic clock. When the ages are
-// about the same (both started after a power cut), or one side is of a version that does not tell, the lesser boot
-// nonce gives way: random, but the same answer on both sides.
-//
-// What is told is rounded down and was some time on its way, so each side may take itself for a little older than it
-// is: never do both end. That both stay, when the ages differ by just SAME_AGE_S, is settled after LONG_MS.
+/**
+ * Two hosts with one identity: which of them stops. The one that has been running longer stays, for a copy is started after
+ * its original. Both sides tell how long they have been running, each by its own monotonic clock. When the ages are
+ * about the same (both started after a power cut), or one side is of a version that does not tell, the lesser boot
+ * nonce gives way: random, but the same answer on both sides.
+ *
+ * What is told is rounded down and was some time on its way, so each side may take itself for a little older than it
+ * is: never do both end. That both stay, when the ages differ by just SAME_AGE_S, is settled after LONG_MS.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 

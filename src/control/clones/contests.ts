@@ -1,14 +1,16 @@
-// A node that we have a living link with shows itself elsewhere, as another life: it has started again at another address,
-// or its state directory was copied. The link stays where it is until that is known:
-//
-//   B' ── hello or handshake ──▶ M           M has a link with B, and this is not the B that it knows
-//                                M ── clone {B', where it is}, path probe ──▶ B      again and again, for a second
-//                                M ◀─ clone {B', proof} ─────────────────── B      B lives: its proof is its signature
-//   B' ◀─────── proof ────────── M                                          over what only B' can have made up just now
-//
-// Without an answer B is gone, and B' is let in as if it had come just now. So a copy is refused before anything of it
-// counts, and its original loses nothing; a node that starts again where it was is not asked about at all. What the proof
-// is: links/clone_proofs.ts. Decides and sends nothing.
+/**
+ * A node that we have a living link with shows itself elsewhere, as another life: it has started again at another address,
+ * or its state directory was copied. The link stays where it is until that is known:
+ *
+ *   B' ── hello or handshake ──▶ M           M has a link with B, and this is not the B that it knows
+ *                                M ── clone {B', where it is}, path probe ──▶ B      again and again, for a second
+ *                                M ◀─ clone {B', proof} ─────────────────── B      B lives: its proof is its signature
+ *   B' ◀─────── proof ────────── M                                          over what only B' can have made up just now
+ *
+ * Without an answer B is gone, and B' is let in as if it had come just now. So a copy is refused before anything of it
+ * counts, and its original loses nothing; a node that starts again where it was is not asked about at all. What the proof
+ * is: links/clone_proofs.ts. Decides and sends nothing.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";

@@ -1,4 +1,4 @@
-// The dispute of a node with another host that runs with its identity, from the first sign of it on.
+/** The dispute of a node with another host that runs with its identity, from the first sign of it on. */
 
 import { type Clone, judge, type Judgement } from "./clones.ts";
 

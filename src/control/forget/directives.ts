@@ -1,10 +1,12 @@
-// The directives known here, as a set that merges: of each target the strongest, so the order and the number of
-// deliveries do not matter, and what a weaker or older one says cannot come back. A revocation is stronger than any other,
-// and of two others the one of the greater incarnation; the rest of the order only makes it total. When there is no room,
-// the weakest go, by the same order: so the set stays a function of what was ever merged.
-//
-// Who issued it need not be well itself: otherwise two nodes that revoke one another would leave it to chance which of
-// them the others believe. docs/security.md says what follows from that.
+/**
+ * The directives known here, as a set that merges: of each target the strongest, so the order and the number of
+ * deliveries do not matter, and what a weaker or older one says cannot come back. A revocation is stronger than any other,
+ * and of two others the one of the greater incarnation; the rest of the order only makes it total. When there is no room,
+ * the weakest go, by the same order: so the set stays a function of what was ever merged.
+ *
+ * Who issued it need not be well itself: otherwise two nodes that revoke one another would leave it to chance which of
+ * them the others believe. docs/security.md says what follows from that.
+ */
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../../crypto/identity.ts";
 import { sha256 } from "../../crypto/sha256.ts";

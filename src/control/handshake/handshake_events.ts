@@ -1,4 +1,4 @@
-// What comes of handshakes: a session, or why there is none. Handshakes tell it, the sealed links act on it.
+/** What comes of handshakes: a session, or why there is none. Handshakes tell it, the sealed links act on it. */
 
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { NodeRecord } from "../records/record.ts";

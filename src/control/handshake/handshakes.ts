@@ -1,20 +1,22 @@
-// Handshakes under way (event, now) → datagrams and new sessions. XXpsk3 on first contact, IKpsk2 once the other's
-// static key is known from a verified record:
-//
-//   A ── XX1 e ──────────────▶ B    B answers, and does not know A yet
-//   A ◀─ XX2 e, record of B ──  B    A has verified B: A's session is made
-//   A ── XX3 record of A ─────▶ B    B has verified A: B's session is made, and silent until A has used it
-//
-//   A ── IK1 record of A ─────▶ B    B has verified A, if A's counter is greater than any before
-//   A ◀─ IK2 ─────────────────  B    A has verified B
-//
-// Suites, indices and what each sees of the other are inside, under the handshake hash. The caller says when to
-// begin (sealed_links.ts); a retry is a new handshake. Of two that cross, the one with the smaller ephemeral key goes on:
-// both sides see both. Everything here is bounded, and no one is remembered before being authenticated.
-//
-// This file hands each datagram to the side it is for: A is initiator.ts, B responder.ts. Both write
-// and read by messages.ts, wait in pending.ts and send by post.ts, which also has the
-// cookies and refusals. What comes of it is in handshake_events.ts.
+/**
+ * Handshakes under way (event, now) → datagrams and new sessions. XXpsk3 on first contact, IKpsk2 once the other's
+ * static key is known from a verified record:
+ *
+ *   A ── XX1 e ──────────────▶ B    B answers, and does not know A yet
+ *   A ◀─ XX2 e, record of B ──  B    A has verified B: A's session is made
+ *   A ── XX3 record of A ─────▶ B    B has verified A: B's session is made, and silent until A has used it
+ *
+ *   A ── IK1 record of A ─────▶ B    B has verified A, if A's counter is greater than any before
+ *   A ◀─ IK2 ─────────────────  B    A has verified B
+ *
+ * Suites, indices and what each sees of the other are inside, under the handshake hash. The caller says when to
+ * begin (sealed_links.ts); a retry is a new handshake. Of two that cross, the one with the smaller ephemeral key goes on:
+ * both sides see both. Everything here is bounded, and no one is remembered before being authenticated.
+ *
+ * This file hands each datagram to the side it is for: A is initiator.ts, B responder.ts. Both write
+ * and read by messages.ts, wait in pending.ts and send by post.ts, which also has the
+ * cookies and refusals. What comes of it is in handshake_events.ts.
+ */
 
 import { borneMac } from "../../crypto/handshake_mac.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

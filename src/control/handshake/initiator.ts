@@ -1,12 +1,14 @@
-// The side of a handshake that begins it:
-//
-//   1. begin       XX1, or IK1 where the other's static key is known; a machine, an index and an ephemeral key are kept
-//   2. crossing    the other side has begun, too: the smaller ephemeral key goes on, and the other one drops out
-//   3. answered    XX2 or IK2 verifies: our session is made; XX ends with XX3, which names us, and with it every other
-//                  XX with the same endpoint
-//   4. tick        an XX3 goes out again until something came on the session; what has waited too long is forgotten
-//
-// Who answered is in responder.ts.
+/**
+ * The side of a handshake that begins it:
+ *
+ *   1. begin       XX1, or IK1 where the other's static key is known; a machine, an index and an ephemeral key are kept
+ *   2. crossing    the other side has begun, too: the smaller ephemeral key goes on, and the other one drops out
+ *   3. answered    XX2 or IK2 verifies: our session is made; XX ends with XX3, which names us, and with it every other
+ *                  XX with the same endpoint
+ *   4. tick        an XX3 goes out again until something came on the session; what has waited too long is forgotten
+ *
+ * Who answered is in responder.ts.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareBytes } from "../../wire/bytes.ts";

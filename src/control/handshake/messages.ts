@@ -1,7 +1,9 @@
-// What both sides write into a handshake, read out of it, and make of it once the Noise part is done. A message carries
-// an offer: our index, the suites, where we see the other side, and, from the side that has to identify itself, its record.
-//
-//   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
+/**
+ * What both sides write into a handshake, read out of it, and make of it once the Noise part is done. A message carries
+ * an offer: our index, the suites, where we see the other side, and, from the side that has to identify itself, its record.
+ *
+ *   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
+ */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";

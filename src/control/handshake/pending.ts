@@ -1,6 +1,8 @@
-// Handshakes that wait for the other side, by our index: one table for those we began, one for those we answered. Each
-// holds the Noise machine, which holds copies of keys, and an index. When it ends the machine is wiped; the index is
-// given back, or goes on as the session's. And the indices themselves.
+/**
+ * Handshakes that wait for the other side, by our index: one table for those we began, one for those we answered. Each
+ * holds the Noise machine, which holds copies of keys, and an index. When it ends the machine is wiped; the index is
+ * given back, or goes on as the session's. And the indices themselves.
+ */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NoiseHandshake } from "../../crypto/noise.ts";

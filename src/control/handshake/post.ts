@@ -1,8 +1,10 @@
-// Handshake datagrams on their way out, and the short replies (type 0x02) in both directions:
-//
-//   send     stamped with the MAC of the network, and with the cookie of a peer that demanded one lately
-//   reply    a cookie: what we sent last goes out again with it; a refusal: told, when it echoes the MAC we sent
-//   refuse   ours to others, never longer than what it answers
+/**
+ * Handshake datagrams on their way out, and the short replies (type 0x02) in both directions:
+ *
+ *   send     stamped with the MAC of the network, and with the cookie of a peer that demanded one lately
+ *   reply    a cookie: what we sent last goes out again with it; a refusal: told, when it echoes the MAC we sent
+ *   refuse   ours to others, never longer than what it answers
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { borneMac, checkReply, openCookie, stampHandshake, stampReply } from "../../crypto/handshake_mac.ts";

@@ -1,10 +1,12 @@
-// The side of a handshake that answers:
-//
-//   XX1   the peer is not known yet: XX2 with our record goes out, machine and index are kept
-//   XX3   who began says who they are: the session is made
-//   IK1   who began says it at once: unless it is a replay, or loses to one of ours, IK2 goes out and the session is made
-//
-// A session made here is silent until the other side has used it. Who begins is in initiator.ts.
+/**
+ * The side of a handshake that answers:
+ *
+ *   XX1   the peer is not known yet: XX2 with our record goes out, machine and index are kept
+ *   XX3   who began says who they are: the session is made
+ *   IK1   who began says it at once: unless it is a replay, or loses to one of ours, IK2 goes out and the session is made
+ *
+ * A session made here is silent until the other side has used it. Who begins is in initiator.ts.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

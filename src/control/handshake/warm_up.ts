@@ -1,6 +1,8 @@
-// A handshake in memory, before the first real one. A process that has just started has not compiled its code, and
-// the runtime has not set up its cryptography: the first handshake would take ten times as long as the second, on a
-// path while a peer waits for it. Two ends with throw-away keys shake hands here, in memory.
+/**
+ * A handshake in memory, before the first real one. A process that has just started has not compiled its code, and
+ * the runtime has not set up its cryptography: the first handshake would take ten times as long as the second, on a
+ * path while a peer waits for it. Two ends with throw-away keys shake hands here, in memory.
+ */
 
 import { type Identity, identityFromSeeds, nodeMac } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

@@ -1,6 +1,8 @@
-// Who holds a subnet: a pure function of the merged records, so that every node gives the same answer. Reservations
-// (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
-// are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
+/**
+ * Who holds a subnet: a pure function of the merged records, so that every node gives the same answer. Reservations
+ * (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
+ * are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
+ */
 
 import { overlaps, type Prefix } from "../../wire/prefix.ts";
 import { Directives } from "../forget/directives.ts";

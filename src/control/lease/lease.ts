@@ -1,12 +1,14 @@
-// The life of our own lease, as a state machine that decides and does nothing:
-//
-//   joining ──(founded, or synchronised with a member)──▶ probation ──(acknowledged, or time is up)──▶ confirmed
-//   probation or confirmed ──(another claim comes first)──▶ yielding ──(as probation)──▶ confirmed
-//   any of them ──(nothing is free)──▶ exhausted ──(something is)──▶ probation
-//
-// A lease from the disk starts confirmed. The claim itself travels in our signed record; node.ts writes it there,
-// on disk before anywhere else. See docs/ (leases) for why nothing better than "in the end one holder, the same
-// for everybody" is possible while a network is split.
+/**
+ * The life of our own lease, as a state machine that decides and does nothing:
+ *
+ *   joining ──(founded, or synchronised with a member)──▶ probation ──(acknowledged, or time is up)──▶ confirmed
+ *   probation or confirmed ──(another claim comes first)──▶ yielding ──(as probation)──▶ confirmed
+ *   any of them ──(nothing is free)──▶ exhausted ──(something is)──▶ probation
+ *
+ * A lease from the disk starts confirmed. The claim itself travels in our signed record; node.ts writes it there,
+ * on disk before anywhere else. See docs/ (leases) for why nothing better than "in the end one holder, the same
+ * for everybody" is possible while a network is split.
+ */
 
 import type { Random } from "../../ports/time.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";

@@ -1,7 +1,9 @@
-// A proof that another host runs with a node's identity, at this moment: the plain hello by which it would refuse the
-// other one itself (wire/hello.ts), signed with the node's key, over something that the other has made up since it
-// started. It takes the key, and one of a former life does not answer a later one: a member that lies ends no node by it,
-// and no restart is mistaken for a copy.
+/**
+ * A proof that another host runs with a node's identity, at this moment: the plain hello by which it would refuse the
+ * other one itself (wire/hello.ts), signed with the node's key, over something that the other has made up since it
+ * started. It takes the key, and one of a former life does not answer a later one: a member that lies ends no node by it,
+ * and no restart is mistaken for a copy.
+ */
 
 import { verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";

@@ -1,4 +1,6 @@
-// A plain hello of ours, signed: what plain links are made of, and how a sealed node is refused, and refuses, by name.
+/**
+ * A plain hello of ours, signed: what plain links are made of, and how a sealed node is refused, and refuses, by name.
+ */
 
 import { parseEndpoint } from "../../wire/address.ts";
 import * as hello from "../../wire/hello.ts";

@@ -1,5 +1,7 @@
-// The table of links: one per peer node, by node and by the receiver index we gave it. A link is inserted after a hello
-// with a good signature, counts as up once its endpoint is validated (links.ts), and goes when it is no longer wanted.
+/**
+ * The table of links: one per peer node, by node and by the receiver index we gave it. A link is inserted after a hello
+ * with a good signature, counts as up once its endpoint is validated (links.ts), and goes when it is no longer wanted.
+ */
 
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";

@@ -1,6 +1,8 @@
-// Links: one per peer node, each with an endpoint that counts only once the peer has shown that it receives there. How
-// that is shown is the mesh's security: signed hellos (plain_links.ts) or sessions (sealed_links.ts). Here is what both
-// share: which endpoints to try, when, and the table of links.
+/**
+ * Links: one per peer node, each with an endpoint that counts only once the peer has shown that it receives there. How
+ * that is shown is the mesh's security: signed hellos (plain_links.ts) or sessions (sealed_links.ts). Here is what both
+ * share: which endpoints to try, when, and the table of links.
+ */
 
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";

@@ -1,6 +1,8 @@
-// A sealed node meets plain hellos: it refuses them by name, so that both sides log why they do not meet. Of itself it
-// says one, now and then, where a `--peers` entry answers no handshake: a plain node there refuses that by name. Such
-// hellos name no network, and nothing that comes back is believed but for the log.
+/**
+ * A sealed node meets plain hellos: it refuses them by name, so that both sides log why they do not meet. Of itself it
+ * says one, now and then, where a `--peers` entry answers no handshake: a plain node there refuses that by name. Such
+ * hellos name no network, and nothing that comes back is believed but for the log.
+ */
 
 import { shortId, verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";

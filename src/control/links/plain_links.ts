@@ -1,15 +1,17 @@
-// Links in a plain mesh, made by signed hellos and acks. An endpoint counts only by return-routability: we sent a fresh
-// nonce there, and an ack that echoes it, signed by that node, came back from there. The course of it:
-//
-//   A ── hello (nonce a) ──▶ B      B verifies the signature, has a link for A (not validated), answers
-//   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
-//   A ── ack (echo b) ──────▶ B     B has validated A
-//
-// Every answer is one datagram, no larger than its question: a forged source address cannot make its victim get more
-// than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
-// comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
-// hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
-// sides. A node that shows itself elsewhere as another life waits while the one we know is asked (contests.ts).
+/**
+ * Links in a plain mesh, made by signed hellos and acks. An endpoint counts only by return-routability: we sent a fresh
+ * nonce there, and an ack that echoes it, signed by that node, came back from there. The course of it:
+ *
+ *   A ── hello (nonce a) ──▶ B      B verifies the signature, has a link for A (not validated), answers
+ *   A ◀─ ack (echo a, nonce b) ──   A has validated B; b is there while B does not know A at this endpoint
+ *   A ── ack (echo b) ──────▶ B     B has validated A
+ *
+ * Every answer is one datagram, no larger than its question: a forged source address cannot make its victim get more
+ * than he sends. So hellos of our own go only to endpoints that the user, a record or a link names; a peer whose gossip
+ * comes from elsewhere is told, in 8 bytes, that we do not know it there, and says hello itself. What is wrong with a
+ * hello (another network, version, security, our own identity) is answered with a refusal and logged, rarely, on both
+ * sides. A node that shows itself elsewhere as another life waits while the one we know is asked (contests.ts).
+ */
 
 import { shortId, verifySignature } from "../../crypto/identity.ts";
 import { formatEndpoint } from "../../wire/address.ts";

@@ -1,20 +1,22 @@
-// When to call a node that is behind NAT, as we are, and has not answered.
-//
-// Each side's first datagram opens its own router for the answers of the other: that is all there is to it where both
-// routers drop unsolicited packets. A router that takes such a datagram for itself (a VM or container host without a
-// firewall) remembers it in its connection tracking, and the tuple is then not free for its own host: what that host
-// sends comes out of another port, which the other side's router does not let in. Every further try keeps both entries
-// alive, so that two hosts which begin in the wrong order never meet. The entries end after 30 s without a datagram
-// (nf_conntrack_udp_timeout). So, after a few tries in a row, both sides are silent for longer than that and begin again
-// in an order that both know: the host behind the router that accepts has to be first, and since nobody knows which that
-// is, the two take turns, the smaller id first. One round, in seconds:
-//
-//   first of the round   0 opens                12 calls … 15.5      silent       50 next round
-//   second of the round             6 opens     12 calls … 15.5      silent       50 next round
-//
-// Their clocks agree because both hear of one another within a second, by gossip, and begin to call then. Should they
-// not (one has started again), later rounds are of random length, until an order fits. Where both routers accept and
-// nothing lies between them, no order does: then a port has to be forwarded.
+/**
+ * When to call a node that is behind NAT, as we are, and has not answered.
+ *
+ * Each side's first datagram opens its own router for the answers of the other: that is all there is to it where both
+ * routers drop unsolicited packets. A router that takes such a datagram for itself (a VM or container host without a
+ * firewall) remembers it in its connection tracking, and the tuple is then not free for its own host: what that host
+ * sends comes out of another port, which the other side's router does not let in. Every further try keeps both entries
+ * alive, so that two hosts which begin in the wrong order never meet. The entries end after 30 s without a datagram
+ * (nf_conntrack_udp_timeout). So, after a few tries in a row, both sides are silent for longer than that and begin again
+ * in an order that both know: the host behind the router that accepts has to be first, and since nobody knows which that
+ * is, the two take turns, the smaller id first. One round, in seconds:
+ *
+ *   first of the round   0 opens                12 calls … 15.5      silent       50 next round
+ *   second of the round             6 opens     12 calls … 15.5      silent       50 next round
+ *
+ * Their clocks agree because both hear of one another within a second, by gossip, and begin to call then. Should they
+ * not (one has started again), later rounds are of random length, until an order fits. Where both routers accept and
+ * nothing lies between them, no order does: then a port has to be forwarded.
+ */
 
 import type { Random } from "../../ports/time.ts";
 

@@ -1,4 +1,4 @@
-// Who refuses whom, and why: kept with the target for `why` and `status`, and told once a minute each.
+/** Who refuses whom, and why: kept with the target for `why` and `status`, and told once a minute each. */
 
 import type { LogFields } from "../outbox/events.ts";
 import type { Actions } from "../outbox/actions.ts";

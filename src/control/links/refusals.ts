@@ -1,4 +1,4 @@
-// Why a hello is refused, in sentences for the logs of both sides.
+/** Why a hello is refused, in sentences for the logs of both sides. */
 
 import {
   PROTOCOL_VERSION,

@@ -1,5 +1,7 @@
-// What the kernel of this host refuses to send, told only where it keeps somebody from being reached: a missing route means
-// nothing while there is another way. A peer has IPv6 addresses, too, where this host has none.
+/**
+ * What the kernel of this host refuses to send, told only where it keeps somebody from being reached: a missing route means
+ * nothing while there is another way. A peer has IPv6 addresses, too, where this host has none.
+ */
 
 import type { LinkTable } from "./link_table.ts";
 import { refusalOf, type Target, type Targets } from "./targets.ts";

@@ -1,6 +1,8 @@
-// Links in a sealed mesh: a link is a session. It is up when a handshake has shown who is there and that they receive
-// there; the side that answered the handshake waits until the session is used. A link moves when the data plane saw an
-// authenticated, newer packet from elsewhere. What goes over it goes sealed, on the control plane's own lane.
+/**
+ * Links in a sealed mesh: a link is a session. It is up when a handshake has shown who is there and that they receive
+ * there; the side that answered the handshake waits until the session is used. A link moves when the data plane saw an
+ * authenticated, newer packet from elsewhere. What goes over it goes sealed, on the control plane's own lane.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

@@ -1,13 +1,15 @@
-// Two hosts with one identity, as a third sees them: two lives of one node, by their boot nonces, each with a session of
-// its own. What we say to the node goes over the newest session, so one of the two hears nothing of us. The third tells
-// each of the other, over a session of that life:
-//
-//   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
-//   A ◀─ clone {A, other B, at B's} ────── M    an attacker on the path may have held back what A said before it ended
-//   A ── clone {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
-//                                        M ── clone {B, other A, at A's} ──▶ B
-//
-// With each clone goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
+/**
+ * Two hosts with one identity, as a third sees them: two lives of one node, by their boot nonces, each with a session of
+ * its own. What we say to the node goes over the newest session, so one of the two hears nothing of us. The third tells
+ * each of the other, over a session of that life:
+ *
+ *   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
+ *   A ◀─ clone {A, other B, at B's} ────── M    an attacker on the path may have held back what A said before it ended
+ *   A ── clone {A, other B} ────────────▶ M    A has heard of B, so it lives now: a proof
+ *                                        M ── clone {B, other A, at A's} ──▶ B
+ *
+ * With each clone goes the node's record as M has it, so that the two go on to find out which of them ends (clones.ts).
+ */
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Actions } from "../outbox/actions.ts";

@@ -1,6 +1,8 @@
-// The sessions with each peer, as far as the control plane must know them: which one to speak on, when to renew it, when
-// it ends. Keys are not kept: they go to the data plane with the action that installs a session. A new session is made
-// at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes its keys.
+/**
+ * The sessions with each peer, as far as the control plane must know them: which one to speak on, when to renew it, when
+ * it ends. Keys are not kept: they go to the data plane with the action that installs a session. A new session is made
+ * at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes its keys.
+ */
 
 import type { CipherSuite } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";

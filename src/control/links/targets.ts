@@ -1,6 +1,8 @@
-// The endpoints we try to reach: seeds, the endpoints of known nodes, and addresses from which a stranger has just
-// said hello. A target keeps the nonces under way and its backoff; when it is due and still needed is decided in
-// links.ts. Nothing here is inserted before a signature was verified, but for what the user or a record names.
+/**
+ * The endpoints we try to reach: seeds, the endpoints of known nodes, and addresses from which a stranger has just
+ * said hello. A target keeps the nonces under way and its backoff; when it is due and still needed is decided in
+ * links.ts. Nothing here is inserted before a signature was verified, but for what the user or a record names.
+ */
 
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";

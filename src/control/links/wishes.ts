@@ -1,5 +1,7 @@
-// With whom we want a link, and what that means for a target: whether somebody is missed there, how long to wait between
-// two tries, and whether both sides have to punch. Pure bookkeeping; links.ts asks.
+/**
+ * With whom we want a link, and what that means for a target: whether somebody is missed there, how long to wait between
+ * two tries, and whether both sides have to punch. Pure bookkeeping; links.ts asks.
+ */
 
 import type { OwnNode } from "../outbox/own_node.ts";
 import type { LinkTable } from "./link_table.ts";

@@ -1,6 +1,8 @@
-// Spreading news: what changed is told at once to three random peers, and again every 200 ms to three random peers for
-// log₂ N rounds, packed into as few datagrams as it takes (packing.ts). An item is named by what it is about, so newer
-// news replaces older. Pings and their answers take along what they have room for.
+/**
+ * Spreading news: what changed is told at once to three random peers, and again every 200 ms to three random peers for
+ * log₂ N rounds, packed into as few datagrams as it takes (packing.ts). An item is named by what it is about, so newer
+ * news replaces older. Pings and their answers take along what they have room for.
+ */
 
 export const FANOUT = 3;
 export const ROUND_MS = 200;

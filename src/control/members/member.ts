@@ -1,4 +1,4 @@
-// A member of the mesh as we see it, and what comes of that.
+/** A member of the mesh as we see it, and what comes of that. */
 
 import type { Statement } from "../../wire/gossip_body.ts";
 import type { PeerState } from "../paths/view.ts";

@@ -1,14 +1,16 @@
-// Who is alive: SWIM (Das, Gupta, Motivala 2002) with suspicion and refutation. Members are probed in turns
-// (probes.ts); who does not answer is suspect, and dead if it does not refute in time. Only a node itself refutes, by a
-// greater incarnation of its record. The dead stay known: their leases stay taken, and links.ts keeps trying them. A
-// member remembered from before a start is dead by hearsay (incarnation −1) until it is heard of.
-//
-// Others are believed, but not against our own ears: a node that was cut off comes back with statements about all
-// others. While we hear a node, what others say of it changes nothing here: it is told, so that it refutes, and probed
-// at once. When we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails.
-// That a node was stopped is believed at once from itself alone; from others it is their "dead". What is said of an
-// incarnation that no signed record tells is dropped before it comes here (record_steps.ts): no member is of a greater
-// one than its record.
+/**
+ * Who is alive: SWIM (Das, Gupta, Motivala 2002) with suspicion and refutation. Members are probed in turns
+ * (probes.ts); who does not answer is suspect, and dead if it does not refute in time. Only a node itself refutes, by a
+ * greater incarnation of its record. The dead stay known: their leases stay taken, and links.ts keeps trying them. A
+ * member remembered from before a start is dead by hearsay (incarnation −1) until it is heard of.
+ *
+ * Others are believed, but not against our own ears: a node that was cut off comes back with statements about all
+ * others. While we hear a node, what others say of it changes nothing here: it is told, so that it refutes, and probed
+ * at once. When we have a link and did not hear it just now, "dead" makes it suspect, and dead if that probe fails.
+ * That a node was stopped is believed at once from itself alone; from others it is their "dead". What is said of an
+ * incarnation that no signed record tells is dropped before it comes here (record_steps.ts): no member is of a greater
+ * one than its record.
+ */
 
 import type { Random } from "../../ports/time.ts";
 import type { Liveness, Statement } from "../../wire/gossip_body.ts";

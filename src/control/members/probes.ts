@@ -1,6 +1,8 @@
-// The probes of SWIM: each second one member in shuffled round-robin, and some of the suspects, is pinged three times, then
-// through three others. A doubt, that somebody says a node is not well, is a probe like any other. Also the pings that we
-// send for somebody else. What an unanswered probe means is decided in membership.ts.
+/**
+ * The probes of SWIM: each second one member in shuffled round-robin, and some of the suspects, is pinged three times, then
+ * through three others. A doubt, that somebody says a node is not well, is a probe like any other. Also the pings that we
+ * send for somebody else. What an unanswered probe means is decided in membership.ts.
+ */
 
 import type { Random } from "../../ports/time.ts";
 import type { Statement } from "../../wire/gossip_body.ts";

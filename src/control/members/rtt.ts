@@ -1,6 +1,8 @@
-// Round trips over each link, by path probes that the peer's data plane answers by itself: so they measure the path
-// and the other Worker, not its control plane. They also keep NAT mappings open, and a link that answers neither these
-// nor anything else is given up. Smoothed as RFC 6298 §2 does, with a gain of an eighth.
+/**
+ * Round trips over each link, by path probes that the peer's data plane answers by itself: so they measure the path
+ * and the other Worker, not its control plane. They also keep NAT mappings open, and a link that answers neither these
+ * nor anything else is given up. Smoothed as RFC 6298 §2 does, with a gain of an eighth.
+ */
 
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";

@@ -1,7 +1,9 @@
-// Who founds when several hosts start together and none has a mesh yet. Joiners tell one another which joiners they
-// have heard of, transitively; the smallest id founds once every joiner of the set has said, freshly, that it
-// knows exactly this set, and this has been so for a second. While a seed of any of them has not answered at all
-// (it may be the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
+/**
+ * Who founds when several hosts start together and none has a mesh yet. Joiners tell one another which joiners they
+ * have heard of, transitively; the smallest id founds once every joiner of the set has said, freshly, that it
+ * knows exactly this set, and this has been so for a second. While a seed of any of them has not answered at all
+ * (it may be the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
+ */
 
 import { sha256Hex } from "../../crypto/sha256.ts";
 import type { JoinerEntry } from "../../wire/gossip_body.ts";

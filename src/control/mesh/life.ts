@@ -1,23 +1,25 @@
-// The life of a node on its way into a mesh and in it: one state at a time, and everything that leads from one to another.
-// Each state has what the one before it has, and one thing more:
-//
-//   joining    knows no mesh
-//   learned    the configuration, from a member; nobody's records yet
-//   informed   the mesh's records: a member. Others may learn from it; it may not claim, for it may be outdated
-//   ready      its own lease, from the disk, or nothing that could be outdated. It keeps its record to itself, for the mesh
-//              may hold a later version of it
-//   speaking   tells its record: nothing holds it back any more
-//
-//   joining ───────────────────────found───────────────────▶ speaking     nobody has a mesh yet
-//     │ ▲
-//     │ └─unlearn─┐
-//     ├──learn──▶ learned ────────synchronised─────────────▶ speaking     a new node
-//     │
-//     └─restore─▶ informed ──────────speak─────────────────▶ speaking     a start with a mesh on the disk,
-//                    └──leaseRestored──▶ ready ───speak────▶ speaking     and with a lease of it
-//
-// From each of them `end` leads out: refused, released, stopped. What the node was then is still told, for as long as
-// somebody asks. Decides and sends nothing: the *_steps.ts of node/ call the transitions (start, config, join, sync).
+/**
+ * The life of a node on its way into a mesh and in it: one state at a time, and everything that leads from one to another.
+ * Each state has what the one before it has, and one thing more:
+ *
+ *   joining    knows no mesh
+ *   learned    the configuration, from a member; nobody's records yet
+ *   informed   the mesh's records: a member. Others may learn from it; it may not claim, for it may be outdated
+ *   ready      its own lease, from the disk, or nothing that could be outdated. It keeps its record to itself, for the mesh
+ *              may hold a later version of it
+ *   speaking   tells its record: nothing holds it back any more
+ *
+ *   joining ───────────────────────found───────────────────▶ speaking     nobody has a mesh yet
+ *     │ ▲
+ *     │ └─unlearn─┐
+ *     ├──learn──▶ learned ────────synchronised─────────────▶ speaking     a new node
+ *     │
+ *     └─restore─▶ informed ──────────speak─────────────────▶ speaking     a start with a mesh on the disk,
+ *                    └──leaseRestored──▶ ready ───speak────▶ speaking     and with a lease of it
+ *
+ * From each of them `end` leads out: refused, released, stopped. What the node was then is still told, for as long as
+ * somebody asks. Decides and sends nothing: the *_steps.ts of node/ call the transitions (start, config, join, sync).
+ */
 
 import { meshHash } from "./mesh.ts";
 import type { MeshConfig } from "./mesh_config.ts";

@@ -1,6 +1,8 @@
-// The configuration of a mesh: settled once by the founder, learned by all other nodes. Here are the defaults, the
-// checks that any configuration from a disk or a stranger must pass, its hash (which every message carries,
-// so that two meshes never mix), and the sentence for a user whose flags contradict it.
+/**
+ * The configuration of a mesh: settled once by the founder, learned by all other nodes. Here are the defaults, the
+ * checks that any configuration from a disk or a stranger must pass, its hash (which every message carries,
+ * so that two meshes never mix), and the sentence for a user whose flags contradict it.
+ */
 
 import { sha256Hex } from "../../crypto/sha256.ts";
 import { formatAddress, isIpv4, parseAddress } from "../../wire/address.ts";

@@ -1,4 +1,4 @@
-// What a mesh settled on: founded once, learned by everybody who joins. Addresses are canonical text.
+/** What a mesh settled on: founded once, learned by everybody who joins. Addresses are canonical text. */
 
 import type { Prefix } from "../../wire/prefix.ts";
 

@@ -1,4 +1,4 @@
-// What a user asked of a node, from the command line or a file. Addresses and endpoints are canonical text.
+/** What a user asked of a node, from the command line or a file. Addresses and endpoints are canonical text. */
 
 import type { Prefix } from "../../wire/prefix.ts";
 import type { Backend, Security } from "./mesh_config.ts";

@@ -1,5 +1,7 @@
-// A member that reaches no other node: it has its lease and its routes, and looks healthy from inside. Said in the log
-// once it has lasted, from time to time after that, and when it is over; and in `status` for as long as it lasts.
+/**
+ * A member that reaches no other node: it has its lease and its routes, and looks healthy from inside. Said in the log
+ * once it has lasted, from time to time after that, and when it is over; and in `status` for as long as it lasts.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import type { Core } from "./core.ts";

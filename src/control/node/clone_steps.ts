@@ -1,5 +1,7 @@
-// What a person reads of a copied identity, and what comes of it: on the other members, and on the two hosts that run with
-// it. Which of these ends is in clones.ts; who is asked before a second host is let in, in contests.ts.
+/**
+ * What a person reads of a copied identity, and what comes of it: on the other members, and on the two hosts that run with
+ * it. Which of these ends is in clones.ts; who is asked before a second host is let in, in contests.ts.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import { type Clone, cloneMessage, judge, OLDER_FOR_SURE_S } from "../clones/clones.ts";

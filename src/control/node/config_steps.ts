@@ -1,5 +1,7 @@
-// The configuration of the mesh between nodes: a member tells it to whoever has none, a joiner takes it, and two that have
-// different ones say so and do not mix.
+/**
+ * The configuration of the mesh between nodes: a member tells it to whoever has none, a joiner takes it, and two that have
+ * different ones say so and do not mix.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import type { Link } from "../links/link_table.ts";

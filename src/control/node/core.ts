@@ -1,6 +1,8 @@
-// What the control plane of one node is made of: the machines and tables, put together once. It decides nothing itself.
-// The functions in the *_steps.ts beside this one work on a Core, or on those of its parts that they need; node.ts owns it and
-// calls them.
+/**
+ * What the control plane of one node is made of: the machines and tables, put together once. It decides nothing itself.
+ * The functions in the *_steps.ts beside this one work on a Core, or on those of its parts that they need; node.ts owns it and
+ * calls them.
+ */
 
 import type { Identity } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";

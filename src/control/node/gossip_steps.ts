@@ -1,7 +1,9 @@
-// Gossip over a link: every message arrives here, is matched with the validated link it came over, and with the mesh it
-// belongs to, and is then passed to the part that decides. A message from a link that is not validated, or of another mesh,
-// changes nothing. What goes out unasked is in sync_steps.ts, what comes under the network's key in
-// receive_steps.ts.
+/**
+ * Gossip over a link: every message arrives here, is matched with the validated link it came over, and with the mesh it
+ * belongs to, and is then passed to the part that decides. A message from a link that is not validated, or of another mesh,
+ * changes nothing. What goes out unasked is in sync_steps.ts, what comes under the network's key in
+ * receive_steps.ts.
+ */
 
 import { decodeGossip, gossipIndex, gossipVersion } from "../../wire/gossip.ts";
 import type { GossipBody } from "../../wire/gossip_body.ts";

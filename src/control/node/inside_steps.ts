@@ -1,6 +1,8 @@
-// Addresses inside the mesh itself, given as where a node is: by --peers, by a name that resolves to one, by a static peer,
-// or by the record of another node. Datagrams there would leave by our own device, into the link that they are to keep
-// up. None of them is used (outside.ts); here is what is said about it.
+/**
+ * Addresses inside the mesh itself, given as where a node is: by --peers, by a name that resolves to one, by a static peer,
+ * or by the record of another node. Datagrams there would leave by our own device, into the link that they are to keep
+ * up. None of them is used (outside.ts); here is what is said about it.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import { addressOf } from "../../wire/address.ts";

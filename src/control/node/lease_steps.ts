@@ -1,6 +1,8 @@
-// Where the lease meets the rest: the world as the lease sees it, and its steps performed. A claim is in our own
-// record, the record's new version is on disk, and only then is it told; the members known alive are asked to
-// acknowledge it, again and again while it is on probation.
+/**
+ * Where the lease meets the rest: the world as the lease sees it, and its steps performed. A claim is in our own
+ * record, the record's new version is on disk, and only then is it told; the members known alive are asked to
+ * acknowledge it, again and again while it is on probation.
+ */
 
 import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";

@@ -1,5 +1,7 @@
-// How a node goes: with its lease given back (`down --purge`), which ends when a member has heard it or when it has waited
-// long enough; or by its own word that it stops (`down`), with the lease kept.
+/**
+ * How a node goes: with its lease given back (`down --purge`), which ends when a member has heard it or when it has waited
+ * long enough; or by its own word that it stops (`down`), with the lease kept.
+ */
 
 import type { Core, Releasing } from "./core.ts";
 import { askAcknowledgement, performLease } from "./lease_steps.ts";

@@ -1,6 +1,8 @@
-// Names among the endpoints of records, "home.example:8473": which are worth looking up, and when. A node is looked for
-// where its names lead as long as there is no link to it, so that an address that changed while either side was off is
-// found. Names are texts of others: few of each node, few a minute in all. What came of them is in name_table.ts.
+/**
+ * Names among the endpoints of records, "home.example:8473": which are worth looking up, and when. A node is looked for
+ * where its names lead as long as there is no link to it, so that an address that changed while either side was off is
+ * found. Names are texts of others: few of each node, few a minute in all. What came of them is in name_table.ts.
+ */
 
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { Core } from "./core.ts";

@@ -1,6 +1,8 @@
-// The control plane of one node, and the one class the daemon uses: events in, actions out, a view on demand. It holds
-// no clock, no socket and no file; the same class runs in the daemon and, by the dozen, in the tests' simulated
-// networks. What happens in which order on each event can be read here; the decisions are in the files it calls.
+/**
+ * The control plane of one node, and the one class the daemon uses: events in, actions out, a view on demand. It holds
+ * no clock, no socket and no file; the same class runs in the daemon and, by the dozen, in the tests' simulated
+ * networks. What happens in which order on each event can be read here; the decisions are in the files it calls.
+ */
 
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { Seed } from "../mesh/node_settings.ts";

@@ -1,6 +1,8 @@
-// Which endpoints lie outside the mesh: only there may a peer be. Datagrams to an address inside it would leave by our own
-// device, into the link that they are to keep up. And what the control plane asks about its host while it decides: a
-// question answered at once, from what the daemon holds.
+/**
+ * Which endpoints lie outside the mesh: only there may a peer be. Datagrams to an address inside it would leave by our own
+ * device, into the link that they are to keep up. And what the control plane asks about its host while it decides: a
+ * question answered at once, from what the daemon holds.
+ */
 
 import { addressOf } from "../../wire/address.ts";
 import { liesWithin, type Prefix } from "../../wire/prefix.ts";

@@ -1,4 +1,6 @@
-// Our own record on its way out: a new version of it is on disk first, and told only once nothing holds it back.
+/**
+ * Our own record on its way out: a new version of it is on disk first, and told only once nothing holds it back.
+ */
 
 import type { Core } from "./core.ts";
 

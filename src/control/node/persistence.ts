@@ -1,5 +1,7 @@
-// What of a node is on disk, and when it has to be: its state as a whole, written before any action that comes later; and
-// the counter of its initiations, of which no two may be alike, also over restarts.
+/**
+ * What of a node is on disk, and when it has to be: its state as a whole, written before any action that comes later; and
+ * the counter of its initiations, of which no two may be alike, also over restarts.
+ */
 
 import type { Directives } from "../forget/directives.ts";
 import type { Lease } from "../lease/lease.ts";

@@ -1,6 +1,8 @@
-// Datagrams on their way in, as the data plane hands them up: told apart by their first byte, and given to who takes them.
-// What came through the mesh itself makes no link, and in a sealed mesh nothing is taken in the clear but hellos, which are
-// refused, and what goes by a direct route.
+/**
+ * Datagrams on their way in, as the data plane hands them up: told apart by their first byte, and given to who takes them.
+ * What came through the mesh itself makes no link, and in a sealed mesh nothing is taken in the clear but hellos, which are
+ * refused, and what goes by a direct route.
+ */
 
 import {
   decodeProbe,

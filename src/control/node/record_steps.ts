@@ -1,6 +1,8 @@
-// Records and statements on their way in and our own on its way out. A record is verified once, when it is about to be
-// inserted. One that bears our own id and is not ours is a later life of ourselves (this disk was restored from a
-// backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
+/**
+ * Records and statements on their way in and our own on its way out. A record is verified once, when it is about to be
+ * inserted. One that bears our own id and is not ours is a later life of ourselves (this disk was restored from a
+ * backup): we catch up with it; or, when it answers what we did since, another host that runs with our identity now.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import type { Piggyback, RecordItem, Statement } from "../../wire/gossip_body.ts";

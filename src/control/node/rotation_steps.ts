@@ -1,6 +1,8 @@
-// The rotation of the network secret on its way: made here or told by a member, on disk before anything is said of it,
-// told to every member over its own session, acknowledged in each node's record (the capability `k`), used when all who
-// are alive have it. Which one counts when is rotation.ts's decision; who may be told is key_ring.ts's.
+/**
+ * The rotation of the network secret on its way: made here or told by a member, on disk before anything is said of it,
+ * told to every member over its own session, acknowledged in each node's record (the capability `k`), used when all who
+ * are alive have it. Which one counts when is rotation.ts's decision; who may be told is key_ring.ts's.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";

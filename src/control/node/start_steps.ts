@@ -1,5 +1,7 @@
-// How a node begins: with the mesh that is on its disk, by founding one, or as a joiner who waits for a member. Nobody who
-// was given peers founds alone.
+/**
+ * How a node begins: with the mesh that is on its disk, by founding one, or as a joiner who waits for a member. Nobody who
+ * was given peers founds alone.
+ */
 
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";

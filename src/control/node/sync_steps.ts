@@ -1,6 +1,8 @@
-// How knowledge spreads: news to three random peers, and, with one of them every few seconds for what was lost on the way,
-// a synchronisation: two nodes compare what they know by hashes and digests, and tell each other what the other lacks. A
-// node that joins is a member once one round with a member is complete.
+/**
+ * How knowledge spreads: news to three random peers, and, with one of them every few seconds for what was lost on the way,
+ * a synchronisation: two nodes compare what they know by hashes and digests, and tell each other what the other lacks. A
+ * node that joins is a member once one round with a member is complete.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import { type GossipBody, WANT_MAX } from "../../wire/gossip_body.ts";

@@ -1,5 +1,7 @@
-// Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the
-// tables. Called when somebody asks or something changed, never per packet.
+/**
+ * Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the
+ * tables. Called when somebody asks or something changed, never per packet.
+ */
 
 import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";

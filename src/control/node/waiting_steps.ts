@@ -1,4 +1,4 @@
-// Sentences for a person whose host is joining: whom it waits for, since when, and what to check.
+/** Sentences for a person whose host is joining: whom it waits for, since when, and what to check. */
 
 import type { Core } from "./core.ts";
 import type { Seed } from "../mesh/node_settings.ts";

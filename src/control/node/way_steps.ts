@@ -1,7 +1,9 @@
-// The probes of ways.ts as datagrams, and what comes back: along our own port as the link's datagrams go, along the VXLAN
-// port as VXLAN data, along a direct route from overlay address to overlay address by the kernel's route for probes
-// (host/owned.ts). Questions of the first two kinds the data plane answers by itself. Those by a direct route are
-// answered here, the way they came, and only where such a route is wanted from here, too.
+/**
+ * The probes of ways.ts as datagrams, and what comes back: along our own port as the link's datagrams go, along the VXLAN
+ * port as VXLAN data, along a direct route from overlay address to overlay address by the kernel's route for probes
+ * (host/owned.ts). Questions of the first two kinds the data plane answers by itself. Those by a direct route are
+ * answered here, the way they came, and only where such a route is wanted from here, too.
+ */
 
 import {
   addressOf,

@@ -1,5 +1,7 @@
-// What the machines of the control plane want done while they take in one event, in order. It only collects: the daemon
-// performs the actions after `handle` has returned them. And from which of our addresses an answer leaves.
+/**
+ * What the machines of the control plane want done while they take in one event, in order. It only collects: the daemon
+ * performs the actions after `handle` has returned them. And from which of our addresses an answer leaves.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";

@@ -1,7 +1,9 @@
-// What goes into the control plane and what comes out of it. The daemon feeds `ControlPlane.handle` one event
-// at a time with the monotonic time (ms), and performs the actions it returns in their order: a `persist`
-// must be on disk before what follows it leaves the host. Addresses and endpoints are canonical text.
-// What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
+/**
+ * What goes into the control plane and what comes out of it. The daemon feeds `ControlPlane.handle` one event
+ * at a time with the monotonic time (ms), and performs the actions it returns in their order: a `persist`
+ * must be on disk before what follows it leaves the host. Addresses and endpoints are canonical text.
+ * What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
+ */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NetworkSecret } from "../../crypto/network_secret.ts";

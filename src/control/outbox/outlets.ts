@@ -1,5 +1,7 @@
-// What the machines of one control plane share on their way out: what is to be done (actions.ts), when it is due, how much
-// is allowed, what is counted and what people are warned of. A machine takes those of them that it uses. Time is an argument.
+/**
+ * What the machines of one control plane share on their way out: what is to be done (actions.ts), when it is due, how much
+ * is allowed, what is counted and what people are warned of. A machine takes those of them that it uses. Time is an argument.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { RateLimit } from "../../bounds/rate_limit.ts";

@@ -1,5 +1,7 @@
-// What links and handshakes may ask about the node that they belong to, and tell it. The node answers at once, from what
-// it knows at that moment (node/core.ts). Times are of the clock that events come with.
+/**
+ * What links and handshakes may ask about the node that they belong to, and tell it. The node answers at once, from what
+ * it knows at that moment (node/core.ts). Times are of the clock that events come with.
+ */
 
 import type { Identity } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

@@ -1,6 +1,8 @@
-// Carries out what the control plane decided: the one interpreter of its actions, for the daemon, for giving a stored
-// lease back, and for the simulated networks of the tests. They differ only in the effects that they pass in. Actions
-// take effect in their order; what a `persist` must precede is not sent when it throws.
+/**
+ * Carries out what the control plane decided: the one interpreter of its actions, for the daemon, for giving a stored
+ * lease back, and for the simulated networks of the tests. They differ only in the effects that they pass in. Actions
+ * take effect in their order; what a `persist` must precede is not sent when it throws.
+ */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { StoredState } from "../records/state.ts";

@@ -1,4 +1,6 @@
-// What came of trying an endpoint: for `why`, for the sentences of a node that waits, and for what follows from it.
+/**
+ * What came of trying an endpoint: for `why`, for the sentences of a node that waits, and for what follows from it.
+ */
 
 /** Why this host itself does not send to an endpoint. */
 export interface SendRefusal {

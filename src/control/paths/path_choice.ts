@@ -1,8 +1,10 @@
-// The path to one peer: the best of the ways whose probes came back (ways.ts), and a sentence why it is no better one.
-// Best first: a route by the peer itself, where asked for on both sides and where both share a link; then the tunnel. A
-// direct route carries overlay addresses over the underlay: a switch that knows which host has which address (port
-// security, forged transmits, a cloud's source check) drops them, and so does a strict source check of the peer's kernel
-// while it has no such route back. Only asking tells. Pure.
+/**
+ * The path to one peer: the best of the ways whose probes came back (ways.ts), and a sentence why it is no better one.
+ * Best first: a route by the peer itself, where asked for on both sides and where both share a link; then the tunnel. A
+ * direct route carries overlay addresses over the underlay: a switch that knows which host has which address (port
+ * security, forged transmits, a cloud's source check) drops them, and so does a strict source check of the peer's kernel
+ * while it has no such route back. Only asking tells. Pure.
+ */
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";

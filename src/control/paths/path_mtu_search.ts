@@ -1,13 +1,15 @@
-// How large a packet a way carries, found by asking: packetization layer path MTU discovery (RFC 8899), without a word
-// from any router. Sizes are those of the outer IP packet, bytes. Pure: the owner sends what `due` says and tells what was
-// answered.
-//
-//   checking ──(answered)──▶ idle ──(10 min, when lowered; or check())──▶ checking
-//      │ three times unanswered, while small ones are answered
-//      ▼
-//   searching: rounds of up to eight sizes between what passed and what did not, each asked twice
-//
-// An answer counts whenever it comes. Loss can make the result too small for ten minutes, never too large.
+/**
+ * How large a packet a way carries, found by asking: packetization layer path MTU discovery (RFC 8899), without a word
+ * from any router. Sizes are those of the outer IP packet, bytes. Pure: the owner sends what `due` says and tells what was
+ * answered.
+ *
+ *   checking ──(answered)──▶ idle ──(10 min, when lowered; or check())──▶ checking
+ *      │ three times unanswered, while small ones are answered
+ *      ▼
+ *   searching: rounds of up to eight sizes between what passed and what did not, each asked twice
+ *
+ * An answer counts whenever it comes. Loss can make the result too small for ten minutes, never too large.
+ */
 
 const CHECK_TRIES = 3;
 const RAISE_MS = 600_000;

@@ -1,7 +1,9 @@
-// From what is known to what is wanted: which tunnels the data plane should have, which prefixes lead into them,
-// which routes the host should carry instead, and for each peer why it is so. Pure; the daemon compares the
-// result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
-// senders hear "unreachable" at once instead of waiting in vain.
+/**
+ * From what is known to what is wanted: which tunnels the data plane should have, which prefixes lead into them,
+ * which routes the host should carry instead, and for each peer why it is so. Pure; the daemon compares the
+ * result with what is and applies the difference. A suspect keeps its path; a dead peer loses it, so that
+ * senders hear "unreachable" at once instead of waiting in vain.
+ */
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";

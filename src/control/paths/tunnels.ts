@@ -1,6 +1,8 @@
-// The tunnel to a peer: how packets leave, where to, and how large they may be. With a secret, ovltun's own peers are
-// sealed whatever the backend; in a plain mesh of backend vxlan both sides take VXLAN and our own header alike, so that
-// each may send what gets through. Pure.
+/**
+ * The tunnel to a peer: how packets leave, where to, and how large they may be. With a secret, ovltun's own peers are
+ * sealed whatever the backend; in a plain mesh of backend vxlan both sides take VXLAN and our own header alike, so that
+ * each may send what gets through. Pure.
+ */
 
 import type { LocalEnd } from "../../ports/devices.ts";
 import type { NextHop } from "../../ports/host.ts";

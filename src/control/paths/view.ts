@@ -1,5 +1,7 @@
-// What the control plane knows, as plain read-only data: the source of `status`, `peers`, `leases`, `why` and
-// of paths.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
+/**
+ * What the control plane knows, as plain read-only data: the source of `status`, `peers`, `leases`, `why` and
+ * of paths.ts. A view is a snapshot made on demand; all times are the monotonic milliseconds of `now`.
+ */
 
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";

@@ -1,4 +1,6 @@
-// One way to a peer: what is known of it, and what an answer to a probe changes. When it is asked is decided in ways.ts.
+/**
+ * One way to a peer: what is known of it, and what an answer to a probe changes. When it is asked is decided in ways.ts.
+ */
 
 import { PROBE_READY } from "../../wire/datagram.ts";
 import type { PathMtuSearch } from "./path_mtu_search.ts";

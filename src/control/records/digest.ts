@@ -1,7 +1,9 @@
-// Comparing two stores with little traffic. A sync carries one hash for each of 32 buckets; the answer lists, for the
-// buckets that differ, (id prefix, version, content hash) of every record, in parts that each cover a range of
-// prefixes completely; from such a part the asker sees both what it lacks and what the other lacks. Two nodes that
-// differ in k records exchange O(k + buckets) entries, as long as buckets are small. Pure.
+/**
+ * Comparing two stores with little traffic. A sync carries one hash for each of 32 buckets; the answer lists, for the
+ * buckets that differ, (id prefix, version, content hash) of every record, in parts that each cover a range of
+ * prefixes completely; from such a part the asker sees both what it lacks and what the other lacks. Two nodes that
+ * differ in k records exchange O(k + buckets) entries, as long as buckets are small. Pure.
+ */
 
 import { putU48, toHex, u48 } from "../../wire/bytes.ts";
 import { DIGEST_BUCKETS, DIGEST_ENTRIES_MAX, DIGEST_ENTRY_LEN } from "../../wire/gossip_body.ts";

@@ -1,6 +1,8 @@
-// Where the names among the endpoints of records lead, "home.example:8473", as the daemon found out when it was asked to.
-// The last good answer counts until there is a different good one. Nothing that a name says makes us send to this host
-// itself or to all hosts; what lies in the mesh is left out by those who use it (node/outside.ts).
+/**
+ * Where the names among the endpoints of records lead, "home.example:8473", as the daemon found out when it was asked to.
+ * The last good answer counts until there is a different good one. Nothing that a name says makes us send to this host
+ * itself or to all hosts; what lies in the mesh is left out by those who use it (node/outside.ts).
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import type { Random } from "../../ports/time.ts";

@@ -1,6 +1,8 @@
-// Our own record: the one record that this node writes. Each change gives it a greater version: a new epoch for news,
-// a new incarnation for a new life (a start, a refutation, catching up with a later version of ourselves).
-// The caller persists the version before the record is sent to any node.
+/**
+ * Our own record: the one record that this node writes. Each change gives it a greater version: a new epoch for news,
+ * a new incarnation for a new life (a start, a refutation, catching up with a later version of ourselves).
+ * The caller persists the version before the record is sent to any node.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { type Identity, nodeMac } from "../../crypto/identity.ts";

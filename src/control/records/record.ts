@@ -1,7 +1,9 @@
-// A node's signed record: who it is, what it claims, where it may be reached. Only its owner writes it, under a
-// version (incarnation, epoch) that only grows; other nodes pass the bytes on as they came. The bytes are a
-// MessagePack map with short keys, followed by the Ed25519 signature over them, so that fields of later versions
-// survive nodes which do not know them. A record fits in one gossip datagram.
+/**
+ * A node's signed record: who it is, what it claims, where it may be reached. Only its owner writes it, under a
+ * version (incarnation, epoch) that only grows; other nodes pass the bytes on as they came. The bytes are a
+ * MessagePack map with short keys, followed by the Ed25519 signature over them, so that fields of later versions
+ * survive nodes which do not know them. A record fits in one gossip datagram.
+ */
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../../crypto/identity.ts";
 import { isIpv4, parseMac } from "../../wire/address.ts";

@@ -1,6 +1,8 @@
-// What a node keeps on disk between two runs, as plain JSON: the mesh it belongs to, its claim with the Lamport
-// stamp, the version of its own record, and whom it knew. It is written before anything that depends on it is
-// said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
+/**
+ * What a node keeps on disk between two runs, as plain JSON: the mesh it belongs to, its claim with the Lamport
+ * stamp, the version of its own record, and whom it knew. It is written before anything that depends on it is
+ * said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
+ */
 
 import { endpointOf, fieldsIn, isVersion } from "../../wire/untrusted.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";

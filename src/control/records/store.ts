@@ -1,7 +1,9 @@
-// The merged records of all nodes: per node the greatest version, a join in the sense of CRDTs, so the order and the
-// number of deliveries do not matter. Two contents under one version mean that two hosts run with one identity (or
-// that one was restored from a backup): the greater boot nonce wins, then the greater bytes, the same everywhere.
-// The store also keeps the bucket hashes over which two nodes compare what they have.
+/**
+ * The merged records of all nodes: per node the greatest version, a join in the sense of CRDTs, so the order and the
+ * number of deliveries do not matter. Two contents under one version mean that two hosts run with one identity (or
+ * that one was restored from a backup): the greater boot nonce wins, then the greater bytes, the same everywhere.
+ * The store also keeps the bucket hashes over which two nodes compare what they have.
+ */
 
 import { shortId } from "../../crypto/identity.ts";
 import { sha256 } from "../../crypto/sha256.ts";

@@ -1,6 +1,8 @@
-// Synchronisation with one peer at a time, as far as it has state: which round we asked for, which parts of the
-// answer came, which promised records are still missing. A joiner may claim only when such a round is complete, so
-// it repeats rounds until one is; a member runs one with a random peer every few seconds and does not insist.
+/**
+ * Synchronisation with one peer at a time, as far as it has state: which round we asked for, which parts of the
+ * answer came, which promised records are still missing. A joiner may claim only when such a round is complete, so
+ * it repeats rounds until one is; a member runs one with a random peer every few seconds and does not insist.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareVersions } from "./store.ts";

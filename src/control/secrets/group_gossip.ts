@@ -1,9 +1,11 @@
-// Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): any holder of the secret
-// can make them, so they say no more than what any member may say of a node (SWIM's probes and statements), and never carry
-// what a session is for. A directive is signed by its issuer: one that revokes a node goes this way to that node,
-// which has no session any more. Each counts once: a sequence number grows within the sender's incarnation. Only the
-// incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
-// forged.
+/**
+ * Small messages of a sealed mesh that need no session, under the network's gossip key (0x20): any holder of the secret
+ * can make them, so they say no more than what any member may say of a node (SWIM's probes and statements), and never carry
+ * what a session is for. A directive is signed by its issuer: one that revokes a node goes this way to that node,
+ * which has no session any more. Each counts once: a sequence number grows within the sender's incarnation. Only the
+ * incarnation of its signed record is remembered: a greater one may be a life that we have not heard of yet, and may be
+ * forged.
+ */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { openGossip, sealGossip } from "../../crypto/gossip_seal.ts";

@@ -1,6 +1,8 @@
-// The network secrets that a node of a sealed mesh holds, and the keys of each: rotation.ts decides which count, this has
-// them. Also who is let in by an older one: only nodes that were known when the newer became known, so that whoever
-// found the old secret cannot come with a new identity, be told the new one, and stay.
+/**
+ * The network secrets that a node of a sealed mesh holds, and the keys of each: rotation.ts decides which count, this has
+ * them. Also who is let in by an older one: only nodes that were known when the newer became known, so that whoever
+ * found the old secret cannot come with a new identity, be told the new one, and stay.
+ */
 
 import { BoundedSet } from "../../bounds/bounded_map.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";

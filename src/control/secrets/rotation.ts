@@ -1,11 +1,13 @@
-// Which network secrets count, and which one this node seals with, while the mesh goes from one to the next
-// (docs/security.md, Changing the secret). Decides and holds no key: a generation is known by its key id, and the
-// holder of the keys asks here. A new generation is accepted as soon as it is known, used when all live nodes have it,
-// and the older ones are dropped some time later; so at no moment does a member seal with what another cannot open.
-//
-//   known ──(all alive have it, or one uses it, or time is up)──▶ used ──(a newer one is used)──▶ kept ──▶ dropped
-//
-// Two members may begin at once. Generations are totally ordered, so all end with the same one.
+/**
+ * Which network secrets count, and which one this node seals with, while the mesh goes from one to the next
+ * (docs/security.md, Changing the secret). Decides and holds no key: a generation is known by its key id, and the
+ * holder of the keys asks here. A new generation is accepted as soon as it is known, used when all live nodes have it,
+ * and the older ones are dropped some time later; so at no moment does a member seal with what another cannot open.
+ *
+ *   known ──(all alive have it, or one uses it, or time is up)──▶ used ──(a newer one is used)──▶ kept ──▶ dropped
+ *
+ * Two members may begin at once. Generations are totally ordered, so all end with the same one.
+ */
 
 /** For so long it is waited for members that have not acknowledged. */
 export const SWITCH_MS = 10 * 60_000;

@@ -1,4 +1,6 @@
-// What a host refuses to send: told where there is no other way, and found out without a walk over all peers for each.
+/**
+ * What a host refuses to send: told where there is no other way, and found out without a walk over all peers for each.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

@@ -1,4 +1,6 @@
-// How often addresses that never answered are called: a node that names many is called no more often than one with few.
+/**
+ * How often addresses that never answered are called: a node that names many is called no more often than one with few.
+ */
 
 import { test } from "node:test";
 import assert from "node:assert/strict";

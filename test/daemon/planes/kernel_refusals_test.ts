@@ -1,5 +1,7 @@
-// What the kernel refuses and drops, as the user hears of it: errnos become advice, changes are told once, and drops count
-// from the daemon's start. And which source packets get.
+/**
+ * What the kernel refuses and drops, as the user hears of it: errnos become advice, changes are told once, and drops count
+ * from the daemon's start. And which source packets get.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { constants } from "node:os";

@@ -1,4 +1,4 @@
-// Who has a run directory, also when it was emptied or taken away under its daemon.
+/** Who has a run directory, also when it was emptied or taken away under its daemon. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

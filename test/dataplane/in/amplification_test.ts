@@ -1,5 +1,7 @@
-// What the data plane answers by itself is never longer than the question: cookies, probes, ARP; and nothing else is
-// answered. What the control plane answers is in test/sim/amplification_test.ts.
+/**
+ * What the data plane answers by itself is never longer than the question: cookies, probes, ARP; and nothing else is
+ * answered. What the control plane answers is in test/sim/amplification_test.ts.
+ */
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { stampHandshake } from "../../../src/crypto/handshake_mac.ts";

@@ -1,5 +1,7 @@
-// Probes of a way of data at the data plane: what comes as VXLAN is answered as VXLAN, no longer than it was; a direct
-// route's is handed up; and a peer of a VXLAN mesh is understood by either port.
+/**
+ * Probes of a way of data at the data plane: what comes as VXLAN is answered as VXLAN, no longer than it was; a direct
+ * route's is handed up; and a peer of a VXLAN mesh is understood by either port.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressToU32, parseAddress, parseMac } from "../../../src/wire/address.ts";
