@@ -12,6 +12,7 @@ import { below, hex, randomBytes, seeded } from "../made/seeded.ts";
 import { bytesOf, DF, ipv4, TCP, tcp, udp } from "../made/packets.ts";
 import * as pair from "../made/sealed_pair.ts";
 import { cut, PLAIN, shapes, single, superframe } from "../made/superframes.ts";
+import { cases } from "../made/seeds.ts";
 
 const random = seeded(99);
 const BACK: [string, string] = [pair.ENDS.v4[1], pair.ENDS.v4[0]];
@@ -48,7 +49,7 @@ for (const suite of pair.SUITES) {
         pair.arrive(b, datagrams);
         assert.deepEqual(received(b), cut(frame));
       }),
-      { numRuns: suite === "xsalsa20-poly1305" ? 15 : 60, seed: 11 },
+      cases(suite === "xsalsa20-poly1305" ? 15 : 60, 11),
     );
     assert.deepEqual(Object.keys(a.counts()), ["sent"]);
     assert.deepEqual(Object.keys(b.counts()), ["delivered"]);

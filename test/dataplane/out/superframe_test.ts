@@ -22,6 +22,7 @@ import {
   vnetFields,
   vnetOf,
 } from "../../made/superframes.ts";
+import { cases } from "../../made/seeds.ts";
 
 const HERE = { v4: "10.42.1.5", v6: "fd42:1::5" };
 const PEERS = [
@@ -63,7 +64,7 @@ for (const peer of PEERS) {
         const got = leaves(f, peer, frame, ++frames);
         assert.deepEqual(got, cut(frame));
       }),
-      { numRuns: 150, seed: 3 },
+      cases(150, 3),
     );
   });
 }

@@ -32,6 +32,7 @@ import {
   transportAt,
   vnetFields,
 } from "../../made/superframes.ts";
+import { cases } from "../../made/seeds.ts";
 
 const MTU = 1400;
 const GAP = 16;
@@ -432,7 +433,7 @@ test("whatever arrives in whatever order: every packet is written once, unchange
       const wanted = byFlow(order.map(idless)), reached = byFlow(written.map(idless));
       for (const [flow, sequence] of wanted) assert.deepEqual(reached.get(flow), sequence, flow);
     }),
-    { numRuns: 100, seed: 11 },
+    cases(100, 11),
   );
   assert.ok(frames < packets / 2, `${packets} packets in ${frames} writes`);
 });
@@ -510,7 +511,7 @@ for (
         assert.deepEqual(far.tun.written.splice(0), [frame]);
         assert.equal(far.tun.written.length, 0);
       }),
-      { numRuns: 150, seed: 29 },
+      cases(150, 29),
     );
     assert.deepEqual(Object.keys(far.counts()), ["delivered"]);
   });
