@@ -3,7 +3,7 @@
  * directory for as long as it takes to tell one living peer (control_only.ts).
  */
 import type { Release } from "../api/schema.ts";
-import type { Settings } from "../control/mesh/node_settings.ts";
+import { NOTHING_ASKED, type Settings } from "../control/mesh/node_settings.ts";
 import { Directives, openDirective } from "../control/forget/directives.ts";
 import { decodeRecord } from "../control/records/record.ts";
 import {
@@ -95,26 +95,6 @@ function sealedPartsOf(
   return sealedParts(planes.ciphers(), { secrets, networkName, cipher: "auto", pinnedNode: null });
 }
 
-function settingsOf(stored: StoredState): Settings {
-  return {
-    name: stored.name,
-    version: VERSION,
-    networkName: stored.networkName,
-    found: false,
-    network: null,
-    networkExplicit: false,
-    subnetLen: null,
-    subnetMin: null,
-    subnetMax: null,
-    subnetWish: null,
-    backend: null,
-    vni: null,
-    vxlanPort: null,
-    hasSeeds: false,
-    directRouting: false,
-    allowPlainDirect: false,
-    security: stored.mesh?.security ?? "plain",
-    staticPeers: [],
-    ownEndpoints: [],
-  };
+function settingsOf({ name, networkName, mesh }: StoredState): Settings {
+  return { ...NOTHING_ASKED, name, version: VERSION, networkName, security: mesh?.security ?? "plain" };
 }

@@ -99,9 +99,8 @@ export interface InstallSession {
   readonly confirmed: boolean;
 }
 
-/** What the data plane hands up (rate-limited, over postMessage). */
-export type DataplaneEvent =
-  | { readonly kind: "ready" }
+/** What the data plane hands up of datagrams that are not data, and the control plane takes as it is. */
+export type DatagramEvent =
   /** A datagram of ours that is not data: handshake, hello, gossip, an answered probe. */
   | {
     readonly kind: "datagram";
@@ -117,7 +116,12 @@ export type DataplaneEvent =
    * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
    * handshake, and long enough to be answered.
    */
-  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string };
+
+/** What the data plane hands up (rate-limited, over postMessage). */
+export type DataplaneEvent =
+  | { readonly kind: "ready" }
+  | DatagramEvent
   /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
   | { readonly kind: "sessionConfirmed"; readonly slot: number; readonly receiveIndex: number }
   /** A packet for a sealed peer waits for a session. */

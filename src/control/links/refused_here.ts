@@ -1,5 +1,5 @@
 /**
- * What the kernel of this host refuses to send, told only where it keeps somebody from being reached: a missing route means
+ * What the kernel of this host refuses to send, told only where it keeps a peer from being reached: a missing route means
  * nothing while there is another way. A peer has IPv6 addresses, too, where this host has none.
  */
 

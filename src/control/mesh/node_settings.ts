@@ -57,6 +57,25 @@ export interface Settings {
   readonly ownEndpoints: readonly string[];
 }
 
+/** A user who asked for nothing. */
+export const NOTHING_ASKED: Omit<Settings, "name" | "version" | "networkName" | "security"> = {
+  found: false,
+  network: null,
+  networkExplicit: false,
+  subnetLen: null,
+  subnetMin: null,
+  subnetMax: null,
+  subnetWish: null,
+  backend: null,
+  vni: null,
+  vxlanPort: null,
+  hasSeeds: false,
+  directRouting: false,
+  allowPlainDirect: false,
+  staticPeers: [],
+  ownEndpoints: [],
+};
+
 /** One `--peers` entry: the user's words and what they resolve to at the moment. */
 export interface Seed {
   readonly text: string;

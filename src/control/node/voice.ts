@@ -83,7 +83,7 @@ export class Messages {
   }
 }
 
-/** The links that count for the mesh: validated, of a node that names our own mesh and that nobody had revoked. */
+/** The links that count for the mesh: validated, of a node that names our own mesh and that is not revoked. */
 export class AgreedLinks {
   readonly #links: Links;
   readonly #life: Life;

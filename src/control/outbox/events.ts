@@ -8,6 +8,7 @@
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
+import type { DatagramEvent } from "../../ports/planes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/node_settings.ts";
 import type { StoredState } from "../records/state.ts";
@@ -17,21 +18,8 @@ import type { PeerWays } from "../paths/way.ts";
 export type ControlEvent =
   /** Every 100 ms. */
   | { readonly kind: "tick" }
-  /**
-   * A hello, gossip or answered probe; `at` is when the socket read it, on the clock of `now`, and `to` our address that
-   * it was sent to, here and below; absent: the kernel does not say.
-   */
-  | {
-    readonly kind: "datagram";
-    readonly bytes: Uint8Array;
-    readonly from: string;
-    readonly at: number;
-    readonly to?: string;
-  }
-  /** Data came from this endpoint for a receiver index that is not in use here. */
-  | { readonly kind: "unknownIndex"; readonly from: string; readonly to?: string }
-  /** Sealed meshes, from here on. A handshake came whose MAC is of none of our keys; `question`: it asked something. */
-  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
+  /** `at` is on the clock of `now`. `badMac`, and what follows: sealed meshes. */
+  | DatagramEvent
   /** The peer has used a session that it had begun: the first authenticated packet came on it. */
   | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
   /** What a peer's control plane said over a session. */

@@ -2,19 +2,8 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Life } from "../../../src/control/mesh/life.ts";
 import { meshHash } from "../../../src/control/mesh/mesh.ts";
-import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
-import { prefix } from "../../../src/wire/prefix.ts";
+import { MESH } from "../../made/settings.ts";
 
-const MESH: MeshConfig = {
-  network: prefix("10.42.0.0/16"),
-  subnetLen: 24,
-  subnetMin: "10.42.1.0",
-  subnetMax: "10.42.255.0",
-  backend: "udp",
-  vni: 1,
-  vxlanPort: 8472,
-  security: "plain",
-};
 const ON_DISK = { incarnation: 3, epoch: 4 };
 
 type Transition = [name: string, (life: Life) => void];

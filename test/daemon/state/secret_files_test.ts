@@ -29,18 +29,7 @@ import {
 } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
-import { prefix } from "../../../src/wire/prefix.ts";
-
-const MESH = {
-  network: prefix("10.42.0.0/16"),
-  subnetLen: 24,
-  subnetMin: "10.42.1.0",
-  subnetMax: "10.42.255.0",
-  backend: "udp",
-  vni: 1,
-  vxlanPort: 8472,
-  security: "plain",
-} as const;
+import { MESH } from "../../made/settings.ts";
 
 function withDirectory(use: (directory: string) => void): void {
   const directory = mkdtempSync(join(tmpdir(), "ovltun-secret-"));
