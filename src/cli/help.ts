@@ -11,9 +11,7 @@ export function registerHelp(program: Command): void {
       const command = program.commands.find((one) => one.name() === name);
       if (command !== undefined) return command.outputHelp();
       const near = suggest(name, program.commands.map((one) => one.name()));
-      throw new ConfigError(
-        "command",
-        `Unknown command ${JSON.stringify(name)}${near === null ? "" : ` (did you mean ${near}?)`}`,
-      );
+      const advice = near === null ? "see: ovltun help" : `did you mean ${near}?`;
+      throw new ConfigError("command", `Unknown command ${JSON.stringify(name)} (${advice})`);
     });
 }

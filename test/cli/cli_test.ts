@@ -211,6 +211,8 @@ test("join reads a token from stdin or a file, and says what is wrong with what 
 
 test("a misused command line is told where to read", () => {
   misused(["frob"], /Unknown command "frob"\n\(see: ovltun help\)\n$/);
+  misused(["help", "frob"], /Unknown command "frob" \(see: ovltun help\)\n/);
+  misused(["help", "statsu"], /Unknown command "statsu" \(did you mean status\?\)\n/);
   misused(["why"], /Missing required argument "NODE"\n\(see: ovltun why --help\)\n$/);
   misused(["up", "--peer", "x"], /Did you mean --peers\?\)\n\(see: ovltun up --help\)\n$/);
 });
