@@ -17,13 +17,13 @@ export class RefusalLog {
     this.#schedule = schedule;
   }
 
-  /** We refuse whoever is at the endpoint. */
+  /** We refuse the node at the endpoint. */
   refused(endpoint: string, why: string, now: number, fields: LogFields = {}): void {
     if (!this.#schedule.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) return;
     this.#actions.log("warning", `Refused ${endpoint}: ${why}`, { ...fields, from: endpoint });
   }
 
-  /** Whoever is at the target refuses us. */
+  /** The node at the target refuses us. */
   refusedBy(target: Target, why: string, now: number): void {
     target.outcome = { kind: "refused", why };
     if (!this.#schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) return;

@@ -11,22 +11,23 @@ import type { CipherSuite } from "../../ports/aead.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
-import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
 import type { SuiteOffer } from "../../wire/handshake_offer.ts";
-import { REFUSE_FULL, REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
+import { REFUSE_FULL, REFUSE_NETWORK } from "../../wire/hello.ts";
 import type { Challenge } from "../clones/contests.ts";
 import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.ts";
 import { Handshakes } from "../handshake/handshakes.ts";
+import type { KnownNode } from "../handshake/messages.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Link } from "./link_table.ts";
-import { KNOCK_MS, type LinkEvent, Links } from "./links.ts";
+import { type LinkEvent, Links } from "./links.ts";
+import { NoSession } from "./no_session.ts";
 import type { Outlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { LOG_EVERY_MS } from "./refusal_log.ts";
-import { MIXED_SECURITY, NEEDS_TOKEN, theirObjection, WRONG_SECRET } from "./refusals.ts";
+import { MIXED_SECURITY, NEEDS_TOKEN, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
 import { SessionLinks } from "./session_links.ts";
 import type { Target } from "./targets.ts";
@@ -41,8 +42,6 @@ const KNOWN_TRIES = 2;
 const PLAIN_EVERY = 4;
 /** Lines about foreign networks a minute, all addresses together. */
 const WRONG_SECRET_LINES = 10;
-const CAME_BACK =
-  "our own packets come back from it. If it is an address of this host, leave it out of --peers";
 const NOTHING = new Uint8Array(0);
 
 /** What a node of a sealed mesh starts with. */
@@ -76,6 +75,7 @@ export class SealedLinks extends Links {
   readonly clones: SessionClones;
   #now = 0;
   readonly #uses: SessionLinks;
+  readonly #failures: NoSession;
 
   constructor(own: OwnNode, setup: SealedSetup, random: Random, outlets: Outlets) {
     super(own, random, outlets);
@@ -102,19 +102,27 @@ export class SealedLinks extends Links {
     this.#uses = new SessionLinks(this.table, this.#sessions, this.targets);
     this.clones = new SessionClones(this.#sessions, own, outlets);
     this.#plain = new PlainEncounter(own, this.targets, outlets);
+    const { targets, refusals } = this;
+    this.#failures = new NoSession({ own, targets, refusals, handshakes: this.#handshakes });
   }
 
   send(link: Link, bytes: Uint8Array): void {
-    const session = this.#sessions.current(link.id);
-    if (session === null || link.endpoint === null) return;
-    this.actions.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+    this.#say(link, { bytes });
   }
 
   measure(link: Link, bytes: Uint8Array): void {
+    this.#say(link, { bytes, probe: true });
+  }
+
+  #say(link: Link, what: { readonly bytes: Uint8Array; readonly probe?: true }): void {
     const session = this.#sessions.current(link.id);
     if (session === null || link.endpoint === null) return;
-    const { receiveIndex } = session;
-    this.actions.push({ kind: "sendSealed", receiveIndex, to: link.endpoint, bytes, probe: true });
+    this.actions.push({
+      kind: "sendSealed",
+      receiveIndex: session.receiveIndex,
+      to: link.endpoint,
+      ...what,
+    });
   }
 
   /** The session we speak on with a node; null: none. */
@@ -214,18 +222,15 @@ export class SealedLinks extends Links {
 
   protected ask(target: Target, now: number): void {
     const id = target.nodes.size === 1 ? [...target.nodes][0]! : target.answeredBy;
-    const key = id === null ? null : this.#staticKeyOf(id);
-    const known = key === null || target.tries >= KNOWN_TRIES ? null : { id: id!, staticKey: key };
+    const known = id === null || target.tries >= KNOWN_TRIES ? null : this.#knownAs(id);
     this.#handshakes.begin(target.endpoint, known, now, Math.floor(target.tries / KNOWN_TRIES));
     if (target.seeds.size > 0 && target.tries % PLAIN_EVERY === PLAIN_EVERY - 1) this.#plain.ask(target, now);
     this.tried(target, now);
   }
 
   protected sayToOriginal(id: string, bytes: Uint8Array): void {
-    const session = this.#sessions.current(id);
     const link = this.table.get(id);
-    if (session === null || link === undefined || link.endpoint === null) return;
-    this.actions.push({ kind: "sendSealed", receiveIndex: session.receiveIndex, to: link.endpoint, bytes });
+    if (link !== undefined) this.send(link, bytes);
   }
 
   protected originalLife(id: string): string | null {
@@ -235,8 +240,7 @@ export class SealedLinks extends Links {
   // Without a message that can be taken in again the host is asked: it has shown that it receives there.
   protected admit({ id, from, held }: Challenge, now: number): LinkEvent[] {
     if (held !== null) return this.receive(held, from, now);
-    const key = this.#staticKeyOf(id);
-    this.#handshakes.begin(from, key === null ? null : { id, staticKey: key }, now);
+    this.#handshakes.begin(from, this.#knownAs(id), now);
     return [];
   }
 
@@ -252,14 +256,15 @@ export class SealedLinks extends Links {
 
   #renew(id: string, now: number): void {
     const endpoint = this.table.get(id)?.endpoint ?? null;
-    const key = this.#staticKeyOf(id);
     if (endpoint === null || !this.schedule.due(`renew ${id}`, 1000, now)) return;
-    this.#handshakes.begin(endpoint, key === null ? null : { id, staticKey: key }, now);
+    this.#handshakes.begin(endpoint, this.#knownAs(id), now);
   }
 
-  #staticKeyOf(id: string): Uint8Array | null {
+  /** A node with its static key, for a handshake that presumes it; null: the key is not known. */
+  #knownAs(id: string): KnownNode | null {
     const key = this.table.get(id)?.staticKey ?? this.own.known(id)?.staticKey ?? null;
-    return key === null ? null : fromHex(key);
+    const staticKey = key === null ? null : fromHex(key);
+    return staticKey === null ? null : { id, staticKey };
   }
 
   // ------------------------------------------------------------------------------------------ what came of it
@@ -268,40 +273,11 @@ export class SealedLinks extends Links {
     switch (event.kind) {
       case "session":
         return this.#made(event.session, bytes, now);
-      case "own": {
-        const target = this.targets.get(event.endpoint);
-        if (target === undefined) return [];
-        // An attacker on the path can reflect what we send, and from any address but one that this host holds itself.
-        const ours = this.own.holds(event.endpoint);
-        if (ours) target.answeredBy = this.own.identity.id;
-        if (ours) target.outcome = { kind: "own" };
-        else if (target.answeredBy === null) target.outcome = { kind: "refused", why: CAME_BACK };
-        return [];
-      }
-      case "clone":
-        return this.#clone(event, now);
       case "contested":
         this.#contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
         return [];
-      case "refused":
-        this.#refused(event, now);
-        return [];
-      case "foreign":
-        this.#note(event.endpoint, versions(event.version), now);
-        return [];
-      case "revoked":
-        return [{ ...event, id: event.peer, room: event.proven ? Infinity : bytes.length }];
-      case "outdated":
-        this.#handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
-        this.#note(
-          event.asked ?? event.endpoint,
-          "its secret was rotated; it needs a new token (ovltun token)",
-          now,
-        );
-        return [];
-      case "no-suite":
-        this.#note(event.asked ?? event.endpoint, "it shares no cipher with us (--cipher)", now);
-        return [];
+      default:
+        return this.#failures.because(event, bytes, now);
     }
   }
 
@@ -312,7 +288,7 @@ export class SealedLinks extends Links {
     if (pinnedNode !== null && !this.own.member() && peer.id !== pinnedNode) {
       this.#discard(made);
       const why = `it is ${shortId(peer.id)}, but the token names ${shortId(pinnedNode)}`;
-      this.#note(made.asked ?? endpoint, why, now);
+      this.#failures.refuse(made.asked ?? endpoint, why, now);
       return [];
     }
     if (this.#isContested(peer.id, life, endpoint)) {
@@ -360,33 +336,4 @@ export class SealedLinks extends Links {
     if (askedAt === null || last === undefined || last !== this.originalLife(id)) return false;
     return askedAt > this.#sessions.firstOfLife(id, last);
   }
-
-  #clone(event: HandshakeEvent & { kind: "clone" }, now: number): LinkEvent[] {
-    const { record, endpoint, member } = event;
-    if (record.bootNonce === this.own.bootNonce) return []; // ourselves, by another of our addresses
-    const target = this.targets.get(endpoint);
-    if (target !== undefined) {
-      target.outcome = { kind: "refused", why: "it is running with our own identity" };
-    }
-    if (target === undefined) this.targets.knock(endpoint, now, KNOCK_MS);
-    const clone = { bootNonce: record.bootNonce, age: record.age };
-    return [{ kind: "clone", from: endpoint, clone, member, relayed: false }];
-  }
-
-  #refused(event: HandshakeEvent & { kind: "refused" }, now: number): void {
-    const why = event.reason === REFUSE_VERSION ? versions(event.version) : theirObjection(event.reason);
-    const target = this.targets.get(event.endpoint);
-    if (target !== undefined) this.refusals.refusedBy(target, why, now);
-  }
-
-  #note(endpoint: string, why: string, now: number): void {
-    const target = this.targets.get(endpoint);
-    if (target !== undefined) target.outcome = { kind: "refused", why };
-    this.refusals.refused(endpoint, why, now);
-  }
-}
-
-function versions(theirs: number): string {
-  return `it speaks version ${theirs} of the handshake, we speak ${HANDSHAKE_VERSION}; install the same ` +
-    "version on both";
 }

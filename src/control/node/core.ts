@@ -156,7 +156,7 @@ export class Core {
       tally,
     });
     this.voice = new Voice({ messages, actions, links, agreed, store, names, outside });
-    const state = {
+    this.persistence = new Persistence({
       id,
       name,
       networkName,
@@ -167,8 +167,8 @@ export class Core {
       directives,
       links,
       lease,
-    };
-    this.persistence = new Persistence({ ...state, actions });
+      actions,
+    });
   }
 
   /** A member has used this key: all who are alive have it. */

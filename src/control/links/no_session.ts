@@ -1,0 +1,101 @@
+/**
+ * Why a handshake made no session: kept with the target for `why` and `status`, told in the log, and turned into an event
+ * where the rest of the control plane must hear of it.
+ */
+
+import type { HandshakeEvent } from "../handshake/handshake_events.ts";
+import type { Handshakes } from "../handshake/handshakes.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
+import { REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
+import { KNOCK_MS, type LinkEvent } from "./links.ts";
+import type { RefusalLog } from "./refusal_log.ts";
+import { theirObjection } from "./refusals.ts";
+import type { Targets } from "./targets.ts";
+
+const CAME_BACK =
+  "our own packets come back from it. If it is an address of this host, leave it out of --peers";
+
+/** What a handshake came to that is over without a session. */
+export type Failure = Exclude<HandshakeEvent, { readonly kind: "session" | "contested" }>;
+
+/** What is told of failures, and to whom. */
+interface Tells {
+  readonly own: Pick<OwnNode, "identity" | "bootNonce" | "holds">;
+  readonly targets: Targets;
+  readonly refusals: RefusalLog;
+  readonly handshakes: Pick<Handshakes, "refuse">;
+}
+
+export class NoSession {
+  readonly #tells: Tells;
+
+  constructor(tells: Tells) {
+    this.#tells = tells;
+  }
+
+  /** `bytes`: the datagram that it came of. */
+  because(event: Failure, bytes: Uint8Array, now: number): LinkEvent[] {
+    switch (event.kind) {
+      case "own":
+        this.#cameBack(event.endpoint);
+        return [];
+      case "clone":
+        return this.#clone(event, now);
+      case "refused": {
+        const why = event.reason === REFUSE_VERSION ? versions(event.version) : theirObjection(event.reason);
+        const target = this.#tells.targets.get(event.endpoint);
+        if (target !== undefined) this.#tells.refusals.refusedBy(target, why, now);
+        return [];
+      }
+      case "foreign":
+        this.refuse(event.endpoint, versions(event.version), now);
+        return [];
+      case "revoked":
+        return [{ ...event, id: event.peer, room: event.proven ? Infinity : bytes.length }];
+      case "outdated": {
+        this.#tells.handshakes.refuse(event.endpoint, bytes, REFUSE_OUTDATED);
+        const why = "its secret was rotated; it needs a new token (ovltun token)";
+        this.refuse(event.asked ?? event.endpoint, why, now);
+        return [];
+      }
+      case "no-suite":
+        this.refuse(event.asked ?? event.endpoint, "it shares no cipher with us (--cipher)", now);
+        return [];
+    }
+  }
+
+  /** We refuse the node at this endpoint. */
+  refuse(endpoint: string, why: string, now: number): void {
+    const target = this.#tells.targets.get(endpoint);
+    if (target !== undefined) target.outcome = { kind: "refused", why };
+    this.#tells.refusals.refused(endpoint, why, now);
+  }
+
+  // An attacker on the path can reflect what we send, and from any address but one that this host holds itself.
+  #cameBack(endpoint: string): void {
+    const { own, targets } = this.#tells;
+    const target = targets.get(endpoint);
+    if (target === undefined) return;
+    if (own.holds(endpoint)) {
+      target.answeredBy = own.identity.id;
+      target.outcome = { kind: "own" };
+    } else if (target.answeredBy === null) target.outcome = { kind: "refused", why: CAME_BACK };
+  }
+
+  #clone(event: Failure & { readonly kind: "clone" }, now: number): LinkEvent[] {
+    const { own, targets } = this.#tells;
+    const { record, endpoint, member } = event;
+    if (record.bootNonce === own.bootNonce) return []; // ourselves, by another of our addresses
+    const target = targets.get(endpoint);
+    if (target === undefined) targets.knock(endpoint, now, KNOCK_MS);
+    else target.outcome = { kind: "refused", why: "it is running with our own identity" };
+    const clone = { bootNonce: record.bootNonce, age: record.age };
+    return [{ kind: "clone", from: endpoint, clone, member, relayed: false }];
+  }
+}
+
+function versions(theirs: number): string {
+  return `it speaks version ${theirs} of the handshake, we speak ${HANDSHAKE_VERSION}; install the same ` +
+    "version on both";
+}
