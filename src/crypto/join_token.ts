@@ -1,7 +1,7 @@
 /**
  * A token: everything a host needs to join, as one text that begins with "ovt1" (text_code.ts; the 1 is the version).
  * It holds the network secret, so it is as good as the secret itself, and is treated as one. The time after which it is
- * refused guards against old copies of it that turn up, not against whoever reads the secret in it.
+ * refused guards against old copies of it that turn up, not against a reader of the secret in it.
  *
  *   | flags 1 | expires 4 | issuer 32 | secret 32, when sealed | network id 16, when rotated | length 1, name |
  *   | count 1, endpoints |

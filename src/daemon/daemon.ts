@@ -89,7 +89,7 @@ class Daemon {
     loop.start();
   }
 
-  /** Throws a sentence while there is nobody to ask. */
+  /** Throws a sentence while no control plane runs yet. */
   #working(): EventLoop {
     if (this.#loop === null) throw new Error("The daemon is starting; try again");
     return this.#loop;

@@ -109,7 +109,7 @@ export class EventLoop implements Asked {
 
   /** The first event brings device and routes of a stored lease; from then on it ticks. */
   start(): void {
-    // That device takes twenty milliseconds: whoever asks after it is there when they answer.
+    // That device takes twenty milliseconds: what asks for names comes once it is there.
     this.#endpointsChanged();
     // Resolving a name may take its time: nothing waits for it.
     this.#names.start();

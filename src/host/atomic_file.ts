@@ -1,5 +1,5 @@
 /**
- * A file replaced in one step: whoever reads it meanwhile, or after a power loss, finds the old content or the new. It is
+ * A file replaced in one step: a reader meanwhile, or after a power loss, finds the old content or the new. It is
  * written under another name in the same directory (rename(2) does not cross file systems), synced, renamed, and the
  * directory synced.
  */
@@ -9,7 +9,7 @@ import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync, writeSyn
 import { dirname } from "node:path";
 
 export interface Replacement {
-  /** In the same directory, by a name that nobody else's file has. */
+  /** In the same directory, by a name of its own. */
   readonly temporary: string;
   readonly mode: number;
   /** The mode is that, whatever the umask would take; absent: the umask takes. */

@@ -25,7 +25,7 @@ export interface Machine {
 
 /** Makes TUN devices. All of it may throw SysError. */
 export interface DeviceMaker {
-  /** Creates the device `name`, with a queue for each Worker; one that exists belongs to somebody else. */
+  /** Creates the device `name`, with a queue for each Worker; one that exists is not ours. */
   open(name: string, wanted: TunOffloads, workers: number): OpenedTun;
   /** The device with fewer offloads than it has. */
   limit(tun: OpenedTun, offloads: TunOffloads): OpenedTun;
@@ -146,7 +146,7 @@ export interface Surroundings {
   tellReady(): void;
   tellStopping(): void;
   /**
-   * Starts a program with `environment` besides our own, and kills it after `milliseconds`. Nobody waits for it;
+   * Starts a program with `environment` besides our own, and kills it after `milliseconds`. Nothing waits for it;
    * `onTrouble` gets what it did wrong, a sentence.
    */
   run(

@@ -1,5 +1,5 @@
 /**
- * What the kernel refuses, as whoever asked for it sees it: errnos by number and name (asm-generic/errno.h), and a failed
+ * What the kernel refuses, as the caller sees it: errnos by number and name (asm-generic/errno.h), and a failed
  * system call as an error that a person can act on.
  */
 

@@ -1,4 +1,4 @@
-/** What the kernel refused to send since somebody last asked: the slot of the latest, and its errno. */
+/** What the kernel refused to send since the last question: the slot of the latest, and its errno. */
 import type { Refusal } from "../ports/devices.ts";
 import { EMSGSIZE } from "../ports/sys_error.ts";
 

@@ -128,7 +128,7 @@ export interface IcmpReason {
   readonly v6: readonly [type: number, code: number];
 }
 
-/** Nobody holds the destination. */
+/** No lease holds the destination. */
 export const NO_ROUTE_REASON: IcmpReason = {
   v4: [ICMP_UNREACHABLE, ICMP_NET_UNREACHABLE],
   v6: [ICMPV6_UNREACHABLE, ICMPV6_NO_ROUTE],

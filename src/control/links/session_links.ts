@@ -1,6 +1,6 @@
 /**
  * What sessions do to links. Who begins a session may use it at once, and its link is up; who answers has to wait for the
- * first packet on it, for whoever began may have named any address. A session with another life of the peer, or from
+ * first packet on it, for the initiator may have named any address. A session with another life of the peer, or from
  * elsewhere, moves the link; one with the same life at the same place renews it.
  */
 

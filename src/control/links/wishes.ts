@@ -1,5 +1,5 @@
 /**
- * With whom we want a link, and what that means for a target: whether somebody is missed there, how long to wait between
+ * With whom we want a link, and what that means for a target: whether a node is missed there, how long to wait between
  * two tries, and whether both sides have to punch. Pure bookkeeping; links.ts asks.
  */
 

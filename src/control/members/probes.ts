@@ -1,7 +1,7 @@
 /**
  * The probes of SWIM: each second one member in shuffled round-robin, and some of the suspects, is pinged three times, then
- * through three others. A doubt, that somebody says a node is not well, is a probe like any other. Also the pings that we
- * send for somebody else. What an unanswered probe means is decided in membership.ts.
+ * through three others. A doubt (a member says that a node is not well) is a probe like any other. Also the pings that we
+ * send for another member. What an unanswered probe means is decided in membership.ts.
  */
 
 import type { Random } from "../../ports/time.ts";
@@ -71,7 +71,7 @@ export class Probes {
     for (const target of targets) yield* this.#begin(target, null, now);
   }
 
-  /** Probes a node at once, unless that is under way. `dead`: what somebody said, and is believed without an answer. */
+  /** Probes a node at once, unless that is under way. `dead`: what a member said, and is believed without an answer. */
   *doubt(id: string, dead: Statement | null, now: number): Iterable<ProbeStep> {
     for (const probe of this.#probes.values()) {
       if (probe.target !== id) continue;
@@ -99,7 +99,7 @@ export class Probes {
     return [{ kind: "ping", to: target, seq: own }];
   }
 
-  /** The answer to a ping that we sent for somebody else, on its way to them. */
+  /** The answer to a ping that we sent for another member, on its way to them. */
   relayed(from: string, seq: number): MembershipAction[] {
     const relay = this.#relays.get(seq);
     if (relay === undefined || from === relay.to) return [];

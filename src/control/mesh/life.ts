@@ -3,7 +3,7 @@
  * Each state has what the one before it has, and one thing more:
  *
  *   joining    knows no mesh
- *   learned    the configuration, from a member; nobody's records yet
+ *   learned    the configuration, from a member; no records yet
  *   informed   the mesh's records: a member. Others may learn from it; it may not claim, for it may be outdated
  *   ready      its own lease, from the disk, or nothing that could be outdated. It keeps its record to itself, for the mesh
  *              may hold a later version of it
@@ -87,7 +87,7 @@ export class Life {
     return this.#state.kind === "joining" ? this.#state.offered : null;
   }
 
-  /** Since when we know a configuration and nobody's records; null: that is not so. */
+  /** Since when we know a configuration and no records; null: that is not so. */
   get learnedAt(): number | null {
     return this.#state.kind === "learned" ? this.#state.at : null;
   }
@@ -113,7 +113,7 @@ export class Life {
     this.#state = { kind: "learned", mesh: known(config), at: now, awaiting: null };
   }
 
-  /** Whoever told it is gone, and so is nothing but the configuration known. */
+  /** The node that told it is gone, and nothing but the configuration is known. */
   unlearn(): void {
     if (this.#state.kind !== "learned") return;
     this.#state = { kind: "joining", offered: this.#state.mesh.config };
@@ -147,7 +147,7 @@ export class Life {
     if (this.#state.kind === "learned") this.#state = { kind: "speaking", mesh: this.#state.mesh };
   }
 
-  /** A member has told what it knows of us, nobody is there who could, or it does not matter any more. */
+  /** A member has told what it knows of us, no node is there that could, or it does not matter any more. */
   speak(): void {
     const state = this.#state;
     if (state.kind !== "informed" && state.kind !== "ready") return;

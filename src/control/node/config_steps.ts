@@ -1,5 +1,5 @@
 /**
- * The configuration of the mesh between nodes: a member tells it to whoever has none, a joiner takes it, and two that have
+ * The configuration of the mesh between nodes: a member tells it to a node that has none, a joiner takes it, and two that have
  * different ones say so and do not mix.
  */
 

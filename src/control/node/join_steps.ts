@@ -68,7 +68,7 @@ function mayInform({ meshHash }: Life, link: Link): boolean {
   return link.informed ?? (link.member || typeof link.mesh === "string");
 }
 
-// Whether every `--peers` entry has answered on one of its endpoints, nobody who called us is unanswered, and everybody
+// Whether every `--peers` entry has answered on one of its endpoints, no caller is unanswered, and everybody
 // we have a link with has said who it is.
 function allHeard({ links, joiners, seeds }: Core, now: number): boolean {
   for (const link of links.up()) if (!joiners.has(link.id)) return false;

@@ -34,7 +34,7 @@ export function continueRelease(core: Core, releasing: Releasing, now: number): 
   } else if (core.schedule.due("release", RELEASE_AGAIN_MS, now)) askAcknowledgement(core);
 }
 
-/** Says that we are dead by our own word: nobody need wait for the suspicion to run out. */
+/** Says that we are dead by our own word: no node waits for the suspicion to run out. */
 export function leave(core: Core): void {
   const { identity, own, agreed, membership, messages, voice } = core;
   const statement = { id: identity.id, incarnation: own.incarnation, state: 2, stopped: true } as const;

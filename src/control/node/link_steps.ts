@@ -1,6 +1,6 @@
 /**
  * What becomes of links here: one that comes up is measured and asked what its peer knows, one that is silent is given up,
- * one that leads to nobody of our mesh is asked until it says so.
+ * one that leads to no node of our mesh is asked until it says so.
  */
 
 import { shortId } from "../../crypto/identity.ts";

@@ -50,7 +50,7 @@ function takeRecord(core: Core, item: RecordItem, now: number): void {
   else insertRecord(core, record, item, now);
 }
 
-/** Takes in what came with a message. `by`: whose link it came over; null: nobody's. */
+/** Takes in what came with a message. `by`: whose link it came over; null: no link's. */
 export function takePiggyback(core: Core, body: Piggyback, by: string | null, now: number): void {
   for (const item of body.records ?? []) takeRecord(core, item, now);
   for (const statement of body.statements ?? []) takeStatement(core, statement, by, now);

@@ -84,7 +84,7 @@ export function checkSynced(core: Core, link: Link, now: number): void {
   if (core.sync.complete(link.id, core.store) && !awaitsDirectives(core, link, now)) onSynced(core, link);
 }
 
-// Whoever is about to claim must know what is forgotten. Ours may be more than theirs, so it is not waited for long; with
+// A node that is about to claim must know what is forgotten. Ours may be more than theirs, so it is not waited for long; with
 // each round until then we are told again.
 function awaitsDirectives({ life, sync, directives }: Core, link: Link, now: number): boolean {
   const theirs = sync.directivesOf(link.id);

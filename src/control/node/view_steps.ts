@@ -1,6 +1,6 @@
 /**
  * Builds the view: everything that the daemon and the API may know, and what is wanted is made of, copied out of the
- * tables. Called when somebody asks or something changed, never per packet.
+ * tables. Called on request or after a change, never per packet.
  */
 
 import { formatAddress } from "../../wire/address.ts";

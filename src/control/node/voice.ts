@@ -1,5 +1,5 @@
 /**
- * What we say, and how it gets to somebody. Every message bears the hash of our mesh and fits in one datagram; records go
+ * What we say, and how it gets to its peer. Every message bears the hash of our mesh and fits in one datagram; records go
  * with it, each with how we see its node, our own only once it may be told (mesh/life.ts). It leaves over the link, or in a
  * sealed mesh, where that is a session and may be missing for a moment, under the network's key to where the node was last.
  * Everything that leaves the host by gossip goes through here.

@@ -14,14 +14,14 @@ export type Outcome =
   | {
     readonly kind:
       | "untried"
-      /** Nobody answers. */
+      /** No answer. */
       | "silent"
       /** It is an address of this host. */
       | "own"
       /** It is not used: it is inside the mesh. */
       | "inside"
       | "stopped"
-      /** A name: nobody has asked where it leads yet, or it leads nowhere. */
+      /** A name: not looked up yet, or it does not resolve. */
       | "not-looked-up"
       | "unresolved";
   }

@@ -56,7 +56,7 @@ export interface Refusal {
   readonly why: string;
   /** It is being asked: in a moment one knows. */
   readonly undecided?: true;
-  /** Nobody asked for one. */
+  /** None was asked for. */
   readonly asAsked?: true;
   readonly fix?: string;
 }

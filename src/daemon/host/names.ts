@@ -1,6 +1,6 @@
 /**
  * Names that become addresses: what `--peers` and `--advertise` say is kept resolved, what other nodes tell is looked up
- * when the control plane asks. Nobody waits for it.
+ * when the control plane asks. Nothing waits for it.
  */
 import type { Seed } from "../../control/mesh/node_settings.ts";
 import { logger } from "../../log/log.ts";

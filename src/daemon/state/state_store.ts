@@ -48,7 +48,7 @@ export interface StateStore {
   /** Keeps these secrets in place of what was there, on disk before it returns. Throws when it cannot. */
   writeSecrets(secrets: readonly HeldSecret[]): void;
   /**
-   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: nobody may
+   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: no other node may
    * hear of a claim that a restart would forget. The rest can wait for `retry`.
    */
   save(state: StoredState): void;

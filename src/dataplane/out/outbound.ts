@@ -112,7 +112,7 @@ function outbound(plane: Plane, packet: Outgoing): Verdict {
   const fits = packet.length <= plane.peers.mtu[slot]!;
   packet.partial = false;
   if (vnetNeedsChecksum(b, at)) {
-    // Between ovltun nodes nobody need finish a checksum that the receiving kernel would only check again.
+    // Between ovltun nodes no checksum has to be finished that the receiving kernel would only check again.
     packet.partial = encapsulator.partial && fits && isOwnChecksum(b, at, packet.length);
     if (!packet.partial && !completeChecksum(b, at, packet.length)) return MALFORMED;
   }
