@@ -10,7 +10,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   text: [],
   log: ["bounds", "text"],
   ports: ["wire:types"],
-  crypto: ["wire", "ports"],
+  crypto: ["wire", "bounds", "ports"],
   dataplane: ["wire", "bounds", "crypto", "ports"],
   control: ["wire", "bounds", "crypto", "ports"],
   sys: ["wire", "ports"],

@@ -75,6 +75,21 @@ test("verifySignature() never throws, whatever id and signature are", () => {
   }
 });
 
+test("verifySignature() judges more ids than it keeps keys of, the first time and again", () => {
+  const random = seeded(2);
+  const message = randomBytes(random, 40);
+  const signed = Array.from({ length: 300 }, () => {
+    const { id, sign } = identity.identityFromSeeds(randomBytes(random, 32), randomBytes(random, 32));
+    return { id, signature: sign(message) };
+  });
+  for (let round = 0; round < 2; round++) {
+    signed.forEach(({ id, signature }, i) => {
+      assert.equal(identity.verifySignature(id, message, signature), true);
+      assert.equal(identity.verifySignature(id, message, signed[(i + 1) % 300]!.signature), false);
+    });
+  }
+});
+
 test("nodeMac() is a locally administered unicast address, the same each time, another for another id", () => {
   for (let i = 0; i < 50; i++) {
     const mac = identity.nodeMac(toHex(randomBytes(seeded(i), 32)));
