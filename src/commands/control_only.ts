@@ -9,7 +9,6 @@ import { ControlPlane } from "../control/node/node.ts";
 import type { StoredState } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { Lookup } from "../daemon/host/lookup.ts";
-import { controlEvent } from "../daemon/planes/control_events.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
 import { type SealedParts, SealedSide } from "../daemon/planes/sealed_side.ts";
 import { WorkerHandle } from "../daemon/planes/workers.ts";
@@ -99,7 +98,7 @@ export class ControlOnly implements Effects {
   }
 
   #fromWorker(event: DataplaneEvent): void {
-    const known = controlEvent(event, (slot) => this.#feed.keyOf(slot));
+    const known = this.#feed.controlEvent(event);
     if (known !== null) this.#event(known);
   }
 

@@ -17,7 +17,6 @@ import { DaemonEffects } from "./effects.ts";
 import type { Ending } from "./end.ts";
 import { HostSight } from "./host/host_sight.ts";
 import { Names } from "./host/names.ts";
-import { controlEvent } from "./planes/control_events.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -155,7 +154,7 @@ export class EventLoop implements Asked {
 
   #takeUp(event: WorkerEvent): void {
     const { feed, underlay } = this.#parts;
-    const known = controlEvent(event, (slot) => feed.keyOf(slot));
+    const known = feed.controlEvent(event);
     if (known !== null) return this.#event(known);
     switch (event.kind) {
       case "pathTooSmall": {

@@ -99,8 +99,8 @@ export interface InstallSession {
   readonly confirmed: boolean;
 }
 
-/** What the data plane hands up of datagrams that are not data, and the control plane takes as it is. */
-export type DatagramEvent =
+/** What the data plane hands up and the control plane takes as it is: it names no slot. */
+export type HeardEvent =
   /** A datagram of ours that is not data: handshake, hello, gossip, an answered probe. */
   | {
     readonly kind: "datagram";
@@ -116,14 +116,25 @@ export type DatagramEvent =
    * A handshake or its reply whose MAC is of none of our keys: another network, or a wrong secret. `question`: it was a
    * handshake, and long enough to be answered.
    */
-  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string };
+  | { readonly kind: "badMac"; readonly from: string; readonly question: boolean; readonly to?: string }
+  /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
+  | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
+  /**
+   * What a peer's control plane said over a session, or an answered probe of any of its lanes. `at`: monotonic
+   * milliseconds.
+   */
+  | {
+    readonly kind: "sessionMessage";
+    readonly receiveIndex: number;
+    readonly bytes: Uint8Array;
+    readonly from: string;
+    readonly at: number;
+  };
 
 /** What the data plane hands up (rate-limited, over postMessage). */
 export type DataplaneEvent =
   | { readonly kind: "ready" }
-  | DatagramEvent
-  /** The first authenticated packet came on a session that was installed unconfirmed: packets leave on it now. */
-  | { readonly kind: "sessionConfirmed"; readonly slot: number; readonly receiveIndex: number }
+  | HeardEvent
   /** A packet for a sealed peer waits for a session. */
   | { readonly kind: "sessionWanted"; readonly slot: number }
   /**
@@ -131,8 +142,6 @@ export type DataplaneEvent =
    * go there already, and leave from `to`.
    */
   | { readonly kind: "roamed"; readonly slot: number; readonly endpoint: string; readonly to?: string }
-  /** An authenticated payload on the control lane, or an answered probe of any lane. */
-  | SessionMessage
   /** A counter has passed 2^48: there must be another session before it reaches 2^52. */
   | { readonly kind: "rekeyWanted"; readonly slot: number }
   /** The path to the peer in this slot takes less than we thought. */
@@ -148,16 +157,6 @@ export type DataplaneEvent =
   /** The Worker cannot go on; the process must end. */
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "stopped" };
-
-/** What a peer's control plane said over a session; `at` is monotonic milliseconds. */
-export interface SessionMessage {
-  readonly kind: "sessionMessage";
-  readonly slot: number;
-  readonly receiveIndex: number;
-  readonly bytes: Uint8Array;
-  readonly from: string;
-  readonly at: number;
-}
 
 /** Ordered delivery of messages to the Worker; see dataplane/mailbox.ts. */
 export interface Mailbox {

@@ -505,7 +505,7 @@ test("a responder is silent until the initiator has used the session; then what 
   assert.deepEqual(b.socket.sent, []);
   pair.install(a, 1);
   pair.arrive(b, a.socket.sent.splice(0).map(({ bytes }) => bytes));
-  const confirmed = { kind: "sessionConfirmed", slot: pair.SLOT.b, receiveIndex: pair.indexOf("b", 1) };
+  const confirmed = { kind: "sessionConfirmed", receiveIndex: pair.indexOf("b", 1) };
   assert.deepEqual(b.events.filter(({ kind }) => kind === "sessionConfirmed"), [confirmed]);
   assert.deepEqual(b.counts(), { keepalive: 1, sent: 1, "bad-seal": 1 });
   pair.arrive(a, b.socket.sent.splice(0).map(({ bytes }) => bytes));
@@ -667,7 +667,7 @@ test("the answer of a probe, and whatever comes on the control lane, is handed u
   answer[2] = 1;
   const gossip = hex("21 c0ffee");
   pair.arrive(b, [seal("b", answer, 1), seal("b", gossip, 1, { lane: 255 })], { now: 77 });
-  const common = { kind: "sessionMessage", slot: pair.SLOT.b, receiveIndex: pair.indexOf("b", 1) };
+  const common = { kind: "sessionMessage", receiveIndex: pair.indexOf("b", 1) };
   const seen = { from: pair.HOME.a, at: 77 };
   assert.deepEqual(b.events, [{ ...common, bytes: answer, ...seen }, { ...common, bytes: gossip, ...seen }]);
   assert.deepEqual(pair.counted(b, () => pair.arrive(b, [seal("b", gossip, 1, { lane: 255 })])), {

@@ -8,7 +8,7 @@
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
-import type { DatagramEvent } from "../../ports/planes.ts";
+import type { HeardEvent } from "../../ports/planes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/node_settings.ts";
 import type { StoredState } from "../records/state.ts";
@@ -18,18 +18,8 @@ import type { PeerWays } from "../paths/way.ts";
 export type ControlEvent =
   /** Every 100 ms. */
   | { readonly kind: "tick" }
-  /** `at` is on the clock of `now`. `badMac`, and what follows: sealed meshes. */
-  | DatagramEvent
-  /** The peer has used a session that it had begun: the first authenticated packet came on it. */
-  | { readonly kind: "sessionConfirmed"; readonly receiveIndex: number }
-  /** What a peer's control plane said over a session. */
-  | {
-    readonly kind: "sessionMessage";
-    readonly receiveIndex: number;
-    readonly bytes: Uint8Array;
-    readonly from: string;
-    readonly at: number;
-  }
+  /** From the data plane; `at` is on the clock of `now`. */
+  | HeardEvent
   /** Packets for this node wait for a session, or its session has to be renewed. */
   | { readonly kind: "sessionWanted"; readonly id: string }
   /** This node has moved, or calls us by another address: packets go to that endpoint already. */

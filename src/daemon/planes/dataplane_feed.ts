@@ -1,15 +1,16 @@
 /**
- * The one door from the control plane's decisions to the Workers' tables, and the owner of slots. What is wanted is
- * compared with what was told before, and the difference is posted; sessions come and go one by one. A peer has a slot
- * while a tunnel to it is wanted or a session with it is installed. Peers come before the routes that lead to them, and
- * go after them.
+ * The one door between the control plane, which knows peers by their ids, and the Workers' tables, which know slots: the
+ * owner of slots. Down, what is wanted is compared with what was told before, and the difference is posted; sessions come
+ * and go one by one. Up, what a Worker says of a slot is told of its peer. A peer has a slot while a tunnel to it is wanted
+ * or a session with it is installed. Peers come before the routes that lead to them, and go after them.
  */
+import type { ControlEvent } from "../../control/outbox/events.ts";
 import type { InstallAction } from "../../control/outbox/perform.ts";
 import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
 import { type HostFacts, type PeerKey, sealedTunnel } from "../../control/paths/tunnels.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
-import type { Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
+import type { DataplaneEvent, Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
 
 const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
 
@@ -57,6 +58,30 @@ export class DataplaneFeed {
   endpointOf(slot: number): string | null {
     const key = this.keyOf(slot);
     return key === null ? null : this.#places.get(key)!.tunnel.endpoint;
+  }
+
+  /** What the control plane is to hear of an event of a Worker; null: nothing, or of a peer that is gone. */
+  controlEvent(event: DataplaneEvent): ControlEvent | null {
+    switch (event.kind) {
+      case "datagram":
+      case "unknownIndex":
+      case "badMac":
+      case "sessionConfirmed":
+      case "sessionMessage":
+        return event;
+      case "sessionWanted":
+      case "rekeyWanted": {
+        const id = this.keyOf(event.slot);
+        return id === null ? null : { kind: "sessionWanted", id };
+      }
+      case "roamed": {
+        const { slot, ...moved } = event;
+        const id = this.keyOf(slot);
+        return id === null ? null : { ...moved, id };
+      }
+      default:
+        return null;
+    }
   }
 
   /** Posts whatever differs from the last time. */

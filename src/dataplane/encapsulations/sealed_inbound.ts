@@ -132,7 +132,7 @@ function followEndpoint(plane: Plane, d: Incoming): void {
 /** The initiator has used the session, so it has it: we may send on it, and what waited does after the batch. */
 function confirm(plane: Plane, session: Session): void {
   plane.sessions.confirm(session);
-  plane.handUp({ kind: "sessionConfirmed", slot: session.slot, receiveIndex: session.receiveIndex });
+  plane.handUp({ kind: "sessionConfirmed", receiveIndex: session.receiveIndex });
   plane.unblocked.add(session.slot);
 }
 
@@ -154,7 +154,6 @@ function tellMessage(plane: Plane, d: Incoming, session: Session): Verdict {
   if (!plane.memberLimit.take(plane.now)) return CONTROL_OVERLOAD;
   plane.handUp({
     kind: "sessionMessage",
-    slot: session.slot,
     receiveIndex: session.receiveIndex,
     bytes: plane.b.slice(d.at, d.end),
     from: d.socket.source(d.train),

@@ -4,7 +4,7 @@ import { NOTHING, type OwnPlace, type Wanted } from "../../../src/control/paths/
 import { sealedTunnel } from "../../../src/control/paths/tunnels.ts";
 import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
 import { NO_SLOT, OWN_SLOT } from "../../../src/dataplane/tables/route_table.ts";
-import type { Tunnel } from "../../../src/ports/planes.ts";
+import type { DataplaneEvent, Tunnel } from "../../../src/ports/planes.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 import * as fix from "../../made/plane.ts";
 import { NO_HOST, postbox, sessionAction } from "../../made/sessions.ts";
@@ -101,4 +101,19 @@ test("A session that is renewed where its peer is leaves the tunnel; one from el
   assert.deepEqual(told(), ["dropRoute"], "its sessions are not dropped yet");
   for (const index of [0x100, 0x200]) feed.dropSession("b", index);
   assert.deepEqual(told(), ["dropSession", "dropSession", "dropPeer 0"]);
+});
+
+test("controlEvent() names peers by their ids, and drops what is about a peer that is gone", () => {
+  const { feed } = fixture();
+  feed.apply(wanting({ b: tunnel() }));
+  const of = (event: DataplaneEvent) => feed.controlEvent(event);
+  assert.deepEqual(of({ kind: "sessionWanted", slot: 0 }), { kind: "sessionWanted", id: "b" });
+  assert.deepEqual(of({ kind: "rekeyWanted", slot: 0 }), { kind: "sessionWanted", id: "b" });
+  assert.equal(of({ kind: "sessionWanted", slot: 1 }), null);
+  const moved = { endpoint: "10.0.0.1:1", to: "10.0.0.2" };
+  assert.deepEqual(of({ kind: "roamed", slot: 0, ...moved }), { kind: "roamed", id: "b", ...moved });
+  assert.equal(of({ kind: "roamed", slot: 1, ...moved }), null);
+  const heard = { kind: "badMac", from: moved.endpoint, question: true } as const;
+  assert.equal(of(heard), heard);
+  assert.equal(of({ kind: "tunGone" }), null);
 });
