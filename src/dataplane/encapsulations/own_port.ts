@@ -1,4 +1,8 @@
-/** Our own port: what the first byte of a datagram says (wire/datagram.ts) decides where it goes. */
+/**
+ * Our own port: what the first byte of a datagram says (wire/datagram.ts) decides where it goes. Data goes on, probes are
+ * answered, handshakes have to pass the gate, and what is the control plane's is handed up.
+ */
+import { REPLY_SLOT } from "../../ports/devices.ts";
 import { DATA_LEN, DATA_PLAIN, dataLane, decodeData, isData } from "../../wire/data_header.ts";
 import {
   answerProbe,
@@ -13,17 +17,21 @@ import {
   TYPE_HELLO,
   TYPE_PROBE,
 } from "../../wire/datagram.ts";
-import { answer, followCalled, handUp, reportUnknown } from "../in/answers.ts";
+import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../../wire/handshake.ts";
+import { answer, calledAt, flushAnswers, followCalled, handUp, reportUnknown } from "../in/answers.ts";
 import {
+  BAD_MAC,
+  CONTROL_OVERLOAD,
+  COOKIE_SENT,
   MALFORMED,
   NO_SESSION,
   PROBE_ANSWERED,
+  REPLAY,
   UNKNOWN_TYPE,
   type Verdict,
   WRONG_ENDPOINT,
   WRONG_LANE,
 } from "../tables/counters.ts";
-import { receiveHandshake } from "../in/handshakes.ts";
 import type { Incoming } from "../packet/incoming.ts";
 import type { Plane, Port } from "../plane/plane.ts";
 import { receivePlain } from "./data.ts";
@@ -78,6 +86,39 @@ function receiveOther(plane: Plane, d: Incoming): Verdict {
  */
 function isOurLane({ b, lane }: Plane, { at }: Incoming): boolean {
   return dataLane(b, at) % lane.workers === lane.worker;
+}
+
+/** By the gate (handshake_gate.ts): a keyed MAC first and under load a cookie. Types 0x01 and 0x02. */
+function receiveHandshake(plane: Plane, d: Incoming): Verdict {
+  if (plane.gate === null) return handUp(plane, d);
+  const { b, now } = plane;
+  const { socket, train, at, end } = d;
+  switch (plane.gate.check(b, at, end, () => socket.source(train), now)) {
+    case "pass":
+      if (plane.gate.keyed && handshakeMessage(b, at) === XX3) {
+        plane.counters.add(NO_SESSION, plane.early.expect(handshakeReceiver(b, at), now));
+      }
+      return handUp(plane, d, plane.memberLimit);
+    case "bad-mac":
+      if (plane.badMacLimit.take(now)) {
+        const question = b[at] === TYPE_HANDSHAKE && end - at >= REPLY_LEN;
+        plane.handUp({ kind: "badMac", from: socket.source(train), question, ...calledAt(d) });
+      }
+      return BAD_MAC;
+    case "cookie":
+      // The reply lies where the question lay, and leaves before another stranger's address is set.
+      d.slot = REPLY_SLOT;
+      socket.follow(REPLY_SLOT, train);
+      answer(plane, d, at, REPLY_LEN);
+      flushAnswers(plane, socket);
+      return COOKIE_SENT;
+    case "replay":
+      return REPLAY;
+    case "overload":
+      return CONTROL_OVERLOAD;
+    default:
+      return MALFORMED;
+  }
 }
 
 /** Path probes are answered here, without the control plane: they measure the path, not its patience. */
