@@ -89,7 +89,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     plane: ["packet", "tables", "tun"],
     out: ["packet", "tables", "plane"],
     in: ["packet", "tables", "plane"],
-    encapsulations: ["packet", "tables", "plane", "in"],
+    encapsulations: ["packet", "tables", "plane", "out", "in"],
   },
   daemon: {
     state: [],

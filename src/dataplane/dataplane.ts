@@ -25,6 +25,7 @@ import { inboundBatch } from "./in/inbound.ts";
 import { outboundBatch, sendWaiting } from "./out/outbound.ts";
 import { createPlane, type Plane, type PlaneParts } from "./plane/plane.ts";
 import { OWN_SLOT } from "./tables/route_table.ts";
+import { TunLoad } from "./tun/tun_load.ts";
 import { parsePrefix } from "../wire/prefix.ts";
 
 /** Makes devices out of what the control plane opened and handed over. */
@@ -50,6 +51,7 @@ export class DataPlane {
   readonly #devices: Devices;
   /** BOUNDED: one per slot. The tunnels, for sockets that are attached later. */
   readonly #tunnels = new Map<number, Tunnel>();
+  readonly #load = new TunLoad();
   #tunFd = -1;
   #own: readonly string[] = [];
   #stopped = false;
@@ -77,7 +79,7 @@ export class DataPlane {
 
   /** Whether a bulk transfer comes in: its reader may finish its turns first. `now`: monotonic milliseconds. */
   bulk(now: number): boolean {
-    return this.plane.coalescer.load.bulk(now);
+    return this.#load.bulk(this.plane.coalescer, now);
   }
 
   /** Moves one batch from `source`. Returns how many packets it was. `now`: monotonic milliseconds. */

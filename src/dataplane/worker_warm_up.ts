@@ -5,7 +5,7 @@
 import { stampHandshake } from "../crypto/handshake_mac.ts";
 import type { AeadProvider, Hmac } from "../ports/aead.ts";
 import type { Random } from "../ports/time.ts";
-import { DATA_LEN, encodeData } from "../wire/data_header.ts";
+import { DATA_LEN } from "../wire/data_header.ts";
 import { encodeHandshake, XX1 } from "../wire/handshake.ts";
 import { AEAD_TAG_LEN } from "../wire/overhead.ts";
 import { HandshakeGate } from "./tables/handshake_gate.ts";
@@ -44,11 +44,11 @@ function useSession(random: Random, aead: AeadProvider): void {
       { kind: "installSession", slot: 0, ...indices, suite, ...keys, confirmed: true },
       { aead, lane: 0, memory },
     );
-    encodeData(memory, 0, 0, 0, session.sendIndex, session.counter);
-    session.sealing.seal(memory, 0, DATA_LEN, 0, DATA_LEN);
+    const { counter } = session;
+    session.seal(memory, 0, DATA_LEN, 0, 0);
     const lane = sessions.lane(session, 0)!;
     const opened = lane.key.open(memory, 0, DATA_LEN, AEAD_TAG_LEN) === 0 &&
-      lane.window.commit(session.counter);
+      lane.window.commit(counter);
     if (opened) sessions.authenticated(lane);
     sessions.drop(INDEX);
     if (!opened) throw new Error(`A keepalive of ${suite} does not open`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fix from "../made/plane.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
+import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import { bytesOf, udp } from "../made/packets.ts";
 
 const OUT = udp(["10.42.1.5", "10.42.2.9"], new Uint8Array(9));
@@ -82,6 +83,13 @@ function arriving(): Uint8Array {
   return bytesOf(header, IN);
 }
 
+/** A probe of peer 0, which is answered. */
+function question(): Uint8Array {
+  const probe = new Uint8Array(PROBE_LEN);
+  encodeProbe(probe, 0, fix.RECEIVE_INDEX, 1, 2, 3);
+  return probe;
+}
+
 test("while a batch from TUN waits for room, datagrams come in and the batch stays as it was read", () => {
   const f = fix.fixture();
   const own = f.sockets.own;
@@ -114,12 +122,12 @@ test("nothing is received in between while an answer waits for room, or nothing 
   const meanwhile: boolean[] = [];
   const flush = own.flush.bind(own);
   own.flush = () => {
-    if (meanwhile.length === 1) own.arrive(arriving(), fix.ENDPOINTS[0]);
+    if (meanwhile.length === 1) own.arrive(question(), fix.ENDPOINTS[0]);
     meanwhile.push(f.dataPlane.pumpMeanwhile(meanwhile.length === 0 ? null : "own", 2));
     return flush();
   };
-  own.arrive(arriving(), fix.ENDPOINTS[0]);
-  f.dataPlane.pump("own", 1); // inboundBatch flushes its answers
+  own.arrive(question(), fix.ENDPOINTS[0]);
+  f.dataPlane.pump("own", 1);
   assert.deepEqual(meanwhile, [false]);
   f.tun.waiting.push(OUT);
   f.dataPlane.pump("tun", 1);

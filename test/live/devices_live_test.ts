@@ -9,7 +9,7 @@ import {
   CHECKSUM_PARTIAL,
   CHECKSUM_UNKNOWN,
   prepareVnet,
-} from "../../src/dataplane/packet/checksum_offload.ts";
+} from "../../src/dataplane/packet/vnet.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { outboundBatch } from "../../src/dataplane/out/outbound.ts";
 import { createPlane } from "../../src/dataplane/plane/plane.ts";

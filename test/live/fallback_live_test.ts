@@ -3,7 +3,7 @@
  * real calls: this kernel has none of its own. Everything arrives, once and in order, and the offload is given up.
  */
 import assert from "node:assert/strict";
-import { CHECKSUM_PARTIAL } from "../../src/dataplane/packet/checksum_offload.ts";
+import { CHECKSUM_PARTIAL } from "../../src/dataplane/packet/vnet.ts";
 import { Coalescer } from "../../src/dataplane/tun/coalescer.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";

@@ -5,11 +5,10 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { CHECKSUM_COMPLETE } from "../../src/dataplane/packet/checksum_offload.ts";
+import { CHECKSUM_COMPLETE } from "../../src/dataplane/packet/vnet.ts";
 import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
-import { VNET_LEN } from "../../src/ports/devices.ts";
+import { type TunOffloads, VNET_LEN } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
-import type { TunOffloads } from "../../src/ports/devices.ts";
 import { TunQueue } from "../../src/sys/tun.ts";
 import * as fix from "../made/plane.ts";
 import { cut, headersOf, PLAIN, type Shape, shapes, superframe, vnetFields } from "../made/superframes.ts";

@@ -11,13 +11,11 @@ import {
   laneOf,
   putDataCounter,
 } from "../../wire/data_header.ts";
-import { reportUnknown } from "../in/answers.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/checksum_offload.ts";
+import { reportUnknown } from "../in/hand_up.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/vnet.ts";
 import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../tables/counters.ts";
-import { accept } from "../in/deliver.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Encapsulator, Plane } from "../plane/plane.ts";
+import { accept } from "../in/inbound.ts";
+import type { Encapsulator, Incoming, Outgoing, Plane } from "../plane/plane.ts";
 import { type Header, Stamped } from "./stamped.ts";
 
 class DataHeader implements Header {

@@ -1,10 +1,8 @@
 /** Flannel's udp backend: the bare IP packet as payload, whose inner source tells who has sent it. */
-import { followCalled } from "../in/answers.ts";
-import { CHECKSUM_COMPLETE } from "../packet/checksum_offload.ts";
+import { CHECKSUM_COMPLETE } from "../packet/vnet.ts";
 import { MALFORMED, SPOOFED, type Verdict } from "../tables/counters.ts";
-import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
+import { deliver, followCalled, NOT_IP, senderOf } from "../in/inbound.ts";
+import type { Encapsulator, Incoming, Plane, Port } from "../plane/plane.ts";
 import { type Header, Stamped } from "./stamped.ts";
 
 class NoHeader implements Header {

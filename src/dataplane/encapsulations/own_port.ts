@@ -18,7 +18,9 @@ import {
   TYPE_PROBE,
 } from "../../wire/datagram.ts";
 import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../../wire/handshake.ts";
-import { answer, calledAt, flushAnswers, followCalled, handUp, reportUnknown } from "../in/answers.ts";
+import { calledAt, handUp, reportUnknown } from "../in/hand_up.ts";
+import { followCalled } from "../in/inbound.ts";
+import { answer, flushAnswers } from "../plane/sending.ts";
 import {
   BAD_MAC,
   CONTROL_OVERLOAD,
@@ -32,8 +34,7 @@ import {
   WRONG_ENDPOINT,
   WRONG_LANE,
 } from "../tables/counters.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Plane, Port } from "../plane/plane.ts";
+import type { Incoming, Plane, Port } from "../plane/plane.ts";
 import { receivePlain } from "./data.ts";
 import { receiveSealed } from "./sealed_inbound.ts";
 

@@ -7,14 +7,16 @@ import { copyWords } from "../../wire/bytes.ts";
 import { DATA_PARTIAL } from "../../wire/data_header.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
 import { NO_PATH, NO_SESSION, SENT, TOO_BIG, type Verdict } from "../tables/counters.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Encapsulator, Plane } from "../plane/plane.ts";
+import type { Encapsulator, Outgoing, Plane } from "../plane/plane.ts";
 import { SEALED_END } from "../packet/pool.ts";
-import { mayCount, sealTo } from "../plane/sealing.ts";
-import { beginSegments, putSegment } from "../packet/segment_headers.ts";
+import type { Session } from "../tables/session_table.ts";
+import { beginSegments, putSegment } from "../out/superframe.ts";
 import { flushSockets, nextHeaderBlock } from "../plane/sending.ts";
 
 const OVERHEAD = payloadOverhead("sealed");
+/** A counter at which the control plane is asked for another session, and one that is never sent. */
+const REKEY_AT = 2 ** 48;
+const COUNTER_END = 2 ** 52;
 
 class Sealed implements Encapsulator {
   readonly role = "own";
@@ -51,7 +53,7 @@ function seal(plane: Plane, { slot, partial }: Outgoing, from: number, length: n
   const size = length + OVERHEAD;
   if (plane.sealedAt + size > SEALED_END) flushSockets(plane);
   const header = plane.sealedAt;
-  sealTo(plane, session, header, from, length, partial ? DATA_PARTIAL : 0);
+  session.seal(plane.b, header, from, length, partial ? DATA_PARTIAL : 0);
   if (!socket.enqueue(slot, header, size, 0, 0)) {
     flushSockets(plane);
     socket.enqueue(slot, header, size, 0, 0);
@@ -59,6 +61,14 @@ function seal(plane: Plane, { slot, partial }: Outgoing, from: number, length: n
   plane.sealedAt = header + size;
   if (length > 0) plane.counters.sentTo(slot, length, 1);
   return SENT;
+}
+
+/** Whether the session has a counter left; the control plane is told in time. */
+export function mayCount(plane: Plane, session: Session): boolean {
+  if (session.counter < REKEY_AT) return true;
+  if (!session.rekeyAsked) plane.handUp({ kind: "rekeyWanted", slot: session.slot });
+  session.rekeyAsked = true;
+  return session.counter < COUNTER_END;
 }
 
 /** A segment becomes whole where it lies: its headers go over the end of the one before, which is sealed by then. */

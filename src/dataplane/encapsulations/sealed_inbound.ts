@@ -3,7 +3,7 @@
  *   1. the session and lane of its receiver index; a counter that was not used yet
  *   2. opened where it lies: from here on it is known to be the peer's
  *   3. the replay window, the peer's endpoint, and an unconfirmed session follow it
- *   4. a packet goes on like plain data (deliver.ts); a probe is answered; what the control planes say is handed up
+ *   4. a packet goes on like plain data (in/inbound.ts); a probe is answered; what the control planes say is handed up
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
 import { CONTROL_LANE } from "../../ports/planes.ts";
@@ -20,8 +20,9 @@ import {
 } from "../../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../../wire/datagram.ts";
 import { AEAD_TAG_LEN, payloadOverhead } from "../../wire/overhead.ts";
-import { answer, calledAt, flushAnswers, reportUnknown } from "../in/answers.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/checksum_offload.ts";
+import { calledAt, reportUnknown } from "../in/hand_up.ts";
+import { answer, flushAnswers } from "../plane/sending.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/vnet.ts";
 import {
   BAD_SEAL,
   CONTROL_OVERLOAD,
@@ -35,10 +36,9 @@ import {
   type Verdict,
   WRONG_VNI,
 } from "../tables/counters.ts";
-import { accept } from "../in/deliver.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Plane } from "../plane/plane.ts";
-import { mayCount, sealTo } from "../plane/sealing.ts";
+import { accept } from "../in/inbound.ts";
+import type { Incoming, Plane } from "../plane/plane.ts";
+import { mayCount } from "./sealed.ts";
 import type { Session } from "../tables/session_table.ts";
 import { contains } from "../../wire/prefix.ts";
 
@@ -105,7 +105,7 @@ export function inboundEarly(plane: Plane, receiveIndex: number): void {
     if (verdict !== COUNTED_LATER) plane.counters.add(verdict);
     // The next lies in the same place.
     plane.coalescer.flush();
-    flushAnswers(plane, socket);
+    if (plane.answering) flushAnswers(plane, socket);
   }
 }
 
@@ -145,7 +145,7 @@ function receiveProbe(plane: Plane, d: Incoming, session: Session): Verdict {
   if (!mayCount(plane, session)) return NO_SESSION;
   answerProbe(plane.b, d.at, session.sendIndex);
   const header = d.at - DATA_LEN;
-  sealTo(plane, session, header, d.at, PROBE_LEN, 0);
+  session.seal(plane.b, header, d.at, PROBE_LEN, 0);
   answer(plane, d, header, PROBE_LEN + payloadOverhead("sealed"));
   return PROBE_ANSWERED;
 }

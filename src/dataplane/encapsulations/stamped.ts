@@ -6,9 +6,8 @@
 import type { SocketRole } from "../../ports/devices.ts";
 import { copyWords } from "../../wire/bytes.ts";
 import { NO_PATH, SENT, type Verdict } from "../tables/counters.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Encapsulator, Plane } from "../plane/plane.ts";
-import { beginSegments, completeSegment, putSegment } from "../packet/segment_headers.ts";
+import type { Encapsulator, Outgoing, Plane } from "../plane/plane.ts";
+import { beginSegments, completeSegment, putSegment } from "../out/superframe.ts";
 import { makeRoom, nextHeaderBlock, socketOf } from "../plane/sending.ts";
 
 /** What is stamped. */

@@ -9,9 +9,9 @@
  *   | vxlan   | VXLAN and Ethernet, 22     | vxlan   | complete         | Stamped |
  *   | flannel | nothing                    | flannel | complete         | Stamped |
  *
- * Who calls whom, for a packet:     outbound → Encapsulator.send → (stamp | sealTo) → socket.enqueue
+ * Who calls whom, for a packet:     outbound → Encapsulator.send → (stamp | session.seal) → socket.enqueue
  *                 for a superframe: outbound → sendSuperframe → Encapsulator.sendSegments → for each segment
- *                                   putSegment → (stamp or restamp | sealTo) → socket.enqueue
+ *                                   putSegment → (stamp or restamp | session.seal) → socket.enqueue
  *                 for a batch:      outboundBatch → flushSockets → socket.flush
  *                 for a datagram:   inboundBatch → Port.receive → accept → deliver → Coalescer
  */

@@ -19,13 +19,10 @@ import { decodeIp, ipEtherType, ipTotalLength } from "../../wire/ip.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { wayProbeAt } from "../../wire/way_probe.ts";
-import { followCalled } from "../in/answers.ts";
-import { CHECKSUM_UNKNOWN } from "../packet/checksum_offload.ts";
+import { CHECKSUM_UNKNOWN } from "../packet/vnet.ts";
 import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../tables/counters.ts";
-import { deliver, NOT_IP, senderOf } from "../in/deliver.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Encapsulator, Plane, Port } from "../plane/plane.ts";
+import { deliver, followCalled, NOT_IP, senderOf } from "../in/inbound.ts";
+import type { Encapsulator, Incoming, Outgoing, Plane, Port } from "../plane/plane.ts";
 import { type Header, Stamped } from "./stamped.ts";
 import { answerArp, answerVxlanProbe } from "./vxlan_answers.ts";
 

@@ -22,7 +22,9 @@ import { ETHERNET_LEN, MAC_LEN, putMac } from "../../wire/ethernet.ts";
 import { IPV4_DESTINATION_AT } from "../../wire/ipv4.ts";
 import { encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { answerVxlanFrame } from "../../wire/way_probe.ts";
-import { answer, followCalled, handUp } from "../in/answers.ts";
+import { handUp } from "../in/hand_up.ts";
+import { followCalled } from "../in/inbound.ts";
+import { answer } from "../plane/sending.ts";
 import {
   ARP_ANSWERED,
   MALFORMED,
@@ -32,8 +34,7 @@ import {
   type Verdict,
   WRONG_VNI,
 } from "../tables/counters.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Plane } from "../plane/plane.ts";
+import type { Incoming, Plane } from "../plane/plane.ts";
 import { OWN_SLOT } from "../tables/route_table.ts";
 
 /** An ARP request that came under `vni`. */

@@ -7,16 +7,24 @@
  *        vxlan.ts     RFC 7348, Ethernet; ARP for our addresses is answered
  *        flannel.ts   a bare IP packet
  *   3. accept         the inner source must lie in the sender's lease (VXLAN, flannel: it tells who sent it)
- *   4. deliver        the destination must lie in ours                                  (3 and 4: deliver.ts)
+ *   4. deliver        the destination must lie in ours
  *   5. coalescer.ts   segments of one flow become one write to TUN
  * Each step writes what it finds out into plane.incoming. Datagrams are untrusted: nothing here throws because of one,
  * and each is counted once. Nothing of the way out is called: a session that may send now is left in plane.unblocked.
  */
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
-import { flushAnswers } from "./answers.ts";
-import { COUNTED_LATER, RECEIVE_OVERFLOW } from "../tables/counters.ts";
-import type { Incoming } from "../packet/incoming.ts";
-import type { Plane, Port } from "../plane/plane.ts";
+import { decodeIp, ipTotalLength } from "../../wire/ip.ts";
+import {
+  COUNTED_LATER,
+  MALFORMED,
+  NOT_FOR_US,
+  RECEIVE_OVERFLOW,
+  SPOOFED,
+  type Verdict,
+} from "../tables/counters.ts";
+import type { Incoming, Plane, Port } from "../plane/plane.ts";
+import { flushAnswers } from "../plane/sending.ts";
+import { OWN_SLOT } from "../tables/route_table.ts";
 
 /** Moves one batch from the socket of a port to TUN. Returns how many trains were received. */
 export function inboundBatch(plane: Plane, role: SocketRole, port: Port): number {
@@ -50,7 +58,7 @@ export function inboundBatch(plane: Plane, role: SocketRole, port: Port): number
   }
   if (count > 0) {
     plane.coalescer.flush();
-    flushAnswers(plane, socket);
+    if (plane.answering) flushAnswers(plane, socket);
     plane.counters.set(RECEIVE_OVERFLOW, overflows(plane));
   }
   return count;
@@ -76,4 +84,43 @@ function overflows(plane: Plane): number {
   let sum = 0;
   for (const role of SOCKET_ROLES) sum += plane.sockets[role]?.overflows() ?? 0;
   return sum;
+}
+
+// The end of the way, whatever the packet came by. Addresses are looked up in the one table of routes.
+
+export const NOT_IP = -2;
+const NOBODY = -1;
+
+/** The peer whose lease holds the source of the packet; NOBODY, or NOT_IP. */
+export function senderOf({ b, routes }: Plane, { at, end }: Incoming): number {
+  if (decodeIp(b, at, end) < 0) return NOT_IP;
+  const slot = routes.sourceOf(b, at);
+  return slot === OWN_SLOT ? NOBODY : slot;
+}
+
+/** The answer leaves from the address of ours that was called, and so does what else goes to that peer. */
+export function followCalled(plane: Plane, { socket, train, slot }: Incoming): void {
+  if (!socket.isTo(train, slot) && plane.peers.mayMoveLocal(slot, plane.now)) socket.followLocal(slot, train);
+}
+
+/** The packet of a datagram that named its peer: its source must lie in the peer's lease. */
+export function accept(plane: Plane, d: Incoming): Verdict {
+  const sender = senderOf(plane, d);
+  if (sender === NOT_IP) return MALFORMED;
+  return sender === d.slot ? deliver(plane, d) : SPOOFED;
+}
+
+/**
+ * Gives the decoded packet to the coalescer, which counts what it writes, and so to TUN, if it is for us. What the
+ * datagram holds behind it is left out: frames are padded.
+ */
+export function deliver(plane: Plane, d: Incoming): Verdict {
+  const { b, coalescer } = plane;
+  const at = d.at;
+  const length = ipTotalLength(b, at);
+  if (plane.routes.destinationOf(b, at) !== OWN_SLOT) return NOT_FOR_US;
+  if (d.segment > 0) coalescer.addUdpSuperframe(at, length, d.segment);
+  else coalescer.add(at, length, d.checksum, d.slot);
+  plane.counters.receivedFrom(d.slot, length);
+  return COUNTED_LATER;
 }

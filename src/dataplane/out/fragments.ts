@@ -5,8 +5,7 @@ import { ipMayFragment, putIpTotalLength } from "../../wire/ip.ts";
 import { IPV4_FRAGMENT_AT, ipv4HeaderLength } from "../../wire/ipv4.ts";
 import { FRAGMENTED, MALFORMED, TOO_BIG, type Verdict } from "../tables/counters.ts";
 import { refuseTooBig } from "./icmp_errors.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Plane } from "../plane/plane.ts";
+import type { Outgoing, Plane } from "../plane/plane.ts";
 import { FRAGMENT_SLOTS, packetAt } from "../packet/pool.ts";
 import { flushSockets } from "../plane/sending.ts";
 

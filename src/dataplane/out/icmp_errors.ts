@@ -12,8 +12,7 @@ import {
 } from "../../wire/icmp.ts";
 import { ipAddressLength, ipDestinationAt } from "../../wire/ip.ts";
 import { ICMP_SENT, TUN_WRITE_FAILED } from "../tables/counters.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import type { Plane } from "../plane/plane.ts";
+import type { Outgoing, Plane } from "../plane/plane.ts";
 import { ICMP_SLOT, packetAt } from "../packet/pool.ts";
 import { clearVnet } from "../packet/vnet.ts";
 

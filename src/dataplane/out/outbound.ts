@@ -25,14 +25,12 @@ import {
 } from "../tables/counters.ts";
 import { tooBig } from "./fragments.ts";
 import { refuseNoRoute, refuseNotOurs } from "./icmp_errors.ts";
-import type { Outgoing } from "../packet/outgoing.ts";
-import { completeChecksum, isOwnChecksum } from "../packet/partial_checksum.ts";
-import type { Plane } from "../plane/plane.ts";
+import type { Outgoing, Plane } from "../plane/plane.ts";
+import { completeChecksum, GSO_NONE, isOwnChecksum, vnetGsoType, vnetNeedsChecksum } from "../packet/vnet.ts";
 import { packetAt, TUN_SLOTS } from "../packet/pool.ts";
 import { OWN_SLOT } from "../tables/route_table.ts";
 import { flushSockets } from "../plane/sending.ts";
 import { sendSuperframe } from "./superframe.ts";
-import { GSO_NONE, vnetGsoType, vnetNeedsChecksum } from "../packet/vnet.ts";
 
 /** A batch of superframes ends here: what fits in the processor's cache goes faster. */
 const BATCH_BYTES = 512 * 1024;

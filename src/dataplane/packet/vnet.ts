@@ -4,10 +4,17 @@
  *
  *   | flags 1 | gso_type 1 | hdr_len 2 | gso_size 2 | csum_start 2 | csum_offset 2 |
  *
- * `at` is where the packet begins; the header lies before it. hdr_len is wrong on forwarded packets: not read.
+ * `at` is where the packet begins; the header lies before it. hdr_len is wrong on forwarded packets: not read. First the
+ * fields; then a packet from TUN, whose checksum the host left to us (its field holds the pseudo-header sum only); then
+ * one that goes to TUN.
  */
 import { VNET_LEN } from "../../ports/devices.ts";
-import { putU16le, u16le } from "../../wire/bytes.ts";
+import { putU16, putU16le, u16, u16le } from "../../wire/bytes.ts";
+import { fold, sum } from "../../wire/checksum.ts";
+import { ipIsV4, ipPseudoSum, ipTransport, ipTransportProtocol } from "../../wire/ip.ts";
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "../../wire/ipv4.ts";
+import { decodeTcp, TCP_CHECKSUM_AT } from "../../wire/tcp.ts";
+import { decodeUdp, UDP_CHECKSUM_AT, udpChecksumOnWire } from "../../wire/udp.ts";
 
 const GSO_TYPE_AT = 1;
 const HDR_LEN_AT = 2;
@@ -70,4 +77,71 @@ export function putVnetGso(b: Uint8Array, at: number, type: number, headers: num
   b[at - VNET_LEN + GSO_TYPE_AT] = type;
   putU16le(b, at - VNET_LEN + HDR_LEN_AT, headers);
   putU16le(b, at - VNET_LEN + GSO_SIZE_AT, size);
+}
+
+/** Completes the checksum of a single packet from TUN. False when it would lie outside of the packet. */
+export function completeChecksum(b: Uint8Array, at: number, length: number): boolean {
+  const start = vnetChecksumStart(b, at);
+  const offset = vnetChecksumOffset(b, at);
+  if (start + offset + 2 > length) return false;
+  const checksum = ~fold(sum(b, at + start, length - start, 0)) & 0xffff;
+  putU16(b, at + start + offset, offset === UDP_CHECKSUM_AT ? udpChecksumOnWire(checksum) : checksum);
+  return true;
+}
+
+/** Whether that checksum is the packet's own, of TCP or UDP: only then may it stay partial. Never in a fragment. */
+export function isOwnChecksum(b: Uint8Array, at: number, length: number): boolean {
+  const transport = ipTransport(b, at, at + length);
+  if (transport < 0 || at + vnetChecksumStart(b, at) !== transport) return false;
+  const protocol = ipTransportProtocol(b, at, transport);
+  const offset = vnetChecksumOffset(b, at);
+  return (protocol === PROTOCOL_TCP && offset === TCP_CHECKSUM_AT) ||
+    (protocol === PROTOCOL_UDP && offset === UDP_CHECKSUM_AT);
+}
+
+/**
+ * What is known of the transport checksum of a packet that goes to TUN: complete (flannel, VXLAN from a wire), partial (a
+ * data header that says so), or unknown: a kernel VXLAN device over veth hands us packets whose checksum its offload never
+ * finished, some of them whole TCP superframes. A field that equals the pseudo-header sum means partial.
+ */
+export const CHECKSUM_COMPLETE = 0;
+export const CHECKSUM_PARTIAL = 1;
+export const CHECKSUM_UNKNOWN = 2;
+
+/**
+ * Writes the vnet header in front of the IP packet at `at`. False when a superframe carries a checksum that
+ * is wrong: segmenting it would put right checksums on damaged data.
+ */
+export function prepareVnet(
+  b: Uint8Array,
+  at: number,
+  length: number,
+  mtu: number,
+  checksum: number,
+): boolean {
+  clearVnet(b, at);
+  if (checksum === CHECKSUM_COMPLETE) return true;
+  const end = at + length;
+  const transport = ipTransport(b, at, end);
+  if (transport < 0) return true;
+  const protocol = ipTransportProtocol(b, at, transport);
+  const isTcp = protocol === PROTOCOL_TCP;
+  if (!isTcp && protocol !== PROTOCOL_UDP) return true;
+  const headerLength = isTcp ? decodeTcp(b, transport, end) : decodeUdp(b, transport, end);
+  if (headerLength < 0) return true;
+  const field = transport + (isTcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT);
+  const pseudo = ipPseudoSum(b, at, protocol, end - transport);
+  // Headers as long as the MTU leave no room for segments: the kernel may judge such a packet whole.
+  const headers = transport + headerLength - at;
+  const superframe = isTcp && length > mtu && headers < mtu;
+  const partial = checksum === CHECKSUM_PARTIAL || u16(b, field) === fold(pseudo);
+  if (!partial) {
+    if (!superframe) return true;
+    if (fold(sum(b, transport, end - transport, pseudo)) !== 0xffff) return false;
+  }
+  putU16(b, field, fold(pseudo));
+  putVnetChecksum(b, at, transport - at, field - transport);
+  // A TCP packet above the MTU is many segments in one: the kernel cuts it again where it must.
+  if (superframe) putVnetGso(b, at, gsoType(ipIsV4(b, at), true), headers, mtu - headers);
+  return true;
 }

@@ -18,10 +18,9 @@ import { Coalescer } from "../tun/coalescer.ts";
 import type { Counters, Verdict } from "../tables/counters.ts";
 import { EarlyDatagrams } from "../tables/early_datagrams.ts";
 import type { HandshakeGate } from "../tables/handshake_gate.ts";
-import { Incoming } from "../packet/incoming.ts";
-import { Outgoing } from "../packet/outgoing.ts";
 import { PeerTable } from "../tables/peer_table.ts";
 import { createPool, SEALED_AT } from "../packet/pool.ts";
+import { CHECKSUM_COMPLETE } from "../packet/vnet.ts";
 import { RateLimit } from "../../bounds/rate_limit.ts";
 import { RouteTable } from "../tables/route_table.ts";
 import { SessionTable } from "../tables/session_table.ts";
@@ -43,6 +42,50 @@ const SESSION_RATE = 20;
 const REFUSED_RATE = 5;
 
 const ONE: Lane = { worker: 0, workers: 1 };
+
+/**
+ * A packet on its way out: what the steps have found out about it so far. A plane has one, written over for each packet:
+ * what is needed after that, a step keeps in locals.
+ */
+export class Outgoing {
+  /** Where the packet begins, and its bytes: as read, then as its header says. */
+  at = 0;
+  length = 0;
+  /** The peer that holds its destination. */
+  slot = 0;
+  /** Whether its transport checksum stays the pseudo-header sum. */
+  partial = false;
+
+  // Of a superframe. Segment i has the same headers, and the `size` bytes behind them that begin at headers + i × size.
+
+  /** Bytes of its IP header, of all headers, and of each segment's payload but the last's. */
+  ipHeader = 0;
+  headers = 0;
+  size = 0;
+  isTcp = false;
+  /** TCP flags of the whole. */
+  flags = 0;
+}
+
+/**
+ * A datagram on its way in: what the steps have found out about it so far. A plane has one, written over for each
+ * datagram. `slot` and `checksum` are left as they are by the next one of the train, which asks them about the one before.
+ */
+export class Incoming {
+  /** What it came by; set before anything arrives. */
+  socket!: DatagramSocket;
+  /** Its train, of those that the socket has received. */
+  train = 0;
+  /** Where it begins and ends; once its header was read, where the packet or message in it does. */
+  at = 0;
+  end = 0;
+  /** Payload of each datagram of the inner UDP superframe that it carries; 0: it carries none. */
+  segment = 0;
+  /** The peer that it came from. */
+  slot = 0;
+  /** What is known of the transport checksum of the packet in it. */
+  checksum = CHECKSUM_COMPLETE;
+}
 
 /** How packets of one encapsulation leave. */
 export interface Encapsulator {
@@ -119,6 +162,8 @@ export interface Plane {
   fragments: number;
   /** Header blocks that wait for the batch to be sent. */
   headers: number;
+  /** Whether answers to a batch of datagrams wait to be sent. */
+  answering: boolean;
   /** Where the next sealed datagram goes; those before it wait for the batch to be sent. */
   sealedAt: number;
   /** Packets on their way to TUN that wait for others of their flow. */
@@ -187,6 +232,7 @@ export function createPlane(
     mtu: 1500,
     fragments: 0,
     headers: 0,
+    answering: false,
     sealedAt: SEALED_AT,
     coalescer: new Coalescer(
       pool.bytes,

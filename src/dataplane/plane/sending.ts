@@ -1,6 +1,6 @@
 /**
- * What everything that leaves shares, packets and answers: room in the queues of the sockets and in packet memory, and
- * the sending of what is queued, with what the kernel says to that.
+ * What everything that leaves shares, packets and answers to datagrams: room in the queues of the sockets and in packet
+ * memory, and the sending of what is queued, with what the kernel says to that.
  */
 import {
   type DatagramSocket,
@@ -10,7 +10,7 @@ import {
   type SocketRole,
 } from "../../ports/devices.ts";
 import { SEND_FAILED, SOURCE_GONE } from "../tables/counters.ts";
-import type { Plane } from "./plane.ts";
+import type { Incoming, Plane } from "./plane.ts";
 import { HEADER_BLOCKS, headerBlock, SEALED_AT } from "../packet/pool.ts";
 
 /** The socket of a port. By constant names: a keyed read costs a packet as much as its header. */
@@ -45,7 +45,7 @@ function flush(plane: Plane, socket: DatagramSocket): number {
 }
 
 /** The address that datagrams for a peer left from is gone from this host: they left by another. */
-export function tellSourceGone(plane: Plane, socket: DatagramSocket): void {
+function tellSourceGone(plane: Plane, socket: DatagramSocket): void {
   const slot = socket.sourceGoneFor();
   if (slot < 0) return;
   plane.counters.add(SOURCE_GONE);
@@ -67,4 +67,24 @@ export function makeRoom(plane: Plane): void {
 export function nextHeaderBlock(plane: Plane): number {
   if (plane.headers === HEADER_BLOCKS) flushSockets(plane);
   return headerBlock(plane.headers++) + HEADROOM;
+}
+
+/**
+ * Queues an answer of `length` bytes at `at`, where the question lay, to the peer of the datagram. A batch of trains may
+ * hold more questions than the queue answers.
+ */
+export function answer(plane: Plane, { socket, slot }: Incoming, at: number, length: number): void {
+  if (!socket.enqueue(slot, at, length, 0, 0)) {
+    flushAnswers(plane, socket);
+    if (!socket.enqueue(slot, at, length, 0, 0)) return plane.counters.add(SEND_FAILED);
+  }
+  plane.answering = true;
+}
+
+/** Sends the answers of a batch. */
+export function flushAnswers(plane: Plane, socket: DatagramSocket): void {
+  plane.answering = false;
+  const refused = socket.flush();
+  if (refused > 0) plane.counters.add(SEND_FAILED, refused);
+  tellSourceGone(plane, socket);
 }

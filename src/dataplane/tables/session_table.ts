@@ -10,7 +10,7 @@ import { ReplayWindow } from "../../crypto/replay.ts";
 import { type AeadKey, type AeadProvider, type CipherSuite, MAX_SESSIONS } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { CONTROL_LANE, type InstallSession } from "../../ports/planes.ts";
-import { withoutLane } from "../../wire/data_header.ts";
+import { DATA_LEN, encodeData, withoutLane } from "../../wire/data_header.ts";
 
 /** Lanes of one peer that are received, besides the control plane's. */
 export const MAX_LANES = 16;
@@ -34,7 +34,7 @@ export class Session {
   readonly receiveIndex: number;
   /** The index the peer gave us, with our lane. */
   readonly sendIndex: number;
-  readonly sealing: AeadKey;
+  readonly #sealing: AeadKey;
   /** Counter of the next packet. */
   counter = 0;
   confirmed: boolean;
@@ -53,8 +53,17 @@ export class Session {
     this.confirmed = message.confirmed;
     this.#maker = maker;
     this.#suite = message.suite;
-    this.sealing = this.#key(message.sendKey, maker.lane);
+    this.#sealing = this.#key(message.sendKey, maker.lane);
     this.#receiveRoot = message.receiveKey.slice();
+  }
+
+  /**
+   * Writes the datagram of the `length` bytes at `from` to `header`, with the next counter: header, ciphertext, tag. Five
+   * arguments, for the payload lies where it was read, and a packet path makes no object to say so.
+   */
+  seal(b: Uint8Array, header: number, from: number, length: number, flags: number): void {
+    encodeData(b, header, flags, 0, this.sendIndex, this.counter++);
+    this.#sealing.seal(b, header, from, length, header + DATA_LEN);
   }
 
   /** What is received on lane `lane`; null: nothing authenticated has come on it. */
@@ -83,7 +92,7 @@ export class Session {
   }
 
   wipe(): void {
-    this.sealing.wipe();
+    this.#sealing.wipe();
     for (const lane of this.#lanes) lane?.key.wipe();
     this.#receiveRoot.fill(0);
   }

@@ -15,12 +15,15 @@ import {
   CHECKSUM_COMPLETE,
   CHECKSUM_PARTIAL,
   CHECKSUM_UNKNOWN,
+  GSO_UDP_L4,
+  gsoType,
   prepareVnet,
-} from "../packet/checksum_offload.ts";
+  putVnetChecksum,
+  putVnetGso,
+  vnetNeedsChecksum,
+} from "../packet/vnet.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "../tables/counters.ts";
 import { type First, Flow, isSibling, sameFlow } from "./flow.ts";
-import { TunLoad } from "./tun_load.ts";
-import { GSO_UDP_L4, gsoType, putVnetChecksum, putVnetGso, vnetNeedsChecksum } from "../packet/vnet.ts";
 
 const EINVAL = 22;
 /** Flows that may be open at once. */
@@ -64,8 +67,9 @@ export class Coalescer {
   tun: TunDevice | null = null;
   tso = false;
   uso = false;
-  /** What is written. */
-  readonly load = new TunLoad();
+  /** Writes so far, and the bytes of TCP superframes in them: what tun_load.ts looks at. */
+  writes = 0;
+  bytes = 0;
   readonly #onLost: (offload: "tso" | "uso", errno: number) => void;
 
   /** `onLost` is told when the kernel first refuses a kind of superframe. */
@@ -210,7 +214,8 @@ export class Coalescer {
     putU16(b, at + flow.transport + offset, fold(ipPseudoSum(b, at, flow.protocol, rest)));
     putVnetChecksum(b, at, flow.transport, offset);
     putVnetGso(b, at, gsoType(flow.v4, flow.isTcp), flow.headers, run.size);
-    this.load.add(flow.isTcp ? run.length : 0);
+    this.writes++;
+    if (flow.isTcp) this.bytes += run.length;
     const tun = this.tun;
     if (tun !== null) {
       tun.gather(at - VNET_LEN, VNET_LEN + run.firstLength);
@@ -244,7 +249,7 @@ export class Coalescer {
   }
 
   #single(at: number, length: number, checksum: number): void {
-    this.load.add(0);
+    this.writes++;
     if (!prepareVnet(this.#b, at, length, this.mtu, checksum)) {
       this.#counters.add(BAD_CHECKSUM);
       return;

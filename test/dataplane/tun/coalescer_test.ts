@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  CHECKSUM_COMPLETE,
-  CHECKSUM_PARTIAL,
-  CHECKSUM_UNKNOWN,
-} from "../../../src/dataplane/packet/checksum_offload.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "../../../src/dataplane/packet/vnet.ts";
 import { Coalescer } from "../../../src/dataplane/tun/coalescer.ts";
 import { Counters } from "../../../src/dataplane/tables/counters.ts";
 import { createPool } from "../../../src/dataplane/packet/pool.ts";
