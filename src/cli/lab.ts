@@ -1,6 +1,6 @@
 /** `ovltun lab`: a mesh of N hosts on this machine, measured and cleaned up; the work is in lab/. */
 import { type Command, Option } from "commander";
-import { type Backend, BACKENDS } from "../config/config.ts";
+import { BACKENDS } from "../config/config.ts";
 import { integerParser } from "./options.ts";
 import { Exit } from "./output.ts";
 
@@ -42,7 +42,7 @@ export function registerLab(program: Command): void {
 
 interface LabFlags {
   readonly hosts: number;
-  readonly backend: Backend;
+  readonly backend: typeof BACKENDS[number];
   readonly secret: "auto" | "none";
   readonly plain?: boolean;
   readonly seconds: number;

@@ -3,7 +3,7 @@
  * lives as long as it takes to tell the mesh that a stored lease is free.
  */
 import type { ControlEvent } from "../control/outbox/events.ts";
-import type { Settings } from "../control/mesh/node_settings.ts";
+import type { Settings } from "../control/mesh/mesh_config.ts";
 import { type Effects, performActions, type SendAction } from "../control/outbox/perform.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { StoredState } from "../control/records/state.ts";

@@ -3,7 +3,7 @@
  * directory for as long as it takes to tell one living peer (control_only.ts).
  */
 import type { Release } from "../api/schema.ts";
-import { NOTHING_ASKED, type Settings } from "../control/mesh/node_settings.ts";
+import { NOTHING_ASKED, type Settings } from "../control/mesh/mesh_config.ts";
 import { Directives, openDirective } from "../control/forget/directives.ts";
 import { decodeRecord } from "../control/records/record.ts";
 import {
@@ -96,5 +96,6 @@ function sealedPartsOf(
 }
 
 function settingsOf({ name, networkName, mesh }: StoredState): Settings {
-  return { ...NOTHING_ASKED, name, version: VERSION, networkName, security: mesh?.security ?? "plain" };
+  const plain = mesh?.security !== "sealed";
+  return { ...NOTHING_ASKED, name, networkName, plain, version: VERSION, ownEndpoints: [] };
 }

@@ -13,7 +13,7 @@ import {
   prefix,
   writtenLength,
 } from "../wire/prefix.ts";
-import type { StaticPeer } from "../control/mesh/node_settings.ts";
+import type { StaticPeer } from "../control/mesh/mesh_config.ts";
 import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";

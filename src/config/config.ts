@@ -3,10 +3,8 @@
  * environment and files; all others only read it. Null means "not given": the mesh that is joined, the
  * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
-import type { StaticPeer } from "../control/mesh/node_settings.ts";
-import type { Prefix } from "../wire/prefix.ts";
+import type { Asked, Backend } from "../control/mesh/mesh_config.ts";
 
-export type Backend = "udp" | "vxlan" | "host-gw";
 export type Cipher = "auto" | "aes-256-gcm" | "chacha20-poly1305" | "xsalsa20-poly1305" | "none";
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFormat = "text" | "json";
@@ -34,28 +32,9 @@ export const DEFAULT_DEVICE = "ovl0";
 export const DEFAULT_STATE_DIR = "/var/lib/ovltun";
 export const DEFAULT_RUN_DIR = "/run/ovltun";
 
-export interface Config {
-  /** "HOST" or "HOST:PORT" as given, names not resolved. */
-  readonly peers: readonly string[];
-  readonly found: boolean;
-  readonly plain: boolean;
-  readonly network: Prefix | null;
-  readonly networkName: string;
-  readonly subnetLen: number | null;
-  /** What this node takes when it founds and `subnetLen` is null. */
-  readonly defaultSubnetLen: number;
-  readonly subnetMin: string | null;
-  readonly subnetMax: string | null;
-  /** A wish; another node may hold it. */
-  readonly subnet: Prefix | null;
-  /** 1 to 63 characters. */
-  readonly name: string;
-  readonly backend: Backend | null;
-  readonly directRouting: boolean;
-  readonly allowPlainDirect: boolean;
-  readonly vni: number | null;
+/** What the user asked of the mesh, and of this host. */
+export interface Config extends Asked {
   readonly port: number;
-  readonly vxlanPort: number | null;
   /** Where the network secret lies; the secret itself is in no configuration. */
   readonly secretFile: string | null;
   /** OVLTUN_SECRET holds it. */
@@ -73,7 +52,6 @@ export interface Config {
   /** The largest packet between the hosts, from flannel's `Backend.MTU`, bytes; null: what the underlay carries. */
   readonly underlayMtu: number | null;
   readonly ipMasq: boolean;
-  readonly staticPeers: readonly StaticPeer[];
   readonly stateDir: string;
   readonly runDir: string;
   readonly subnetFile: string;

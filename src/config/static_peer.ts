@@ -10,7 +10,7 @@ import {
   parseEndpoint,
   parseMac,
 } from "../wire/address.ts";
-import type { StaticPeer } from "../control/mesh/node_settings.ts";
+import type { StaticPeer } from "../control/mesh/mesh_config.ts";
 import { ConfigError } from "./config_error.ts";
 import { suggest } from "./suggest.ts";
 import { readPrefix } from "./values.ts";

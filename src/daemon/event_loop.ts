@@ -8,7 +8,7 @@ import type { Forgotten, Rotated } from "../api/schema.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { performActions } from "../control/outbox/perform.ts";
-import type { Settings } from "../control/mesh/node_settings.ts";
+import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { logger } from "../log/log.ts";
@@ -17,13 +17,14 @@ import { DaemonEffects } from "./effects.ts";
 import type { Ending } from "./end.ts";
 import { HostSight } from "./host/host_sight.ts";
 import { Names } from "./host/names.ts";
+import { drawNetwork } from "./host/overlap_check.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { Asked } from "./reports/api_handlers.ts";
 import { kernelDrops, type Snapshot } from "./reports/reports.ts";
-import { drawNetwork, settingsOf } from "./node_settings.ts";
 import { readSecretFile } from "./state/secret_files.ts";
+import { VERSION } from "../version.ts";
 
 const TICK_MS = 100;
 
@@ -52,10 +53,12 @@ export class EventLoop implements Asked {
       device: () => parts.keeper.device,
       network: () => underlay.mesh,
     });
-    const settings = settingsOf(config, {
+    const settings: Settings = {
+      ...config,
+      version: VERSION,
       ownEndpoints: underlay.endpoints(),
       drawNetwork: () => drawNetwork(machine.random, net),
-    });
+    };
     this.#control = this.#controlPlane(settings);
     underlay.called = (endpoint) => this.#control.called(endpoint);
     workers.onEvent = (event) => this.#fromWorker(event);

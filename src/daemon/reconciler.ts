@@ -6,8 +6,7 @@
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
-import type { MeshConfig } from "../control/mesh/mesh_config.ts";
-import type { Settings } from "../control/mesh/node_settings.ts";
+import type { MeshConfig, Settings } from "../control/mesh/mesh_config.ts";
 import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
 import { OverlapWatch } from "./host/overlap_check.ts";
 import { joinAdvice } from "./reports/join_advice.ts";

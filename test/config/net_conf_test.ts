@@ -4,7 +4,6 @@ import type { Config } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { foundMesh } from "../../src/control/mesh/mesh.ts";
-import { settingsOf } from "../../src/daemon/node_settings.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
 interface Read {
@@ -34,7 +33,7 @@ function refused(run: () => unknown, ...parts: string[]): void {
 /** The subnet length of a mesh that this configuration founds. */
 function foundedLength(config: Config): number | string {
   const network = config.network ?? prefix("10.200.0.0/16");
-  const mesh = foundMesh({ ...settingsOf(config, { ownEndpoints: [] }), network });
+  const mesh = foundMesh({ ...config, network });
   return typeof mesh === "string" ? mesh : mesh.subnetLen;
 }
 

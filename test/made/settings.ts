@@ -1,7 +1,6 @@
 /** Settings of a node and a mesh's configuration, as most tests want them. */
 
-import type { MeshConfig } from "../../src/control/mesh/mesh_config.ts";
-import { NOTHING_ASKED, type Settings } from "../../src/control/mesh/node_settings.ts";
+import { type MeshConfig, NOTHING_ASKED, type Settings } from "../../src/control/mesh/mesh_config.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
 export const MESH: MeshConfig = {
@@ -21,8 +20,9 @@ export function settingsFor(name: string, change: Partial<Settings> = {}): Setti
     name,
     version: "0.1.0",
     networkName: "ovltun",
+    ownEndpoints: [],
     network: MESH.network,
-    security: "plain",
+    plain: true,
     ...change,
   };
 }

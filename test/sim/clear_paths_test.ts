@@ -4,7 +4,7 @@
  */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Settings } from "../../src/control/mesh/node_settings.ts";
+import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import { wantedFrom } from "../../src/control/paths/paths.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addSealed } from "./sealed.ts";

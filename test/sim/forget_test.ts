@@ -62,7 +62,7 @@ test("A dead node that one member forgets is known to nobody, and its subnet is 
     assert.ok(world.runUntil(told, 4000), `seed ${seed}`);
     const lines = world.node("c").logs.filter((l) => l.message === `e was forgotten by b; ${subnet} is free`);
     assert.equal(lines.length, 1);
-    const heir = world.add("heir", ["c"], { subnetWish: prefix(subnet) });
+    const heir = world.add("heir", ["c"], { subnet: prefix(subnet) });
     world.start(heir);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
     assert.equal(subnetOf(world, heir), subnet);
@@ -99,7 +99,7 @@ test("A forgotten node that returns joins anew, and the heir of its subnet is no
     world.run(12_000);
     forget(world, world.node("a"), back);
     world.run(3000);
-    const heir = world.add("heir", ["a"], { subnetWish: prefix(subnet) });
+    const heir = world.add("heir", ["a"], { subnet: prefix(subnet) });
     world.start(heir);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
     assert.equal(subnetOf(world, heir), subnet);

@@ -148,7 +148,7 @@ test("An address outside the mesh's network to which the host's routes lead by o
 
 test("A joiner that waits only for addresses of this host's own kind is told so, and one with others goes on", () => {
   const world = new World(45);
-  const b = world.add("b", [], { hasSeeds: true });
+  const b = world.add("b", [], { peers: ["a"] });
   b.sight = { owns: (endpoint) => endpoint === "10.0.2.15:8473", tunnelled: () => false };
   world.start(b);
   const own = { text: "10.0.2.15:8473", endpoints: ["10.0.2.15:8473"] };
@@ -170,7 +170,7 @@ test("A joiner that waits only for addresses of this host's own kind is told so,
 
 test("A joiner that was told the mesh's network is told at once of an address in it", () => {
   const world = new World(46);
-  const b = world.add("b", [], { hasSeeds: true, network: MESH, networkExplicit: true });
+  const b = world.add("b", [], { peers: ["a"], network: MESH });
   world.start(b);
   world.event(b, { kind: "seeds", seeds: [{ text: "10.42.1.0", endpoints: ["10.42.1.0:8473"] }] });
   world.run(3000);

@@ -130,7 +130,7 @@ test("A host that lists itself among its peers joins through the others", () => 
 test("A joiner whose flags contradict the mesh refuses, naming both values and the flag", () => {
   const world = new World(14);
   world.add("alpha", [], { subnetLen: 24, network: prefix("10.150.0.0/16") });
-  world.add("beta", ["alpha"], { network: prefix("10.151.0.0/16"), networkExplicit: true });
+  world.add("beta", ["alpha"], { network: prefix("10.151.0.0/16") });
   world.add("gamma", ["alpha"], { backend: "vxlan" });
   for (const node of world.nodes) world.start(node);
   world.run(3000);
@@ -177,7 +177,7 @@ test("A lone founder later given a peer of another mesh is told how to join it, 
   assert.ok(world.runUntil(() => oneMesh(world, [alpha, other]), 3000));
   world.stop(beta);
   beta.seeds = ["alpha"];
-  beta.settings = { ...beta.settings, network: null, hasSeeds: true };
+  beta.settings = { ...beta.settings, network: null, peers: ["a"] };
   world.start(beta);
   world.run(5000);
   const said = (node: typeof alpha) =>

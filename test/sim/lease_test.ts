@@ -25,7 +25,7 @@ function cut(world: World, left: readonly string[]): void {
 test("Two founders with one configuration and one subnet settle it within 10 s of meeting", () => {
   for (const seed of seeds(30)) {
     const world = new World(seed, { loss: seed % 2 === 0 ? 0.2 : 0 });
-    const mesh = { network: prefix("10.42.0.0/16"), subnetWish: prefix(WISH), found: true };
+    const mesh = { network: prefix("10.42.0.0/16"), subnet: prefix(WISH), found: true };
     const alpha = world.add("alpha", ["beta"], mesh);
     const beta = world.add("beta", ["alpha"], mesh);
     cut(world, ["alpha"]);
@@ -168,7 +168,7 @@ test("A backup of the life in which the lease was given back takes it from nobod
     world.event(beta, { kind: "release" });
     assert.ok(world.runUntil(() => beta.released, 2000));
     world.stop(beta);
-    const gamma = world.add("gamma", ["alpha"], { subnetWish: prefix(held) });
+    const gamma = world.add("gamma", ["alpha"], { subnet: prefix(held) });
     world.start(gamma);
     assert.ok(world.runUntil(() => subnetOf(world, gamma) === held, 8000), `seed ${seed}`);
     beta.disk = backup;
@@ -283,7 +283,7 @@ test("A lease given back after a crash is told in the name of its node, without 
     assert.equal(JSON.parse(beta.disk!).name, "beta");
     world.run(crashedFor);
     const at = world.clock.now();
-    beta.settings = { ...beta.settings, hasSeeds: false, ownEndpoints: [] };
+    beta.settings = { ...beta.settings, peers: [], ownEndpoints: [] };
     Object.assign(beta, { endpoint: "192.168.0.3:40001" });
     world.start(beta, { kind: "release", meetMs: 1500 });
     assert.ok(world.runUntil(() => beta.released, 2500), `${crashedFor}`);

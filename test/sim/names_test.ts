@@ -32,7 +32,7 @@ for (const security of ["plain", "sealed"] as const) {
     world.run(60_000);
     laptop.endpoint = "198.51.100.4:8473"; // home knows neither that nor its old name
     laptop.seeds = [];
-    laptop.settings = { ...laptop.settings, hasSeeds: false, ownEndpoints: [laptop.endpoint] };
+    laptop.settings = { ...laptop.settings, peers: [], ownEndpoints: [laptop.endpoint] };
     world.start(laptop);
     assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
   });

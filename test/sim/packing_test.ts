@@ -26,7 +26,7 @@ for (const security of ["plain", "sealed"] as const) {
       const names = Array.from({ length: hosts }, (_, n) => `${"h".repeat(60)}${n}`);
       for (const name of names) {
         const others = names.filter((other) => other !== name);
-        const node = world.add(name, others, { security, version: "9".repeat(32) });
+        const node = world.add(name, others, { plain: security === "plain", version: "9".repeat(32) });
         if (security === "sealed") node.sealed = sealedSetup();
       }
       let longest = 0;

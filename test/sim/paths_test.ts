@@ -5,7 +5,7 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Settings } from "../../src/control/mesh/node_settings.ts";
+import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { encodeWayProbe, PROBE_LEN, PROBE_READY, PROBE_WAY_ASK } from "../../src/wire/datagram.ts";
 import { addSealed } from "./sealed.ts";

@@ -14,7 +14,7 @@ const NEVER = "10.0.0.99:8473";
 
 function giveSeeds(node: SimNode, seeds: readonly string[]): void {
   node.seeds = seeds;
-  node.settings = { ...node.settings, hasSeeds: seeds.length > 0 };
+  node.settings = { ...node.settings, peers: seeds };
 }
 
 function claimOf(node: SimNode): unknown {

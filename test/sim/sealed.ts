@@ -11,7 +11,7 @@ export function addSealed(
   seeds: readonly string[] = [],
   change: Partial<SealedSetup> = {},
 ): SimNode {
-  const node = world.add(name, seeds, { security: "sealed" });
+  const node = world.add(name, seeds, { plain: false });
   node.sealed = sealedSetup(change);
   return node;
 }

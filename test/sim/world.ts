@@ -6,7 +6,7 @@
 
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
-import type { Settings } from "../../src/control/mesh/node_settings.ts";
+import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import {
   type Effects,
   performActions,
@@ -118,8 +118,9 @@ export class World {
     const endpoint = `192.168.${Math.floor(n / 200)}.${(n % 200) + 1}:8473`;
     const pick = prefix(`10.${128 + this.random.below(100)}.0.0/16`);
     const settings = settingsFor(name, {
-      network: pick,
-      hasSeeds: seeds.length > 0,
+      network: null,
+      drawNetwork: () => ({ network: pick }),
+      peers: seeds,
       ownEndpoints: [endpoint],
       ...change,
     });

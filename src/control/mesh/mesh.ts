@@ -15,11 +15,9 @@ import {
   prefixOf,
   PRIVATE_IPV4,
 } from "../../wire/prefix.ts";
-import type { Backend, MeshConfig, Security } from "./mesh_config.ts";
-import type { Settings } from "./node_settings.ts";
+import type { Asked, Backend, MeshConfig, Security } from "./mesh_config.ts";
 import { fieldsIn } from "../../wire/untrusted.ts";
 
-export const DEFAULT_SUBNET_LEN = 24;
 const DEFAULT_VNI = 1;
 const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
@@ -36,10 +34,10 @@ const NOT_PUBLIC = [
 const SECURITIES: readonly Security[] = ["plain", "sealed"];
 
 /** What this founder's settings make of a mesh, or a sentence that says why they cannot. */
-export function foundMesh(settings: Settings): MeshConfig | string {
+export function foundMesh(settings: Asked): MeshConfig | string {
   const { network } = settings;
   if (network === null) return "No network to found: give --network CIDR";
-  const subnetLen = settings.subnetLen ?? settings.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
+  const subnetLen = settings.subnetLen ?? settings.defaultSubnetLen;
   const bits = subnetLen + lengthOffset(network) - network.length;
   if (bits < 0 || subnetLen + lengthOffset(network) > 128) {
     return `No subnet of length ${subnetLen} fits in ${network} (--subnet-len, --network)`;
@@ -56,7 +54,7 @@ export function foundMesh(settings: Settings): MeshConfig | string {
     backend: settings.backend ?? "udp",
     vni: settings.vni ?? DEFAULT_VNI,
     vxlanPort: settings.vxlanPort ?? DEFAULT_VXLAN_PORT,
-    security: settings.security,
+    security: settings.plain ? "plain" : "sealed",
   };
   return checkMesh(mesh) ?? mesh;
 }
@@ -145,7 +143,7 @@ export function meshDifference(here: MeshConfig, there: MeshConfig): string {
  * Why this node would reach no other: all paths of a sealed host-gw mesh are in the clear, and its user did not allow
  * that. A sentence, or null.
  */
-export function noPathAllowed(settings: Settings, mesh: MeshConfig): string | null {
+export function noPathAllowed(settings: Asked, mesh: MeshConfig): string | null {
   if (mesh.security !== "sealed" || mesh.backend !== "host-gw" || settings.allowPlainDirect) return null;
   return "The mesh is sealed, but its host-gw backend sends packets in the clear: without " +
     "--allow-plain-direct this node can reach no other";
@@ -159,9 +157,9 @@ export function publicNetwork({ network }: MeshConfig): string | null {
 }
 
 /** What the user asked for and the mesh contradicts: a sentence naming both values and the flag, or null. */
-export function contradiction(settings: Settings, mesh: MeshConfig): string | null {
+export function contradiction(settings: Asked, mesh: MeshConfig): string | null {
   const asked: readonly [string, string | number | null, string | number][] = [
-    ["--network", settings.networkExplicit ? settings.network?.text ?? null : null, mesh.network.text],
+    ["--network", settings.network?.text ?? null, mesh.network.text],
     ["--subnet-len", settings.subnetLen, mesh.subnetLen],
     ["--subnet-min", settings.subnetMin, mesh.subnetMin],
     ["--subnet-max", settings.subnetMax, mesh.subnetMax],

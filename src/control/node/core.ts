@@ -21,7 +21,7 @@ import { RoundTrips } from "../members/rtt.ts";
 import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
-import type { Seed, Settings } from "../mesh/node_settings.ts";
+import type { Seed, Settings } from "../mesh/mesh_config.ts";
 import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
@@ -130,7 +130,7 @@ export class Core {
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);
     const names = this.names = new NameTable(random);
-    const outside = this.outside = new Outside(settings.networkExplicit ? settings.network : null, host);
+    const outside = this.outside = new Outside(settings.network, host);
     this.joiners = new Joiners(id);
     this.group = ring === null ? null : new GroupGossip(ring.keys, id, random);
 

@@ -90,7 +90,7 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
       return core.store.greatestStamp;
     },
     incarnation: core.own.incarnation,
-    wish: core.settings.subnetWish,
+    wish: core.settings.subnet,
   };
 }
 

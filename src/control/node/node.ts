@@ -5,7 +5,7 @@
  */
 
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
-import type { Seed } from "../mesh/node_settings.ts";
+import type { Seed } from "../mesh/mesh_config.ts";
 import type { Action, ControlEvent } from "../outbox/events.ts";
 import type { NodeView } from "../paths/view.ts";
 import type { StoredState } from "../records/state.ts";

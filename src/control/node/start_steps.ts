@@ -5,8 +5,7 @@
 
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
-import type { MeshConfig } from "../mesh/mesh_config.ts";
-import type { Settings } from "../mesh/node_settings.ts";
+import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
 import { openRecord } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import { enterMesh, tellConfig, warnOf } from "./config_steps.ts";
@@ -36,7 +35,7 @@ export function start(core: Core, stored: StoredState | null, now: number): void
   core.persistence.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
   core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
   if (stored !== null && stored.mesh !== null) return restore(core, { stored, mesh: stored.mesh, ours }, now);
-  if (settings.found || !settings.hasSeeds) {
+  if (settings.found || settings.peers.length === 0) {
     return found(core, settings.found ? "--found" : "no --peers given");
   }
   core.actions.log("info", "Joining: waiting for a member of the mesh", { networkId: core.networkId });
@@ -58,7 +57,7 @@ function restore(core: Core, from: Restorable, now: number): void {
   if (!restoreOthers(core, from, now)) return obeyOwn(core, now); // before the lease is used for a moment
   core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
   restoreLease(core, from);
-  const alone = !core.settings.hasSeeds && core.store.size === 0;
+  const alone = core.settings.peers.length === 0 && core.store.size === 0;
   if (alone || core.settings.found) core.life.speak();
   rewriteOwn(core, "epoch");
   obeyOwn(core, now);

@@ -1,7 +1,7 @@
 /** Sentences for a person whose host is joining: whom it waits for, since when, and what to check. */
 
 import type { Core } from "./core.ts";
-import type { Seed } from "../mesh/node_settings.ts";
+import type { Seed } from "../mesh/mesh_config.ts";
 import type { Target } from "../links/targets.ts";
 import { outcomeText } from "../paths/outcome.ts";
 import type { WaitingFor } from "../paths/view.ts";

@@ -10,7 +10,7 @@ import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { HeardEvent } from "../../ports/planes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
-import type { Seed } from "../mesh/node_settings.ts";
+import type { Seed } from "../mesh/mesh_config.ts";
 import type { StoredState } from "../records/state.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/way.ts";

@@ -8,8 +8,7 @@
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { type Choice, choose, type Path, waysTo } from "./path_choice.ts";
-import type { MeshConfig } from "../mesh/mesh_config.ts";
-import type { Settings, StaticPeer } from "../mesh/node_settings.ts";
+import type { MeshConfig, Settings, StaticPeer } from "../mesh/mesh_config.ts";
 import {
   encapsulationOf,
   type HostFacts,

@@ -10,8 +10,7 @@ import type { Tunnel } from "../../ports/planes.ts";
 import { formatEndpoint, type IpVersion, ipVersion, parseEndpoint } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import { type Encapsulation, overlayMtu } from "../../wire/overhead.ts";
-import type { Backend, MeshConfig } from "../mesh/mesh_config.ts";
-import type { StaticPeer } from "../mesh/node_settings.ts";
+import type { Backend, MeshConfig, StaticPeer } from "../mesh/mesh_config.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./way.ts";
 

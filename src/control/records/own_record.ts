@@ -9,7 +9,7 @@ import { type Identity, nodeMac } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
-import type { Settings } from "../mesh/node_settings.ts";
+import type { Settings } from "../mesh/mesh_config.ts";
 import {
   type Claim,
   DIRECT_ROUTES,
@@ -152,9 +152,9 @@ export class OwnRecord {
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
       capabilities: [...this.capabilities, ...(settings.directRouting ? [DIRECT_ROUTES] : [])],
-      security: settings.security,
+      security: settings.plain ? "plain" : "sealed",
       gone: this.gone,
-      ...(settings.security === "sealed" ? { clearPaths: settings.allowPlainDirect } : {}),
+      ...(settings.plain ? {} : { clearPaths: settings.allowPlainDirect }),
       age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),
     };

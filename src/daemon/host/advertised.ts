@@ -2,7 +2,7 @@
  * What `--advertise` makes others call: an entry that is an address as it is; of one that is a name the name, which
  * other hosts resolve, and behind it what it resolves to here, for hosts that cannot resolve it.
  */
-import type { Seed } from "../../control/mesh/node_settings.ts";
+import type { Seed } from "../../control/mesh/mesh_config.ts";
 import {
   addressOf,
   isIpv4,

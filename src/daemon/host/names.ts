@@ -2,7 +2,7 @@
  * Names that become addresses: what `--peers` and `--advertise` say is kept resolved, what other nodes tell is looked up
  * when the control plane asks. Nothing waits for it.
  */
-import type { Seed } from "../../control/mesh/node_settings.ts";
+import type { Seed } from "../../control/mesh/mesh_config.ts";
 import { logger } from "../../log/log.ts";
 import type { Machine } from "../../ports/machine.ts";
 import { advertisedBy } from "./advertised.ts";

@@ -7,10 +7,11 @@ import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
-import { describeOverlap, overlappingRoutes, type OwnMarks } from "../../host/overlap.ts";
+import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../host/overlap.ts";
 import { linkName } from "../../host/describe.ts";
 import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, Link, Route } from "../../ports/host.ts";
+import type { Random } from "../../ports/time.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
 
 /** What the host is compared with. */
@@ -46,6 +47,16 @@ function marks(links: readonly Link[], device: string, subnet: Prefix | null): O
   const own = links.find((link) => link.name === device)?.index ?? null;
   const others = links.filter((link) => link.kind === "tun" && link.index !== own).map((link) => link.index);
   return { protocol: ROUTE_PROTOCOL, device: own, subnet, otherDevices: others };
+}
+
+/** A network that nothing of this host touches, or why there is none: for who founds without `--network`. */
+export function drawNetwork(random: Random, net: HostNetwork): { network: Prefix } | { problem: string } {
+  try {
+    return { network: randomNetwork(random, net.routes(), net.addresses()) };
+  } catch (error) {
+    if (!(error instanceof Error) || "errno" in error) throw error;
+    return { problem: error.message };
+  }
 }
 
 /** Between two looks through the whole host: what changes in one moment comes together. */

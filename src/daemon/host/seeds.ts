@@ -3,7 +3,7 @@
  * never resolved, and every half minute after (dynamic DNS). The last good answer counts until there is a different
  * good one: a resolver that fails changes nothing. Nothing waits for it and it never throws.
  */
-import type { Seed } from "../../control/mesh/node_settings.ts";
+import type { Seed } from "../../control/mesh/mesh_config.ts";
 import type { Machine } from "../../ports/machine.ts";
 import { literalEndpoint, type Lookup } from "./lookup.ts";
 

@@ -8,7 +8,7 @@ import { identityOf } from "../../made/records.ts";
 import { settingsFor } from "../../made/settings.ts";
 
 function coreOf(security: "plain" | "sealed"): Core {
-  const settings = settingsFor("a", { security });
+  const settings = settingsFor("a", { plain: security === "plain" });
   const sealed = security === "sealed" ? sealedSetup() : null;
   return new Core({ settings, identity: identityOf(1), random: new SeededRandom(1), now: 0, sealed });
 }

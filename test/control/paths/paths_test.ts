@@ -1,7 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
-import type { StaticPeer } from "../../../src/control/mesh/node_settings.ts";
+import type { MeshConfig, StaticPeer } from "../../../src/control/mesh/mesh_config.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { wantedFrom } from "../../../src/control/paths/paths.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
@@ -336,7 +335,7 @@ test("Static peers: a kernel VXLAN device and a flannel node", () => {
 /** The same view in a sealed mesh. */
 function sealedView(backend: MeshConfig["backend"], peers: PeerView[]) {
   const plain = view(backend, peers);
-  const mesh = foundMesh(settingsFor("x", { backend, security: "sealed" })) as MeshConfig;
+  const mesh = foundMesh(settingsFor("x", { backend, plain: false })) as MeshConfig;
   return { ...plain, own: { ...plain.own, mesh } };
 }
 
@@ -352,7 +351,7 @@ test("In a sealed mesh peers have sealed tunnels whatever the backend, MTU 1440"
 });
 
 test("In a sealed mesh a route in the clear needs the user's own word", () => {
-  const direct = settingsFor("x", { directRouting: true, security: "sealed" });
+  const direct = settingsFor("x", { directRouting: true, plain: false });
   for (const allowPlainDirect of [false, true]) {
     const udp = wantedFrom(sealedView("udp", [peer()]), { ...direct, allowPlainDirect }, HOST);
     assert.equal(udp.directRoutes.length, Number(allowPlainDirect));
@@ -365,7 +364,7 @@ test("In a sealed mesh a route in the clear needs the user's own word", () => {
 });
 
 test("wantedFrom() has no direct route to a node of a sealed mesh that did not allow it, and says what to do where", () => {
-  const settings = settingsFor("alpha", { directRouting: true, security: "sealed", allowPlainDirect: true });
+  const settings = settingsFor("alpha", { directRouting: true, plain: false, allowPlainDirect: true });
   const strict = peer({ clearPaths: false });
   for (const [backend, path] of [["udp", "tunnel"], ["host-gw", "none"]] as const) {
     const wanted = wantedFrom(sealedView(backend, [strict]), settings, HOST);
@@ -384,7 +383,7 @@ test("wantedFrom() has no direct route to a node of a sealed mesh that did not a
     assert.match(to.why, /behind a gateway/);
     assert.equal(to.fix, undefined);
   }
-  const plain = wantedFrom(view("host-gw", [strict]), { ...settings, security: "plain" }, HOST);
+  const plain = wantedFrom(view("host-gw", [strict]), { ...settings, plain: true }, HOST);
   assert.equal(plain.paths.get("b")!.path, "direct-route");
 });
 

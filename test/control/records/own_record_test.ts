@@ -15,7 +15,7 @@ function fullest(endpoints: readonly string[], subnets: readonly string[]): OwnR
   const settings = settingsFor("n".repeat(63), {
     version: "9".repeat(32),
     ownEndpoints: endpoints,
-    security: "sealed",
+    plain: false,
     staticPeers: subnets.map((subnet) => ({
       subnet: prefix(subnet),
       address: "192.0.2.1",

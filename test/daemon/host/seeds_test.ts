@@ -1,6 +1,6 @@
 import { mock, test } from "node:test";
 import assert from "node:assert/strict";
-import type { Seed } from "../../../src/control/mesh/node_settings.ts";
+import type { Seed } from "../../../src/control/mesh/mesh_config.ts";
 import { Lookup } from "../../../src/daemon/host/lookup.ts";
 import { Resolver, unresolved } from "../../../src/daemon/host/seeds.ts";
 import { systemTimers } from "../../../src/sys/system.ts";

@@ -37,7 +37,7 @@ const PLAIN: UnfinishedJoin = {
   pinnedNode: null,
   secret: null,
 };
-const MESH = foundMesh(settingsFor("x", { security: "sealed" })) as MeshConfig;
+const MESH = foundMesh(settingsFor("x", { plain: false })) as MeshConfig;
 
 function config(change: Partial<Config> = {}): Config {
   const plainly = {
