@@ -13,7 +13,7 @@ import { rememberRefusedJoin, type UnfinishedJoin } from "../daemon/state/unfini
 import { systemLocks } from "../machine/locks.ts";
 import { addSettings, placesOf } from "./options.ts";
 import { tell } from "./output.ts";
-import { runUp } from "./run_up.ts";
+import { runUp } from "./up.ts";
 
 const STDIN = 0;
 const WAIT_MS = 20;

@@ -75,7 +75,7 @@ class Daemon {
 
   async #serve({ config, net, runDir }: DaemonParts): Promise<void> {
     const { surroundings, timers } = this.#machine;
-    const handlers = apiHandlers(net, () => this.#working(), (purge) => this.#askedToStop(purge));
+    const handlers = apiHandlers(net, () => this.#loop, (purge) => this.#askedToStop(purge));
     const socket = await surroundings.serve(join(config.runDir, SOCKET_NAME), handlers);
     this.#cleanups.add(() => socket.close());
     // subnet.env lies in the run directory, too.
@@ -87,12 +87,6 @@ class Daemon {
     const loop = this.#loop = new EventLoop(parts, this.#ending, () => this.#leave("release"));
     tellStart(parts);
     loop.start();
-  }
-
-  /** Throws a sentence while no control plane runs yet. */
-  #working(): EventLoop {
-    if (this.#loop === null) throw new Error("The daemon is starting; try again");
-    return this.#loop;
   }
 
   // --------------------------------------------------------------------------------------------- the end

@@ -3,9 +3,8 @@
  * secret, the Workers, the ciphers, the sockets, the device. All of it happens before the first message is sent, and
  * whatever keeps this host from being a node is found out here.
  */
-import { type Config, DEFAULT_SUBNET_LEN } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
-import type { Leasable } from "../host/left_bridge.ts";
 import type { StoredState } from "../control/records/state.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
@@ -21,7 +20,7 @@ import { RunDir } from "./state/run_dir.ts";
 import { type SealedParts, sealedParts, SealedSide } from "./planes/sealed_side.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./state/secret_choice.ts";
 import type { GivenSecret } from "./state/secret_files.ts";
-import { beginRun, type Begun, rememberRefusedJoin } from "./state/unfinished_join.ts";
+import { beginRun, type Begun, founds, rememberRefusedJoin } from "./state/unfinished_join.ts";
 import { foundersSockets, Sockets } from "./planes/sockets.ts";
 import { openState, type StateStore } from "./state/state_store.ts";
 import { RUNTIME, VERSION } from "../version.ts";
@@ -87,8 +86,8 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   remember(begun, choice, state);
   const { network, subnetMin, subnetMax } = config;
   if (network !== null) {
-    const subnetLen = config.subnetLen ?? config.defaultSubnetLen ?? DEFAULT_SUBNET_LEN;
-    refuseOverlapOf({ config, net, stored }, { network, subnetLen, subnetMin, subnetMax });
+    const subnetLen = config.subnetLen ?? config.defaultSubnetLen;
+    refuseOverlap(net, begun, { network, subnetLen, subnetMin, subnetMax });
   }
   // They load their code while this thread tests and measures.
   const offloads = new OffloadState(config.offloads);
@@ -109,7 +108,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   const feed = new DataplaneFeed(mailbox, () => underlay.facts());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
   sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });
-  if (founds({ config, stored })) sockets.demand(foundersSockets(config));
+  if (founds(begun)) sockets.demand(foundersSockets(config));
   keeper = new HostKeeper(net, machine.devices, mailbox, {
     ...config,
     subnetFile: left.file,
@@ -174,25 +173,6 @@ function remember({ remember, stored }: Begun, choice: SecretChoice, state: Stat
   }
   // The mesh of a join that was given up is not to come back.
   if (stored !== null && stored !== state.stored) state.save(stored);
-}
-
-/** Whether this run is to found a mesh, without waiting for a peer. */
-function founds({ config, stored }: Pick<DaemonParts, "config" | "stored">): boolean {
-  return (stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
-}
-
-/**
- * Throws ConfigError when the host has a network of its own where this one is. A node that held a lease before is never
- * refused for it: it goes on, and says what it does not reach.
- */
-export function refuseOverlapOf(
-  { config, net, stored }: Pick<DaemonParts, "config" | "net" | "stored">,
-  mesh: Leasable,
-): void {
-  if ((stored?.claim ?? null) !== null) return;
-  const { network, subnetLen, subnetMin, subnetMax } = mesh;
-  const settled = !founds({ config, stored });
-  refuseOverlap(net, { network, subnetLen, subnetMin, subnetMax, settled, device: config.device });
 }
 
 /** The first lines of the log: who has started, and what the user should know of it. */

@@ -7,8 +7,8 @@ import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
 import type { MeshConfig, Settings } from "../control/mesh/mesh_config.ts";
-import { type DaemonParts, refuseOverlapOf } from "./daemon_parts.ts";
-import { OverlapWatch } from "./host/overlap_check.ts";
+import type { DaemonParts } from "./daemon_parts.ts";
+import { OverlapWatch, refuseOverlap } from "./host/overlap_check.ts";
 import { joinAdvice } from "./reports/join_advice.ts";
 import { logger } from "../log/log.ts";
 import { LostPaths, PathLog } from "./reports/path_log.ts";
@@ -168,7 +168,7 @@ export class Reconciler {
   #checkNetwork(mesh: MeshConfig): boolean {
     this.#networkChecked = true;
     try {
-      refuseOverlapOf(this.#parts, mesh);
+      refuseOverlap(this.#parts.net, this.#parts, mesh);
       return true;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { givenSecret, runUp } from "../../src/cli/run_up.ts";
+import { givenSecret, runUp } from "../../src/cli/up.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
 import { encodeToken } from "../../src/crypto/join_token.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";

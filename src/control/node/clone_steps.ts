@@ -41,7 +41,7 @@ export function reportClone(
  * how long it has been running.
  */
 export function endAsClone(core: Core, other: Clone, where: string, fresh = false): boolean {
-  const we = { bootNonce: core.own.bootNonce, age: (core.now - core.startedAt) / 1000 };
+  const we = { bootNonce: core.own.bootNonce, age: core.age };
   const { weEnd, certain } = core.dispute.judge(we, other, core.now, fresh);
   if (weEnd) core.refuse(cloneMessage(where, certain));
   return weEnd;

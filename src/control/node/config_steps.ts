@@ -20,20 +20,6 @@ import { beginSync } from "./sync_steps.ts";
 const REFUSED_CONFIG_EVERY_MS = 5000;
 const LOG_EVERY_MS = 60_000;
 
-/** What has to follow when the mesh is known: its addresses lead nowhere outside. */
-export function enterMesh(core: Core, mesh: MeshConfig): void {
-  core.outside.setNetwork(mesh.network);
-  core.changed = true;
-  core.links.forsake(core.now);
-}
-
-/** A sentence that stays in `status` and is logged once. */
-export function warnOf({ actions, warnings }: Core, problem: string | null, about: string): void {
-  if (problem === null) return;
-  warnings.set(about, problem);
-  actions.log("warning", problem);
-}
-
 /** Tells a peer the configuration, once we are part of the mesh ourselves. */
 export function tellConfig({ life, voice }: Core, link: Link): void {
   const { mesh, member } = life;
@@ -52,12 +38,12 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
     return core.refuse(`${noPath} (start with it, like every node of this mesh)`);
   }
   core.life.learn(mesh, now);
-  enterMesh(core, mesh);
+  core.enterMesh(mesh);
   link.informed = true; // only who is tells
   core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, {
     network: mesh.network.text,
   });
-  warnOf(core, publicNetwork(mesh), "public network");
+  core.warnOf(publicNetwork(mesh), "public network");
   core.sync.forget(link.id); // the round that was answered with this is of no use
   beginSync(core, link, now);
 }

@@ -21,7 +21,7 @@ import { RoundTrips } from "../members/rtt.ts";
 import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
-import type { Seed, Settings } from "../mesh/mesh_config.ts";
+import type { MeshConfig, Seed, Settings } from "../mesh/mesh_config.ts";
 import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
@@ -35,7 +35,7 @@ import { KeyRing } from "../secrets/key_ring.ts";
 import { secretCapability } from "../secrets/rotation.ts";
 import { AgreedLinks, Messages, Voice } from "./voice.ts";
 import { type HostSight, NO_SIGHT, Outside } from "./outside.ts";
-import { Persistence } from "./persistence.ts";
+import { OwnState } from "./own_state.ts";
 
 /** What a node is given at its start. */
 export interface NodeSetup {
@@ -78,7 +78,8 @@ export class Core {
   readonly life = new Life();
   readonly own: OwnRecord;
   readonly lease: Lease;
-  readonly persistence: Persistence;
+  /** Our record and our state on disk, as they change. */
+  readonly ownState: OwnState;
   /** What links and handshakes see of this node. */
   readonly ownNode: OwnNode;
   readonly dispute = new Dispute();
@@ -115,8 +116,7 @@ export class Core {
 
   constructor({ settings, identity, random, now, sealed = null, host = NO_SIGHT }: NodeSetup) {
     const { id } = identity;
-    const { name, networkName } = settings;
-    const { life, store, directives, actions, tally } = this;
+    const { networkName } = settings;
     this.settings = settings;
     this.identity = identity;
     this.random = random;
@@ -129,51 +129,50 @@ export class Core {
 
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);
-    const names = this.names = new NameTable(random);
-    const outside = this.outside = new Outside(settings.network, host);
+    this.names = new NameTable(random);
+    this.outside = new Outside(settings.network, host);
     this.joiners = new Joiners(id);
     this.group = ring === null ? null : new GroupGossip(ring.keys, id, random);
 
     this.ownNode = ownNodeOf(this, host);
     this.sealed = sealed === null ? null : new SealedLinks(this.ownNode, sealed, random, this.outlets);
     const links = this.links = this.sealed ?? new PlainLinks(this.ownNode, random, this.outlets);
-    const agreed = this.agreed = new AgreedLinks(links, life, directives);
-    const membership = this.membership = new Membership(id, random, {
+    const agreed = this.agreed = new AgreedLinks(links, this.life, this.directives);
+    this.membership = new Membership(id, random, {
       linked: (other) => agreed.get(other) !== null,
       heardAt: (other) => agreed.get(other)?.lastHeardAt ?? -Infinity,
     });
     this.roundTrips = new RoundTrips(random);
     this.ways = new Ways(random);
-    const lease = this.lease = new Lease(random);
+    this.lease = new Lease(random);
 
-    const messages = this.messages = new Messages({
-      id,
-      life,
-      own,
-      store,
-      membership,
-      group: this.group,
-      tally,
-    });
-    this.voice = new Voice({ messages, actions, links, agreed, store, names, outside });
-    this.persistence = new Persistence({
-      id,
-      name,
-      networkName,
-      sealed: ring !== null,
-      life,
-      own,
-      store,
-      directives,
-      links,
-      lease,
-      actions,
-    });
+    this.messages = new Messages(this);
+    this.voice = new Voice(this);
+    this.ownState = new OwnState(this);
   }
 
   /** A member has used this key: all who are alive have it. */
   keyUsed(keyId: number): void {
     if (this.ring?.onUse(keyId, this.now)) tellSecretUsed(this.ring, this.actions);
+  }
+
+  /** How long this process has been running, seconds. */
+  get age(): number {
+    return (this.now - this.startedAt) / 1000;
+  }
+
+  /** What has to follow when the mesh is known: its addresses lead nowhere outside. */
+  enterMesh(mesh: MeshConfig): void {
+    this.outside.setNetwork(mesh.network);
+    this.changed = true;
+    this.links.forsake(this.now);
+  }
+
+  /** A sentence that stays in `status` and is logged once. */
+  warnOf(problem: string | null, about: string): void {
+    if (problem === null) return;
+    this.warnings.set(about, problem);
+    this.actions.log("warning", problem);
   }
 
   /** Stops this node for good with a sentence for its user. */
@@ -198,7 +197,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     translated: () => own.translated.length > 0,
     holds: (endpoint) => own.holds(endpoint) || host.owns(endpoint),
     usable: (endpoint) => outside.has(endpoint),
-    record: () => own.sign(Math.floor((core.now - startedAt) / 1000)).raw,
+    record: () => own.sign(Math.floor(core.age)).raw,
     known: (id) => store.get(id),
     isFormer: (id, life) => store.isFormer(id, life),
     isRevoked: (id) => directives.isRevoked(id),
@@ -210,7 +209,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
       ring?.proved(id, keyId);
       if (member) core.keyUsed(keyId);
     },
-    nextCounter: () => core.persistence.nextInitiation(),
+    nextCounter: () => core.ownState.nextInitiation(),
   };
 }
 

@@ -9,7 +9,6 @@ import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, openDirective, signDirective } from "../forget/directives.ts";
 import { performLease } from "./lease_steps.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import type { LinkEvent } from "../links/links.ts";
 import { LOG_EVERY_MS } from "../links/refusal_log.ts";
@@ -38,7 +37,7 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
     revoke,
   }, core.identity);
   obey(core, directive, now);
-  core.persistence.persist();
+  core.ownState.persist();
 }
 
 /** Takes in a directive that this peer pushed. */
@@ -180,16 +179,16 @@ export function obeyOwn(core: Core, now: number): void {
   const lost = claim !== null && core.directives.isClaimForgotten(core.identity.id, claim);
   if (core.own.incarnation > about.incarnation && !lost) return;
   core.own.incarnateAbove(about.incarnation);
-  if (!lost) return rewriteOwn(core, "epoch");
+  if (!lost) return core.ownState.rewrite("epoch");
   performLease(core, core.lease.forgotten(`${by} had the mesh forget this node (ovltun forget)`), now);
 }
 
 function obey(core: Core, directive: Directive, now: number): void {
   if (core.directives.insert(directive) === null) return;
-  core.persistence.stale = core.changed = true;
+  core.ownState.stale = core.changed = true;
   core.news.add({ kind: "directive", id: directive.target }, core.store.size);
   if (directive.target === core.identity.id) {
-    core.persistence.persist(); // a restart must not ask the mesh again
+    core.ownState.persist(); // a restart must not ask the mesh again
     return obeyOwn(core, now);
   }
   const record = core.store.get(directive.target);

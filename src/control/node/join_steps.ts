@@ -10,7 +10,6 @@ import type { Life } from "../mesh/life.ts";
 import { packJoiners } from "../records/packing.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
-import { speak } from "./own_steps.ts";
 import { found } from "./start_steps.ts";
 import { beginSync } from "./sync_steps.ts";
 
@@ -31,7 +30,7 @@ export function tickJoining(core: Core, now: number): void {
   if (!core.life.mayTell) {
     for (const link of core.links.up()) if (mayInform(core.life, link)) beginSync(core, link, now);
   }
-  if (maySpeakAlone(core, now)) speak(core);
+  if (maySpeakAlone(core, now)) core.ownState.speak();
   const { learnedAt } = core.life;
   if (learnedAt !== null && now - learnedAt >= UNLEARN_MS) unlearn(core, now);
 }

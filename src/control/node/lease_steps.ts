@@ -8,7 +8,6 @@ import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import { samePrefix } from "../../wire/prefix.ts";
 
 const ASK_AGAIN_MS = 200;
@@ -31,7 +30,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
     switch (step.kind) {
       case "claim":
         core.own.claim = step.claim;
-        rewriteOwn(core, "epoch");
+        core.ownState.rewrite("epoch");
         if (step.claim === null) break;
         core.actions.log("debug", `Claiming ${step.claim.subnet}`, {
           lease: step.claim.subnet.text,

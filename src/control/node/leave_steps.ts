@@ -42,6 +42,6 @@ export function leave(core: Core): void {
   const goodbye = { kind: "push", ack: false, records, statements: [statement] } as const;
   for (const link of agreed.all()) voice.say(link, goodbye);
   for (const { id } of membership.living()) if (agreed.get(id) === null) voice.sayTo(id, goodbye);
-  if (core.life.member) core.persistence.persist();
+  if (core.life.member) core.ownState.persist();
   core.life.end();
 }

@@ -9,7 +9,6 @@ import { onClone } from "./clone_steps.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { tellRevoked, tellRevokedLink } from "./forget_steps.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import { wantLink } from "./record_steps.ts";
 import { beginSync } from "./sync_steps.ts";
 
@@ -29,7 +28,7 @@ function onLink(core: Core, event: LinkEvent, now: number): void {
       return tellRevoked(core, event, now);
     case "seen":
       if (core.directives.isRevoked(event.by) || !core.outside.has(event.endpoint)) return;
-      if (core.own.observe(event.endpoint, event.by) && core.life.member) rewriteOwn(core, "epoch");
+      if (core.own.observe(event.endpoint, event.by) && core.life.member) core.ownState.rewrite("epoch");
       return;
     case "clone":
       return onClone(core, event, now);
@@ -41,7 +40,7 @@ function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): vo
     tellRevokedLink(core, link, now);
     return core.links.down(link.id, now);
   }
-  core.changed = core.persistence.stale = true;
+  core.changed = core.ownState.stale = true;
   core.sync.forget(link.id);
   core.roundTrips.start(link.id, link.endpoint!, now);
   core.ways.restart(link.id, now);

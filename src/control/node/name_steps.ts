@@ -4,23 +4,15 @@
  * found. Names are texts of others: few of each node, few a minute in all. What came of them is in name_table.ts.
  */
 
-import { isNamed } from "../../wire/named_endpoint.ts";
 import type { Core } from "./core.ts";
-import type { NodeRecord } from "../records/record.ts";
+import { namesOf } from "../records/name_table.ts";
 import { wantLink } from "./record_steps.ts";
 
-/** Names of one node that are looked up. */
-const NAMES_EACH = 3;
 /** So long after the start addresses may do. */
 const GRACE_MS = 1000;
 const LOOK_EVERY_MS = 500;
 const LOOKUPS_A_SECOND = 0.5;
 const LOOKUPS_AT_ONCE = 16;
-
-/** The names of a record that count. */
-export function namesOf(record: Pick<NodeRecord, "endpoints">): string[] {
-  return record.endpoints.filter(isNamed).slice(0, NAMES_EACH);
-}
 
 /** Asks for the names of the nodes that there is no link to. Where there are more than may be asked, chance decides. */
 export function tickNames(core: Core, now: number): void {

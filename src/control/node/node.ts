@@ -18,7 +18,6 @@ import { stepLease } from "./lease_steps.ts";
 import { continueRelease, leave, release } from "./leave_steps.ts";
 import { onLinks, tickLinks } from "./link_steps.ts";
 import { onResolved, tickNames } from "./name_steps.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import { onDatagram, onSessionMessage } from "./receive_steps.ts";
 import { performMembership } from "./record_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
@@ -98,7 +97,7 @@ export class ControlPlane {
       case "seeds":
         return setSeeds(core, event.seeds, now);
       case "ownEndpoints":
-        if (core.own.setEndpoints(event.endpoints) && core.life.member) rewriteOwn(core, "epoch");
+        if (core.own.setEndpoints(event.endpoints) && core.life.member) core.ownState.rewrite("epoch");
         return;
       case "resolved":
         return onResolved(core, event.name, event.endpoints, now);
@@ -141,8 +140,8 @@ function tick(core: Core, now: number): void {
   tickNames(core, now);
   tellAlone(core, now);
   logWaiting(core, now);
-  const { persistence, life, schedule } = core;
-  if (persistence.stale && life.member && schedule.due("store", STORE_EVERY_MS, now)) persistence.persist();
+  const { ownState, life, schedule } = core;
+  if (ownState.stale && life.member && schedule.due("store", STORE_EVERY_MS, now)) ownState.persist();
 }
 
 // What may follow from any event.

@@ -10,14 +10,12 @@ import { endAsClone, reportClone } from "./clone_steps.ts";
 import type { Core } from "./core.ts";
 import { dropMember, obeyOwn } from "./forget_steps.ts";
 import { performLease } from "./lease_steps.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import { noteInside } from "./inside_steps.ts";
 import type { MembershipAction } from "../members/member.ts";
 import { fill } from "../records/packing.ts";
-import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
+import { decodeRecord, type NodeRecord, openRecord, translatedOf } from "../records/record.ts";
 import { compareRecords, compareVersions } from "../records/store.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";
-import { ipVersion } from "../../wire/address.ts";
 
 /** How often one node is told what others say of it. */
 export const TELL_STATE_MS = 500;
@@ -72,7 +70,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   const { delta, clone } = core.store.insert(record);
   if (clone) reportClone(core, record, record.bootNonce, now);
   if (delta === null) return;
-  core.persistence.stale = true;
+  core.ownState.stale = true;
   core.changed = true;
   core.news.add({ kind: "record", id: record.id }, core.store.size);
   if (core.directives.isForgotten(record)) return dropMember(core, record.id, now);
@@ -122,11 +120,6 @@ export function wantLink(core: Core, id: string, now: number): void {
   noteInside(core, record, now);
 }
 
-/** Where others see a node and it is not: what a router in between made of its address. */
-export function translatedOf({ endpoints, ownEndpoints }: NodeRecord): readonly string[] {
-  return endpoints.slice(ownEndpoints).filter((one) => ipVersion(one) === 4);
-}
-
 /**
  * Takes in what is said about a node's life. It counts up to the incarnation of the node's signed record: of a greater
  * one nothing can be known yet. `by`: the node whose link it came over; null: it came under the network's key.
@@ -171,7 +164,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         break;
       case "refute":
         // What is said again and again is refuted now and then: each time is a write to the disk.
-        if (core.schedule.due("refute", REFUTE_MS, now)) rewriteOwn(core, { above: action.above });
+        if (core.schedule.due("refute", REFUTE_MS, now)) core.ownState.rewrite({ above: action.above });
         break;
       case "changed":
         stateChanged(core, action, now);
@@ -212,7 +205,7 @@ function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: numbe
   core.life.supersede(former);
   performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
-  rewriteOwn(core, "epoch");
+  core.ownState.rewrite("epoch");
 }
 
 // A record of our own that we did not write in this run.
@@ -227,6 +220,6 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (answered && endAsClone(core, clone, "Another host of this mesh")) return;
   if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
-  rewriteOwn(core, { above: record.incarnation, epoch: record.epoch });
+  core.ownState.rewrite({ above: record.incarnation, epoch: record.epoch });
   obeyOwn(core, now);
 }

@@ -9,7 +9,6 @@ import { NetworkSecret } from "../../crypto/network_secret.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { type GossipBody, SECRET_SEQ_MAX } from "../../wire/gossip_body.ts";
 import { type Core, tellSecrets, tellSecretUsed } from "./core.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import type { NodeRecord } from "../records/record.ts";
 import {
@@ -139,7 +138,7 @@ function take(core: Core, { secret, place, by }: Told, now: number): void {
   // On disk before our record says that we have it.
   tellSecrets(ring, core.actions);
   core.own.capabilities = secretCapability(ring.newest);
-  rewriteOwn(core, "epoch");
+  core.ownState.rewrite("epoch");
   if (before !== ring.newest.keyId) {
     core.actions.log(
       "info",

@@ -8,10 +8,9 @@ import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/
 import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
 import { openRecord } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
-import { enterMesh, tellConfig, warnOf } from "./config_steps.ts";
+import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { obeyOwn, rememberDirective } from "./forget_steps.ts";
-import { rewriteOwn } from "./own_steps.ts";
 import { rememberRecord } from "./record_steps.ts";
 
 /** A stored state with a mesh in it, and whether it is of the identity that we have. */
@@ -32,7 +31,7 @@ export function start(core: Core, stored: StoredState | null, now: number): void
     );
   }
   const ours = stored !== null && stored.nodeId === identity.id;
-  core.persistence.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
+  core.ownState.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
   core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
   if (stored !== null && stored.mesh !== null) return restore(core, { stored, mesh: stored.mesh, ours }, now);
   if (settings.found || settings.peers.length === 0) {
@@ -48,18 +47,18 @@ function restore(core: Core, from: Restorable, now: number): void {
     return core.refuse(`${problem}; that mesh is in the state directory (leave it with ovltun down --purge)`);
   }
   core.life.restore(mesh, ours ? { incarnation: stored.incarnation, epoch: stored.epoch } : null);
-  enterMesh(core, mesh);
+  core.enterMesh(mesh);
   // A joiner is refused for this: its user is there to read it. A member that has lost the flag reaches no other node
   // either, but it keeps its lease, hears of a new secret, and the others' `why` can say what it lacks. Had it ended,
   // they could not.
-  warnOf(core, noPathAllowed(core.settings, mesh), "no path allowed");
-  warnOf(core, publicNetwork(mesh), "public network");
+  core.warnOf(noPathAllowed(core.settings, mesh), "no path allowed");
+  core.warnOf(publicNetwork(mesh), "public network");
   if (!restoreOthers(core, from, now)) return obeyOwn(core, now); // before the lease is used for a moment
   core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
   restoreLease(core, from);
   const alone = core.settings.peers.length === 0 && core.store.size === 0;
   if (alone || core.settings.found) core.life.speak();
-  rewriteOwn(core, "epoch");
+  core.ownState.rewrite("epoch");
   obeyOwn(core, now);
 }
 
@@ -107,14 +106,14 @@ export function found(core: Core, why: string): void {
   const mesh = offered ?? newMesh(core.settings);
   if (typeof mesh === "string") return core.refuse(mesh);
   core.life.found(mesh);
-  enterMesh(core, mesh);
+  core.enterMesh(mesh);
   core.actions.log(
     "info",
     `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`,
     { network: mesh.network.text },
   );
-  if (offered === null) warnOf(core, publicNetwork(mesh), "public network");
-  rewriteOwn(core, "epoch");
+  if (offered === null) core.warnOf(publicNetwork(mesh), "public network");
+  core.ownState.rewrite("epoch");
   for (const link of core.links.up()) tellConfig(core, link);
 }
 

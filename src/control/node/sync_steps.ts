@@ -12,7 +12,6 @@ import { compareDigest, differingBuckets, digestParts, idPrefix } from "../recor
 import { pack, packDirectives } from "../records/packing.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
-import { rewriteOwn, speak } from "./own_steps.ts";
 
 const ANTI_ENTROPY_MS = 3000;
 const PUSH_MAX = 256;
@@ -95,10 +94,10 @@ function awaitsDirectives({ life, sync, directives }: Core, link: Link, now: num
 function onSynced(core: Core, link: Link): void {
   const { life } = core;
   if (!life.mayClaim) tellSynced(core, link);
-  if (life.member) speak(core);
+  if (life.member) core.ownState.speak();
   else {
     life.synchronised();
-    rewriteOwn(core, "epoch");
+    core.ownState.rewrite("epoch");
   }
   core.sync.forget(link.id);
 }

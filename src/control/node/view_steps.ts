@@ -7,11 +7,9 @@ import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
 import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
-import { namesOf } from "./name_steps.ts";
-import { translatedOf } from "./record_steps.ts";
+import { namesOf } from "../records/name_table.ts";
 import { withoutNewest } from "./rotation_steps.ts";
-import { DIRECT_ROUTES, type NodeRecord } from "../records/record.ts";
-import { refusalOf } from "../links/targets.ts";
+import { DIRECT_ROUTES, type NodeRecord, translatedOf } from "../records/record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../paths/view.ts";
 import { waitingFor } from "./waiting_steps.ts";
 import type { WayView } from "../paths/way.ts";
@@ -135,7 +133,7 @@ function triedEndpoints({ links, membership, names, outside }: Core, record: Nod
   for (const endpoint of endpoints) {
     const target = links.targets.get(endpoint);
     const lastTriedAt = target?.lastTriedAt ?? null;
-    const refused = target !== undefined && refusalOf(target) !== null;
+    const refused = target?.outcome.kind === "not-sent";
     if (endpoint === at && !refused) tried.push({ endpoint, lastTriedAt, outcome: { kind: "answered" } });
     else if (!outside.has(endpoint)) {
       tried.push({ endpoint, lastTriedAt, outcome: { kind: "inside" } });

@@ -5,6 +5,7 @@
  * Everything that leaves the host by gossip goes through here.
  */
 
+import type { Identity } from "../../crypto/identity.ts";
 import { fitGossip } from "../../wire/gossip.ts";
 import type { GossipBody, Piggyback, RecordItem } from "../../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
@@ -24,7 +25,7 @@ import type { Outside } from "./outside.ts";
 
 /** What messages are made of. */
 interface MessageParts {
-  readonly id: string;
+  readonly identity: Identity;
   readonly life: Life;
   readonly own: OwnRecord;
   readonly store: Store;
@@ -58,11 +59,11 @@ export class Messages {
 
   /** Records as they are pushed, each with how we see its node. */
   records(ids: Iterable<string>): RecordItem[] {
-    const { id: ownId, life, store, membership } = this.#parts;
+    const { identity, life, store, membership } = this.#parts;
     const items: RecordItem[] = [];
     for (const id of ids) {
       const record = store.get(id);
-      if (record === undefined || (id === ownId && !life.mayTell)) continue;
+      if (record === undefined || (id === identity.id && !life.mayTell)) continue;
       items.push({ raw: record.raw, state: membership.statement(id)?.state ?? 0 });
     }
     return items;
@@ -79,7 +80,7 @@ export class Messages {
 
   /** Our id while our own record must not be told: what digests leave out. */
   unspoken(): string | null {
-    return this.#parts.life.mayTell ? null : this.#parts.id;
+    return this.#parts.life.mayTell ? null : this.#parts.identity.id;
   }
 }
 

@@ -17,6 +17,8 @@ import {
 } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 
+/** Names of one node that count. */
+const NAMES_EACH = 3;
 const NAMES_MAX = 512;
 /** Endpoints that one name leads to. */
 const ENDPOINTS_EACH = 4;
@@ -28,6 +30,11 @@ interface Name {
   nextAt: number;
   /** Answers without an endpoint since the last good one. */
   failures: number;
+}
+
+/** The names of a record that count. */
+export function namesOf({ endpoints }: { readonly endpoints: readonly string[] }): string[] {
+  return endpoints.filter(isNamed).slice(0, NAMES_EACH);
 }
 
 export class NameTable {

@@ -6,7 +6,7 @@
  */
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../../crypto/identity.ts";
-import { isIpv4, parseMac } from "../../wire/address.ts";
+import { ipVersion, isIpv4, parseMac } from "../../wire/address.ts";
 import { networkOf, Prefix, prefixOf, samePrefix } from "../../wire/prefix.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { packMap } from "../../wire/msgpack.ts";
@@ -217,4 +217,9 @@ function yieldedOf(value: unknown): Pick<RecordContent, "yielded"> {
   if (!Array.isArray(value)) return {};
   const [subnet, to] = [subnetOf(value[0]), hexOf(value[1], 32)];
   return subnet === null || to === null ? {} : { yielded: { subnet, to } };
+}
+
+/** Where others see a node and it is not: what a router in between made of its address. IPv6 is not translated. */
+export function translatedOf({ endpoints, ownEndpoints }: RecordContent): readonly string[] {
+  return endpoints.slice(ownEndpoints).filter((one) => ipVersion(one) === 4);
 }

@@ -2,6 +2,7 @@
  * What the host has where the mesh's network is. A founder, or a host that joins for the first time, is refused; a node
  * that held a lease before goes on, says what it does not reach, and says when that is over (host/shadows.ts).
  */
+import type { Config } from "../../config/config.ts";
 import { ConfigError } from "../../config/config_error.ts";
 import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
@@ -13,26 +14,32 @@ import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, Link, Route } from "../../ports/host.ts";
 import type { Random } from "../../ports/time.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
-
-/** What the host is compared with. */
-export interface OverlayPlace extends Leasable {
-  /** A mesh has that network already: it cannot be changed here. */
-  readonly settled: boolean;
-  readonly device: string;
-}
+import { type Begun, founds } from "../state/unfinished_join.ts";
 
 /**
- * Throws ConfigError that names the route. A bridge that looks left from an earlier lease is no reason against joining,
- * if the network cannot be chosen; a founder has one, and is told of both.
+ * Throws ConfigError that names a route of the host where this mesh is. A node that held a lease before is never refused for
+ * it: it goes on, and says what it does not reach. Nor is a bridge that looks left from an earlier lease a reason against
+ * joining, where the network cannot be chosen; a founder has one, and is told of both.
  */
-export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
+export function refuseOverlap(
+  net: HostNetwork,
+  run: Pick<Begun, "stored"> & { readonly config: Pick<Config, "found" | "peers" | "device"> },
+  mesh: Leasable,
+): void {
+  if ((run.stored?.claim ?? null) !== null) return;
+  const settled = !founds(run);
   const links = net.links();
   const addresses = net.addresses();
-  const bridges = leftBridges(links, addresses, place);
+  const bridges = leftBridges(links, addresses, mesh);
   const bridgeOf = ({ link, destination }: Route) =>
     bridges.find((bridge) => bridge.link === link && isInside(destination, bridge.subnet));
-  const route = overlappingRoutes(net.routes(), addresses, place.network, marks(links, place.device, null))
-    .find((one) => !place.settled || bridgeOf(one) === undefined);
+  const route = overlappingRoutes(
+    net.routes(),
+    addresses,
+    mesh.network,
+    marks(links, run.config.device, null),
+  )
+    .find((one) => !settled || bridgeOf(one) === undefined);
   if (route === undefined) return;
   const bridge = bridgeOf(route);
   const left = bridge === undefined
@@ -40,7 +47,7 @@ export function refuseOverlap(net: HostNetwork, place: OverlayPlace): void {
     : `, or remove the bridge if it is a leftover of an earlier lease: ${
       removeBridge(linkName(bridge.link, links))
     }`;
-  throw new ConfigError("network", describeOverlap(place.network, route, links, place.settled) + left);
+  throw new ConfigError("network", describeOverlap(mesh.network, route, links, settled) + left);
 }
 
 function marks(links: readonly Link[], device: string, subnet: Prefix | null): OwnMarks {

@@ -16,14 +16,19 @@ export interface Asked {
 }
 
 /**
- * `node` throws a sentence while none is at work. `stop` begins to stop, in any case, and gives what is to be told about the
- * lease.
+ * `atWork`: the node, or null while none is at work yet. `stop` begins to stop, in any case, and gives what is to be told
+ * about the lease.
  */
 export function apiHandlers(
   net: HostNetwork,
-  node: () => Asked,
+  atWork: () => Asked | null,
   stop: (purge: boolean) => Promise<Release | null>,
 ): ApiHandlers {
+  const node = () => {
+    const one = atWork();
+    if (one === null) throw new Error("The daemon is starting; try again");
+    return one;
+  };
   const snapshot = () => node().snapshot();
   return {
     status: () => statusReport(snapshot()),

@@ -117,6 +117,13 @@ export interface Begun extends Omit<Beginning, "join"> {
   readonly resumed: boolean;
 }
 
+/** Whether such a run founds a mesh, without waiting for a peer. */
+export function founds(
+  { config, stored }: Pick<Begun, "stored"> & { readonly config: Pick<Config, "found" | "peers"> },
+): boolean {
+  return (stored?.mesh ?? null) === null && (config.found || config.peers.length === 0);
+}
+
 /** Puts both together. Throws ConfigError where what the user says now contradicts what was begun. Pure. */
 export function beginRun(beginning: Beginning): Begun {
   const { config, given, stored, secret, join } = beginning;

@@ -8,8 +8,7 @@ import type { StoredState } from "../../../src/control/records/state.ts";
 import { clearAll, clearForStart, storedLease } from "../../../src/daemon/host/leftovers.ts";
 import { SUBNET_NOTE } from "../../../src/daemon/state/run_dir.ts";
 import { ROUTE_PROTOCOL, UNREACHABLE_METRIC } from "../../../src/host/owned.ts";
-import { renderSubnetEnv } from "../../../src/host/subnet_env.ts";
-import { SubnetFile } from "../../../src/host/subnet_file.ts";
+import { renderSubnetEnv, SubnetFile } from "../../../src/host/subnet_file.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 

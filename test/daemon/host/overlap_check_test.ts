@@ -10,12 +10,12 @@ const MESH = {
   subnetLen: 24,
   subnetMin: "10.42.1.0",
   subnetMax: "10.42.255.0",
-  device: "ovl0",
 };
 
 function refusal(net: FakeKernel, settled: boolean): string | null {
   try {
-    refuseOverlap(net, { ...MESH, settled });
+    const config = { found: false, peers: settled ? ["192.168.1.10"] : [], device: "ovl0" };
+    refuseOverlap(net, { config, stored: null }, MESH);
     return null;
   } catch (error) {
     assert.ok(error instanceof ConfigError);

@@ -22,7 +22,7 @@ test("No counter of an initiation is used before the disk has a greater one, and
   const used = new Set<number>();
   let onDisk = 0, writes = 0;
   for (let n = 0; n < 2500; n++) {
-    const counter = core.persistence.nextInitiation();
+    const counter = core.ownState.nextInitiation();
     for (const { initiations } of statesOf(core)) {
       onDisk = initiations!;
       writes++;
@@ -33,15 +33,15 @@ test("No counter of an initiation is used before the disk has a greater one, and
   assert.equal(writes, 3);
 
   const restarted = coreOf("sealed");
-  restarted.persistence.restoreInitiations(onDisk);
-  assert.equal(used.has(restarted.persistence.nextInitiation()), false);
+  restarted.ownState.restoreInitiations(onDisk);
+  assert.equal(used.has(restarted.ownState.nextInitiation()), false);
 });
 
 test("persist() keeps neither mesh nor claim of a node that is no member yet, and counts initiations in sealed meshes alone", () => {
   const core = coreOf("plain");
-  core.persistence.stale = true;
-  core.persistence.persist();
+  core.ownState.stale = true;
+  core.ownState.persist();
   const [state] = statesOf(core);
   assert.deepEqual([state!.mesh, state!.claim, "initiations" in state!], [null, null, false]);
-  assert.equal(core.persistence.stale, false);
+  assert.equal(core.ownState.stale, false);
 });
