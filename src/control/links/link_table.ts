@@ -1,13 +1,31 @@
 /**
- * The table of links: one per peer node, by node and by the receiver index we gave it. A link is inserted after a hello
- * with a good signature, counts as up once its endpoint is validated (links.ts), and goes when it is no longer wanted.
+ * The links, those that there are and those that are wanted: one per peer node, by node and by the receiver index we gave
+ * it. A link is inserted after a hello with a good signature, counts as up once its endpoint is validated (links.ts), and
+ * goes when it is no longer wanted. By what is wanted a target is tried: whether a node is missed there, how long to wait
+ * between two tries, and whether both sides have to punch. Pure bookkeeping; links.ts asks.
  */
 
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { u24 } from "../../wire/bytes.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import { type Pace, restart, RETRY_MAX_MS, type Target, type Targets } from "./targets.ts";
 
 const UNUSED_LINK_MS = 30_000;
+const JOINING_STEADY_TRIES = 8;
+/** Hellos a second to all the dead together. */
+const DEAD_PER_SECOND = 20;
+/** So many addresses of one node that never answered are tried as often as one; more share that. */
+const SILENT_FREE = 3;
+
+/** What is wanted of a node. */
+export interface Wish {
+  readonly endpoints: readonly string[];
+  /** Those of them that a router made up. */
+  readonly translated: readonly string[];
+  /** It counts as dead: it is tried less often. */
+  readonly dead: boolean;
+}
 
 export interface Link {
   readonly id: string;
@@ -32,13 +50,20 @@ export interface Link {
 }
 
 export class LinkTable {
+  readonly #own: OwnNode;
+  readonly #targets: Targets;
   readonly #random: Random;
+  // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
+  readonly #wanted = new Map<string, Wish>();
+  #dead = 0;
   // BOUNDED: one per peer, ≤ MAX_PEERS
   readonly #links = new Map<string, Link>();
   // BOUNDED: as #links
   readonly #byIndex = new Map<number, Link>();
 
-  constructor(random: Random) {
+  constructor(own: OwnNode, targets: Targets, random: Random) {
+    this.#own = own;
+    this.#targets = targets;
     this.#random = random;
   }
 
@@ -98,9 +123,9 @@ export class LinkTable {
   }
 
   /** Drops links that are down, unwanted and unused. */
-  sweep(wanted: (id: string) => boolean, now: number): void {
+  sweep(now: number): void {
     for (const [id, link] of this.#links) {
-      if (link.endpoint !== null || wanted(id) || now - link.lastHelloAt < UNUSED_LINK_MS) continue;
+      if (link.endpoint !== null || this.#wanted.has(id) || now - link.lastHelloAt < UNUSED_LINK_MS) continue;
       this.#links.delete(id);
       this.#byIndex.delete(link.receiveIndex);
     }
@@ -112,6 +137,63 @@ export class LinkTable {
       index = u24(this.#random.bytes(3), 0) * 256; // the low byte is the lane, 0
     }
     return index;
+  }
+
+  // -------------------------------------------------------------------------------------- what is wanted
+
+  /** What is wanted of a node; undefined: nothing. */
+  wish(id: string): Wish | undefined {
+    return this.#wanted.get(id);
+  }
+
+  /** A node to have a link with. */
+  want(id: string, wish: Wish, now: number): void {
+    const before = this.#wanted.get(id);
+    this.#dead += Number(wish.dead) - Number(before?.dead ?? false);
+    this.#wanted.set(id, wish);
+    this.#targets.name("nodes", id, wish.endpoints, now);
+    // It is back, and calls us as we call it.
+    if (!before?.dead || wish.dead) return;
+    for (const target of this.#targets.all()) if (target.nodes.has(id)) restart(target, now);
+  }
+
+  /** A node that is gone for good. */
+  unwant(id: string, now: number): void {
+    if (this.#wanted.get(id)?.dead) this.#dead--;
+    this.#wanted.delete(id);
+    this.#targets.name("nodes", id, [], now);
+  }
+
+  /** Whether a seed or a wanted node that names the target has no link. */
+  misses({ seeds, nodes, answeredBy }: Target): boolean {
+    if (seeds.size > 0 && (answeredBy === null || !this.isUp(answeredBy))) return true;
+    for (const id of nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
+    return false;
+  }
+
+  /** How a target is tried from now on. */
+  paceOf(target: Target): Pace {
+    const steady = !this.#own.member() && target.tries < JOINING_STEADY_TRIES;
+    return { steady, maxMs: this.#longestWait(target), punches: this.#punches(target) };
+  }
+
+  // The dead are tried every 5 s while they are few, and share a rate when they are many.
+  #longestWait(target: Target): number {
+    const nodes = [...target.nodes].map((id) => this.#wanted.get(id));
+    const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
+    const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
+    if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
+    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints.length ?? 1)) / SILENT_FREE);
+  }
+
+  // Punching needs a time table where a router on either side makes up the addresses; null: it does not here. Nobody has to
+  // wait for the one of a node that counts as dead: it calls when it is back.
+  #punches(target: Target): { readonly smaller: boolean } | null {
+    if (target.nodes.size !== 1 || !this.#own.member() || !this.#own.translated()) return null;
+    const [id] = target.nodes;
+    const wish = this.#wanted.get(id!);
+    if (wish === undefined || wish.dead || !wish.translated.includes(target.endpoint)) return null;
+    return { smaller: this.#own.identity.id < id! };
   }
 }
 

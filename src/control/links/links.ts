@@ -16,12 +16,10 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { RefusedHere } from "./refused_here.ts";
 import { restart, type Target, Targets } from "./targets.ts";
-import { Wishes } from "./wishes.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long an address is believed to be our own. */
 const OWN_MS = 60_000;
-const JOINING_STEADY_TRIES = 8;
 /** How long we answer a stranger's hello with our own. */
 export const KNOCK_MS = 1200;
 
@@ -58,10 +56,9 @@ export abstract class Links {
   protected readonly throttle: Throttle;
   protected readonly tally: Tally;
   protected readonly called: Called;
-  protected readonly table: LinkTable;
+  readonly table: LinkTable;
   readonly targets: Targets;
   readonly contests = new Contests();
-  readonly wishes: Wishes;
   readonly refusedHere: RefusedHere;
   protected readonly refusals: RefusalLog;
   readonly #random: Random;
@@ -76,9 +73,8 @@ export abstract class Links {
     this.called = outlets.called;
     this.#random = random;
     this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
-    this.table = new LinkTable(random);
-    this.wishes = new Wishes(own, this.targets, this.table);
-    this.refusedHere = new RefusedHere(this.targets, this.wishes, this.table);
+    this.table = new LinkTable(own, this.targets, random);
+    this.refusedHere = new RefusedHere(this.targets, this.table);
     this.refusals = new RefusalLog(outlets);
   }
 
@@ -160,7 +156,7 @@ export abstract class Links {
     this.called.forget(link.endpoint);
     link.endpoint = null;
     link.since = now;
-    if (this.wishes.get(id) !== undefined) last?.nodes.add(id);
+    if (this.table.wish(id) !== undefined) last?.nodes.add(id);
     for (const t of this.targets.all()) {
       if (!t.nodes.has(id)) continue;
       restart(t, now);
@@ -206,13 +202,11 @@ export abstract class Links {
     this.#sweptAt = now;
     this.forsake(now);
     this.targets.sweep(now);
-    this.table.sweep((id) => this.wishes.get(id) !== undefined, now);
+    this.table.sweep(now);
   }
 
   protected tried(target: Target, now: number): void {
-    const steady = !this.own.member() && target.tries < JOINING_STEADY_TRIES;
-    const [maxMs, punches] = [this.wishes.longestWait(target), this.wishes.punches(target)];
-    this.targets.tried(target, { steady, maxMs, punches }, now);
+    this.targets.tried(target, this.table.paceOf(target), now);
   }
 
   #needed(target: Target, now: number): boolean {
@@ -220,7 +214,7 @@ export abstract class Links {
     const own = target.answeredBy === this.own.identity.id;
     if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
     if (target.knockUntil >= now && this.mayAsk(target)) return true;
-    return this.wishes.misses(target);
+    return this.table.misses(target);
   }
 
   #targetOfLink(endpoint: string, now: number): Target | null {

@@ -5,18 +5,15 @@
 
 import type { LinkTable } from "./link_table.ts";
 import { refusalOf, type Target, type Targets } from "./targets.ts";
-import type { Wishes } from "./wishes.ts";
 
 const SENTENCES_MAX = 8;
 
 export class RefusedHere {
   readonly #targets: Targets;
-  readonly #wishes: Wishes;
   readonly #table: LinkTable;
 
-  constructor(targets: Targets, wishes: Wishes, table: LinkTable) {
+  constructor(targets: Targets, table: LinkTable) {
     this.#targets = targets;
-    this.#wishes = wishes;
     this.#table = table;
   }
 
@@ -38,7 +35,7 @@ export class RefusedHere {
   }
 
   #matters(target: Target): boolean {
-    if (this.#wishes.misses(target)) return true;
+    if (this.#table.misses(target)) return true;
     for (const link of this.#table.up()) if (link.endpoint === target.endpoint) return true;
     return false;
   }
@@ -46,7 +43,7 @@ export class RefusedHere {
   // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
   #hasOtherWay(target: Target): boolean {
     for (const id of target.nodes) {
-      for (const endpoint of this.#wishes.get(id)?.endpoints ?? []) {
+      for (const endpoint of this.#table.wish(id)?.endpoints ?? []) {
         const other = this.#targets.get(endpoint);
         if (other !== undefined && other !== target && refusalOf(other) === null) return true;
       }

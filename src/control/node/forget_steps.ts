@@ -157,7 +157,7 @@ export function pushDirectives(core: Core, link: Link): void {
 /** What a forgotten record, or a revoked node, leaves behind: nothing. */
 export function dropMember(core: Core, id: string, now: number): void {
   core.membership.remove(id);
-  core.links.wishes.drop(id, now);
+  core.links.table.unwant(id, now);
   if (!core.directives.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
   core.links.down(id, now);
   core.roundTrips.forget(id);

@@ -62,7 +62,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
-  core.links.wishes.add(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
+  core.links.table.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
 }
 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {
@@ -86,7 +86,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
     }
     core.membership.remove(record.id);
     core.roundTrips.forget(record.id);
-    core.links.wishes.drop(record.id, now);
+    core.links.table.unwant(record.id, now);
     return;
   }
   performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
@@ -116,7 +116,7 @@ export function wantLink(core: Core, id: string, now: number): void {
     ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
   ];
   const dead = core.membership.get(id)?.state === "dead";
-  core.links.wishes.add(id, { endpoints, translated: translatedOf(record), dead }, now);
+  core.links.table.want(id, { endpoints, translated: translatedOf(record), dead }, now);
   noteInside(core, record, now);
 }
 

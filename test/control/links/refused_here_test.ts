@@ -17,7 +17,7 @@ function linksTo(peers: number): PlainLinks {
   const links = new PlainLinks(OWN, new SeededRandom(1), newOutlets());
   for (let i = 1; i <= peers; i++) {
     const endpoints = [`[2001:db8::${i.toString(16)}]:8473`, `10.1.${i >> 8}.${i & 255}:8473`];
-    links.wishes.add(`node ${i}`, { endpoints, translated: [], dead: false }, 0);
+    links.table.want(`node ${i}`, { endpoints, translated: [], dead: false }, 0);
     links.targets.noteRefusal(endpoints[0]!, NO_ROUTE);
   }
   return links;

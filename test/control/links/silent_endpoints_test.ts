@@ -17,7 +17,7 @@ function hellosTo(addresses: number, dead: boolean): number {
   const outlets = newOutlets();
   const links = new PlainLinks(OWN, new SeededRandom(1), outlets);
   const endpoints = Array.from({ length: addresses }, (_, i) => `203.0.113.${i + 1}:8473`);
-  links.wishes.add("node", { endpoints, translated: [], dead }, 0);
+  links.table.want("node", { endpoints, translated: [], dead }, 0);
   let sent = 0;
   for (let now = 0; now < 600_000; now += 100) {
     links.tick(now);
