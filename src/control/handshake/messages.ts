@@ -40,7 +40,7 @@ export interface HandshakeSetup {
   readonly actions: Actions;
   readonly tally: Tally;
   /** Whether a node that bears this record, there, has to wait for what its original says; absent: never. */
-  contested?(record: NodeRecord, from: string): boolean;
+  contested?(record: NodeRecord, from: string, now: number): boolean;
 }
 
 /** A node whose static key is known from a verified record. */

@@ -99,7 +99,7 @@ export class HandshakeResponder {
     if (offer === null || record === null) return this.#post.reject();
     if (offer.counter <= (this.#greatest.get(record.id) ?? -1)) return this.#post.reject(); // a replay
     if (record.id !== this.#own.identity.id && loses(record.id)) return [];
-    if (this.#contested?.(record, from)) {
+    if (this.#contested?.(record, from, now)) {
       return [{ kind: "contested", endpoint: from, record, keyId: keys.keyId }];
     }
     const answer = this.#answer(

@@ -13,7 +13,7 @@ import { type Link, LinkTable } from "./link_table.ts";
 import type { Actions, Called } from "../outbox/actions.ts";
 import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { RefusalLog } from "./refusal_log.ts";
+import { RefusalLog } from "./refusals.ts";
 import { RefusedHere } from "./refused_here.ts";
 import { restart, type Target, Targets } from "./targets.ts";
 

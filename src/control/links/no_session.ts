@@ -9,8 +9,7 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
 import { REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
 import { KNOCK_MS, type LinkEvent } from "./links.ts";
-import type { RefusalLog } from "./refusal_log.ts";
-import { theirObjection } from "./refusals.ts";
+import { type RefusalLog, theirObjection } from "./refusals.ts";
 import type { Targets } from "./targets.ts";
 
 const CAME_BACK =

@@ -10,8 +10,7 @@ import { makeHello } from "./hello_frame.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { RefusalLog } from "./refusal_log.ts";
-import { MIXED_SECURITY } from "./refusals.ts";
+import { MIXED_SECURITY, RefusalLog } from "./refusals.ts";
 import type { Target, Targets } from "./targets.ts";
 
 const NO_NETWORK = "0".repeat(32);

@@ -1,4 +1,7 @@
-/** Why a hello is refused, in sentences for the logs of both sides. */
+/**
+ * Who refuses whom, and why, in sentences: kept with the target for `why` and `status`, and told in the log once a minute
+ * each. A hello or a handshake is refused by number; what the number means differs on the two sides.
+ */
 
 import {
   PROTOCOL_VERSION,
@@ -8,6 +11,10 @@ import {
   REFUSE_SECURITY,
   REFUSE_VERSION,
 } from "../../wire/hello.ts";
+import type { LogFields } from "../outbox/events.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Outlets, Schedule } from "../outbox/outlets.ts";
+import type { Target } from "./targets.ts";
 
 /** What to do about a plain and a sealed node that meet. */
 export const MIXED_SECURITY = "start both with --plain or both without";
@@ -40,5 +47,31 @@ export function theirObjection(reason: number): string {
       return "its secret was rotated after our token was issued; get a new token there (ovltun token)";
     default:
       return `reason ${reason}`;
+  }
+}
+
+/** How often one thing is logged. */
+export const LOG_EVERY_MS = 60_000;
+
+export class RefusalLog {
+  readonly #actions: Actions;
+  readonly #schedule: Schedule;
+
+  constructor({ actions, schedule }: Pick<Outlets, "actions" | "schedule">) {
+    this.#actions = actions;
+    this.#schedule = schedule;
+  }
+
+  /** We refuse the node at the endpoint. */
+  refused(endpoint: string, why: string, now: number, fields: LogFields = {}): void {
+    if (!this.#schedule.due(`refuse ${endpoint}`, LOG_EVERY_MS, now)) return;
+    this.#actions.log("warning", `Refused ${endpoint}: ${why}`, { ...fields, from: endpoint });
+  }
+
+  /** The node at the target refuses us. */
+  refusedBy(target: Target, why: string, now: number): void {
+    target.outcome = { kind: "refused", why };
+    if (!this.#schedule.due(`refused ${target.endpoint}`, LOG_EVERY_MS, now)) return;
+    this.#actions.log("warning", `${target.endpoint} refused us: ${why}`, { peer: target.endpoint });
   }
 }

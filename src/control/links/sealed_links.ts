@@ -7,7 +7,6 @@
 import { shortId } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { dhKeys } from "../../crypto/x25519.ts";
-import type { CipherSuite } from "../../ports/aead.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
@@ -26,10 +25,8 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
-import { LOG_EVERY_MS } from "./refusal_log.ts";
-import { MIXED_SECURITY, NEEDS_TOKEN, WRONG_SECRET } from "./refusals.ts";
+import { LOG_EVERY_MS, MIXED_SECURITY, NEEDS_TOKEN, WRONG_SECRET } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
-import { SessionLinks } from "./session_links.ts";
 import type { Target } from "./targets.ts";
 import { SessionClones } from "./session_clones.ts";
 
@@ -56,25 +53,13 @@ export interface SealedSetup {
   readonly pinnedNode: string | null;
 }
 
-/** Another life of a node than the one we have a session with, and where it shows itself. */
-interface Contested {
-  readonly endpoint: string;
-  readonly record: NodeRecord;
-  readonly keyId: number;
-  readonly life: string | null;
-  /** When we sent what it answers; null: it answers nothing. */
-  readonly askedAt: number | null;
-}
-
 export class SealedLinks extends Links {
   readonly #setup: SealedSetup;
   readonly #handshakes: Handshakes;
-  readonly #sessions: Sessions;
+  readonly sessions: Sessions;
   readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
   readonly clones: SessionClones;
-  #now = 0;
-  readonly #uses: SessionLinks;
   readonly #failures: NoSession;
 
   constructor(own: OwnNode, setup: SealedSetup, random: Random, outlets: Outlets) {
@@ -84,11 +69,14 @@ export class SealedLinks extends Links {
     const seed = fromHex(own.identity.seeds.x25519)!;
     const staticKeys = dhKeys(seed);
     seed.fill(0);
-    const contested = (record: NodeRecord, from: string) =>
-      this.#isContested(record.id, record.bootNonce, from);
     const { suites } = setup;
     const { actions, tally } = outlets;
-    this.#handshakes = new Handshakes({
+    const { table, targets, contests, refusals } = this;
+    const sessions = this.sessions = new Sessions(indices, table, targets, actions);
+    const clones = this.clones = new SessionClones({ own, table, sessions, contests }, outlets);
+    const contested = ({ id, bootNonce }: NodeRecord, from: string, now: number) =>
+      clones.contests(id, bootNonce, from, now);
+    const handshakes = this.#handshakes = new Handshakes({
       own,
       staticKeys,
       suites,
@@ -98,12 +86,8 @@ export class SealedLinks extends Links {
       tally,
       contested,
     });
-    this.#sessions = new Sessions(indices, actions);
-    this.#uses = new SessionLinks(this.table, this.#sessions, this.targets);
-    this.clones = new SessionClones(this.#sessions, own, outlets);
-    this.#plain = new PlainEncounter(own, this.targets, outlets);
-    const { targets, refusals } = this;
-    this.#failures = new NoSession({ own, targets, refusals, handshakes: this.#handshakes });
+    this.#plain = new PlainEncounter(own, targets, outlets);
+    this.#failures = new NoSession({ own, targets, refusals, handshakes });
   }
 
   send(link: Link, bytes: Uint8Array): void {
@@ -115,7 +99,7 @@ export class SealedLinks extends Links {
   }
 
   #say(link: Link, what: { readonly bytes: Uint8Array; readonly probe?: true }): void {
-    const session = this.#sessions.current(link.id);
+    const session = this.sessions.current(link.id);
     if (session === null || link.endpoint === null) return;
     this.actions.push({
       kind: "sendSealed",
@@ -125,19 +109,13 @@ export class SealedLinks extends Links {
     });
   }
 
-  /** The session we speak on with a node; null: none. */
-  session(id: string): { readonly suite: CipherSuite; readonly at: number } | null {
-    const session = this.#sessions.current(id);
-    return session === null ? null : { suite: session.suite, at: session.at };
-  }
-
   override halfOpen(now: number): boolean {
     return this.#handshakes.halfOpen(HALF_OPEN_MS, now) || super.halfOpen(now);
   }
 
   override down(id: string, now: number): void {
     super.down(id, now);
-    this.#sessions.dropPeer(id);
+    this.sessions.dropPeer(id);
   }
 
   // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
@@ -145,14 +123,14 @@ export class SealedLinks extends Links {
     if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;
     // The address is not authenticated: whom we hear from there does not need another session.
     for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
-    if (this.#uses.justMade(endpoint, now)) return;
+    if (this.sessions.justMade(endpoint, now)) return;
     super.poke(endpoint, entitled, now);
   }
 
   override tick(now: number): void {
     this.#handshakes.tick(now);
-    for (const session of this.#sessions.due(now)) this.#renew(session.peer, now);
-    for (const id of this.#sessions.expire(now)) {
+    for (const session of this.sessions.due(now)) this.#renew(session.peer, now);
+    for (const id of this.sessions.expire(now)) {
       this.down(id, now);
       this.actions.push({ kind: "reconcile" });
     }
@@ -167,31 +145,20 @@ export class SealedLinks extends Links {
       if (target !== null) this.refusals.refusedBy(target, why, now);
       return [];
     }
-    this.#now = now;
     const events = this.#handshakes.receive(bytes, from, now);
     return events.flatMap((event) => this.#onHandshake(event, bytes, now));
   }
 
-  /** The peer used a session that we had answered for. */
-  confirmed(receiveIndex: number, now: number): LinkEvent[] {
-    return this.#uses.confirmed(receiveIndex, now);
-  }
-
   /** The link over which a session's message came; undefined when the session is gone. */
   bySession(receiveIndex: number): Link | undefined {
-    const session = this.#sessions.byIndex(receiveIndex);
+    const session = this.sessions.byIndex(receiveIndex);
     this.#handshakes.arrived(receiveIndex);
     return session === undefined ? undefined : this.table.get(session.peer);
   }
 
-  /** An authenticated packet, newer than all before, came from another endpoint. */
-  roamed(id: string, endpoint: string, now: number): LinkEvent[] {
-    return this.#uses.roamed(id, endpoint, now);
-  }
-
   /** Packets wait for a session with this node, or its session must be renewed. */
   wanted(id: string, now: number): void {
-    if (this.#sessions.current(id) !== null) return this.#renew(id, now);
+    if (this.sessions.current(id) !== null) return this.#renew(id, now);
     for (const target of this.targets.all()) {
       if (target.punching !== null) continue; // its silence is what helps
       if (target.nodes.has(id) || target.answeredBy === id) this.poke(target.endpoint, false, now);
@@ -234,7 +201,7 @@ export class SealedLinks extends Links {
   }
 
   protected originalLife(id: string): string | null {
-    return this.#sessions.current(id)?.life ?? null;
+    return this.sessions.current(id)?.life ?? null;
   }
 
   // Without a message that can be taken in again the host is asked: it has shown that it receives there.
@@ -242,16 +209,6 @@ export class SealedLinks extends Links {
     if (held !== null) return this.receive(held, from, now);
     this.#handshakes.begin(from, this.#knownAs(id), now);
     return [];
-  }
-
-  // Another life of a node than the one that we have a session with, from where its link is not.
-  #isContested(id: string, life: string | null, from: string): boolean {
-    const endpoint = this.table.get(id)?.endpoint ?? null;
-    const known = this.originalLife(id);
-    if (endpoint === null || endpoint === from || known === null || life === null || known === life) {
-      return false;
-    }
-    return !this.contests.wasAdmitted(id, life, this.#now);
   }
 
   #renew(id: string, now: number): void {
@@ -274,7 +231,7 @@ export class SealedLinks extends Links {
       case "session":
         return this.#made(event.session, bytes, now);
       case "contested":
-        this.#contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
+        this.clones.contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
         return [];
       default:
         return this.#failures.because(event, bytes, now);
@@ -291,21 +248,20 @@ export class SealedLinks extends Links {
       this.#failures.refuse(made.asked ?? endpoint, why, now);
       return [];
     }
-    if (this.#isContested(peer.id, life, endpoint)) {
+    if (this.clones.contests(peer.id, life, endpoint, now)) {
       this.#discard(made);
-      this.#contest({ endpoint, record: peer, keyId, life, askedAt }, null, now);
+      this.clones.contest({ endpoint, record: peer, keyId, life, askedAt }, null, now);
       return [];
     }
-    const link = this.#uses.add(made, now);
-    if (link === null) {
+    const events = this.sessions.add(made, now);
+    if (events === null) {
       this.#discard(made);
       if (!made.initiator) this.#handshakes.refuse(endpoint, bytes, REFUSE_FULL);
       return [];
     }
     this.called.verified(endpoint);
     this.own.sessionMade(peer.id, keyId, made.member);
-    const events = this.#uses.made(link, made, now);
-    if (made.initiator) this.send(link, NOTHING); // the other side may speak once it, or what follows, has come
+    if (made.initiator) this.send(this.table.get(peer.id)!, NOTHING); // the other side may speak once it, or what follows, has come
     return made.seen === null ? events : [...events, { kind: "seen", endpoint: made.seen, by: peer.id }];
   }
 
@@ -313,27 +269,5 @@ export class SealedLinks extends Links {
     sendKey.fill(0);
     receiveKey.fill(0);
     this.#indices.release(receiveIndex);
-  }
-
-  #contest(contested: Contested, held: Uint8Array | null, now: number): void {
-    const { endpoint, record, keyId, life, askedAt } = contested;
-    // A former life: it may have been held back on its way since then, and says nothing of now.
-    const former = life !== null && this.own.isFormer(record.id, life);
-    if (former && !this.#outlives(record.id, askedAt)) return this.tally.reject();
-    // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
-    // state, goes on to an exchange of three messages, which cannot be replayed.
-    const known = this.own.known(record.id);
-    if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
-      return this.tally.reject();
-    }
-    const age = life === record.bootNonce ? record.age : null;
-    this.contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
-  }
-
-  // Whether what a former life of a node answers was sent after its last life had spoken: then it has not ended.
-  #outlives(id: string, askedAt: number | null): boolean {
-    const last = this.own.known(id)?.bootNonce;
-    if (askedAt === null || last === undefined || last !== this.originalLife(id)) return false;
-    return askedAt > this.#sessions.firstOfLife(id, last);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Two hosts with one identity, as a third sees them: two lives of one node, by their boot nonces, each with a session of
- * its own. What we say to the node goes over the newest session, so one of the two hears nothing of us. The third tells
- * each of the other, over a session of that life:
+ * Two hosts with one identity, as a third sees them: two lives of one node, by their boot nonces. One that begins while we
+ * have a session with the other, from where our link is not, is contested: the other is asked first (clones/contests.ts).
+ * If both came at once, each has a session of its own. What we say to the node goes over the newest session, so one of the
+ * two hears nothing of us. The third tells each of the other, over a session of that life:
  *
  *   A ── anything ─────────────────────▶ M    on a session of life A, after life B has begun one: a hint, for
  *   A ◀─ clone {A, other B, at B's} ────── M    an attacker on the path may have held back what A said before it ended
@@ -12,9 +13,12 @@
  */
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
+import type { Contests } from "../clones/contests.ts";
 import type { Actions } from "../outbox/actions.ts";
-import type { Outlets, Schedule } from "../outbox/outlets.ts";
+import type { Outlets, Schedule, Tally } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import type { NodeRecord } from "../records/record.ts";
+import type { LinkTable } from "./link_table.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 /** How often one of the two is told of the other. */
@@ -23,17 +27,74 @@ const TELL_MS = 1000;
 /** A clone message: `life` is whom it is told to, or with no endpoint, who says it. */
 export type CloneBody = GossipBody & { readonly kind: "clone" };
 
+/** Another life of a node than the one we have a session with, and where it shows itself. */
+interface Contested {
+  readonly endpoint: string;
+  readonly record: NodeRecord;
+  readonly keyId: number;
+  readonly life: string | null;
+  /** When we sent what it answers; null: it answers nothing. */
+  readonly askedAt: number | null;
+}
+
+/** What is known of the lives of nodes. */
+interface KnownLives {
+  readonly own: OwnNode;
+  readonly table: LinkTable;
+  readonly sessions: Sessions;
+  readonly contests: Contests;
+}
+
 export class SessionClones {
-  readonly #sessions: Sessions;
   readonly #own: OwnNode;
+  readonly #table: LinkTable;
+  readonly #sessions: Sessions;
+  readonly #contests: Contests;
   readonly #actions: Actions;
   readonly #schedule: Schedule;
+  readonly #tally: Tally;
 
-  constructor(sessions: Sessions, own: OwnNode, { actions, schedule }: Outlets) {
-    this.#sessions = sessions;
+  constructor({ own, table, sessions, contests }: KnownLives, { actions, schedule, tally }: Outlets) {
     this.#own = own;
+    this.#table = table;
+    this.#sessions = sessions;
+    this.#contests = contests;
     this.#actions = actions;
     this.#schedule = schedule;
+    this.#tally = tally;
+  }
+
+  /** Whether this is another life of a node than the one that we have a session with, from where its link is not. */
+  contests(id: string, life: string | null, from: string, now: number): boolean {
+    const endpoint = this.#table.get(id)?.endpoint ?? null;
+    const known = this.#sessions.current(id)?.life ?? null;
+    if (endpoint === null || endpoint === from || known === null || life === null || known === life) {
+      return false;
+    }
+    return !this.#contests.wasAdmitted(id, life, now);
+  }
+
+  /** It waits until the other has been asked. `held`: what is to be taken in again then. */
+  contest(contested: Contested, held: Uint8Array | null, now: number): void {
+    const { endpoint, record, keyId, life, askedAt } = contested;
+    // A former life: it may have been held back on its way since then, and says nothing of now.
+    const former = life !== null && this.#own.isFormer(record.id, life);
+    if (former && !this.#outlives(record.id, askedAt)) return this.#tally.reject();
+    // So may a first message with a record from before the one that we know. A host that lives, as with an old copy of the
+    // state, goes on to an exchange of three messages, which cannot be replayed.
+    const known = this.#own.known(record.id);
+    if (held !== null && known !== undefined && record.incarnation < known.incarnation) {
+      return this.#tally.reject();
+    }
+    const age = life === record.bootNonce ? record.age : null;
+    this.#contests.begin({ id: record.id, life, age, nonce: life, from: endpoint, keyId, held }, now);
+  }
+
+  // Whether what a former life of a node answers was sent after its last life had spoken: then it has not ended.
+  #outlives(id: string, askedAt: number | null): boolean {
+    const last = this.#own.known(id)?.bootNonce;
+    if (askedAt === null || last === undefined || last !== this.#sessions.current(id)?.life) return false;
+    return askedAt > this.#sessions.firstOfLife(id, last);
   }
 
   /** Something came on a session. What is told goes where that life is known to be, not where this came from. */

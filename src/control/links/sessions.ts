@@ -1,7 +1,12 @@
 /**
  * The sessions with each peer, as far as the control plane must know them: which one to speak on, when to renew it, when
- * it ends. Keys are not kept: they go to the data plane with the action that installs a session. A new session is made
- * at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes its keys.
+ * it ends, and what becomes of the peer's link. Keys are not kept: they go to the data plane with the action that installs
+ * a session. A new session is made at 120 s and none is used past 180 s; then it is dropped on both planes, which zeroes
+ * its keys.
+ *
+ * Who begins a session may use it at once, and its link is up; who answers has to wait for the first packet on it, for the
+ * initiator may have named any address. A session with another life of the peer, or from elsewhere, moves the link; one
+ * with the same life at the same place renews it.
  */
 
 import type { CipherSuite } from "../../ports/aead.ts";
@@ -9,6 +14,9 @@ import { MAX_PEERS } from "../../ports/devices.ts";
 import type { NewSession } from "../handshake/handshake_events.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { ReceiverIndices } from "../handshake/pending.ts";
+import type { Link, LinkTable } from "./link_table.ts";
+import type { LinkEvent } from "./links.ts";
+import { answeredBy, type Targets } from "./targets.ts";
 
 /** The initiator renews a session at this age … */
 const REKEY_MS = 120_000;
@@ -20,11 +28,15 @@ const UNUSED_MS = 20_000;
 const REKEY_AGAIN_MS = 5000;
 /** During a rekey two, and one that is not confirmed yet: as many as the data plane holds. */
 const SESSIONS_EACH = 3;
+/** How long a packet for an unknown index may be one that overtook its session. */
+const OVERTAKEN_MS = 500;
 
 export interface Session {
   readonly peer: string;
   /** The boot nonce of its maker; null if it did not say. */
   readonly life: string | null;
+  /** The same, or of its record. */
+  readonly bootNonce: string;
   /** Where it was made. */
   readonly endpoint: string;
   readonly receiveIndex: number;
@@ -41,27 +53,30 @@ export interface Session {
 export class Sessions {
   readonly #actions: Actions;
   readonly #indices: ReceiverIndices;
+  readonly #table: LinkTable;
+  readonly #targets: Targets;
   // BOUNDED: ≤ SESSIONS_EACH for each peer with a link, ≤ MAX_PEERS of them; the oldest first
   readonly #byPeer = new Map<string, Session[]>();
   // BOUNDED: as #byPeer
   readonly #byIndex = new Map<number, Session>();
 
-  constructor(indices: ReceiverIndices, actions: Actions) {
+  constructor(indices: ReceiverIndices, table: LinkTable, targets: Targets, actions: Actions) {
+    this.#table = table;
+    this.#targets = targets;
     this.#indices = indices;
     this.#actions = actions;
   }
 
-  /**
-   * Takes in what a handshake made and hands it to the data plane, whose packets for the peer go to `endpoint`. False:
-   * there are too many peers.
-   */
-  add(made: NewSession, now: number, endpoint = made.endpoint): boolean {
+  /** Takes in what a handshake made and hands it to the data plane. Null: our tables are full. */
+  add(made: NewSession, now: number): LinkEvent[] | null {
     const id = made.peer.id;
+    const link = this.#table.obtain(id, made.member, now);
     const list = this.#byPeer.get(id) ?? [];
-    if (list.length === 0 && this.#byPeer.size >= MAX_PEERS) return false;
+    if (link === null || (list.length === 0 && this.#byPeer.size >= MAX_PEERS)) return null;
     const session: Session = {
       peer: id,
       life: made.life,
+      bootNonce: made.life ?? made.peer.bootNonce,
       endpoint: made.endpoint,
       receiveIndex: made.receiveIndex,
       suite: made.suite,
@@ -76,7 +91,8 @@ export class Sessions {
     this.#actions.push({
       kind: "installSession",
       id,
-      endpoint,
+      // Until an answered session is in use, packets go where the link is.
+      endpoint: made.initiator ? made.endpoint : link.endpoint ?? made.endpoint,
       receiveIndex: made.receiveIndex,
       sendIndex: made.sendIndex,
       suite: made.suite,
@@ -85,7 +101,10 @@ export class Sessions {
       confirmed: session.confirmed,
     });
     this.#crowd(list);
-    return true;
+    link.staticKey = made.peer.staticKey;
+    if (!made.initiator) return [];
+    if (made.asked !== null) this.#answered(made.asked, id, made.endpoint);
+    return this.#use(link, session, now);
   }
 
   /** The session by an index that we gave out. */
@@ -98,17 +117,35 @@ export class Sessions {
     return this.#byPeer.get(peer)?.findLast((session) => session.confirmed) ?? null;
   }
 
-  /** The peer has used it. Returns the session when that is news. */
-  confirm(receiveIndex: number): Session | null {
+  /** The peer has used a session that we had answered for. */
+  confirm(receiveIndex: number, now: number): LinkEvent[] {
     const session = this.#byIndex.get(receiveIndex);
-    if (session === undefined || session.confirmed) return null;
+    if (session === undefined || session.confirmed) return [];
     session.confirmed = true;
     // The order is that in which they became current.
     const list = this.#byPeer.get(session.peer)!;
     list.push(...list.splice(list.indexOf(session), 1));
     // It was used at one Worker of the data plane: all may send on it.
     this.#actions.push({ kind: "confirmSession", receiveIndex });
-    return session;
+    const link = this.#table.get(session.peer);
+    return link === undefined ? [] : this.#use(link, session, now);
+  }
+
+  /** An authenticated packet, newer than all before, came from another endpoint. */
+  roamed(id: string, endpoint: string, now: number): LinkEvent[] {
+    const link = this.#table.get(id);
+    if (link === undefined || link.endpoint === null || link.endpoint === endpoint) return [];
+    link.endpoint = endpoint;
+    link.lastHeardAt = now;
+    return [{ kind: "up", link }];
+  }
+
+  /** Whether one was answered for at this endpoint so lately that packets may have overtaken its installing. */
+  justMade(at: string, now: number): boolean {
+    for (const { confirmed, endpoint, at: since } of this.#byIndex.values()) {
+      if (!confirmed && endpoint === at && now - since < OVERTAKEN_MS) return true;
+    }
+    return false;
   }
 
   /**
@@ -164,6 +201,25 @@ export class Sessions {
   /** Ends all sessions with a peer. */
   dropPeer(peer: string): void {
     for (const session of [...(this.#byPeer.get(peer) ?? [])]) this.#drop(session);
+  }
+
+  // The link is up where the session was made, with that life of the peer.
+  #use(link: Link, { endpoint, bootNonce }: Session, now: number): LinkEvent[] {
+    this.#answered(endpoint, link.id);
+    link.lastHeardAt = now;
+    const restarted = link.life !== bootNonce;
+    const same = link.endpoint === endpoint && !restarted;
+    link.endpoint = endpoint;
+    link.life = bootNonce;
+    if (same) return []; // renewed
+    link.since = now;
+    if (restarted) link.mesh = link.informed = undefined;
+    return [{ kind: "up", link }];
+  }
+
+  #answered(endpoint: string, id: string, from = endpoint): void {
+    const target = this.#targets.get(endpoint);
+    if (target !== undefined) answeredBy(target, id, from);
   }
 
   // At most one unconfirmed session a peer, so that replays push none out that is in use.

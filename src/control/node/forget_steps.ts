@@ -11,7 +11,7 @@ import { compareDirectives, openDirective, signDirective } from "../forget/direc
 import { performLease } from "./lease_steps.ts";
 import type { Link } from "../links/link_table.ts";
 import type { LinkEvent } from "../links/links.ts";
-import { LOG_EVERY_MS } from "../links/refusal_log.ts";
+import { LOG_EVERY_MS } from "../links/refusals.ts";
 import { fitTogether, packDirectives } from "../records/packing.ts";
 
 /** Directives whose signature is checked, from one peer. */

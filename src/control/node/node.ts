@@ -83,7 +83,7 @@ export class ControlPlane {
       case "badMac":
         return core.sealed?.badMac(event.from, event.question, now);
       case "sessionConfirmed":
-        return onLinks(core, core.sealed?.confirmed(event.receiveIndex, now), now);
+        return onLinks(core, core.sealed?.sessions.confirm(event.receiveIndex, now), now);
       case "sessionMessage":
         return onSessionMessage(core, event, now);
       case "sessionWanted":
@@ -91,7 +91,7 @@ export class ControlPlane {
       case "roamed":
         if (!core.outside.has(event.endpoint)) return core.tally.reject();
         if (event.to !== undefined && core.called.set(event.endpoint, event.to)) core.changed = true;
-        return onLinks(core, core.sealed?.roamed(event.id, event.endpoint, now), now);
+        return onLinks(core, core.sealed?.sessions.roamed(event.id, event.endpoint, now), now);
       case "sendRefused":
         return core.links.targets.noteRefusal(event.to, event.refusal);
       case "seeds":

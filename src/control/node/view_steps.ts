@@ -82,6 +82,7 @@ function secretView(core: Core): Pick<OwnView, "secret"> {
 function peerView(core: Core, record: NodeRecord, subnet: Prefix | null): PeerView {
   const member = core.membership.get(record.id);
   const link = core.agreed.get(record.id);
+  const session = core.sealed?.sessions.current(record.id) ?? null;
   return {
     id: record.id,
     name: record.name,
@@ -90,7 +91,7 @@ function peerView(core: Core, record: NodeRecord, subnet: Prefix | null): PeerVi
     stopped: member?.stopped ?? false,
     since: member?.since ?? core.startedAt,
     endpoint: link?.endpoint ?? null,
-    session: core.sealed?.session(record.id) ?? null,
+    session: session === null ? null : { suite: session.suite, at: session.at },
     link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
     lastHelloAt: link?.lastHelloAt ?? null,
     rttMs: core.roundTrips.rttMs(record.id),

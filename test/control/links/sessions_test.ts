@@ -4,18 +4,27 @@ import type { NewSession } from "../../../src/control/handshake/handshake_events
 import { newOutlets } from "../../../src/control/outbox/outlets.ts";
 import { ReceiverIndices } from "../../../src/control/handshake/pending.ts";
 import type { NodeRecord } from "../../../src/control/records/record.ts";
+import { LinkTable } from "../../../src/control/links/link_table.ts";
 import { Sessions } from "../../../src/control/links/sessions.ts";
+import { Targets } from "../../../src/control/links/targets.ts";
 import { MAX_PEERS } from "../../../src/ports/devices.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
+import { ownNodeOf } from "../../made/own_node.ts";
+import { identityOf } from "../../made/records.ts";
+
+const HOME = "10.0.0.1:8473";
 
 function fixture() {
   const { actions } = newOutlets();
-  const indices = new ReceiverIndices(new SeededRandom(1));
-  const sessions = new Sessions(indices, actions);
+  const random = new SeededRandom(1);
+  const indices = new ReceiverIndices(random);
+  const targets = new Targets(random);
+  const links = new LinkTable(ownNodeOf(identityOf(1)), targets, random);
+  const sessions = new Sessions(indices, links, targets, actions);
   const made = (initiator: boolean, id = "peer", life: string | null = null): NewSession => ({
-    peer: { id } as NodeRecord,
+    peer: { id, bootNonce: "of its record" } as NodeRecord,
     life,
-    endpoint: "10.0.0.1:8473",
+    endpoint: HOME,
     asked: null,
     askedAt: null,
     receiveIndex: indices.take()!,
@@ -29,18 +38,21 @@ function fixture() {
     seen: null,
   });
   const dropped = () => actions.drain().flatMap((a) => a.kind === "dropSession" ? [a.receiveIndex] : []);
-  return { sessions, made, dropped, actions };
+  return { sessions, links, made, dropped, actions };
 }
 
 test("Whoever began speaks at once; whoever answered once the session was used", () => {
-  const { sessions, made } = fixture();
+  const { sessions, made, actions } = fixture();
   const [ours, theirs] = [made(true), made(false)];
+  const confirmed = () => actions.drain().filter(({ kind }) => kind === "confirmSession").length;
   sessions.add(ours, 0);
   assert.equal(sessions.current("peer")!.receiveIndex, ours.receiveIndex);
   sessions.add(theirs, 10);
   assert.equal(sessions.current("peer")!.receiveIndex, ours.receiveIndex);
-  assert.equal(sessions.confirm(theirs.receiveIndex)!.receiveIndex, theirs.receiveIndex);
-  assert.equal(sessions.confirm(theirs.receiveIndex), null, "no news");
+  sessions.confirm(theirs.receiveIndex, 20);
+  assert.equal(confirmed(), 1);
+  sessions.confirm(theirs.receiveIndex, 30);
+  assert.equal(confirmed(), 0, "no news");
   assert.equal(sessions.current("peer")!.receiveIndex, theirs.receiveIndex);
 });
 
@@ -49,7 +61,7 @@ test("A session is due at 120 s for whoever began it, at 140 s for the other, an
   sessions.add(made(true, "a"), 0);
   const answered = made(false, "b");
   sessions.add(answered, 0);
-  sessions.confirm(answered.receiveIndex);
+  sessions.confirm(answered.receiveIndex, 0);
   const due = (now: number) => sessions.due(now).map((s) => s.peer);
   assert.deepEqual(due(119_999), []);
   assert.deepEqual(due(120_000), ["a"]);
@@ -94,11 +106,14 @@ test("A peer has at most three sessions: the oldest goes", () => {
 });
 
 test("There are sessions with MAX_PEERS peers and no more", () => {
-  const { sessions, made } = fixture();
-  for (let i = 0; i < MAX_PEERS; i++) assert.equal(sessions.add(made(true, `${i}`), 0), true);
-  assert.equal(sessions.add(made(true, "one more"), 0), false);
+  const { sessions, links, made } = fixture();
+  for (let i = 0; i < MAX_PEERS; i++) assert.notEqual(sessions.add(made(true, `${i}`), 0), null);
+  assert.equal(sessions.add(made(true, "one more"), 0), null);
+  links.get("7")!.endpoint = null;
+  links.sweep(60_000);
+  assert.equal(sessions.add(made(true, "one more"), 60_000), null, "its sessions are still there");
   sessions.dropPeer("7");
-  assert.equal(sessions.add(made(true, "one more"), 0), true);
+  assert.notEqual(sessions.add(made(true, "one more"), 60_000), null);
 });
 
 test("A clone is another life that began a session while the one that is heard was there already", () => {
@@ -132,6 +147,23 @@ test("No clone is who did not say which life it is of, or has not shown that it 
   const unused = add("b", false);
   assert.equal(sessions.cloneOf(sessions.ofLife("peer", "a")!), null);
   assert.equal(sessions.cloneOf(unknown), null);
-  sessions.confirm(unused.receiveIndex);
+  sessions.confirm(unused.receiveIndex, 1000);
   assert.equal(sessions.cloneOf(sessions.ofLife("peer", "a")!), unused);
+});
+
+test("A link is up at once where we began, where we answered once the session is used, and no news when it is renewed", () => {
+  const { sessions, links, made } = fixture();
+  const up = (id: string) => [{ kind: "up", link: links.get(id)! }];
+  assert.deepEqual(sessions.add(made(true, "a"), 0), up("a"));
+  assert.deepEqual(sessions.add(made(true, "a"), 10), [], "renewed");
+  const answered = made(false, "b");
+  assert.deepEqual(sessions.add(answered, 20), []);
+  assert.equal(links.isUp("b"), false);
+  assert.deepEqual([sessions.justMade(HOME, 519), sessions.justMade(HOME, 520)], [true, false]);
+  assert.deepEqual(sessions.confirm(answered.receiveIndex, 30), up("b"));
+  assert.deepEqual([sessions.justMade(HOME, 30), links.get("b")!.life], [false, "of its record"]);
+  const restarted = made(true, "b", "another life");
+  assert.deepEqual(sessions.add(restarted, 40), up("b"));
+  assert.deepEqual(sessions.roamed("b", HOME, 50), []);
+  assert.deepEqual(sessions.roamed("b", "10.0.0.2:8473", 60), up("b"));
 });
