@@ -107,7 +107,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   workers.start(ciphers?.provider.suites());
   const feed = new DataplaneFeed(mailbox, () => underlay.facts());
   if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
-  sockets = new Sockets(machine.udp, mailbox, { ...config, links: () => net.links() });
+  sockets = new Sockets(machine.udp, mailbox, { ...config, interfaces: () => net.interfaces() });
   if (founds(begun)) sockets.demand(foundersSockets(config));
   keeper = new HostKeeper(net, machine.devices, mailbox, {
     ...config,

@@ -7,7 +7,7 @@
 import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
-import { addressAlone } from "./link_prefix.ts";
+import { addressAlone } from "./held_prefix.ts";
 import { isOwned, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 
@@ -16,10 +16,10 @@ import { attempt, type Reconciliation } from "./reconcile_host.ts";
  */
 export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
-  const links = net.links();
+  const interfaces = net.interfaces();
   for (const route of net.routes()) {
     if (!isOwned(route, network)) continue;
-    attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
+    attempt(report, `Removed route ${describeRoute(route, interfaces)}`, () => net.deleteRoute(route));
   }
   return report;
 }
@@ -31,13 +31,13 @@ export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
  */
 export function removeOrphans(net: HostNetwork, but: Prefix | null): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
-  const links = net.links();
+  const interfaces = net.interfaces();
   const held = net.addresses().map(addressAlone);
   for (const route of net.routes()) {
     const { type, metric, destination } = route;
     if (!isOwned(route, null) || type !== "unreachable" || metric !== UNREACHABLE_METRIC) continue;
     if (samePrefix(destination, but) || held.some((address) => isInside(address, destination))) continue;
-    attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
+    attempt(report, `Removed route ${describeRoute(route, interfaces)}`, () => net.deleteRoute(route));
   }
   return report;
 }

@@ -5,12 +5,12 @@
  * good that a node leases another subnet than the last time. Pure.
  */
 
-import type { Link, LinkAddress } from "../ports/host.ts";
+import type { InterfaceAddress, NetworkInterface } from "../ports/host.ts";
 import { equalBytes } from "../wire/bytes.ts";
 import { isIpv4, parseAddress } from "../wire/address.ts";
 import { addressAt, comparePrefixes, isInside, networkOf, Prefix, writtenLength } from "../wire/prefix.ts";
-import { linkName } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./link_prefix.ts";
+import { interfaceName } from "./describe.ts";
+import { addressAlone, heldPrefix } from "./held_prefix.ts";
 import { removeBridge } from "./shadows.ts";
 
 /** What a mesh gives to its nodes. */
@@ -23,24 +23,24 @@ export interface Leasable {
 }
 
 export interface LeftBridge {
-  readonly link: number;
+  readonly iface: number;
   readonly subnet: Prefix;
 }
 
 /** The bridges that look as README has them made: the first address of a subnet that the mesh could lease. */
 export function leftBridges(
-  links: readonly Link[],
-  addresses: readonly LinkAddress[],
+  interfaces: readonly NetworkInterface[],
+  addresses: readonly InterfaceAddress[],
   mesh: Leasable,
 ): LeftBridge[] {
   return addresses.flatMap((a) => {
-    const { link, prefixLength } = a;
-    if (links.find(({ index }) => index === link)?.kind !== "bridge") return [];
+    const { iface, prefixLength } = a;
+    if (interfaces.find(({ index }) => index === iface)?.kind !== "bridge") return [];
     const held = heldPrefix(a);
     if (!isIpv4(held.address) || prefixLength !== mesh.subnetLen || prefixLength > 30) return [];
     const subnet = networkOf(held);
     const first = equalBytes(addressAt(subnet, 1), held.address);
-    return first && isInside(subnet, mesh.network) && isLeasable(subnet, mesh) ? [{ link, subnet }] : [];
+    return first && isInside(subnet, mesh.network) && isLeasable(subnet, mesh) ? [{ iface, subnet }] : [];
   });
 }
 
@@ -55,15 +55,15 @@ function isLeasable(subnet: Prefix, { network, subnetLen, subnetMin, subnetMax }
 
 /** For `down --purge`: what on the host still holds addresses of the network or lease that is given up. */
 export function stillHolding(
-  links: readonly Link[],
-  addresses: readonly LinkAddress[],
+  interfaces: readonly NetworkInterface[],
+  addresses: readonly InterfaceAddress[],
   network: Prefix,
 ): string[] {
   return addresses.flatMap((a) => {
     if (!isInside(addressAlone(a), network)) return [];
-    const name = linkName(a.link, links);
+    const name = interfaceName(a.iface, interfaces);
     const held = heldPrefix(a).text;
-    const bridge = links.find(({ index }) => index === a.link)?.kind === "bridge";
+    const bridge = interfaces.find(({ index }) => index === a.iface)?.kind === "bridge";
     const command = bridge ? removeBridge(name, true) : `ip addr del ${held} dev ${name}`;
     return [
       `${bridge ? `The bridge ${name}` : name} still has ${held} of this mesh; to remove it: ${command}`,

@@ -10,8 +10,8 @@
  */
 
 import {
-  type Link,
-  type LinkAddress,
+  type InterfaceAddress,
+  type NetworkInterface,
   type Route,
   type RouteType,
   TABLE_LOCAL,
@@ -30,7 +30,7 @@ import {
   writtenLength,
 } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
-import { heldPrefix } from "./link_prefix.ts";
+import { heldPrefix } from "./held_prefix.ts";
 
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
 const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
@@ -66,7 +66,7 @@ function range(within: string, first: number, last: number): Prefix[] {
 export interface OwnMarks {
   /** ROUTE_PROTOCOL. */
   readonly protocol: number;
-  /** Link index of our device. */
+  /** Interface index of our device. */
   readonly device: number | null;
   /** Our lease: a container bridge rightly holds an address of it. */
   readonly subnet: Prefix | null;
@@ -79,7 +79,7 @@ export interface OwnMarks {
  */
 export function overlappingRoutes(
   routes: readonly Route[],
-  addresses: readonly LinkAddress[],
+  addresses: readonly InterfaceAddress[],
   ours: Prefix,
   own: OwnMarks,
 ): Route[] {
@@ -102,19 +102,19 @@ export function isSink(route: Route): boolean {
 
 /** Whether a route is ours, or there because of us. */
 export function isOwn(route: Route, own: OwnMarks): boolean {
-  if (route.link !== null && route.link === own.device) return true;
+  if (route.iface !== null && route.iface === own.device) return true;
   if (own.subnet !== null && isInside(route.destination, own.subnet)) return true;
   if (route.protocol !== own.protocol) return false;
-  return route.link === null || own.otherDevices?.includes(route.link) !== true;
+  return route.iface === null || own.otherDevices?.includes(route.iface) !== true;
 }
 
 /** The route that an address makes. */
-export function addressRoute(a: LinkAddress): Route {
+export function addressRoute(a: InterfaceAddress): Route {
   return {
     destination: networkOf(heldPrefix(a)),
     type: "unicast",
     gateway: null,
-    link: a.link,
+    iface: a.iface,
     metric: 0,
     protocol: 0,
     table: TABLE_MAIN,
@@ -131,14 +131,14 @@ export function addressRoute(a: LinkAddress): Route {
 export function describeOverlap(
   network: Prefix,
   route: Route,
-  links: readonly Link[],
+  interfaces: readonly NetworkInterface[],
   settled: boolean,
 ): string {
   const remedy = settled
     ? "the network of a mesh cannot be changed: remove the route from this host, or found a new mesh with " +
       "another --network"
     : "choose another with --network";
-  return `Network "${network}" overlaps the route ${describeRoute(route, links)}; ${remedy}`;
+  return `Network "${network}" overlaps the route ${describeRoute(route, interfaces)}; ${remedy}`;
 }
 
 /**
@@ -150,7 +150,7 @@ export function describeOverlap(
 export function randomNetwork(
   random: Random,
   routes: readonly Route[],
-  addresses: readonly LinkAddress[] = [],
+  addresses: readonly InterfaceAddress[] = [],
 ): Prefix {
   const taken = [...routes.filter((route) => route.type !== "multicast"), ...addresses.map(addressRoute)]
     .map(({ destination }) => destination).filter(isOrdinary);

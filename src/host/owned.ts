@@ -30,7 +30,7 @@ export const PROBE_TOS = 0x1c;
 /** The host as it should be. */
 export interface HostState {
   /** Null without a tunnel (host-gw). The address is held as a /32 (IPv6: /128). */
-  readonly device: { readonly link: number; readonly address: string; readonly mtu: number } | null;
+  readonly device: { readonly iface: number; readonly address: string; readonly mtu: number } | null;
   /** The overlay network. */
   readonly network: Prefix;
   /** Our lease. */
@@ -50,14 +50,14 @@ export function wantedRoutes(state: HostState): Route[] {
   const routes: Route[] = [];
   if (state.device !== null) {
     const scope = isIpv4(state.network.address) ? SCOPE_LINK : 0;
-    routes.push({ ...blank(state.network), link: state.device.link, source, scope });
+    routes.push({ ...blank(state.network), iface: state.device.iface, source, scope });
   }
   routes.push({ ...blank(state.subnet), type: "unreachable", metric: UNREACHABLE_METRIC });
-  for (const { destination, gateway, link, mtu } of state.directRoutes) {
-    routes.push({ ...blank(destination), gateway, link, source, ...(mtu === undefined ? {} : { mtu }) });
+  for (const { destination, gateway, iface, mtu } of state.directRoutes) {
+    routes.push({ ...blank(destination), gateway, iface, source, ...(mtu === undefined ? {} : { mtu }) });
   }
-  for (const { destination, gateway, link } of state.probeRoutes ?? []) {
-    routes.push({ ...blank(destination), gateway, link, source, tos: PROBE_TOS });
+  for (const { destination, gateway, iface } of state.probeRoutes ?? []) {
+    routes.push({ ...blank(destination), gateway, iface, source, tos: PROBE_TOS });
   }
   return routes;
 }
@@ -67,7 +67,7 @@ function blank(destination: Prefix): Route {
     destination,
     type: "unicast",
     gateway: null,
-    link: null,
+    iface: null,
     metric: isIpv4(destination.address) ? 0 : IPV6_METRIC,
     protocol: ROUTE_PROTOCOL,
     table: TABLE_MAIN,
@@ -91,7 +91,7 @@ export function samePlace(a: Route, b: Route): boolean {
 
 // The scope is left out: for IPv6 the kernel reports its own.
 function sameRoute(a: Route, b: Route): boolean {
-  return samePlace(a, b) && a.type === b.type && a.gateway === b.gateway && a.link === b.link &&
+  return samePlace(a, b) && a.type === b.type && a.gateway === b.gateway && a.iface === b.iface &&
     a.protocol === b.protocol && a.source === b.source && a.onlink === b.onlink && a.mtu === b.mtu;
 }
 

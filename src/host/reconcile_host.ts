@@ -5,10 +5,10 @@
  * keep the rest from being done. What is not ours stays: a foreign route in our place is reported.
  */
 
-import type { HostNetwork, Link, LinkAddress, Route } from "../ports/host.ts";
+import type { HostNetwork, InterfaceAddress, NetworkInterface, Route } from "../ports/host.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./link_prefix.ts";
+import { addressAlone, heldPrefix } from "./held_prefix.ts";
 import { isSink } from "./overlap.ts";
 import { byDestination, diffRoutes, type HostState, isOwned, samePlace, wantedRoutes } from "./owned.ts";
 
@@ -27,40 +27,45 @@ export function addTo(report: Reconciliation, { repaired, failed }: Reconciliati
 /** Performs the difference between the host and `state`. Throws what reading the host throws. */
 export function reconcileHost(net: HostNetwork, state: HostState): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
-  const links = net.links();
+  const interfaces = net.interfaces();
   if (state.device !== null) {
-    const { link: index } = state.device;
-    const link = links.find((candidate) => candidate.index === index);
-    if (link === undefined) {
+    const { iface: index } = state.device;
+    const iface = interfaces.find((candidate) => candidate.index === index);
+    if (iface === undefined) {
       report.failed.push(`Cannot find our device, link ${index}: it was deleted (restart ovltun)`);
       return report;
     }
-    raiseDevice(net, link, state.device.mtu, report);
-    assignAddress(net, link, state, report);
+    raiseDevice(net, iface, state.device.mtu, report);
+    assignAddress(net, iface, state, report);
   }
-  installRoutes(net, state, links, report);
+  installRoutes(net, state, interfaces, report);
   return report;
 }
 
-function raiseDevice(net: HostNetwork, link: Link, mtu: number, report: Reconciliation): void {
-  if (link.mtu !== mtu) {
-    attempt(report, `Set the MTU of ${link.name} to ${mtu}`, () => net.setLink(link.index, { mtu }));
+function raiseDevice(net: HostNetwork, iface: NetworkInterface, mtu: number, report: Reconciliation): void {
+  if (iface.mtu !== mtu) {
+    attempt(report, `Set the MTU of ${iface.name} to ${mtu}`, () => net.setInterface(iface.index, { mtu }));
   }
-  if (!link.up) attempt(report, `Set ${link.name} up`, () => net.setLink(link.index, { up: true }));
+  if (!iface.up) attempt(report, `Set ${iface.name} up`, () => net.setInterface(iface.index, { up: true }));
 }
 
-function assignAddress(net: HostNetwork, link: Link, state: HostState, report: Reconciliation): void {
+function assignAddress(
+  net: HostNetwork,
+  iface: NetworkInterface,
+  state: HostState,
+  report: Reconciliation,
+): void {
   const address = state.device!.address;
   const prefixLength = hostBits(address);
-  const held = net.addresses().filter((a) => a.link === link.index);
-  const isOurs = (a: LinkAddress) => a.address === address && a.prefixLength === prefixLength;
+  const held = net.addresses().filter((a) => a.iface === iface.index);
+  const isOurs = (a: InterfaceAddress) => a.address === address && a.prefixLength === prefixLength;
   if (!held.some(isOurs)) {
-    const wanted = { link: link.index, address, prefixLength, scope: 0 };
-    attempt(report, `Added ${address}/${prefixLength} to ${link.name}`, () => net.addAddress(wanted));
+    const wanted = { iface: iface.index, address, prefixLength, scope: 0 };
+    attempt(report, `Added ${address}/${prefixLength} to ${iface.name}`, () => net.addAddress(wanted));
   }
   for (const old of held) {
     if (isOurs(old) || !isInside(addressAlone(old), state.network)) continue;
-    const sentence = `Removed ${heldPrefix(old)}, of an earlier lease, from ${link.name}`;
+    const sentence = `Removed ${heldPrefix(old)}, of an earlier lease, from ${iface.name}`;
     attempt(report, sentence, () => net.deleteAddress(old));
   }
 }
@@ -71,7 +76,7 @@ const hostBits = (address: string): number => address.includes(":") ? 128 : 32;
 function installRoutes(
   net: HostNetwork,
   state: HostState,
-  links: readonly Link[],
+  interfaces: readonly NetworkInterface[],
   report: Reconciliation,
 ): void {
   const current = net.routes();
@@ -85,13 +90,13 @@ function installRoutes(
   }
   const { add, remove } = diffRoutes(wanted.filter((route) => !rivals.has(route)), current, state);
   for (const route of remove) {
-    attempt(report, `Removed route ${describeRoute(route, links)}`, () => net.deleteRoute(route));
+    attempt(report, `Removed route ${describeRoute(route, interfaces)}`, () => net.deleteRoute(route));
   }
-  for (const [route, rival] of rivals) report.failed.push(inTheWay(route, rival, links, state.network));
+  for (const [route, rival] of rivals) report.failed.push(inTheWay(route, rival, interfaces, state.network));
   for (const route of add) {
     const likes = there(route.destination);
     const before = likes.some((one) => samePlace(one, route) && !isOwned(one, state.network));
-    attempt(report, `Added route ${describeRoute(route, links)}`, () => net.addRoute(route, before));
+    attempt(report, `Added route ${describeRoute(route, interfaces)}`, () => net.addRoute(route, before));
   }
 }
 
@@ -103,16 +108,21 @@ function rivalOf(route: Route, likes: readonly Route[], state: HostState): Route
     if (there.table !== route.table) return false;
     if (isOwned(there, state.network)) return false;
     if (route.type !== "unicast") return samePlace(there, route);
-    return !isSink(there) && (there.link === null || there.link !== state.device?.link);
+    return !isSink(there) && (there.iface === null || there.iface !== state.device?.iface);
   });
 }
 
-function inTheWay(route: Route, foreign: Route, links: readonly Link[], network: Prefix): string {
-  const there = `${describeRoute(foreign, links)} (protocol ${foreign.protocol})`;
+function inTheWay(
+  route: Route,
+  foreign: Route,
+  interfaces: readonly NetworkInterface[],
+  network: Prefix,
+): string {
+  const there = `${describeRoute(foreign, interfaces)} (protocol ${foreign.protocol})`;
   const remedy = samePrefix(route.destination, network)
     ? "delete it, or change its network; until then this host cannot reach the mesh"
     : "delete it, or choose another --network";
-  return `Cannot add route ${describeRoute(route, links)}: ${there} is in its place (${remedy})`;
+  return `Cannot add route ${describeRoute(route, interfaces)}: ${there} is in its place (${remedy})`;
 }
 
 /** Does it and notes the sentence; a refusal of the kernel is noted instead. Mistakes of ours are thrown. */

@@ -6,15 +6,15 @@
  */
 
 import {
-  type Link,
-  type LinkAddress,
+  type InterfaceAddress,
+  type NetworkInterface,
   type Route,
   type RoutingRule,
   TABLE_LOCAL,
   TABLE_MAIN,
 } from "../ports/host.ts";
-import { describeRoute, linkName } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./link_prefix.ts";
+import { describeRoute, interfaceName } from "./describe.ts";
+import { addressAlone, heldPrefix } from "./held_prefix.ts";
 import { addressRoute, isOwn, isSink, overlappingRoutes, type OwnMarks } from "./overlap.ts";
 import { contains, IPV4_BITS_AT, isInside, overlaps, type Prefix, samePrefix } from "../wire/prefix.ts";
 
@@ -26,8 +26,8 @@ const COMPARED = 256;
 
 /** The host as it is at one moment. */
 export interface HostRouting {
-  readonly links: readonly Link[];
-  readonly addresses: readonly LinkAddress[];
+  readonly interfaces: readonly NetworkInterface[];
+  readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly Route[];
   readonly rules: readonly RoutingRule[];
 }
@@ -39,7 +39,7 @@ export interface Shadow {
   /** What takes it. */
   readonly route: Route;
   /** The address that makes the route; null: it is a route only. */
-  readonly address: LinkAddress | null;
+  readonly address: InterfaceAddress | null;
   /** The rule by which the route's table comes before the main one. */
   readonly rule: RoutingRule | null;
 }
@@ -64,7 +64,7 @@ export function shadows(host: HostRouting, ours: Prefix, own: OwnMarks): Shadow[
   for (const one of found.slice(0, COMPARED)) {
     // Sorted: those before are as large or larger.
     const isIn = (other: Shadow) =>
-      other.route.link === one.route.link && contains(other.hides, one.hides.address);
+      other.route.iface === one.route.iface && contains(other.hides, one.hides.address);
     if (!kept.some(isIn)) kept.push(one);
   }
   return [...kept, ...found.slice(COMPARED)];
@@ -75,7 +75,7 @@ function shadowsByAddresses({ addresses }: HostRouting, ours: Prefix, own: OwnMa
   return addresses.flatMap((address) => {
     const alone = addressAlone(address);
     const route = addressRoute(address);
-    if (!isInside(alone, ours) || address.link === own.device) return [];
+    if (!isInside(alone, ours) || address.iface === own.device) return [];
     if (own.subnet !== null && isInside(alone, own.subnet)) return [];
     // Of the network's own length it is in the place of our route, which reconcile_host.ts tells.
     const hides = route.destination.length > ours.length ? route.destination : alone;
@@ -131,7 +131,7 @@ const lengthOf = (prefix: Prefix): number => prefix.length - IPV4_BITS_AT;
 /** What sentences about shadows are made with. */
 export interface ShadowWords {
   readonly network: Prefix;
-  readonly links: readonly Link[];
+  readonly interfaces: readonly NetworkInterface[];
   /** Ours. */
   readonly lease: Prefix | null;
   readonly holders: readonly Holder[];
@@ -156,14 +156,14 @@ export function describeShadows(found: readonly Shadow[], words: ShadowWords): s
 }
 
 function describeAddressShadow(
-  address: LinkAddress,
+  address: InterfaceAddress,
   hides: Prefix,
-  { links, lease }: ShadowWords,
+  { interfaces, lease }: ShadowWords,
   lost: string,
 ): string {
-  const name = linkName(address.link, links);
+  const name = interfaceName(address.iface, interfaces);
   const held = heldPrefix(address).text;
-  const kind = links.find((link) => link.index === address.link)?.kind ?? null;
+  const kind = interfaces.find((iface) => iface.index === address.iface)?.kind ?? null;
   const outside = lease === null
     ? "overlaps the mesh's network"
     : `overlaps the mesh, outside of this node's lease ${lease}`;
@@ -189,8 +189,12 @@ export function removeBridge(name: string, purged = false): string {
   return `ip link del ${name}`;
 }
 
-function describeRouteShadow({ route, rule }: Shadow, { network, links }: ShadowWords, lost: string): string {
-  const text = describeRoute(route, links);
+function describeRouteShadow(
+  { route, rule }: Shadow,
+  { network, interfaces }: ShadowWords,
+  lost: string,
+): string {
+  const text = describeRoute(route, interfaces);
   if (rule !== null && rule.table !== TABLE_LOCAL) {
     const remedy = rule.priority > 1
       ? `give the mesh precedence: ip rule add to ${network} lookup main priority ${rule.priority - 1}`

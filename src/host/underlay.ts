@@ -5,8 +5,8 @@
 
 import {
   type HostNetwork,
-  type Link,
-  type LinkAddress,
+  type InterfaceAddress,
+  type NetworkInterface,
   type Route,
   SCOPE_HOST,
   TABLE_MAIN,
@@ -20,7 +20,7 @@ import {
   parseAddress,
 } from "../wire/address.ts";
 import { isEverything, isPrivate, liesWithin, type Prefix } from "../wire/prefix.ts";
-import { type LinkRole, linkRole } from "./link_roles.ts";
+import { type InterfaceRole, interfaceRole } from "./interface_roles.ts";
 
 /** As many endpoints fit into a record and into a token. */
 const MAX_ADVERTISED = 8;
@@ -44,11 +44,11 @@ export interface UnderlayChoice {
   readonly mesh?: Prefix | null;
 }
 
-/** An address that others may use, the link it is on, and what that is. */
+/** An address that others may use, the interface it is on, and what that is. */
 interface Candidate {
   readonly address: string;
-  readonly link: Link;
-  readonly role: LinkRole;
+  readonly iface: NetworkInterface;
+  readonly role: InterfaceRole;
 }
 
 /** What to advertise. */
@@ -61,27 +61,28 @@ export interface Advertisable {
 
 /**
  * The addresses to advertise. With `iface` those of that interface. Else the sources the kernel picks towards the
- * configured peers, the addresses of the default routes, then of links with a public one, private ones, those of lo and
- * dummy links, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or what guests of
- * this host can reach. Of more than eight, those that differ in link and family come before their likes. Throws an Error
+ * configured peers, the addresses of the default routes, then of interfaces with a public one, private ones, those of lo and
+ * dummy interfaces, and those of VPNs. Only where there is none of all these an IPv4 link-local address, or what guests of
+ * this host can reach. Of more than eight, those that differ in interface and family come before their likes. Throws an Error
  * when `iface` is not there or has no usable address.
  */
 export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertisable {
-  const [links, addresses] = [net.links(), net.addresses()];
+  const [interfaces, addresses] = [net.interfaces(), net.addresses()];
   if (choice.iface !== null) {
     return {
-      addresses: namedAddresses(choice.iface, links, addresses, choice),
+      addresses: namedAddresses(choice.iface, interfaces, addresses, choice),
       onlyGuests: false,
     };
   }
-  const usable = candidates(links, addresses, choice);
+  const usable = candidates(interfaces, addresses, choice);
   const ordinary = usable.filter(({ address }) => !isLinkLocal(parseAddress(address)!));
-  const of = (among: readonly Candidate[], wanted: LinkRole) => among.filter(({ role }) => role === wanted);
+  const of = (among: readonly Candidate[], wanted: InterfaceRole) =>
+    among.filter(({ role }) => role === wanted);
   const lan = of(ordinary, "lan");
   const best = [
     ...choice.towards.flatMap((peer) => sourceTowards(net, peer, usable)),
     ...byDefault(net.routes(), ordinary),
-    ...lan.filter(({ link }) => lan.some((one) => one.link === link && isPublic(one))),
+    ...lan.filter(({ iface }) => lan.some((one) => one.iface === iface && isPublic(one))),
     ...lan,
     ...of(ordinary, "host"),
     ...of(ordinary, "vpn"),
@@ -93,34 +94,34 @@ export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertis
   return { addresses: fewest(guests), onlyGuests: guests.length > 0 };
 }
 
-/** Usable addresses of all links but our own device, as the kernel lists them, stable IPv6 ones before temporary. */
+/** Usable addresses of all interfaces but our own device, as the kernel lists them, stable IPv6 ones before temporary. */
 function candidates(
-  links: readonly Link[],
-  addresses: readonly LinkAddress[],
+  interfaces: readonly NetworkInterface[],
+  addresses: readonly InterfaceAddress[],
   choice: UnderlayChoice,
 ): Candidate[] {
-  const byIndex = new Map(links.map((link) => [link.index, link])); // BOUNDED: by the host's links
+  const byIndex = new Map(interfaces.map((iface) => [iface.index, iface])); // BOUNDED: by the host's interfaces
   const found: Candidate[] = [];
   for (const a of settled(addresses)) {
-    const link = byIndex.get(a.link);
-    if (link === undefined || !isUsable(a, choice.mesh ?? null)) continue;
-    const role = linkRole(link, links, choice.exclude);
-    if (role !== "own" && role !== "down") found.push({ address: a.address, link, role });
+    const iface = byIndex.get(a.iface);
+    if (iface === undefined || !isUsable(a, choice.mesh ?? null)) continue;
+    const role = interfaceRole(iface, interfaces, choice.exclude);
+    if (role !== "own" && role !== "down") found.push({ address: a.address, iface, role });
   }
   return found;
 }
 
-/** Without those that failed or await duplicate detection; temporary and deprecated ones where a link has no other. */
-function settled(addresses: readonly LinkAddress[]): LinkAddress[] {
-  const lasting = (a: LinkAddress) =>
+/** Without those that failed or await duplicate detection; temporary and deprecated ones where an interface has no other. */
+function settled(addresses: readonly InterfaceAddress[]): InterfaceAddress[] {
+  const lasting = (a: InterfaceAddress) =>
     ((a.flags ?? 0) & DEPRECATED) === 0 && (!a.address.includes(":") || ((a.flags ?? 0) & TEMPORARY) === 0);
   const ready = addresses.filter((a) => ((a.flags ?? 0) & (TENTATIVE | DAD_FAILED)) === 0);
-  const family = (a: LinkAddress) => `${a.link} ${a.address.includes(":")}`;
+  const family = (a: InterfaceAddress) => `${a.iface} ${a.address.includes(":")}`;
   const served = new Set(ready.filter((a) => a.scope === 0 && lasting(a)).map(family));
   return ready.filter((a) => lasting(a) || !served.has(family(a)));
 }
 
-function isUsable(a: LinkAddress, mesh: Prefix | null): boolean {
+function isUsable(a: InterfaceAddress, mesh: Prefix | null): boolean {
   return a.scope < SCOPE_HOST && isReachable(a.address) && !liesWithin(mesh, a.address);
 }
 
@@ -132,23 +133,23 @@ export function isReachable(text: string): boolean {
 }
 
 function namedAddresses(
-  iface: string,
-  links: readonly Link[],
-  addresses: readonly LinkAddress[],
+  named: string,
+  interfaces: readonly NetworkInterface[],
+  addresses: readonly InterfaceAddress[],
   { exclude, mesh = null }: UnderlayChoice,
 ): string[] {
-  const held = addresses.find((a) => a.address === iface);
-  if (liesWithin(mesh, iface)) throw new Error(`Address "${iface}" is in the mesh's own network ${mesh}`);
+  const held = addresses.find((a) => a.address === named);
+  if (liesWithin(mesh, named)) throw new Error(`Address "${named}" is in the mesh's own network ${mesh}`);
   if (held !== undefined) return [held.address];
-  if (parseAddress(iface) !== null) throw new Error(`Address "${iface}" is on no interface of this host`);
-  const link = links.find((candidate) => candidate.name === iface);
-  if (link === undefined) {
-    const names = links.map(({ name }) => name).filter((name) => name !== exclude).join(", ");
-    throw new Error(`Interface "${iface}" does not exist (available: ${names})`);
+  if (parseAddress(named) !== null) throw new Error(`Address "${named}" is on no interface of this host`);
+  const iface = interfaces.find((candidate) => candidate.name === named);
+  if (iface === undefined) {
+    const names = interfaces.map(({ name }) => name).filter((name) => name !== exclude).join(", ");
+    throw new Error(`Interface "${named}" does not exist (available: ${names})`);
   }
-  const own = settled(addresses.filter((a) => a.link === link.index)).filter((a) => isUsable(a, mesh));
-  if (own.length === 0) throw new Error(`Interface "${iface}" has no address that others can reach`);
-  return fewest(own.map((a) => ({ address: a.address, link, role: "lan" })));
+  const own = settled(addresses.filter((a) => a.iface === iface.index)).filter((a) => isUsable(a, mesh));
+  if (own.length === 0) throw new Error(`Interface "${named}" has no address that others can reach`);
+  return fewest(own.map((a) => ({ address: a.address, iface, role: "lan" })));
 }
 
 /** What the kernel would send from; nothing where the way there is our own device, or ends on this host. */
@@ -158,11 +159,11 @@ function sourceTowards(net: HostNetwork, peer: string, usable: readonly Candidat
   return way === null || way.type !== "unicast" ? [] : usable.filter((one) => one.address === way.source);
 }
 
-/** The sources that default routes name and the addresses of their links, the lowest metric first. */
+/** The sources that default routes name and the addresses of their interfaces, the lowest metric first. */
 function byDefault(routes: readonly Route[], usable: readonly Candidate[]): Candidate[] {
-  return defaultRoutes(routes).flatMap(({ link, source }) => [
+  return defaultRoutes(routes).flatMap(({ iface, source }) => [
     ...usable.filter(({ address }) => address === source),
-    ...usable.filter((one) => one.link.index === link),
+    ...usable.filter((one) => one.iface.index === iface),
   ]);
 }
 
@@ -176,12 +177,12 @@ function isPublic({ address }: Candidate): boolean {
   return !isPrivate(parseAddress(address)!);
 }
 
-/** Each address once; of more than fit, one of every link and family before the second of any. */
+/** Each address once; of more than fit, one of every interface and family before the second of any. */
 function fewest(all: readonly Candidate[]): string[] {
   const distinct = [...new Map(all.map((one) => [one.address, one])).values()];
-  const taken = new Map<string, number>(); // BOUNDED: two per link
-  const ranked = distinct.map(({ address, link }) => {
-    const likes = `${link.index} ${address.includes(":")}`;
+  const taken = new Map<string, number>(); // BOUNDED: two per interface
+  const ranked = distinct.map(({ address, iface }) => {
+    const likes = `${iface.index} ${address.includes(":")}`;
     const before = taken.get(likes) ?? 0;
     taken.set(likes, before + 1);
     return { address, before };
@@ -193,60 +194,69 @@ function fewest(all: readonly Candidate[]): string[] {
 }
 
 /**
- * The MTU of the underlay, bytes: the smallest of the links by which the peers at `towards` are reached; before there
- * are any that of `iface`, of the default route, or the smallest of the links whose addresses may be advertised. A link
- * that only holds an address, such as lo, says nothing. Null when no link does.
+ * The MTU of the underlay, bytes: the smallest of the interfaces by which the peers at `towards` are reached; before there
+ * are any that of `iface`, of the default route, or the smallest of the interfaces whose addresses may be advertised. An interface
+ * that only holds an address, such as lo, says nothing. Null when no interface does.
  */
 export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | null {
-  const links = net.links();
-  const carrying = carryingLinks(links, choice);
+  const interfaces = net.interfaces();
+  const carrying = carryingInterfaces(interfaces, choice);
   const smallest = (indices: readonly (number | null)[]) => smallestMtu(carrying, indices);
   const addresses = net.addresses();
-  const named = links.filter(({ name, index }) =>
-    name === choice.iface || addresses.some((a) => a.link === index && a.address === choice.iface)
+  const named = interfaces.filter(({ name, index }) =>
+    name === choice.iface || addresses.some((a) => a.iface === index && a.address === choice.iface)
   );
-  const isHolder = ({ link, role }: Candidate) => (role === "lan" || role === "vpn") && !link.loopback;
+  const isHolder = ({ iface, role }: Candidate) => (role === "lan" || role === "vpn") && !iface.loopback;
   return mtuTowards(net, choice) ??
     smallest(
-      named.filter((link) => linkRole(link, links, choice.exclude) !== "host").map((link) => link.index),
+      named.filter((iface) => interfaceRole(iface, interfaces, choice.exclude) !== "host").map((iface) =>
+        iface.index
+      ),
     ) ??
-    smallest(defaultRoutes(net.routes()).slice(0, 1).map((route) => route.link)) ??
-    smallest(candidates(links, addresses, choice).filter(isHolder).map(({ link }) => link.index)) ??
+    smallest(defaultRoutes(net.routes()).slice(0, 1).map((route) => route.iface)) ??
+    smallest(candidates(interfaces, addresses, choice).filter(isHolder).map(({ iface }) => iface.index)) ??
     smallest(
-      carrying.filter((link) => linkRole(link, links, choice.exclude) === "lan").map((link) => link.index),
+      carrying.filter((iface) => interfaceRole(iface, interfaces, choice.exclude) === "lan").map((iface) =>
+        iface.index
+      ),
     );
 }
 
 /** The same by the peers at `towards` alone; null while there is no way to any of them. */
 export function mtuTowards(net: HostNetwork, choice: UnderlayChoice): number | null {
-  const links = linksTowards(net, choice.towards);
-  return links.length === 0 ? null : smallestMtu(carryingLinks(net.links(), choice), links);
+  const interfaces = interfacesTowards(net, choice.towards);
+  return interfaces.length === 0
+    ? null
+    : smallestMtu(carryingInterfaces(net.interfaces(), choice), interfaces);
 }
 
-function carryingLinks(links: readonly Link[], { exclude }: UnderlayChoice): Link[] {
-  return links.filter((link) => link.up && !link.loopback && link.name !== exclude);
+function carryingInterfaces(
+  interfaces: readonly NetworkInterface[],
+  { exclude }: UnderlayChoice,
+): NetworkInterface[] {
+  return interfaces.filter((iface) => iface.up && !iface.loopback && iface.name !== exclude);
 }
 
-function smallestMtu(among: readonly Link[], indices: readonly (number | null)[]): number | null {
-  const mtus = among.filter((link) => indices.includes(link.index)).map((link) => link.mtu);
+function smallestMtu(among: readonly NetworkInterface[], indices: readonly (number | null)[]): number | null {
+  const mtus = among.filter((iface) => indices.includes(iface.index)).map((iface) => iface.mtu);
   return mtus.length === 0 ? null : Math.min(...mtus);
 }
 
-function linksTowards(net: HostNetwork, peers: readonly string[]): number[] {
+function interfacesTowards(net: HostNetwork, peers: readonly string[]): number[] {
   return [...new Set(peers)].filter((peer) => parseAddress(peer) !== null).slice(0, MAX_LOOKUPS).flatMap(
     (peer) => {
       const way = net.routeTo(peer);
-      return way === null || way.type !== "unicast" ? [] : [way.link];
+      return way === null || way.type !== "unicast" ? [] : [way.iface];
     },
   );
 }
 
 /**
- * The link by which an address is reached without a gateway, or null: flannel's test for a direct route.
- * Our own addresses are not on a link.
+ * The interface by which an address is reached without a gateway, or null: flannel's test for a direct route.
+ * Our own addresses are not on an interface.
  */
-export function isOnLink(net: HostNetwork, address: string): { link: number } | null {
+export function isOnLink(net: HostNetwork, address: string): { iface: number } | null {
   if (parseAddress(address) === null) return null;
   const route = net.routeTo(address);
-  return route !== null && route.type === "unicast" && route.gateway === null ? { link: route.link } : null;
+  return route !== null && route.type === "unicast" && route.gateway === null ? { iface: route.iface } : null;
 }

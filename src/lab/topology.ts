@@ -1,6 +1,6 @@
 /**
  * The lab's wires: a network namespace for each host and one for a bridge between them, so that nothing of the
- * machine itself is touched. Namespaces and links live by file descriptors alone; when the last one closes,
+ * machine itself is touched. Namespaces and interfaces live by file descriptors alone; when the last one closes,
  * also by a killed process, the kernel takes everything down.
  */
 import { openHostNetwork } from "../sys/host_network.ts";
@@ -44,7 +44,7 @@ export function buildTopology(count: number): Topology {
     opened.push(network);
     network.addBridge("br0");
     const bridge = linkIndex(network, "br0");
-    network.setLink(bridge, { up: true });
+    network.setInterface(bridge, { up: true });
     const hosts = hostNames(count).map((name, i) => {
       const namespace = createNamespace();
       opened.push(namespace);
@@ -52,14 +52,14 @@ export function buildTopology(count: number): Topology {
       network.addVeth(port, { name: "eth0", namespaceFd: namespace.fd });
       const index = linkIndex(network, port);
       network.setMaster(index, bridge);
-      network.setLink(index, { up: true });
+      network.setInterface(index, { up: true });
       const underlay = `10.99.0.${i + 1}`;
       configureHost(namespace, underlay);
       return {
         name,
         underlay,
         inside: <T>(start: () => T) => inNamespace(namespace, start),
-        setCable: (plugged: boolean) => network.setLink(index, { up: plugged }),
+        setCable: (plugged: boolean) => network.setInterface(index, { up: plugged }),
       };
     });
     return { hosts, between: <T>(start: () => T) => inNamespace(hub, start), close };
@@ -73,15 +73,15 @@ function configureHost(namespace: Namespace, underlay: string): void {
   const network = inNamespace(namespace, openHostNetwork);
   try {
     const ethernet = linkIndex(network, "eth0");
-    network.addAddress({ link: ethernet, address: underlay, prefixLength: 24, scope: SCOPE_UNIVERSE });
-    network.setLink(ethernet, { up: true });
+    network.addAddress({ iface: ethernet, address: underlay, prefixLength: 24, scope: SCOPE_UNIVERSE });
+    network.setInterface(ethernet, { up: true });
   } finally {
     network.close();
   }
 }
 
 function linkIndex(network: ReturnType<typeof openHostNetwork>, name: string): number {
-  const link = network.links().find((candidate) => candidate.name === name);
-  if (link === undefined) throw new Error(`The kernel did not make the link "${name}"`);
-  return link.index;
+  const iface = network.interfaces().find((candidate) => candidate.name === name);
+  if (iface === undefined) throw new Error(`The kernel did not make the link "${name}"`);
+  return iface.index;
 }

@@ -5,7 +5,7 @@
 import type { Prefix } from "../wire/prefix.ts";
 
 /** A network interface as rtnetlink shows it. */
-export interface Link {
+export interface NetworkInterface {
   readonly index: number;
   readonly name: string;
   /** IFLA_INFO_KIND: "veth", "bridge", "vxlan", "tun", …; null for plain hardware. */
@@ -18,7 +18,7 @@ export interface Link {
    * absent.
    */
   readonly noNeighbours?: boolean;
-  /** "02:42:…" or null where the link has no Ethernet address. */
+  /** "02:42:…" or null where the interface has no Ethernet address. */
   readonly mac: string | null;
   /** Index of the bridge it belongs to, or null. */
   readonly master: number | null;
@@ -26,15 +26,15 @@ export interface Link {
   readonly udpPort?: number;
 }
 
-/** Packets that a link dropped: on their way into the host, and out of it. */
-export interface LinkDrops {
+/** Packets that an interface dropped: on their way into the host, and out of it. */
+export interface InterfaceDrops {
   readonly rx: number;
   readonly tx: number;
 }
 
-/** An address on a link. */
-export interface LinkAddress {
-  readonly link: number;
+/** An address on an interface. */
+export interface InterfaceAddress {
+  readonly iface: number;
   readonly address: string;
   /** 0..32 for IPv4, 0..128 for IPv6. */
   readonly prefixLength: number;
@@ -70,7 +70,7 @@ export interface Route {
   readonly destination: Prefix;
   readonly type: RouteType;
   readonly gateway: string | null;
-  readonly link: number | null;
+  readonly iface: number | null;
   readonly metric: number;
   /** rtm_protocol: who installed it. */
   readonly protocol: number;
@@ -82,22 +82,22 @@ export interface Route {
   readonly scope: number;
   /** Only packets with this Type of Service take it; absent: all do. */
   readonly tos?: number;
-  /** RTAX_MTU; absent: as the link. */
+  /** RTAX_MTU; absent: as the interface. */
   readonly mtu?: number;
 }
 
-/** Whether an address can be the gateway of a route: the link on which it is a neighbour, or why it is none. */
-export type NextHop = { readonly link: number } | { readonly why: string };
+/** Whether an address can be the gateway of a route: the interface on which it is a neighbour, or why it is none. */
+export type NextHop = { readonly iface: number } | { readonly why: string };
 
-/** A peer on our own link, reached without encapsulation. */
+/** A peer on our own interface, reached without encapsulation. */
 export interface DirectRoute {
   /** The peer's subnet. */
   readonly destination: Prefix;
   /** Its underlay address. */
   readonly gateway: string;
-  /** The link both are on. */
-  readonly link: number;
-  /** Largest packet that passes, where that is less than the link takes. */
+  /** The interface to the link both are on. */
+  readonly iface: number;
+  /** Largest packet that passes, where that is less than the interface takes. */
   readonly mtu?: number;
 }
 
@@ -119,7 +119,7 @@ export interface RoutingRule {
 export interface RouteLookup {
   readonly type: RouteType;
   readonly gateway: string | null;
-  readonly link: number;
+  readonly iface: number;
   readonly source: string | null;
 }
 
@@ -128,24 +128,24 @@ export interface RouteLookup {
  * own sentence (extended ack). Adding what exists and deleting what is gone are errors the caller sees.
  */
 export interface HostNetwork {
-  links(): Link[];
-  /** What a link has dropped since it was made; null: it is gone, or does not tell. */
-  linkDrops(index: number): LinkDrops | null;
-  addresses(): LinkAddress[];
+  interfaces(): NetworkInterface[];
+  /** What an interface has dropped since it was made; null: it is gone, or does not tell. */
+  interfaceDrops(index: number): InterfaceDrops | null;
+  addresses(): InterfaceAddress[];
   /** All tables, IPv4 and IPv6. */
   routes(): Route[];
   /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
   rules(): RoutingRule[];
   /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */
   routeTo(address: string, tos?: number): RouteLookup | null;
-  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
-  deleteLink(index: number): void;
-  addAddress(address: LinkAddress): void;
-  deleteAddress(address: LinkAddress): void;
+  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
+  deleteInterface(index: number): void;
+  addAddress(address: InterfaceAddress): void;
+  deleteAddress(address: InterfaceAddress): void;
   /** `before`: in front of a route of the same destination and metric (IPv4), which stays. */
   addRoute(route: Route, before?: boolean): void;
   deleteRoute(route: Route): void;
-  /** True when links, addresses or routes changed since the last call. Never blocks. */
+  /** True when interfaces, addresses or routes changed since the last call. Never blocks. */
   changed(): boolean;
   close(): void;
 }

@@ -5,7 +5,7 @@
  */
 import type { AeadProvider, MeasuredSuite } from "./aead.ts";
 import type { Lane, Offloads, OpenedTun, Tested, TunOffloads, WorkerSocket } from "./devices.ts";
-import type { HostNetwork, Link } from "./host.ts";
+import type { HostNetwork, NetworkInterface } from "./host.ts";
 import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
 import type { Clock, Random, Timers } from "./time.ts";
@@ -19,7 +19,7 @@ export interface Machine {
   readonly planes: PlaneMaker;
   readonly locks: Locks;
   readonly surroundings: Surroundings;
-  /** The links, addresses and routes of this host, until it is closed. Throws SysError. */
+  /** The interfaces, addresses and routes of this host, until it is closed. Throws SysError. */
   openNetwork(): HostNetwork;
 }
 
@@ -72,8 +72,8 @@ export interface UdpPort {
 export interface UdpMaker {
   /** Opens a port on every address of the host. Throws SysError, EADDRINUSE when it is taken. */
   open(port: number, use: UdpUse): UdpPort;
-  /** Who holds a port, for a message: "dnsmasq (pid 812)". `links` tell of kernel devices that do. */
-  holderOf(port: number, links: readonly Link[]): string;
+  /** Who holds a port, for a message: "dnsmasq (pid 812)". `interfaces` tell of kernel devices that do. */
+  holderOf(port: number, interfaces: readonly NetworkInterface[]): string;
   /** The largest IP packet that the kernel believes to reach an endpoint whole, bytes; null: it cannot say. */
   pathMtu(endpoint: string): number | null;
   /** Tries trains of datagrams on loopback. */

@@ -1,14 +1,14 @@
 /**
- * The host's links, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it LinkMaker,
+ * The host's interfaces, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it InterfaceMaker,
  * the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
  * belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
  */
 
 import type {
   HostNetwork,
-  Link,
-  LinkAddress,
-  LinkDrops,
+  InterfaceAddress,
+  InterfaceDrops,
+  NetworkInterface,
   Route,
   RouteLookup,
   RoutingRule,
@@ -38,7 +38,7 @@ import {
   textAddress,
   textMac,
   toAddress,
-  toLink,
+  toInterface,
   toNeighbour,
   toRoute,
   toRule,
@@ -69,17 +69,17 @@ const GROUPS = [
 
 export type { Neighbour } from "./rtnetlink_text.ts";
 
-/** Making and joining links: what the lab and live tests do to a host, the daemon never. Throws SysError. */
-export interface LinkMaker {
+/** Making and joining interfaces: what the lab and live tests do to a host, the daemon never. Throws SysError. */
+export interface InterfaceMaker {
   /** Makes a bridge, down, and returns its index. */
   addBridge(name: string): number;
-  /** Makes a pair of links, both down, the peer in the namespace of that descriptor; returns our end's index. */
+  /** Makes a pair of interfaces, both down, the peer in the namespace of that descriptor; returns our end's index. */
   addVeth(name: string, peer: { readonly name: string; readonly namespaceFd: number }): number;
-  /** Puts a link on a bridge, or takes it off. */
+  /** Puts an interface on a bridge, or takes it off. */
   setMaster(index: number, bridge: number | null): void;
   /** Sets an Ethernet address, "02:42:…". */
   setAddress(index: number, mac: string): void;
-  /** Sets the largest superframe the link is handed, bytes and segments. */
+  /** Sets the largest superframe the interface is handed, bytes and segments. */
   setSegmentation(index: number, maxSize: number, maxSegments: number): void;
   addNeighbour(neighbour: Neighbour): void;
   deleteNeighbour(neighbour: Neighbour): void;
@@ -88,20 +88,20 @@ export interface LinkMaker {
 }
 
 /** Opens the network of the namespace that the calling thread is in. Throws SysError. */
-export function openHostNetwork(): HostNetwork & LinkMaker {
+export function openHostNetwork(): HostNetwork & InterfaceMaker {
   return new KernelNetwork();
 }
 
-class KernelNetwork implements HostNetwork, LinkMaker {
+class KernelNetwork implements HostNetwork, InterfaceMaker {
   readonly #connection = new NetlinkConnection();
   readonly #events = new NetlinkEvents(GROUPS);
 
-  links(): Link[] {
+  interfaces(): NetworkInterface[] {
     const request = { op: "Cannot list the links", type: rt.RTM_GETLINK, payload: rt.encodeLinkDump() };
-    return decoded(this.#connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toLink);
+    return decoded(this.#connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toInterface);
   }
 
-  linkDrops(index: number): LinkDrops | null {
+  interfaceDrops(index: number): InterfaceDrops | null {
     const op = `Cannot look at link ${index}`;
     try {
       const payload = rt.encodeLink({ index });
@@ -113,8 +113,8 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     }
   }
 
-  addresses(): LinkAddress[] {
-    const found: LinkAddress[] = [];
+  addresses(): InterfaceAddress[] {
+    const found: InterfaceAddress[] = [];
     for (const family of FAMILIES) {
       const payload = rt.encodeAddressDump(family);
       const answers = this.#dumpFamily({ op: "Cannot list the addresses", type: rt.RTM_GETADDR, payload });
@@ -153,9 +153,9 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     try {
       const answers = this.#connection.request({ op, type: rtr.RTM_GETROUTE, payload });
       const [m] = decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute);
-      if (m === undefined || m.link === null) return null;
+      if (m === undefined || m.iface === null) return null;
       const route = toRoute(m);
-      return { type: route.type, gateway: route.gateway, link: m.link, source: route.source };
+      return { type: route.type, gateway: route.gateway, iface: m.iface, source: route.source };
     } catch (error) {
       // No route; routes of type unreachable, prohibit and blackhole, in this order; a kernel without IPv6.
       const none = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EAFNOSUPPORT, ENOTSUP];
@@ -164,24 +164,24 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     }
   }
 
-  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
-    this.#changeLink(`Cannot change link ${index}`, { index, ...change });
+  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+    this.#changeInterface(`Cannot change link ${index}`, { index, ...change });
   }
 
-  deleteLink(index: number): void {
+  deleteInterface(index: number): void {
     const payload = rt.encodeLink({ index });
     this.#connection.request({ op: `Cannot delete link ${index}`, type: rt.RTM_DELLINK, payload });
   }
 
-  addAddress(a: LinkAddress): void {
+  addAddress(a: InterfaceAddress): void {
     const payload = rt.encodeAddress(fromAddress(a));
-    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.link}`;
+    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.iface}`;
     this.#connection.request({ op, type: rt.RTM_NEWADDR, flags: CREATE, payload });
   }
 
-  deleteAddress(a: LinkAddress): void {
+  deleteAddress(a: InterfaceAddress): void {
     const payload = rt.encodeAddress(fromAddress(a));
-    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.link}`;
+    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.iface}`;
     this.#connection.request({ op, type: rt.RTM_DELADDR, payload });
   }
 
@@ -218,20 +218,20 @@ class KernelNetwork implements HostNetwork, LinkMaker {
   }
 
   setMaster(index: number, bridge: number | null): void {
-    this.#changeLink(`Cannot put link ${index} on a bridge`, { index, master: bridge ?? 0 });
+    this.#changeInterface(`Cannot put link ${index} on a bridge`, { index, master: bridge ?? 0 });
   }
 
   setAddress(index: number, mac: string): void {
-    this.#changeLink(`Cannot set the address of link ${index}`, { index, mac: textMac(mac) });
+    this.#changeInterface(`Cannot set the address of link ${index}`, { index, mac: textMac(mac) });
   }
 
   setSegmentation(index: number, maxSize: number, maxSegments: number): void {
     const change = { index, gsoMaxSize: maxSize, gsoMaxSegments: maxSegments };
-    this.#changeLink(`Cannot set the segmentation of link ${index}`, change);
+    this.#changeInterface(`Cannot set the segmentation of link ${index}`, change);
   }
 
   addNeighbour(n: Neighbour): void {
-    const op = `Cannot add neighbour ${n.address ?? n.mac} to link ${n.link}`;
+    const op = `Cannot add neighbour ${n.address ?? n.mac} to link ${n.iface}`;
     this.#connection.request({
       op,
       type: rtr.RTM_NEWNEIGH,
@@ -241,7 +241,7 @@ class KernelNetwork implements HostNetwork, LinkMaker {
   }
 
   deleteNeighbour(n: Neighbour): void {
-    const op = `Cannot delete neighbour ${n.address ?? n.mac} from link ${n.link}`;
+    const op = `Cannot delete neighbour ${n.address ?? n.mac} from link ${n.iface}`;
     this.#connection.request({ op, type: rtr.RTM_DELNEIGH, payload: rtr.encodeNeighbour(fromNeighbour(n)) });
   }
 
@@ -254,7 +254,7 @@ class KernelNetwork implements HostNetwork, LinkMaker {
     });
   }
 
-  #changeLink(op: string, change: rt.LinkChange): void {
+  #changeInterface(op: string, change: rt.LinkChange): void {
     this.#connection.request({ op, type: rt.RTM_NEWLINK, payload: rt.encodeLink(change) });
   }
 
@@ -266,9 +266,9 @@ class KernelNetwork implements HostNetwork, LinkMaker {
   #indexOf(name: string): number {
     const op = `Cannot find link "${name}"`;
     const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload: rt.encodeLink({ name }) });
-    const [link] = decoded(answers, rt.RTM_NEWLINK, rt.decodeLink);
-    if (link === undefined) throw failed(op, ENODEV);
-    return link.index;
+    const [iface] = decoded(answers, rt.RTM_NEWLINK, rt.decodeLink);
+    if (iface === undefined) throw failed(op, ENODEV);
+    return iface.index;
   }
 
   // A kernel without IPv6 refuses its dumps: that family is empty then.

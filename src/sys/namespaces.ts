@@ -5,7 +5,7 @@
  * use these on the main thread, and do nothing asynchronous inside `inNamespace` but start processes and
  * Workers, which are born in it. /sys is still the old mount there: ask rtnetlink, not /sys/class/net.
  * A thread that the runtime itself happens to start inside (Bun: one of its compiler) is born there too; it
- * touches no network, but keeps the namespace alive until the process ends: delete the links you want gone.
+ * touches no network, but keeps the namespace alive until the process ends: delete the interfaces you want gone.
  */
 
 import { cString, libc } from "./libc.ts";
@@ -96,8 +96,8 @@ function refused(op: string): SysError {
 function raiseLoopback(): void {
   const net = openHostNetwork();
   try {
-    const loopback = net.links().find((link) => link.loopback);
-    if (loopback !== undefined) net.setLink(loopback.index, { up: true });
+    const loopback = net.interfaces().find((iface) => iface.loopback);
+    if (loopback !== undefined) net.setInterface(loopback.index, { up: true });
   } finally {
     net.close();
   }

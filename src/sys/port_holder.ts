@@ -4,14 +4,14 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
-import type { Link } from "../ports/host.ts";
+import type { NetworkInterface } from "../ports/host.ts";
 
 const LOCAL_AT = 1;
 const INODE_AT = 9;
 
 /** "the VXLAN device flannel.1", "dnsmasq (pid 812)", or "another program" where it cannot be found out. */
-export function portHolder(port: number, links: readonly Link[]): string {
-  const device = links.find((link) => link.udpPort === port && link.up);
+export function portHolder(port: number, interfaces: readonly NetworkInterface[]): string {
+  const device = interfaces.find((iface) => iface.udpPort === port && iface.up);
   if (device !== undefined) {
     return `the ${device.kind === "vxlan" ? "VXLAN" : device.kind} device ${device.name}`;
   }

@@ -3,7 +3,7 @@
  * wire/rtnetlink.ts as bytes and numbers. Text that is not an address is a mistake of ours: TypeError.
  */
 
-import type { Link, LinkAddress, Route, RouteType, RoutingRule } from "../ports/host.ts";
+import type { InterfaceAddress, NetworkInterface, Route, RouteType, RoutingRule } from "../ports/host.ts";
 import { type Address, formatAddress, formatMac, parseAddress, parseMac } from "../wire/address.ts";
 import type { NetlinkMessage } from "../wire/netlink.ts";
 import {
@@ -30,9 +30,9 @@ const ROUTE_TYPES = new Map<number, RouteType>([
 ]);
 const REJECTING: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
 
-/** An entry of a neighbour table or, with `bridge`, of a link's forwarding database. */
+/** An entry of a neighbour table or, with `bridge`, of an interface's forwarding database. */
 export interface Neighbour {
-  readonly link: number;
+  readonly iface: number;
   /** The neighbour's address; in a forwarding database that of the remote VTEP, or null. */
   readonly address: string | null;
   readonly mac: string | null;
@@ -55,7 +55,7 @@ export function decoded<T>(
   );
 }
 
-export function toLink(m: LinkMessage): Link {
+export function toInterface(m: LinkMessage): NetworkInterface {
   return {
     index: m.index,
     name: m.name,
@@ -70,22 +70,22 @@ export function toLink(m: LinkMessage): Link {
   };
 }
 
-export function toAddress(m: AddressMessage): LinkAddress {
+export function toAddress(m: AddressMessage): InterfaceAddress {
   return { ...m, address: formatAddress(m.address) };
 }
 
-export function fromAddress(a: LinkAddress): AddressMessage {
-  return { link: a.link, address: textAddress(a.address), prefixLength: a.prefixLength, scope: a.scope };
+export function fromAddress(a: InterfaceAddress): AddressMessage {
+  return { iface: a.iface, address: textAddress(a.address), prefixLength: a.prefixLength, scope: a.scope };
 }
 
-/** A rejecting IPv6 route is shown by the kernel on `lo`; that link means nothing and is left out. */
+/** A rejecting IPv6 route is shown by the kernel on `lo`; that interface means nothing and is left out. */
 export function toRoute(m: RouteMessage): Route {
   const type = ROUTE_TYPES.get(m.type) ?? "other";
   return {
     destination: m.destination,
     type,
     gateway: m.gateway === null ? null : formatAddress(m.gateway),
-    link: REJECTING.includes(type) ? null : m.link,
+    iface: REJECTING.includes(type) ? null : m.iface,
     metric: m.metric,
     protocol: m.protocol,
     table: m.table,
@@ -111,7 +111,7 @@ export function fromRoute(r: Route): RouteMessage {
     table: r.table,
     flags: r.onlink ? RTNH_F_ONLINK : 0,
     gateway: r.gateway === null ? null : textAddress(r.gateway),
-    link: r.link,
+    iface: r.iface,
     metric: r.metric,
     source: r.source === null ? null : textAddress(r.source),
     mtu: r.mtu ?? null,
@@ -136,7 +136,7 @@ export function toRule(m: RuleMessage): RoutingRule | null {
 
 export function toNeighbour(m: NeighbourMessage): Neighbour {
   return {
-    link: m.link,
+    iface: m.iface,
     address: m.address === null ? null : formatAddress(m.address),
     mac: m.mac === null ? null : formatMac(m.mac),
     state: m.state,
@@ -146,7 +146,7 @@ export function toNeighbour(m: NeighbourMessage): Neighbour {
 
 export function fromNeighbour(n: Neighbour): NeighbourMessage {
   return {
-    link: n.link,
+    iface: n.iface,
     address: n.address === null ? null : textAddress(n.address),
     mac: n.mac === null ? null : textMac(n.mac),
     state: n.state,
@@ -158,10 +158,10 @@ export function fromNeighbour(n: Neighbour): NeighbourMessage {
 export function routeText(r: Route): string {
   const type = r.type === "unicast" ? "" : `${r.type} `;
   const via = r.gateway === null ? "" : ` via ${r.gateway}`;
-  const link = r.link === null ? "" : ` link ${r.link}`;
+  const iface = r.iface === null ? "" : ` link ${r.iface}`;
   const metric = r.metric === 0 ? "" : ` metric ${r.metric}`;
   const tos = r.tos === undefined ? "" : ` tos 0x${r.tos.toString(16)}`;
-  return `${type}${r.destination}${tos}${via}${link}${metric}`;
+  return `${type}${r.destination}${tos}${via}${iface}${metric}`;
 }
 
 /** The bytes of an address that ovltun itself wrote; TypeError when it is none. */

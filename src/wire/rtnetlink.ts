@@ -113,7 +113,7 @@ export interface LinkChange {
 
 /** An address as RTM_NEWADDR shows it. `prefixLength` counts within its family. */
 export interface AddressMessage {
-  readonly link: number;
+  readonly iface: number;
   readonly address: Address;
   readonly prefixLength: number;
   readonly scope: number;
@@ -205,7 +205,7 @@ export function encodeAddress(a: AddressMessage): Uint8Array {
   header[1] = a.prefixLength;
   header[2] = family === AF_INET6 ? IFA_F_NODAD : 0;
   header[3] = a.scope;
-  putU32le(header, 4, a.link);
+  putU32le(header, 4, a.iface);
   const bytes = addressBytes(a.address, family);
   return join([header, attribute(IFA_LOCAL, bytes), attribute(IFA_ADDRESS, bytes)]);
 }
@@ -227,7 +227,7 @@ export function decodeAddress(b: Uint8Array): AddressMessage | null {
   if (address === null || b[1]! > bitsOf(b[0]!)) return null;
   // All 32 bits stand in the attribute, the first eight in the header too.
   const flags = (readU32(attributes, IFA_FLAGS) ?? b[2]!) & TOLD_FLAGS;
-  const fields = { link: u32le(b, 4), address, prefixLength: b[1]!, scope: b[3]! };
+  const fields = { iface: u32le(b, 4), address, prefixLength: b[1]!, scope: b[3]! };
   return flags === 0 ? fields : { ...fields, flags };
 }
 

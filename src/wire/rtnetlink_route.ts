@@ -79,7 +79,7 @@ export interface RouteMessage {
   /** RTNH_F_… and RTM_F_… */
   readonly flags: number;
   readonly gateway: Address | null;
-  readonly link: number | null;
+  readonly iface: number | null;
   readonly metric: number;
   readonly source: Address | null;
   /** RTAX_MTU, or null where the link's MTU counts. */
@@ -90,7 +90,7 @@ export interface RouteMessage {
 
 /** A neighbour, or with `bridge` an entry of a forwarding database (where `address` is the remote VTEP). */
 export interface NeighbourMessage {
-  readonly link: number;
+  readonly iface: number;
   readonly address: Address | null;
   readonly mac: Uint8Array | null;
   /** NUD_…: 0x80 permanent, 2 reachable, … */
@@ -113,7 +113,7 @@ export function encodeRoute(r: RouteMessage): Uint8Array {
   const parts: Uint8Array[] = [header, attributeU32(RTA_TABLE, r.table)];
   if (header[1]! > 0) parts.push(attribute(RTA_DST, addressBytes(r.destination.address, family)));
   if (r.gateway !== null) parts.push(encodeGateway(r.gateway, family));
-  if (r.link !== null) parts.push(attributeU32(RTA_OIF, r.link));
+  if (r.iface !== null) parts.push(attributeU32(RTA_OIF, r.iface));
   if (r.metric !== 0) parts.push(attributeU32(RTA_PRIORITY, r.metric));
   if (r.source !== null) parts.push(attribute(RTA_PREFSRC, addressBytes(r.source, family)));
   if (r.mtu !== null) parts.push(nest(RTA_METRICS, [attributeU32(RTAX_MTU, r.mtu)]));
@@ -163,7 +163,7 @@ export function decodeRoute(b: Uint8Array): RouteMessage | null {
     table: readU32(attributes, RTA_TABLE) ?? b[TABLE_AT]!,
     flags: (u32le(b, FLAGS_AT) | hop.flags) >>> 0,
     gateway: hop.gateway,
-    link: hop.link,
+    iface: hop.iface,
     metric: readU32(attributes, RTA_PRIORITY) ?? 0,
     source: readAddress(attributes, RTA_PREFSRC, family),
     mtu: metrics === null ? null : readU32(metrics, RTAX_MTU),
@@ -183,20 +183,20 @@ function readDestination(attributes: Attributes, family: number, bits: number): 
 
 interface Hop {
   readonly gateway: Address | null;
-  readonly link: number | null;
+  readonly iface: number | null;
   readonly flags: number;
 }
 
 function readHop(attributes: Attributes, family: number): Hop | null {
   const several = attributes.get(RTA_MULTIPATH);
   if (several === undefined) {
-    return { gateway: readGateway(attributes, family), link: readU32(attributes, RTA_OIF), flags: 0 };
+    return { gateway: readGateway(attributes, family), iface: readU32(attributes, RTA_OIF), flags: 0 };
   }
   const length = several.length < RTNEXTHOP_LEN ? 0 : u16le(several, 0);
   if (length < RTNEXTHOP_LEN || length > several.length) return null;
   const own = decodeAttributes(several.subarray(0, length), RTNEXTHOP_LEN);
   if (own === null) return null;
-  return { gateway: readGateway(own, family), link: u32le(several, 4), flags: several[2]! };
+  return { gateway: readGateway(own, family), iface: u32le(several, 4), flags: several[2]! };
 }
 
 function readGateway(attributes: Attributes, family: number): Address | null {
@@ -208,7 +208,7 @@ function readGateway(attributes: Attributes, family: number): Address | null {
 /** Payload of RTM_NEWNEIGH or RTM_DELNEIGH. */
 export function encodeNeighbour(n: NeighbourMessage): Uint8Array {
   const header = encodeNeighbourDump(n.bridge ? AF_BRIDGE : n.address === null ? 0 : familyOf(n.address));
-  putU32le(header, 4, n.link);
+  putU32le(header, 4, n.iface);
   putU16le(header, 8, n.state);
   header[10] = n.bridge ? NTF_SELF : 0;
   const parts: Uint8Array[] = [header];
@@ -231,7 +231,7 @@ export function decodeNeighbour(b: Uint8Array): NeighbourMessage | null {
   const to = attributes.get(NDA_DST);
   const mac = attributes.get(NDA_LLADDR);
   return {
-    link: u32le(b, 4),
+    iface: u32le(b, 4),
     address: to === undefined ? null : addressOfFamily(to, to.length === 4 ? AF_INET : AF_INET6),
     mac: mac?.length === 6 ? mac.slice() : null,
     state: u16le(b, 8),

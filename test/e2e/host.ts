@@ -60,7 +60,7 @@ export class Host {
     this.#directory = directory;
     mkdirSync(directory);
     this.eth0 = this.kernel.addLink("eth0", { mac: "02:00:00:00:00:01" });
-    this.kernel.addAddress({ link: this.eth0, address, prefixLength: 24, scope: 0 });
+    this.kernel.addAddress({ iface: this.eth0, address, prefixLength: 24, scope: 0 });
   }
 
   // ---------------------------------------------------------------------------- what a user types
@@ -251,10 +251,10 @@ export class Host {
 
   /** eth0 gets another address in place of the one that it had; null: none. */
   readdress(address: string | null): void {
-    const had = this.kernel.addresses().filter(({ link }) => link === this.eth0);
+    const had = this.kernel.addresses().filter(({ iface }) => iface === this.eth0);
     for (const one of had) this.kernel.deleteAddress(one);
     if (address === null) return;
-    this.kernel.addAddress({ link: this.eth0, address, prefixLength: 24, scope: 0 });
+    this.kernel.addAddress({ iface: this.eth0, address, prefixLength: 24, scope: 0 });
     this.address = address;
   }
 

@@ -44,7 +44,7 @@ test("a device that somebody deleted is made again, with its routes, and packets
     const a = await foundedBy(town.host("a"));
     const b = await joined(town.host("b"), a);
     const routes = b.kernelRoutes();
-    b.kernel.deleteLink(b.kernel.links().find(({ name }) => name === "ovl0")!.index);
+    b.kernel.deleteInterface(b.kernel.interfaces().find(({ name }) => name === "ovl0")!.index);
     await town.until("the device is back", () => b.kernelRoutes().length === routes.length, 1000);
     assert.deepEqual(b.kernelRoutes().sort(), routes.sort());
     a.say(b, "once more");

@@ -14,7 +14,7 @@ test("a host that is stopped leaves nothing behind, and has its lease again afte
     const { lease } = b;
     assert.deepEqual(await b.signal("SIGTERM"), { code: 0 });
     assert.deepEqual(b.ownRoutes(), []);
-    assert.equal(b.kernel.links().some(({ name }) => name === "ovl0"), false);
+    assert.equal(b.kernel.interfaces().some(({ name }) => name === "ovl0"), false);
     assert.equal(b.subnetEnv(), null);
     await b.up();
     await town.until("they reach one another", () => a.reaches(b) && b.reaches(a), 3000);

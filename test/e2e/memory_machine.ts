@@ -115,7 +115,7 @@ export class MemoryMachine implements Machine, PlaneHome {
 
   readonly devices: DeviceMaker = {
     open: (name, { tso, uso }, workers): OpenedTun => {
-      if (this.#kernel.links().some((link) => link.name === name)) {
+      if (this.#kernel.interfaces().some((iface) => iface.name === name)) {
         throw new SysError(`Cannot create the device "${name}"`, EBUSY, "Device or resource busy");
       }
       this.#kernel.addLink(name, { kind: "tun", up: false, noNeighbours: true });
@@ -188,7 +188,7 @@ export class MemoryMachine implements Machine, PlaneHome {
   /** An IP packet of this host: true when a route takes it into our device. */
   send(packet: Uint8Array, destination: string): boolean {
     const hop = this.#kernel.routeTo(destination);
-    const device = this.#kernel.links().find(({ index }) => index === hop?.link);
+    const device = this.#kernel.interfaces().find(({ index }) => index === hop?.iface);
     if (device === undefined || !this.#devices.has(device.name)) return false;
     this.soon(() => this.#planes[0]?.fromHost(packet));
     return true;
@@ -226,8 +226,8 @@ export class MemoryMachine implements Machine, PlaneHome {
 
   #closeDevice(name: string): void {
     this.#devices.delete(name);
-    const link = this.#kernel.links().find((one) => one.name === name);
-    if (link !== undefined) this.#kernel.deleteLink(link.index);
+    const iface = this.#kernel.interfaces().find((one) => one.name === name);
+    if (iface !== undefined) this.#kernel.deleteInterface(iface.index);
   }
 
   #openPort(wanted: number, { workers }: UdpUse): MemoryPort {

@@ -7,9 +7,9 @@
 
 import type {
   HostNetwork,
-  Link,
-  LinkAddress,
-  LinkDrops,
+  InterfaceAddress,
+  InterfaceDrops,
+  NetworkInterface,
   Route,
   RouteLookup,
   RoutingRule,
@@ -36,7 +36,7 @@ export function route(destination: string, fields: Partial<Route> = {}): Route {
     destination: prefix(destination),
     type: "unicast",
     gateway: null,
-    link: null,
+    iface: null,
     metric: 0,
     protocol: 4,
     table: 254,
@@ -54,8 +54,8 @@ export function rule(priority: number, table: number, fields: Partial<RoutingRul
 
 /** The fake. It starts with `lo` (index 1) and what is given to `addLink`. */
 export class FakeKernel implements HostNetwork {
-  #links: Link[] = [];
-  #addresses: LinkAddress[] = [];
+  #interfaces: NetworkInterface[] = [];
+  #addresses: InterfaceAddress[] = [];
   #routes: Route[] = [];
   /** Those of every host. */
   #rules: RoutingRule[] = [rule(0, 255), rule(32766, 254), rule(32767, 253)];
@@ -68,31 +68,31 @@ export class FakeKernel implements HostNetwork {
 
   constructor() {
     const lo = this.addLink("lo", { loopback: true, mtu: 65536 });
-    this.addAddress({ link: lo, address: "127.0.0.1", prefixLength: 8, scope: 254 });
+    this.addAddress({ iface: lo, address: "127.0.0.1", prefixLength: 8, scope: 254 });
     this.writes = 0;
   }
 
-  /** Plugs a link in, up by default; returns its index. */
-  addLink(name: string, fields: Partial<Link> = {}): number {
+  /** Plugs an interface in, up by default; returns its index. */
+  addLink(name: string, fields: Partial<NetworkInterface> = {}): number {
     const index = this.#nextIndex++;
     const plain = { kind: null, mtu: 1500, up: true, loopback: false, mac: null, master: null };
-    this.#links.push({ index, name, ...plain, ...fields });
+    this.#interfaces.push({ index, name, ...plain, ...fields });
     this.#changed = true;
     return index;
   }
 
-  links(): Link[] {
-    return [...this.#links];
+  interfaces(): NetworkInterface[] {
+    return [...this.#interfaces];
   }
 
-  /** What links are said to have dropped, by index. */
-  readonly drops = new Map<number, LinkDrops>();
+  /** What interfaces are said to have dropped, by index. */
+  readonly drops = new Map<number, InterfaceDrops>();
 
-  linkDrops(index: number): LinkDrops | null {
+  interfaceDrops(index: number): InterfaceDrops | null {
     return this.drops.get(index) ?? null;
   }
 
-  addresses(): LinkAddress[] {
+  addresses(): InterfaceAddress[] {
     return [...this.#addresses];
   }
 
@@ -117,43 +117,43 @@ export class FakeKernel implements HostNetwork {
         b.destination.length - a.destination.length || b.table - a.table || a.metric - b.metric
       );
     const r = matching[0];
-    if (r === undefined || r.link === null || (r.type !== "unicast" && r.type !== "local")) return null;
-    const own = this.#addresses.filter((a) => a.link === r.link);
+    if (r === undefined || r.iface === null || (r.type !== "unicast" && r.type !== "local")) return null;
+    const own = this.#addresses.filter((a) => a.iface === r.iface);
     const source = r.source ??
       (own.find((a) => a.address.includes(":") === address.includes(":"))?.address ?? null);
-    return { type: r.type, gateway: r.gateway, link: r.link, source };
+    return { type: r.type, gateway: r.gateway, iface: r.iface, source };
   }
 
-  setLink(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
     this.#write(`Cannot change link ${index}`);
-    const link = this.#link(`Cannot change link ${index}`, index);
-    const { up = link.up, mtu = link.mtu } = change;
+    const iface = this.#iface(`Cannot change link ${index}`, index);
+    const { up = iface.up, mtu = iface.mtu } = change;
     if (mtu < 68) throw new SysError(`Cannot change link ${index}`, EINVAL, "mtu less than device minimum");
-    this.#links = this.#links.map((l) => l.index === index ? { ...l, up, mtu } : l);
-    if (up === link.up) return;
-    if (up) this.#addresses.filter((a) => a.link === index).forEach((a) => this.#connect(a));
-    else this.#dropRoutes((r) => r.link === index && r.table !== 255);
+    this.#interfaces = this.#interfaces.map((l) => l.index === index ? { ...l, up, mtu } : l);
+    if (up === iface.up) return;
+    if (up) this.#addresses.filter((a) => a.iface === index).forEach((a) => this.#connect(a));
+    else this.#dropRoutes((r) => r.iface === index && r.table !== 255);
   }
 
-  deleteLink(index: number): void {
+  deleteInterface(index: number): void {
     this.#write(`Cannot delete link ${index}`);
-    this.#link(`Cannot delete link ${index}`, index);
-    this.#links = this.#links.filter((l) => l.index !== index);
-    this.#addresses = this.#addresses.filter((a) => a.link !== index);
-    this.#dropRoutes((r) => r.link === index);
+    this.#iface(`Cannot delete link ${index}`, index);
+    this.#interfaces = this.#interfaces.filter((l) => l.index !== index);
+    this.#addresses = this.#addresses.filter((a) => a.iface !== index);
+    this.#dropRoutes((r) => r.iface === index);
   }
 
-  addAddress(a: LinkAddress): void {
-    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.link}`;
+  addAddress(a: InterfaceAddress): void {
+    const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.iface}`;
     this.#write(op);
-    this.#link(op, a.link);
+    this.#iface(op, a.iface);
     if (this.#addresses.some((b) => sameAddress(a, b))) throw new SysError(op, EEXIST, "File exists");
     this.#addresses.push(a);
     this.#connect(a);
   }
 
-  deleteAddress(a: LinkAddress): void {
-    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.link}`;
+  deleteAddress(a: InterfaceAddress): void {
+    const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.iface}`;
     this.#write(op);
     if (!this.#addresses.some((b) => sameAddress(a, b))) {
       throw new SysError(op, EADDRNOTAVAIL, "Address not found");
@@ -170,7 +170,7 @@ export class FakeKernel implements HostNetwork {
     if (r.source !== null && !this.#addresses.some((a) => a.address === r.source)) {
       throw new SysError(op, EINVAL, "Invalid prefsrc address");
     }
-    if (r.link !== null && !this.#link(op, r.link).up) {
+    if (r.iface !== null && !this.#iface(op, r.iface).up) {
       throw new SysError(op, ENETDOWN, "Device for nexthop is not up");
     }
     if (r.gateway !== null && !r.onlink && this.routeTo(r.gateway)?.gateway !== null) {
@@ -184,7 +184,7 @@ export class FakeKernel implements HostNetwork {
     this.#write(op);
     const at = this.#routes.findIndex((there) =>
       samePlace(there, r) && there.protocol === r.protocol && there.type === r.type &&
-      there.link === r.link &&
+      there.iface === r.iface &&
       there.gateway === r.gateway
     );
     if (at < 0) throw new SysError(op, ESRCH, "No such process");
@@ -208,20 +208,20 @@ export class FakeKernel implements HostNetwork {
     }
   }
 
-  #link(op: string, index: number): Link {
-    const link = this.#links.find((l) => l.index === index);
-    if (link === undefined) throw new SysError(op, ENODEV, "No such device");
-    return link;
+  #iface(op: string, index: number): NetworkInterface {
+    const iface = this.#interfaces.find((l) => l.index === index);
+    if (iface === undefined) throw new SysError(op, ENODEV, "No such device");
+    return iface;
   }
 
-  #connect(a: LinkAddress): void {
+  #connect(a: InterfaceAddress): void {
     const bits = a.address.includes(":") ? 128 : 32;
-    const fields = { link: a.link, protocol: PROTOCOL_KERNEL, source: a.address };
+    const fields = { iface: a.iface, protocol: PROTOCOL_KERNEL, source: a.address };
     const local = route(`${a.address}/${bits}`, { ...fields, type: "local", table: 255, scope: 254 });
     const network = networkOf(parseInterface(`${a.address}/${a.prefixLength}`)!);
     const connected = route(network.text, { ...fields, scope: 253 });
-    const link = this.#links.find((l) => l.index === a.link)!;
-    const made = a.prefixLength < bits && link.up && !link.loopback ? [local, connected] : [local];
+    const iface = this.#interfaces.find((l) => l.index === a.iface)!;
+    const made = a.prefixLength < bits && iface.up && !iface.loopback ? [local, connected] : [local];
     for (const r of made) if (!this.#routes.some((there) => samePlace(there, r))) this.#routes.push(r);
   }
 
@@ -230,8 +230,8 @@ export class FakeKernel implements HostNetwork {
   }
 }
 
-function sameAddress(a: LinkAddress, b: LinkAddress): boolean {
-  return a.link === b.link && a.address === b.address && a.prefixLength === b.prefixLength;
+function sameAddress(a: InterfaceAddress, b: InterfaceAddress): boolean {
+  return a.iface === b.iface && a.address === b.address && a.prefixLength === b.prefixLength;
 }
 
 function samePlace(a: Route, b: Route): boolean {

@@ -8,12 +8,12 @@ const MESH = { network: prefix("10.42.0.0/16"), subnetLen: 24, subnetMin: null, 
 
 function host(address: string, prefixLength: number, kind: string | null = "bridge") {
   const net = new FakeKernel();
-  const link = net.addLink("cbr0", { kind });
-  net.addAddress({ link, address, prefixLength, scope: 0 });
+  const iface = net.addLink("cbr0", { kind });
+  net.addAddress({ iface, address, prefixLength, scope: 0 });
   return net;
 }
 const left = (net: FakeKernel, change: Partial<Leasable> = {}) =>
-  leftBridges(net.links(), net.addresses(), { ...MESH, ...change }).map(({ subnet }) => subnet.text);
+  leftBridges(net.interfaces(), net.addresses(), { ...MESH, ...change }).map(({ subnet }) => subnet.text);
 
 test("leftBridges() knows a bridge as README has it made", () => {
   assert.deepEqual(left(host("10.42.7.1", 24)), ["10.42.7.0/24"]);
@@ -31,9 +31,9 @@ test("leftBridges() takes no other network of the host for one", () => {
 test("stillHolding() names what holds an address of the mesh and the command that removes it", () => {
   const net = host("10.42.7.1", 24);
   const eth0 = net.addLink("eth0");
-  net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
-  net.addAddress({ link: eth0, address: "10.42.7.9", prefixLength: 32, scope: 0 });
-  assert.deepEqual(stillHolding(net.links(), net.addresses(), MESH.network), [
+  net.addAddress({ iface: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: eth0, address: "10.42.7.9", prefixLength: 32, scope: 0 });
+  assert.deepEqual(stillHolding(net.interfaces(), net.addresses(), MESH.network), [
     "The bridge cbr0 still has 10.42.7.1/24 of this mesh; to remove it: ip link del cbr0",
     "eth0 still has 10.42.7.9/32 of this mesh; to remove it: ip addr del 10.42.7.9/32 dev eth0",
   ]);
@@ -41,9 +41,9 @@ test("stillHolding() names what holds an address of the mesh and the command tha
 
 test("stillHolding() names README's setting for docker0", () => {
   const net = new FakeKernel();
-  const link = net.addLink("docker0", { kind: "bridge" });
-  net.addAddress({ link, address: "10.42.7.1", prefixLength: 24, scope: 0 });
-  assert.deepEqual(stillHolding(net.links(), net.addresses(), MESH.network), [
+  const iface = net.addLink("docker0", { kind: "bridge" });
+  net.addAddress({ iface, address: "10.42.7.1", prefixLength: 24, scope: 0 });
+  assert.deepEqual(stillHolding(net.interfaces(), net.addresses(), MESH.network), [
     'The bridge docker0 still has 10.42.7.1/24 of this mesh; to remove it: remove "bip" from daemon.json and restart ' +
     "Docker, or without Docker: ip link del docker0",
   ]);

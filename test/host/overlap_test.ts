@@ -26,8 +26,8 @@ test("overlappingRoutes() finds routes within and equal to the network, of any t
   assert.equal(over([route("10.42.0.0/16", { metric: 100 })]), "10.42.0.0/16");
   assert.equal(over([route("10.42.0.0/16", { table: 52 })]), "10.42.0.0/16");
   assert.equal(over([route("10.42.9.0/26", { type: "blackhole", table: 52 })]), "10.42.9.0/26");
-  assert.equal(over([route("10.42.0.0/15", { type: "local", table: 255, link: 1 })]), null);
-  assert.equal(over([route("10.42.9.0/24", { type: "local", table: 255, link: 1 })]), "10.42.9.0/24");
+  assert.equal(over([route("10.42.0.0/15", { type: "local", table: 255, iface: 1 })]), null);
+  assert.equal(over([route("10.42.9.0/24", { type: "local", table: 255, iface: 1 })]), "10.42.9.0/24");
   assert.equal(over([route("10.43.0.0/16"), route("fd00::/8")]), null);
 });
 
@@ -37,7 +37,7 @@ test("overlappingRoutes() overlooks what is broader than the network: ours is lo
       assert.equal(over([route(destination, { type })]), null, `${type} ${destination}`);
     }
   }
-  const lan = { link: 7, address: "10.9.3.4", prefixLength: 8, scope: 0 };
+  const lan = { iface: 7, address: "10.9.3.4", prefixLength: 8, scope: 0 };
   assert.equal(overlappingRoute([], [lan], NETWORK, OWN), null);
 });
 
@@ -49,7 +49,7 @@ test("overlappingRoutes() overlooks what only drops and contains the network", (
 });
 
 test("overlappingRoutes() takes a route of our mark for ours, but for those of another instance's device", () => {
-  const other = route("10.42.0.0/16", { protocol: 84, link: 8 });
+  const other = route("10.42.0.0/16", { protocol: 84, iface: 8 });
   assert.equal(over([other]), null);
   const found = overlappingRoute([other], [], NETWORK, { ...OWN, otherDevices: [8] });
   assert.equal(found, other);
@@ -67,34 +67,37 @@ test("overlappingRoutes() overlooks default routes, their halves, and special ra
 test("overlappingRoutes() overlooks what is ours, and the bridge that holds our earlier lease", () => {
   assert.equal(over([route(NETWORK.text, { protocol: 84 })]), null);
   const own = { protocol: 84, device: 5, subnet: prefix("10.42.7.0/24") };
-  assert.equal(over([route("10.42.0.0/16", { link: 5 })], own), null);
-  assert.equal(over([route("10.42.7.0/24", { link: 9 })], own), null);
-  assert.equal(over([route("10.42.8.0/24", { link: 9 })], own), "10.42.8.0/24");
+  assert.equal(over([route("10.42.0.0/16", { iface: 5 })], own), null);
+  assert.equal(over([route("10.42.7.0/24", { iface: 9 })], own), null);
+  assert.equal(over([route("10.42.8.0/24", { iface: 9 })], own), "10.42.8.0/24");
 });
 
 test("overlappingRoutes() finds addresses too, also those without a route", () => {
   const net = new FakeKernel();
   const dummy = net.addLink("dummy0", { up: false });
-  net.addAddress({ link: dummy, address: "10.42.3.4", prefixLength: 32, scope: 0 });
+  net.addAddress({ iface: dummy, address: "10.42.3.4", prefixLength: 32, scope: 0 });
   const found = overlappingRoute(net.routes(), net.addresses(), NETWORK, OWN);
-  assert.deepEqual([found?.destination.text, found?.link], ["10.42.3.4/32", dummy]);
+  assert.deepEqual([found?.destination.text, found?.iface], ["10.42.3.4/32", dummy]);
   assert.equal(overlappingRoute(net.routes(), net.addresses(), prefix("10.43.0.0/16"), OWN), null);
 });
 
 test("describeOverlap() names the route and what to do", () => {
   const net = new FakeKernel();
-  const link = net.addLink("cni0");
+  const iface = net.addLink("cni0");
   assert.equal(
-    describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links(), false),
+    describeOverlap(NETWORK, route("10.42.0.0/24", { iface }), net.interfaces(), false),
     'Network "10.42.0.0/16" overlaps the route 10.42.0.0/24 dev cni0; choose another with --network',
   );
-  assert.match(describeOverlap(NETWORK, route("10.42.0.0/24", { link: 77 }), net.links(), false), /dev #77;/);
+  assert.match(
+    describeOverlap(NETWORK, route("10.42.0.0/24", { iface: 77 }), net.interfaces(), false),
+    /dev #77;/,
+  );
 });
 
 test("describeOverlap() sends nobody who joins a mesh to a flag that only its founder has", () => {
   const net = new FakeKernel();
-  const link = net.addLink("cni0");
-  const told = describeOverlap(NETWORK, route("10.42.0.0/24", { link }), net.links(), true);
+  const iface = net.addLink("cni0");
+  const told = describeOverlap(NETWORK, route("10.42.0.0/24", { iface }), net.interfaces(), true);
   assert.match(
     told,
     /dev cni0; the network of a mesh .*: remove the route .*, or found a new mesh with another --network$/,
@@ -113,7 +116,7 @@ test("randomNetwork() picks none that overlaps a route", () => {
   const taken = Array.from({ length: 127 }, (_, i) => route(`10.${128 + i}.3.0/24`));
   const free = taken.splice(50, 1)[0]!.destination.text.replace("3.0/24", "0.0/16");
   for (let i = 0; i < 20; i++) assert.equal(randomNetwork(random(i), taken).text, free);
-  const held = { link: 7, address: free.replace("0.0/16", "200.1"), prefixLength: 24, scope: 0 };
+  const held = { iface: 7, address: free.replace("0.0/16", "200.1"), prefixLength: 24, scope: 0 };
   for (let i = 0; i < 20; i++) {
     assert.doesNotMatch(randomNetwork(random(i), taken, [held]).text, new RegExp(`^${free}`));
   }

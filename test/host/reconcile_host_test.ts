@@ -9,14 +9,14 @@ import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 function host() {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
-  net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
-  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
+  net.addAddress({ iface: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", iface: eth0 }));
   const device = net.addLink("ovl0", { kind: "tun", up: false });
   const state: HostState = {
-    device: { link: device, address: "10.42.7.0", mtu: 1440 },
+    device: { iface: device, address: "10.42.7.0", mtu: 1440 },
     network: prefix("10.42.0.0/16"),
     subnet: prefix("10.42.7.0/24"),
-    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: eth0 }],
+    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", iface: eth0 }],
   };
   net.writes = 0;
   return { net, eth0, device, state };
@@ -40,7 +40,7 @@ test("reconcileHost() sets up device, address and routes, and says so", () => {
     "Added route 10.42.9.0/24 via 192.168.1.11 dev eth0",
   ]);
   assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.7.0/24", "10.42.9.0/24"]);
-  assert.equal(net.routeTo("10.42.200.1")?.link, device);
+  assert.equal(net.routeTo("10.42.200.1")?.iface, device);
 });
 
 test("reconcileHost() writes nothing when the host is as wanted", () => {
@@ -56,9 +56,9 @@ test("reconcileHost() repairs what somebody deleted, and only that", () => {
   applied(net, state);
   net.deleteRoute(net.routes().find((r) => r.destination.text === "10.42.0.0/16")!);
   assert.deepEqual(applied(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
-  net.setLink(device, { up: false });
+  net.setInterface(device, { up: false });
   assert.deepEqual(applied(net, state), ["Set ovl0 up", "Added route 10.42.0.0/16 dev ovl0"]);
-  net.deleteAddress({ link: device, address: "10.42.7.0", prefixLength: 32, scope: 0 });
+  net.deleteAddress({ iface: device, address: "10.42.7.0", prefixLength: 32, scope: 0 });
   const repaired = applied(net, state);
   assert.equal(repaired[0], "Added 10.42.7.0/32 to ovl0");
   assert.equal(net.routes().filter((r) => isOwned(r, null)).length, 3);
@@ -69,13 +69,13 @@ test("reconcileHost() follows a new lease and a peer that moved or went", () => 
   applied(net, state);
   const next: HostState = {
     ...state,
-    device: { link: device, address: "10.42.8.0", mtu: 1440 },
+    device: { iface: device, address: "10.42.8.0", mtu: 1440 },
     subnet: prefix("10.42.8.0/24"),
-    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.12", link: eth0 }],
+    directRoutes: [{ destination: prefix("10.42.9.0/24"), gateway: "192.168.1.12", iface: eth0 }],
   };
   const lines = applied(net, next);
   assert.ok(lines.includes("Removed 10.42.7.0/32, of an earlier lease, from ovl0"), lines.join("\n"));
-  assert.deepEqual(net.addresses().filter((a) => a.link === device).map((a) => a.address), ["10.42.8.0"]);
+  assert.deepEqual(net.addresses().filter((a) => a.iface === device).map((a) => a.address), ["10.42.8.0"]);
   assert.deepEqual(owned(net), ["10.42.0.0/16", "10.42.8.0/24", "10.42.9.0/24"]);
   assert.equal(net.routeTo("10.42.9.1")?.gateway, "192.168.1.12");
   assert.deepEqual(applied(net, { ...next, directRoutes: [] }), [
@@ -85,7 +85,7 @@ test("reconcileHost() follows a new lease and a peer that moved or went", () => 
 
 test("reconcileHost() leaves a foreign route in our place and names it", () => {
   const { net, eth0, state } = host();
-  const foreign = route("10.42.9.0/24", { gateway: "192.168.1.7", link: eth0, protocol: 3 });
+  const foreign = route("10.42.9.0/24", { gateway: "192.168.1.7", iface: eth0, protocol: 3 });
   net.addRoute(foreign);
   const { repaired, failed } = reconcileHost(net, state);
   assert.deepEqual(failed, [
@@ -99,7 +99,7 @@ test("reconcileHost() leaves a foreign route in our place and names it", () => {
 test("reconcileHost() goes on after a refusal and reports it", () => {
   const { net, eth0, state } = host();
   const directRoutes = [
-    { destination: prefix("10.42.5.0/24"), gateway: "172.16.0.1", link: eth0 },
+    { destination: prefix("10.42.5.0/24"), gateway: "172.16.0.1", iface: eth0 },
     ...state.directRoutes,
   ];
   const blocked = new FakeKernel();
@@ -145,7 +145,7 @@ test("reconcileHost() steps back before a network of the host with the mesh's ad
     const { net, eth0, state } = host();
     applied(net, state);
     const ours = net.routes().find((r) => samePrefix(r.destination, state.network))!;
-    const lan = route(state.network.text, { link: eth0, metric, protocol: 2 });
+    const lan = route(state.network.text, { iface: eth0, metric, protocol: 2 });
     if (metric === 0) net.deleteRoute(ours); // else the kernel would hold both
     net.addRoute(lan);
     const lines = applied(net, state);
@@ -153,7 +153,7 @@ test("reconcileHost() steps back before a network of the host with the mesh's ad
       lines.at(-1)!,
       /^Cannot add route 10\.42\.0\.0\/16 dev ovl0: .*\(protocol 2\) is in its place/,
     );
-    assert.equal(net.routeTo("10.42.200.1")?.link, eth0, `metric ${metric}`);
+    assert.equal(net.routeTo("10.42.200.1")?.iface, eth0, `metric ${metric}`);
     net.deleteRoute(lan);
     assert.deepEqual(applied(net, state), ["Added route 10.42.0.0/16 dev ovl0"]);
   }
@@ -164,7 +164,7 @@ test("reconcileHost() goes in front of a route that only drops what is for the m
   const sink = route(state.network.text, { type: "blackhole" });
   net.addRoute(sink);
   assert.ok(applied(net, state).includes("Added route 10.42.0.0/16 dev ovl0"));
-  assert.equal(net.routeTo("10.42.200.1")?.link, device);
+  assert.equal(net.routeTo("10.42.200.1")?.iface, device);
   assert.ok(net.routes().includes(sink));
   assert.deepEqual(applied(net, state), []);
   removeOwned(net, state.network);
@@ -177,7 +177,7 @@ test("reconcileHost() looks at each route of a host with many neighbours a few t
   const directRoutes = Array.from({ length: count }, (_, i) => ({
     destination: prefix(`10.42.${128 + (i >> 4)}.${16 * (i & 15)}/28`),
     gateway: "192.168.1.11",
-    link: eth0,
+    iface: eth0,
   }));
   const many = { ...state, directRoutes };
   applied(net, many);

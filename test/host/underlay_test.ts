@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { advertisable, isOnLink, underlayMtu } from "../../src/host/underlay.ts";
 import { passedOver } from "../../src/host/passed_over.ts";
-import type { Link } from "../../src/ports/host.ts";
+import type { NetworkInterface } from "../../src/ports/host.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 
@@ -15,8 +15,8 @@ function host() {
   const eth1 = net.addLink("eth1");
   const docker0 = net.addLink("docker0", { kind: "bridge" });
   const wg0 = net.addLink("ovl0", { kind: "tun" });
-  const add = (link: number, address: string, prefixLength: number, scope = 0) =>
-    net.addAddress({ link, address, prefixLength, scope });
+  const add = (iface: number, address: string, prefixLength: number, scope = 0) =>
+    net.addAddress({ iface, address, prefixLength, scope });
   add(eth0, "192.168.1.10", 24);
   add(eth0, "2001:db8::10", 64);
   add(eth0, "fe80::1", 64, 253);
@@ -29,13 +29,13 @@ function host() {
 test("advertisable() without routes takes every ordinary link that is up", () => {
   const { net, eth1 } = host();
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "2001:db8::10", "172.16.0.10"]);
-  net.setLink(eth1, { up: false });
+  net.setInterface(eth1, { up: false });
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "2001:db8::10"]);
 });
 
 test("advertisable() takes the source towards peers first, then the default route's interface, then others", () => {
   const { net, eth1 } = host();
-  net.addRoute(route("0.0.0.0/0", { gateway: "172.16.0.1", link: eth1 }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "172.16.0.1", iface: eth1 }));
   assert.deepEqual(advertisedAddresses(net, FIND), ["172.16.0.10", "192.168.1.10", "2001:db8::10"]);
   const towards = ["192.168.1.20", "8.8.8.8", "not-an-address", "192.168.1.21", "192.168.1.10"];
   assert.deepEqual(advertisedAddresses(net, { ...FIND, towards }), [
@@ -49,18 +49,18 @@ test("advertisable() names the address that every VM has first, and the one that
   const net = new FakeKernel();
   const nat = net.addLink("enp0s3");
   const lan = net.addLink("enp0s8");
-  net.addAddress({ link: nat, address: "10.0.2.15", prefixLength: 24, scope: 0 });
-  net.addAddress({ link: lan, address: "192.168.56.10", prefixLength: 24, scope: 0 });
-  net.addRoute(route("0.0.0.0/0", { gateway: "10.0.2.2", link: nat }));
+  net.addAddress({ iface: nat, address: "10.0.2.15", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: lan, address: "192.168.56.10", prefixLength: 24, scope: 0 });
+  net.addRoute(route("0.0.0.0/0", { gateway: "10.0.2.2", iface: nat }));
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.0.2.15", "192.168.56.10"]);
 });
 
 test("advertisable() takes a bridge with a port, and passes over those of guests and VPN devices", () => {
   const net = new FakeKernel();
-  const add = (name: string, address: string, fields: Partial<Link> = {}) => {
-    const link = net.addLink(name, fields);
-    net.addAddress({ link, address, prefixLength: 24, scope: 0 });
-    return link;
+  const add = (name: string, address: string, fields: Partial<NetworkInterface> = {}) => {
+    const iface = net.addLink(name, fields);
+    net.addAddress({ iface, address, prefixLength: 24, scope: 0 });
+    return iface;
   };
   const vmbr0 = add("vmbr0", "192.168.1.10", { kind: "bridge" });
   net.addLink("eno1", { master: vmbr0 });
@@ -83,14 +83,14 @@ test("advertisable() falls back to link-local addresses of the LAN, then to what
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   const docker0 = net.addLink("docker0", { kind: "bridge" });
-  net.addAddress({ link: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
+  net.addAddress({ iface: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["172.17.0.1"]);
   assert.equal(advertisable(net, FIND).onlyGuests, true);
-  net.addAddress({ link: eth0, address: "169.254.7.7", prefixLength: 16, scope: 253 });
-  net.addAddress({ link: eth0, address: "fe80::7", prefixLength: 64, scope: 253 });
+  net.addAddress({ iface: eth0, address: "169.254.7.7", prefixLength: 16, scope: 253 });
+  net.addAddress({ iface: eth0, address: "fe80::7", prefixLength: 64, scope: 253 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["169.254.7.7"]);
   assert.equal(advertisable(net, FIND).onlyGuests, false);
-  net.addAddress({ link: eth0, address: "10.1.1.7", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: eth0, address: "10.1.1.7", prefixLength: 24, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.1.1.7"]);
 });
 
@@ -98,7 +98,7 @@ test("advertisable() leaves temporary, deprecated and unsettled IPv6 addresses o
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   const add = (address: string, flags: number) =>
-    net.addAddress({ link: eth0, address, prefixLength: 64, scope: 0, flags });
+    net.addAddress({ iface: eth0, address, prefixLength: 64, scope: 0, flags });
   add("2001:db8::bad", 0x08 | 0x40);
   add("2001:db8::7e57", 0x01);
   assert.deepEqual(advertisedAddresses(net, FIND), ["2001:db8::7e57"]);
@@ -106,7 +106,7 @@ test("advertisable() leaves temporary, deprecated and unsettled IPv6 addresses o
   add("2001:db8::5", 0x80);
   assert.deepEqual(advertisedAddresses(net, FIND), ["2001:db8::5"]);
   // An IPv4 address with the same bit is a secondary one, as good as the first.
-  net.addAddress({ link: eth0, address: "192.0.2.9", prefixLength: 24, scope: 0, flags: 0x81 });
+  net.addAddress({ iface: eth0, address: "192.0.2.9", prefixLength: 24, scope: 0, flags: 0x81 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["2001:db8::5", "192.0.2.9"]);
 });
 
@@ -114,7 +114,7 @@ test("advertisable() leaves out what lies in the mesh itself, wherever it is hel
   const { net, eth1 } = host();
   const bridge = net.addLink("br-lan", { kind: "bridge" });
   net.addLink("eth2", { master: bridge });
-  net.addAddress({ link: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   assert.ok(advertisedAddresses(net, FIND).includes("10.42.7.1"));
   const mesh = prefix("10.42.0.0/16");
   assert.ok(!advertisedAddresses(net, { ...FIND, mesh }).includes("10.42.7.1"));
@@ -128,13 +128,13 @@ test("advertisable() leaves out what lies in the mesh itself, wherever it is hel
 
 test("advertisable() takes the address on lo that a routing protocol announces, after those of links", () => {
   const net = new FakeKernel();
-  const lo = net.links().find((link) => link.loopback)!.index;
+  const lo = net.interfaces().find((iface) => iface.loopback)!.index;
   const eth0 = net.addLink("eth0");
-  net.addAddress({ link: lo, address: "10.255.0.7", prefixLength: 32, scope: 0 });
+  net.addAddress({ iface: lo, address: "10.255.0.7", prefixLength: 32, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.255.0.7"]);
-  net.addAddress({ link: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: eth0, address: "192.168.1.10", prefixLength: 24, scope: 0 });
   assert.deepEqual(advertisedAddresses(net, FIND), ["192.168.1.10", "10.255.0.7"]);
-  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0, source: "10.255.0.7" }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", iface: eth0, source: "10.255.0.7" }));
   assert.deepEqual(advertisedAddresses(net, FIND), ["10.255.0.7", "192.168.1.10"]);
 });
 
@@ -143,7 +143,7 @@ test("passedOver() says of every link why nobody is told its address", () => {
   net.addLink("eth0", { up: false });
   net.addLink("eth1");
   const eth2 = net.addLink("eth2");
-  net.addAddress({ link: eth2, address: "fe80::7", prefixLength: 64, scope: 253 });
+  net.addAddress({ iface: eth2, address: "fe80::7", prefixLength: 64, scope: 253 });
   net.addLink("ovl0", { kind: "tun" });
   assert.equal(
     passedOver(net, "ovl0"),
@@ -153,7 +153,7 @@ test("passedOver() says of every link why nobody is told its address", () => {
 
 test("advertisable() leaves out our own device", () => {
   const { net, wg0 } = host();
-  net.addRoute(route("10.42.0.0/16", { link: wg0, source: "10.42.7.0" }));
+  net.addRoute(route("10.42.0.0/16", { iface: wg0, source: "10.42.7.0" }));
   const towards = ["10.42.9.1"];
   assert.ok(advertisedAddresses(net, { ...FIND, towards }).includes("10.42.7.0"));
   assert.ok(!advertisedAddresses(net, { ...FIND, towards, exclude: "ovl0" }).includes("10.42.7.0"));
@@ -179,9 +179,9 @@ test("advertisable() obeys an interface, by name or by address", () => {
 test("advertisable() names eight at most, each once, and leaves no interface out for another's addresses", () => {
   const { net, eth0 } = host();
   for (let i = 0; i < 12; i++) {
-    net.addAddress({ link: eth0, address: `192.168.1.${100 + i}`, prefixLength: 24, scope: 0 });
+    net.addAddress({ iface: eth0, address: `192.168.1.${100 + i}`, prefixLength: 24, scope: 0 });
   }
-  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", iface: eth0 }));
   const towards = ["192.168.1.2", "192.168.1.3"];
   const all = advertisedAddresses(net, { ...FIND, towards });
   assert.equal(new Set(all).size, 8);
@@ -191,7 +191,7 @@ test("advertisable() names eight at most, each once, and leaves no interface out
 
 test("underlayMtu() is that of the links by which the peers are reached", () => {
   const { net, eth0 } = host();
-  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", iface: eth0 }));
   const towards = (...peers: string[]) => underlayMtu(net, { ...FIND, towards: peers });
   assert.equal(towards(), 9000);
   assert.equal(towards("192.168.1.11"), 9000);
@@ -207,19 +207,19 @@ test("underlayMtu() is never that of a link that only holds the address", () => 
     const net = new FakeKernel();
     const holder = name === "lo" ? 1 : net.addLink(name, { kind: "dummy", mtu: 65536 });
     const eth0 = net.addLink("eth0", { mtu: 1400 });
-    net.addAddress({ link: holder, address: "10.255.0.7", prefixLength: 32, scope: 0 });
+    net.addAddress({ iface: holder, address: "10.255.0.7", prefixLength: 32, scope: 0 });
     assert.equal(underlayMtu(net, FIND), 1400, name);
     assert.equal(underlayMtu(net, { ...FIND, iface: name }), 1400, name);
     assert.equal(underlayMtu(net, { ...FIND, iface: "10.255.0.7", towards: ["10.255.0.7"] }), 1400, name);
-    net.addRoute(route("10.255.0.0/24", { link: eth0, source: "10.255.0.7" }));
+    net.addRoute(route("10.255.0.0/24", { iface: eth0, source: "10.255.0.7" }));
     assert.equal(underlayMtu(net, { ...FIND, towards: ["10.255.0.8"] }), 1400, name);
   }
 });
 
 test("isOnLink() wants a unicast route without a gateway", () => {
   const { net, eth0 } = host();
-  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", link: eth0 }));
-  assert.deepEqual(isOnLink(net, "192.168.1.11"), { link: eth0 });
+  net.addRoute(route("0.0.0.0/0", { gateway: "192.168.1.1", iface: eth0 }));
+  assert.deepEqual(isOnLink(net, "192.168.1.11"), { iface: eth0 });
   assert.equal(isOnLink(net, "8.8.8.8"), null);
   assert.equal(isOnLink(net, "192.168.1.10"), null);
   assert.equal(isOnLink(net, "2001:db9::1"), null);

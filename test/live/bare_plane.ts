@@ -68,10 +68,10 @@ function tunnelTo(peer: number, encapsulation: BarePlane["encapsulation"], mtu: 
 /** The device up with both addresses, and the routes of the overlay. */
 async function prepareHost(own: number, mtu: number): Promise<void> {
   const net = openHostNetwork();
-  const { index: link } = net.links().find(({ name }) => name === DEVICE)!;
-  net.setLink(link, { up: true, mtu });
-  net.addAddress({ link, address: address(own, 4), prefixLength: 16, scope: 0 });
-  net.addAddress({ link, address: address(own, 6), prefixLength: 16, scope: 0 });
+  const { index: iface } = net.interfaces().find(({ name }) => name === DEVICE)!;
+  net.setInterface(iface, { up: true, mtu });
+  net.addAddress({ iface, address: address(own, 4), prefixLength: 16, scope: 0 });
+  net.addAddress({ iface, address: address(own, 6), prefixLength: 16, scope: 0 });
   net.close();
   const tentative = () =>
     readFileSync("/proc/net/if_inet6", "utf8").trim().split("\n")

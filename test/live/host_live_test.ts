@@ -9,7 +9,7 @@ import type { HostNetwork, Route } from "../../src/ports/host.ts";
 import { removeOwned } from "../../src/host/cleanup.ts";
 import { type HostState, isOwned } from "../../src/host/owned.ts";
 import { reconcileHost, type Reconciliation } from "../../src/host/reconcile_host.ts";
-import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
+import { type InterfaceMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
@@ -18,7 +18,7 @@ import { prefix } from "../../src/wire/prefix.ts";
 const skip = process.getuid?.() !== 0 ? "needs root" : false;
 
 let ns: Namespace;
-let net: HostNetwork & LinkMaker;
+let net: HostNetwork & InterfaceMaker;
 let bridge = 0;
 
 before(() => {
@@ -26,9 +26,9 @@ before(() => {
   ns = createNamespace();
   net = inNamespace(ns, openHostNetwork);
   bridge = net.addBridge("br0");
-  net.setLink(bridge, { up: true });
-  net.addAddress({ link: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
-  net.addAddress({ link: bridge, address: "fd07::1", prefixLength: 64, scope: 0 });
+  net.setInterface(bridge, { up: true });
+  net.addAddress({ iface: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: bridge, address: "fd07::1", prefixLength: 64, scope: 0 });
 });
 
 after(() => {
@@ -40,7 +40,7 @@ after(() => {
 function addTun(name: string): number {
   const words = ["tuntap", "add", name, "mode", "tun"];
   assert.equal(inNamespace(ns, () => spawnSync("ip", words)).status, 0);
-  return net.links().find((link) => link.name === name)!.index;
+  return net.interfaces().find((iface) => iface.name === name)!.index;
 }
 
 function refusal(fn: () => void): SysError {
@@ -57,27 +57,27 @@ const lines = ({ repaired, failed }: Reconciliation) => [...repaired, ...failed]
 
 /** One story on any kernel: what was said, what was refused, what was left. */
 function story(kernel: HostNetwork, device: number, lan: number): unknown[] {
-  const direct = (gateway: string) => ({ destination: prefix("10.42.9.0/24"), gateway, link: lan });
+  const direct = (gateway: string) => ({ destination: prefix("10.42.9.0/24"), gateway, iface: lan });
   const state = (n: number, directRoutes: HostState["directRoutes"]): HostState => ({
-    device: { link: device, address: `10.42.${n}.0`, mtu: 1440 },
+    device: { iface: device, address: `10.42.${n}.0`, mtu: 1440 },
     network: prefix("10.42.0.0/16"),
     subnet: prefix(`10.42.${n}.0/24`),
     directRoutes,
   });
   const owned = (r: Route) => isOwned(r, null);
   const routes = () =>
-    kernel.routes().filter(owned).map((r) => ({ ...r, link: r.link === device })).sort(byText);
+    kernel.routes().filter(owned).map((r) => ({ ...r, iface: r.iface === device })).sort(byText);
   const byText = (a: unknown, b: unknown) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
   const told: unknown[] = [reconcileHost(kernel, state(7, [direct("192.168.7.2")])), routes()];
   told.push(reconcileHost(kernel, state(7, [direct("192.168.7.2")])));
   told.push(reconcileHost(kernel, state(8, [direct("192.168.7.3")])), routes());
-  kernel.setLink(device, { up: false });
+  kernel.setInterface(device, { up: false });
   told.push(routes(), reconcileHost(kernel, state(8, [])), routes());
   const network = kernel.routes().find((r) => r.destination.text === "10.42.0.0/16")!;
   told.push(refusal(() => kernel.addRoute(network)).code);
   kernel.deleteRoute(network);
   told.push(refusal(() => kernel.deleteRoute(network)).code);
-  const address = kernel.addresses().find((a) => a.link === device && a.address === "10.42.8.0")!;
+  const address = kernel.addresses().find((a) => a.iface === device && a.address === "10.42.8.0")!;
   told.push(refusal(() => kernel.addAddress(address)).code);
   told.push(
     lines(reconcileHost(kernel, state(8, [direct("172.31.0.1")]))).map((line) =>
@@ -86,17 +86,17 @@ function story(kernel: HostNetwork, device: number, lan: number): unknown[] {
   );
   kernel.deleteAddress(address);
   told.push(refusal(() => kernel.deleteAddress(address)).code, routes());
-  told.push(refusal(() => kernel.setLink(9999, { up: true })).code);
+  told.push(refusal(() => kernel.setInterface(9999, { up: true })).code);
   told.push(removeOwned(kernel, prefix("10.42.0.0/16")), routes());
-  kernel.deleteLink(device);
-  told.push(refusal(() => kernel.deleteLink(device)).code);
+  kernel.deleteInterface(device);
+  told.push(refusal(() => kernel.deleteInterface(device)).code);
   return told;
 }
 
 test("the fake kernel tells the same story as the real one", { skip }, () => {
   const fake = new FakeKernel();
   const lan = fake.addLink("br0", { kind: "bridge" });
-  fake.addAddress({ link: lan, address: "192.168.7.1", prefixLength: 24, scope: 0 });
+  fake.addAddress({ iface: lan, address: "192.168.7.1", prefixLength: 24, scope: 0 });
   const device = fake.addLink("ovl0", { kind: "tun", up: false });
   const tun = addTun("ovl0");
   const real = story(net, tun, bridge);
@@ -104,9 +104,9 @@ test("the fake kernel tells the same story as the real one", { skip }, () => {
 });
 
 test("reconcileHost() is idempotent for an IPv6 network too", { skip }, () => {
-  const link = addTun("ovl6");
-  const device = { link, address: "fd42:7::", mtu: 1440 };
-  const directRoutes = [{ destination: prefix("fd42:9::/32"), gateway: "fd07::9", link: bridge }];
+  const iface = addTun("ovl6");
+  const device = { iface, address: "fd42:7::", mtu: 1440 };
+  const directRoutes = [{ destination: prefix("fd42:9::/32"), gateway: "fd07::9", iface: bridge }];
   const state = { device, network: prefix("fd42::/16"), subnet: prefix("fd42:7::/32"), directRoutes };
   assert.equal(lines(reconcileHost(net, state)).filter((line) => /^(Added|Set)/.test(line)).length, 6);
   assert.deepEqual(lines(reconcileHost(net, state)), []);

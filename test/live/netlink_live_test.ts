@@ -8,7 +8,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import type { HostNetwork } from "../../src/ports/host.ts";
 import { advertisable, isOnLink } from "../../src/host/underlay.ts";
-import { type LinkMaker, openHostNetwork } from "../../src/sys/host_network.ts";
+import { type InterfaceMaker, openHostNetwork } from "../../src/sys/host_network.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
@@ -19,7 +19,7 @@ const skip = process.getuid?.() !== 0 ? "needs root" : false;
 const home = readlinkSync("/proc/thread-self/ns/net");
 
 let ns: Namespace, far: Namespace;
-let net: HostNetwork & LinkMaker, farNet: HostNetwork & LinkMaker;
+let net: HostNetwork & InterfaceMaker, farNet: HostNetwork & InterfaceMaker;
 let bridge = 0, veth = 0, tun = 0;
 
 before(() => {
@@ -34,11 +34,11 @@ before(() => {
   net.setAddress(bridge, "02:42:00:00:00:01");
   ip("tuntap add ovl0 mode tun");
   tun = index(net, "ovl0");
-  for (const link of [bridge, veth]) net.setLink(link, { up: true });
-  farNet.setLink(index(farNet, "vb"), { up: true });
-  net.addAddress({ link: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
-  net.addAddress({ link: bridge, address: "fd07::1", prefixLength: 64, scope: 0 });
-  farNet.addAddress({ link: index(farNet, "vb"), address: "192.168.7.2", prefixLength: 24, scope: 0 });
+  for (const iface of [bridge, veth]) net.setInterface(iface, { up: true });
+  farNet.setInterface(index(farNet, "vb"), { up: true });
+  net.addAddress({ iface: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: bridge, address: "fd07::1", prefixLength: 64, scope: 0 });
+  farNet.addAddress({ iface: index(farNet, "vb"), address: "192.168.7.2", prefixLength: 24, scope: 0 });
 });
 
 after(() => {
@@ -58,9 +58,9 @@ function ip(words: string, input = ""): string {
 const ipJson = (words: string): any[] => JSON.parse(ip(`-j ${words}`));
 
 function index(of: HostNetwork, name: string): number {
-  const link = of.links().find((candidate) => candidate.name === name);
-  assert.ok(link !== undefined, name);
-  return link.index;
+  const iface = of.interfaces().find((candidate) => candidate.name === name);
+  assert.ok(iface !== undefined, name);
+  return iface.index;
 }
 
 function refusal(fn: () => void): SysError {
@@ -85,7 +85,7 @@ test("links() agrees with `ip link`", { skip }, () => {
     mac: l.link_type === "ether" ? l.address : null,
     master: l.master === undefined ? null : index(net, l.master),
   }));
-  assert.deepEqual(net.links(), expected);
+  assert.deepEqual(net.interfaces(), expected);
 });
 
 test("addresses() agrees with `ip address`", { skip }, () => {
@@ -94,7 +94,9 @@ test("addresses() agrees with `ip address`", { skip }, () => {
     l.addr_info.map((a: any) => `${l.ifindex} ${a.local}/${a.prefixlen} ${a.scope}`)
   );
   const scopes = new Map([[0, "global"], [253, "link"], [254, "host"]]);
-  const found = net.addresses().map((a) => `${a.link} ${a.address}/${a.prefixLength} ${scopes.get(a.scope)}`);
+  const found = net.addresses().map((a) =>
+    `${a.iface} ${a.address}/${a.prefixLength} ${scopes.get(a.scope)}`
+  );
   assert.deepEqual(found.sort(), expected.sort());
 });
 
@@ -124,11 +126,11 @@ test("routeTo() finds link, source and type, or null", { skip }, () => {
   assert.deepEqual(net.routeTo("192.168.7.2"), {
     type: "unicast",
     gateway: null,
-    link: bridge,
+    iface: bridge,
     source: "192.168.7.1",
   });
   assert.equal(net.routeTo("192.168.7.1")?.type, "local");
-  assert.equal(net.routeTo("fd07::9")?.link, bridge);
+  assert.equal(net.routeTo("fd07::9")?.iface, bridge);
   assert.equal(net.routeTo("8.8.8.8"), null);
   assert.equal(net.routeTo("2001:db9::1"), null);
   for (const type of ["unreachable", "blackhole", "prohibit"] as const) {
@@ -137,27 +139,27 @@ test("routeTo() finds link, source and type, or null", { skip }, () => {
     assert.equal(net.routeTo("8.8.8.8"), null, type);
     net.deleteRoute(refused);
   }
-  assert.deepEqual(isOnLink(net, "192.168.7.2"), { link: bridge });
+  assert.deepEqual(isOnLink(net, "192.168.7.2"), { iface: bridge });
   assert.equal(isOnLink(net, "192.168.7.1"), null);
   const choice = { iface: null, towards: ["192.168.7.2"], exclude: "ovl0" };
   assert.deepEqual(advertisable(net, choice).addresses, ["192.168.7.1", "fd07::1"]);
 });
 
 test("errors carry the kernel's own sentence", { skip }, () => {
-  assert.equal(refusal(() => net.setLink(tun, { mtu: 10 })).detail, "mtu less than device minimum");
-  const noGateway = refusal(() => net.addRoute(route("10.0.0.0/8", { gateway: "1.2.3.4", link: bridge })));
+  assert.equal(refusal(() => net.setInterface(tun, { mtu: 10 })).detail, "mtu less than device minimum");
+  const noGateway = refusal(() => net.addRoute(route("10.0.0.0/8", { gateway: "1.2.3.4", iface: bridge })));
   assert.deepEqual([noGateway.code, noGateway.detail], ["ENETUNREACH", "Nexthop has invalid gateway"]);
   assert.equal(refusal(() => net.addBridge("br0")).code, "EEXIST");
-  assert.equal(refusal(() => net.deleteLink(9999)).code, "ENODEV");
+  assert.equal(refusal(() => net.deleteInterface(9999)).code, "ENODEV");
 });
 
 test("setLink(), setSegmentation() and neighbours reach the kernel", { skip }, () => {
-  net.setLink(tun, { mtu: 1400, txQueueLength: 77 });
+  net.setInterface(tun, { mtu: 1400, txQueueLength: 77 });
   net.setSegmentation(tun, 60000, 64);
   const [shown] = ipJson("-d link show ovl0");
   assert.deepEqual([shown.mtu, shown.txqlen, shown.gso_max_size, shown.gso_max_segs], [1400, 77, 60000, 64]);
   const neighbour = {
-    link: bridge,
+    iface: bridge,
     address: "192.168.7.5",
     mac: "02:42:00:00:00:05",
     state: 128,
@@ -167,9 +169,9 @@ test("setLink(), setSegmentation() and neighbours reach the kernel", { skip }, (
   assert.deepEqual(net.neighbours().filter((n) => n.address === "192.168.7.5"), [neighbour]);
   net.deleteNeighbour(neighbour);
   assert.ok(net.neighbours().every((n) => n.address !== "192.168.7.5"));
-  const entry = { link: veth, address: null, mac: "02:42:00:00:00:06", state: 128, bridge: true };
+  const entry = { iface: veth, address: null, mac: "02:42:00:00:00:06", state: 128, bridge: true };
   net.addNeighbour(entry);
-  assert.ok(net.neighbours(true).some((n) => n.mac === entry.mac && n.link === veth));
+  assert.ok(net.neighbours(true).some((n) => n.mac === entry.mac && n.iface === veth));
   net.deleteNeighbour(entry);
 });
 
@@ -188,7 +190,7 @@ test("changed() tells once of changes, whoever made them, and also when events w
   ip("-batch -", flood.join("\n"));
   assert.equal(net.changed(), true);
   assert.equal(net.changed(), false);
-  assert.ok(net.links().length > 0);
+  assert.ok(net.interfaces().length > 0);
 });
 
 test("routes() is whole while routes come and go", { skip }, async () => {
@@ -268,20 +270,20 @@ test("rules() reads the rules of policy routing, and links() the port of a VXLAN
   ], [253, false]]);
   assert.ok(net.changed(), "a new rule is an event");
   ip("link add vx9 type vxlan id 9 dstport 9472 dev br0");
-  assert.equal(net.links().find((link) => link.name === "vx9")?.udpPort, 9472);
-  assert.ok(net.links().every((link) => link.name === "vx9" || link.udpPort === undefined));
+  assert.equal(net.interfaces().find((iface) => iface.name === "vx9")?.udpPort, 9472);
+  assert.ok(net.interfaces().every((iface) => iface.name === "vx9" || iface.udpPort === undefined));
   ip("link del vx9");
 });
 
 test("addRoute() goes in front of a route in its place where that is asked for", { skip }, () => {
   ip("route add blackhole 10.87.0.0/16");
-  const ours = route("10.87.0.0/16", { link: bridge, protocol: 84, scope: 253 });
+  const ours = route("10.87.0.0/16", { iface: bridge, protocol: 84, scope: 253 });
   assert.throws(
     () => net.addRoute(ours),
     (error: unknown) => error instanceof SysError && error.code === "EEXIST",
   );
   net.addRoute(ours, true);
-  assert.equal(net.routeTo("10.87.1.1")?.link, bridge);
+  assert.equal(net.routeTo("10.87.1.1")?.iface, bridge);
   net.deleteRoute(ours);
   assert.equal(net.routeTo("10.87.1.1"), null);
   ip("route del blackhole 10.87.0.0/16");

@@ -30,7 +30,7 @@ function tellTime(began: number): void {
 function setLoopback(wires: Wires, up: boolean): void {
   wires.in(() => {
     const net = openHostNetwork();
-    net.setLink(net.links().find((link) => link.loopback)!.index, { up });
+    net.setInterface(net.interfaces().find((iface) => iface.loopback)!.index, { up });
     net.close();
   });
 }

@@ -31,12 +31,12 @@ function router(wires: Wires, offloads: TunOffloads): { from: TunQueue; to: TunQ
   wires.in(() => {
     const net = openHostNetwork();
     opened.forEach(({ name }, i) => {
-      const { index: link } = net.links().find((candidate) => candidate.name === name)!;
-      net.setLink(link, { up: true, mtu: MTU });
+      const { index: iface } = net.interfaces().find((candidate) => candidate.name === name)!;
+      net.setInterface(iface, { up: true, mtu: MTU });
       const common = {
         type: "unicast",
         gateway: null,
-        link,
+        iface,
         metric: 0,
         protocol: 4,
         table: 254,

@@ -235,7 +235,7 @@ liveTest("a path that takes no such datagrams costs the others no trains", (wire
   const sender = wires.batches(41001, "own", TRAINS), receiver = wires.batches(41002, "vxlan", TRAINS);
   wires.in(() => {
     const net = openHostNetwork();
-    net.setLink(net.links().find(({ loopback }) => loopback)!.index, { mtu: 1500 });
+    net.setInterface(net.interfaces().find(({ loopback }) => loopback)!.index, { mtu: 1500 });
     net.close();
   });
   sender.setDestination(0, "127.0.0.1:41002");

@@ -65,14 +65,14 @@ export class Wires {
     const { queues, name } = this.tun(DEVICE, undefined, count);
     this.in(() => {
       const net = openHostNetwork();
-      const { index: link } = net.links().find((candidate) => candidate.name === name)!;
-      net.addAddress({ link, address: HOST, prefixLength: 32, scope: 0 });
-      net.setLink(link, { up: true, mtu: 1400 });
-      net.addAddress({ link, address: HOST6, prefixLength: 64, scope: 0 });
+      const { index: iface } = net.interfaces().find((candidate) => candidate.name === name)!;
+      net.addAddress({ iface, address: HOST, prefixLength: 32, scope: 0 });
+      net.setInterface(iface, { up: true, mtu: 1400 });
+      net.addAddress({ iface, address: HOST6, prefixLength: 64, scope: 0 });
       const common = {
         type: "unicast",
         gateway: null,
-        link,
+        iface,
         metric: 0,
         protocol: 4,
         table: 254,

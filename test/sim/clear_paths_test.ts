@@ -10,7 +10,7 @@ import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
-const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ link: 3 }) };
+const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ iface: 3 }) };
 
 function add(world: World, name: string, seeds: readonly string[], change: Partial<Settings>): SimNode {
   const node = addSealed(world, name, seeds);

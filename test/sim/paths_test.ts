@@ -11,7 +11,7 @@ import { encodeWayProbe, PROBE_LEN, PROBE_READY, PROBE_WAY_ASK } from "../../src
 import { addSealed } from "./sealed.ts";
 import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
 
-const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ link: 3 }) };
+const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ iface: 3 }) };
 const SOON_MS = 8000;
 const AGAIN_MS = 20_000;
 

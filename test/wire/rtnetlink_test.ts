@@ -51,7 +51,7 @@ test("decodeLink() reads a TUN, a veth on a bridge, a bridge and lo", () => {
 test("decodeAddress() reads IPv4 and IPv6 addresses with their scope", () => {
   const read = (datagrams: string[]) =>
     entries(datagrams, rt.RTM_NEWADDR, rt.decodeAddress)
-      .map((a) => `${a.link} ${formatAddress(a.address)}/${a.prefixLength} ${a.scope}`);
+      .map((a) => `${a.iface} ${formatAddress(a.address)}/${a.prefixLength} ${a.scope}`);
   assert.deepEqual(read(vectors.addresses4), ["1 127.0.0.1/8 254", "2 192.168.7.1/24 0", "5 10.42.7.0/32 0"]);
   assert.deepEqual(read(vectors.addresses6).slice(0, 3), [
     "1 ::1/128 254",
@@ -69,17 +69,17 @@ test("decodeRoute() reads device, unreachable, onlink, multipath and other-famil
   };
   const network = of("10.42.0.0/16");
   assert.deepEqual(
-    [network.type, network.scope, network.protocol, network.table, network.link, network.mtu],
+    [network.type, network.scope, network.protocol, network.table, network.iface, network.mtu],
     [1, 253, 84, 254, 5, 1400],
   );
   assert.equal(formatAddress(network.source!), "10.42.7.0");
   const refused = of("10.42.7.0/24");
-  assert.deepEqual([refused.type, refused.metric, refused.link], [7, 4278198272, null]);
+  assert.deepEqual([refused.type, refused.metric, refused.iface], [7, 4278198272, null]);
   const onlink = of("10.42.9.0/24");
   assert.deepEqual([onlink.table, onlink.flags & rtr.RTNH_F_ONLINK], [1000, rtr.RTNH_F_ONLINK]);
   assert.equal(formatAddress(onlink.gateway!), "192.168.7.9");
   const several = of("10.99.0.0/16");
-  assert.deepEqual([formatAddress(several.gateway!), several.link], ["192.168.7.3", 2]);
+  assert.deepEqual([formatAddress(several.gateway!), several.iface], ["192.168.7.3", 2]);
   assert.equal(formatAddress(of("10.98.0.0/16").gateway!), "fe80::1");
 });
 
@@ -97,13 +97,15 @@ test("decodeRoute() reads IPv6 routes and the answer to a lookup", () => {
 test("decodeNeighbour() reads neighbours and forwarding entries", () => {
   const [first] = entries(vectors.neighbours, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour);
   assert.deepEqual(first, {
-    link: 2,
+    iface: 2,
     address: address("192.168.7.2"),
     mac: hex("024200000002"),
     state: rtr.NUD_PERMANENT,
     bridge: false,
   });
-  const entry = entries(vectors.forwarding, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour).find((n) => n.link === 6)!;
+  const entry = entries(vectors.forwarding, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour).find((n) =>
+    n.iface === 6
+  )!;
   assert.deepEqual([entry.address, entry.mac, entry.bridge], [
     address("192.168.7.3"),
     hex("024200000003"),
@@ -143,7 +145,7 @@ test("encodeLink() changes only what is given", () => {
 
 test("decodeAddress() returns what encodeAddress() wrote", () => {
   for (const [text, prefixLength] of [["10.42.7.0", 32], ["192.168.7.1", 24], ["fd00::7", 64]] as const) {
-    const a = { link: 9, address: address(text), prefixLength, scope: 0 };
+    const a = { iface: 9, address: address(text), prefixLength, scope: 0 };
     assert.deepEqual(rt.decodeAddress(rt.encodeAddress(a)), a);
   }
 });
@@ -160,7 +162,7 @@ test("decodeRoute() returns what encodeRoute() wrote", () => {
       table: fc.constantFrom(254, 255, 1000, 0xfffffffe),
       flags: fc.constantFrom(0, rtr.RTNH_F_ONLINK),
       gateway: optional(fc.oneof(v4, fc.constant(address("fe80::1")))),
-      link: optional(fc.nat()),
+      iface: optional(fc.nat()),
       metric: fc.integer({ min: 0, max: 0xffffffff }),
       source: optional(v4),
       mtu: optional(fc.nat(65535)),
@@ -176,7 +178,7 @@ test("decodeRoute() returns what encodeRoute() wrote", () => {
 test("decodeNeighbour() returns what encodeNeighbour() wrote", () => {
   for (const bridge of [false, true]) {
     for (const to of [address("10.42.9.0"), address("fd00::1")]) {
-      const n = { link: 6, address: to, mac: MAC, state: rtr.NUD_PERMANENT, bridge };
+      const n = { iface: 6, address: to, mac: MAC, state: rtr.NUD_PERMANENT, bridge };
       assert.deepEqual(rtr.decodeNeighbour(rtr.encodeNeighbour(n)), n);
     }
   }
@@ -214,7 +216,7 @@ for (const [name, decode, datagrams] of DECODERS) {
 }
 
 test("decodeAddress() and decodeRoute() return null for a prefix length beyond the family", () => {
-  const a = rt.encodeAddress({ link: 1, address: address("10.0.0.1"), prefixLength: 33, scope: 0 });
+  const a = rt.encodeAddress({ iface: 1, address: address("10.0.0.1"), prefixLength: 33, scope: 0 });
   assert.equal(rt.decodeAddress(a), null);
   const dump = rtr.encodeRouteDump(rt.AF_INET);
   dump[1] = 33;
@@ -222,7 +224,7 @@ test("decodeAddress() and decodeRoute() return null for a prefix length beyond t
 });
 
 test("decodeAddress() tells the flags of an address that is not to be relied on, all bits of them", () => {
-  const plain = rt.encodeAddress({ link: 9, address: address("fd00::1"), prefixLength: 64, scope: 0 });
+  const plain = rt.encodeAddress({ iface: 9, address: address("fd00::1"), prefixLength: 64, scope: 0 });
   assert.equal(rt.decodeAddress(plain)!.flags, undefined);
   const dirty = plain.slice();
   dirty[2] = 0x41;

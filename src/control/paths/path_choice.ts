@@ -148,15 +148,15 @@ function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destinatio
   const address = addressOf(endpoint);
   const hop = host.nextHop(address);
   if ("why" in hop) return hop;
-  const { link } = hop;
-  if (ipVersion(endpoint) === 4) return { gateway: address, link };
+  const { iface } = hop;
+  if (ipVersion(endpoint) === 4) return { gateway: address, iface };
   // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
   // gateway nothing is known: another network may have the same private addresses as ours.
   for (const other of peer.endpoints) {
     if (isNamed(other) || ipVersion(other) === 6 || peer.translated.includes(other)) continue;
     const gateway = addressOf(other);
     const same = host.nextHop(gateway);
-    if ("link" in same && same.link === link) return { gateway, link };
+    if ("iface" in same && same.iface === iface) return { gateway, iface };
   }
   return { why: `${peer.name} has no IPv4 address on the link of ${address}` };
 }

@@ -3,9 +3,9 @@
  * `tx` on the way out, because its queue was full. The kernel counts for each device; another that takes its place begins
  * at 0, and one that was there before us had its own history.
  */
-import type { LinkDrops } from "../../ports/host.ts";
+import type { InterfaceDrops } from "../../ports/host.ts";
 
-const NONE: LinkDrops = { rx: 0, tx: 0 };
+const NONE: InterfaceDrops = { rx: 0, tx: 0 };
 
 export class DeviceDrops {
   #index: number | null = null;
@@ -16,7 +16,7 @@ export class DeviceDrops {
   #before = NONE;
 
   /** Takes in what device `index` counts now; null: it does not tell. */
-  note(index: number, drops: LinkDrops | null): void {
+  note(index: number, drops: InterfaceDrops | null): void {
     if (drops === null) return;
     if (index !== this.#index) {
       this.#before = this.total;
@@ -26,7 +26,7 @@ export class DeviceDrops {
     this.#last = drops;
   }
 
-  get total(): LinkDrops {
+  get total(): InterfaceDrops {
     return {
       rx: this.#before.rx + this.#last.rx - this.#first.rx,
       tx: this.#before.tx + this.#last.tx - this.#first.tx,

@@ -9,7 +9,7 @@ import { addTo, attempt, reconcileHost, type Reconciliation } from "../../host/r
 import { DeviceDrops } from "./device_drops.ts";
 import { renderSubnetEnv, type SubnetFile } from "../../host/subnet_file.ts";
 import type { OpenedTun, TunOffloads } from "../../ports/devices.ts";
-import type { HostNetwork, Link, LinkDrops } from "../../ports/host.ts";
+import type { HostNetwork, InterfaceDrops, NetworkInterface } from "../../ports/host.ts";
 import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
 import type { Prefix } from "../../wire/prefix.ts";
@@ -38,7 +38,7 @@ export class HostKeeper {
   #tested = false;
   readonly #drops = new DeviceDrops();
   /** Index of the device; null before it was looked for. */
-  #link: number | null = null;
+  #iface: number | null = null;
   /** BOUNDED: emptied as the Workers follow. They may still read from these until they have applied the epoch. */
   #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
   #attached = false;
@@ -65,8 +65,8 @@ export class HostKeeper {
   }
 
   /** What the device dropped since we use it. */
-  get drops(): LinkDrops {
-    if (this.#link !== null) this.#drops.note(this.#link, this.#net.linkDrops(this.#link));
+  get drops(): InterfaceDrops {
+    if (this.#iface !== null) this.#drops.note(this.#iface, this.#net.interfaceDrops(this.#iface));
     return this.#drops.total;
   }
 
@@ -75,10 +75,10 @@ export class HostKeeper {
     this.#closeRetired();
     const report: Reconciliation = { repaired: [], failed: [] };
     if (this.#findDevice() === undefined) report.repaired.push(this.#recreate());
-    const link = this.#findDevice();
-    if (link === undefined) throw new Error(`The device "${this.#tun.name}" was created but is not there`);
-    this.#link = link.index;
-    this.#drops.note(link.index, this.#net.linkDrops(link.index));
+    const iface = this.#findDevice();
+    if (iface === undefined) throw new Error(`The device "${this.#tun.name}" was created but is not there`);
+    this.#iface = iface.index;
+    this.#drops.note(iface.index, this.#net.interfaceDrops(iface.index));
     const own = wanted.own;
     if (own === null) {
       addTo(report, this.withdraw());
@@ -89,7 +89,7 @@ export class HostKeeper {
     addTo(
       report,
       reconcileHost(this.#net, {
-        device: { link: link.index, address: own.address, mtu: wanted.deviceMtu },
+        device: { iface: iface.index, address: own.address, mtu: wanted.deviceMtu },
         network,
         subnet,
         directRoutes: wanted.directRoutes,
@@ -116,15 +116,15 @@ export class HostKeeper {
   }
 
   /** By its name, and by its index once that is known: another device of the same name is not ours. */
-  #findDevice(): Link | undefined {
-    const link = this.#net.links().find((candidate) => candidate.name === this.#tun.name);
-    return this.#link === null || link?.index === this.#link ? link : undefined;
+  #findDevice(): NetworkInterface | undefined {
+    const iface = this.#net.interfaces().find((candidate) => candidate.name === this.#tun.name);
+    return this.#iface === null || iface?.index === this.#iface ? iface : undefined;
   }
 
   /** The device was deleted: its descriptors are dead, another takes its place. */
   #recreate(): string {
     this.#retired.push({ tun: this.#tun, epoch: this.#mailbox.post({ kind: "detachTun" }) });
-    this.#link = null;
+    this.#iface = null;
     this.#tun = this.#openTun();
     this.#attached = false;
     return `Recreated the device ${this.#tun.name}: it had been deleted`;
@@ -141,7 +141,7 @@ export class HostKeeper {
     this.#removeSubnetEnv();
     if (this.#network === null) return { repaired: [], failed: [] };
     const report = removeOwned(this.#net, this.#network);
-    const held = this.#net.addresses().filter((a) => a.link === this.#link && !a.address.includes(":"));
+    const held = this.#net.addresses().filter((a) => a.iface === this.#iface && !a.address.includes(":"));
     for (const address of held) {
       const text = `Removed ${address.address}/${address.prefixLength} from ${this.#tun.name}`;
       attempt(report, text, () => this.#net.deleteAddress(address));

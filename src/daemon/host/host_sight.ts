@@ -64,17 +64,17 @@ export class HostSight implements Sight {
     if (this.#leading === 0) return false;
     const known = this.#ways.get(address);
     if (known !== undefined) return known;
-    const leads = parseAddress(address) !== null && this.#net.routeTo(address)?.link === this.#leading;
+    const leads = parseAddress(address) !== null && this.#net.routeTo(address)?.iface === this.#leading;
     this.#ways.set(address, leads);
     return leads;
   }
 
   #findLeading(): number {
     const network = this.#of.network();
-    const device = this.#net.links().find((link) => link.name === this.#of.device());
+    const device = this.#net.interfaces().find((iface) => iface.name === this.#of.device());
     if (device === undefined) return 0;
     const leads = this.#net.routes().some((r) =>
-      r.link === device.index && r.type === "unicast" && r.table !== TABLE_LOCAL &&
+      r.iface === device.index && r.type === "unicast" && r.table !== TABLE_LOCAL &&
       !samePrefix(r.destination, network) && !isOfEachLink(r.destination)
     );
     return leads ? device.index : 0;

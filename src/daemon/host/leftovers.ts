@@ -96,7 +96,7 @@ export function clearAll(
   }
   for (const network of networks.values()) {
     addTo(report, removeOwned(net, network));
-    if (purge) report.repaired.push(...stillHolding(net.links(), net.addresses(), network));
+    if (purge) report.repaired.push(...stillHolding(net.interfaces(), net.addresses(), network));
   }
   addTo(report, removeOrphans(net, null));
   const [failed] = report.failed;

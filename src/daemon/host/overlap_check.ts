@@ -9,9 +9,9 @@ import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
 import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../host/overlap.ts";
-import { linkName } from "../../host/describe.ts";
+import { interfaceName } from "../../host/describe.ts";
 import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
-import type { HostNetwork, Link, Route } from "../../ports/host.ts";
+import type { HostNetwork, NetworkInterface, Route } from "../../ports/host.ts";
 import type { Random } from "../../ports/time.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
 import { type Begun, founds } from "../state/unfinished_join.ts";
@@ -28,16 +28,16 @@ export function refuseOverlap(
 ): void {
   if ((run.stored?.claim ?? null) !== null) return;
   const settled = !founds(run);
-  const links = net.links();
+  const interfaces = net.interfaces();
   const addresses = net.addresses();
-  const bridges = leftBridges(links, addresses, mesh);
-  const bridgeOf = ({ link, destination }: Route) =>
-    bridges.find((bridge) => bridge.link === link && isInside(destination, bridge.subnet));
+  const bridges = leftBridges(interfaces, addresses, mesh);
+  const bridgeOf = ({ iface, destination }: Route) =>
+    bridges.find((bridge) => bridge.iface === iface && isInside(destination, bridge.subnet));
   const route = overlappingRoutes(
     net.routes(),
     addresses,
     mesh.network,
-    marks(links, run.config.device, null),
+    marks(interfaces, run.config.device, null),
   )
     .find((one) => !settled || bridgeOf(one) === undefined);
   if (route === undefined) return;
@@ -45,14 +45,16 @@ export function refuseOverlap(
   const left = bridge === undefined
     ? ""
     : `, or remove the bridge if it is a leftover of an earlier lease: ${
-      removeBridge(linkName(bridge.link, links))
+      removeBridge(interfaceName(bridge.iface, interfaces))
     }`;
-  throw new ConfigError("network", describeOverlap(mesh.network, route, links, settled) + left);
+  throw new ConfigError("network", describeOverlap(mesh.network, route, interfaces, settled) + left);
 }
 
-function marks(links: readonly Link[], device: string, subnet: Prefix | null): OwnMarks {
-  const own = links.find((link) => link.name === device)?.index ?? null;
-  const others = links.filter((link) => link.kind === "tun" && link.index !== own).map((link) => link.index);
+function marks(interfaces: readonly NetworkInterface[], device: string, subnet: Prefix | null): OwnMarks {
+  const own = interfaces.find((iface) => iface.name === device)?.index ?? null;
+  const others = interfaces.filter((iface) => iface.kind === "tun" && iface.index !== own).map((iface) =>
+    iface.index
+  );
   return { protocol: ROUTE_PROTOCOL, device: own, subnet, otherDevices: others };
 }
 
@@ -97,9 +99,14 @@ export class OverlapWatch {
 
   #find(view: NodeView, { network }: MeshConfig, lease: Prefix, device: string): string[] {
     const net = this.#net;
-    const host = { links: net.links(), addresses: net.addresses(), routes: net.routes(), rules: net.rules() };
-    const found = shadows(host, network, marks(host.links, device, lease));
+    const host = {
+      interfaces: net.interfaces(),
+      addresses: net.addresses(),
+      routes: net.routes(),
+      rules: net.rules(),
+    };
+    const found = shadows(host, network, marks(host.interfaces, device, lease));
     const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
-    return describeShadows(found, { network, links: host.links, lease, holders });
+    return describeShadows(found, { network, interfaces: host.interfaces, lease, holders });
   }
 }

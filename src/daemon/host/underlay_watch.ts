@@ -7,7 +7,7 @@ import { passedOver } from "../../host/passed_over.ts";
 import { advertisable, mtuTowards, underlayMtu } from "../../host/underlay.ts";
 import type { UnderlayChoice } from "../../host/underlay.ts";
 import { type LocalEnd, MAX_PEERS } from "../../ports/devices.ts";
-import type { HostNetwork, Link } from "../../ports/host.ts";
+import type { HostNetwork, NetworkInterface } from "../../ports/host.ts";
 import type { Machine } from "../../ports/machine.ts";
 import { SysError } from "../../ports/sys_error.ts";
 import { addressOf, formatEndpoint, parseAddress } from "../../wire/address.ts";
@@ -91,7 +91,7 @@ export class Underlay {
   /** What wantedFrom asks about the host. */
   facts(): HostFacts {
     const { clock } = this.#machine;
-    let links: readonly Link[] | null = null;
+    let interfaces: readonly NetworkInterface[] | null = null;
     const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
     const outside = towards.filter((address) => !liesWithin(this.mesh, address));
     this.#findMtu({ ...this.#choice(), towards: outside });
@@ -99,7 +99,7 @@ export class Underlay {
     return {
       underlayMtu,
       pathMtu: (endpoint) => Math.min(underlayMtu, this.#paths.mtu(endpoint, clock.now()) ?? Infinity),
-      nextHop: (address) => nextHop(this.#net, address, links ??= this.#net.links()),
+      nextHop: (address) => nextHop(this.#net, address, interfaces ??= this.#net.interfaces()),
       local: (endpoint) => this.local(endpoint),
     };
   }
@@ -143,7 +143,7 @@ export class Underlay {
     return { address, pinned: this.#net.routeTo(peer)?.source !== address };
   }
 
-  /** Links, addresses or routes changed: what was found out about them is asked again. */
+  /** Interfaces, addresses or routes changed: what was found out about them is asked again. */
   hostChanged(): void {
     this.#locals.clear();
   }

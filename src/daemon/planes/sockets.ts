@@ -7,7 +7,7 @@ import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../../con
 import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import { socketsFor, type Wanted } from "../../control/paths/paths.ts";
 import type { SocketRole } from "../../ports/devices.ts";
-import type { Link } from "../../ports/host.ts";
+import type { NetworkInterface } from "../../ports/host.ts";
 import type { UdpMaker, UdpPort } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
 import { EADDRINUSE, SysError } from "../../ports/sys_error.ts";
@@ -37,14 +37,14 @@ export interface SocketsOptions {
   /** Each gets a socket on every port. */
   readonly workers: number;
   /** Tells whose device holds a port. */
-  readonly links: () => readonly Link[];
+  readonly interfaces: () => readonly NetworkInterface[];
 }
 
 export class Sockets {
   readonly #udp: UdpMaker;
   readonly #mailbox: Mailbox;
   readonly #workers: number;
-  readonly #links: () => readonly Link[];
+  readonly #interfaces: () => readonly NetworkInterface[];
   readonly #own: UdpPort;
   /** BOUNDED: one per role. */
   readonly #open = new Map<SocketRole, UdpPort>();
@@ -54,11 +54,11 @@ export class Sockets {
   readonly #refused = new Map<SocketRole, { readonly sentence: string; readonly at: number }>();
 
   /** Opens our own port and hands it to the Workers. Throws SysError when it is taken. */
-  constructor(udp: UdpMaker, mailbox: Mailbox, { port, workers, links }: SocketsOptions) {
+  constructor(udp: UdpMaker, mailbox: Mailbox, { port, workers, interfaces }: SocketsOptions) {
     this.#udp = udp;
     this.#mailbox = mailbox;
     this.#workers = workers;
-    this.#links = links;
+    this.#interfaces = interfaces;
     this.#own = this.#attach("own", port, true);
   }
 
@@ -130,7 +130,7 @@ export class Sockets {
   #holderOf(role: SocketRole, port: number, now: number): string {
     const known = this.#holders.get(role);
     if (known !== undefined && now < known.until) return known.words;
-    const words = this.#udp.holderOf(port, this.#links());
+    const words = this.#udp.holderOf(port, this.#interfaces());
     this.#holders.set(role, { words, until: now + SEARCH_AGAIN_MS });
     return words;
   }

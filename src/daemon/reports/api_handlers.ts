@@ -34,7 +34,7 @@ export function apiHandlers(
     status: () => statusReport(snapshot()),
     peers: () => peersReport(snapshot()),
     leases: () => leasesReport(snapshot()),
-    routes: () => routesReport(snapshot(), net.routes(), net.links()),
+    routes: () => routesReport(snapshot(), net.routes(), net.interfaces()),
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     forget: (params) => {

@@ -11,7 +11,7 @@ import type { CounterReader } from "../../dataplane/tables/counters.ts";
 import { isOwned } from "../../host/owned.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { SocketRole } from "../../ports/devices.ts";
-import type { Link, LinkDrops, Route } from "../../ports/host.ts";
+import type { InterfaceDrops, NetworkInterface, Route } from "../../ports/host.ts";
 import type { OffloadState } from "../planes/offloads.ts";
 import { RUNTIME, VERSION } from "../../version.ts";
 import { comparePrefixes } from "../../wire/prefix.ts";
@@ -49,7 +49,7 @@ export interface Snapshot {
  * room in the sockets, of each kind that is open.
  */
 export function kernelDrops(
-  device: LinkDrops,
+  device: InterfaceDrops,
   sockets: Partial<Record<SocketRole, number>>,
 ): Record<string, number> {
   const drops: Record<string, number> = { "device-rx-dropped": device.rx, "device-tx-dropped": device.tx };
@@ -247,7 +247,7 @@ function staticMac(snapshot: Snapshot, lease: LeaseView): string | null {
 export function routesReport(
   snapshot: Snapshot,
   routes: readonly Route[],
-  links: readonly Link[],
+  interfaces: readonly NetworkInterface[],
 ): RouteEntry[] {
   const names = new Map(snapshot.view.peers.map((peer) => [peer.id, peer.name]));
   const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet.text, lease]));
@@ -260,7 +260,7 @@ export function routesReport(
     destination: route.destination.text,
     where: "host",
     type: route.type,
-    device: links.find((link) => link.index === route.link)?.name ?? null,
+    device: interfaces.find((iface) => iface.index === route.iface)?.name ?? null,
     gateway: route.gateway,
     metric: route.metric,
     node: route.gateway === null ? null : holder.get(route.destination.text)?.name ?? null,

@@ -10,7 +10,7 @@ import { prefix } from "../../../src/wire/prefix.ts";
 const HOST = {
   underlayMtu: 1500,
   pathMtu: () => 1500,
-  nextHop: (a: string) => a.startsWith("192.168.1.") ? { link: 3 } : { why: `${a} is behind a gateway` },
+  nextHop: (a: string) => a.startsWith("192.168.1.") ? { iface: 3 } : { why: `${a} is behind a gateway` },
 };
 
 const ANSWERED = { state: "answered", answeredAt: 5, peerReady: true, mtu: null } as const;
@@ -143,7 +143,7 @@ test("A direct route carries data once both sides had an answer by it; until the
     assert.match(wanted.paths.get("b")!.why, why);
     assert.equal(wanted.directRoutes.length, path === "direct-route" ? 1 : 0);
     const probed = one.directRoutes
-      ? [{ destination: prefix("10.42.9.0/32"), gateway: "192.168.1.11", link: 3 }]
+      ? [{ destination: prefix("10.42.9.0/32"), gateway: "192.168.1.11", iface: 3 }]
       : [];
     assert.deepEqual(wanted.probeRoutes, probed);
   }
@@ -187,7 +187,7 @@ test("What probes found to pass limits the tunnel and the direct route", () => {
 
 test("Where no direct route is asked for, the kernel is not asked about one for each peer", () => {
   const asked: string[] = [];
-  const counting = { ...HOST, nextHop: (a: string) => (asked.push(a), { link: 3 }) };
+  const counting = { ...HOST, nextHop: (a: string) => (asked.push(a), { iface: 3 }) };
   assert.equal(wantedFrom(view("udp", [peer()]), SETTINGS, counting).paths.get("b")!.path, "tunnel");
   assert.deepEqual(asked, []);
   wantedFrom(view("udp", [peer()]), settingsFor("x", { directRouting: true }), counting);
@@ -213,7 +213,7 @@ test("Backend host-gw: a gateway route on the same link, no path behind a gatewa
   assert.deepEqual(wanted.directRoutes, [{
     destination: prefix("10.42.9.0/24"),
     gateway: "192.168.1.11",
-    link: 3,
+    iface: 3,
   }]);
   for (const tunnel of wanted.tunnels.values()) assert.equal(tunnel.encapsulation, "none"); // probes only
   assert.equal(wanted.paths.get("b")!.path, "direct-route");
@@ -224,10 +224,11 @@ test("Backend host-gw: a gateway route on the same link, no path behind a gatewa
 });
 
 test("A direct route leads to the IPv4 address of a peer that is reached by IPv6 on the same link", () => {
-  const links: Readonly<Record<string, number>> = { "fd00::11": 3, "192.168.1.11": 3, "10.8.0.11": 5 };
+  const interfaces: Readonly<Record<string, number>> = { "fd00::11": 3, "192.168.1.11": 3, "10.8.0.11": 5 };
   const host = {
     ...HOST,
-    nextHop: (a: string) => links[a] === undefined ? { why: `${a} is behind a gateway` } : { link: links[a] },
+    nextHop: (a: string) =>
+      interfaces[a] === undefined ? { why: `${a} is behind a gateway` } : { iface: interfaces[a] },
   };
   const over6 = (endpoint: string, endpoints: readonly string[], translated: readonly string[] = []) =>
     peer({ endpoint, endpoints, translated });
@@ -237,7 +238,7 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
     const decide = (one: PeerView) => wantedFrom(view(backend, [one]), settings, host);
     const wanted = decide(over6("[fd00::11]:8473", both));
     assert.deepEqual(wanted.directRoutes, [
-      { destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", link: 3 },
+      { destination: prefix("10.42.9.0/24"), gateway: "192.168.1.11", iface: 3 },
     ]);
     assert.equal(wanted.paths.get("b")!.path, "direct-route");
     assert.equal(wanted.ways.get("b")!.gateway, "192.168.1.11");

@@ -8,8 +8,8 @@ function host() {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   const ovl0 = net.addLink("ovl0", { kind: "tun" });
-  net.addAddress({ link: eth0, address: "10.0.2.15", prefixLength: 24, scope: 0 });
-  net.addAddress({ link: ovl0, address: "10.42.7.0", prefixLength: 32, scope: 0 });
+  net.addAddress({ iface: eth0, address: "10.0.2.15", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: ovl0, address: "10.42.7.0", prefixLength: 32, scope: 0 });
   let network: Prefix | null = null;
   const sight = new HostSight(net, { port: 8473, device: () => "ovl0", network: () => network });
   return { net, eth0, ovl0, sight, know: (text: string) => network = prefix(text) };
@@ -21,7 +21,7 @@ test("HostSight owns the host's addresses and loopback, with our own port", () =
     assert.equal(sight.owns(own), true, own);
   }
   for (const other of ["10.0.2.15:8474", "10.0.2.16:8473"]) assert.equal(sight.owns(other), false, other);
-  net.addAddress({ link: eth0, address: "10.0.2.16", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: eth0, address: "10.0.2.16", prefixLength: 24, scope: 0 });
   sight.changed();
   assert.equal(sight.owns("10.0.2.16:8473"), true);
 });
@@ -29,18 +29,18 @@ test("HostSight owns the host's addresses and loopback, with our own port", () =
 test("HostSight sees which ways leave by our own device, by the routes of now", () => {
   const { sight, net, eth0, ovl0, know } = host();
   know("10.42.0.0/16");
-  net.addRoute(route("10.42.0.0/16", { link: ovl0 }));
-  net.addRoute(route("0.0.0.0/0", { gateway: "10.0.2.2", link: eth0 }));
+  net.addRoute(route("10.42.0.0/16", { iface: ovl0 }));
+  net.addRoute(route("0.0.0.0/0", { gateway: "10.0.2.2", iface: eth0 }));
   assert.equal(sight.tunnelled("192.168.77.10"), false);
-  net.addRoute(route("192.168.77.0/24", { link: ovl0 }));
+  net.addRoute(route("192.168.77.0/24", { iface: ovl0 }));
   sight.changed();
   assert.equal(sight.tunnelled("192.168.77.10"), true);
   assert.equal(sight.tunnelled("192.168.78.10"), false);
-  net.addRoute(route("192.168.77.10/32", { gateway: "10.0.2.2", link: eth0 }));
+  net.addRoute(route("192.168.77.10/32", { gateway: "10.0.2.2", iface: eth0 }));
   sight.changed();
   assert.equal(sight.tunnelled("192.168.77.10"), false);
   assert.equal(sight.tunnelled("192.168.77.11"), true);
-  net.deleteLink(ovl0);
+  net.deleteInterface(ovl0);
   sight.changed();
   assert.equal(sight.tunnelled("192.168.77.11"), false);
 });

@@ -70,7 +70,12 @@ test("The route goes also when nothing is left that tells of its network, and a 
   afterCrash((kernel, place) => {
     rmSync(place.runDir, { recursive: true });
     kernel.addRoute(unreachable("10.43.3.0/24"));
-    kernel.addAddress({ link: kernel.links()[0]!.index, address: "10.43.3.0", prefixLength: 32, scope: 0 });
+    kernel.addAddress({
+      iface: kernel.interfaces()[0]!.index,
+      address: "10.43.3.0",
+      prefixLength: 32,
+      scope: 0,
+    });
     kernel.addRoute({ ...unreachable("10.44.3.0/24"), protocol: 3 });
     clearForStart(kernel, place, null);
     assert.deepEqual(destinations(kernel).sort(), ["10.43.3.0/24", "10.44.3.0/24"]);

@@ -9,24 +9,24 @@ const ADDRESS = { address: "192.168.1.10", prefixLength: 24, scope: 0 };
 
 function host() {
   const net = new FakeKernel();
-  const link = net.addLink("eth0", { mtu: 1400 });
-  net.addAddress({ link, ...ADDRESS });
-  return { net, link };
+  const iface = net.addLink("eth0", { mtu: 1400 });
+  net.addAddress({ iface, ...ADDRESS });
+  return { net, iface };
 }
 
 const OPTIONS = { iface: "eth0", device: "ovl0", port: 8473, underlayMtu: null };
 
 test("Underlay keeps address and MTU while --iface has none, says so, and follows when it is back", () => {
-  const { net, link } = host();
+  const { net, iface } = host();
   const underlay = new Underlay(systemMachine, net, OPTIONS);
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   assert.equal(underlay.trouble, null);
-  net.deleteAddress({ link, ...ADDRESS });
+  net.deleteAddress({ iface, ...ADDRESS });
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   assert.match(underlay.trouble ?? "", /"eth0" has no address/);
-  net.addAddress({ link, ...ADDRESS, address: "192.168.1.77" });
+  net.addAddress({ iface, ...ADDRESS, address: "192.168.1.77" });
   assert.deepEqual(underlay.endpoints(), ["192.168.1.77:8473"]);
   assert.equal(underlay.trouble, null);
 });
@@ -39,25 +39,25 @@ test("Underlay waits for an interface that is not there at the start, and says w
     underlay.trouble ?? "",
     /"eth9" does not exist \(available: lo, eth0\): waiting for it \(--iface\)/,
   );
-  const link = net.addLink("eth9", { mtu: 1280 });
+  const iface = net.addLink("eth9", { mtu: 1280 });
   assert.match(underlay.trouble ?? "", /"eth9" has no address that others can reach: waiting for it/);
-  net.addAddress({ link, ...ADDRESS, address: "10.1.1.9" });
+  net.addAddress({ iface, ...ADDRESS, address: "10.1.1.9" });
   assert.deepEqual(underlay.endpoints(), ["10.1.1.9:8473"]);
   assert.equal(underlay.trouble, null);
   assert.equal(underlay.facts().underlayMtu, 1280);
-  net.deleteLink(link);
+  net.deleteInterface(iface);
   assert.match(underlay.trouble ?? "", /"eth9" does not exist .* still announcing 10\.1\.1\.9/);
   const again = net.addLink("eth9", { mtu: 1400 });
-  net.addAddress({ link: again, ...ADDRESS, address: "10.1.1.10" });
+  net.addAddress({ iface: again, ...ADDRESS, address: "10.1.1.10" });
   assert.deepEqual(underlay.endpoints(), ["10.1.1.10:8473"]);
   assert.equal(underlay.facts().underlayMtu, 1400);
 });
 
 test("Underlay waits for an address of --iface that no interface has yet", () => {
-  const { net, link } = host();
+  const { net, iface } = host();
   const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: "192.168.1.99" });
   assert.match(underlay.trouble ?? "", /"192\.168\.1\.99" is on no interface of this host: waiting for it/);
-  net.addAddress({ link, ...ADDRESS, address: "192.168.1.99" });
+  net.addAddress({ iface, ...ADDRESS, address: "192.168.1.99" });
   assert.deepEqual(underlay.endpoints(), ["192.168.1.99:8473"]);
 });
 
@@ -73,12 +73,12 @@ test("Underlay says that nobody can reach this host, and of every interface why"
   assert.equal(underlay.trouble, null);
   underlay.advertised = [];
   const docker0 = net.addLink("docker0", { kind: "bridge" });
-  net.addAddress({ link: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
+  net.addAddress({ iface: docker0, address: "172.17.0.1", prefixLength: 16, scope: 0 });
   assert.match(
     underlay.trouble ?? "",
     /Only guests \(containers, VMs\) of this host can reach this node, at 172\.17\.0\.1:8473/,
   );
-  net.addAddress({ link: eth0, ...ADDRESS });
+  net.addAddress({ iface: eth0, ...ADDRESS });
   assert.equal(underlay.trouble, null);
 });
 
@@ -95,7 +95,7 @@ test("Underlay believes in no larger packets than underlayMtu allows", () => {
 test("Underlay takes the MTU of the way to the peers, also to one that is away at the moment", () => {
   const { net } = host();
   const wide = net.addLink("eth1", { mtu: 9000 });
-  net.addAddress({ link: wide, ...ADDRESS, address: "10.1.1.1" });
+  net.addAddress({ iface: wide, ...ADDRESS, address: "10.1.1.1" });
   const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   assert.equal(underlay.facts().underlayMtu, 1400);
   underlay.reach([{ id: "a", endpoint: "10.1.1.2:8473" }]);
@@ -112,7 +112,7 @@ test("Underlay tells no address of the mesh's own network", () => {
   const { net } = host();
   const bridge = net.addLink("lan0", { kind: "bridge" });
   net.addLink("eth1", { master: bridge });
-  net.addAddress({ link: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
+  net.addAddress({ iface: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.advertised = ["10.42.9.1:8473"];
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
@@ -131,20 +131,20 @@ test("Underlay names what --advertise resolves to first", () => {
 });
 
 test("Underlay keeps the MTU of the way to its peers while that way is missing", () => {
-  const { net, link } = host();
+  const { net, iface } = host();
   const wg0 = net.addLink("wg0", { mtu: 1280, kind: "wireguard" });
-  net.addAddress({ link: wg0, address: "10.8.0.2", prefixLength: 32, scope: 0 });
-  const byRouter = route("0.0.0.0/0", { gateway: "192.168.1.1", link });
+  net.addAddress({ iface: wg0, address: "10.8.0.2", prefixLength: 32, scope: 0 });
+  const byRouter = route("0.0.0.0/0", { gateway: "192.168.1.1", iface });
   net.addRoute(byRouter);
   const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.reach([{ id: "a", endpoint: "203.0.113.9:8473" }]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   net.deleteRoute(byRouter);
   assert.equal(underlay.facts().underlayMtu, 1400);
-  net.addRoute({ ...byRouter, gateway: null, link: wg0 });
+  net.addRoute({ ...byRouter, gateway: null, iface: wg0 });
   assert.equal(underlay.facts().underlayMtu, 1280);
   underlay.reach([]);
-  net.deleteRoute({ ...byRouter, gateway: null, link: wg0 });
-  net.setLink(wg0, { up: false });
+  net.deleteRoute({ ...byRouter, gateway: null, iface: wg0 });
+  net.setInterface(wg0, { up: false });
   assert.equal(underlay.facts().underlayMtu, 1400);
 });

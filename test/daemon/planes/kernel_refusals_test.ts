@@ -74,12 +74,12 @@ test("a source is set only where the kernel would choose another, and only while
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
   for (const address of ["192.168.1.2", "192.168.1.50"]) {
-    net.addAddress({ link: eth0, address, prefixLength: 24, scope: 0 });
+    net.addAddress({ iface: eth0, address, prefixLength: 24, scope: 0 });
   }
   const asked: string[] = [];
   const local = new Map([["192.168.1.2", "local"], ["192.168.1.50", "local"]]);
   const look = {
-    ...{ links: () => net.links(), addresses: () => net.addresses(), routes: () => net.routes() },
+    ...{ links: () => net.interfaces(), addresses: () => net.addresses(), routes: () => net.routes() },
     routeTo: (address: string) => {
       asked.push(address);
       const type = local.get(address) === "local" ? "local" as const : "unicast" as const;

@@ -59,7 +59,7 @@ test("a port that stays taken is tried again every few seconds, its holder looke
   const sockets = new Sockets(systemMachine.udp, mailbox as unknown as Mailbox, {
     port: 0,
     workers: 1,
-    links: () => (looked++, []),
+    interfaces: () => (looked++, []),
   });
   try {
     const wanted = { vxlan: port, flannel: false };
