@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
+import { equalBytes } from "../../src/wire/bytes.ts";
 import { DATA_LEN, dataCounter, dataIndex, encodeData } from "../../src/wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN } from "../../src/wire/datagram.ts";
 
@@ -13,14 +14,35 @@ const TAG_LEN = 16;
 const SESSIONS_EACH = 3;
 const CONTROL_LANE = 255;
 const DATA_LANE = 0;
+/** Counters of a lane that count as seen however long ago: those at least so far below the greatest. */
+const WINDOW = 8128;
 
 type Install = Action & { readonly kind: "installSession" };
 
 interface FakeSession extends Omit<Install, "kind" | "confirmed"> {
   confirmed: boolean;
   counter: number;
-  readonly seen: Set<string>;
+  /** By lane. BOUNDED: few lanes */
+  readonly seen: Map<number, Seen>;
   greatest: number;
+}
+
+/** Counters that came on a lane. */
+class Seen {
+  // BOUNDED: ≤ 2 × WINDOW
+  readonly #counters = new Set<number>();
+  #greatest = -1;
+
+  /** False: it came before, or is too old to know. */
+  add(counter: number): boolean {
+    if (counter <= this.#greatest - WINDOW || this.#counters.has(counter)) return false;
+    this.#counters.add(counter);
+    this.#greatest = Math.max(this.#greatest, counter);
+    if (this.#counters.size > 2 * WINDOW) {
+      for (const old of this.#counters) if (old <= this.#greatest - WINDOW) this.#counters.delete(old);
+    }
+    return true;
+  }
 }
 
 export interface Sent {
@@ -37,47 +59,56 @@ export interface Opened {
 }
 
 export class FakeSessions {
-  // In the order in which they became current.
-  readonly #sessions: FakeSession[] = [];
+  // In the order in which they became current. BOUNDED: SESSIONS_EACH for each peer
+  readonly #byPeer = new Map<string, FakeSession[]>();
+  // BOUNDED: as #byPeer
+  readonly #byIndex = new Map<number, FakeSession>();
   readonly #endpoints = new Map<string, string>();
 
   install(action: Install): void {
     const keys = { sendKey: action.sendKey.slice(), receiveKey: action.receiveKey.slice() };
-    this.#sessions.push({ ...action, ...keys, counter: 0, seen: new Set(), greatest: -1 });
+    const session = { ...action, ...keys, counter: 0, seen: new Map(), greatest: -1 };
     this.#endpoints.set(action.id, action.endpoint);
-    const those = this.#sessions.filter((s) => s.id === action.id);
+    const those = this.#byPeer.get(action.id) ?? [];
+    this.#byPeer.set(action.id, those);
+    those.push(session);
+    this.#byIndex.set(session.receiveIndex, session);
     for (const s of those.slice(0, -SESSIONS_EACH)) this.drop(s.receiveIndex);
   }
 
   /** The control plane's word for what a session here knew first. */
   confirm(receiveIndex: number): void {
-    const session = this.#sessions.find((s) => s.receiveIndex === receiveIndex);
+    const session = this.#byIndex.get(receiveIndex);
     if (session !== undefined && !session.confirmed) this.#becomesCurrent(session);
   }
 
   drop(receiveIndex: number): void {
-    const at = this.#sessions.findIndex((s) => s.receiveIndex === receiveIndex);
-    if (at >= 0) this.#sessions.splice(at, 1);
+    const session = this.#byIndex.get(receiveIndex);
+    if (session === undefined) return;
+    this.#byIndex.delete(receiveIndex);
+    const those = this.#byPeer.get(session.id)!;
+    those.splice(those.indexOf(session), 1);
+    if (those.length === 0) this.#byPeer.delete(session.id);
   }
 
   of(id: string): readonly Readonly<FakeSession>[] {
-    return this.#sessions.filter((s) => s.id === id);
+    return this.#byPeer.get(id) ?? [];
   }
 
   /** The session that packets to this node leave on. */
   sending(id: string): Readonly<FakeSession> | undefined {
-    return this.#sessions.findLast((s) => s.id === id && s.confirmed);
+    return this.of(id).findLast((s) => s.confirmed);
   }
 
   /** Seals on the control lane of the session that has this index here. */
   seal(receiveIndex: number, bytes: Uint8Array): Uint8Array | null {
-    const session = this.#sessions.find((s) => s.receiveIndex === receiveIndex);
+    const session = this.#byIndex.get(receiveIndex);
     return session === undefined ? null : seal(session, CONTROL_LANE, bytes);
   }
 
   /** A packet of data for a node; null when there is no session to send it on. */
   data(id: string, bytes: Uint8Array): Sent | null {
-    const session = this.#sessions.findLast((s) => s.id === id && s.confirmed);
+    const session = this.#byPeer.get(id)?.findLast((s) => s.confirmed);
     return session === undefined
       ? null
       : { to: this.#endpoints.get(id)!, bytes: seal(session, DATA_LANE, bytes) };
@@ -88,16 +119,17 @@ export class FakeSessions {
     const events: ControlEvent[] = [];
     const answers: Sent[] = [];
     const nothing = { events, answers, data: null };
-    const session = this.#sessions.find((s) => s.receiveIndex === dataIndex(b, 0) - (dataIndex(b, 0) & 0xff));
+    const session = this.#byIndex.get(dataIndex(b, 0) - (dataIndex(b, 0) & 0xff));
     if (session === undefined) return { ...nothing, events: [{ kind: "unknownIndex", from }] };
     const end = b.length - TAG_LEN;
-    if (end < DATA_LEN || tag(session.receiveKey, b.subarray(0, end)) !== hex(b.subarray(end))) {
+    if (end < DATA_LEN || !equalBytes(tag(session.receiveKey, b.subarray(0, end)), b.subarray(end))) {
       return nothing;
     }
     const lane = dataIndex(b, 0) & 0xff;
     const counter = dataCounter(b, 0);
-    if (session.seen.has(`${lane} ${counter}`)) return nothing;
-    session.seen.add(`${lane} ${counter}`);
+    const seen = session.seen.get(lane) ?? new Seen();
+    session.seen.set(lane, seen);
+    if (!seen.add(counter)) return nothing;
     if (!session.confirmed) {
       this.#becomesCurrent(session);
       events.push({ kind: "sessionConfirmed", receiveIndex: session.receiveIndex });
@@ -123,7 +155,8 @@ export class FakeSessions {
 
   #becomesCurrent(session: FakeSession): void {
     session.confirmed = true;
-    this.#sessions.push(...this.#sessions.splice(this.#sessions.indexOf(session), 1));
+    const those = this.#byPeer.get(session.id)!;
+    those.push(...those.splice(those.indexOf(session), 1));
   }
 }
 
@@ -132,14 +165,10 @@ function seal(session: FakeSession, lane: number, bytes: Uint8Array): Uint8Array
   encodeData(b, 0, 0, 0, (session.sendIndex | lane) >>> 0, session.counter++);
   b.set(bytes, DATA_LEN);
   const end = DATA_LEN + bytes.length;
-  b.set(Buffer.from(tag(session.sendKey, b.subarray(0, end)), "hex"), end);
+  b.set(tag(session.sendKey, b.subarray(0, end)), end);
   return b;
 }
 
-function tag(key: Uint8Array, b: Uint8Array): string {
-  return createHash("sha256").update(key).update(b).digest("hex").slice(0, 2 * TAG_LEN);
-}
-
-function hex(b: Uint8Array): string {
-  return Buffer.from(b).toString("hex");
+function tag(key: Uint8Array, b: Uint8Array): Uint8Array {
+  return createHash("sha256").update(key).update(b).digest().subarray(0, TAG_LEN);
 }

@@ -1,8 +1,9 @@
 /**
- * A network in memory that loses, delays and reorders datagrams as a seed says, and can be cut in two. It keeps what is
- * under way in a heap by time of arrival; whoever drives it asks for the next arrival and moves the clock.
+ * A network in memory that loses, delays, reorders and doubles datagrams as a seed says, and can be cut in two. It keeps what
+ * is under way by time of arrival; whoever drives it asks for the next arrival and moves the clock.
  */
 
+import { Heap } from "./heap.ts";
 import type { NatRouter } from "./nat_router.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
@@ -18,6 +19,8 @@ export interface NetworkConditions {
   readonly loss?: number;
   /** Latency, uniform between the two, ms. */
   readonly latency?: readonly [number, number];
+  /** Probability that one comes twice. */
+  readonly doubled?: number;
 }
 
 export class LossyNetwork {
@@ -30,7 +33,7 @@ export class LossyNetwork {
   bytes = 0;
   largest = 0;
   readonly #random: SeededRandom;
-  readonly #heap: Datagram[] = [];
+  readonly #underWay = new Heap<Datagram>();
   #sideOf: ((endpoint: string) => number) | null = null;
 
   constructor(random: SeededRandom, conditions: NetworkConditions = {}) {
@@ -51,61 +54,38 @@ export class LossyNetwork {
     if (this.#random.next() < (this.conditions.loss ?? 0)) return;
     if (this.routers.some(({ inner }) => inner === to && inner !== from)) return;
     const source = this.routers.find(({ inner }) => inner === from)?.outward(to, now) ?? from;
+    this.#deliver(now, source, to, bytes);
+    const { doubled = 0 } = this.conditions;
+    if (doubled > 0 && this.#random.next() < doubled) this.#deliver(now, source, to, bytes);
+  }
+
+  #deliver(now: number, from: string, to: string, bytes: Uint8Array): void {
     const [min, max] = this.conditions.latency ?? [0.2, 2];
-    const datagram = {
-      at: now + min + this.#random.next() * (max - min),
-      from: source,
-      to,
-      bytes: bytes.slice(),
-    };
-    this.#push(this.rewrite === null ? datagram : { ...datagram, bytes: this.rewrite(datagram) });
+    const at = now + min + this.#random.next() * (max - min);
+    const datagram = { at, from, to, bytes: bytes.slice() };
+    this.#underWay.push(
+      at,
+      this.rewrite === null ? datagram : { ...datagram, bytes: this.rewrite(datagram) },
+    );
   }
 
   /** Lets one that has arrived wait: it comes again then. */
   hold(datagram: Datagram, until: number): void {
-    this.#push({ ...datagram, at: until });
+    this.#underWay.push(until, { ...datagram, at: until });
   }
 
   nextArrival(): number {
-    return this.#heap[0]?.at ?? Infinity;
+    return this.#underWay.nextAt;
   }
 
   take(): Datagram | undefined {
-    const top = this.#heap[0];
-    const last = this.#heap.pop();
-    if (this.#heap.length > 0 && last !== undefined) {
-      this.#heap[0] = last;
-      this.#sink();
-    }
-    return top === undefined ? top : this.#behindRouters(top);
+    const next = this.#underWay.pop();
+    return next === undefined ? next : this.#behindRouters(next);
   }
 
   #behindRouters(datagram: Datagram): Datagram {
     const router = this.routers.find((one) => one.is(datagram.to));
     if (router === undefined) return datagram;
     return { ...datagram, to: router.inward(datagram.from, datagram.to, datagram.at) ?? "" };
-  }
-
-  #push(datagram: Datagram): void {
-    let n = this.#heap.push(datagram) - 1;
-    while (n > 0) {
-      const parent = (n - 1) >> 1;
-      if (this.#heap[parent]!.at <= this.#heap[n]!.at) break;
-      [this.#heap[parent], this.#heap[n]] = [this.#heap[n]!, this.#heap[parent]!];
-      n = parent;
-    }
-  }
-
-  #sink(): void {
-    let n = 0;
-    for (;;) {
-      let least = n;
-      for (const child of [2 * n + 1, 2 * n + 2]) {
-        if (child < this.#heap.length && this.#heap[child]!.at < this.#heap[least]!.at) least = child;
-      }
-      if (least === n) return;
-      [this.#heap[least], this.#heap[n]] = [this.#heap[n]!, this.#heap[least]!];
-      n = least;
-    }
   }
 }

@@ -14,7 +14,8 @@ import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";
 import * as hello from "../../src/wire/hello.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
-import { oneMesh, type SimNode, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, World } from "./world.ts";
 import { encodeGossip } from "../made/gossip.ts";
 
 /** So long is waited for answers: everything that is tried again has been by then. */

@@ -9,7 +9,8 @@ import { TYPE_HANDSHAKE, TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { HELLO_ASK } from "../../src/wire/hello.ts";
 import { IK1, XX1 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 const CALLED = "192.168.7.7:8473";
 

@@ -8,7 +8,8 @@ import assert from "node:assert/strict";
 import { TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { handshakeMessage, IK1 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 
 type Security = "plain" | "sealed";

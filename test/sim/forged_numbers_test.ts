@@ -13,7 +13,8 @@ import { readState } from "../../src/control/records/state.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf, sealedSetup } from "../made/network_keys.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { samePrefix } from "../../src/wire/prefix.ts";
 import { encodeGossip } from "../made/gossip.ts";
 

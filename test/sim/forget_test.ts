@@ -15,7 +15,8 @@ import { handshakeMessage, IK1, isHandshake, XX1 } from "../../src/wire/handshak
 import { HELLO_ASK } from "../../src/wire/hello.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 import { encodeGossip } from "../made/gossip.ts";

@@ -11,7 +11,8 @@ import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { handshakeMessage, isHandshake, XX3 } from "../../src/wire/handshake.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import type { Prefix } from "../../src/wire/prefix.ts";
 import { encodeGossip } from "../made/gossip.ts";
 

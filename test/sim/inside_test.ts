@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { addressOf } from "../../src/wire/address.ts";
 import { liesWithin, prefix } from "../../src/wire/prefix.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 interface Pair {
   readonly world: World;

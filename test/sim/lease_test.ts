@@ -5,7 +5,8 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { doubleUse, oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { doubleUse, oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 import { prefix } from "../../src/wire/prefix.ts";
 

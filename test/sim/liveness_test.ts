@@ -2,7 +2,8 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 
 const LONG = { timeout: 120_000 };

@@ -2,7 +2,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { formatAddress } from "../../src/wire/address.ts";
 
 const HOME = "home.example:8473";

@@ -8,7 +8,8 @@ import assert from "node:assert/strict";
 import { GOSSIP_MAX_LEN } from "../../src/wire/gossip.ts";
 import { HANDSHAKE_MAX_LEN } from "../../src/wire/handshake.ts";
 import { sealedSetup } from "../made/network_keys.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 /** Its own endpoint first, and seven more; another `prefix` is another provider's. */
 function addresses(node: SimNode, n: number, prefix: number): string[] {

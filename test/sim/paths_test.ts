@@ -9,7 +9,8 @@ import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import { encodeWayProbe, PROBE_LEN, PROBE_READY, PROBE_WAY_ASK } from "../../src/wire/datagram.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 const HOST: HostFacts = { underlayMtu: 1500, pathMtu: () => 1500, nextHop: () => ({ iface: 3 }) };
 const SOON_MS = 8000;

@@ -8,7 +8,8 @@ import { SETTLE_MS } from "../../src/control/secrets/rotation.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { decodeData } from "../../src/wire/data_header.ts";
 import { addSealed } from "./sealed.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 const ROOT = new Uint8Array(32).fill(7);
 const NAME = "ovltun";

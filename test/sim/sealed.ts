@@ -2,7 +2,8 @@
 
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import { sealedSetup } from "../made/network_keys.ts";
-import type { SimNode, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import type { World } from "./world.ts";
 
 /** A host of a sealed mesh, not started yet. */
 export function addSealed(

@@ -8,7 +8,8 @@ import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { decodeHandshake, IK1, IK2, XX1, XX2, XX3 } from "../../src/wire/handshake.ts";
 import { addSealed, agreedSession } from "./sealed.ts";
 import { keysOf } from "../made/network_keys.ts";
-import { oneMesh, type SimNode, whyNotOneMesh, World } from "./world.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 import { encodeGossip } from "../made/gossip.ts";
 

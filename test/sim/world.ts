@@ -4,7 +4,7 @@
  * disk" between two lives. Everything a test asserts can be read off the nodes.
  */
 
-import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
+import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
 import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import {
@@ -14,7 +14,6 @@ import {
   type SessionEffects,
 } from "../../src/control/outbox/perform.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
-import { type HostSight, NO_SIGHT } from "../../src/control/node/outside.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
@@ -40,46 +39,34 @@ import { answerVxlanFrame, wayProbeAt } from "../../src/wire/way_probe.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
-import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";
+import { Heap } from "../fakes/heap.ts";
 import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
+import { RecordMemo } from "../fakes/record_memo.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
+import { Addresses, type Cost, SimNode } from "./sim_node.ts";
 import { settingsFor } from "../made/settings.ts";
 import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 
 const TICK_MS = 100;
 
-export interface SimNode {
+/** A lookup that a node's life asked for. */
+interface Lookup {
+  readonly node: SimNode;
+  readonly plane: ControlPlane | null;
   readonly name: string;
-  endpoint: string;
-  /** Keys and ciphers, when its mesh is sealed. */
-  sealed: SealedSetup | null;
-  /** What its data plane has of sessions, and its gate. */
-  sessions: FakeSessions;
-  gate: HandshakeGate;
-  /** Payloads that its data plane delivered. */
-  readonly delivered: Uint8Array[];
-  /** What it sees of its host. */
-  sight: HostSight;
-  identity: Identity;
-  settings: Settings;
-  seeds: readonly string[];
-  plane: ControlPlane | null;
-  /** What a persist wrote last, as text. */
-  disk: string | null;
-  nextTick: number;
-  /** Until then it does nothing. */
-  busyUntil: number;
-  readonly logs: { readonly at: number; readonly level: string; readonly message: string }[];
-  readonly leases: { readonly at: number; readonly from: string | null; readonly to: string | null }[];
-  refusal: string | null;
-  released: boolean;
-  reconciles: number;
-  persists: number;
+}
+
+/** What a world of thousands does without. */
+export interface Keeping {
+  /** Lines of the log that each node keeps; 0: none. */
+  readonly logs: number;
+  /** False: nothing is kept on disk, and nobody starts again. */
+  readonly disks: boolean;
 }
 
 export class World {
@@ -87,6 +74,13 @@ export class World {
   readonly random: SeededRandom;
   readonly network: LossyNetwork;
   readonly nodes: SimNode[] = [];
+  keeps: Keeping = { logs: Infinity, disks: true };
+  readonly #starts = new Heap<SimNode>();
+  // Ticks, and slow processors that are done with an event.
+  readonly #turns = new Heap<{ readonly node: SimNode; readonly at: number; readonly tick: boolean }>();
+  readonly #addresses = new Addresses();
+  readonly #memo = new RecordMemo();
+  readonly #resolved: Lookup[] = [];
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
   /** What names lead to: the resolver of all hosts. BOUNDED: those of a test */
@@ -125,44 +119,24 @@ export class World {
       ...change,
     });
     const identity = identityFromSeeds(this.random.bytes(32), this.random.bytes(32));
-    const node: SimNode = {
-      name,
-      endpoint,
-      sealed: null,
-      sessions: new FakeSessions(),
-      gate: new HandshakeGate(nodeHmac, this.random),
-      delivered: [],
-      sight: NO_SIGHT,
-      identity,
-      settings,
-      seeds,
-      plane: null,
-      disk: null,
-      nextTick: Infinity,
-      busyUntil: 0,
-      logs: [],
-      leases: [],
-      refusal: null,
-      released: false,
-      reconciles: 0,
-      persists: 0,
-    };
+    const gate = new HandshakeGate(nodeHmac, this.random);
+    const node = new SimNode({ name, endpoint, identity, settings, seeds, gate }, this.#addresses);
     this.nodes.push(node);
     return node;
   }
 
   node(name: string): SimNode {
-    const node = this.nodes.find((n) => n.name === name);
+    const node = this.#addresses.named(name);
     if (node === undefined) throw new Error(`No node ${name}`);
     return node;
   }
 
   /** `first`: an event before all others, as when a lease is given back from the disk. */
   start(node: SimNode, first: ControlEvent | null = null): void {
-    const now = this.clock.now();
     const stored: StoredState | null = node.disk === null ? null : readState(JSON.parse(node.disk));
     node.refusal = null;
     node.busyUntil = 0;
+    node.inbox.clear();
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
@@ -171,38 +145,68 @@ export class World {
       identity: node.identity,
       stored,
       random: this.random,
-      now,
+      now: node.time(this.clock.now()),
       sealed: node.sealed,
       host: node.sight,
+      reader: this.#memo,
     });
-    node.nextTick = now + TICK_MS;
+    this.#tickAt(node, this.clock.now() + TICK_MS);
     if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
     this.event(node, { kind: "seeds", seeds });
   }
 
   startAt(node: SimNode, at: number): void {
-    this.#starts.push({ node, at });
+    this.#starts.push(at, node);
   }
-  readonly #starts: { node: SimNode; at: number }[] = [];
 
   /** As kill -9: nothing more is heard of it; the disk stays. */
   stop(node: SimNode): void {
     node.plane = null;
     node.nextTick = Infinity;
+    node.inbox.clear();
   }
 
   /** The host of this node is too busy for it: what comes waits as long as that, in its order. */
   standStill(node: SimNode, ms: number): void {
     if (node.plane === null) return;
     node.busyUntil = this.clock.now() + ms;
-    node.nextTick = Math.max(node.nextTick, node.busyUntil);
+    this.#tickAt(node, Math.max(node.nextTick, node.busyUntil));
   }
 
+  #tickAt(node: SimNode, at: number): void {
+    node.nextTick = at;
+    this.#turns.push(at, { node, at, tick: true });
+  }
+
+  /** A node takes in an event: at once, or after those that its processor is busy with. */
   event(node: SimNode, event: ControlEvent): void {
     if (node.plane === null) return;
-    const actions = node.plane.handle(event, this.clock.now());
+    if (node.cost === null) this.#handle(node, event);
+    else if (node.inbox.workingUntil > this.clock.now()) node.inbox.push(event);
+    else this.#work(node, event, node.cost);
+  }
+
+  #handle(node: SimNode, event: ControlEvent): readonly Action[] {
+    const actions = node.plane!.handle(event, node.time(this.clock.now()));
     performActions(this.#shown(node, actions), this.#effectsOn(node));
+    return actions;
+  }
+
+  // What it says leaves at once, and what comes next waits.
+  #work(node: SimNode, event: ControlEvent, cost: Cost): void {
+    const { inbox } = node;
+    inbox.workingUntil = Infinity; // what it tells itself comes after this, too
+    const ms = cost(event, this.#handle(node, event));
+    const at = inbox.workingUntil = this.clock.now() + ms;
+    if (node.plane !== null) this.#turns.push(at, { node, at, tick: false });
+  }
+
+  // The next event of a slow processor that is done with one.
+  #goOn(node: SimNode, at: number): void {
+    if (node.plane === null || node.cost === null || node.inbox.workingUntil !== at) return;
+    const next = node.inbox.shift();
+    if (next !== undefined) this.#work(node, next, node.cost);
   }
 
   *#shown(node: SimNode, actions: readonly Action[]): Iterable<Action> {
@@ -231,48 +235,48 @@ export class World {
     const end = this.clock.now() + ms;
     let lookAt = 0;
     for (;;) {
-      let next = this.network.nextArrival();
-      let ticking: SimNode | null = null;
-      let starting: { node: SimNode; at: number } | null = null;
-      for (const node of this.nodes) {
-        if (node.nextTick < next) [next, ticking] = [node.nextTick, node];
-      }
-      for (const s of this.#starts) {
-        if (s.at <= next) [next, starting] = [s.at, s];
-      }
+      const [starts, arrives, turns] = [this.#starts.nextAt, this.network.nextArrival(), this.#turns.nextAt];
+      const next = Math.min(starts, arrives, turns);
       if (next > end) {
         this.clock.advanceTo(end);
         return done();
       }
       this.clock.advanceTo(next);
-      if (starting !== null) {
-        this.#starts.splice(this.#starts.indexOf(starting), 1);
-        this.start(starting.node);
-      } else if (ticking !== null) {
-        ticking.nextTick = next + TICK_MS;
-        this.#resolve();
-        this.event(ticking, { kind: "tick" });
-        if (next >= lookAt) {
-          if (done()) return true;
-          lookAt = next + TICK_MS;
-        }
-      } else this.#deliver();
+      if (starts <= next) this.start(this.#starts.pop()!);
+      else if (arrives <= next) this.#deliver();
+      else if (this.#turn(next) && next >= lookAt) {
+        if (done()) return true;
+        lookAt = next + TICK_MS;
+      }
     }
   }
 
+  // True for a tick.
+  #turn(now: number): boolean {
+    const { node, at, tick } = this.#turns.pop()!;
+    if (!tick) this.#goOn(node, at);
+    if (!tick || node.nextTick !== at) return false;
+    this.#tickAt(node, now + TICK_MS);
+    this.#resolve();
+    if (node.cost !== null && node.inbox.workingUntil > now) node.inbox.ticked = true;
+    else this.event(node, { kind: "tick" });
+    return true;
+  }
+
   endpointOf(nameOrEndpoint: string): string {
-    return this.nodes.find((n) => n.name === nameOrEndpoint)?.endpoint ?? nameOrEndpoint;
+    return this.#addresses.named(nameOrEndpoint)?.endpoint ?? nameOrEndpoint;
   }
 
   #deliver(): void {
     const datagram = this.network.take();
     if (datagram === undefined) return;
     const alias = this.aliases.get(datagram.to);
-    const node = alias?.node ?? this.nodes.find((n) => n.endpoint === datagram.to);
-    const { bytes, from, at } = datagram;
+    const node = alias?.node ?? this.#addresses.at(datagram.to);
+    const { bytes, from } = datagram;
     if (this.filter?.(from, datagram.to) === false) return;
-    if (node === undefined) return this.#deliverByWay(datagram.to, from, bytes, at);
+    if (node === undefined) return this.#deliverByWay(datagram.to, from, bytes, datagram.at);
     if (node.plane === null) return;
+    const at = node.time(datagram.at);
     if (node.busyUntil > this.clock.now()) return this.network.hold(datagram, node.busyUntil);
     const called = alias?.tells ? { to: addressOf(datagram.to) } : {};
     if (node.sealed !== null && this.#deliverSealed(node, bytes, from, at)) return;
@@ -294,18 +298,20 @@ export class World {
 
   // Answers come with the next tick, for the life that asked.
   #resolve(): void {
+    if (this.#resolved.length === 0) return;
     for (const { node, plane, name } of this.#resolved.splice(0)) {
       if (node.plane !== plane) continue;
       this.event(node, { kind: "resolved", name, endpoints: this.dns.get(name) ?? [] });
     }
   }
-  readonly #resolved: { node: SimNode; plane: ControlPlane | null; name: string }[] = [];
+
   // To the VXLAN port of a host, or to an overlay address by a direct route.
   #deliverByWay(to: string, from: string, bytes: Uint8Array, at: number): void {
-    const running = this.running;
-    const overlay = running.find((n) => `${this.view(n).own.address}:8473` === to);
+    if (this.host === null) return;
+    const overlay = this.running.find((n) => `${this.view(n).own.address}:8473` === to);
     if (overlay !== undefined) return this.event(overlay, { kind: "datagram", bytes, from, at });
-    const node = running.find((n) => addressOf(n.endpoint) === addressOf(to));
+    const host = this.#addresses.host(addressOf(to));
+    const node = host?.plane === null ? undefined : host;
     const frame = VXLAN_LEN + ETHERNET_LEN;
     const probe = node === undefined ? -1 : wayProbeAt(bytes, frame, bytes.length);
     if (node === undefined || probe < 0) return;
@@ -366,7 +372,7 @@ export class World {
       sessions: this.#sessionsOf(node),
       send: (datagram) => this.#send(node, datagram),
       saveState: (state) => {
-        node.disk = stateToJson(state);
+        if (this.keeps.disks) node.disk = stateToJson(state);
         node.persists++;
       },
       saveSecrets: (secrets) => node.sealed = { ...node.sealed!, secrets: secrets.map(copyOf) },
@@ -380,7 +386,10 @@ export class World {
         this.event(node, { kind: "ways", ways: this.wanted(node).ways });
       },
       leaseChanged: ({ from, to }) => node.leases.push({ at: this.clock.now(), from, to }),
-      log: (level, message) => node.logs.push({ at: this.clock.now(), level, message }),
+      log: (level, message) => {
+        if (this.keeps.logs > 0) node.logs.push({ at: this.clock.now(), level, message });
+        if (node.logs.length > 2 * this.keeps.logs) node.logs = node.logs.slice(-this.keeps.logs);
+      },
       refuse: (message) => {
         node.refusal = message;
         this.stop(node);
@@ -440,9 +449,11 @@ export function whyNotOneMesh(world: World, nodes = world.running): string | nul
     subnets.add(v.own.subnet.text);
   }
   for (const v of views) {
+    // BOUNDED: one per peer
+    const peers = new Map(v.peers.map((peer) => [peer.id, peer]));
     for (const other of views) {
       if (other === v) continue;
-      const peer = v.peers.find((p) => p.id === other.own.id);
+      const peer = peers.get(other.own.id);
       if (peer === undefined) return `${v.own.name} does not know ${other.own.name}`;
       if (peer.state !== "alive") return `${v.own.name} holds ${other.own.name} for ${peer.state}`;
       if (peer.endpoint === null) return `${v.own.name} has no link to ${other.own.name}`;

@@ -28,6 +28,7 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { Ways } from "../paths/ways.ts";
 import { NameTable } from "../records/name_table.ts";
 import { OwnRecord } from "../records/own_record.ts";
+import { RECORD_READER, type RecordReader } from "../records/record.ts";
 import { Store } from "../records/store.ts";
 import { Sync } from "../records/sync.ts";
 import { GroupGossip } from "../secrets/group_gossip.ts";
@@ -46,6 +47,8 @@ export interface NodeSetup {
   /** Keys and ciphers of a sealed mesh; null or absent: it is plain. */
   readonly sealed?: SealedSetup | null;
   readonly host?: HostSight;
+  /** What reads the records of others; absent: RECORD_READER. */
+  readonly reader?: RecordReader;
 }
 
 /** A lease on its way back: since when, and how long a member is looked for. */
@@ -58,6 +61,7 @@ export class Core {
   readonly settings: Settings;
   readonly identity: Identity;
   readonly random: Random;
+  readonly reader: RecordReader;
   readonly networkId: string;
   readonly startedAt: number;
   /** When the present event came. */
@@ -114,12 +118,14 @@ export class Core {
   readonly messages: Messages;
   readonly voice: Voice;
 
-  constructor({ settings, identity, random, now, sealed = null, host = NO_SIGHT }: NodeSetup) {
+  constructor(setup: NodeSetup) {
+    const { settings, identity, random, now, sealed = null, host = NO_SIGHT } = setup;
     const { id } = identity;
     const { networkName } = settings;
     this.settings = settings;
     this.identity = identity;
     this.random = random;
+    this.reader = setup.reader ?? RECORD_READER;
     this.startedAt = this.now = now;
     const keys = sealed?.keys[0];
     const ring = this.ring = keys === undefined

@@ -13,7 +13,7 @@ import { performLease } from "./lease_steps.ts";
 import { noteInside } from "./inside_steps.ts";
 import type { MembershipAction } from "../members/member.ts";
 import { fill } from "../records/packing.ts";
-import { decodeRecord, type NodeRecord, openRecord, translatedOf } from "../records/record.ts";
+import { type NodeRecord, translatedOf } from "../records/record.ts";
 import { compareRecords, compareVersions } from "../records/store.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 
@@ -24,7 +24,7 @@ const REFUTE_MS = 200;
 
 /** Takes in a record that a peer pushed. */
 function takeRecord(core: Core, item: RecordItem, now: number): void {
-  const decoded = decodeRecord(item.raw);
+  const decoded = core.reader.decode(item.raw);
   if (decoded === null || decoded.networkId !== core.networkId) return;
   const known = core.store.get(decoded.id);
   const own = decoded.id === core.identity.id;
@@ -42,7 +42,7 @@ function takeRecord(core: Core, item: RecordItem, now: number): void {
       return;
     }
   }
-  const record = openRecord(item.raw);
+  const record = core.reader.open(item.raw);
   if (record === null) return;
   if (own) takeOwn(core, record, now);
   else insertRecord(core, record, item, now);
@@ -201,7 +201,7 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
   const { onDisk } = core.life;
   if (onDisk === null || former.bootNonce === core.own.bootNonce) return;
-  if (compareVersions(former, onDisk) <= 0 || openRecord(raw) === null) return;
+  if (compareVersions(former, onDisk) <= 0 || core.reader.open(raw) === null) return;
   core.life.supersede(former);
   performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
   core.own.claim = core.lease.claim;
