@@ -95,7 +95,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     state: [],
     planes: [],
     host: ["state"],
-    reports: ["planes"],
+    reports: ["planes", "state"],
   },
 };
 

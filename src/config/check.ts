@@ -14,7 +14,8 @@ import {
   writtenLength,
 } from "../wire/prefix.ts";
 import type { StaticPeer } from "../control/mesh/mesh_config.ts";
-import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "./config.ts";
+import { FLANNEL_PORT, VXLAN_PORT } from "../wire/udp.ts";
+import type { Config } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
@@ -129,12 +130,12 @@ function checkPorts(config: Config, portGiven: boolean, words: Words): void {
       `${words("vxlan-port")} and ${ours} are the same; they must differ`,
     );
   }
-  if (config.vxlanPort === null && config.port === DEFAULT_VXLAN_PORT && mayUseVxlan) {
+  if (config.vxlanPort === null && config.port === VXLAN_PORT && mayUseVxlan) {
     throw new ConfigError("port", `${ours} is the VXLAN port; choose another --port or --vxlan-port`);
   }
   if (!config.staticPeers.some((peer) => peer.backend === "udp")) return;
-  if (config.port === DEFAULT_FLANNEL_PORT || config.vxlanPort === DEFAULT_FLANNEL_PORT) {
-    const name = config.port === DEFAULT_FLANNEL_PORT ? "port" : "vxlan-port";
+  if (config.port === FLANNEL_PORT || config.vxlanPort === FLANNEL_PORT) {
+    const name = config.port === FLANNEL_PORT ? "port" : "vxlan-port";
     throw new ConfigError(
       name,
       `${words(name)} is needed for the flannel node of --static-peer; choose another`,

@@ -23,11 +23,7 @@ export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 /** What a founder uses for settings not given. */
 export const DEFAULT_NETWORK_NAME = "ovltun";
 export const DEFAULT_SUBNET_LEN = 24;
-export const DEFAULT_VNI = 1;
 export const DEFAULT_PORT = 8473;
-export const DEFAULT_VXLAN_PORT = 8472;
-/** flannel's udp backend, for static peers that speak it. */
-export const DEFAULT_FLANNEL_PORT = 8285;
 export const DEFAULT_DEVICE = "ovl0";
 export const DEFAULT_STATE_DIR = "/var/lib/ovltun";
 export const DEFAULT_RUN_DIR = "/run/ovltun";

@@ -3,6 +3,7 @@
  * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
  */
 import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
+import { MAX_VNI } from "../wire/vxlan.ts";
 import { checkConfig, checkSupported } from "./check.ts";
 import { applyJoin, checkSecurity, type JoinFacts, readSecretSetting } from "./security.ts";
 import {
@@ -20,7 +21,7 @@ import {
 import { ConfigError } from "./config_error.ts";
 import { describe, describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
-import { MAX_VNI, parseStaticPeers } from "./static_peer.ts";
+import { parseStaticPeers } from "./static_peer.ts";
 import {
   addressOf,
   choiceOf,

@@ -11,6 +11,7 @@ import {
   parseMac,
 } from "../wire/address.ts";
 import type { StaticPeer } from "../control/mesh/mesh_config.ts";
+import { MAX_VNI } from "../wire/vxlan.ts";
 import { ConfigError } from "./config_error.ts";
 import { suggest } from "./suggest.ts";
 import { readPrefix } from "./values.ts";
@@ -18,7 +19,6 @@ import { readPrefix } from "./values.ts";
 const FIELD = "static-peer";
 const OPTIONS = ["backend", "mac", "vni"];
 const SHAPE = "SUBNET=IP[:PORT],backend=vxlan|udp[,mac=MAC][,vni=N]";
-export const MAX_VNI = 16777215;
 
 /** The flag's texts: a comma-separated list is taken apart again at each "SUBNET=". */
 export function parseStaticPeers(texts: readonly string[], label: string): StaticPeer[] {

@@ -9,10 +9,11 @@ import type { Config } from "../config/config.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { logger } from "../log/log.ts";
 import type { Machine } from "../ports/machine.ts";
-import { type DaemonParts, makeParts, tellStart } from "./daemon_parts.ts";
+import { type DaemonParts, makeParts } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords } from "./end.ts";
 import { EventLoop } from "./event_loop.ts";
 import { apiHandlers } from "./reports/api_handlers.ts";
+import { tellStart } from "./reports/start_log.ts";
 import { RunDirWatch } from "./state/run_dir.ts";
 import type { GivenSecret } from "./state/secret_files.ts";
 

@@ -23,11 +23,7 @@ import type { GivenSecret } from "./state/secret_files.ts";
 import { beginRun, type Begun, founds, rememberRefusedJoin } from "./state/unfinished_join.ts";
 import { foundersSockets, Sockets } from "./planes/sockets.ts";
 import { openState, type StateStore } from "./state/state_store.ts";
-import { RUNTIME, VERSION } from "../version.ts";
-import { tooManyWorkers, Workers } from "./planes/workers.ts";
-
-/** Peers of an unfinished join that the log names. */
-const PEERS_SHOWN = 3;
+import { Workers } from "./planes/workers.ts";
 
 /** What the parts are made from. */
 export interface Making {
@@ -173,29 +169,4 @@ function remember({ remember, stored }: Begun, choice: SecretChoice, state: Stat
   }
   // The mesh of a join that was given up is not to come back.
   if (stored !== null && stored !== state.stored) state.save(stored);
-}
-
-/** The first lines of the log: who has started, and what the user should know of it. */
-export function tellStart({ config, choice, resumed }: DaemonParts): void {
-  logger.info(`Started ${config.name}`, { version: VERSION, runtime: RUNTIME, port: config.port });
-  if (resumed) {
-    const whom = config.peers.slice(0, PEERS_SHOWN).join(", ") +
-      (config.peers.length > PEERS_SHOWN ? ", …" : "");
-    logger.info(
-      `Resuming the join started here, to ${whom} (to found a mesh instead: ovltun up --found)`,
-    );
-  }
-  const crowded = tooManyWorkers(config.workers);
-  if (crowded !== null) logger.warn(crowded);
-  if (choice.security === "plain") {
-    logger.warn(
-      "This mesh is plain: nothing is encrypted or authenticated; use it only on a network you trust",
-    );
-  }
-  if (choice.security === "sealed" && choice.outdated !== undefined) {
-    logger.warn(
-      `The secret of ${choice.outdated} is not used: the mesh has rotated it since, and this host has the ` +
-        "new one",
-    );
-  }
 }

@@ -9,7 +9,7 @@ import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
 import type { MeshConfig, Settings } from "../control/mesh/mesh_config.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import { OverlapWatch, refuseOverlap } from "./host/overlap_check.ts";
-import { joinAdvice } from "./reports/join_advice.ts";
+import { joinAdvice } from "./reports/start_log.ts";
 import { logger } from "../log/log.ts";
 import { LostPaths, PathLog } from "./reports/path_log.ts";
 import { PathWatch } from "./planes/path_watch.ts";

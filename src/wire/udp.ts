@@ -7,6 +7,11 @@
 
 import { putU16, u16 } from "./bytes.ts";
 
+/** Where VXLAN is expected: Linux's own default (linux/drivers/net/vxlan), older than IANA's 4789. */
+export const VXLAN_PORT = 8472;
+/** Where flannel's udp backend listens. */
+export const FLANNEL_PORT = 8285;
+
 export const UDP_LEN = 8;
 export const UDP_SOURCE_PORT_AT = 0;
 export const UDP_DESTINATION_PORT_AT = 2;

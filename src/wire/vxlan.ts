@@ -11,6 +11,8 @@ import { putU32, u24 } from "./bytes.ts";
 export const VXLAN_LEN = 8;
 export const VXLAN_VNI_AT = 4;
 export const MAX_VNI = 0xffffff;
+/** As flannel has it. */
+export const DEFAULT_VNI = 1;
 
 const FLAGS_AT = 0;
 const FLAG_VNI = 0x08;

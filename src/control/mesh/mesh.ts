@@ -16,10 +16,10 @@ import {
   PRIVATE_IPV4,
 } from "../../wire/prefix.ts";
 import type { Asked, Backend, MeshConfig, Security } from "./mesh_config.ts";
+import { VXLAN_PORT } from "../../wire/udp.ts";
 import { fieldsIn } from "../../wire/untrusted.ts";
+import { DEFAULT_VNI, MAX_VNI } from "../../wire/vxlan.ts";
 
-const DEFAULT_VNI = 1;
-const DEFAULT_VXLAN_PORT = 8472;
 const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
 /** Addresses that are not in use on the Internet. */
 const NOT_PUBLIC = [
@@ -53,7 +53,7 @@ export function foundMesh(settings: Asked): MeshConfig | string {
     subnetMax: settings.subnetMax ?? subnetAt(last),
     backend: settings.backend ?? "udp",
     vni: settings.vni ?? DEFAULT_VNI,
-    vxlanPort: settings.vxlanPort ?? DEFAULT_VXLAN_PORT,
+    vxlanPort: settings.vxlanPort ?? VXLAN_PORT,
     security: settings.plain ? "plain" : "sealed",
   };
   return checkMesh(mesh) ?? mesh;
@@ -83,7 +83,7 @@ function checkMesh(mesh: MeshConfig): string | null {
     if (min[i]! > max[i]!) return `First subnet ${mesh.subnetMin} comes after the last, ${mesh.subnetMax}`;
   }
   if (!BACKENDS.includes(mesh.backend)) return `Unknown backend "${mesh.backend}"`;
-  if (!Number.isInteger(mesh.vni) || mesh.vni < 1 || mesh.vni > 0xffffff) {
+  if (!Number.isInteger(mesh.vni) || mesh.vni < 1 || mesh.vni > MAX_VNI) {
     return `VNI ${mesh.vni} is not 24 bits`;
   }
   if (!Number.isInteger(mesh.vxlanPort) || mesh.vxlanPort < 1 || mesh.vxlanPort > 0xffff) {

@@ -13,6 +13,7 @@ import { type Encapsulation, overlayMtu } from "../../wire/overhead.ts";
 import type { Backend, MeshConfig, StaticPeer } from "../mesh/mesh_config.ts";
 import type { PeerView } from "./view.ts";
 import type { WayView } from "./way.ts";
+import { FLANNEL_PORT } from "../../wire/udp.ts";
 
 /**
  * By what the data plane's tunnels, the paths and the reports know a peer: a node id, or, of a static peer, "static:10.42.3.0/24". The command line
@@ -37,7 +38,6 @@ export interface HostFacts {
   readonly local?: (endpoint: string) => LocalEnd | null;
 }
 
-const FLANNEL_PORT = 8285;
 const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation | "none">> = {
   udp: "data",
   vxlan: "vxlan",

@@ -3,7 +3,7 @@
  * once something uses them. Without our own port there is no node. Without one of the others a founder does not begin, for
  * it can still choose; a member goes on, says who holds the port, and tries again.
  */
-import { type Config, DEFAULT_FLANNEL_PORT, DEFAULT_VXLAN_PORT } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import { socketsFor, type Wanted } from "../../control/paths/paths.ts";
 import type { SocketRole } from "../../ports/devices.ts";
@@ -11,6 +11,7 @@ import type { NetworkInterface } from "../../ports/host.ts";
 import type { UdpMaker, UdpPort } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
 import { EADDRINUSE, SysError } from "../../ports/sys_error.ts";
+import { FLANNEL_PORT, VXLAN_PORT } from "../../wire/udp.ts";
 
 const AGAIN_MS = 5000;
 /** Looking for the process that holds a port goes through all of /proc: not at each try. */
@@ -150,7 +151,7 @@ export class Sockets {
 function portsOf({ vxlan, flannel }: Wanted["sockets"]): [SocketRole, number][] {
   return [
     ...(vxlan === null ? [] : [["vxlan", vxlan]] as [SocketRole, number][]),
-    ...(flannel ? [["flannel", DEFAULT_FLANNEL_PORT]] as [SocketRole, number][] : []),
+    ...(flannel ? [["flannel", FLANNEL_PORT]] as [SocketRole, number][] : []),
   ];
 }
 
@@ -159,7 +160,7 @@ export function foundersSockets({ backend, plain, vxlanPort, staticPeers }: Conf
   const mesh: Pick<MeshConfig, "backend" | "security" | "vxlanPort"> = {
     backend: backend ?? "udp",
     security: plain ? "plain" : "sealed",
-    vxlanPort: vxlanPort ?? DEFAULT_VXLAN_PORT,
+    vxlanPort: vxlanPort ?? VXLAN_PORT,
   };
   return socketsFor(mesh, staticPeers);
 }

@@ -9,7 +9,7 @@ import {
   secretsOfRun,
   TOKEN,
 } from "../../../src/daemon/state/secret_choice.ts";
-import { joinAdvice } from "../../../src/daemon/reports/join_advice.ts";
+import { joinAdvice } from "../../../src/daemon/reports/start_log.ts";
 
 const A = NetworkSecret.create();
 const B = NetworkSecret.create();
