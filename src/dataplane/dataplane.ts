@@ -167,6 +167,9 @@ export class DataPlane {
         return this.plane.sessions.drop(message.receiveIndex);
       case "stop":
         this.#stopped = true;
+        return;
+      default:
+        message satisfies never;
     }
   }
 

@@ -42,7 +42,9 @@ function subject(message: DataplaneMessage): string {
     case "attachTun":
     case "detachTun":
       return "tun";
-    default:
+    case "setOwn":
+    case "setGate":
+    case "stop":
       return message.kind;
   }
 }

@@ -16,7 +16,6 @@ import {
 import type { DataplaneEvent } from "../../ports/planes.ts";
 import { Coalescer } from "../tun/coalescer.ts";
 import type { Counters, Verdict } from "../tables/counters.ts";
-import { EarlyDatagrams } from "../tables/early_datagrams.ts";
 import type { HandshakeGate } from "../tables/handshake_gate.ts";
 import { PeerTable } from "../tables/peer_table.ts";
 import { createPool, SEALED_AT } from "../packet/pool.ts";
@@ -24,7 +23,7 @@ import { CHECKSUM_COMPLETE } from "../packet/vnet.ts";
 import { RateLimit } from "../../bounds/rate_limit.ts";
 import { RouteTable } from "../tables/route_table.ts";
 import { SessionTable } from "../tables/session_table.ts";
-import { WaitingPackets } from "../tables/waiting_packets.ts";
+import { EarlyDatagrams, WaitingPackets } from "../tables/waiting.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /** Rates are a node's; its Workers share them evenly. ICMP errors a second that a node sends to its own side. */
