@@ -90,10 +90,7 @@ export abstract class Links {
   /** Asks the node at the target to make a link. */
   protected abstract ask(target: Target, now: number): void;
 
-  /** Says this to the life of a node that we have a link with, and no other. */
-  protected abstract sayToOriginal(id: string, bytes: Uint8Array): void;
-
-  /** The boot nonce of that life, as far as it is known. */
+  /** The boot nonce of the life of a node that we have a link with, as far as it is known. */
   protected abstract originalLife(id: string): string | null;
 
   /** Takes in again what was held back. */
@@ -109,17 +106,18 @@ export abstract class Links {
   settle(now: number): LinkEvent[] {
     for (const { challenge, probe } of this.contests.due(now)) {
       const { id, nonce, from } = challenge;
-      const life = this.originalLife(id);
-      if (nonce !== null && life !== null) {
-        const index = this.table.get(id)?.sendIndex ?? 0;
-        const told = this.own.message(index, { kind: "clone", life, other: nonce, endpoint: from });
-        if (told !== null) this.sayToOriginal(id, told);
-      }
+      const [link, life] = [this.table.get(id), this.originalLife(id)];
+      const index = link?.sendIndex ?? 0;
+      const told = nonce === null || life === null
+        ? null
+        : this.own.message(index, { kind: "clone", life, other: nonce, endpoint: from });
       const words = this.#random.bytes(8);
       probe(toHex(words));
-      const bytes = new Uint8Array(PROBE_LEN);
-      encodeProbe(bytes, 0, this.table.get(id)?.sendIndex ?? 0, u32(words, 0), u32(words, 4), 0);
-      this.sayToOriginal(id, bytes);
+      const asked = new Uint8Array(PROBE_LEN);
+      encodeProbe(asked, 0, index, u32(words, 0), u32(words, 4), 0);
+      if (link === undefined) continue;
+      if (told !== null) this.send(link, told);
+      this.send(link, asked);
     }
     return this.contests.settle(now).flatMap((challenge) => this.admit(challenge, now));
   }

@@ -109,11 +109,6 @@ export class PlainLinks extends Links {
     this.tried(target, now);
   }
 
-  protected sayToOriginal(id: string, bytes: Uint8Array): void {
-    const link = this.table.get(id);
-    if (link !== undefined) this.send(link, bytes);
-  }
-
   protected originalLife(id: string): string | null {
     return this.own.known(id)?.bootNonce ?? null;
   }

@@ -75,7 +75,7 @@ export class SealedLinks extends Links {
     const sessions = this.sessions = new Sessions(indices, table, targets, actions);
     const clones = this.clones = new SessionClones({ own, table, sessions, contests }, outlets);
     const contested = ({ id, bootNonce }: NodeRecord, from: string, now: number) =>
-      clones.contests(id, bootNonce, from, now);
+      clones.isContested(id, bootNonce, from, now);
     const handshakes = this.#handshakes = new Handshakes({
       own,
       staticKeys,
@@ -195,11 +195,6 @@ export class SealedLinks extends Links {
     this.tried(target, now);
   }
 
-  protected sayToOriginal(id: string, bytes: Uint8Array): void {
-    const link = this.table.get(id);
-    if (link !== undefined) this.send(link, bytes);
-  }
-
   protected originalLife(id: string): string | null {
     return this.sessions.current(id)?.life ?? null;
   }
@@ -248,7 +243,7 @@ export class SealedLinks extends Links {
       this.#failures.refuse(made.asked ?? endpoint, why, now);
       return [];
     }
-    if (this.clones.contests(peer.id, life, endpoint, now)) {
+    if (this.clones.isContested(peer.id, life, endpoint, now)) {
       this.#discard(made);
       this.clones.contest({ endpoint, record: peer, keyId, life, askedAt }, null, now);
       return [];

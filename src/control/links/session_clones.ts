@@ -65,7 +65,7 @@ export class SessionClones {
   }
 
   /** Whether this is another life of a node than the one that we have a session with, from where its link is not. */
-  contests(id: string, life: string | null, from: string, now: number): boolean {
+  isContested(id: string, life: string | null, from: string, now: number): boolean {
     const endpoint = this.#table.get(id)?.endpoint ?? null;
     const known = this.#sessions.current(id)?.life ?? null;
     if (endpoint === null || endpoint === from || known === null || life === null || known === life) {
