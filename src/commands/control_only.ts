@@ -10,7 +10,7 @@ import type { StoredState } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { Lookup } from "../daemon/host/lookup.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
-import { type SealedParts, SealedSide } from "../daemon/planes/sealed_side.ts";
+import type { SealedParts } from "../daemon/planes/sealed_parts.ts";
 import { WorkerHandle } from "../daemon/planes/workers.ts";
 import type { StateStore } from "../daemon/state/state_store.ts";
 import type { Machine, UdpPort } from "../ports/machine.ts";
@@ -44,7 +44,7 @@ export class ControlOnly implements Effects {
   readonly #lookup: Lookup;
   readonly #worker: WorkerHandle;
   readonly #feed: DataplaneFeed;
-  readonly sessions: SealedSide | null;
+  readonly sessions: DataplaneFeed | null;
   #finish!: (heard: boolean) => void;
   readonly #finished = new Promise<boolean>((resolve) => this.#finish = resolve);
   /** What was saved last, or what it was woken from. */
@@ -70,8 +70,8 @@ export class ControlOnly implements Effects {
     this.#worker = new WorkerHandle(machine, (event) => this.#fromWorker(event));
     this.#worker.start(NO_OFFLOADS, ciphers?.provider.suites());
     const { mailbox } = this.#worker;
-    this.#feed = new DataplaneFeed(mailbox, () => NO_HOST);
-    this.sessions = ciphers && new SealedSide(ciphers.setup, ciphers.provider, this.#feed);
+    this.#feed = new DataplaneFeed(mailbox, () => NO_HOST, ciphers);
+    this.sessions = ciphers && this.#feed;
     const { family, sockets } = this.#port;
     mailbox.post({ kind: "attachSocket", role: "own", family, sockets });
   }

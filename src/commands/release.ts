@@ -14,7 +14,7 @@ import {
 } from "../control/records/state.ts";
 import { shortId } from "../crypto/identity.ts";
 import type { Machine } from "../ports/machine.ts";
-import { type SealedParts, sealedParts } from "../daemon/planes/sealed_side.ts";
+import { type SealedParts, sealedParts } from "../daemon/planes/sealed_parts.ts";
 import type { StateStore } from "../daemon/state/state_store.ts";
 import { VERSION } from "../version.ts";
 import { ControlOnly } from "./control_only.ts";

@@ -17,7 +17,7 @@ import { logger } from "../log/log.ts";
 import { OffloadState } from "./planes/offloads.ts";
 import { refuseOverlap } from "./host/overlap_check.ts";
 import { RunDir } from "./state/run_dir.ts";
-import { type SealedParts, sealedParts, SealedSide } from "./planes/sealed_side.ts";
+import { type SealedParts, sealedParts } from "./planes/sealed_parts.ts";
 import { chooseSecret, type SecretChoice, secretsOfRun } from "./state/secret_choice.ts";
 import type { GivenSecret } from "./state/secret_files.ts";
 import { beginRun, type Begun, founds, rememberRefusedJoin } from "./state/unfinished_join.ts";
@@ -54,8 +54,6 @@ export interface DaemonParts {
   readonly workers: Workers;
   /** Keys and ciphers of a sealed mesh; null in a plain one. */
   readonly ciphers: SealedParts | null;
-  /** Null in a plain mesh. */
-  readonly sealed: SealedSide | null;
   readonly sockets: Sockets;
   readonly feed: DataplaneFeed;
   readonly keeper: HostKeeper;
@@ -63,7 +61,7 @@ export interface DaemonParts {
 
 /** Throws what keeps the daemon from starting; `cleanups` then has what undoes the first half. */
 export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Cleanups): DaemonParts {
-  let sealed: SealedSide | null = null;
+  let feed: DataplaneFeed | null = null;
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
   const startedAt = machine.clock.now();
@@ -88,7 +86,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   // They load their code while this thread tests and measures.
   const offloads = new OffloadState(config.offloads);
   const workers = new Workers(machine, { count: config.workers, offloads, onFailed });
-  cleanups.add(() => sealed?.close());
+  cleanups.add(() => feed?.close());
   // Descriptors close after the Workers have stopped, which is undone before them.
   cleanups.add(() => sockets?.close());
   cleanups.add(() => keeper?.close());
@@ -101,8 +99,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
     secrets: secretsOfRun(choice, kept, given?.secret ?? null),
   });
   workers.start(ciphers?.provider.suites());
-  const feed = new DataplaneFeed(mailbox, () => underlay.facts());
-  if (ciphers !== null) sealed = new SealedSide(ciphers.setup, ciphers.provider, feed);
+  feed = new DataplaneFeed(mailbox, () => underlay.facts(), ciphers);
   sockets = new Sockets(machine.udp, mailbox, { ...config, interfaces: () => net.interfaces() });
   if (founds(begun)) sockets.demand(foundersSockets(config));
   keeper = new HostKeeper(net, machine.devices, mailbox, {
@@ -128,7 +125,6 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
     offloads,
     workers,
     ciphers,
-    sealed,
     sockets,
     feed,
     keeper,

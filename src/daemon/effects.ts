@@ -30,7 +30,7 @@ export class DaemonEffects implements Effects {
 
   constructor(on: EffectsOn) {
     this.#on = on;
-    this.sessions = on.parts.sealed;
+    this.sessions = on.parts.ciphers && on.parts.feed;
   }
 
   send(datagram: SendAction): void {

@@ -5,12 +5,16 @@
  * or a session with it is installed. Peers come before the routes that lead to them, and go after them.
  */
 import type { ControlEvent } from "../../control/outbox/events.ts";
-import type { InstallAction } from "../../control/outbox/perform.ts";
+import type { InstallAction, SessionEffects } from "../../control/outbox/perform.ts";
 import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
 import { type HostFacts, type PeerKey, sealedTunnel } from "../../control/paths/tunnels.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import { wipeKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { DataplaneEvent, Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
+
+import { ControlLanes } from "./control_lanes.ts";
+import type { SealedParts } from "./sealed_parts.ts";
 
 const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
 
@@ -26,7 +30,10 @@ interface Place {
   readonly sessions: Set<number>;
 }
 
-export class DataplaneFeed {
+/** What it needs of a sealed mesh. */
+type Sealed = Pick<SealedParts, "setup" | "provider">;
+
+export class DataplaneFeed implements SessionEffects {
   readonly #mailbox: Mailbox;
   readonly #host: () => HostFacts;
   /** BOUNDED: ≤ MAX_PEERS. */
@@ -37,11 +44,27 @@ export class DataplaneFeed {
   /** BOUNDED: one per route. */
   readonly #routes = new Map<string, PeerKey>();
   #own = "";
+  /** Null in a plain mesh. */
+  readonly #lanes: ControlLanes | null;
 
-  /** `host`: by which the tunnel of a session is made where none is wanted yet. */
-  constructor(mailbox: Mailbox, host: () => HostFacts) {
+  /**
+   * `host`: by which the tunnel of a session is made where none is wanted yet. In a sealed mesh the gate is shut to all but
+   * the network's members, and the keys that were made for this are wiped: the control plane makes those it needs from the
+   * secrets. Without secrets the keys are all there is, and stay.
+   */
+  constructor(mailbox: Mailbox, host: () => HostFacts, sealed: Sealed | null) {
     this.#mailbox = mailbox;
     this.#host = host;
+    this.#lanes = sealed === null ? null : new ControlLanes(sealed.provider);
+    if (sealed === null) return;
+    const { keys, secrets = [] } = sealed.setup;
+    this.setGate(keys);
+    if (secrets.length > 0) keys.forEach(wipeKeys);
+  }
+
+  /** Wipes the keys of the control plane's lanes. */
+  close(): void {
+    this.#lanes?.close();
   }
 
   /** The slot of a peer, or null while it has none. */
@@ -96,26 +119,32 @@ export class DataplaneFeed {
     this.#dropUnused();
   }
 
-  /** Puts a session where its peer is. False when there are too many peers. */
-  installSession(session: InstallAction): boolean {
+  /** Gives a session its lanes in the Workers, where its peer is, and here; or, when there are too many peers, none. */
+  install(session: InstallAction): void {
     const { id, endpoint, receiveIndex, sendIndex, suite, sendKey, receiveKey, confirmed } = session;
     const place = this.#placeAt(id, endpoint);
-    if (place === null) return false;
+    if (place === null) return;
     place.sessions.add(receiveIndex);
     const { slot } = place;
     const message = { receiveIndex, sendIndex, suite, sendKey, receiveKey, confirmed };
     this.#mailbox.post({ kind: "installSession", slot, ...message });
-    return true;
+    this.#lanes?.add(session);
   }
 
-  confirmSession(receiveIndex: number): void {
+  confirm(receiveIndex: number): void {
     this.#mailbox.post({ kind: "confirmSession", receiveIndex });
   }
 
-  dropSession(id: PeerKey, receiveIndex: number): void {
+  drop(id: PeerKey, receiveIndex: number): void {
+    this.#lanes?.drop(receiveIndex);
     this.#mailbox.post({ kind: "dropSession", receiveIndex });
     const place = this.#places.get(id);
     if (place?.sessions.delete(receiveIndex) && isUnused(place)) this.#dropUnused();
+  }
+
+  /** As `ControlLanes.seal`. */
+  seal(receiveIndex: number, bytes: Uint8Array): Uint8Array | null {
+    return this.#lanes?.seal(receiveIndex, bytes) ?? null;
   }
 
   /** Lets handshakes pass that bear a MAC of any of these keys. */

@@ -30,7 +30,7 @@ function fixture() {
   const feed = new DataplaneFeed(mailbox, () => {
     asked++;
     return NO_HOST;
-  });
+  }, null);
   feed.apply(NOTHING);
   messages.length = 0;
   const told = () => messages.splice(0).map((m) => [m.kind, "slot" in m ? m.slot : ""].join(" ").trim());
@@ -67,20 +67,20 @@ test("A subnet that passes from a peer to us, or from us to a peer, is whose it 
   assert.equal(apply(NOTHING), NO_SLOT);
 });
 
-test("installSession() makes a place for whom nothing is wanted yet, which lasts as long as a session", () => {
+test("install() makes a place for whom nothing is wanted yet, which lasts as long as a session", () => {
   const { feed, messages, told } = fixture();
-  assert.ok(feed.installSession(sessionAction({ id: "joiner", endpoint: AT })));
+  feed.install(sessionAction({ id: "joiner", endpoint: AT }));
   const [peer, session] = messages;
   assert.deepEqual(peer, { kind: "setPeer", slot: 0, tunnel: tunnel() });
   assert.ok(session?.kind === "installSession" && session.slot === 0 && session.sendKey[0] === 1);
   told();
   feed.apply(NOTHING);
-  feed.installSession(sessionAction({ id: "joiner", endpoint: AT, receiveIndex: 0x200 }));
-  feed.dropSession("joiner", 0x100);
+  feed.install(sessionAction({ id: "joiner", endpoint: AT, receiveIndex: 0x200 }));
+  feed.drop("joiner", 0x100);
   assert.deepEqual(told(), ["installSession 0", "dropSession"]);
-  feed.dropSession("joiner", 0x200);
+  feed.drop("joiner", 0x200);
   assert.deepEqual(told(), ["dropSession", "dropPeer 0"]);
-  feed.dropSession("joiner", 0x200);
+  feed.drop("joiner", 0x200);
   assert.deepEqual(told(), ["dropSession"]);
 });
 
@@ -89,17 +89,17 @@ test("A session that is renewed where its peer is leaves the tunnel; one from el
   const known = tunnel({ mtu: 1300 });
   feed.apply(wanting({ b: known }, { "10.42.9.0/24": "b" }));
   told();
-  feed.installSession(sessionAction({ endpoint: AT }));
+  feed.install(sessionAction({ endpoint: AT }));
   assert.deepEqual(told(), ["installSession 0"]);
   assert.equal(asked(), 0, "the host is not asked");
   const elsewhere = "192.168.1.12:8473";
-  feed.installSession(sessionAction({ endpoint: elsewhere, receiveIndex: 0x200 }));
+  feed.install(sessionAction({ endpoint: elsewhere, receiveIndex: 0x200 }));
   assert.deepEqual(messages[0], { kind: "setPeer", slot: 0, tunnel: sealedTunnel(elsewhere, NO_HOST) });
   assert.deepEqual(told(), ["setPeer 0", "installSession 0"]);
   assert.equal(feed.endpointOf(0), elsewhere);
   feed.apply(wanting({}));
   assert.deepEqual(told(), ["dropRoute"], "its sessions are not dropped yet");
-  for (const index of [0x100, 0x200]) feed.dropSession("b", index);
+  for (const index of [0x100, 0x200]) feed.drop("b", index);
   assert.deepEqual(told(), ["dropSession", "dropSession", "dropPeer 0"]);
 });
 
