@@ -9,6 +9,7 @@ import type { Surroundings } from "../ports/machine.ts";
 import { addressOf } from "../wire/address.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import type { Ending } from "./end.ts";
+import type { Names } from "./host/names.ts";
 import type { SendRefusals } from "./planes/send_refusals.ts";
 import type { Reconciler } from "./reconciler.ts";
 
@@ -20,8 +21,7 @@ export interface EffectsOn {
   readonly reconciler: Reconciler;
   readonly refusals: SendRefusals;
   readonly ending: Ending;
-  readonly resolve: (name: string) => void;
-  readonly reconcile: () => void;
+  readonly names: Names;
 }
 
 export class DaemonEffects implements Effects {
@@ -55,11 +55,11 @@ export class DaemonEffects implements Effects {
   }
 
   resolve(name: string): void {
-    this.#on.resolve(name);
+    void this.#on.names.lookUp(name);
   }
 
   reconcile(): void {
-    this.#on.reconcile();
+    this.#on.reconciler.reconcile();
   }
 
   leaseChanged(change: LeaseChange): void {

@@ -37,8 +37,6 @@ export class EventLoop implements Asked {
   readonly #sight: HostSight;
   readonly #names: Names;
   readonly #refusals: SendRefusals;
-  /** A Worker sends without a source that it was told: the next tick looks what is true, once for all peers. */
-  #sourceGone = false;
   #stopTicking = (): void => {};
   /** Everything is being taken away: nothing may be put up again. */
   #closed = false;
@@ -62,18 +60,7 @@ export class EventLoop implements Asked {
     this.#control = this.#controlPlane(settings);
     underlay.called = (endpoint) => this.#control.called(endpoint);
     workers.onEvent = (event) => this.#fromWorker(event);
-    this.#names = new Names(machine, config, {
-      seeds: (found) => {
-        underlay.seeds = found.flatMap((seed) => seed.endpoints);
-        this.#endpointsChanged(); // the addresses towards them are ours, too
-        this.tell({ kind: "seeds", seeds: found });
-      },
-      advertised: (endpoints) => {
-        underlay.advertised = endpoints;
-        this.#endpointsChanged();
-      },
-      resolved: (name, endpoints) => this.tell({ kind: "resolved", name, endpoints }),
-    });
+    this.#names = this.#namesOf(parts);
     this.#refusals = new SendRefusals(
       // Not at once: a send is part of performing what an event brought.
       (to, refusal) => void machine.timers.after(0, () => this.tell({ kind: "sendRefused", to, refusal })),
@@ -91,8 +78,22 @@ export class EventLoop implements Asked {
       ending,
       reconciler: this.#reconciler,
       refusals: this.#refusals,
-      resolve: (name) => void this.#names.lookUp(name),
-      reconcile: () => this.#reconcile(),
+      names: this.#names,
+    });
+  }
+
+  #namesOf({ machine, config, underlay }: DaemonParts): Names {
+    return new Names(machine, config, {
+      seeds: (found) => {
+        underlay.seeds = found.flatMap((seed) => seed.endpoints);
+        this.#endpointsChanged(); // the addresses towards them are ours, too
+        this.tell({ kind: "seeds", seeds: found });
+      },
+      advertised: (endpoints) => {
+        underlay.advertised = endpoints;
+        this.#endpointsChanged();
+      },
+      resolved: (name, endpoints) => this.tell({ kind: "resolved", name, endpoints }),
     });
   }
 
@@ -147,7 +148,7 @@ export class EventLoop implements Asked {
       this.#parts.underlay.hostChanged();
       this.#event({ kind: "ownEndpoints", endpoints: this.#parts.underlay.endpoints() });
     }
-    if (changed || this.#sourceGone || this.#reconciler.overdue(now)) this.#reconcile();
+    if (changed || this.#reconciler.overdue(now)) this.#reconciler.reconcile();
     for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
@@ -167,7 +168,7 @@ export class EventLoop implements Asked {
       }
       case "sourceGone":
         underlay.hostChanged();
-        this.#sourceGone = true;
+        this.#reconciler.expire();
         return;
       case "sendRefused": {
         const endpoint = feed.endpointOf(event.slot);
@@ -175,7 +176,7 @@ export class EventLoop implements Asked {
         return;
       }
       case "tunGone":
-        return this.#reconcile();
+        return this.#reconciler.reconcile();
     }
   }
 
@@ -185,12 +186,7 @@ export class EventLoop implements Asked {
 
   /** The host is compared with what is wanted, as when something of ours was taken away. */
   repair(): void {
-    if (!this.#closed) this.#ending.guard(() => this.#reconcile());
-  }
-
-  #reconcile(): void {
-    this.#sourceGone = false;
-    this.#reconciler.reconcile();
+    if (!this.#closed) this.#ending.guard(() => this.#reconciler.reconcile());
   }
 
   #now(): number {

@@ -43,6 +43,8 @@ export class Reconciler {
   #ready = false;
   #networkChecked = false;
   #lastHostCheck = 0;
+  /** What was found out of the host no longer holds. */
+  #stale = false;
   /** What `onWays` was told last, as text. */
   #ways = "[]";
 
@@ -67,10 +69,16 @@ export class Reconciler {
 
   /** Whether the host has not been looked at for too long. */
   overdue(now: number): boolean {
-    return now - this.#lastHostCheck >= HOST_CHECK_MS || this.#overlaps.due(now);
+    return this.#stale || now - this.#lastHostCheck >= HOST_CHECK_MS || this.#overlaps.due(now);
+  }
+
+  /** The next tick is to look at the host, once for all peers. */
+  expire(): void {
+    this.#stale = true;
   }
 
   reconcile(): void {
+    this.#stale = false;
     const { config, machine, sockets, feed, keeper, state } = this.#parts;
     this.#lastHostCheck = machine.clock.now();
     const view = this.#control.view(this.#lastHostCheck);
