@@ -1,17 +1,21 @@
 /**
- * Why a handshake made no session: kept with the target for `why` and `status`, told in the log, and turned into an event
+ * Why a handshake made no session, or did not pass the gate: kept with the target for `why` and `status`, told in the log, and turned into an event
  * where the rest of the control plane must hear of it.
  */
 
 import type { HandshakeEvent } from "../handshake/handshake_events.ts";
 import type { Handshakes } from "../handshake/handshakes.ts";
+import type { Actions } from "../outbox/actions.ts";
+import type { Outlets, Schedule, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
-import { REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
+import { REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
 import { KNOCK_MS, type LinkEvent } from "./links.ts";
-import { type RefusalLog, theirObjection } from "./refusals.ts";
+import { LOG_EVERY_MS, NEEDS_TOKEN, type RefusalLog, theirObjection, WRONG_SECRET } from "./refusals.ts";
 import type { Targets } from "./targets.ts";
 
+/** Lines about foreign networks a minute, all addresses together. */
+const WRONG_SECRET_LINES = 10;
 const CAME_BACK =
   "our own packets come back from it. If it is an address of this host, leave it out of --peers";
 
@@ -23,14 +27,20 @@ interface Tells {
   readonly own: Pick<OwnNode, "identity" | "bootNonce" | "holds">;
   readonly targets: Targets;
   readonly refusals: RefusalLog;
-  readonly handshakes: Pick<Handshakes, "refuse">;
+  readonly handshakes: Pick<Handshakes, "refuse" | "refuseForeign">;
 }
 
 export class NoSession {
   readonly #tells: Tells;
+  readonly #actions: Actions;
+  readonly #schedule: Schedule;
+  readonly #throttle: Throttle;
 
-  constructor(tells: Tells) {
+  constructor(tells: Tells, { actions, schedule, throttle }: Outlets) {
     this.#tells = tells;
+    this.#actions = actions;
+    this.#schedule = schedule;
+    this.#throttle = throttle;
   }
 
   /** `bytes`: the datagram that it came of. */
@@ -62,6 +72,22 @@ export class NoSession {
         this.refuse(event.asked ?? event.endpoint, "it shares no cipher with us (--cipher)", now);
         return [];
     }
+  }
+
+  /** A handshake came whose MAC is of none of our keys. `question`: it may be answered. */
+  badMac(from: string, question: boolean, now: number): void {
+    const { targets, handshakes } = this.#tells;
+    const target = targets.get(from);
+    if (target?.answeredBy === null) {
+      target.outcome = { kind: "refused", why: `${WRONG_SECRET} (${NEEDS_TOKEN})` };
+    }
+    if (question && this.#schedule.due(`foreign ${from}`, 1000, now)) {
+      handshakes.refuseForeign(from, REFUSE_NETWORK);
+    }
+    if (!this.#schedule.due(`bad mac ${from}`, LOG_EVERY_MS, now)) return;
+    if (!this.#throttle.allows("bad mac lines", WRONG_SECRET_LINES / 60, now, WRONG_SECRET_LINES)) return;
+    const words = `Datagrams from ${from} fail the check of the network secret: ${WRONG_SECRET}`;
+    this.#actions.log("warning", words, { from });
   }
 
   /** We refuse the node at this endpoint. */

@@ -41,7 +41,7 @@ interface Objection {
 }
 
 export class PlainLinks extends Links {
-  /** Takes in a datagram of type 0x03. */
+  /** Takes in a hello. Handshakes of a sealed mesh are rejected: they are none. */
   receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
     const h = hello.decodeHello(bytes);
     if (h === null) {

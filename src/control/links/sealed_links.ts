@@ -11,7 +11,7 @@ import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
 import type { SuiteOffer } from "../../wire/handshake_offer.ts";
-import { REFUSE_FULL, REFUSE_NETWORK } from "../../wire/hello.ts";
+import { REFUSE_FULL } from "../../wire/hello.ts";
 import type { Challenge } from "../clones/contests.ts";
 import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.ts";
 import { Handshakes } from "../handshake/handshakes.ts";
@@ -25,7 +25,7 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
 import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
-import { LOG_EVERY_MS, MIXED_SECURITY, NEEDS_TOKEN, WRONG_SECRET } from "./refusals.ts";
+import { MIXED_SECURITY } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
 import type { Target } from "./targets.ts";
 import { SessionClones } from "./session_clones.ts";
@@ -37,8 +37,6 @@ const HEARD_MS = 3000;
 const KNOWN_TRIES = 2;
 /** Every so many tries, a seed that is silent is asked whether it is plain. */
 const PLAIN_EVERY = 4;
-/** Lines about foreign networks a minute, all addresses together. */
-const WRONG_SECRET_LINES = 10;
 const NOTHING = new Uint8Array(0);
 
 /** What a node of a sealed mesh starts with. */
@@ -60,7 +58,7 @@ export class SealedLinks extends Links {
   readonly #indices: ReceiverIndices;
   readonly #plain: PlainEncounter;
   readonly clones: SessionClones;
-  readonly #failures: NoSession;
+  readonly failures: NoSession;
 
   constructor(own: OwnNode, setup: SealedSetup, random: Random, outlets: Outlets) {
     super(own, random, outlets);
@@ -87,7 +85,7 @@ export class SealedLinks extends Links {
       contested,
     });
     this.#plain = new PlainEncounter(own, targets, outlets);
-    this.#failures = new NoSession({ own, targets, refusals, handshakes });
+    this.failures = new NoSession({ own, targets, refusals, handshakes }, outlets);
   }
 
   send(link: Link, bytes: Uint8Array): void {
@@ -165,26 +163,6 @@ export class SealedLinks extends Links {
     }
   }
 
-  /** A handshake came whose MAC is of none of our keys. `question`: it may be answered. */
-  badMac(from: string, question: boolean, now: number): void {
-    const target = this.targets.get(from);
-    if (target?.answeredBy === null) {
-      target.outcome = { kind: "refused", why: `${WRONG_SECRET} (${NEEDS_TOKEN})` };
-    }
-    if (question && this.schedule.due(`foreign ${from}`, 1000, now)) {
-      this.#handshakes.refuseForeign(from, REFUSE_NETWORK);
-    }
-    if (!this.schedule.due(`bad mac ${from}`, LOG_EVERY_MS, now)) return;
-    if (!this.throttle.allows("bad mac lines", WRONG_SECRET_LINES / 60, now, WRONG_SECRET_LINES)) return;
-    this.actions.log(
-      "warning",
-      `Datagrams from ${from} fail the check of the network secret: ${WRONG_SECRET}`,
-      {
-        from,
-      },
-    );
-  }
-
   // ------------------------------------------------------------------------------------------ asking
 
   protected ask(target: Target, now: number): void {
@@ -229,7 +207,7 @@ export class SealedLinks extends Links {
         this.clones.contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
         return [];
       default:
-        return this.#failures.because(event, bytes, now);
+        return this.failures.because(event, bytes, now);
     }
   }
 
@@ -240,7 +218,7 @@ export class SealedLinks extends Links {
     if (pinnedNode !== null && !this.own.member() && peer.id !== pinnedNode) {
       this.#discard(made);
       const why = `it is ${shortId(peer.id)}, but the token names ${shortId(pinnedNode)}`;
-      this.#failures.refuse(made.asked ?? endpoint, why, now);
+      this.failures.refuse(made.asked ?? endpoint, why, now);
       return [];
     }
     if (this.clones.isContested(peer.id, life, endpoint, now)) {

@@ -81,7 +81,7 @@ export class ControlPlane {
       case "unknownIndex":
         return core.links.poke(event.from, false, now);
       case "badMac":
-        return core.sealed?.badMac(event.from, event.question, now);
+        return core.sealed?.failures.badMac(event.from, event.question, now);
       case "sessionConfirmed":
         return onLinks(core, core.sealed?.sessions.confirm(event.receiveIndex, now), now);
       case "sessionMessage":

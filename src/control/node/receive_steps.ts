@@ -40,11 +40,9 @@ export function onDatagram(core: Core, event: Datagram, now: number): void {
   if (!core.outside.has(from)) return core.tally.reject();
   switch (bytes[0]) {
     case TYPE_HELLO:
-      return onLinks(core, core.links.receive(bytes, from, now), now);
     case TYPE_HANDSHAKE:
     case TYPE_COOKIE:
-      if (core.sealed === null) return core.tally.reject();
-      return onLinks(core, core.sealed.receive(bytes, from, now), now);
+      return onLinks(core, core.links.receive(bytes, from, now), now);
     case TYPE_GOSSIP_PLAIN:
       return core.sealed === null ? receiveGossip(core, bytes, from, now) : core.tally.reject();
     case TYPE_GOSSIP_SEALED:

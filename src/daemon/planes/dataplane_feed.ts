@@ -12,7 +12,6 @@ import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { wipeKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { DataplaneEvent, Mailbox, OwnNetwork, Tunnel } from "../../ports/planes.ts";
-
 import { ControlLanes } from "./control_lanes.ts";
 import type { SealedParts } from "./sealed_parts.ts";
 
