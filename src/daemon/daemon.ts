@@ -9,10 +9,10 @@ import type { Config } from "../config/config.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { logger } from "../log/log.ts";
 import type { Machine } from "../ports/machine.ts";
+import { apiHandlers } from "./api_handlers.ts";
 import { type DaemonParts, makeParts } from "./daemon_parts.ts";
 import { Cleanups, Ending, lastWords } from "./end.ts";
 import { EventLoop } from "./event_loop.ts";
-import { apiHandlers } from "./reports/api_handlers.ts";
 import { tellStart } from "./reports/start_log.ts";
 import { RunDirWatch } from "./state/run_dir.ts";
 import type { GivenSecret } from "./state/secret_files.ts";
@@ -74,9 +74,9 @@ class Daemon {
     return this.#ending.exitCode;
   }
 
-  async #serve({ config, net, runDir }: DaemonParts): Promise<void> {
+  async #serve({ config, runDir }: DaemonParts): Promise<void> {
     const { surroundings, timers } = this.#machine;
-    const handlers = apiHandlers(net, () => this.#loop, (purge) => this.#askedToStop(purge));
+    const handlers = apiHandlers(() => this.#loop, (purge) => this.#askedToStop(purge));
     const socket = await surroundings.serve(join(config.runDir, SOCKET_NAME), handlers);
     this.#cleanups.add(() => socket.close());
     // subnet.env lies in the run directory, too.

@@ -3,15 +3,13 @@
  * each into actions, which `performActions` performs by effects.ts; the reconciler carries out what is wanted of sockets,
  * Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
  */
-import process from "node:process";
-import type { Forgotten, Rotated } from "../api/schema.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { performActions } from "../control/outbox/perform.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
-import { NetworkSecret } from "../crypto/network_secret.ts";
 import { logger } from "../log/log.ts";
+import type { AtWork } from "./api_handlers.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import { DaemonEffects } from "./effects.ts";
 import type { Ending } from "./end.ts";
@@ -21,22 +19,19 @@ import { drawNetwork } from "./host/overlap_check.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
-import type { Asked } from "./reports/api_handlers.ts";
-import { kernelDrops, type Snapshot } from "./reports/reports.ts";
-import { readSecretFile } from "./state/secret_files.ts";
 import { VERSION } from "../version.ts";
 
 const TICK_MS = 100;
 
-export class EventLoop implements Asked {
-  readonly #parts: DaemonParts;
+export class EventLoop implements AtWork {
+  readonly parts: DaemonParts;
+  readonly control: ControlPlane;
+  readonly reconciler: Reconciler;
+  readonly refusals: SendRefusals;
   readonly #ending: Ending;
-  readonly #control: ControlPlane;
-  readonly #reconciler: Reconciler;
   readonly #effects: DaemonEffects;
   readonly #sight: HostSight;
   readonly #names: Names;
-  readonly #refusals: SendRefusals;
   #stopTicking = (): void => {};
   /** Everything is being taken away: nothing may be put up again. */
   #closed = false;
@@ -44,7 +39,7 @@ export class EventLoop implements Asked {
   /** `giveUp`: the mesh's network does not fit this host; the lease is to be given back. */
   constructor(parts: DaemonParts, ending: Ending, giveUp: () => void) {
     const { machine, config, net, underlay, workers } = parts;
-    this.#parts = parts;
+    this.parts = parts;
     this.#ending = ending;
     this.#sight = new HostSight(net, {
       port: config.port,
@@ -57,16 +52,16 @@ export class EventLoop implements Asked {
       ownEndpoints: underlay.endpoints(),
       drawNetwork: () => drawNetwork(machine.random, net),
     };
-    this.#control = this.#controlPlane(settings);
-    underlay.called = (endpoint) => this.#control.called(endpoint);
+    this.control = this.#controlPlane(settings);
+    underlay.called = (endpoint) => this.control.called(endpoint);
     workers.onEvent = (event) => this.#fromWorker(event);
     this.#names = this.#namesOf(parts);
-    this.#refusals = new SendRefusals(
+    this.refusals = new SendRefusals(
       // Not at once: a send is part of performing what an event brought.
       (to, refusal) => void machine.timers.after(0, () => this.tell({ kind: "sendRefused", to, refusal })),
       (sentence) => logger.warn(sentence),
     );
-    this.#reconciler = new Reconciler(parts, settings, this.#control, {
+    this.reconciler = new Reconciler(parts, settings, this.control, {
       onMisfit: (misfit) => {
         ending.refuse(misfit.message);
         giveUp();
@@ -76,8 +71,8 @@ export class EventLoop implements Asked {
     this.#effects = new DaemonEffects({
       parts,
       ending,
-      reconciler: this.#reconciler,
-      refusals: this.#refusals,
+      reconciler: this.reconciler,
+      refusals: this.refusals,
       names: this.#names,
     });
   }
@@ -98,7 +93,7 @@ export class EventLoop implements Asked {
   }
 
   #controlPlane(settings: Settings): ControlPlane {
-    const { machine, state, stored, ciphers } = this.#parts;
+    const { machine, state, stored, ciphers } = this.parts;
     return new ControlPlane({
       settings,
       identity: state.identity,
@@ -117,7 +112,7 @@ export class EventLoop implements Asked {
     // Resolving a name may take its time: nothing waits for it.
     this.#names.start();
     const tick = () => this.#ending.guard(() => this.#tick());
-    this.#stopTicking = this.#parts.machine.timers.every(TICK_MS, tick);
+    this.#stopTicking = this.parts.machine.timers.every(TICK_MS, tick);
   }
 
   /** Nothing happens any more. */
@@ -125,6 +120,11 @@ export class EventLoop implements Asked {
     this.#closed = true;
     this.#stopTicking();
     this.#names.close();
+  }
+
+  /** What is known now. */
+  view(): NodeView {
+    return this.control.view(this.#now());
   }
 
   // ------------------------------------------------------------------------------------------- events in
@@ -135,21 +135,21 @@ export class EventLoop implements Asked {
   }
 
   #event(event: ControlEvent): void {
-    performActions(this.#control.handle(event, this.#now()), this.#effects);
+    performActions(this.control.handle(event, this.#now()), this.#effects);
   }
 
   #tick(): void {
     this.#event({ kind: "tick" });
-    this.#parts.workers.mailbox.retry();
+    this.parts.workers.mailbox.retry();
     const now = this.#now();
-    const changed = this.#parts.net.changed();
+    const changed = this.parts.net.changed();
     if (changed) {
       this.#sight.changed();
-      this.#parts.underlay.hostChanged();
-      this.#event({ kind: "ownEndpoints", endpoints: this.#parts.underlay.endpoints() });
+      this.parts.underlay.hostChanged();
+      this.#event({ kind: "ownEndpoints", endpoints: this.parts.underlay.endpoints() });
     }
-    if (changed || this.#reconciler.overdue(now)) this.#reconciler.reconcile();
-    for (const id of this.#reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
+    if (changed || this.reconciler.overdue(now)) this.reconciler.reconcile();
+    for (const id of this.reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
   #fromWorker(event: WorkerEvent): void {
@@ -157,90 +157,39 @@ export class EventLoop implements Asked {
   }
 
   #takeUp(event: WorkerEvent): void {
-    const { feed, underlay } = this.#parts;
+    const { feed, underlay } = this.parts;
     const known = feed.controlEvent(event);
     if (known !== null) return this.#event(known);
     switch (event.kind) {
       case "pathTooSmall": {
-        const id = this.#reconciler.pathTooSmall(event.slot);
+        const id = this.reconciler.pathTooSmall(event.slot);
         if (id !== null) this.#event({ kind: "checkWays", id });
         return;
       }
       case "sourceGone":
         underlay.hostChanged();
-        this.#reconciler.expire();
+        this.reconciler.expire();
         return;
       case "sendRefused": {
         const endpoint = feed.endpointOf(event.slot);
-        if (endpoint !== null) this.#refusals.data(endpoint, event.errno, this.#now());
+        if (endpoint !== null) this.refusals.data(endpoint, event.errno, this.#now());
         return;
       }
       case "tunGone":
-        return this.#reconciler.reconcile();
+        return this.reconciler.reconcile();
     }
   }
 
   #endpointsChanged(): void {
-    this.tell({ kind: "ownEndpoints", endpoints: this.#parts.underlay.endpoints() });
+    this.tell({ kind: "ownEndpoints", endpoints: this.parts.underlay.endpoints() });
   }
 
   /** The host is compared with what is wanted, as when something of ours was taken away. */
   repair(): void {
-    if (!this.#closed) this.#ending.guard(() => this.#reconciler.reconcile());
+    if (!this.#closed) this.#ending.guard(() => this.reconciler.reconcile());
   }
 
   #now(): number {
-    return this.#parts.machine.clock.now();
-  }
-
-  // ------------------------------------------------------------------------------------------- what is told
-
-  view(): NodeView {
-    return this.#control.view(this.#now());
-  }
-
-  snapshot(): Snapshot {
-    const now = this.#now();
-    const { config, startedAt, workers, feed, keeper, offloads, ciphers, sockets, underlay } = this.#parts;
-    const { wanted, troubles } = this.#reconciler;
-    return {
-      view: this.#control.view(now),
-      wanted,
-      counters: workers.counters,
-      workers: workers.count,
-      slotOf: (key) => feed.slotOf(key),
-      device: keeper.device,
-      mtu: wanted.deviceMtu,
-      offloads,
-      underlay: underlay.endpoints(),
-      now,
-      startedAt,
-      pid: process.pid,
-      networkName: config.networkName,
-      sealed: ciphers?.setup.suites ?? null,
-      withoutLibcrypto: ciphers?.without ?? null,
-      kernelDrops: kernelDrops(keeper.drops, sockets.dropped()),
-      troubles: [...troubles, ...this.#refusals.at(now)],
-    };
-  }
-
-  /** `ovltun forget`: tells the mesh. */
-  forget({ id, revoked }: Forgotten): void {
-    this.tell({ kind: "forget", target: id, revoke: revoked });
-  }
-
-  /** `ovltun secret rotate`. Throws a sentence when it cannot be begun. */
-  rotate(secretFile: string | null, dropOld: boolean): Rotated {
-    const { networkName } = this.#parts.config;
-    const secret = secretFile === null
-      ? NetworkSecret.create()
-      : readSecretFile(secretFile, networkName).secret;
-    const problem = this.#control.rotationProblem(secret);
-    if (problem !== null) throw new Error(problem);
-    this.tell({ kind: "rotate", secret, dropOld });
-    secret.wipe();
-    const rotation = this.view().own.secret;
-    if (rotation === undefined) throw new Error("The daemon is stopping");
-    return rotation;
+    return this.parts.machine.clock.now();
   }
 }
