@@ -127,14 +127,12 @@ function devices(
     tun: (queue, pool) => new TunQueue(queue, pool),
     // A bare IP packet of flannel has no header to put a vnet header into: no trains there.
     socket: (opened, role, pool) =>
-      new UdpBatches(
-        opened,
-        pool,
-        socketSlots(role),
-        { gso, gro: gro && role !== "flannel" },
+      new UdpBatches(opened, pool, socketSlots(role), {
+        gso,
+        gro: gro && role !== "flannel",
         onLost,
         onFull,
-      ),
+      }),
     watch: (fd, source) => {
       sources.set(fd, source);
       epoll.add(fd);

@@ -10,6 +10,8 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 /** Room for either kind; a multiple of 8. */
 export const SOCKADDR_ROOM = 32;
+/** The same in words of 32 bits. */
+export const SOCKADDR_WORDS = SOCKADDR_ROOM / 4;
 const PORT_AT = 2;
 const IPV4_AT = 4;
 const IPV6_AT = 8;
@@ -47,18 +49,20 @@ export function sockaddrText(b: Uint8Array, at: number, family: 4 | 6): string {
   return formatEndpoint(decodeSockaddr(b, at, family));
 }
 
-/** Compares two sockaddrs of one family: address, and the port where asked. No allocation. */
+/**
+ * Compares two sockaddrs of one family, each at a word of 32 bits in memory that begins with one: address, and the port
+ * where asked. No allocation.
+ */
 export function sameSockaddr(
-  a: Uint8Array,
+  a: Int32Array,
   aAt: number,
-  b: Uint8Array,
+  b: Int32Array,
   bAt: number,
   family: 4 | 6,
   withPort: boolean,
 ): boolean {
-  if (withPort && (a[aAt + 2] !== b[bAt + 2] || a[aAt + 3] !== b[bAt + 3])) return false;
-  const from = family === 4 ? IPV4_AT : IPV6_AT;
-  const to = family === 4 ? IPV4_AT + 4 : IPV6_AT + 16;
-  for (let i = from; i < to; i++) if (a[aAt + i] !== b[bAt + i]) return false;
-  return true;
+  if (withPort && a[aAt] !== b[bAt]) return false; // the family, too
+  if (family === 4) return a[aAt + 1] === b[bAt + 1];
+  return a[aAt + 5] === b[bAt + 5] && a[aAt + 4] === b[bAt + 4] && a[aAt + 3] === b[bAt + 3] &&
+    a[aAt + 2] === b[bAt + 2];
 }

@@ -3,16 +3,16 @@
  * kernel chooses. When one leaves, the source is given up for good; when none does, what is missing is the way there, and
  * the source stays. One peer at a time.
  */
-import type { LocalEnds } from "./local_ends.ts";
+import type { PeerEnds } from "./peer_ends.ts";
 
 export class SourceTrial {
-  readonly #locals: LocalEnds;
+  readonly #ends: PeerEnds;
   /** The slot whose datagrams are being tried without their source, or −1. */
   #slot = -1;
   #goneFor = -1;
 
-  constructor(locals: LocalEnds) {
-    this.#locals = locals;
+  constructor(ends: PeerEnds) {
+    this.#ends = ends;
   }
 
   get isUnderWay(): boolean {
@@ -21,9 +21,9 @@ export class SourceTrial {
 
   /** Whether datagrams for the slot had a source. They are tried without it from now on. */
   begin(slot: number): boolean {
-    if (!this.#locals.isPinned(slot)) return false;
+    if (!this.#ends.isPinned(slot)) return false;
     this.end();
-    this.#locals.unpin(slot);
+    this.#ends.unpin(slot);
     this.#slot = slot;
     return true;
   }
@@ -38,7 +38,7 @@ export class SourceTrial {
 
   /** Nothing left without it either. */
   end(): void {
-    if (this.#slot >= 0) this.#locals.repin(this.#slot);
+    if (this.#slot >= 0) this.#ends.repin(this.#slot);
     this.#slot = -1;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The sending half of a socket's batches: datagrams are queued as pieces of packet memory, and `flush` hands all of them
+ * The sending half of a socket's batches (udp_batches.ts has the other): datagrams are queued as pieces of packet memory, and `flush` hands all of them
  * to the kernel in as few sendmmsg(2) as there are refusals, neighbours of one size to one peer as one message
  * (UDP_SEGMENT, udp(7)):
  *
@@ -17,14 +17,17 @@ import {
   CMSG_TYPE_AT,
   CONTROL_AT,
   CONTROLLEN_AT,
+  encodePktinfo,
   IOV_AT,
   IOVLEN_AT,
   MMSGHDR_LEN,
   NAME_AT,
   NAMELEN_AT,
   PKTINFO_ROOM,
+  pktinfoLength,
+  putPktinfoSource,
 } from "./mmsghdr.ts";
-import { ADDRESS_LEN, encodePktinfo, type LocalEnds, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
+import { ADDRESS_LEN, PeerEnds } from "./peer_ends.ts";
 import { RefusedSends } from "./refused_sends.ts";
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { SourceTrial } from "./source_trial.ts";
@@ -46,12 +49,12 @@ export interface SenderOptions {
   /** Whether to send trains. */
   readonly gso: boolean;
   /** Is told the errno with which the kernel refused the first train; single datagrams go on. */
-  readonly onLost: (errno: number) => void;
+  readonly onLost?: (errno: number) => void;
   /**
    * Waits until the descriptor takes datagrams again, or says false: they are refused. Without it the call itself
    * waits.
    */
-  readonly onFull: ((fd: number) => boolean) | null;
+  readonly onFull?: (fd: number) => boolean;
 }
 
 /** Its methods are those of DatagramSocket in ports/devices.ts. */
@@ -59,8 +62,8 @@ export class UdpSender {
   readonly #fd: number;
   readonly #family: 4 | 6;
   readonly #libc = libc();
+  protected readonly ends: PeerEnds;
   readonly #destinationsBase: number;
-  readonly #locals: LocalEnds;
   readonly #headers = new Uint8Array(new ArrayBuffer(BATCH * MMSGHDR_LEN));
   /** Views of `#headers` from message i on, so that a partly sent batch goes on without a new view. */
   readonly #headersFrom: Uint8Array[] = [];
@@ -84,30 +87,23 @@ export class UdpSender {
   #openSize = 0;
   #openBytes = 0;
   #gso: boolean;
-  readonly #onLost: (errno: number) => void;
-  readonly #onFull: ((fd: number) => boolean) | null;
+  readonly #onLost: ((errno: number) => void) | undefined;
+  readonly #onFull: ((fd: number) => boolean) | undefined;
   /** Whether room was waited for in vain in this flush: what is left is refused at once. */
   #full = false;
   readonly #trial: SourceTrial;
   readonly #refused = new RefusedSends();
 
-  /** `destinations` has a sockaddr for each slot, `locals` our own end; both live as long as this. */
-  constructor(
-    socket: OpenedSocket,
-    pool: PacketPool,
-    destinations: Uint8Array,
-    locals: LocalEnds,
-    options: SenderOptions,
-  ) {
+  constructor(socket: OpenedSocket, pool: PacketPool, options: SenderOptions) {
     this.#family = socket.family;
-    this.#locals = locals;
-    this.#trial = new SourceTrial(locals);
+    this.ends = new PeerEnds(socket.family);
+    this.#destinationsBase = addressOf(this.ends.destinations.buffer as ArrayBuffer);
+    this.#trial = new SourceTrial(this.ends);
     this.#sourceLength = pktinfoLength(socket.family);
     this.#onLost = options.onLost;
     this.#onFull = options.onFull;
     this.#fd = socket.sendFd ?? socket.fd;
     this.#gso = options.gso;
-    this.#destinationsBase = addressOf(destinations.buffer as ArrayBuffer);
     this.#vector = new Vector(pool, MAX_PIECES);
     this.#vectorBase = this.#vector.address;
     for (let i = 0; i < BATCH; i++) this.#layOutOnce(i, sockaddrLength(socket.family));
@@ -178,7 +174,7 @@ export class UdpSender {
     const train = end - first > 1;
     if (train) putU16le(this.#control, m * CONTROL_ROOM + CMSG_DATA_AT, this.#sizeOf(first));
     const length = train ? CMSG_ROOM : 0;
-    if (this.#locals.isPinned(this.#slotOf[first]!)) this.#layOutSource(m, first, train, length);
+    if (this.ends.isPinned(this.#slotOf[first]!)) this.#layOutSource(m, first, train, length);
     else {
       if (this.#atSource[m] === 1) this.#beginControl(m, 0);
       putU32le(this.#headers, at + CONTROLLEN_AT, length);
@@ -189,7 +185,7 @@ export class UdpSender {
   #layOutSource(m: number, first: number, train: boolean, length: number): void {
     const at = m * CONTROL_ROOM + SOURCE_AT;
     const local = this.#slotOf[first]! * ADDRESS_LEN;
-    putPktinfoSource(this.#control, at, this.#family, this.#locals.bytes, local);
+    putPktinfoSource(this.#control, at, this.#family, this.ends.locals, local);
     const begin = train ? 0 : 1;
     if (this.#atSource[m] !== begin) this.#beginControl(m, begin);
     putU32le(this.#headers, m * MMSGHDR_LEN + CONTROLLEN_AT, length + this.#sourceLength);
@@ -239,12 +235,12 @@ export class UdpSender {
   }
 
   #sendMessages(m: number, count: number): number {
-    const flags = this.#onFull === null ? 0 : MSG_DONTWAIT;
+    const flags = this.#onFull === undefined ? 0 : MSG_DONTWAIT;
     return this.#libc.sendmmsg(this.#fd, this.#headersFrom[m]!, count, flags);
   }
 
   #waitForRoom(): boolean {
-    if (this.#full || this.#onFull === null) return false;
+    if (this.#full || this.#onFull === undefined) return false;
     this.#full = !this.#onFull(this.#fd);
     return !this.#full;
   }
@@ -271,7 +267,7 @@ export class UdpSender {
       } else if (tried) this.#noteLeft(m, m + 1);
       else if (d === first && this.#gso) {
         this.#gso = false;
-        this.#onLost(errno);
+        this.#onLost?.(errno);
       }
       d++;
     }

@@ -18,11 +18,11 @@ import type { ProbeOptions } from "../ports/machine.ts";
 import { type Endpoint, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
 import { putU32le, putU64le } from "../wire/bytes.ts";
 import { cString, libc } from "./libc.ts";
-import { encodePktinfo, pktinfoLength, putPktinfoSource } from "./local_ends.ts";
 import {
   CMSG_ROOM,
   CONTROL_AT,
   CONTROLLEN_AT,
+  encodePktinfo,
   encodeTos,
   IOV_AT,
   IOVLEN_AT,
@@ -30,6 +30,8 @@ import {
   NAME_AT,
   NAMELEN_AT,
   PKTINFO_ROOM,
+  pktinfoLength,
+  putPktinfoSource,
 } from "./mmsghdr.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { EACCES, EADDRINUSE, EAFNOSUPPORT, EINTR, EMSGSIZE, isSourceGone } from "../ports/sys_error.ts";

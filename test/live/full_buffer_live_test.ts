@@ -73,21 +73,24 @@ for (const gso of [true, false]) {
         socket,
         wires.pool,
         socketSlots("own"),
-        { gso, gro: false },
-        () => assert.fail("no train was refused"),
-        (fd) => {
-          waits++;
-          // What answers meanwhile finds no room either, and nothing is sent twice.
-          assert.equal(sender.enqueue(0, packetAt(TUN_SLOTS), 100, 0, 0), false);
-          assert.equal(sender.flush(), 0);
-          assert.equal(waitForRoom(fd, [], 1).writable, false);
-          gate.open();
-          until("room in the buffer", () => {
-            take();
-            return waitForRoom(fd, [], 50).writable ? true : null;
-          });
-          gate.shut();
-          return true;
+        {
+          gso,
+          gro: false,
+          onLost: () => assert.fail("no train was refused"),
+          onFull: (fd) => {
+            waits++;
+            // What answers meanwhile finds no room either, and nothing is sent twice.
+            assert.equal(sender.enqueue(0, packetAt(TUN_SLOTS), 100, 0, 0), false);
+            assert.equal(sender.flush(), 0);
+            assert.equal(waitForRoom(fd, [], 1).writable, false);
+            gate.open();
+            until("room in the buffer", () => {
+              take();
+              return waitForRoom(fd, [], 50).writable ? true : null;
+            });
+            gate.shut();
+            return true;
+          },
         },
       );
       sender.setDestination(0, "127.0.0.1:41002");
@@ -120,7 +123,7 @@ liveTest("who gives up waiting is asked once a batch; the rest is refused and co
     return false;
   };
   const offloads = { gso: false, gro: false };
-  const sender = new UdpBatches(socket, wires.pool, socketSlots("own"), offloads, () => {}, giveUp);
+  const sender = new UdpBatches(socket, wires.pool, socketSlots("own"), { ...offloads, onFull: giveUp });
   sender.setDestination(0, "127.0.0.1:41002");
   for (let batch = 1; batch <= 3; batch++) {
     for (let i = 0; i < 60; i++) assert.ok(sender.enqueue(0, packetAt(TUN_SLOTS), 1400, 0, 0));
@@ -146,9 +149,7 @@ liveTest(
       a,
       wires.pool,
       socketSlots("own"),
-      { gso: false, gro: false },
-      () => {},
-      () => false,
+      { gso: false, gro: false, onFull: () => false },
     );
     full.setDestination(0, "127.0.0.1:41002");
     for (let i = 0; i < 200; i++) {

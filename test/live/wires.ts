@@ -106,7 +106,8 @@ export class Wires {
   }
 
   over(socket: OpenedSocket, role: SocketRole, offloads = SINGLE): UdpBatches {
-    return new UdpBatches(socket, this.pool, socketSlots(role), offloads, (errno) => this.lost.push(errno));
+    const onLost = (errno: number) => this.lost.push(errno);
+    return new UdpBatches(socket, this.pool, socketSlots(role), { ...offloads, onLost });
   }
 
   closeLater(fd: number): void {
