@@ -162,9 +162,10 @@ export class Lease {
     if (this.#claim === null) return now < this.#retryAt ? [] : this.#claimFree(world, world.mesh, now);
     if (this.#state === "confirmed") return [];
     const waited = now - this.#claimedAt;
-    const heard = world.alive.every((id) => this.#acks.has(id));
-    if (!heard && waited < probationMs(world.alive.length + 1)) return [];
-    if (world.alive.length === 0) return this.#confirm("no other node to ask");
+    const { alive } = world;
+    const heard = alive.every((id) => this.#acks.has(id));
+    if (!heard && waited < probationMs(alive.length + 1)) return [];
+    if (alive.length === 0) return this.#confirm("no other node to ask");
     return this.#confirm(heard ? "acknowledged by every live member" : "no member objected in time");
   }
 

@@ -41,6 +41,9 @@ interface Objection {
 }
 
 export class PlainLinks extends Links {
+  // BOUNDED: as the links, ≤ MAX_PEERS: those that came up just now
+  readonly #greeted = new Set<Link>();
+
   /** Takes in a hello. Handshakes of a sealed mesh are rejected: they are none. */
   receive(bytes: Uint8Array, from: string, now: number): LinkEvent[] {
     const h = hello.decodeHello(bytes);
@@ -83,8 +86,11 @@ export class PlainLinks extends Links {
   override tick(now: number): void {
     super.tick(now);
     // Our last ack may be lost: then the peer has not validated us, and may not ask. It speaks once it has.
-    for (const link of this.up()) {
-      if (link.mesh !== undefined || now - link.since >= GREET_MS) continue;
+    for (const link of this.#greeted) {
+      if (link.endpoint === null || link.mesh !== undefined || now - link.since >= GREET_MS) {
+        this.#greeted.delete(link);
+        continue;
+      }
       const target = this.targets.get(link.endpoint);
       const waited = target?.lastTriedAt == null ? Infinity : now - target.lastTriedAt;
       if (target !== undefined && waited >= GREET_EVERY_MS) this.ask(target, now);
@@ -218,6 +224,7 @@ export class PlainLinks extends Links {
     link.sendIndex = h.index;
     link.since = now;
     link.mesh = link.informed = undefined;
+    this.#greeted.add(link);
     return [{ kind: "up", link }, seen];
   }
 

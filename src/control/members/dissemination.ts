@@ -32,9 +32,14 @@ export class Dissemination {
     this.#fresh = true;
   }
 
+  /** Whether a round is due. */
+  isDue(now: number): boolean {
+    return this.#queue.size > 0 && (this.#fresh || now >= this.#nextAt);
+  }
+
   /** The news of a round when one is due: at once after `add`, then every 200 ms. */
   round(now: number): News[] {
-    if (this.#queue.size === 0 || (!this.#fresh && now < this.#nextAt)) return [];
+    if (!this.isDue(now)) return [];
     this.#fresh = false;
     this.#nextAt = now + ROUND_MS;
     const due = [...this.#queue.entries()];

@@ -37,6 +37,8 @@ export class Membership {
   readonly #hearing: Hearing;
   // BOUNDED: as the store, ≤ MAX_PEERS
   readonly #members = new Map<string, Member>();
+  // BOUNDED: as #members
+  readonly #suspects = new Set<Member>();
   readonly #probes: Probes;
 
   constructor(id: string, random: Random, hearing: Hearing) {
@@ -75,6 +77,8 @@ export class Membership {
 
   /** A node that gave its lease back and is gone. */
   remove(id: string): void {
+    const member = this.#members.get(id);
+    if (member !== undefined) this.#suspects.delete(member);
     this.#members.delete(id);
   }
 
@@ -88,6 +92,7 @@ export class Membership {
       const known = { since: now, knownSince: now, seen, silent: false };
       const fresh: Member = { id, state, stopped: false, incarnation, ...known };
       this.#members.set(id, fresh);
+      if (state === "suspect") this.#suspects.add(fresh);
       return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
     }
     if (incarnation <= member.incarnation) return [];
@@ -168,10 +173,8 @@ export class Membership {
   tick(now: number): MembershipAction[] {
     const actions = this.#probed(this.#probes.continue(now), now);
     const patience = suspicionMs(this.#members.size);
-    for (const member of this.#members.values()) {
-      if (member.state === "suspect" && now - member.since >= patience) {
-        actions.push(...this.#become(member, "dead", true, now));
-      }
+    for (const member of this.#suspects) {
+      if (now - member.since >= patience) actions.push(...this.#become(member, "dead", true, now));
     }
     return [...actions, ...this.#probed(this.#probes.start(now), now)];
   }
@@ -199,6 +202,8 @@ export class Membership {
     const before = member.state;
     if (before === state) return [];
     member.state = state;
+    if (state === "suspect") this.#suspects.add(member);
+    else this.#suspects.delete(member);
     if (state !== "dead") {
       member.stopped = false;
       member.seen = true;

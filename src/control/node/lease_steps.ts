@@ -84,7 +84,9 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     mesh: core.life.mayClaim ? core.life.mesh : null,
     taken: () => core.holders.besides(core.identity.id).map((c) => c.subnet),
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
-    alive: core.membership.living().filter((m) => m.state === "alive").map((m) => m.id),
+    get alive() {
+      return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
+    },
     get greatestStamp() {
       return core.store.greatestStamp;
     },

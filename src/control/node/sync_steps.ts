@@ -111,10 +111,10 @@ function tellSynced({ store, identity, actions }: Core, link: Link): void {
 
 /** News to three random peers, when a round is due. */
 export function spreadNews({ agreed, news, messages, directives, random, voice }: Core, now: number): void {
+  if (!news.isDue(now)) return;
   const links = agreed.all();
   if (links.length === 0) return;
   const round = news.round(now);
-  if (round.length === 0) return;
   const items = messages.itemsOf(round);
   const parcels = pack(items.records, items.statements);
   const decided = round.filter((n) => n.kind === "directive").map((n) => directives.about(n.id));
