@@ -1,17 +1,27 @@
 /**
  * A node at work: events come in (the clock's ticks, the Workers, the host, names, the API), `ControlPlane.handle` turns
- * each into actions, which `performActions` performs by effects.ts; the reconciler carries out what is wanted of sockets,
- * Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
+ * each into actions, and `performActions` performs them by the effects that stand below; the reconciler carries out what is
+ * wanted of sockets, Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
  */
 import { ControlPlane } from "../control/node/node.ts";
-import type { ControlEvent } from "../control/outbox/events.ts";
-import { performActions } from "../control/outbox/perform.ts";
+import type { ControlEvent, LogFields, LogLevel } from "../control/outbox/events.ts";
+import {
+  type Effects,
+  type LeaseChange,
+  performActions,
+  type SendAction,
+  type SessionEffects,
+} from "../control/outbox/perform.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
+import type { StoredState } from "../control/records/state.ts";
+import type { HeldSecret } from "../control/secrets/key_ring.ts";
+import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";
+import type { Surroundings } from "../ports/machine.ts";
+import { addressOf } from "../wire/address.ts";
 import type { AtWork } from "./api_handlers.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
-import { DaemonEffects } from "./effects.ts";
 import type { Ending } from "./end.ts";
 import { HostSight } from "./host/host_sight.ts";
 import { Names } from "./host/names.ts";
@@ -22,14 +32,17 @@ import { Reconciler } from "./reconciler.ts";
 import { VERSION } from "../version.ts";
 
 const TICK_MS = 100;
+/** How long `--on-lease-change` may run. */
+const HOOK_MS = 30_000;
 
-export class EventLoop implements AtWork {
+export class EventLoop implements AtWork, Effects {
   readonly parts: DaemonParts;
   readonly control: ControlPlane;
   readonly reconciler: Reconciler;
   readonly refusals: SendRefusals;
+  /** Null in a plain mesh. */
+  readonly sessions: SessionEffects | null;
   readonly #ending: Ending;
-  readonly #effects: DaemonEffects;
   readonly #sight: HostSight;
   readonly #names: Names;
   #stopTicking = (): void => {};
@@ -41,6 +54,7 @@ export class EventLoop implements AtWork {
     const { machine, config, net, underlay, workers } = parts;
     this.parts = parts;
     this.#ending = ending;
+    this.sessions = parts.ciphers && parts.feed;
     this.#sight = new HostSight(net, {
       port: config.port,
       device: () => parts.keeper.device,
@@ -67,13 +81,6 @@ export class EventLoop implements AtWork {
         giveUp();
       },
       onWays: (ways) => this.#event({ kind: "ways", ways }),
-    });
-    this.#effects = new DaemonEffects({
-      parts,
-      ending,
-      reconciler: this.reconciler,
-      refusals: this.refusals,
-      names: this.#names,
     });
   }
 
@@ -135,7 +142,7 @@ export class EventLoop implements AtWork {
   }
 
   #event(event: ControlEvent): void {
-    performActions(this.control.handle(event, this.#now()), this.#effects);
+    performActions(this.control.handle(event, this.#now()), this);
   }
 
   #tick(): void {
@@ -192,4 +199,70 @@ export class EventLoop implements AtWork {
   #now(): number {
     return this.parts.machine.clock.now();
   }
+
+  // ------------------------------------------------------------------------------------- what the actions do
+
+  send(datagram: SendAction): void {
+    const { sockets, net } = this.parts;
+    const { to, bytes } = datagram;
+    if (datagram.by === undefined) {
+      return this.refusals.control(to, sockets.send(to, bytes, datagram.local ?? this.#sourceTo(to)));
+    }
+    if (datagram.by === "own") return sockets.sendProbe(to, bytes, this.#sourceTo(to));
+    if (datagram.by === "vxlan") return sockets.sendVxlan(to, bytes, this.reconciler.sourceTo(to));
+    // Any other way, as while the route is missing, would show nothing.
+    const hop = net.routeTo(addressOf(to), PROBE_TOS);
+    if (hop?.gateway === datagram.gateway) sockets.sendProbeByTos(to, bytes, PROBE_TOS);
+  }
+
+  saveState(state: StoredState): void {
+    this.parts.state.save(state);
+  }
+
+  saveSecrets(secrets: readonly HeldSecret[]): void {
+    this.parts.state.writeSecrets(secrets);
+  }
+
+  resolve(name: string): void {
+    void this.#names.lookUp(name);
+  }
+
+  reconcile(): void {
+    this.reconciler.reconcile();
+  }
+
+  leaseChanged(change: LeaseChange): void {
+    const { config, machine } = this.parts;
+    const { onLeaseChange: program } = config;
+    if (program !== null) runLeaseHook(machine.surroundings, program, change);
+  }
+
+  log(level: LogLevel, message: string, fields: LogFields): void {
+    logger[level === "warning" ? "warn" : level](message, fields);
+  }
+
+  refuse(message: string): void {
+    this.#ending.refuse(message);
+    this.#ending.finish();
+  }
+
+  released(heard: boolean): void {
+    this.#ending.endRelease(heard);
+  }
+
+  /** What we say of ourselves leaves from the address by which the peer calls us; "": the kernel chooses. */
+  #sourceTo(to: string): string {
+    const end = this.parts.underlay.local(to);
+    return end?.pinned ? end.address : "";
+  }
+}
+
+/** Starts `--on-lease-change PROGRAM` and lets it run beside us; what it does wrong is logged. */
+function runLeaseHook(surroundings: Surroundings, program: string, change: LeaseChange): void {
+  const environment = {
+    OVLTUN_OLD_SUBNET: change.from ?? "",
+    OVLTUN_NEW_SUBNET: change.to ?? "",
+    OVLTUN_WHY: change.why,
+  };
+  surroundings.run(program, environment, HOOK_MS, (trouble) => logger.warn(trouble));
 }
