@@ -62,19 +62,14 @@ export class HandshakeInitiator {
     if (keys === undefined || index === null) return;
     const ephemeralKeys = this.#messages.ephemeral();
     const noise = this.#messages.initiator(keys, ephemeralKeys, known);
-    const message = noise.write(
-      this.#messages.offer(index, endpoint, known === null ? null : this.#own.record()),
-    );
-    if (message === null) { // its record names a static key that is no point
-      this.#indices.release(index);
-      return;
-    }
-    const fields = { sender: index, receiver: 0, keyId: keys.keyId, noise: message };
-    const sent = wire.encodeHandshake({ message: known === null ? wire.XX1 : wire.IK1, ...fields });
+    const exchange = { noise, keys, endpoint, index, sendIndex: 0 };
+    const sent = known === null
+      ? this.#messages.write(exchange, wire.XX1, null)
+      : this.#messages.write(exchange, wire.IK1, this.#own.record());
+    if (sent === null) return this.#indices.release(index);
     this.#post.send(endpoint, sent, keys, now);
     const ephemeral = ephemeralKeys.publicKey;
-    const peer = known?.id ?? null;
-    this.#begun.keep({ noise, keys, endpoint, index, at: now, sent, peer, ephemeral, sendIndex: 0 });
+    this.#begun.keep({ ...exchange, at: now, sent, peer: known?.id ?? null, ephemeral });
     this.#limitTo(endpoint);
   }
 
@@ -109,13 +104,13 @@ export class HandshakeInitiator {
     if (h.keyId !== pending.keys.keyId) return this.#post.reject();
     const offer = this.#messages.read(pending.noise, h);
     if (offer === null) return this.#post.reject();
+    const exchange = { ...pending, endpoint: from, sendIndex: h.sender };
     let last: Uint8Array | null = null;
     if (h.message === wire.XX2) {
-      last = this.#lastMessage(pending, h.sender, from);
+      last = this.#messages.write(exchange, wire.XX3, this.#own.record());
       if (last === null) return this.#post.reject();
     }
     const record = pending.peer === null ? undefined : this.#own.known(pending.peer);
-    const exchange = { ...pending, endpoint: from, sendIndex: h.sender };
     const event = this.#messages.conclude(exchange, offer, {
       initiator: true,
       asked: pending,
@@ -163,14 +158,6 @@ export class HandshakeInitiator {
         this.#post.send(finished.endpoint, finished.sent, finished.keys, now);
       }
     }
-  }
-
-  // XX3; null when a curve operation is refused.
-  #lastMessage(pending: Begun, receiver: number, from: string): Uint8Array | null {
-    const message = pending.noise.write(this.#messages.offer(pending.index, from, this.#own.record()));
-    if (message === null) return null;
-    const fields = { sender: pending.index, receiver, keyId: pending.keys.keyId };
-    return wire.encodeHandshake({ message: wire.XX3, ...fields, noise: message });
   }
 
   // The other XX1 to this endpoint, from while nothing came: of two sessions one would never be used, and its XX3 sent again

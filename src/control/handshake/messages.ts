@@ -2,7 +2,7 @@
  * What both sides write into a handshake, read out of it, and make of it once the Noise part is done. A message carries
  * an offer: our index, the suites, where we see the other side, and, from the side that has to identify itself, its record.
  *
- *   machine ─▶ offer, write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
+ *   machine ─▶ write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
  */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
@@ -10,7 +10,7 @@ import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";
 import { type DhKeys, dhKeys } from "../../crypto/x25519.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex, toHex } from "../../wire/bytes.ts";
-import type { Handshake } from "../../wire/handshake.ts";
+import { encodeHandshake, type Handshake } from "../../wire/handshake.ts";
 import {
   chooseSuite,
   decodeOffer,
@@ -102,11 +102,25 @@ export class HandshakeMessages {
     });
   }
 
-  /** The payload of a message of ours: with our record where it says who we are, else our boot nonce or nothing. */
-  offer(index: number, seen: string, record: Uint8Array | null, life: string | null = null): Uint8Array {
+  /**
+   * A message of ours: with our record where it says who we are, else our boot nonce or nothing. Null when a curve operation
+   * is refused: the other's record names a static key that is no point.
+   */
+  write(
+    { noise, keys, endpoint, index, sendIndex }: Exchange,
+    message: number,
+    record: Uint8Array | null,
+    life: string | null = null,
+  ): Uint8Array | null {
     const counter = record === null ? 0 : this.#own.nextCounter();
     const suites = this.#suites;
-    return encodeOffer({ index, seen, suites, counter, member: this.#own.member(), record, life });
+    const member = this.#own.member();
+    const written = noise.write(
+      encodeOffer({ index, seen: endpoint, suites, counter, member, record, life }),
+    );
+    if (written === null) return null;
+    const fields = { message, sender: index, receiver: sendIndex, keyId: keys.keyId };
+    return encodeHandshake({ ...fields, noise: written });
   }
 
   /** The payload of a message of theirs; null when it does not verify, or is no offer. */

@@ -50,9 +50,7 @@ export class HandshakeResponder {
     const noise = this.#messages.responder("XXpsk3", keys, this.#messages.ephemeral());
     const begun = { noise, keys, endpoint: from, sendIndex: h.sender };
     const offer = this.#messages.read(noise, h);
-    const answer = offer === null
-      ? null
-      : this.#answer(begun, wire.XX2, (index) => this.#messages.offer(index, from, this.#own.record()));
+    const answer = offer === null ? null : this.#answer(begun, wire.XX2, this.#own.record());
     if (answer === null) {
       noise.wipe();
       return this.#post.reject();
@@ -102,11 +100,7 @@ export class HandshakeResponder {
     if (this.#contested?.(record, from, now)) {
       return [{ kind: "contested", endpoint: from, record, keyId: keys.keyId }];
     }
-    const answer = this.#answer(
-      begun,
-      wire.IK2,
-      (index) => this.#messages.offer(index, from, null, this.#own.bootNonce),
-    );
+    const answer = this.#answer(begun, wire.IK2, null, this.#own.bootNonce);
     if (answer === null) return this.#post.reject();
     const event = this.#messages.conclude({ ...begun, index: answer.index }, offer, {
       initiator: false,
@@ -143,19 +137,17 @@ export class HandshakeResponder {
 
   // An index of ours and the message that names it; null when there is none left, or a curve operation is refused.
   #answer(
-    { noise, keys, sendIndex }: Omit<Exchange, "index">,
+    begun: Omit<Exchange, "index">,
     message: number,
-    offer: (index: number) => Uint8Array,
+    record: Uint8Array | null,
+    life: string | null = null,
   ): { index: number; sent: Uint8Array } | null {
     const index = this.#indices.take();
     if (index === null) return null;
-    const written = noise.write(offer(index));
-    if (written === null) {
-      this.#indices.release(index);
-      return null;
-    }
-    const fields = { message, sender: index, receiver: sendIndex, keyId: keys.keyId };
-    return { index, sent: wire.encodeHandshake({ ...fields, noise: written }) };
+    const sent = this.#messages.write({ ...begun, index }, message, record, life);
+    if (sent !== null) return { index, sent };
+    this.#indices.release(index);
+    return null;
   }
 
   #note(id: string, counter: number): void {
