@@ -3,7 +3,7 @@
  * that lane's key and counter, and leaves from our port beside the data plane's; a Worker opens what comes in.
  */
 import type { InstallAction } from "../../control/outbox/perform.ts";
-import { laneKey } from "../../crypto/lane_keys.ts";
+import { laneAead } from "../../crypto/lane_keys.ts";
 import type { AeadKey, AeadProvider } from "../../ports/aead.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";
 import { DATA_LEN, encodeData } from "../../wire/data_header.ts";
@@ -31,9 +31,8 @@ export class ControlLanes {
 
   add(session: InstallAction): void {
     this.drop(session.receiveIndex);
-    const raw = laneKey(session.sendKey, CONTROL_LANE);
-    const key = this.#provider.key(session.suite, raw, this.#memory);
-    raw.fill(0);
+    const { suite, sendKey: root } = session;
+    const key = laneAead(this.#provider, { suite, root, lane: CONTROL_LANE, memory: this.#memory });
     const sendIndex = (session.sendIndex | CONTROL_LANE) >>> 0;
     this.#lanes.set(session.receiveIndex, { key, sendIndex, counter: 0 });
   }

@@ -5,7 +5,7 @@
  * few of the whole table, because anyone who knows a receiver index can use it. Everything that holds a key is wiped
  * when it goes.
  */
-import { laneKey } from "../../crypto/lane_keys.ts";
+import { laneAead } from "../../crypto/lane_keys.ts";
 import { ReplayWindow } from "../../crypto/replay.ts";
 import { type AeadKey, type AeadProvider, type CipherSuite, MAX_SESSIONS } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
@@ -83,12 +83,8 @@ export class Session {
   }
 
   #key(root: Uint8Array, lane: number): AeadKey {
-    const key = laneKey(root, lane);
-    try {
-      return this.#maker.aead.key(this.#suite, key, this.#maker.memory);
-    } finally {
-      key.fill(0);
-    }
+    const { aead, memory } = this.#maker;
+    return laneAead(aead, { suite: this.#suite, root, lane, memory });
   }
 
   wipe(): void {
