@@ -34,21 +34,20 @@ import { heldPrefix } from "./held_prefix.ts";
 
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
 const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
-const REST = [
-  ...range("10.0.0.0/8", 0, 127),
-  ...range("10.0.0.0/8", 255, 255),
-  ...range("172.16.0.0/12", 0, 15),
-  ...range("192.168.0.0/16", 0, 0),
-];
+
 /**
  * Where a founder's network comes from, the best first: what few others use, the rest of RFC 1918 but for the defaults
  * of others, and those. 100.64.0.0/10 is left out, it belongs to providers (RFC 6598) and Tailscale.
  */
-const FOUNDING: readonly (readonly Prefix[])[] = [
-  range("10.0.0.0/8", 128, 254),
-  REST.filter((one) => !isDefault(one)),
-  REST.filter(isDefault),
-];
+function foundingNetworks(): Prefix[][] {
+  const rest = [
+    ...range("10.0.0.0/8", 0, 127),
+    ...range("10.0.0.0/8", 255, 255),
+    ...range("172.16.0.0/12", 0, 15),
+    ...range("192.168.0.0/16", 0, 0),
+  ];
+  return [range("10.0.0.0/8", 128, 254), rest.filter((one) => !isDefault(one)), rest.filter(isDefault)];
+}
 
 /** Of k3s, Kubernetes, Docker, and of routers at home. */
 function isDefault(network: Prefix): boolean {
@@ -143,7 +142,7 @@ export function describeOverlap(
 
 /**
  * A random private /16 that no route and no address of the host touches: between 10.128.0.0 and 10.254.0.0 while there
- * is one, else elsewhere (FOUNDING). Only where broad routes cover all of them (10.0.0.0/8 of an office or a VPN, and so
+ * is one, else elsewhere. Only where broad routes cover all of them (10.0.0.0/8 of an office or a VPN, and so
  * on) one inside such a route, which goes on for the rest. Throws an Error that names what is in the way when there is
  * none.
  */
@@ -155,13 +154,14 @@ export function randomNetwork(
   const taken = [...routes.filter((route) => route.type !== "multicast"), ...addresses.map(addressRoute)]
     .map(({ destination }) => destination).filter(isOrdinary);
   const longer = taken.filter((prefix) => prefix.length >= RANDOM_LENGTH);
+  const [best, ...others] = foundingNetworks();
   for (const inTheWay of [taken, longer]) {
-    for (const candidates of FOUNDING) {
+    for (const candidates of [best!, ...others]) {
       const free = candidates.filter((one) => !inTheWay.some((prefix) => overlaps(prefix, one)));
       if (free.length > 0) return free[random.below(free.length)]!;
     }
   }
-  const shown = longer.filter((prefix) => FOUNDING[0]!.some((one) => overlaps(prefix, one)));
+  const shown = longer.filter((prefix) => best!.some((one) => overlaps(prefix, one)));
   throw new Error(
     `No private /16 is free (routes: ${shown.slice(0, 3).join(", ")}, …); choose a network with --network`,
   );
