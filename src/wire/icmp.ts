@@ -24,7 +24,6 @@ export const ICMP_ECHO_REQUEST = 8;
 export const ICMP_TIME_EXCEEDED = 11;
 /** Codes of ICMP_UNREACHABLE. */
 export const ICMP_NET_UNREACHABLE = 0;
-export const ICMP_HOST_UNREACHABLE = 1;
 export const ICMP_FRAGMENTATION_NEEDED = 4;
 export const ICMP_ADMIN_PROHIBITED = 13;
 
@@ -36,7 +35,6 @@ export const ICMPV6_ECHO_REPLY = 129;
 /** Codes of ICMPV6_UNREACHABLE. */
 export const ICMPV6_NO_ROUTE = 0;
 export const ICMPV6_ADMIN_PROHIBITED = 1;
-export const ICMPV6_ADDRESS_UNREACHABLE = 3;
 
 const ICMPV6_REDIRECT = 137;
 const CHECKSUM_AT = 2;

@@ -17,15 +17,10 @@ export const TCP_DATA_OFFSET_AT = 12;
 export const TCP_FLAGS_AT = 13;
 export const TCP_WINDOW_AT = 14;
 export const TCP_CHECKSUM_AT = 16;
-export const TCP_URGENT_AT = 18;
 
 export const TCP_FIN = 0x01;
-export const TCP_SYN = 0x02;
-export const TCP_RST = 0x04;
 export const TCP_PSH = 0x08;
 export const TCP_ACK = 0x10;
-export const TCP_URG = 0x20;
-export const TCP_ECE = 0x40;
 export const TCP_CWR = 0x80;
 
 /** The header's length in bytes (20..60) if it fits before `end`, else −1. */

@@ -30,8 +30,9 @@ export class GroupGossip {
   readonly #own: string;
   readonly #random: Random;
   #sequence = 0;
-  // By member and key. BOUNDED: ≤ MAX_PEERS, the longest unheard go first: only in the life that their records tell
-  readonly #heard = new BoundedMap<string, Heard>(MAX_PEERS);
+  // By key, then by member: a holder of an old secret uses up none of the newest's sequence. BOUNDED: by the key ring, and
+  // ≤ MAX_PEERS each, the longest unheard go first: only in the life that their records tell
+  readonly #heard = new WeakMap<NetworkKeys, BoundedMap<string, Heard>>();
 
   constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
     this.#keys = keys;
@@ -67,13 +68,13 @@ export class GroupGossip {
     const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
-    const heard = `${header.sender} ${keys.keyId}`; // a holder of an old secret uses up none of the newest's sequence
-    if (message.incarnation === known && !this.#isNew(heard, message)) return null;
+    if (message.incarnation === known && !this.#isNew(keys, header.sender, message)) return null;
     return { sender: header.sender, keyId: keys.keyId, gossip: message.gossip };
   }
 
-  #isNew(sender: string, { incarnation, sequence }: wire.GroupMessage): boolean {
-    let heard = this.#heard.get(sender);
+  #isNew(keys: NetworkKeys, sender: string, { incarnation, sequence }: wire.GroupMessage): boolean {
+    const heardOf = this.#heardUnder(keys);
+    let heard = heardOf.get(sender);
     if (heard === undefined || incarnation !== heard.incarnation) {
       heard = { incarnation, greatest: sequence, window: 1 };
     } else {
@@ -86,7 +87,13 @@ export class GroupGossip {
         heard.greatest = sequence;
       }
     }
-    this.#heard.renew(sender, heard);
+    heardOf.renew(sender, heard);
     return true;
+  }
+
+  #heardUnder(keys: NetworkKeys): BoundedMap<string, Heard> {
+    let heard = this.#heard.get(keys);
+    if (heard === undefined) this.#heard.set(keys, heard = new BoundedMap(MAX_PEERS));
+    return heard;
   }
 }

@@ -40,8 +40,10 @@ export class Underlay {
   readonly #paths = new PathMtus();
   /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
   #reached: ReadonlyMap<string, string> = new Map();
-  /** BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
-  readonly #locals = new BoundedMap<string, LocalEnd | null>(MAX_PEERS);
+  /** By endpoint. BOUNDED: ≤ MAX_PEERS, the oldest go first; emptied when the host's network changes. */
+  readonly #locals = new BoundedMap<string, { readonly called: string; readonly end: LocalEnd | null }>(
+    MAX_PEERS,
+  );
   /** Which of our addresses the node at an endpoint uses, as the control plane knows. */
   called: (endpoint: string) => string | undefined = () => undefined;
   /** What `--advertise` says and what it resolves to, endpoints. */
@@ -127,15 +129,14 @@ export class Underlay {
    * source wherever it would choose the address that is called: so packets follow when its routes change.
    */
   local(endpoint: string): LocalEnd | null {
-    const address = this.called(endpoint);
-    if (address === undefined) return null;
-    const key = `${addressOf(endpoint)} ${address}`;
-    let local = this.#locals.get(key);
-    if (local === undefined) {
-      local = this.#judge(addressOf(endpoint), address);
-      this.#locals.set(key, local);
+    const called = this.called(endpoint);
+    if (called === undefined) return null;
+    let local = this.#locals.get(endpoint);
+    if (local?.called !== called) {
+      local = { called, end: this.#judge(addressOf(endpoint), called) };
+      this.#locals.set(endpoint, local);
     }
-    return local;
+    return local.end;
   }
 
   #judge(peer: string, address: string): LocalEnd | null {
