@@ -28,7 +28,8 @@ import type { OwnNode } from "../outbox/own_node.ts";
 import { Ways } from "../paths/ways.ts";
 import { NameTable } from "../records/name_table.ts";
 import { OwnRecord } from "../records/own_record.ts";
-import { RECORD_READER, type RecordReader } from "../records/record.ts";
+import { Derived } from "../records/derived.ts";
+import { type NodeRecord, RECORD_READER, type RecordReader } from "../records/record.ts";
 import { Store } from "../records/store.ts";
 import { Sync } from "../records/sync.ts";
 import { GroupGossip } from "../secrets/group_gossip.ts";
@@ -96,6 +97,9 @@ export class Core {
   readonly directives = new Directives();
   readonly holders = new Holders(this.store, this.directives);
   readonly sync = new Sync();
+  /** Records that name names, and those of members without the newest network secret. */
+  readonly named = new Derived<readonly NodeRecord[]>();
+  readonly behind = new Derived<readonly NodeRecord[]>();
   readonly news = new Dissemination();
   /** Sealed meshes: the network secrets that count. */
   readonly ring: KeyRing | null;

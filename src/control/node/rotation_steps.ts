@@ -63,20 +63,23 @@ export function takeSecret(core: Core, link: Link, body: GossipBody & { kind: "s
 export function withoutNewest(core: Core): { readonly alive: NodeRecord[]; readonly away: NodeRecord[] } {
   const alive: NodeRecord[] = [], away: NodeRecord[] = [];
   if (core.ring === null || core.ring.newest.seq === 0) return { alive, away };
+  const { store, directives, membership, behind } = core;
   const { newest } = core.ring;
-  for (const record of core.store.records()) {
-    if (
-      record.id === core.identity.id || record.gone || core.directives.isRevoked(record.id) ||
-      core.directives.isForgotten(record)
-    ) {
-      continue;
-    }
-    const has = secretOfRecord(record);
-    if (has !== null && compareGenerations(has, newest) >= 0) continue;
-    const state = core.membership.get(record.id)?.state ?? "dead";
+  const of = `${store.version} ${directives.version} ${newest.seq} ${newest.issuer} ${newest.keyId}`;
+  for (
+    const record of behind.at(of, () => [...store.records()].filter((one) => isBehind(core, one, newest)))
+  ) {
+    const state = membership.get(record.id)?.state ?? "dead";
     (state === "dead" ? away : alive).push(record);
   }
   return { alive, away };
+}
+
+function isBehind({ identity, directives }: Core, record: NodeRecord, newest: Generation): boolean {
+  if (record.id === identity.id || record.gone) return false;
+  if (directives.isRevoked(record.id) || directives.isForgotten(record)) return false;
+  const has = secretOfRecord(record);
+  return has === null || compareGenerations(has, newest) < 0;
 }
 
 /** Tells who lacks the newest secret, and lets time do the rest. */
