@@ -2,7 +2,7 @@
  * The text of a lock file, "ovltun PID": it tells whose file it is, and the pid is for messages only. What holds is the
  * kernel's lock on it (ports/locks.ts), so there is no stale lock to judge by a pid that means something else by now.
  */
-import { lstatSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import type { FileLock, Locks } from "../../ports/locks.ts";
 
@@ -40,6 +40,16 @@ function sign(path: string): void {
 export function lockHolder(path: string): number | null {
   const pid = TEXT.exec(textOf(path) ?? "")?.[1];
   return pid === undefined ? null : Number(pid);
+}
+
+/** Whether this user may not read what the lock says: only root may, as is usual. */
+export function isHiddenLock(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES";
+  }
+  return false;
 }
 
 /** Whether the file at `path` is a lock of ours by what it says: no other file of that name does. */

@@ -10,7 +10,7 @@ import { sha256Hex } from "../../crypto/sha256.ts";
 import { logger } from "../../log/log.ts";
 import type { FileLock, HeldName, Locks } from "../../ports/locks.ts";
 import type { Served } from "../../ports/machine.ts";
-import { acquireLock, ForeignLockError, lockHolder } from "./lock_file.ts";
+import { acquireLock, ForeignLockError, isHiddenLock, lockHolder } from "./lock_file.ts";
 import { removeEmptyDirectory } from "./state_files.ts";
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -22,10 +22,13 @@ export const SUBNET_NOTE = "subnet-file.json";
 /** Another process has the run directory. */
 export class RunDirInUseError extends Error {
   constructor(directory: string) {
-    const pid = lockHolder(join(directory, RUN_LOCK)) ?? "unknown";
+    const lock = join(directory, RUN_LOCK);
+    const [who, first] = isHiddenLock(lock)
+      ? ["", "run as root, and "]
+      : [` (pid ${lockHolder(lock) ?? "unknown"})`, ""];
     super(
-      `Another ovltun daemon (pid ${pid}) is serving ${JSON.stringify(join(directory, SOCKET_NAME))}; ` +
-        "stop it with ovltun down or use another --run-dir",
+      `Another ovltun daemon${who} is serving ${JSON.stringify(join(directory, SOCKET_NAME))}; ` +
+        `${first}stop it with ovltun down or use another --run-dir`,
     );
     this.name = "RunDirInUseError";
   }
