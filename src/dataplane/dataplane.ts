@@ -242,6 +242,7 @@ export class DataPlane {
     this.#own = own.subnets;
     this.plane.network = parsePrefix(own.network);
     this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
+    this.plane.peers.setOwnMac(this.plane.ownMac);
     this.plane.mtu = own.mtu;
     this.plane.coalescer.mtu = own.mtu;
   }

@@ -6,7 +6,6 @@
 
 import { putU16, u16 } from "./bytes.ts";
 import { pseudoHeaderSum4, pseudoHeaderSum6, updateChecksum16 } from "./checksum.ts";
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./ethernet.ts";
 import {
   decodeIpv4,
   fixIpv4Checksum,
@@ -108,9 +107,4 @@ export function addToIpId(b: Uint8Array, at: number, n: number): void {
   const next = (id + n) & 0xffff;
   putU16(b, at + IPV4_ID_AT, next);
   putU16(b, at + IPV4_CHECKSUM_AT, updateChecksum16(u16(b, at + IPV4_CHECKSUM_AT), id, next));
-}
-
-/** What an Ethernet frame says that holds the packet. */
-export function ipEtherType(b: Uint8Array, at: number): number {
-  return ipIsV4(b, at) ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6;
 }

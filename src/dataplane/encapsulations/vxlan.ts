@@ -11,13 +11,11 @@ import {
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
-  MAC_LEN,
   macEquals,
-  putMac,
 } from "../../wire/ethernet.ts";
-import { decodeIp, ipEtherType, ipTotalLength } from "../../wire/ip.ts";
+import { decodeIp, ipIsV4, ipTotalLength } from "../../wire/ip.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
-import { decodeVxlan, encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
+import { decodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { wayProbeAt } from "../../wire/way_probe.ts";
 import { CHECKSUM_UNKNOWN } from "../packet/vnet.ts";
 import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../tables/counters.ts";
@@ -34,13 +32,9 @@ class VxlanHeader implements Header {
   readonly partial = false;
   readonly takesPlain = true;
 
-  stamp(plane: Plane, { slot }: Outgoing, at: number): void {
-    const { b, peers } = plane;
-    const frame = at - ETHERNET_LEN;
-    encodeVxlan(b, at - HEADER_LEN, peers.vni[slot]!);
-    peers.copyMac(slot, b, frame);
-    putMac(b, frame + MAC_LEN, plane.ownMac);
-    putU16(b, frame + ETHERNET_TYPE_AT, ipEtherType(b, at));
+  stamp({ b, view, peers }: Plane, { slot }: Outgoing, at: number): void {
+    peers.putVxlanHeader(slot, view, at);
+    if (!ipIsV4(b, at)) putU16(b, at - ETHERNET_LEN + ETHERNET_TYPE_AT, ETHERTYPE_IPV6);
   }
 
   restamp(): void {}

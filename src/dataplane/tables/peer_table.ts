@@ -6,9 +6,14 @@ import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { parseMac } from "../../wire/address.ts";
 import { withoutLane } from "../../wire/data_header.ts";
-import { MAC_LEN } from "../../wire/ethernet.ts";
+import { encodeEthernet, ETHERNET_LEN, ETHERTYPE_IPV4, MAC_LEN, putMac } from "../../wire/ethernet.ts";
+import { encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 
 const LOCAL_MS = 1000;
+const NO_MAC = new Uint8Array(MAC_LEN);
+/** VXLAN and Ethernet, behind what makes it whole words. */
+const VXLAN_HEADER_ROOM = 24;
+const VXLAN_HEADER_AT = VXLAN_HEADER_ROOM - VXLAN_LEN - ETHERNET_LEN;
 
 export class PeerTable {
   readonly mtu = new Int32Array(MAX_PEERS);
@@ -19,7 +24,10 @@ export class PeerTable {
   readonly #localAt = new Float64Array(MAX_PEERS).fill(-Infinity);
   readonly #receiveIndex = new Uint32Array(MAX_PEERS);
   readonly #counter = new Float64Array(MAX_PEERS);
-  readonly #macs = new Uint8Array(MAX_PEERS * MAC_LEN);
+  /** What VXLAN puts in front of IPv4 packets to each peer: made once, and copied in words. */
+  readonly #vxlanHeaders = new Uint8Array(MAX_PEERS * VXLAN_HEADER_ROOM);
+  readonly #vxlanWords = new Int32Array(this.#vxlanHeaders.buffer);
+  #ownMac: Uint8Array = NO_MAC;
   /** BOUNDED: one per peer, ≤ MAX_PEERS. Receiver index without its lane → slot. */
   readonly #byIndex = new Map<number, number>();
   readonly #lane: number;
@@ -38,7 +46,10 @@ export class PeerTable {
     this.vni[slot] = tunnel.vni;
     this.sendIndex[slot] = sendIndex;
     this.#receiveIndex[slot] = tunnel.receiveIndex;
-    this.#macs.set(parseMac(tunnel.mac) ?? new Uint8Array(MAC_LEN), slot * MAC_LEN);
+    const header = slot * VXLAN_HEADER_ROOM + VXLAN_HEADER_AT;
+    encodeVxlan(this.#vxlanHeaders, header, tunnel.vni);
+    const frame = header + VXLAN_LEN;
+    encodeEthernet(this.#vxlanHeaders, frame, parseMac(tunnel.mac) ?? NO_MAC, this.#ownMac, ETHERTYPE_IPV4);
     if (tunnel.receiveIndex !== 0) this.#byIndex.set(withoutLane(tunnel.receiveIndex), slot);
   }
 
@@ -74,9 +85,25 @@ export class PeerTable {
     return this.#counter[slot]!++;
   }
 
-  /** Writes the VTEP MAC of the peer at `at`. */
-  copyMac(slot: number, b: Uint8Array, at: number): void {
-    const from = slot * MAC_LEN;
-    for (let i = 0; i < MAC_LEN; i++) b[at + i] = this.#macs[from + i]!;
+  /** Our VTEP MAC, in the headers of all peers. */
+  setOwnMac(mac: Uint8Array): void {
+    this.#ownMac = mac;
+    for (let slot = 0; slot < MAX_PEERS; slot++) {
+      const frame = slot * VXLAN_HEADER_ROOM + VXLAN_HEADER_AT + VXLAN_LEN;
+      putMac(this.#vxlanHeaders, frame + MAC_LEN, mac);
+    }
+  }
+
+  /** Writes the VXLAN and Ethernet headers of an IPv4 packet to the peer in front of `at`, over two bytes more. */
+  putVxlanHeader(slot: number, v: DataView, at: number): void {
+    const words = this.#vxlanWords;
+    const from = slot * (VXLAN_HEADER_ROOM / 4);
+    const to = at - VXLAN_HEADER_ROOM;
+    v.setInt32(to, words[from]!, true);
+    v.setInt32(to + 4, words[from + 1]!, true);
+    v.setInt32(to + 8, words[from + 2]!, true);
+    v.setInt32(to + 12, words[from + 3]!, true);
+    v.setInt32(to + 16, words[from + 4]!, true);
+    v.setInt32(to + 20, words[from + 5]!, true);
   }
 }

@@ -28,10 +28,20 @@ test("set() stores what the packet path asks for", () => {
   assert.equal(table.mtu[MAX_PEERS - 1], 1472);
   assert.equal(table.sendIndex[7], 0xfffffff0);
   assert.deepEqual([...table.vni.subarray(7, 9)], [0, 0xffffff]);
-  const b = dirty(10);
-  table.copyMac(8, b, 2);
-  assert.deepEqual(b.slice(2, 8), hex("0200000000ff"));
-  assert.ok(untouchedOutside(b, 2, 8));
+});
+
+test("putVxlanHeader() writes VXLAN and Ethernet in front of a packet, with our MAC as it is now", () => {
+  const table = new PeerTable();
+  table.setOwnMac(hex("020000000001"));
+  table.set(8, tunnel({ encapsulation: "vxlan", vni: 0xfffffe, mac: "02:00:00:00:00:ff" }));
+  const b = dirty(32);
+  const view = new DataView(b.buffer);
+  table.putVxlanHeader(8, view, 27);
+  assert.deepEqual(b.slice(5, 27), hex("08000000fffffe00" + "0200000000ff" + "020000000001" + "0800"));
+  assert.ok(untouchedOutside(b, 3, 27));
+  table.setOwnMac(hex("020000000002"));
+  table.putVxlanHeader(8, view, 27);
+  assert.deepEqual(b.slice(13, 27), hex("0200000000ff" + "020000000002" + "0800"));
 });
 
 test("a dropped peer may send nothing by VXLAN", () => {
