@@ -1,5 +1,5 @@
 /**
- * Which peer holds an address: an LRU cache in front of a longest-prefix table. The table is a binary trie in
+ * Which peer holds an address: the answers given last, and an LRU cache, in front of a longest-prefix table. The table is a binary trie in
  * one Int32Array, IPv4 under one root and IPv6 under another; the packet path only reads. One table answers
  * all three questions about a packet: where its destination goes, whether its source is the sender's, and
  * whether it is for us (our own leases are routes to OWN_SLOT).
@@ -27,6 +27,8 @@ const CACHED_ADDRESSES = 8192;
 const TWO_32 = 4294967296;
 /** Deletions that do not call for a rebuild however few routes are left. */
 const KEPT_REMOVALS = 64;
+/** No answer is remembered. */
+const STALE = -2;
 /** Handed to every `get`, which would make a new one. */
 const GET_OPTIONS = {};
 
@@ -43,6 +45,11 @@ export class RouteTable {
   /** BOUNDED: one per lease or own subnet; the control plane holds ≤ MAX_PEERS peers. */
   readonly #routes = new Map<string, { prefix: Prefix; slot: number }>();
   readonly #cache = new LRUCache<number, Cached>({ max: CACHED_ADDRESSES });
+  /** IPv4 addresses asked for last, and the answers: packets come in trains. */
+  #source = 0;
+  #sourceSlot = STALE;
+  #destination = 0;
+  #destinationSlot = STALE;
   #nodes = new Int32Array(256 * NODE_WORDS);
   #used = 0;
   /** Routes deleted since the trie was built. */
@@ -56,7 +63,7 @@ export class RouteTable {
   set(text: string, prefix: Prefix, slot: number): void {
     this.#routes.set(text, { prefix, slot });
     this.#insert(prefix, slot);
-    this.#cache.clear();
+    this.#forget();
   }
 
   /** Removes a route; one that does not exist is no error. */
@@ -68,21 +75,32 @@ export class RouteTable {
     // thousand peers that leave at once would hold packets up.
     if (++this.#removed > this.#routes.size + KEPT_REMOVALS) return this.#rebuild();
     this.#insert(route.prefix, NO_SLOT);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#cache.clear();
+    this.#sourceSlot = this.#destinationSlot = STALE;
   }
 
   // Each branch names its length, so that `lookup` is compiled for it: asked for either it takes a third longer.
 
   /** The slot that holds the source of the IP packet at `at`, or NO_SLOT. */
   sourceOf(b: Uint8Array, at: number): number {
-    return ipIsV4(b, at) ? this.lookup(b, at + IPV4_SOURCE_AT, 4) : this.lookup(b, at + IPV6_SOURCE_AT, 16);
+    if (!ipIsV4(b, at)) return this.lookup(b, at + IPV6_SOURCE_AT, 16);
+    const source = i32(b, at + IPV4_SOURCE_AT);
+    if (source === this.#source && this.#sourceSlot !== STALE) return this.#sourceSlot;
+    this.#source = source;
+    return this.#sourceSlot = this.lookup(b, at + IPV4_SOURCE_AT, 4);
   }
 
   /** The slot that holds the destination of the IP packet at `at`, or NO_SLOT. */
   destinationOf(b: Uint8Array, at: number): number {
-    return ipIsV4(b, at)
-      ? this.lookup(b, at + IPV4_DESTINATION_AT, 4)
-      : this.lookup(b, at + IPV6_DESTINATION_AT, 16);
+    if (!ipIsV4(b, at)) return this.lookup(b, at + IPV6_DESTINATION_AT, 16);
+    const destination = i32(b, at + IPV4_DESTINATION_AT);
+    if (destination === this.#destination && this.#destinationSlot !== STALE) return this.#destinationSlot;
+    this.#destination = destination;
+    return this.#destinationSlot = this.lookup(b, at + IPV4_DESTINATION_AT, 4);
   }
 
   /** The slot that holds the address of `length` bytes (4 or 16) at `at`, or NO_SLOT. Allocates only on a miss. */
@@ -151,7 +169,7 @@ export class RouteTable {
     this.#newNode();
     this.#newNode();
     for (const { prefix, slot } of this.#routes.values()) this.#insert(prefix, slot);
-    this.#cache.clear();
+    this.#forget();
   }
 }
 

@@ -5,11 +5,19 @@ import { formatAddress, isIpv4, parseAddress } from "../../../src/wire/address.t
 import { below, seeded } from "../../made/seeded.ts";
 import { contains, networkOf, parsePrefix, Prefix } from "../../../src/wire/prefix.ts";
 
+/** Asked by the address alone, and as source and destination of a packet, each with what was asked before it. */
 function lookup(table: RouteTable, text: string): number {
   const address = parseAddress(text)!;
-  const b = new Uint8Array(25).fill(0xa5);
-  b.set(address, 3);
-  return text.includes(":") ? table.lookup(b, 3, 16) : table.lookup(b, 15, 4);
+  const bytes = isIpv4(address) ? address.slice(12) : address;
+  const slot = table.lookup(bytes, 0, bytes.length);
+  const b = new Uint8Array(40);
+  b[0] = bytes.length === 4 ? 0x45 : 0x60;
+  const source = bytes.length === 4 ? 12 : 8;
+  b.set(bytes, source);
+  b.set(bytes, source + bytes.length);
+  assert.equal(table.sourceOf(b, 0), slot);
+  assert.equal(table.destinationOf(b, 0), slot);
+  return slot;
 }
 
 function add(table: RouteTable, text: string, slot: number): void {
