@@ -47,7 +47,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "text",
     "version",
   ],
-  cli: ["api", "config", "crypto", "commands", "daemon", "lab", "log", "machine", "text", "version"],
+  cli: ["wire", "api", "config", "crypto", "commands", "daemon", "lab", "log", "machine", "text", "version"],
   main: ["cli"],
 };
 

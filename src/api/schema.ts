@@ -3,10 +3,12 @@
  * answers `{"id":1,"result":…}` or `{"id":1,"error":"…"}`. The shapes of status, peers and leases are the
  * contract of the command line (`--json` prints them as they are): fields are added, never renamed.
  */
+import type { Path as ChosenPath } from "../control/paths/path_choice.ts";
 
 export type LeaseState = "joining" | "probation" | "confirmed" | "yielding" | "exhausted";
 export type PeerState = "alive" | "suspect" | "dead";
-export type PathKind = "direct-route" | "tunnel" | "relay" | "kernel-vxlan" | "none";
+/** As the node chooses it; "relay" is of the contract, for paths through another node. */
+export type PathKind = ChosenPath["path"] | "relay";
 export type PathSecurity = "sealed" | "plain" | "clear";
 
 /** What the node cannot continue without, for people: `waiting for 192.168.1.10:8473: no answer for 8 s`. */

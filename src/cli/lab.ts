@@ -1,6 +1,6 @@
 /** `ovltun lab`: a mesh of N hosts on this machine, measured and cleaned up; the work is in lab/. */
 import { type Command, Option } from "commander";
-import { BACKENDS } from "../config/config.ts";
+import { BACKENDS } from "../wire/backend.ts";
 import { integerParser } from "./options.ts";
 import { Exit } from "./output.ts";
 

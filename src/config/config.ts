@@ -3,13 +3,12 @@
  * environment and files; all others only read it. Null means "not given": the mesh that is joined, the
  * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
  */
-import type { Asked, Backend } from "../control/mesh/mesh_config.ts";
+import type { Asked } from "../control/mesh/mesh_config.ts";
 
 export type Cipher = "auto" | "aes-256-gcm" | "chacha20-poly1305" | "xsalsa20-poly1305" | "none";
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFormat = "text" | "json";
 
-export const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
 export const CIPHERS: readonly Cipher[] = [
   "auto",
   "aes-256-gcm",

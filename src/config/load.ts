@@ -2,12 +2,12 @@
  * From flags, environment and files to the one Config: collect what was given (sources.ts), read each value
  * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
  */
+import { BACKENDS } from "../wire/backend.ts";
 import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
 import { MAX_VNI } from "../wire/vxlan.ts";
 import { checkConfig, checkSupported } from "./check.ts";
 import { applyJoin, checkSecurity, type JoinFacts, readSecretSetting } from "./security.ts";
 import {
-  BACKENDS,
   CIPHERS,
   type Config,
   DEFAULT_DEVICE,

@@ -12,7 +12,7 @@ import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host/host_keeper.ts";
 import { clearForStart, storedLease } from "./host/leftovers.ts";
-import { Underlay } from "./host/underlay_watch.ts";
+import { UnderlayWatch } from "./host/underlay_watch.ts";
 import { logger } from "../log/log.ts";
 import { OffloadState } from "./planes/offloads.ts";
 import { refuseOverlap } from "./host/overlap_check.ts";
@@ -46,7 +46,7 @@ export interface DaemonParts {
   readonly startedAt: number;
   readonly machine: Machine;
   readonly net: HostNetwork;
-  readonly underlay: Underlay;
+  readonly underlay: UnderlayWatch;
   readonly runDir: RunDir;
   readonly state: StateStore;
   readonly choice: SecretChoice;
@@ -67,7 +67,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   const startedAt = machine.clock.now();
   const net = machine.openNetwork();
   cleanups.add(() => net.close());
-  const underlay = new Underlay(machine, net, user.config);
+  const underlay = new UnderlayWatch(machine, net, user.config);
   const runDir = new RunDir(machine.locks, user.config.runDir);
   cleanups.add(() => runDir.close());
   const state = openState(machine.locks, user.config.stateDir);

@@ -14,7 +14,7 @@ import { logger } from "../log/log.ts";
 import { LostPaths, PathLog } from "./reports/path_log.ts";
 import { PathWatch } from "./planes/path_watch.ts";
 import { Troubles } from "./reports/troubles.ts";
-import type { Underlay } from "./host/underlay_watch.ts";
+import type { UnderlayWatch } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";
 
 /** The host is compared with what is wanted at least this often. */
@@ -32,7 +32,7 @@ export class Reconciler {
   readonly #parts: DaemonParts;
   readonly #settings: Settings;
   readonly #control: ControlPlane;
-  readonly #underlay: Underlay;
+  readonly #underlay: UnderlayWatch;
   readonly #on: Found;
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;

@@ -15,12 +15,12 @@ import {
   prefixOf,
   PRIVATE_IPV4,
 } from "../../wire/prefix.ts";
-import type { Asked, Backend, MeshConfig, Security } from "./mesh_config.ts";
+import type { Asked, MeshConfig, Security } from "./mesh_config.ts";
+import { BACKENDS } from "../../wire/backend.ts";
 import { VXLAN_PORT } from "../../wire/udp.ts";
 import { fieldsIn } from "../../wire/untrusted.ts";
 import { DEFAULT_VNI, MAX_VNI } from "../../wire/vxlan.ts";
 
-const BACKENDS: readonly Backend[] = ["udp", "vxlan", "host-gw"];
 /** Addresses that are not in use on the Internet. */
 const NOT_PUBLIC = [
   ...PRIVATE_IPV4,

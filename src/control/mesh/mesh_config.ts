@@ -3,10 +3,8 @@
  * once and learned by everybody who joins. Addresses and endpoints are canonical text.
  */
 
+import type { Backend } from "../../wire/backend.ts";
 import type { Prefix } from "../../wire/prefix.ts";
-
-/** How packets between two hosts of a mesh are carried; one for the whole mesh. */
-export type Backend = "udp" | "vxlan" | "host-gw";
 
 /** Whether everything on the wire is encrypted and authenticated under the network secret; one for the whole mesh. */
 export type Security = "plain" | "sealed";

@@ -10,11 +10,11 @@ import type { Store } from "./store.ts";
 import { type Comparison, type DigestPart, idPrefix } from "./digest.ts";
 
 const ROUND_AGAIN_MS = 400;
-const MAX_SESSIONS = 64;
+const MAX_ROUNDS = 64;
 
-interface Session {
+interface Round {
   readonly peer: string;
-  readonly round: number;
+  readonly number: number;
   readonly startedAt: number;
   parts: number | null;
   /** BOUNDED: ≤ 4096 parts, see the codec */
@@ -26,64 +26,64 @@ interface Session {
 }
 
 export class Sync {
-  // BOUNDED: ≤ MAX_SESSIONS, the oldest go first
-  readonly #sessions = new BoundedMap<string, Session>(MAX_SESSIONS);
-  #round = 0;
+  // BOUNDED: ≤ MAX_ROUNDS, the oldest go first
+  readonly #rounds = new BoundedMap<string, Round>(MAX_ROUNDS);
+  #last = 0;
 
   /** Opens a round with a peer and returns its number; null while the last one is young. */
   begin(peer: string, now: number): number | null {
-    const last = this.#sessions.get(peer);
+    const last = this.#rounds.get(peer);
     if (last !== undefined && now - last.startedAt < ROUND_AGAIN_MS) return null;
-    this.#sessions.delete(peer);
-    const round = ++this.#round;
-    this.#sessions.set(peer, {
+    this.#rounds.delete(peer);
+    const number = ++this.#last;
+    this.#rounds.set(peer, {
       peer,
-      round,
+      number,
       startedAt: now,
       parts: null,
       got: new Set(),
       directives: null,
       missing: new Map(),
     });
-    return round;
+    return number;
   }
 
   /** A part of the answer came and was compared. */
   onPart(
     peer: string,
-    round: number,
+    number: number,
     part: DigestPart & { readonly directives: string },
     comparison: Comparison,
   ): void {
-    const session = this.#sessions.get(peer);
-    if (session === undefined || session.round !== round) return;
-    session.parts = part.parts;
-    session.directives = part.directives;
-    session.got.add(part.part);
-    for (const w of comparison.want) session.missing.set(w.prefix, w);
+    const round = this.#rounds.get(peer);
+    if (round === undefined || round.number !== number) return;
+    round.parts = part.parts;
+    round.directives = part.directives;
+    round.got.add(part.part);
+    for (const w of comparison.want) round.missing.set(w.prefix, w);
   }
 
   /** Whether the round with this peer is complete: all parts, and every record they promised. */
   complete(peer: string, store: Store): boolean {
-    const session = this.#sessions.get(peer);
-    if (session === undefined || session.parts === null || session.got.size < session.parts) return false;
-    if (session.missing.size > 0) {
+    const round = this.#rounds.get(peer);
+    if (round === undefined || round.parts === null || round.got.size < round.parts) return false;
+    if (round.missing.size > 0) {
       for (const record of store.records()) {
-        const promised = session.missing.get(idPrefix(record.id));
+        const promised = round.missing.get(idPrefix(record.id));
         if (promised !== undefined && compareVersions(record, promised) >= 0) {
-          session.missing.delete(idPrefix(record.id));
+          round.missing.delete(idPrefix(record.id));
         }
       }
     }
-    return session.missing.size === 0;
+    return round.missing.size === 0;
   }
 
   /** Hash of this peer's directives as of its last answer; null without one. */
   directivesOf(peer: string): string | null {
-    return this.#sessions.get(peer)?.directives ?? null;
+    return this.#rounds.get(peer)?.directives ?? null;
   }
 
   forget(peer: string): void {
-    this.#sessions.delete(peer);
+    this.#rounds.delete(peer);
   }
 }

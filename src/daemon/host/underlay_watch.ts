@@ -26,7 +26,7 @@ export interface UnderlayOptions {
 
 const DEFAULT_MTU = 1500;
 
-export class Underlay {
+export class UnderlayWatch {
   readonly #machine: Pick<Machine, "clock" | "udp">;
   readonly #net: HostNetwork;
   readonly #options: UnderlayOptions;

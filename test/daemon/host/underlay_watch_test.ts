@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Underlay } from "../../../src/daemon/host/underlay_watch.ts";
+import { UnderlayWatch } from "../../../src/daemon/host/underlay_watch.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
@@ -16,9 +16,9 @@ function host() {
 
 const OPTIONS = { iface: "eth0", device: "ovl0", port: 8473, underlayMtu: null };
 
-test("Underlay keeps address and MTU while --iface has none, says so, and follows when it is back", () => {
+test("UnderlayWatch keeps address and MTU while --iface has none, says so, and follows when it is back", () => {
   const { net, iface } = host();
-  const underlay = new Underlay(systemMachine, net, OPTIONS);
+  const underlay = new UnderlayWatch(systemMachine, net, OPTIONS);
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   assert.equal(underlay.trouble, null);
@@ -31,9 +31,9 @@ test("Underlay keeps address and MTU while --iface has none, says so, and follow
   assert.equal(underlay.trouble, null);
 });
 
-test("Underlay waits for an interface that is not there at the start, and says which", () => {
+test("UnderlayWatch waits for an interface that is not there at the start, and says which", () => {
   const { net } = host();
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: "eth9" });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: "eth9" });
   assert.deepEqual(underlay.endpoints(), []);
   assert.match(
     underlay.trouble ?? "",
@@ -53,18 +53,18 @@ test("Underlay waits for an interface that is not there at the start, and says w
   assert.equal(underlay.facts().underlayMtu, 1400);
 });
 
-test("Underlay waits for an address of --iface that no interface has yet", () => {
+test("UnderlayWatch waits for an address of --iface that no interface has yet", () => {
   const { net, iface } = host();
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: "192.168.1.99" });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: "192.168.1.99" });
   assert.match(underlay.trouble ?? "", /"192\.168\.1\.99" is on no interface of this host: waiting for it/);
   net.addAddress({ iface, ...ADDRESS, address: "192.168.1.99" });
   assert.deepEqual(underlay.endpoints(), ["192.168.1.99:8473"]);
 });
 
-test("Underlay says that nobody can reach this host, and of every interface why", () => {
+test("UnderlayWatch says that nobody can reach this host, and of every interface why", () => {
   const net = new FakeKernel();
   const eth0 = net.addLink("eth0");
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: null });
   assert.match(
     underlay.trouble ?? "",
     /No other host can reach .*lo \(loopback\), eth0 \(no address\).*--iface/,
@@ -82,21 +82,21 @@ test("Underlay says that nobody can reach this host, and of every interface why"
   assert.equal(underlay.trouble, null);
 });
 
-test("Underlay believes in no larger packets than underlayMtu allows", () => {
+test("UnderlayWatch believes in no larger packets than underlayMtu allows", () => {
   const { net } = host();
   const facts = (underlayMtu: number | null) =>
-    new Underlay(systemMachine, net, { ...OPTIONS, underlayMtu }).facts();
+    new UnderlayWatch(systemMachine, net, { ...OPTIONS, underlayMtu }).facts();
   assert.deepEqual(
     [null, 1300, 9000].map(facts).map(({ underlayMtu, pathMtu }) => [underlayMtu, pathMtu("192.168.1.2:1")]),
     [[1400, 1400], [1300, 1300], [1400, 1400]],
   );
 });
 
-test("Underlay takes the MTU of the way to the peers, also to one that is away at the moment", () => {
+test("UnderlayWatch takes the MTU of the way to the peers, also to one that is away at the moment", () => {
   const { net } = host();
   const wide = net.addLink("eth1", { mtu: 9000 });
   net.addAddress({ iface: wide, ...ADDRESS, address: "10.1.1.1" });
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: null });
   assert.equal(underlay.facts().underlayMtu, 1400);
   underlay.reach([{ id: "a", endpoint: "10.1.1.2:8473" }]);
   assert.equal(underlay.facts().underlayMtu, 9000);
@@ -108,12 +108,12 @@ test("Underlay takes the MTU of the way to the peers, also to one that is away a
   assert.equal(underlay.facts().underlayMtu, 1400);
 });
 
-test("Underlay tells no address of the mesh's own network", () => {
+test("UnderlayWatch tells no address of the mesh's own network", () => {
   const { net } = host();
   const bridge = net.addLink("lan0", { kind: "bridge" });
   net.addLink("eth1", { master: bridge });
   net.addAddress({ iface: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.advertised = ["10.42.9.1:8473"];
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
   underlay.mesh = prefix("10.42.0.0/16");
@@ -124,19 +124,19 @@ test("Underlay tells no address of the mesh's own network", () => {
   );
 });
 
-test("Underlay names what --advertise resolves to first", () => {
-  const underlay = new Underlay(systemMachine, host().net, OPTIONS);
+test("UnderlayWatch names what --advertise resolves to first", () => {
+  const underlay = new UnderlayWatch(systemMachine, host().net, OPTIONS);
   underlay.advertised = ["203.0.113.5:99"];
   assert.deepEqual(underlay.endpoints(), ["203.0.113.5:99", "192.168.1.10:8473"]);
 });
 
-test("Underlay keeps the MTU of the way to its peers while that way is missing", () => {
+test("UnderlayWatch keeps the MTU of the way to its peers while that way is missing", () => {
   const { net, iface } = host();
   const wg0 = net.addLink("wg0", { mtu: 1280, kind: "wireguard" });
   net.addAddress({ iface: wg0, address: "10.8.0.2", prefixLength: 32, scope: 0 });
   const byRouter = route("0.0.0.0/0", { gateway: "192.168.1.1", iface });
   net.addRoute(byRouter);
-  const underlay = new Underlay(systemMachine, net, { ...OPTIONS, iface: null });
+  const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.reach([{ id: "a", endpoint: "203.0.113.9:8473" }]);
   assert.equal(underlay.facts().underlayMtu, 1400);
   net.deleteRoute(byRouter);

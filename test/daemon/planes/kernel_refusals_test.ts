@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { constants } from "node:os";
 import { DeviceDrops } from "../../../src/daemon/host/device_drops.ts";
 import { SendRefusals, whyRefused } from "../../../src/daemon/planes/send_refusals.ts";
-import { Underlay } from "../../../src/daemon/host/underlay_watch.ts";
+import { UnderlayWatch } from "../../../src/daemon/host/underlay_watch.ts";
 import { kernelDrops } from "../../../src/daemon/reports/reports.ts";
 import { FakeKernel } from "../../fakes/fake_kernel.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
@@ -86,7 +86,7 @@ test("a source is set only where the kernel would choose another, and only while
       return { type, gateway: null, link: eth0, source: "192.168.1.2" };
     },
   };
-  const underlay = new Underlay(systemMachine, Object.assign(Object.create(net), look), {
+  const underlay = new UnderlayWatch(systemMachine, Object.assign(Object.create(net), look), {
     iface: "eth0",
     device: "ovl0",
     port: 8473,
