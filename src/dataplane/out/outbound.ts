@@ -1,6 +1,6 @@
 /**
  * A packet's way out, in this order:
- *   1. outboundBatch      read up to BATCH packets from TUN, each into its slot; leave out what the next one says (acks.ts)
+ *   1. outboundBatch      read up to BATCH packets from TUN, each into its slot; leave out what the next one says
  *   2. outbound           parse; find the peer that holds the destination; the source must be ours
  *   3. Encapsulator.send  put the peer's header in front of it, or seal it; queue it        (encapsulations/table.ts)
  *      sendSuperframe     the same for each segment of what stands for many packets         (superframe.ts)
@@ -10,7 +10,7 @@
  */
 import { BATCH, VNET_LEN } from "../../ports/devices.ts";
 import { decodeIp, ipIsToGroup, ipTotalLength } from "../../wire/ip.ts";
-import { isBareAck, supersedes } from "./acks.ts";
+import { isBareAck, supersedes } from "../../wire/bare_ack.ts";
 import {
   ACK_SUPERSEDED,
   COUNTED_LATER,

@@ -2,8 +2,8 @@
  * Acknowledgments that a later one makes superfluous: a receiver of superframes answers each, and several answers lie in
  * one batch on the way back. A cumulative acknowledgment says all that those before it said (RFC 3449 §5.2.2, and the
  * filter of Linux's sch_cake), so only the last of a run leaves. Only segments that say nothing else take part:
- * no data, no flag but ACK, no option but timestamps. SACK blocks and ECN's marks
- * always go out, duplicates and window updates unless a greater one follows at once.
+ * no data, no flag but ACK, no option but timestamps. SACK blocks and ECN's marks always go out, duplicates and window
+ * updates unless a greater one follows at once.
  */
 import {
   IPV4_FRAGMENT_AT,
@@ -13,9 +13,9 @@ import {
   IPV4_TOTAL_LENGTH_AT,
   IPV4_TTL_AT,
   PROTOCOL_TCP,
-} from "../../wire/ipv4.ts";
-import { IPV6_LEN, IPV6_NEXT_HEADER_AT, IPV6_PAYLOAD_LENGTH_AT, IPV6_SOURCE_AT } from "../../wire/ipv6.ts";
-import { TCP_ACK, TCP_ACKNOWLEDGMENT_AT, TCP_DATA_OFFSET_AT, TCP_MIN_LEN } from "../../wire/tcp.ts";
+} from "./ipv4.ts";
+import { IPV6_LEN, IPV6_NEXT_HEADER_AT, IPV6_PAYLOAD_LENGTH_AT, IPV6_SOURCE_AT } from "./ipv6.ts";
+import { TCP_ACK, TCP_ACKNOWLEDGMENT_AT, TCP_DATA_OFFSET_AT, TCP_MIN_LEN } from "./tcp.ts";
 
 /** NOP, NOP, then kind and length of timestamps: what every common sender puts in front of them (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101080a;
