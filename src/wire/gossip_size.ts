@@ -6,7 +6,7 @@
 
 import { GOSSIP_HEADER_LEN, GOSSIP_MAX_LEN } from "./gossip.ts";
 import type { JoinerEntry, RecordItem, Statement } from "./gossip_body.ts";
-import { GROUP_OVERHEAD } from "./group_gossip.ts";
+import { GROUP_OVERHEAD } from "./group_message.ts";
 
 /** Longest message that is sent, with its header, so that it fits whatever is put around it. */
 export const GOSSIP_BUDGET = GOSSIP_MAX_LEN - GROUP_OVERHEAD;

@@ -12,7 +12,7 @@ import { decodeText, encodeText } from "../../src/crypto/text_code.ts";
 import { decodeDirective, DIRECTIVE_MAX_LEN, encodeDirective } from "../../src/wire/directive.ts";
 import * as gossip from "../../src/wire/gossip.ts";
 import { JOINERS_MAX } from "../../src/wire/gossip_body.ts";
-import * as group from "../../src/wire/group_gossip.ts";
+import * as group from "../../src/wire/group_message.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import { decodeOffer, encodeOffer } from "../../src/wire/handshake_offer.ts";
 import * as hello from "../../src/wire/hello.ts";

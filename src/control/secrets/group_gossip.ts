@@ -12,7 +12,7 @@ import { openGossip, sealGossip } from "../../crypto/gossip_seal.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
-import * as wire from "../../wire/group_gossip.ts";
+import * as wire from "../../wire/group_message.ts";
 
 /** Messages that overtook one another are still taken. */
 const WINDOW = 32;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { GroupGossip } from "../../../src/control/secrets/group_gossip.ts";
 import { openGossip, sealGossip } from "../../../src/crypto/gossip_seal.ts";
 import { toHex } from "../../../src/wire/bytes.ts";
-import * as wire from "../../../src/wire/group_gossip.ts";
+import * as wire from "../../../src/wire/group_message.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { keysOf } from "../../made/network_keys.ts";
 import { below, randomBytes, seeded } from "../../made/seeded.ts";
