@@ -7,7 +7,7 @@
 import type { NetworkSecret } from "../../crypto/network_secret.ts";
 import type { Seed } from "../mesh/mesh_config.ts";
 import type { Action, ControlEvent } from "../outbox/events.ts";
-import type { NodeView } from "../paths/view.ts";
+import type { NodeView, OwnView, PeerView } from "../paths/view.ts";
 import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
@@ -23,7 +23,7 @@ import { performMembership } from "./record_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
 import { spreadNews, tickSync } from "./sync_steps.ts";
 import { start } from "./start_steps.ts";
-import { buildView } from "./view_steps.ts";
+import { buildView, ownView, viewOfPeer } from "./view_steps.ts";
 import { logWaiting } from "./waiting_steps.ts";
 import { tickWays } from "./way_steps.ts";
 
@@ -69,6 +69,16 @@ export class ControlPlane {
   /** Everything known, as plain data. */
   view(now: number): NodeView {
     return buildView(this.#core, now);
+  }
+
+  /** This node alone, as in the view. */
+  own(now: number): OwnView {
+    return ownView(this.#core, now);
+  }
+
+  /** One other node, as in the view; null: it is not there. */
+  peer(id: string): PeerView | null {
+    return viewOfPeer(this.#core, id);
   }
 
   #on(event: ControlEvent, now: number): void {

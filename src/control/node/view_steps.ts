@@ -44,7 +44,17 @@ function forgottenView({ directives, store }: Core): Pick<NodeView, "forgotten">
   return forgotten.length === 0 ? {} : { forgotten };
 }
 
-function ownView(core: Core, now: number): OwnView {
+/** What is known of one other node; null: nothing, or it has left. */
+export function viewOfPeer(core: Core, id: string): PeerView | null {
+  const record = core.store.get(id);
+  if (record === undefined || id === core.identity.id || record.gone) return null;
+  if (core.directives.isForgotten(record)) return null;
+  const held = core.holders.now().held.find((one) => one.nodeId === id && !one.reserved);
+  return peerView(core, record, held?.subnet ?? null);
+}
+
+/** This node itself. */
+export function ownView(core: Core, now: number): OwnView {
   const subnet = core.lease.claim?.subnet ?? null;
   const conflicts = core.holders.now().lost.map(({ claim, to }) =>
     `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${claim.subnet}; ` +

@@ -1,0 +1,76 @@
+/**
+ * What a mesh of N hosts costs and how fast it is: the control planes of all of them in one process, in virtual time, over a
+ * network that loses 1 % (test/sim/world.ts). `bun bench/scale.ts [--n 10,100] [--seed 1] [--loss 0.01] [--plain]
+ * [--event-ms 20] [--reconcile-ms 0] [--json FILE]`; each N in a process of its own. `--draw FILE [SVG]` draws what a file says.
+ */
+
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { scaleCharts } from "./scale/charts.ts";
+import { readReport, type Report, type ScaleResult } from "./scale/figures.ts";
+import { measure } from "./scale/measure.ts";
+
+const DOCS = join(import.meta.dirname!, "../docs");
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    n: { type: "string", default: "10,100,1000,5000" },
+    seed: { type: "string", default: "1" },
+    loss: { type: "string", default: "0.01" },
+    plain: { type: "boolean", default: false },
+    "event-ms": { type: "string", default: "20" },
+    "reconcile-ms": { type: "string", default: "0" },
+    json: { type: "string", default: join(DOCS, "scale.json") },
+    one: { type: "boolean", default: false },
+    draw: { type: "boolean", default: false },
+  },
+});
+
+/** One N, in this process: its result is the last line. */
+function one(): void {
+  const result = measure({
+    n: Number(values.n),
+    seed: Number(values.seed),
+    loss: Number(values.loss),
+    sealed: !values.plain,
+    slow: { event: Number(values["event-ms"]), reconcile: Number(values["reconcile-ms"]) },
+  });
+  console.log(JSON.stringify(result));
+}
+
+function all(): void {
+  const results: ScaleResult[] = [];
+  for (const n of values.n.split(",")) {
+    const flags = ["seed", "loss", "event-ms", "reconcile-ms"] as const;
+    const args = flags.flatMap((flag) => [`--${flag}`, values[flag]]);
+    const child = spawnSync(
+      process.execPath,
+      [import.meta.filename!, "--one", "--n", n, ...args, ...(values.plain ? ["--plain"] : [])],
+      { encoding: "utf8", maxBuffer: 2 ** 26, stdio: ["ignore", "pipe", "inherit"] },
+    );
+    if (child.status !== 0) throw new Error(`N = ${n} ended with ${child.status ?? child.signal}`);
+    results.push(JSON.parse(child.stdout.trim().split("\n").at(-1)!));
+    writeFileSync(values.json, `${JSON.stringify(reportOf(results), null, 2)}\n`);
+  }
+}
+
+function reportOf(results: readonly ScaleResult[]): Report {
+  const model = cpus()[0]?.model ?? "unknown";
+  return {
+    format: 1,
+    date: new Date().toISOString(),
+    machine: { processors: cpus().length, model, kernel: release() },
+    results,
+  };
+}
+
+if (values.draw) {
+  const [from = join(DOCS, "scale.json"), to = join(DOCS, "scale.svg")] = positionals;
+  writeFileSync(to, scaleCharts(readReport(readFileSync(from, "utf8"))));
+} else if (values.one) one();
+else all();
