@@ -14,7 +14,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   dataplane: ["wire", "bounds", "crypto", "ports"],
   control: ["wire", "bounds", "crypto", "ports"],
   sys: ["wire", "ports"],
-  host: ["wire", "ports"],
+  host: ["wire", "bounds", "ports"],
   api: ["ports", "control:types"],
   config: ["wire", "control:types"],
   lab: ["api", "config", "crypto", "sys"],

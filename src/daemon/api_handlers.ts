@@ -7,6 +7,7 @@ import type { ApiHandlers, Forgotten, Release, Rotated } from "../api/schema.ts"
 import type { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
+import { OWN_ROUTES } from "../host/owned.ts";
 import { RUNTIME, VERSION } from "../version.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import type { SendRefusals } from "./planes/send_refusals.ts";
@@ -51,7 +52,7 @@ export function apiHandlers(
     leases: () => leasesReport(snapshot()),
     routes: () => {
       const { net } = node().parts;
-      return routesReport(snapshot(), net.routes(), net.interfaces());
+      return routesReport(snapshot(), net.routes(OWN_ROUTES), net.interfaces());
     },
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),

@@ -6,6 +6,7 @@
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { StoredState } from "../control/records/state.ts";
+import { HostTable } from "../host/host_table.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
 import { DataplaneFeed } from "./planes/dataplane_feed.ts";
@@ -65,7 +66,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   let sockets: Sockets | null = null;
   let keeper: HostKeeper | null = null;
   const startedAt = machine.clock.now();
-  const net = machine.openNetwork();
+  const net = new HostTable(machine.openNetwork(), () => machine.clock.now());
   cleanups.add(() => net.close());
   const underlay = new UnderlayWatch(machine, net, user.config);
   const runDir = new RunDir(machine.locks, user.config.runDir);

@@ -8,7 +8,7 @@ import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { addressAlone } from "./held_prefix.ts";
-import { isOwned, UNREACHABLE_METRIC } from "./owned.ts";
+import { isOwned, OWN_ROUTES, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 
 /**
@@ -17,7 +17,7 @@ import { attempt, type Reconciliation } from "./reconcile_host.ts";
 export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
   const interfaces = net.interfaces();
-  for (const route of net.routes()) {
+  for (const route of net.routes(OWN_ROUTES)) {
     if (!isOwned(route, network)) continue;
     attempt(report, `Removed route ${describeRoute(route, interfaces)}`, () => net.deleteRoute(route));
   }
@@ -33,7 +33,7 @@ export function removeOrphans(net: HostNetwork, but: Prefix | null): Reconciliat
   const report: Reconciliation = { repaired: [], failed: [] };
   const interfaces = net.interfaces();
   const held = net.addresses().map(addressAlone);
-  for (const route of net.routes()) {
+  for (const route of net.routes(OWN_ROUTES)) {
     const { type, metric, destination } = route;
     if (!isOwned(route, null) || type !== "unreachable" || metric !== UNREACHABLE_METRIC) continue;
     if (samePrefix(destination, but) || held.some((address) => isInside(address, destination))) continue;

@@ -7,6 +7,7 @@
 
 import { type DirectRoute, type Route, SCOPE_LINK, TABLE_MAIN } from "../ports/host.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
+import type { RouteFilter } from "../wire/route_filter.ts";
 import { isIpv4 } from "../wire/address.ts";
 
 /**
@@ -14,6 +15,8 @@ import { isIpv4 } from "../wire/address.ts";
  * linux/rtnetlink.h or iproute2's rt_protos, where 42 is babel, 99 openr and 186 bgp.
  */
 export const ROUTE_PROTOCOL = 84;
+/** Where they are. */
+export const OWN_ROUTES: RouteFilter = { protocol: ROUTE_PROTOCOL, table: TABLE_MAIN };
 /** Loses to whatever an administrator or a bridge installs for our subnet; it only stops a loop through TUN. */
 export const UNREACHABLE_METRIC = 0xff002000;
 

@@ -10,7 +10,15 @@ import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
 import { addressAlone, heldPrefix } from "./held_prefix.ts";
 import { isSink } from "./overlap.ts";
-import { byDestination, diffRoutes, type HostState, isOwned, samePlace, wantedRoutes } from "./owned.ts";
+import {
+  byDestination,
+  diffRoutes,
+  type HostState,
+  isOwned,
+  OWN_ROUTES,
+  samePlace,
+  wantedRoutes,
+} from "./owned.ts";
 
 /** What was done, and what could not be, in sentences. Both are empty when the host was as it should be. */
 export interface Reconciliation {
@@ -79,9 +87,9 @@ function installRoutes(
   interfaces: readonly NetworkInterface[],
   report: Reconciliation,
 ): void {
-  const current = net.routes();
-  const there = byDestination(current);
+  const current = net.routes(OWN_ROUTES);
   const wanted = wantedRoutes(state);
+  const there = byDestination(among(wanted, net.routes({ overlapping: state.network })));
   // BOUNDED: one per wanted route.
   const rivals = new Map<Route, Route>();
   for (const route of wanted) {
@@ -98,6 +106,12 @@ function installRoutes(
     const before = likes.some((one) => samePlace(one, route) && !isOwned(one, state.network));
     attempt(report, `Added route ${describeRoute(route, interfaces)}`, () => net.addRoute(route, before));
   }
+}
+
+/** What has the destination of a wanted one: in a network of ours others may have as many routes as they like. */
+function among(wanted: readonly Route[], routes: readonly Route[]): Route[] {
+  const destinations = new Set(wanted.map(({ destination }) => destination.text)); // BOUNDED: by what is wanted
+  return routes.filter(({ destination }) => destinations.has(destination.text));
 }
 
 // A route of the host to the same destination goes before ours, whatever its metric and whichever was there first: a

@@ -19,11 +19,13 @@ import {
   isUnspecified,
   parseAddress,
 } from "../wire/address.ts";
-import { isEverything, isPrivate, liesWithin, type Prefix } from "../wire/prefix.ts";
+import { isPrivate, liesWithin, type Prefix } from "../wire/prefix.ts";
+import type { RouteFilter } from "../wire/route_filter.ts";
 import { type InterfaceRole, interfaceRole } from "./interface_roles.ts";
 
 /** As many endpoints fit into a record and into a token. */
 const MAX_ADVERTISED = 8;
+const DEFAULT_ROUTES: RouteFilter = { table: TABLE_MAIN, defaults: true };
 /** Peers whose way is looked up for the MTU, at most. */
 const MAX_LOOKUPS = 32;
 /** IFA_F_… of IPv6 addresses (linux/if_addr.h). */
@@ -81,7 +83,7 @@ export function advertisable(net: HostNetwork, choice: UnderlayChoice): Advertis
   const lan = of(ordinary, "lan");
   const best = [
     ...choice.towards.flatMap((peer) => sourceTowards(net, peer, usable)),
-    ...byDefault(net.routes(), ordinary),
+    ...byDefault(net.routes(DEFAULT_ROUTES), ordinary),
     ...lan.filter(({ iface }) => lan.some((one) => one.iface === iface && isPublic(one))),
     ...lan,
     ...of(ordinary, "host"),
@@ -168,9 +170,7 @@ function byDefault(routes: readonly Route[], usable: readonly Candidate[]): Cand
 }
 
 function defaultRoutes(routes: readonly Route[]): Route[] {
-  return routes
-    .filter((r) => r.type === "unicast" && r.table === TABLE_MAIN && isEverything(r.destination))
-    .sort((a, b) => a.metric - b.metric);
+  return routes.filter(({ type }) => type === "unicast").sort((a, b) => a.metric - b.metric);
 }
 
 function isPublic({ address }: Candidate): boolean {
@@ -213,7 +213,7 @@ export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | 
         iface.index
       ),
     ) ??
-    smallest(defaultRoutes(net.routes()).slice(0, 1).map((route) => route.iface)) ??
+    smallest(defaultRoutes(net.routes(DEFAULT_ROUTES)).slice(0, 1).map((route) => route.iface)) ??
     smallest(candidates(interfaces, addresses, choice).filter(isHolder).map(({ iface }) => iface.index)) ??
     smallest(
       carrying.filter((iface) => interfaceRole(iface, interfaces, choice.exclude) === "lan").map((iface) =>

@@ -1,8 +1,10 @@
 /**
- * The host's network as ovltun reads and changes it; sys/host_network.ts implements it over rtnetlink. Addresses are
- * canonical text ("10.42.7.0"; see wire/address.ts).
+ * The host's network as ovltun reads and changes it. sys/host_network.ts asks the kernel for it over rtnetlink each time;
+ * host/host_table.ts keeps what was read and follows the kernel's events. Addresses are canonical text ("10.42.7.0"; see
+ * wire/address.ts).
  */
 import type { Prefix } from "../wire/prefix.ts";
+import type { RouteFilter } from "../wire/route_filter.ts";
 
 /** A network interface as rtnetlink shows it. */
 export interface NetworkInterface {
@@ -84,6 +86,8 @@ export interface Route {
   readonly tos?: number;
   /** RTAX_MTU; absent: as the interface. */
   readonly mtu?: number;
+  /** Several next hops, of which the first is shown, or a next-hop object: it changes with more than its interface. */
+  readonly manyHops?: true;
 }
 
 /** Whether an address can be the gateway of a route: the interface on which it is a neighbour, or why it is none. */
@@ -124,18 +128,18 @@ export interface RouteLookup {
 }
 
 /**
- * What we read and change on a host, over rtnetlink. Every method throws SysError with the kernel's
- * own sentence (extended ack). Adding what exists and deleting what is gone are errors the caller sees.
+ * What we read and change on a host. Every method throws SysError with the kernel's own sentence (extended ack). Adding
+ * what exists and deleting what is gone are errors the caller sees.
  */
 export interface HostNetwork {
-  interfaces(): NetworkInterface[];
+  interfaces(): readonly NetworkInterface[];
   /** What an interface has dropped since it was made; null: it is gone, or does not tell. */
   interfaceDrops(index: number): InterfaceDrops | null;
-  addresses(): InterfaceAddress[];
-  /** All tables, IPv4 and IPv6. */
-  routes(): Route[];
+  addresses(): readonly InterfaceAddress[];
+  /** Those that fit, of all tables, IPv4 and IPv6; without a filter all of them, of which a host may have a million. */
+  routes(filter?: RouteFilter): readonly Route[];
   /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
-  rules(): RoutingRule[];
+  rules(): readonly RoutingRule[];
   /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */
   routeTo(address: string, tos?: number): RouteLookup | null;
   setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
@@ -145,7 +149,36 @@ export interface HostNetwork {
   /** `before`: in front of a route of the same destination and metric (IPv4), which stays. */
   addRoute(route: Route, before?: boolean): void;
   deleteRoute(route: Route): void;
-  /** True when interfaces, addresses or routes changed since the last call. Never blocks. */
+  /**
+   * True when something changed since the last call: interfaces, addresses, rules, or routes that bear on what was asked.
+   * Never blocks.
+   */
   changed(): boolean;
+  /** As long as this number is the same, so is every answer. The kernel itself answers anew each time. */
+  revision(): number;
   close(): void;
+}
+
+/** What the kernel tells of by itself (rtnetlink multicast groups). */
+export type HostEvent =
+  /** `replaced`: in place of one of the same destination and metric. `appended`: behind such, else in front. */
+  | {
+    readonly kind: "route";
+    readonly how: "added" | "appended" | "replaced" | "removed";
+    readonly route: Route;
+  }
+  /** `down`: it is not up any more, or is gone, and with it, for IPv4 without a word, the routes that lead into it. */
+  | { readonly kind: "interface"; readonly iface: number; readonly down: boolean }
+  /** `gone`: and with it, for IPv4 without a word, routes whose source it was, and with the last one all of its interface. */
+  | { readonly kind: "address"; readonly iface: number; readonly address: string; readonly gone: boolean }
+  | { readonly kind: "rule" }
+  /** A next-hop object changed or is gone, and routes with it, for IPv4 without a word. */
+  | { readonly kind: "nexthop" }
+  /** There was more than could be kept: nothing is known for sure until it is read again. */
+  | { readonly kind: "lost" };
+
+/** The host's network straight from the kernel: each method asks it anew. */
+export interface HostKernel extends HostNetwork {
+  /** What happened since the last call of it or of `changed`, in order, our own doing included. Never blocks. */
+  events(): HostEvent[];
 }

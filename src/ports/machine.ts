@@ -5,7 +5,7 @@
  */
 import type { AeadProvider, MeasuredSuite } from "./aead.ts";
 import type { Lane, Offloads, OpenedTun, Tested, TunOffloads, WorkerSocket } from "./devices.ts";
-import type { HostNetwork, NetworkInterface } from "./host.ts";
+import type { HostKernel, NetworkInterface } from "./host.ts";
 import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
 import type { Clock, Random, Timers } from "./time.ts";
@@ -20,7 +20,7 @@ export interface Machine {
   readonly locks: Locks;
   readonly surroundings: Surroundings;
   /** The interfaces, addresses and routes of this host, until it is closed. Throws SysError. */
-  openNetwork(): HostNetwork;
+  openNetwork(): HostKernel;
 }
 
 /** Makes TUN devices. All of it may throw SysError. */

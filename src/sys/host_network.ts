@@ -1,11 +1,12 @@
 /**
- * The host's interfaces, addresses, routes and neighbours over rtnetlink: ports.HostNetwork, and beside it InterfaceMaker,
+ * The host's interfaces, addresses, routes and neighbours over rtnetlink: ports.HostKernel, and beside it InterfaceMaker,
  * the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
  * belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
  */
 
 import type {
-  HostNetwork,
+  HostEvent,
+  HostKernel,
   InterfaceAddress,
   InterfaceDrops,
   NetworkInterface,
@@ -18,15 +19,26 @@ import * as rt from "../wire/rtnetlink.ts";
 import * as rtr from "../wire/rtnetlink_route.ts";
 import { decodeRule, encodeRuleDump, RTM_GETRULE, RTM_NEWRULE } from "../wire/rtnetlink_rule.ts";
 import {
+  encodeRouteDump,
+  familiesOf,
+  fitsFilter,
+  payloadTest,
+  type RouteFilter,
+} from "../wire/route_filter.ts";
+import { hostEvent } from "./host_events.ts";
+import {
   GROUP_IPV4_ADDRESS,
   GROUP_IPV4_ROUTE,
   GROUP_IPV4_RULE,
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
+  GROUP_IPV6_RULE,
   GROUP_LINK,
+  GROUP_NEXTHOP,
   NetlinkConnection,
   NetlinkEvents,
   type NetlinkRequest,
+  type NetlinkTraffic,
 } from "./netlink.ts";
 import {
   decoded,
@@ -50,6 +62,7 @@ import {
   EINVAL,
   ENETUNREACH,
   ENODEV,
+  ENOENT,
   ENOTSUP,
   SysError,
 } from "../ports/sys_error.ts";
@@ -65,6 +78,8 @@ const GROUPS = [
   GROUP_IPV4_RULE,
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
+  GROUP_IPV6_RULE,
+  GROUP_NEXTHOP,
 ];
 
 export type { Neighbour } from "./rtnetlink_text.ts";
@@ -87,14 +102,27 @@ export interface InterfaceMaker {
   neighbours(bridge?: boolean): Neighbour[];
 }
 
-/** Opens the network of the namespace that the calling thread is in. Throws SysError. */
-export function openHostNetwork(): HostNetwork & InterfaceMaker {
-  return new KernelNetwork();
+/** What a network has cost so far, for measurements. */
+export interface Metered {
+  readonly traffic: NetlinkTraffic;
 }
 
-class KernelNetwork implements HostNetwork, InterfaceMaker {
-  readonly #connection = new NetlinkConnection();
+/**
+ * Opens the network of the namespace that the calling thread is in. Throws SysError. Not `strict`: as it would be answered
+ * by a kernel before Linux 4.20.
+ */
+export function openHostNetwork(strict = true): HostKernel & InterfaceMaker & Metered {
+  return new KernelNetwork(strict);
+}
+
+class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
+  readonly #connection: NetlinkConnection;
   readonly #events = new NetlinkEvents(GROUPS);
+  #revision = 0;
+
+  constructor(strict: boolean) {
+    this.#connection = new NetlinkConnection(strict);
+  }
 
   interfaces(): NetworkInterface[] {
     const request = { op: "Cannot list the links", type: rt.RTM_GETLINK, payload: rt.encodeLinkDump() };
@@ -127,14 +155,21 @@ class KernelNetwork implements HostNetwork, InterfaceMaker {
   }
 
   /** Leaves out cached path MTUs and routes for ::ffff:0:0/96, whose text would be that of an IPv4 route. */
-  routes(): Route[] {
+  routes(filter: RouteFilter = {}): Route[] {
     const found: Route[] = [];
-    for (const family of FAMILIES) {
-      const payload = rtr.encodeRouteDump(family);
-      const answers = this.#dumpFamily({ op: "Cannot list the routes", type: rtr.RTM_GETROUTE, payload });
+    for (const family of familiesOf(filter)) {
+      const payload = encodeRouteDump(family, filter);
+      const keep = payloadTest(family, filter);
+      const answers = this.#dumpFamily({
+        op: "Cannot list the routes",
+        type: rtr.RTM_GETROUTE,
+        payload,
+        keep,
+      });
       for (const m of decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute)) {
-        if (m.family !== family || (m.flags & rtr.RTM_F_CLONED) !== 0) continue;
-        if (rt.familyOf(m.destination.address) === family) found.push(toRoute(m));
+        if (rt.familyOf(m.destination.address) !== family) continue;
+        const route = toRoute(m);
+        if (fitsFilter(route, filter)) found.push(route);
       }
     }
     return found;
@@ -199,7 +234,22 @@ class KernelNetwork implements HostNetwork, InterfaceMaker {
   }
 
   changed(): boolean {
-    return this.#events.drain();
+    return this.events().length > 0;
+  }
+
+  revision(): number {
+    return ++this.#revision;
+  }
+
+  events(): HostEvent[] {
+    const { messages, lost } = this.#events.read();
+    const events = messages.map(hostEvent).filter((event) => event !== null);
+    return lost ? [{ kind: "lost" }, ...events] : events;
+  }
+
+  get traffic(): NetlinkTraffic {
+    const { requests, received } = this.#connection.traffic;
+    return { requests, received: received + this.#events.received };
   }
 
   close(): void {
@@ -276,7 +326,8 @@ class KernelNetwork implements HostNetwork, InterfaceMaker {
     try {
       return this.#connection.dump(request);
     } catch (error) {
-      if (isErrno(error, EAFNOSUPPORT, ENOTSUP)) return [];
+      // A kernel without IPv6; a table, or a link, that there is not.
+      if (isErrno(error, EAFNOSUPPORT, ENOTSUP, ENOENT, ENODEV)) return [];
       throw error;
     }
   }

@@ -37,14 +37,18 @@ const NETLINK_ROUTE = 0;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
-const NETLINK_GET_STRICT_CHK = 12; // a dump answers exactly what was asked; since Linux 4.20
+const NETLINK_GET_STRICT_CHK = 12;
 const ETIMEDOUT = 110;
 const SOCKADDR_NL_LEN = 12; // | family u16 | pad u16 | port u32 | groups u32 |
 
 const RECEIVE_LEN = 65536; // the kernel fills at most 32 KiB of a dump at once; one link may need more
 const TIMEOUT_SECONDS = 2;
 const DUMP_TRIES = 10;
-const EVENT_BUFFER_LEN = 1 << 20;
+/** A few thousand events wait in it: while a routing daemon loses a neighbour there are more. */
+const EVENT_BUFFER_LEN = 4 << 20;
+/** Looked at in one go; of more, that there were more is all that counts. */
+const EVENTS_AT_ONCE = 4096;
+const THROWN_AWAY_AT_ONCE = 65_536;
 
 /** rtnetlink multicast groups (RTNLGRP_…). */
 export const GROUP_LINK = 1;
@@ -53,6 +57,8 @@ export const GROUP_IPV4_ROUTE = 7;
 export const GROUP_IPV4_RULE = 8;
 export const GROUP_IPV6_ADDRESS = 9;
 export const GROUP_IPV6_ROUTE = 11;
+export const GROUP_IPV6_RULE = 19;
+export const GROUP_NEXTHOP = 32; // since Linux 5.3
 
 /** What to ask. `op` begins the message of the error: `Cannot add …`. */
 export interface NetlinkRequest {
@@ -60,6 +66,15 @@ export interface NetlinkRequest {
   readonly type: number;
   readonly flags?: number;
   readonly payload: Uint8Array;
+  /** Of the answers only those are kept for whose payload this says yes, at once, before the next is looked at. */
+  readonly keep?: (payload: Uint8Array) => boolean;
+}
+
+/** What was asked of the kernel, and how much it answered. */
+export interface NetlinkTraffic {
+  readonly requests: number;
+  /** Bytes. */
+  readonly received: number;
 }
 
 /** A socket with its receive buffer; both ends of the story share it. */
@@ -83,11 +98,14 @@ class NetlinkSocket {
     return libc().setsockopt(this.fd, level, name, b, 4) === 0;
   }
 
+  /** Bytes that were read so far. */
+  received = 0;
+
   /**
-   * The messages of the next datagram from the kernel (a copy), or the errno. A process can send to our
-   * port too: what does not come from the kernel, port 0, is skipped.
+   * The messages of the next datagram from the kernel, or the errno. They are a copy, or with `lent` borrowed until the
+   * next call. A process can send to our port too: what does not come from the kernel, port 0, is skipped.
    */
-  receive(): NetlinkMessage[] | number {
+  receive(lent = false): NetlinkMessage[] | number {
     for (;;) {
       putU32le(this.#fromLength, 0, SOCKADDR_NL_LEN);
       const length = libc().recvfrom(
@@ -104,8 +122,10 @@ class NetlinkSocket {
         return errno;
       }
       if (u32le(this.#from, 4) !== 0) continue;
+      this.received += length;
       if (length > RECEIVE_LEN) return EMSGSIZE;
-      return decodeMessages(this.#buffer.slice(0, length)) ?? EIO;
+      const datagram = lent ? this.#buffer.subarray(0, length) : this.#buffer.slice(0, length);
+      return decodeMessages(datagram) ?? EIO;
     }
   }
 
@@ -118,22 +138,28 @@ class NetlinkSocket {
 export class NetlinkConnection {
   readonly #socket = new NetlinkSocket(0);
   #sequence = 0;
+  #requests = 0;
   #closed = false;
 
-  constructor() {
+  /** `strict`: dumps are to answer exactly what was asked, as kernels before Linux 4.20 cannot. */
+  constructor(strict = true) {
     const timeout = new Uint8Array(new ArrayBuffer(16)); // struct timeval
     putU64le(timeout, 0, TIMEOUT_SECONDS);
     libc().setsockopt(this.#socket.fd, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);
     // Older kernels lack some of these and then answer less precisely, which every reader of ours bears.
-    for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) {
+    for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, ...strict ? [NETLINK_GET_STRICT_CHK] : []]) {
       this.#socket.set(SOL_NETLINK, option, 1);
     }
+  }
+
+  get traffic(): NetlinkTraffic {
+    return { requests: this.#requests, received: this.#socket.received };
   }
 
   /** Sends a request and waits for its acknowledgement; the messages that came before it. Throws SysError. */
   request(request: NetlinkRequest): NetlinkMessage[] {
     const sequence = this.#send(request, NLM_F_ACK);
-    const { messages, end } = this.#collect(sequence, request.op);
+    const { messages, end } = this.#collect(sequence, request);
     if (end.errno !== 0) throw refusal(request.op, end);
     return messages;
   }
@@ -145,7 +171,7 @@ export class NetlinkConnection {
   dump(request: NetlinkRequest): NetlinkMessage[] {
     for (let tries = 1;; tries++) {
       const sequence = this.#send(request, NLM_F_DUMP);
-      const { messages, end, interrupted } = this.#collect(sequence, request.op);
+      const { messages, end, interrupted } = this.#collect(sequence, request);
       const again = interrupted || end.errno === ENOBUFS || end.errno === EINTR;
       if (again && tries < DUMP_TRIES) continue;
       if (end.errno !== 0) throw refusal(request.op, end);
@@ -162,6 +188,7 @@ export class NetlinkConnection {
   #send(request: NetlinkRequest, flags: number): number {
     if (this.#closed) throw new TypeError("This netlink connection is closed");
     this.#sequence = (this.#sequence + 1) >>> 0 || 1;
+    this.#requests++;
     const b = encodeMessage(
       request.type,
       NLM_F_REQUEST | flags | (request.flags ?? 0),
@@ -175,12 +202,12 @@ export class NetlinkConnection {
   // Answers to earlier requests that ran into their timeout are passed over by their sequence number.
   #collect(
     sequence: number,
-    op: string,
+    { op, keep }: NetlinkRequest,
   ): { messages: NetlinkMessage[]; end: Acknowledgement; interrupted: boolean } {
     const messages: NetlinkMessage[] = [];
     let interrupted = false;
     for (;;) {
-      const received = this.#socket.receive();
+      const received = this.#socket.receive(keep !== undefined);
       if (received === EAGAIN) throw new SysError(op, ETIMEDOUT, "the kernel did not answer");
       if (received === ENOBUFS) return { messages, end: { errno: ENOBUFS, text: null }, interrupted };
       if (typeof received === "number") throw failed(op, received);
@@ -189,7 +216,9 @@ export class NetlinkConnection {
         interrupted ||= (message.flags & NLM_F_DUMP_INTR) !== 0;
         const end = decodeAcknowledgement(message);
         if (end !== null) return { messages, end, interrupted };
-        if (message.type > NLMSG_DONE) messages.push(message);
+        if (message.type <= NLMSG_DONE) continue;
+        if (keep === undefined) messages.push(message);
+        else if (keep(message.payload)) messages.push({ ...message, payload: message.payload.slice() });
       }
     }
   }
@@ -215,6 +244,8 @@ export class NetlinkEvents {
     for (const group of groups) {
       if (this.#socket.set(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) continue;
       const errno = libc().errno();
+      // Nothing of that kind happens on a kernel that does not know the group.
+      if (group === GROUP_NEXTHOP) continue;
       this.close();
       throw failed(`Cannot join netlink group ${group}`, errno);
     }
@@ -225,19 +256,24 @@ export class NetlinkEvents {
     return this.#socket.fd;
   }
 
-  /** Reads all that is waiting; true when there was something, or when the kernel dropped some of it. */
-  drain(): boolean {
-    let heard = false;
-    for (;;) {
+  /** Bytes. */
+  get received(): number {
+    return this.#socket.received;
+  }
+
+  /** What is waiting, and whether something is missing in it: the kernel dropped it, or there is more than is read. */
+  read(): { readonly messages: NetlinkMessage[]; readonly lost: boolean } {
+    const messages: NetlinkMessage[] = [];
+    let lost = false;
+    while (messages.length < EVENTS_AT_ONCE) {
       const received = this.#closed ? EAGAIN : this.#socket.receive();
-      if (received === EAGAIN) return heard;
-      heard = true;
-      // Lost or unreadable events are changes too: the reader looks at the tables, not at the events.
-      if (typeof received !== "number" || received === ENOBUFS || received === EMSGSIZE || received === EIO) {
-        continue;
-      }
-      throw failed("Cannot read netlink events", received);
+      if (received === EAGAIN) return { messages, lost };
+      if (typeof received !== "number") messages.push(...received);
+      else if (received === ENOBUFS || received === EMSGSIZE || received === EIO) lost = true;
+      else throw failed("Cannot read netlink events", received);
     }
+    for (let i = 0; i < THROWN_AWAY_AT_ONCE && this.#socket.receive(true) !== EAGAIN;) i++;
+    return { messages, lost: true };
   }
 
   close(): void {

@@ -94,6 +94,7 @@ export function toRoute(m: RouteMessage): Route {
     scope: m.scope,
     ...(m.tos === undefined ? {} : { tos: m.tos }),
     ...(m.mtu === null ? {} : { mtu: m.mtu }),
+    ...(m.manyHops === undefined ? {} : { manyHops: true }),
   };
 }
 

@@ -22,8 +22,10 @@ export const NLM_F_MULTI = 2;
 export const NLM_F_ACK = 4;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300; // ROOT | MATCH, on a get
-export const NLM_F_EXCL = 0x200; // these two on a new
+export const NLM_F_REPLACE = 0x100; // these four on a new
+export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
 const NLM_F_CAPPED = 0x100; // these two on an error
 const NLM_F_ACK_TLVS = 0x200;
 

@@ -156,6 +156,14 @@ export function encodeLinkDump(): Uint8Array {
   return join([new Uint8Array(IFINFOMSG_LEN), attributeU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)]);
 }
 
+/** What every message of a link begins with, its name or none behind it; null when it is cut. */
+export function decodeLinkHeader(
+  b: Uint8Array,
+): { readonly family: number; readonly index: number; readonly flags: number } | null {
+  if (b.length < IFINFOMSG_LEN) return null;
+  return { family: b[0]!, index: u32le(b, LINK_INDEX_AT), flags: u32le(b, LINK_FLAGS_AT) };
+}
+
 /** The payload of an RTM_NEWLINK or RTM_DELLINK; null when malformed. */
 export function decodeLink(b: Uint8Array): LinkMessage | null {
   const attributes = b.length < IFINFOMSG_LEN ? null : decodeAttributes(b, IFINFOMSG_LEN);

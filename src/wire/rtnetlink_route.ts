@@ -41,16 +41,16 @@ export const NUD_PERMANENT = 0x80;
 const NTF_SELF = 2;
 
 // struct rtmsg: | family | dst_len | src_len | tos | table | protocol | scope | type | flags u32 |
-const RTMSG_LEN = 12;
+export const RTMSG_LEN = 12;
 const TOS_AT = 3;
-const TABLE_AT = 4;
-const PROTOCOL_AT = 5;
+export const TABLE_AT = 4;
+export const PROTOCOL_AT = 5;
 const SCOPE_AT = 6;
 const TYPE_AT = 7;
-const FLAGS_AT = 8;
+export const RTMSG_FLAGS_AT = 8;
 
-const RTA_DST = 1;
-const RTA_OIF = 4;
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
@@ -58,6 +58,7 @@ const RTA_METRICS = 8;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTA_VIA = 18;
+const RTA_NH_ID = 30;
 const RTAX_MTU = 2;
 const RTNEXTHOP_LEN = 8; // | len u16 | flags u8 | hops u8 | ifindex i32 |, then attributes
 
@@ -86,6 +87,8 @@ export interface RouteMessage {
   readonly mtu: number | null;
   /** rtm_tos; absent: 0, all packets. */
   readonly tos?: number;
+  /** It has several next hops, or a next-hop object (RTA_NH_ID), which changes by itself. Not encoded. */
+  readonly manyHops?: true;
 }
 
 /** A neighbour, or with `bridge` an entry of a forwarding database (where `address` is the remote VTEP). */
@@ -109,7 +112,7 @@ export function encodeRoute(r: RouteMessage): Uint8Array {
   header[PROTOCOL_AT] = r.protocol;
   header[SCOPE_AT] = r.scope;
   header[TYPE_AT] = r.type;
-  putU32le(header, FLAGS_AT, r.flags);
+  putU32le(header, RTMSG_FLAGS_AT, r.flags);
   const parts: Uint8Array[] = [header, attributeU32(RTA_TABLE, r.table)];
   if (header[1]! > 0) parts.push(attribute(RTA_DST, addressBytes(r.destination.address, family)));
   if (r.gateway !== null) parts.push(encodeGateway(r.gateway, family));
@@ -129,17 +132,11 @@ function encodeGateway(gateway: Address, family: number): Uint8Array {
     : attribute(RTA_VIA, join([Uint8Array.of(own, 0), bytes]));
 }
 
-/** Payload of a dump of all routes of one family. */
-export function encodeRouteDump(family: number): Uint8Array {
-  const header = new Uint8Array(RTMSG_LEN);
-  header[0] = family;
-  return header;
-}
-
 /** Payload of an RTM_GETROUTE for one destination: which way would a packet take. */
 export function encodeRouteLookup(to: Address, tos = 0): Uint8Array {
   const family = familyOf(to);
-  const header = encodeRouteDump(family);
+  const header = new Uint8Array(RTMSG_LEN);
+  header[0] = family;
   header[TOS_AT] = tos;
   header[1] = bitsOf(family);
   return join([header, attribute(RTA_DST, addressBytes(to, family))]);
@@ -161,13 +158,14 @@ export function decodeRoute(b: Uint8Array): RouteMessage | null {
     scope: b[SCOPE_AT]!,
     protocol: b[PROTOCOL_AT]!,
     table: readU32(attributes, RTA_TABLE) ?? b[TABLE_AT]!,
-    flags: (u32le(b, FLAGS_AT) | hop.flags) >>> 0,
+    flags: (u32le(b, RTMSG_FLAGS_AT) | hop.flags) >>> 0,
     gateway: hop.gateway,
     iface: hop.iface,
     metric: readU32(attributes, RTA_PRIORITY) ?? 0,
     source: readAddress(attributes, RTA_PREFSRC, family),
     mtu: metrics === null ? null : readU32(metrics, RTAX_MTU),
     ...(b[TOS_AT] === 0 ? {} : { tos: b[TOS_AT]! }),
+    ...(attributes.has(RTA_MULTIPATH) || attributes.has(RTA_NH_ID) ? { manyHops: true } : {}),
   };
 }
 

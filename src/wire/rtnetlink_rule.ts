@@ -10,6 +10,7 @@ import { decodeAttributes, readU32 } from "./netlink.ts";
 import { AF_INET, bitsOf, readAddress } from "./rtnetlink.ts";
 
 export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 
 /** The rule names a table. */

@@ -21,7 +21,8 @@ import { TOKEN } from "../../src/daemon/state/secret_choice.ts";
 import type { GivenSecret } from "../../src/daemon/state/secret_files.ts";
 import type { LoadInput } from "../../src/config/load.ts";
 import { ROUTE_PROTOCOL } from "../../src/host/owned.ts";
-import type { Route } from "../../src/ports/host.ts";
+import type { HostKernel, Route } from "../../src/ports/host.ts";
+import { type Asked, CountedKernel } from "../fakes/counted_kernel.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 import { destinationOf, udp } from "../made/packets.ts";
 import { MemoryMachine, type Started } from "./memory_machine.ts";
@@ -37,6 +38,7 @@ const UDP_PAYLOAD_AT = 28;
 
 export class Host {
   readonly kernel = new FakeKernel();
+  readonly #counted = new CountedKernel(this.kernel);
   readonly name: string;
   /** On the network of the town. */
   address: string;
@@ -61,6 +63,16 @@ export class Host {
     mkdirSync(directory);
     this.eth0 = this.kernel.addLink("eth0", { mac: "02:00:00:00:00:01" });
     this.kernel.addAddress({ iface: this.eth0, address, prefixLength: 24, scope: 0 });
+  }
+
+  /** The kernel, as the daemon sees it. */
+  get network(): HostKernel {
+    return this.#counted.kernel;
+  }
+
+  /** What the daemon has asked of it since the last call. */
+  asked(): Readonly<Asked> {
+    return this.#counted.asked();
   }
 
   // ---------------------------------------------------------------------------- what a user types

@@ -17,6 +17,7 @@ import type {
   UdpMaker,
   UdpUse,
 } from "../../src/ports/machine.ts";
+import type { HostKernel } from "../../src/ports/host.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
@@ -44,6 +45,8 @@ export interface Started {
 export interface MemoryHost {
   readonly name: string;
   readonly kernel: FakeKernel;
+  /** The same, as the daemon sees it. */
+  readonly network: HostKernel;
   /** IP packets that came out of the overlay's device. */
   readonly received: Uint8Array[];
   /** Programs that the daemon started, with what it told them. */
@@ -83,8 +86,8 @@ export class MemoryMachine implements Machine, PlaneHome {
     this.random = town.random;
   }
 
-  openNetwork(): FakeKernel {
-    return this.#kernel;
+  openNetwork(): HostKernel {
+    return this.#host.network;
   }
 
   // ------------------------------------------------------------------------------------ Machine

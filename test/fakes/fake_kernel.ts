@@ -1,12 +1,13 @@
 /**
  * A host network in memory that behaves like Linux where host/ can tell: what exists is refused with EEXIST,
  * what is gone with ESRCH, EADDRNOTAVAIL or ENODEV, addresses make local and connected routes, routes vanish
- * with their link, with its being set down, and with their source address. Checked against the kernel's own
- * behaviour by test/live/host_live_test.ts, which runs one scenario on both.
+ * with their link, with its being set down, and with their source address, IPv4 ones without an event. Checked against
+ * the kernel's own behaviour by test/live/host_live_test.ts, which runs one scenario on both.
  */
 
 import type {
-  HostNetwork,
+  HostEvent,
+  HostKernel,
   InterfaceAddress,
   InterfaceDrops,
   NetworkInterface,
@@ -14,8 +15,9 @@ import type {
   RouteLookup,
   RoutingRule,
 } from "../../src/ports/host.ts";
-import { parseAddress } from "../../src/wire/address.ts";
+import { isIpv4, parseAddress } from "../../src/wire/address.ts";
 import { contains, networkOf, parseInterface, prefix, samePrefix } from "../../src/wire/prefix.ts";
+import { fitsFilter, type RouteFilter } from "../../src/wire/route_filter.ts";
 import { routeText } from "../../src/sys/rtnetlink_text.ts";
 import {
   EADDRNOTAVAIL,
@@ -29,6 +31,8 @@ import {
 
 const ENETDOWN = 100;
 const PROTOCOL_KERNEL = 2;
+/** So many wait for whoever listens. */
+const EVENTS_MAX = 4096;
 
 /** A route of the main table with what is not given left empty. */
 export function route(destination: string, fields: Partial<Route> = {}): Route {
@@ -53,13 +57,15 @@ export function rule(priority: number, table: number, fields: Partial<RoutingRul
 }
 
 /** The fake. It starts with `lo` (index 1) and what is given to `addLink`. */
-export class FakeKernel implements HostNetwork {
+export class FakeKernel implements HostKernel {
   #interfaces: NetworkInterface[] = [];
   #addresses: InterfaceAddress[] = [];
   #routes: Route[] = [];
   /** Those of every host. */
   #rules: RoutingRule[] = [rule(0, 255), rule(32766, 254), rule(32767, 253)];
-  #changed = false;
+  /** BOUNDED: ≤ EVENTS_MAX */
+  #events: HostEvent[] = [];
+  #revision = 0;
   #nextIndex = 1;
   /** How many changing calls were made, refused ones included. */
   writes = 0;
@@ -76,8 +82,9 @@ export class FakeKernel implements HostNetwork {
   addLink(name: string, fields: Partial<NetworkInterface> = {}): number {
     const index = this.#nextIndex++;
     const plain = { kind: null, mtu: 1500, up: true, loopback: false, mac: null, master: null };
-    this.#interfaces.push({ index, name, ...plain, ...fields });
-    this.#changed = true;
+    const iface = { index, name, ...plain, ...fields };
+    this.#interfaces.push(iface);
+    this.#tell({ kind: "interface", iface: index, down: !iface.up });
     return index;
   }
 
@@ -96,8 +103,8 @@ export class FakeKernel implements HostNetwork {
     return [...this.#addresses];
   }
 
-  routes(): Route[] {
-    return [...this.#routes];
+  routes(filter: RouteFilter = {}): Route[] {
+    return this.#routes.filter((one) => fitsFilter(one, filter));
   }
 
   rules(): RoutingRule[] {
@@ -105,8 +112,8 @@ export class FakeKernel implements HostNetwork {
   }
 
   addRule(added: RoutingRule): void {
-    this.#changed = true;
     this.#rules = [...this.#rules, added].sort((a, b) => a.priority - b.priority);
+    this.#tell({ kind: "rule" });
   }
 
   routeTo(address: string): RouteLookup | null {
@@ -130,6 +137,7 @@ export class FakeKernel implements HostNetwork {
     const { up = iface.up, mtu = iface.mtu } = change;
     if (mtu < 68) throw new SysError(`Cannot change link ${index}`, EINVAL, "mtu less than device minimum");
     this.#interfaces = this.#interfaces.map((l) => l.index === index ? { ...l, up, mtu } : l);
+    this.#tell({ kind: "interface", iface: index, down: !up });
     if (up === iface.up) return;
     if (up) this.#addresses.filter((a) => a.iface === index).forEach((a) => this.#connect(a));
     else this.#dropRoutes((r) => r.iface === index && r.table !== 255);
@@ -139,8 +147,12 @@ export class FakeKernel implements HostNetwork {
     this.#write(`Cannot delete link ${index}`);
     this.#iface(`Cannot delete link ${index}`, index);
     this.#interfaces = this.#interfaces.filter((l) => l.index !== index);
+    for (const { address } of this.#addresses.filter((a) => a.iface === index)) {
+      this.#tell({ kind: "address", iface: index, address, gone: true });
+    }
     this.#addresses = this.#addresses.filter((a) => a.iface !== index);
     this.#dropRoutes((r) => r.iface === index);
+    this.#tell({ kind: "interface", iface: index, down: true });
   }
 
   addAddress(a: InterfaceAddress): void {
@@ -149,6 +161,7 @@ export class FakeKernel implements HostNetwork {
     this.#iface(op, a.iface);
     if (this.#addresses.some((b) => sameAddress(a, b))) throw new SysError(op, EEXIST, "File exists");
     this.#addresses.push(a);
+    this.#tell({ kind: "address", iface: a.iface, address: a.address, gone: false });
     this.#connect(a);
   }
 
@@ -159,14 +172,16 @@ export class FakeKernel implements HostNetwork {
       throw new SysError(op, EADDRNOTAVAIL, "Address not found");
     }
     this.#addresses = this.#addresses.filter((b) => !sameAddress(a, b));
-    this.#dropRoutes((r) => r.source === a.address);
+    this.#dropRoutes((r) => r.source === a.address, true);
+    this.#tell({ kind: "address", iface: a.iface, address: a.address, gone: true });
   }
 
   addRoute(r: Route, before = false): void {
     const op = `Cannot add route ${routeText(r)}`;
     this.#write(op);
     const at = this.#routes.findIndex((there) => samePlace(there, r));
-    if (at >= 0 && !before) throw new SysError(op, EEXIST, "File exists");
+    const twin = this.#routes.some((there) => samePlace(there, r) && sameWay(there, r));
+    if (twin || (at >= 0 && !before)) throw new SysError(op, EEXIST, "File exists");
     if (r.source !== null && !this.#addresses.some((a) => a.address === r.source)) {
       throw new SysError(op, EINVAL, "Invalid prefsrc address");
     }
@@ -177,31 +192,52 @@ export class FakeKernel implements HostNetwork {
       throw new SysError(op, ENETUNREACH, "Nexthop has invalid gateway");
     }
     this.#routes.splice(at >= 0 ? at : this.#routes.length, 0, r);
+    this.#tell({ kind: "route", how: "added", route: r });
   }
 
   deleteRoute(r: Route): void {
     const op = `Cannot delete route ${routeText(r)}`;
     this.#write(op);
-    const at = this.#routes.findIndex((there) =>
-      samePlace(there, r) && there.protocol === r.protocol && there.type === r.type &&
-      there.iface === r.iface &&
-      there.gateway === r.gateway
-    );
+    const at = this.#routes.findIndex((there) => samePlace(there, r) && sameWay(there, r));
     if (at < 0) throw new SysError(op, ESRCH, "No such process");
-    this.#routes.splice(at, 1);
+    const [gone] = this.#routes.splice(at, 1);
+    this.#tell({ kind: "route", how: "removed", route: gone! });
+  }
+
+  /** `ip route replace`: what is in its place, the first of it, goes without a word of its own. */
+  replaceRoute(r: Route): void {
+    const at = this.#routes.findIndex((there) => samePlace(there, r));
+    if (this.#routes.some((there) => samePlace(there, r) && sameWay(there, r))) return;
+    this.#routes.splice(at >= 0 ? at : this.#routes.length, at >= 0 ? 1 : 0, r);
+    this.#tell({ kind: "route", how: at >= 0 ? "replaced" : "added", route: r });
+  }
+
+  /** More happened than the kernel could keep for who listens. */
+  loseEvents(): void {
+    this.#events = [{ kind: "lost" }];
   }
 
   changed(): boolean {
-    const changed = this.#changed;
-    this.#changed = false;
-    return changed;
+    return this.events().length > 0;
+  }
+
+  revision(): number {
+    return ++this.#revision;
+  }
+
+  events(): HostEvent[] {
+    return this.#events.splice(0);
+  }
+
+  #tell(event: HostEvent): void {
+    this.#events.push(event);
+    if (this.#events.length > EVENTS_MAX) this.loseEvents();
   }
 
   close(): void {}
 
   #write(op: string): void {
     this.writes++;
-    this.#changed = true;
     if (this.refuse !== null && op.includes(this.refuse)) {
       this.refuse = null;
       throw new SysError(op, 1, "Operation not permitted");
@@ -222,10 +258,19 @@ export class FakeKernel implements HostNetwork {
     const connected = route(network.text, { ...fields, scope: 253 });
     const iface = this.#interfaces.find((l) => l.index === a.iface)!;
     const made = a.prefixLength < bits && iface.up && !iface.loopback ? [local, connected] : [local];
-    for (const r of made) if (!this.#routes.some((there) => samePlace(there, r))) this.#routes.push(r);
+    for (const r of made) {
+      if (this.#routes.some((there) => samePlace(there, r))) continue;
+      this.#routes.push(r);
+      this.#tell({ kind: "route", how: "added", route: r });
+    }
   }
 
-  #dropRoutes(gone: (r: Route) => boolean): void {
+  /** Of IPv4 routes it tells nothing, but of those that it made for an address. */
+  #dropRoutes(gone: (r: Route) => boolean, withAddress = false): void {
+    for (const route of this.#routes.filter(gone)) {
+      const told = (withAddress && route.protocol === PROTOCOL_KERNEL) || !isIpv4(route.destination.address);
+      if (told) this.#tell({ kind: "route", how: "removed", route });
+    }
     this.#routes = this.#routes.filter((r) => !gone(r));
   }
 }
@@ -235,5 +280,10 @@ function sameAddress(a: InterfaceAddress, b: InterfaceAddress): boolean {
 }
 
 function samePlace(a: Route, b: Route): boolean {
-  return samePrefix(a.destination, b.destination) && a.metric === b.metric && a.table === b.table;
+  return samePrefix(a.destination, b.destination) && a.metric === b.metric && a.table === b.table &&
+    (a.tos ?? 0) === (b.tos ?? 0);
+}
+
+function sameWay(a: Route, b: Route): boolean {
+  return a.protocol === b.protocol && a.type === b.type && a.iface === b.iface && a.gateway === b.gateway;
 }

@@ -73,8 +73,8 @@ export class HostSight implements Sight {
     const network = this.#of.network();
     const device = this.#net.interfaces().find((iface) => iface.name === this.#of.device());
     if (device === undefined) return 0;
-    const leads = this.#net.routes().some((r) =>
-      r.iface === device.index && r.type === "unicast" && r.table !== TABLE_LOCAL &&
+    const leads = this.#net.routes({ iface: device.index }).some((r) =>
+      r.type === "unicast" && r.table !== TABLE_LOCAL &&
       !samePrefix(r.destination, network) && !isOfEachLink(r.destination)
     );
     return leads ? device.index : 0;

@@ -34,7 +34,7 @@ export function refuseOverlap(
   const bridgeOf = ({ iface, destination }: Route) =>
     bridges.find((bridge) => bridge.iface === iface && isInside(destination, bridge.subnet));
   const route = overlappingRoutes(
-    net.routes(),
+    net.routes({ overlapping: mesh.network }),
     addresses,
     mesh.network,
     marks(interfaces, run.config.device, null),
@@ -102,7 +102,7 @@ export class OverlapWatch {
     const host = {
       interfaces: net.interfaces(),
       addresses: net.addresses(),
-      routes: net.routes(),
+      routes: net.routes({ overlapping: network }),
       rules: net.rules(),
     };
     const found = shadows(host, network, marks(host.interfaces, device, lease));

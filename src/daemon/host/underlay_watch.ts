@@ -26,6 +26,18 @@ export interface UnderlayOptions {
 
 const DEFAULT_MTU = 1500;
 
+/** What a finding rests on: while that is the same, so is the finding. */
+class Grounds {
+  #last: readonly unknown[] = [];
+
+  /** Whether any is another than the last time. */
+  news(grounds: readonly unknown[]): boolean {
+    const same = grounds.length === this.#last.length && grounds.every((one, i) => one === this.#last[i]);
+    this.#last = grounds;
+    return !same;
+  }
+}
+
 export class UnderlayWatch {
   readonly #machine: Pick<Machine, "clock" | "udp">;
   readonly #net: HostNetwork;
@@ -37,6 +49,8 @@ export class UnderlayWatch {
   /** Whether that was found by the way to peers that are still to be reached. */
   #towardsPeers = false;
   #trouble: string | null = null;
+  readonly #addressesRestOn = new Grounds();
+  readonly #mtuRestsOn = new Grounds();
   readonly #paths = new PathMtus();
   /** Where each peer was last. BOUNDED: one per peer, ≤ MAX_PEERS */
   #reached: ReadonlyMap<string, string> = new Map();
@@ -94,9 +108,7 @@ export class UnderlayWatch {
   facts(): HostFacts {
     const { clock } = this.#machine;
     let interfaces: readonly NetworkInterface[] | null = null;
-    const towards = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
-    const outside = towards.filter((address) => !liesWithin(this.mesh, address));
-    this.#findMtu({ ...this.#choice(), towards: outside });
+    if (this.#mtuRestsOn.news([this.#net.revision(), this.seeds, this.mesh, this.#reached])) this.#findMtu();
     const underlayMtu = Math.min(this.#mtu, this.#options.underlayMtu ?? Infinity);
     return {
       underlayMtu,
@@ -107,7 +119,10 @@ export class UnderlayWatch {
   }
 
   /** While the way to all peers is missing, as between two leases of DHCP, the MTU that was found by it stays. */
-  #findMtu(choice: UnderlayChoice): void {
+  #findMtu(): void {
+    const towardsAll = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
+    const outside = towardsAll.filter((address) => !liesWithin(this.mesh, address));
+    const choice: UnderlayChoice = { ...this.#choice(), towards: outside };
     const towards = mtuTowards(this.#net, choice);
     this.#towardsPeers = choice.towards.length > 0 && (towards !== null || this.#towardsPeers);
     if (towards === null && this.#towardsPeers) return;
@@ -158,6 +173,7 @@ export class UnderlayWatch {
 
   /** The addresses of now, or while `--iface` has none the last ones. */
   #current(): readonly string[] {
+    if (!this.#addressesRestOn.news([this.#net.revision(), this.seeds, this.mesh])) return this.#addresses;
     try {
       const { addresses, onlyGuests } = advertisable(this.#net, this.#choice());
       this.#addresses = addresses;

@@ -79,7 +79,8 @@ test("a source is set only where the kernel would choose another, and only while
   const asked: string[] = [];
   const local = new Map([["192.168.1.2", "local"], ["192.168.1.50", "local"]]);
   const look = {
-    ...{ links: () => net.interfaces(), addresses: () => net.addresses(), routes: () => net.routes() },
+    ...{ interfaces: () => net.interfaces(), addresses: () => net.addresses(), routes: () => net.routes() },
+    revision: () => net.revision(),
     routeTo: (address: string) => {
       asked.push(address);
       const type = local.get(address) === "local" ? "local" as const : "unicast" as const;
