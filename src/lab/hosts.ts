@@ -7,8 +7,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { callApi } from "../api/client.ts";
-import { SOCKET_NAME, type Status } from "../api/schema.ts";
 import { selfCommand } from "../sys/self_command.ts";
 import type { LabHost } from "./topology.ts";
 
@@ -99,59 +97,4 @@ async function stopChild(child: ChildProcess, gone: () => boolean): Promise<void
   child.kill("SIGTERM");
   for (let waited = 0; waited < STOP_MS && !gone(); waited += POLL_MS) await sleep(POLL_MS);
   if (!gone()) child.kill("SIGKILL");
-}
-
-/** The status of a daemon, or null while it does not answer yet. */
-async function statusOf(daemon: LabDaemon): Promise<Status | null> {
-  try {
-    return await callApi(join(daemon.runDir, SOCKET_NAME), "status", {});
-  } catch {
-    return null;
-  }
-}
-
-function isReady(status: Status | null, others: number): status is Status {
-  return status !== null && status.node.leaseState === "confirmed" &&
-    status.peers.filter((peer) => peer.state === "alive" && peer.path !== "none").length >= others;
-}
-
-/**
- * Waits until every daemon holds a confirmed lease and has a path to every other one. Throws LabError when one
- * ends, or with the slowest one's log when `timeoutMs` have passed.
- */
-export async function awaitMesh(
-  daemons: readonly LabDaemon[],
-  timeoutMs: number,
-  stop: AbortSignal,
-): Promise<Status[]> {
-  const end = performance.now() + timeoutMs;
-  const ready: Status[] = [];
-  for (const daemon of daemons) {
-    for (;;) {
-      const status = await statusOf(daemon);
-      if (isReady(status, daemons.length - 1)) {
-        ready.push(status);
-        break;
-      }
-      stop.throwIfAborted();
-      throwIfEnded(daemons);
-      if (performance.now() > end) {
-        throw new LabError(
-          `"${daemon.host.name}" has not joined the mesh after ${timeoutMs / 1000} s`,
-          daemon,
-        );
-      }
-      await sleep(POLL_MS);
-    }
-  }
-  return ready;
-}
-
-/** Throws LabError when a daemon is gone. */
-export function throwIfEnded(daemons: readonly LabDaemon[]): void {
-  for (const daemon of daemons) {
-    if (daemon.ended() !== null) {
-      throw new LabError(`The daemon of "${daemon.host.name}" exited (${daemon.ended()})`, daemon);
-    }
-  }
 }

@@ -11,7 +11,8 @@ import type { Status } from "../api/schema.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { selfCommand } from "../sys/self_command.ts";
-import { awaitMesh, type LabDaemon, LabError, startDaemon, throwIfEnded } from "./hosts.ts";
+import { disagreements, formMesh, throwIfEnded } from "./formation.ts";
+import { type LabDaemon, LabError, startDaemon } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
 import { whatTheLabLacks } from "./privileges.ts";
 import { formatReport, type LabReport, securityWords } from "./report.ts";
@@ -77,11 +78,14 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
     };
     topology = buildTopology(options.hosts);
     const founder = topology.hosts[0]!.underlay;
-    for (const [i, host] of topology.hosts.entries()) {
-      daemons.push(startDaemon(host, i === 0 ? [] : [founder], mesh));
+    const starts = topology.hosts.map((host, i) => () => startDaemon(host, i === 0 ? [] : [founder], mesh));
+    const timeoutMs = MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS;
+    const statuses = await formMesh(starts, daemons, { timeoutMs, stop });
+    const differences = disagreements(statuses);
+    if (differences.length > 0) {
+      throw new LabError(`The hosts do not agree: ${differences.slice(0, 5).join("; ")}`);
     }
-    const statuses = await awaitMesh(daemons, MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS, stop);
-    say(`Mesh complete after ${seconds(began)} s`);
+    say(`Mesh complete after ${seconds(began)} s, and all hosts agree who holds what`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);
     await print(options.json ? JSON.stringify(report) + "\n" : formatReport(report));

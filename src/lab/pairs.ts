@@ -1,13 +1,18 @@
-/** Every ordered pair of the lab's hosts, pinged through the overlay from inside the sender's namespace. */
-import { setTimeout as sleep } from "node:timers/promises";
+/**
+ * Every ordered pair of the lab's hosts, pinged through the overlay from inside the sender's namespace. One socket a
+ * host, some echoes in flight at once: the time is that of the echoes, and not of waiting for each.
+ */
+import { setImmediate as turn } from "node:timers/promises";
 import type { PathKind, Status } from "../api/schema.ts";
-import { openPinger } from "../sys/pinger.ts";
+import { type EchoFan, openEchoFan } from "../sys/echo_fan.ts";
 import type { LabHost } from "./topology.ts";
 
 const PINGS = 5;
 const TIMEOUT_MS = 2000;
-/** Between two pings, so that signals are seen and the hosts are not flooded. */
-const PAUSE_MS = 5;
+/** Echoes in flight at once; few, so that the round trips are those of the mesh and not of a queue. */
+const FLIGHT = 8;
+/** The longest that the thread blocks, so that signals are seen. */
+const WAIT_MS = 20;
 
 export interface PairResult {
   readonly from: string;
@@ -26,27 +31,63 @@ export async function pingPairs(
 ): Promise<PairResult[]> {
   const results: PairResult[] = [];
   for (const [i, host] of hosts.entries()) {
-    for (const target of statuses) {
-      if (target.node.name === host.name) continue;
-      const path = statuses[i]!.peers.find((peer) => peer.id === target.node.id)?.path ?? "none";
-      const times = await pingFrom(host, target.node.address!, stop);
-      results.push({ from: host.name, to: target.node.name, ...summary(times), path });
+    const targets = statuses.filter((_, j) => j !== i);
+    const times = await pingFrom(host, targets.map((target) => target.node.address!), stop);
+    const paths = new Map(statuses[i]!.peers.map((peer) => [peer.id, peer.path])); // BOUNDED: one per host
+    for (const [j, target] of targets.entries()) {
+      const path = paths.get(target.node.id) ?? "none";
+      results.push({ from: host.name, to: target.node.name, ...summary(times[j]!), path });
     }
   }
   return results;
 }
 
-async function pingFrom(host: LabHost, address: string, stop: AbortSignal): Promise<(number | null)[]> {
-  const pinger = host.inside(() => openPinger(address));
-  const times: (number | null)[] = [];
+/** The round trips to each address, ms; null: no answer. */
+async function pingFrom(
+  host: LabHost,
+  addresses: readonly string[],
+  stop: AbortSignal,
+): Promise<(number | null)[][]> {
+  const fan = host.inside(openEchoFan);
+  const times = addresses.map((): (number | null)[] => []);
   try {
-    for (let i = 0; i < PINGS; i++) {
-      times.push(pinger.ping(TIMEOUT_MS));
-      await sleep(PAUSE_MS);
-      stop.throwIfAborted();
+    for (let first = 0; first < addresses.length; first += FLIGHT) {
+      const flight = addresses.slice(first, first + FLIGHT);
+      for (let i = 0; i < PINGS; i++) {
+        const answers = await volley(fan, flight, (first * PINGS + i * FLIGHT) >>> 0);
+        answers.forEach((time, j) => times[first + j]!.push(time));
+        stop.throwIfAborted();
+      }
     }
   } finally {
-    pinger.close();
+    fan.close();
+  }
+  return times;
+}
+
+/** One echo to each address, numbered from `number` on, and their round trips. */
+async function volley(
+  fan: EchoFan,
+  addresses: readonly string[],
+  number: number,
+): Promise<(number | null)[]> {
+  const times: (number | null)[] = addresses.map(() => null);
+  const sent = addresses.map((address, i) => {
+    const at = performance.now();
+    fan.send(address, number + i);
+    return at;
+  });
+  const end = performance.now() + TIMEOUT_MS;
+  for (let missing = addresses.length; missing > 0 && performance.now() < end;) {
+    fan.wait(WAIT_MS);
+    const now = performance.now();
+    for (const answer of fan.receive()) {
+      const i = answer.number - number;
+      if (times[i] !== null || addresses[i] !== answer.from) continue;
+      times[i] = now - sent[i]!;
+      missing--;
+    }
+    await turn();
   }
   return times;
 }

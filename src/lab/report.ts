@@ -15,15 +15,20 @@ export interface LabReport {
   readonly seconds: number;
 }
 
+/** Of more pairs than a person reads, only those that lost something are printed. */
+const PAIRS_SHOWN = 132; // 12 hosts
+
 /** The tables of `lab`, ready to print. */
 export function formatReport(report: LabReport): string {
   const hosts = table(
     ["HOST", "SUBNET", "UNDERLAY"],
     report.hosts.map((h) => [h.name, h.subnet, h.underlay]),
   );
-  const pairs = table(
+  const lossy = report.pairs.filter((pair) => pair.lossPercent > 0);
+  const shown = report.pairs.length > PAIRS_SHOWN ? lossy : report.pairs;
+  const pairs = shown.length === 0 ? summaryOf(report.pairs) : table(
     ["FROM", "TO", "LOSS", "RTT MIN", "AVG", "MAX ms", "PATH"],
-    report.pairs.map((pair) => [
+    shown.map((pair) => [
       pair.from,
       pair.to,
       `${pair.lossPercent} %`,
@@ -33,7 +38,7 @@ export function formatReport(report: LabReport): string {
       pair.path,
     ]),
   );
-  const failed = report.pairs.filter((pair) => pair.lossPercent > 0).length;
+  const failed = lossy.length;
   const sums = [
     failed === 0
       ? `All ${report.pairs.length} pairs answer`
@@ -49,6 +54,14 @@ export function formatReport(report: LabReport): string {
     `${report.seconds.toFixed(1)} s`,
   );
   return `${hosts}\n\n${pairs}\n\n${sums.join(" · ")}\n`;
+}
+
+/** The round trips of all pairs in one line. */
+function summaryOf(pairs: readonly PairResult[]): string {
+  const rtts = pairs.map((pair) => pair.rttMs).filter((rtt) => rtt !== null);
+  const min = Math.min(...rtts.map((rtt) => rtt.min)), max = Math.max(...rtts.map((rtt) => rtt.max));
+  const avg = rtts.reduce((sum, rtt) => sum + rtt.avg, 0) / rtts.length;
+  return `Round trips of all pairs: min ${min.toFixed(3)}, avg ${avg.toFixed(3)}, max ${max.toFixed(3)} ms`;
 }
 
 /** What is sealed, and what is in the clear; `cipher`: null before it is known, "none" in a plain mesh. */

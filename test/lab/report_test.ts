@@ -50,6 +50,21 @@ test("formatReport() calls data in the clear what host-gw carries in a sealed me
   assert.match(text, / · backend host-gw · control sealed with aes-256-gcm, data in the clear · /);
 });
 
+test("formatReport() of a big mesh names only the pairs that lost something", () => {
+  const [fine, lossy] = REPORT.pairs;
+  const many = Array.from({ length: 200 }, () => fine!);
+  const whole = formatReport({ ...REPORT, pairs: many });
+  assert.match(
+    whole,
+    /\nRound trips of all pairs: min 0\.100, avg 0\.250, max 1\.500 ms\n\nAll 200 pairs answer · /,
+  );
+  const broken = formatReport({ ...REPORT, pairs: [...many, lossy!] });
+  assert.match(
+    broken,
+    /\nFROM  TO     LOSS   RTT MIN  AVG  MAX ms  PATH\nbeta  alpha  100 %  -        -    -       none\n\n1 of 201/,
+  );
+});
+
 test("formatRate() changes the unit at 1 Gbit/s", () => {
   assert.equal(formatRate(999), "999 Mbit/s");
   assert.equal(formatRate(1000), "1.00 Gbit/s");
