@@ -13,6 +13,7 @@ import { registerForget } from "./forget.ts";
 import { registerHelp } from "./help.ts";
 import { registerJoin } from "./join.ts";
 import { registerLab } from "./lab.ts";
+import { registerLabGuard } from "./lab_guard.ts";
 import { registerLabTraffic } from "./lab_traffic.ts";
 import { registerLeases } from "./leases.ts";
 import { Exit, printRaw, tell, tellRaw } from "./output.ts";
@@ -105,6 +106,7 @@ function buildProgram(): Command {
   program.commandsGroup("Other:");
   registerLab(program);
   registerLabTraffic(program);
+  registerLabGuard(program);
   registerVersion(program);
   registerHelp(program);
   return program;

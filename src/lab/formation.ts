@@ -17,6 +17,9 @@ const STARTING_PER_PROCESSOR = 2;
 /** A daemon that starts on a busy machine answers late, and no later. */
 const ANSWER_MS = 20_000;
 
+const AGREE_MS = 500;
+const DIFFERENCES_SHOWN = 5;
+
 /** What is waited for, and until when (`performance.now()`). */
 interface Wait {
   readonly daemons: readonly LabDaemon[];
@@ -54,18 +57,29 @@ export async function formMesh(
   return await awaitMesh(wait);
 }
 
-/** Waits until every daemon has a lease and a path to every other one. Throws LabError. */
+/**
+ * Waits until every daemon has a lease and a path to every other one, and all agree who holds what. Throws LabError.
+ */
 export async function awaitMesh(wait: Wait): Promise<Status[]> {
   const others = wait.daemons.length - 1;
   const pause = POLL_MS + others * POLL_PER_HOST_MS;
-  const statuses: Status[] = [];
-  for (const daemon of wait.daemons) {
-    statuses.push(await waitFor(daemon, wait, (status) => isWhole(status, others), pause));
+  for (;;) {
+    const statuses: Status[] = [];
+    for (const daemon of wait.daemons) {
+      statuses.push(await waitFor(daemon, wait, (status) => isWhole(status, others), pause));
+    }
+    // They were asked one after the other, and a lease may have changed in between.
+    const differences = disagreements(statuses);
+    if (differences.length === 0) return statuses;
+    if (performance.now() > wait.until) {
+      throw new LabError(`The hosts do not agree: ${differences.slice(0, DIFFERENCES_SHOWN).join("; ")}`);
+    }
+    await sleep(AGREE_MS);
   }
-  return statuses;
 }
 
-function isWhole(status: Status, others: number): boolean {
+/** Whether it has a lease and a path to all others. */
+export function isWhole(status: Status, others: number): boolean {
   return status.node.leaseState === "confirmed" &&
     status.peers.filter((peer) => peer.state === "alive" && peer.path !== "none").length >= others;
 }
@@ -88,7 +102,8 @@ async function waitFor(
   }
 }
 
-function whatLacks(status: Status | null): string {
+/** Why it is not, after its name. */
+export function whatLacks(status: Status | null): string {
   if (status === null) return ": it does not answer";
   if (status.node.leaseState !== "confirmed") return `: its lease is ${status.node.leaseState}`;
   const without = status.peers.filter((peer) => peer.state !== "alive" || peer.path === "none");

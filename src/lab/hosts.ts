@@ -4,6 +4,7 @@
  * none outlives the lab, also when that is killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,7 +25,10 @@ export interface LabDaemon {
   readonly log: () => string;
   /** Null while it runs; else how it ended. */
   readonly ended: () => string | null;
+  /** Asks it to end, and kills it when it does not. */
   stop(): Promise<void>;
+  /** Ends it at once, as a crash does (`SIGKILL`), or stops and continues it. */
+  signal(name: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
 }
 
 /** A host that did not come up, or not in time: the message holds its last log lines. */
@@ -45,26 +49,41 @@ export interface LabMesh {
   readonly folder: string;
 }
 
-/** Starts the daemon of a host; the one without peers founds the mesh. */
+/** How one daemon is started. */
+export interface LabStart {
+  /** Underlay addresses to join; none: it founds the mesh, or goes on with its own. */
+  readonly peers: readonly string[];
+  /** Further flags of `up`. */
+  readonly flags?: readonly string[];
+  /** Its whole log goes there; else the last lines are kept in memory. */
+  readonly logFile?: string;
+}
+
+/** The flags of a host that founds the lab's mesh. */
+export const FOUNDING = ["--network", NETWORK] as const;
+
+/** Starts the daemon of a host. */
 export function startDaemon(
   host: LabHost,
-  peers: readonly string[],
-  { backend, secretFile, folder }: LabMesh,
+  mesh: LabMesh,
+  { peers, flags = [], logFile }: LabStart,
 ): LabDaemon {
+  const { backend, secretFile, folder } = mesh;
   const runDir = join(folder, host.name, "run");
   const [program, ...leading] = selfCommand();
   const args = [...leading, "up", "--name", host.name, "--backend", backend];
   args.push(...secretFile === null ? ["--plain"] : ["--secret-file", secretFile]);
   // Nothing of host-gw is sealed: a lab with this backend allows that.
   if (secretFile !== null && backend === "host-gw") args.push("--allow-plain-direct");
-  args.push(...peers.length > 0 ? ["--peers", peers.join(",")] : ["--network", NETWORK]);
-  args.push("--run-dir", runDir, "--state-dir", join(folder, host.name, "state"));
+  if (peers.length > 0) args.push("--peers", peers.join(","));
+  args.push(...flags, "--run-dir", runDir, "--state-dir", stateDirOf(mesh, host));
   const child = host.inside(() =>
     spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], env: daemonEnvironment(), cwd: folder })
   );
   const lines: string[] = [];
   let ended: string | null = null;
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    if (logFile !== undefined) appendFileSync(logFile, text);
     lines.push(...text.split("\n").filter(Boolean));
     lines.splice(0, lines.length - LOG_LINES);
   });
@@ -78,7 +97,13 @@ export function startDaemon(
     log: () => lines.join("\n"),
     ended: () => ended,
     stop: () => stopChild(child, () => ended !== null),
+    signal: (name) => void child.kill(name),
   };
+}
+
+/** Where the daemon of a host keeps its state. */
+export function stateDirOf({ folder }: LabMesh, host: LabHost): string {
+  return join(folder, host.name, "state");
 }
 
 /** The lab's hosts inherit none of the user's settings. */

@@ -2,21 +2,15 @@
  * `ovltun lab`: a mesh of N hosts on this machine, with real TUN and real UDP. Wires, daemons, every pair
  * pinged, throughput between the first two, a table, and everything gone again, however it ends.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
-import { NetworkSecret } from "../crypto/network_secret.ts";
-import { isAlive } from "../sys/process_alive.ts";
 import { selfCommand } from "../sys/self_command.ts";
-import { disagreements, formMesh, throwIfEnded } from "./formation.ts";
-import { type LabDaemon, LabError, startDaemon } from "./hosts.ts";
+import { formMesh, throwIfEnded } from "./formation.ts";
+import { FOUNDING, type LabDaemon, startDaemon } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
-import { whatTheLabLacks } from "./privileges.ts";
 import { formatReport, type LabReport, securityWords } from "./report.ts";
-import { buildTopology, type LabHost, MAX_HOSTS, type Topology } from "./topology.ts";
+import { type LabSession, labSession, print, say, writeSecret } from "./session.ts";
+import { buildTopology, type LabHost, type Topology } from "./topology.ts";
 import { measureTraffic } from "./traffic.ts";
 
 export interface LabOptions {
@@ -35,39 +29,16 @@ export interface LabOptions {
 const MESH_TIMEOUT_MS = 60_000;
 const TIMEOUT_PER_HOST_MS = 500;
 const SIGNAL_GRACE_MS = 50;
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-const FOLDER = "ovltun-lab-";
 
 /** Runs the lab and returns the exit code: 0, or 1 when a pair fails, a host does not start or a signal came. */
-export async function runLab(options: LabOptions): Promise<number> {
-  if (!(options.hosts >= 2 && options.hosts <= MAX_HOSTS)) {
-    say(`--hosts must be 2 to ${MAX_HOSTS}, not ${options.hosts}`);
-    return 2;
-  }
-  const lack = whatTheLabLacks(process.geteuid?.() ?? 0, readFileSync("/proc/self/status", "utf8"));
-  if (lack !== null) {
-    say(lack);
-    return 1;
-  }
-  const stop = new AbortController();
-  const onSignal = () => stop.abort(new LabError("Interrupted: cleaning up"));
-  for (const signal of SIGNALS) process.on(signal, onSignal);
-  try {
-    return await runMesh(options, stop.signal);
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
-    return 1;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
-  }
+export function runLab(options: LabOptions): Promise<number> {
+  return labSession(options.hosts, (session) => runMesh(options, session));
 }
 
-async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> {
+async function runMesh(options: LabOptions, { folder, stop }: LabSession): Promise<number> {
   const began = performance.now();
-  removeLeftovers();
   const daemons: LabDaemon[] = [];
   let topology: Topology | null = null;
-  const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   try {
     const security = securityWords(options.backend, options.sealed ? null : "none");
     say(`Starting ${options.hosts} hosts, backend ${options.backend}, ${security} …`);
@@ -78,13 +49,11 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
     };
     topology = buildTopology(options.hosts);
     const founder = topology.hosts[0]!.underlay;
-    const starts = topology.hosts.map((host, i) => () => startDaemon(host, i === 0 ? [] : [founder], mesh));
+    const starts = topology.hosts.map((host, i) => () =>
+      startDaemon(host, mesh, i === 0 ? { peers: [], flags: FOUNDING } : { peers: [founder] })
+    );
     const timeoutMs = MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS;
     const statuses = await formMesh(starts, daemons, { timeoutMs, stop });
-    const differences = disagreements(statuses);
-    if (differences.length > 0) {
-      throw new LabError(`The hosts do not agree: ${differences.slice(0, 5).join("; ")}`);
-    }
     say(`Mesh complete after ${seconds(began)} s, and all hosts agree who holds what`);
     const report = await measure(options, { hosts: topology.hosts, statuses, began }, stop);
     throwIfEnded(daemons);
@@ -94,15 +63,7 @@ async function runMesh(options: LabOptions, stop: AbortSignal): Promise<number> 
   } finally {
     await Promise.all(daemons.map((daemon) => daemon.stop()));
     topology?.close();
-    rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** A new network secret in a file that only root reads; it goes with the folder. */
-function writeSecret(folder: string): string {
-  const file = join(folder, "secret");
-  writeFileSync(file, `${NetworkSecret.create().text()}\n`, { mode: 0o600 });
-  return file;
 }
 
 interface Mesh {
@@ -176,23 +137,6 @@ async function keepRunning(
   });
 }
 
-/** Directories of labs that were killed. */
-function removeLeftovers(): void {
-  for (const name of readdirSync(tmpdir())) {
-    const pid = name.startsWith(FOLDER) ? Number(name.slice(FOLDER.length).split("-")[0]) : 0;
-    if (pid > 0 && !isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-}
-
 function seconds(began: number): string {
   return ((performance.now() - began) / 1000).toFixed(1);
-}
-
-/** Resolves when it is written, since the process may end right after. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
-}
-
-function say(line: string): void {
-  process.stderr.write(line + "\n");
 }

@@ -19,6 +19,11 @@ export interface LabHost {
   inside<T>(start: () => T): T;
   /** Plugs or unplugs the host's cable at the bridge. */
   setCable(plugged: boolean): void;
+  /**
+   * Puts the cable on that bridge, from 0: hosts on different ones do not hear of each other. Nothing on the host shows it,
+   * its link stays up.
+   */
+  moveTo(bridge: number): void;
 }
 
 export interface Topology {
@@ -33,8 +38,11 @@ export function hostNames(count: number): string[] {
   return Array.from({ length: count }, (_, i) => GREEK[i] ?? `host${i + 1}`);
 }
 
-/** Makes the bridge and `count` hosts on it, up and addressed. Throws SysError, with nothing left behind. */
-export function buildTopology(count: number): Topology {
+/**
+ * Makes `bridges` bridges and `count` hosts on the first of them, up and addressed. Throws SysError, with nothing left
+ * behind.
+ */
+export function buildTopology(count: number, bridges = 1): Topology {
   const opened: { close(): void }[] = [];
   const close = () => opened.splice(0).reverse().forEach((part) => part.close());
   try {
@@ -42,16 +50,17 @@ export function buildTopology(count: number): Topology {
     opened.push(hub);
     const network = inNamespace(hub, openHostNetwork);
     opened.push(network);
-    network.addBridge("br0");
-    const bridge = linkIndex(network, "br0");
-    network.setInterface(bridge, { up: true });
+    const switches = Array.from({ length: bridges }, (_, i) => {
+      const index = network.addBridge(`br${i}`);
+      network.setInterface(index, { up: true });
+      return index;
+    });
     const hosts = hostNames(count).map((name, i) => {
       const namespace = createNamespace();
       opened.push(namespace);
       const port = `to-${name}`;
-      network.addVeth(port, { name: "eth0", namespaceFd: namespace.fd });
-      const index = linkIndex(network, port);
-      network.setMaster(index, bridge);
+      const index = network.addVeth(port, { name: "eth0", namespaceFd: namespace.fd });
+      network.setMaster(index, switches[0]!);
       network.setInterface(index, { up: true });
       const underlay = `10.99.0.${i + 1}`;
       configureHost(namespace, underlay);
@@ -60,6 +69,7 @@ export function buildTopology(count: number): Topology {
         underlay,
         inside: <T>(start: () => T) => inNamespace(namespace, start),
         setCable: (plugged: boolean) => network.setInterface(index, { up: plugged }),
+        moveTo: (bridge: number) => network.setMaster(index, switches[bridge]!),
       };
     });
     return { hosts, between: <T>(start: () => T) => inNamespace(hub, start), close };

@@ -106,6 +106,9 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
   misused(["wait", "--timeout", "soon"], /30s/);
   misused(["lab", "--hosts", "1"], /from 2 to 250/);
   misused(["lab", "--backend", "gre"], /udp, vxlan, host-gw/);
+  misused(["lab", "--chaos", "0"], /from 1 to 3600/);
+  misused(["lab", "--seed", "1"], /--seed is for --chaos SECONDS/);
+  misused(["lab", "--chaos", "5", "--keep"], /--keep goes without --chaos/);
   misused(["ping"], /Missing required argument/);
   misused(["doctor", "--anything"], /Unknown command "doctor"/);
 });

@@ -59,9 +59,9 @@ test("formatReport() of a big mesh names only the pairs that lost something", ()
     /\nRound trips of all pairs: min 0\.100, avg 0\.250, max 1\.500 ms\n\nAll 200 pairs answer · /,
   );
   const broken = formatReport({ ...REPORT, pairs: [...many, lossy!] });
-  assert.match(
+  assert.ok(
+    broken.includes("PATH\nbeta  alpha  100 %  -        -    -       none\n\n1 of 201 pairs"),
     broken,
-    /\nFROM  TO     LOSS   RTT MIN  AVG  MAX ms  PATH\nbeta  alpha  100 %  -        -    -       none\n\n1 of 201/,
   );
 });
 

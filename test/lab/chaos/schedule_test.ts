@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chaosSchedule, type ChaosStep, MAX_SIDES } from "../../../src/lab/chaos/schedule.ts";
+import { hostNames } from "../../../src/lab/topology.ts";
+
+const SEEDS = Array.from({ length: 60 }, (_, i) => i + 1);
+const SECONDS = 60;
+
+test("chaosSchedule() is a function of the seed", () => {
+  const hosts = hostNames(8);
+  assert.deepEqual(chaosSchedule(hosts, SECONDS, 7), chaosSchedule(hosts, SECONDS, 7));
+  assert.notDeepEqual(chaosSchedule(hosts, SECONDS, 7), chaosSchedule(hosts, SECONDS, 8));
+});
+
+test("chaosSchedule() stays within its time, in order, and undoes everything it did", () => {
+  for (const count of [2, 3, 5, 8, 20]) {
+    for (const seed of SEEDS) {
+      const steps = chaosSchedule(hostNames(count), SECONDS, seed);
+      const wrong = new Map<string, string>();
+      let split = false;
+      let last = 0;
+      for (const step of steps) {
+        assert.ok(step.at >= last && step.at <= SECONDS * 1000, `seed ${seed}: ${step.kind} at ${step.at}`);
+        last = step.at;
+        if (step.kind === "split" || step.kind === "heal") {
+          assert.equal(split, step.kind === "heal", `seed ${seed}: ${step.kind} at ${step.at}`);
+          split = step.kind === "split";
+        } else if (step.kind !== "copy") {
+          assert.ok(
+            follows(step, wrong),
+            `seed ${seed}, ${count} hosts: ${step.host} ${step.kind} at ${step.at}`,
+          );
+        }
+      }
+      assert.equal(split, false);
+      assert.deepEqual([...wrong], []);
+    }
+  }
+});
+
+/** Whether the step may follow what is wrong with its host now. */
+function follows(step: ChaosStep & { host: string }, wrong: Map<string, string>): boolean {
+  const undoes: Record<string, readonly string[]> = {
+    start: ["kill", "leave"],
+    restore: ["kill"],
+    resume: ["pause"],
+    empty: ["fill"],
+  };
+  const now = wrong.get(step.host);
+  const needs = undoes[step.kind];
+  if (needs === undefined) {
+    wrong.set(step.host, step.kind);
+    return now === undefined;
+  }
+  wrong.delete(step.host);
+  return now !== undefined && needs.includes(now);
+}
+
+test("chaosSchedule() splits into sides that are all hosts, each once", () => {
+  const hosts = hostNames(8);
+  const sizes = new Set<number>();
+  for (const seed of SEEDS) {
+    for (const step of chaosSchedule(hosts, SECONDS, seed)) {
+      if (step.kind !== "split") continue;
+      sizes.add(step.sides.length);
+      assert.deepEqual(step.sides.flat().sort(), [...hosts].sort());
+      assert.ok(step.sides.every((side) => side.length > 0));
+    }
+  }
+  assert.deepEqual([...sizes].sort(), [2, MAX_SIDES]);
+});
+
+test("chaosSchedule() does every kind of thing, and on both sides of a split hosts join anew", () => {
+  const kinds = new Set<string>();
+  let both = 0;
+  for (const seed of SEEDS) {
+    let sides: readonly (readonly string[])[] = [];
+    let left = new Set<number>();
+    for (const step of chaosSchedule(hostNames(8), SECONDS, seed)) {
+      kinds.add(step.kind);
+      if (step.kind === "split") [sides, left] = [step.sides, new Set()];
+      if (step.kind === "leave") left.add(sides.findIndex((side) => side.includes(step.host)));
+      if (step.kind === "heal" && left.size > 1) both++;
+    }
+  }
+  const all = [
+    "copy",
+    "empty",
+    "fill",
+    "heal",
+    "kill",
+    "leave",
+    "pause",
+    "restore",
+    "resume",
+    "split",
+    "start",
+  ];
+  assert.deepEqual([...kinds].sort(), all);
+  assert.ok(both > SEEDS.length, `${both} splits in ${SEEDS.length} runs`);
+});
