@@ -145,17 +145,18 @@ export class EventLoop implements AtWork, Effects {
     performActions(this.control.handle(event, this.#now()), this);
   }
 
+  // Whatever has changed, on the host or in the mesh, is one reconcile.
   #tick(): void {
+    if (this.parts.net.changed()) {
+      this.#sight.changed();
+      this.parts.underlay.hostChanged();
+      this.reconciler.expire();
+      this.#event({ kind: "ownEndpoints", endpoints: this.parts.underlay.endpoints() });
+    }
     this.#event({ kind: "tick" });
     this.parts.workers.mailbox.retry();
     const now = this.#now();
-    const changed = this.parts.net.changed();
-    if (changed) {
-      this.#sight.changed();
-      this.parts.underlay.hostChanged();
-      this.#event({ kind: "ownEndpoints", endpoints: this.parts.underlay.endpoints() });
-    }
-    if (changed || this.reconciler.overdue(now)) this.reconciler.reconcile();
+    if (this.reconciler.overdue(now)) this.reconciler.reconcile();
     for (const id of this.reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
@@ -168,11 +169,8 @@ export class EventLoop implements AtWork, Effects {
     const known = feed.controlEvent(event);
     if (known !== null) return this.#event(known);
     switch (event.kind) {
-      case "pathTooSmall": {
-        const id = this.reconciler.pathTooSmall(event.slot);
-        if (id !== null) this.#event({ kind: "checkWays", id });
-        return;
-      }
+      case "pathTooSmall":
+        return this.reconciler.pathTooSmall(event.slot);
       case "sourceGone":
         underlay.hostChanged();
         this.reconciler.expire();

@@ -1,6 +1,6 @@
 /**
  * Makes sockets, Workers and host what the control plane wants: asks it for its view, decides with `wantedFrom`, and
- * hands the whole to those who apply the difference. Called when something changed and every few seconds besides. Says
+ * hands the whole to those who apply the difference. Called once a tick when something changed, and every few seconds besides. Says
  * once when this node is ready, and what of the host is in the mesh's way: a host that joins for the first time ends.
  */
 import { ConfigError } from "../config/config_error.ts";
@@ -45,6 +45,8 @@ export class Reconciler {
   #lastHostCheck = 0;
   /** What was found out of the host no longer holds. */
   #stale = false;
+  /** Peers to whom our own link does not take what we thought. BOUNDED: one per slot, until the next tick */
+  readonly #tooSmall = new Set<string>();
   /** What `onWays` was told last, as text. */
   #ways = "[]";
 
@@ -111,7 +113,9 @@ export class Reconciler {
       workers.counters,
       now,
     );
-    return due.filter((key) => this.#measure(key));
+    const suspected = new Set([...this.#tooSmall, ...due]);
+    this.#tooSmall.clear();
+    return this.#measurable(suspected);
   }
 
   /** Once the routes for probes are there: the control plane asks along each way. */
@@ -132,28 +136,31 @@ export class Reconciler {
   }
 
   /**
-   * A Worker found out that our own link does not take what we thought to the peer in `slot`. Returns the peer whose way
-   * is to be measured anew, or null.
+   * A Worker found out that our own link does not take what we thought to the peer in `slot`: with the next tick the host is
+   * looked at, and the way there is measured anew.
    */
-  pathTooSmall(slot: number): string | null {
+  pathTooSmall(slot: number): void {
     const key = this.#parts.feed.keyOf(slot);
-    if (key === null || this.#wanted?.tunnels.has(key) !== true) return null;
-    this.reconcile();
-    return this.#measure(key) ? key : null;
+    if (key === null || this.#wanted?.tunnels.has(key) !== true) return;
+    this.#tooSmall.add(key);
+    this.expire();
   }
 
-  /** False for a static peer, which answers no probes: of the way there the kernel knows what ICMP told it. */
-  #measure(key: string): boolean {
-    const tunnel = this.#wanted?.tunnels.get(key);
-    if (this.#wanted?.ways.has(key) || tunnel === undefined) return true;
-    if (!this.#underlay.learnPathMtu(tunnel.endpoint)) return false;
+  // Those whose ways probes can measure. A static peer answers none: of the way there the kernel knows what ICMP told it.
+  #measurable(keys: Iterable<string>): string[] {
+    const ids: string[] = [];
+    const learned: string[] = [];
+    for (const key of keys) {
+      const tunnel = this.#wanted?.tunnels.get(key);
+      if (this.#wanted?.ways.has(key) || tunnel === undefined) ids.push(key);
+      else if (this.#underlay.learnPathMtu(tunnel.endpoint)) learned.push(key);
+    }
+    if (learned.length === 0) return ids;
     this.reconcile();
-    const { mtu } = this.#wanted!.tunnels.get(key) ?? tunnel;
-    logger.info(`The path MTU to ${tunnel.endpoint} is ${mtu}`, {
-      path: tunnel.endpoint,
-      mtu,
-    });
-    return false;
+    for (const { endpoint, mtu } of learned.flatMap((key) => this.#wanted!.tunnels.get(key) ?? [])) {
+      logger.info(`The path MTU to ${endpoint} is ${mtu}`, { path: endpoint, mtu });
+    }
+    return ids;
   }
 
   #announceReady(wanted: Wanted): void {

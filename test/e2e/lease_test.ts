@@ -95,3 +95,23 @@ test("down --purge after kill -9 gives the lease back, too", () =>
     assert.equal(await b.purge(), `Released the lease ${lease}; the mesh has confirmed it`);
     assert.deepEqual(a.leases().map(({ subnet }) => subnet), [a.lease]);
   }));
+
+test("a subnet that passes from a peer to this host in one step is this host's own, and packets for it arrive", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"), { network: "10.42.0.0/23", "subnet-len": 24 });
+    const b = await joined(town.host("b"), a);
+    const c = town.host("c");
+    await c.join(a.token());
+    await town.until("nothing is free for c", () => c.status().node.leaseState === "exhausted");
+    await town.until("c has routes to b", () => c.reaches(b));
+    const { lease } = b;
+    for (const gone of [a, b]) gone.kill();
+    await town.until("c is alone", () => [a, b].every((gone) => c.peer(gone)!.state === "dead"));
+    c.forget("b");
+    await town.until("c has the lease of b", () => c.lease === lease);
+    c.forget("a");
+    const d = await joined(town.host("d"), c);
+    d.say(c, "to the new holder");
+    await town.run(5);
+    assert.deepEqual(c.heard(), ["to the new holder"]);
+  }));

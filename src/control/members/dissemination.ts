@@ -1,11 +1,16 @@
 /**
  * Spreading news: what changed is told at once to three random peers, and again every 200 ms to three random peers for
- * log₂ N rounds, packed into as few datagrams as it takes (packing.ts). An item is named by what it is about, so newer
- * news replaces older. Pings and their answers take along what they have room for.
+ * log₂ N rounds, packed into as few datagrams as it takes (packing.ts), or until three peers have told us the same: a rumour
+ * ends where it is known (Demers et al. 1987, feedback and counter). An item is named by what it is about, so newer news
+ * replaces older. Pings and their answers take along what they have room for.
  */
 
 export const FANOUT = 3;
 export const ROUND_MS = 200;
+/** What comes so soon after a round waits that long: one datagram then carries it with what comes meanwhile. */
+const GATHER_MS = 100;
+/** Peers that have told us the same: most have heard it by then, and anti-entropy finds the rest. */
+const ENOUGH = 3;
 
 export type News =
   | { readonly kind: "record"; readonly id: string }
@@ -16,32 +21,44 @@ export type News =
 interface Queued {
   readonly news: News;
   roundsLeft: number;
+  /** Who has told us the same since. BOUNDED: < ENOUGH */
+  readonly heardFrom: string[];
 }
 
 export class Dissemination {
   // BOUNDED: three per node, ≤ 3 × MAX_PEERS
   readonly #queue = new Map<string, Queued>();
-  #nextAt = 0;
+  #lastAt = -Infinity;
   #fresh = false;
 
   /** Something that `members` others should hear. */
   add(news: News, members: number): void {
-    const key = `${news.kind} ${news.id}`;
+    const key = keyOf(news);
     this.#queue.delete(key);
-    this.#queue.set(key, { news, roundsLeft: 1 + Math.ceil(Math.log2(members + 2)) });
+    this.#queue.set(key, { news, roundsLeft: 1 + Math.ceil(Math.log2(members + 2)), heardFrom: [] });
     this.#fresh = true;
+  }
+
+  /** A peer told us what we knew already. What enough of them say is no news any more. */
+  heard(news: News, from: string): void {
+    if (this.#queue.size === 0) return;
+    const key = keyOf(news);
+    const queued = this.#queue.get(key);
+    if (queued === undefined || queued.heardFrom.includes(from)) return;
+    if (queued.heardFrom.length + 1 >= ENOUGH) this.#queue.delete(key);
+    else queued.heardFrom.push(from);
   }
 
   /** Whether a round is due. */
   isDue(now: number): boolean {
-    return this.#queue.size > 0 && (this.#fresh || now >= this.#nextAt);
+    return this.#queue.size > 0 && now >= this.#lastAt + (this.#fresh ? GATHER_MS : ROUND_MS);
   }
 
-  /** The news of a round when one is due: at once after `add`, then every 200 ms. */
+  /** The news of a round when one is due: at once after `add`, unless there was one just now, then every 200 ms. */
   round(now: number): News[] {
     if (!this.isDue(now)) return [];
     this.#fresh = false;
-    this.#nextAt = now + ROUND_MS;
+    this.#lastAt = now;
     const due = [...this.#queue.entries()];
     for (const [key, queued] of due) if (--queued.roundsLeft <= 0) this.#queue.delete(key);
     return due.map(([, queued]) => queued.news);
@@ -51,4 +68,8 @@ export class Dissemination {
   piggyback(): News[] {
     return [...this.#queue.values()].slice(-4).reverse().map((queued) => queued.news);
   }
+}
+
+function keyOf({ kind, id }: News): string {
+  return `${kind} ${id}`;
 }

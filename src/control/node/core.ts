@@ -67,8 +67,10 @@ export class Core {
   readonly startedAt: number;
   /** When the present event came. */
   now: number;
-  /** Host or data plane must follow something. */
+  /** Host or data plane must follow something, with the next tick: many changes of one moment are one to them. */
   changed = false;
+  /** … or before anything else happens: what we hold ourselves. */
+  changedNow = false;
 
   // What comes of an event.
   readonly outlets = newOutlets();
@@ -174,7 +176,7 @@ export class Core {
   /** What has to follow when the mesh is known: its addresses lead nowhere outside. */
   enterMesh(mesh: MeshConfig): void {
     this.outside.setNetwork(mesh.network);
-    this.changed = true;
+    this.changedNow = true;
     this.links.forsake(this.now);
   }
 

@@ -40,7 +40,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         askAcknowledgement(core);
         break;
       case "changed":
-        core.changed = true;
+        core.changedNow = true;
         tellChange(core, step);
         core.actions.push({
           ...step,

@@ -159,7 +159,8 @@ function settle(core: Core, ticked: boolean, now: number): void {
   if (core.releasing !== null) continueRelease(core, core.releasing, now);
   else stepLease(core, now);
   if (core.life.ended) return;
-  if (core.life.member && (ticked || core.changed)) spreadNews(core, now);
-  if (core.changed) core.actions.push({ kind: "reconcile" });
-  core.changed = false;
+  if (core.life.member) spreadNews(core, now);
+  if (!core.changedNow && !(core.changed && ticked)) return;
+  core.actions.push({ kind: "reconcile" });
+  core.changed = core.changedNow = false;
 }

@@ -23,13 +23,14 @@ export const TELL_STATE_MS = 500;
 const REFUTE_MS = 200;
 
 /** Takes in a record that a peer pushed. */
-function takeRecord(core: Core, item: RecordItem, now: number): void {
+function takeRecord(core: Core, item: RecordItem, by: string | null, now: number): void {
   const decoded = core.reader.decode(item.raw);
   if (decoded === null || decoded.networkId !== core.networkId) return;
   const known = core.store.get(decoded.id);
   const own = decoded.id === core.identity.id;
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
+    if (order === 0 && by !== null) core.news.heard({ kind: "record", id: decoded.id }, by);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
       if (own) catchUp(core, decoded, item, now);
       else if (!known.gone && !core.directives.isForgotten(known)) {
@@ -50,7 +51,7 @@ function takeRecord(core: Core, item: RecordItem, now: number): void {
 
 /** Takes in what came with a message. `by`: whose link it came over; null: no link's. */
 export function takePiggyback(core: Core, body: Piggyback, by: string | null, now: number): void {
-  for (const item of body.records ?? []) takeRecord(core, item, now);
+  for (const item of body.records ?? []) takeRecord(core, item, by, now);
   for (const statement of body.statements ?? []) takeStatement(core, statement, by, now);
 }
 
@@ -72,7 +73,8 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   if (delta === null) return;
   core.ownState.stale = true;
   core.changed = true;
-  core.news.add({ kind: "record", id: record.id }, core.store.size);
+  // What a node that comes to a mesh is told there is news to itself alone.
+  if (core.life.mayTell) core.news.add({ kind: "record", id: record.id }, core.store.size);
   if (core.directives.isForgotten(record)) return dropMember(core, record.id, now);
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
@@ -130,6 +132,13 @@ function takeStatement(core: Core, said: Statement, by: string | null, now: numb
   if (said.incarnation > known && hearsay) return;
   // Of itself a node speaks in its present life, whether or not its newest record has come.
   const statement = said.incarnation > known ? { ...said, incarnation: known } : said;
+  const ours = by === null ? null : core.membership.statement(said.id);
+  if (
+    ours !== null && ours.incarnation === statement.incarnation && ours.state === statement.state &&
+    ours.stopped === statement.stopped
+  ) {
+    core.news.heard({ kind: "statement", id: said.id }, by!);
+  }
   performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now, hearsay), now);
 }
 

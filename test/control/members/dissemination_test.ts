@@ -1,0 +1,36 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { Dissemination, type News } from "../../../src/control/members/dissemination.ts";
+
+const about = (id: string): News => ({ kind: "record", id });
+
+test("News is told at once, again every 200 ms, and no more often than its rounds", () => {
+  const news = new Dissemination();
+  news.add(about("a"), 2);
+  const at: number[] = [];
+  for (let now = 0; now <= 5000; now += 50) if (news.round(now).length > 0) at.push(now);
+  assert.deepEqual(at, [0, 200, 400]);
+});
+
+test("What comes right after a round waits for more: a hundred changes are two rounds", () => {
+  const news = new Dissemination();
+  const rounds: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    news.add(about(`n${i}`), 1000);
+    const told = news.round(i);
+    if (told.length > 0) rounds.push(told.length);
+  }
+  rounds.push(news.round(100).length);
+  assert.deepEqual(rounds, [1, 100]);
+});
+
+test("A rumour that three peers know already is dropped; one that says so three times is one peer", () => {
+  const news = new Dissemination();
+  for (const id of ["a", "b"]) news.add(about(id), 1000);
+  for (const from of ["x", "x", "x", "y"]) news.heard(about("a"), from);
+  assert.equal(news.round(0).length, 2);
+  news.heard(about("a"), "z");
+  assert.deepEqual(news.round(200), [about("b")]);
+  news.add(about("a"), 1000); // it has changed
+  assert.equal(news.round(400).length, 2);
+});

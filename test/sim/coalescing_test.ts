@@ -1,0 +1,37 @@
+/** How often the host and the data plane are compared with what is wanted, counted in simulated networks. */
+
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
+
+test("However many records change, a node reconciles once a tick, and at once only for its own lease and mesh", () => {
+  const world = new World(1);
+  for (let i = 0; i < 30; i++) world.add(`n${i}`, i === 0 ? [] : ["n0"]);
+  const bound = new Map<string, number>();
+  let most = 0;
+  world.onAction = (node, action) => {
+    if (action.kind === "leaseChanged") bound.set(node.name, (bound.get(node.name) ?? 0) + 1);
+    if (action.kind === "reconcile") most = Math.max(most, node.reconciles + 1 - (bound.get(node.name) ?? 0));
+  };
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+  const ticks = world.clock.now() / 100;
+  assert.ok(most <= ticks + 2, `${most} reconciles in ${ticks} ticks`);
+});
+
+test("A lease that is lost is withdrawn with the event that says so", () => {
+  const world = new World(2);
+  const [alpha, beta] = [world.add("alpha"), world.add("beta", ["alpha"])];
+  for (const node of world.nodes) world.start(node);
+  assert.ok(world.runUntil(() => oneMesh(world), 5000));
+  const at: string[] = [];
+  world.onAction = (node, { kind }) => {
+    if (node === beta && (kind === "leaseChanged" || kind === "reconcile")) {
+      at.push(`${kind} ${world.clock.now()}`);
+    }
+  };
+  world.event(alpha, { kind: "forget", target: beta.identity.id, revoke: false });
+  assert.ok(world.runUntil(() => at.some((one) => one.startsWith("lease")), 3000));
+  const [, when] = at.find((one) => one.startsWith("lease"))!.split(" ");
+  assert.ok(at.includes(`reconcile ${when}`), `${at}`);
+});
