@@ -3,7 +3,7 @@
  * is under way by time of arrival; whoever drives it asks for the next arrival and moves the clock.
  */
 
-import { Heap } from "./heap.ts";
+import { Heap } from "../../src/bounds/heap.ts";
 import type { NatRouter } from "./nat_router.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 

@@ -43,7 +43,7 @@ import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";
-import { Heap } from "../fakes/heap.ts";
+import { Heap } from "../../src/bounds/heap.ts";
 import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
 import { RecordMemo } from "../fakes/record_memo.ts";

@@ -52,7 +52,7 @@ export class HandshakeInitiator {
     this.#indices = indices;
     this.#messages = messages;
     this.#post = post;
-    this.#begun = new PendingHandshakes(indices);
+    this.#begun = new PendingHandshakes(indices, ({ peer }) => peer);
   }
 
   /** Begins a handshake, with the generation of the keys that this attempt is to try. */
@@ -86,8 +86,9 @@ export class HandshakeInitiator {
    */
   winsCrossing(h: wire.Handshake, from: string, peer: string | null, now: number): boolean {
     const theirs = ephemeralOf(h);
-    for (const pending of this.#begun.all()) {
-      if (pending.endpoint !== from && (peer === null || pending.peer !== peer)) continue;
+    for (
+      const pending of new Set([...this.#begun.by(from), ...(peer === null ? [] : this.#begun.by(peer))])
+    ) {
       if (now - pending.at >= CROSSING_MS) continue;
       if (compareBytes(pending.ephemeral, theirs) < 0) return true;
       this.#begun.end(pending, true);
@@ -163,14 +164,13 @@ export class HandshakeInitiator {
   // The other XX1 to this endpoint, from while nothing came: of two sessions one would never be used, and its XX3 sent again
   // and again; and were the two XX3 to change places, the peer would keep the one that we do not speak on.
   #dropRepeats(endpoint: string): void {
-    for (const pending of this.#begun.all()) {
-      if (pending.endpoint === endpoint && pending.peer === null) this.#begun.end(pending, true);
+    for (const pending of this.#begun.by(endpoint)) {
+      if (pending.peer === null) this.#begun.end(pending, true);
     }
   }
 
   #limitTo(endpoint: string): void {
-    const those = this.#begun.all().filter((pending) => pending.endpoint === endpoint);
-    for (const pending of those.slice(0, -BEGUN_EACH)) this.#begun.end(pending, true);
+    for (const pending of this.#begun.by(endpoint).slice(0, -BEGUN_EACH)) this.#begun.end(pending, true);
   }
 }
 

@@ -41,32 +41,41 @@ export interface Pending extends Sent, Exchange {}
 
 export class PendingHandshakes<P extends Pending> {
   readonly #indices: ReceiverIndices;
+  readonly #also: (pending: P) => string | null;
   // BOUNDED: ≤ MAX_PENDING, the oldest go first; by our index
   readonly #table = new Map<number, P>();
+  // By endpoint, and by what else they are found by. BOUNDED: as #table, two of each; the oldest first
+  readonly #found = new Map<string, Set<P>>();
+  // Those under which the table was last looked through as a whole. BOUNDED: as the generations of keys
+  #keys: readonly NetworkKeys[] = [];
 
-  constructor(indices: ReceiverIndices) {
+  /** `also`: what else than its endpoint one is found by; null: nothing. */
+  constructor(indices: ReceiverIndices, also: (pending: P) => string | null = () => null) {
     this.#indices = indices;
+    this.#also = also;
   }
 
   get(index: number): P | undefined {
     return this.#table.get(index);
   }
 
-  /** Those of now, the oldest first: they may end meanwhile. */
-  all(): P[] {
-    return [...this.#table.values()];
+  /** Those with this endpoint now, or found by this, the oldest first: they may end meanwhile. */
+  by(key: string): P[] {
+    return [...this.#found.get(key) ?? []];
   }
 
   keep(pending: P): void {
     this.#table.set(pending.index, pending);
+    for (const key of this.#keysOf(pending)) {
+      const those = this.#found.get(key) ?? new Set();
+      this.#found.set(key, those.add(pending));
+    }
     if (this.#table.size > MAX_PENDING) this.end(this.#table.values().next().value!, true);
   }
 
   /** Whether one with this endpoint has been sent so lately that its answer may still be on its way. */
   underWay(endpoint: string, now: number): boolean {
-    for (const pending of this.#table.values()) {
-      if (pending.endpoint === endpoint && now - pending.at < CROSSING_MS) return true;
-    }
+    for (const { at } of this.#found.get(endpoint) ?? []) if (now - at < CROSSING_MS) return true;
     return false;
   }
 
@@ -78,14 +87,28 @@ export class PendingHandshakes<P extends Pending> {
 
   /** Forgets what has waited too long, or is under keys that count no more: it holds copies of them. */
   tick(keys: readonly NetworkKeys[], now: number): void {
-    for (const pending of this.all()) {
-      if (now - pending.at >= PENDING_MS || !keys.includes(pending.keys)) this.end(pending, true);
+    const others = keys.length !== this.#keys.length || keys.some((one, n) => one !== this.#keys[n]);
+    if (others) this.#keys = [...keys];
+    for (const pending of this.#table.values()) {
+      const old = now - pending.at >= PENDING_MS;
+      if (old || !keys.includes(pending.keys)) this.end(pending, true);
+      else if (!others) return; // what follows is younger
     }
+  }
+
+  #keysOf(pending: P): string[] {
+    const also = this.#also(pending);
+    return also === null ? [pending.endpoint] : [pending.endpoint, also];
   }
 
   /** `release`: no session was made, which would keep the index. */
   end(pending: P, release: boolean): void {
     this.#table.delete(pending.index);
+    for (const key of this.#keysOf(pending)) {
+      const those = this.#found.get(key);
+      those?.delete(pending);
+      if (those?.size === 0) this.#found.delete(key);
+    }
     pending.noise.wipe();
     if (release) this.#indices.release(pending.index);
   }

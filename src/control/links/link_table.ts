@@ -9,7 +9,8 @@ import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { u24 } from "../../wire/bytes.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { type Pace, restart, RETRY_MAX_MS, type Target, type Targets } from "./targets.ts";
+import type { Pace, Target } from "./target.ts";
+import { RETRY_MAX_MS, type Targets } from "./targets.ts";
 
 const UNUSED_LINK_MS = 30_000;
 const JOINING_STEADY_TRIES = 8;
@@ -36,8 +37,8 @@ export interface Link {
   /** Sealed: the peer's static key and the boot nonce of the life that we have a session with; else null. */
   staticKey: string | null;
   life: string | null;
-  /** Null while not validated, or given up. */
-  endpoint: string | null;
+  /** Null while not validated, or given up. Changed by the table alone, which finds links by it. */
+  readonly endpoint: string | null;
   /** Of the hello or handshake that was verified last. */
   member: boolean;
   /** Hash of the mesh that its last gossip named; null while it is joining, undefined before any gossip. */
@@ -60,6 +61,8 @@ export class LinkTable {
   readonly #links = new Map<string, Link>();
   // BOUNDED: as #links
   readonly #byIndex = new Map<number, Link>();
+  // BOUNDED: as #links; those that are up
+  readonly #byEndpoint = new Map<string, Set<Link>>();
 
   constructor(own: OwnNode, targets: Targets, random: Random) {
     this.#own = own;
@@ -79,6 +82,31 @@ export class LinkTable {
   isUp(id: string): boolean {
     const link = this.#links.get(id);
     return link !== undefined && isUp(link);
+  }
+
+  /** The validated links at this endpoint: nodes behind one address, few. */
+  at(endpoint: string): Iterable<Link> {
+    return this.#byEndpoint.get(endpoint) ?? [];
+  }
+
+  /** Whether there is one. */
+  isAt(endpoint: string): boolean {
+    return this.#byEndpoint.has(endpoint);
+  }
+
+  /** The peer of this link has shown that it receives there; null: it is not known to receive anywhere. */
+  move(link: Link, endpoint: string | null): void {
+    const before = link.endpoint;
+    if (before === endpoint) return;
+    if (before !== null) {
+      const those = this.#byEndpoint.get(before);
+      those?.delete(link);
+      if (those?.size === 0) this.#byEndpoint.delete(before);
+    }
+    (link as { endpoint: string | null }).endpoint = endpoint;
+    if (endpoint === null) return;
+    const those = this.#byEndpoint.get(endpoint) ?? new Set();
+    this.#byEndpoint.set(endpoint, those.add(link));
   }
 
   /** Validated links. */
@@ -154,7 +182,7 @@ export class LinkTable {
     this.#targets.name("nodes", id, wish.endpoints, now);
     // It is back, and calls us as we call it.
     if (!before?.dead || wish.dead) return;
-    for (const target of this.#targets.all()) if (target.nodes.has(id)) restart(target, now);
+    for (const target of this.#targets.namedBy("nodes", id)) this.#targets.restart(target, now);
   }
 
   /** A node that is gone for good. */

@@ -15,7 +15,8 @@ import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { RefusalLog } from "./refusals.ts";
 import { RefusedHere } from "./refused_here.ts";
-import { restart, type Target, Targets } from "./targets.ts";
+import { isNamed, type Target } from "./target.ts";
+import { Targets } from "./targets.ts";
 
 const HALF_OPEN_MS = 4000;
 /** How long an address is believed to be our own. */
@@ -98,8 +99,7 @@ export abstract class Links {
 
   /** Whether a hello of ours with this nonce is under way. */
   askedWith(nonce: string): boolean {
-    for (const { nonces } of this.targets.all()) if (nonces.some((n) => n.nonce === nonce)) return true;
-    return false;
+    return this.targets.sentWith(nonce) !== undefined;
   }
 
   /** Contests: asks the originals that have not answered, and lets in those whose original is gone. */
@@ -150,16 +150,17 @@ export abstract class Links {
   down(id: string, now: number): void {
     const link = this.table.get(id);
     if (link === undefined || link.endpoint === null) return;
-    const last = this.targets.obtain(link.endpoint, now);
-    this.called.forget(link.endpoint);
-    link.endpoint = null;
+    const { endpoint: last } = link;
+    this.called.forget(last);
+    this.table.move(link, null);
     link.since = now;
-    if (this.table.wish(id) !== undefined) last?.nodes.add(id);
-    for (const t of this.targets.all()) {
-      if (!t.nodes.has(id)) continue;
-      restart(t, now);
-      t.outcome = { kind: "silent" };
+    if (this.table.wish(id) !== undefined) this.targets.alsoNames(id, last, now);
+    for (const target of this.targets.namedBy("nodes", id)) {
+      this.targets.restart(target, now);
+      target.outcome = { kind: "silent" };
     }
+    // A seed that was answered by this node is missed now.
+    for (const target of this.targets.answeredBy(id)) this.targets.wake(target);
   }
 
   /** Gives up links that turned out to lead into the mesh itself, and leaves such endpoints alone while they do. */
@@ -186,16 +187,13 @@ export abstract class Links {
   /** Whether the user, a record or a link names the endpoint. */
   protected isNamed(endpoint: string): boolean {
     const target = this.targets.get(endpoint);
-    if (target !== undefined && (target.seeds.size > 0 || target.nodes.size > 0)) return true;
-    for (const link of this.up()) if (link.endpoint === endpoint) return true;
-    return false;
+    if (target !== undefined && isNamed(target)) return true;
+    return this.table.isAt(endpoint);
   }
 
   /** Asks wherever it is due. */
   tick(now: number): void {
-    for (const target of this.targets.all()) {
-      if (target.nextAt <= now && this.#needed(target, now)) this.ask(target, now);
-    }
+    for (const target of this.targets.due(now)) if (this.#needed(target, now)) this.ask(target, now);
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
     this.forsake(now);
@@ -210,15 +208,15 @@ export abstract class Links {
   #needed(target: Target, now: number): boolean {
     // Addresses change hands: asked again, now and then.
     const own = target.answeredBy === this.own.identity.id;
-    if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) return false;
+    if (own && target.lastTriedAt !== null && now - target.lastTriedAt < OWN_MS) {
+      this.targets.lookAgain(target, target.lastTriedAt + OWN_MS);
+      return false;
+    }
     if (target.knockUntil >= now && this.mayAsk(target)) return true;
     return this.table.misses(target);
   }
 
   #targetOfLink(endpoint: string, now: number): Target | null {
-    for (const link of this.up()) {
-      if (link.endpoint === endpoint) return this.targets.knock(endpoint, now, KNOCK_MS);
-    }
-    return null;
+    return this.table.isAt(endpoint) ? this.targets.knock(endpoint, now, KNOCK_MS) : null;
   }
 }

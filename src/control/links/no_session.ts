@@ -103,7 +103,7 @@ export class NoSession {
     const target = targets.get(endpoint);
     if (target === undefined) return;
     if (own.holds(endpoint)) {
-      target.answeredBy = own.identity.id;
+      targets.setAnsweredBy(target, own.identity.id);
       target.outcome = { kind: "own" };
     } else if (target.answeredBy === null) target.outcome = { kind: "refused", why: CAME_BACK };
   }

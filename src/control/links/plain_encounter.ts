@@ -11,7 +11,8 @@ import type { Actions } from "../outbox/actions.ts";
 import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { MIXED_SECURITY, RefusalLog } from "./refusals.ts";
-import type { Target, Targets } from "./targets.ts";
+import type { Target } from "./target.ts";
+import type { Targets } from "./targets.ts";
 
 const NO_NETWORK = "0".repeat(32);
 const SEALED = { index: 0, echoedIndex: 0, flags: hello.FLAG_SEALED, networkId: NO_NETWORK };
@@ -53,7 +54,7 @@ export class PlainEncounter {
       this.#refuse(h, bytes, from, now);
       return null;
     }
-    const target = this.#targets.asked(from, h.echoedNonce, now);
+    const target = this.#targets.asked(h.echoedNonce, now);
     if (h.kind !== hello.HELLO_REFUSE || h.reason !== hello.REFUSE_SECURITY || target === undefined) {
       return null;
     }

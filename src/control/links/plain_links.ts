@@ -23,7 +23,8 @@ import { type HelloFields, makeHello } from "./hello_frame.ts";
 import type { Link } from "./link_table.ts";
 import { KNOCK_MS, type LinkEvent, Links } from "./links.ts";
 import { ourObjection, theirObjection } from "./refusals.ts";
-import { answeredBy, RETRY_MAX_MS, type Target } from "./targets.ts";
+import type { Target } from "./target.ts";
+import { RETRY_MAX_MS } from "./targets.ts";
 import { cloneOf, isRelayed, makeProof } from "./clone_proofs.ts";
 
 const VERIFY_PER_SECOND = 500;
@@ -164,7 +165,7 @@ export class PlainLinks extends Links {
   #knock(from: string, now: number): string | null {
     const target = this.targets.knock(from, now, this.own.member() ? KNOCK_MS : KNOCK_JOINING_MS);
     if (target === null) return null;
-    if (target.answeredBy === this.own.identity.id) target.answeredBy = null;
+    if (target.answeredBy === this.own.identity.id) this.targets.setAnsweredBy(target, null);
     target.tries = 0;
     this.targets.tried(target, { steady: true, maxMs: RETRY_MAX_MS, punches: null }, now);
     return this.targets.freshNonce(target, now);
@@ -173,10 +174,10 @@ export class PlainLinks extends Links {
   // Either our own datagram came back to us (an address of ours among the seeds), or another host has our keys. Then it
   // is to hear of us by a refusal, and we of it by the refusal of a hello of ours: in turn, for each of its own.
   #answerOurself(h: Hello, from: string, now: number): void {
-    for (const target of this.targets.all()) {
-      if (!target.nonces.some((n) => n.nonce === h.nonce)) continue;
-      target.answeredBy = h.nodeId;
-      target.outcome = { kind: "own" };
+    const sent = this.targets.sentWith(h.nonce);
+    if (sent !== undefined) {
+      this.targets.setAnsweredBy(sent, h.nodeId);
+      sent.outcome = { kind: "own" };
       return;
     }
     if (!this.schedule.due(`clone ${from}`, 1000, now)) {
@@ -196,31 +197,27 @@ export class PlainLinks extends Links {
   // ------------------------------------------------------------------------------------------ answers
 
   #acknowledged(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.asked(from, h.echoedNonce, now);
+    const target = this.targets.asked(h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     if (this.#objection(h) !== 0 || h.index === 0 || h.nodeId === this.own.identity.id) return [];
     if (target.endpoint !== from) return this.#answeredElsewhere(target, h, from, now);
     if (this.#contest(h, null, from, now)) return [];
     const link = this.table.obtain(h.nodeId, memberOf(h), now);
     if (link === null) return [];
-    target.tries = 0;
-    target.punching = null;
-    target.answeredBy = h.nodeId;
-    target.outcome = { kind: "answered" };
+    const knocked = target.knockUntil >= now;
+    this.targets.answered(target, h.nodeId);
     if (h.nonce !== hello.NO_NONCE) {
       const fields = { kind: hello.HELLO_ACK, index: link.receiveIndex, echoedIndex: h.index };
       this.#send(from, { ...fields, nonce: hello.NO_NONCE, echoedNonce: h.nonce });
     }
     this.called.verified(from);
     const seen: LinkEvent = { kind: "seen", endpoint: seenEndpoint(h), by: h.nodeId };
-    const knocked = target.knockUntil >= now;
     // A second way to a node whose link is well: we know it now, but the link stays where it is.
     const another = link.endpoint !== null && link.endpoint !== from && !knocked;
     if (another && link.sendIndex === h.index) return [seen];
-    target.knockUntil = 0;
     link.lastHeardAt = now;
     if (link.endpoint === from && link.sendIndex === h.index) return [seen];
-    link.endpoint = from;
+    this.table.move(link, from);
     link.sendIndex = h.index;
     link.since = now;
     link.mesh = link.informed = undefined;
@@ -232,7 +229,7 @@ export class PlainLinks extends Links {
   // there is not shown yet: it is asked there, in place of the answer that it would get, and the endpoint asked first has
   // been answered. A node that is already linked needs no more than that.
   #answeredElsewhere(target: Target, h: Hello, from: string, now: number): LinkEvent[] {
-    answeredBy(target, h.nodeId, from);
+    this.targets.answered(target, h.nodeId, from);
     if (this.isUp(h.nodeId) || !this.schedule.due(`elsewhere ${from}`, 1000, now)) return [];
     const there = this.targets.knock(from, now, KNOCK_MS);
     if (there !== null && there.answeredBy !== this.own.identity.id) this.ask(there, now);
@@ -240,7 +237,7 @@ export class PlainLinks extends Links {
   }
 
   #refused(h: Hello, from: string, now: number): LinkEvent[] {
-    const target = this.targets.asked(from, h.echoedNonce, now);
+    const target = this.targets.asked(h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
     target.knockUntil = 0;
     const clone = cloneOf(h);
@@ -264,7 +261,7 @@ export class PlainLinks extends Links {
       if (bytes.length < hello.HELLO_LEN) return; // the answer would be larger
       return this.#refuse(from, { ...f, nodeId: "" }, { reason: hello.REFUSE_VERSION, why: words }, now);
     }
-    const target = this.targets.asked(from, f.echoedNonce, now);
+    const target = this.targets.asked(f.echoedNonce, now);
     if (target !== undefined && this.targets.redeem(target, f.echoedNonce, now)) {
       this.refusals.refusedBy(target, `${words}; install the same version on both`, now);
     }

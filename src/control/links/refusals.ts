@@ -14,7 +14,7 @@ import {
 import type { LogFields } from "../outbox/events.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { Outlets, Schedule } from "../outbox/outlets.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./target.ts";
 
 /** What to do about a plain and a sealed node that meet. */
 export const MIXED_SECURITY = "start both with --plain or both without";

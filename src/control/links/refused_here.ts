@@ -4,7 +4,8 @@
  */
 
 import type { LinkTable } from "./link_table.ts";
-import { refusalOf, type Target, type Targets } from "./targets.ts";
+import { refusalOf, type Target } from "./target.ts";
+import type { Targets } from "./targets.ts";
 
 const SENTENCES_MAX = 8;
 
@@ -20,7 +21,7 @@ export class RefusedHere {
   /** For each target that is missed and refused here. */
   sentences(): string[] {
     const sentences: string[] = [];
-    for (const target of this.#targets.all()) {
+    for (const target of this.#targets.refused()) {
       if (this.has(target) && this.#matters(target)) {
         sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
       }
@@ -35,9 +36,7 @@ export class RefusedHere {
   }
 
   #matters(target: Target): boolean {
-    if (this.#table.misses(target)) return true;
-    for (const link of this.#table.up()) if (link.endpoint === target.endpoint) return true;
-    return false;
+    return this.#table.misses(target) || this.#table.isAt(target.endpoint);
   }
 
   // Asked of every target that is refused, and a host without IPv6 has one for each peer: so no walk over all of them.
@@ -48,10 +47,9 @@ export class RefusedHere {
         if (other !== undefined && other !== target && refusalOf(other) === null) return true;
       }
     }
-    if (target.seeds.size === 0) return false; // few are
-    for (const other of this.#targets.all()) {
-      if (other === target || refusalOf(other) !== null) continue;
-      for (const seed of target.seeds) if (other.seeds.has(seed)) return true;
+    for (const seed of target.seeds) {
+      const others = this.#targets.namedBy("seeds", seed);
+      if (others.some((other) => other !== target && refusalOf(other) === null)) return true;
     }
     return false;
   }

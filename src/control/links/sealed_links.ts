@@ -27,7 +27,7 @@ import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { MIXED_SECURITY } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./target.ts";
 import { SessionClones } from "./session_clones.ts";
 
 const HALF_OPEN_MS = 4000;
@@ -120,7 +120,7 @@ export class SealedLinks extends Links {
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;
     // The address is not authenticated: whom we hear from there does not need another session.
-    for (const link of this.up()) if (link.endpoint === endpoint && now - link.lastHeardAt < HEARD_MS) return;
+    for (const link of this.table.at(endpoint)) if (now - link.lastHeardAt < HEARD_MS) return;
     if (this.sessions.justMade(endpoint, now)) return;
     super.poke(endpoint, entitled, now);
   }
@@ -157,9 +157,8 @@ export class SealedLinks extends Links {
   /** Packets wait for a session with this node, or its session must be renewed. */
   wanted(id: string, now: number): void {
     if (this.sessions.current(id) !== null) return this.#renew(id, now);
-    for (const target of this.targets.all()) {
-      if (target.punching !== null) continue; // its silence is what helps
-      if (target.nodes.has(id) || target.answeredBy === id) this.poke(target.endpoint, false, now);
+    for (const target of new Set([...this.targets.namedBy("nodes", id), ...this.targets.answeredBy(id)])) {
+      if (target.punching === null) this.poke(target.endpoint, false, now); // else its silence is what helps
     }
   }
 

@@ -10,13 +10,14 @@
  */
 
 import type { CipherSuite } from "../../ports/aead.ts";
+import { Heap } from "../../bounds/heap.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { NewSession } from "../handshake/handshake_events.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { ReceiverIndices } from "../handshake/pending.ts";
 import type { Link, LinkTable } from "./link_table.ts";
 import type { LinkEvent } from "./links.ts";
-import { answeredBy, type Targets } from "./targets.ts";
+import type { Targets } from "./targets.ts";
 
 /** The initiator renews a session at this age … */
 const REKEY_MS = 120_000;
@@ -59,6 +60,9 @@ export class Sessions {
   readonly #byPeer = new Map<string, Session[]>();
   // BOUNDED: as #byPeer
   readonly #byIndex = new Map<number, Session>();
+  // When to look at each: no later than it is due, or ends. BOUNDED: as #byPeer, two of each
+  readonly #renewals = new Heap<Session>();
+  readonly #ends = new Heap<Session>();
 
   constructor(indices: ReceiverIndices, table: LinkTable, targets: Targets, actions: Actions) {
     this.#table = table;
@@ -88,6 +92,8 @@ export class Sessions {
     this.#byPeer.set(id, list);
     list.push(session);
     this.#byIndex.set(session.receiveIndex, session);
+    this.#renewals.push(session.renewAt, session);
+    this.#ends.push(now + (session.confirmed ? REJECT_MS : UNUSED_MS), session);
     this.#actions.push({
       kind: "installSession",
       id,
@@ -135,7 +141,7 @@ export class Sessions {
   roamed(id: string, endpoint: string, now: number): LinkEvent[] {
     const link = this.#table.get(id);
     if (link === undefined || link.endpoint === null || link.endpoint === endpoint) return [];
-    link.endpoint = endpoint;
+    this.#table.move(link, endpoint);
     link.lastHeardAt = now;
     return [{ kind: "up", link }];
   }
@@ -175,11 +181,12 @@ export class Sessions {
   /** The current sessions that a handshake should replace now; each comes again after a while. */
   due(now: number): Session[] {
     const list: Session[] = [];
-    for (const peer of this.#byPeer.keys()) {
-      const session = this.current(peer);
-      if (session === null || now < session.renewAt) continue;
-      session.renewAt = now + REKEY_AGAIN_MS;
-      list.push(session);
+    while (this.#renewals.nextAt <= now) {
+      const session = this.#renewals.pop()!;
+      if (this.#byIndex.get(session.receiveIndex) !== session) continue; // it has ended
+      this.#renewals.push(session.renewAt = now + REKEY_AGAIN_MS, session);
+      // One that was replaced may be the current one again, when the newer has ended.
+      if (this.current(session.peer) === session) list.push(session);
     }
     return list;
   }
@@ -187,12 +194,16 @@ export class Sessions {
   /** Ends what is too old or was never used. Returns the peers that have no session to speak on any more. */
   expire(now: number): string[] {
     const lost: string[] = [];
-    for (const [peer, list] of this.#byPeer) {
-      const before = this.current(peer);
-      for (const session of [...list]) {
-        const age = now - session.at;
-        if (age >= REJECT_MS || (!session.confirmed && age >= UNUSED_MS)) this.#drop(session);
+    while (this.#ends.nextAt <= now) {
+      const session = this.#ends.pop()!;
+      if (this.#byIndex.get(session.receiveIndex) !== session) continue; // it has ended
+      const { peer, at, confirmed } = session;
+      if (confirmed && now - at < REJECT_MS) {
+        this.#ends.push(at + REJECT_MS, session);
+        continue;
       }
+      const before = this.current(peer);
+      this.#drop(session);
       if (before !== null && this.current(peer) === null) lost.push(peer);
     }
     return lost;
@@ -209,7 +220,7 @@ export class Sessions {
     link.lastHeardAt = now;
     const restarted = link.life !== bootNonce;
     const same = link.endpoint === endpoint && !restarted;
-    link.endpoint = endpoint;
+    this.#table.move(link, endpoint);
     link.life = bootNonce;
     if (same) return []; // renewed
     link.since = now;
@@ -219,7 +230,7 @@ export class Sessions {
 
   #answered(endpoint: string, id: string, from = endpoint): void {
     const target = this.#targets.get(endpoint);
-    if (target !== undefined) answeredBy(target, id, from);
+    if (target !== undefined) this.#targets.answered(target, id, from);
   }
 
   // At most one unconfirmed session a peer, so that replays push none out that is in use.

@@ -2,96 +2,79 @@
  * The endpoints we try to reach: seeds, the endpoints of known nodes, and addresses from which a stranger has just
  * said hello. A target keeps the nonces under way and its backoff; when it is due and still needed is decided in
  * links.ts. Nothing here is inserted before a signature was verified, but for what the user or a record names.
+ *
+ * Nothing walks over all of them by the clock. A target is looked at when its time comes, and then no more until
+ * something changes by which it may be needed: it is named, its node is missed (`wake`), its answer came from another
+ * node. Targets are found by endpoint, by who names them, by who answered there, and by nonce.
  */
 
+import { Heap } from "../../bounds/heap.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
-import { toHex } from "../../wire/bytes.ts";
-import type { Outcome, SendRefusal } from "../paths/outcome.ts";
-import { nextPunch, type Punching } from "./punching.ts";
+import type { SendRefusal } from "../paths/outcome.ts";
+import { Nonces } from "./nonces.ts";
+import { nextPunch } from "./punching.ts";
+import { isNamed, newTarget, type Pace, refusalOf, type Target } from "./target.ts";
 
-const MAX_TARGETS = 2 * MAX_PEERS;
+/** Endpoints of one node that are tried: more than a record names, and the names in it lead to. */
+export const TARGETS_EACH = 24;
+const MAX_TARGETS = TARGETS_EACH * MAX_PEERS;
 const MAX_KNOCKS = 256;
-const NONCE_MS = 10_000;
-const NONCES_KEPT = 4;
 const PAIRS_AFTER = 4;
 const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 5000;
 
-export interface Target {
-  readonly endpoint: string;
-  /** Seeds (the user's words) that resolve to it. */
-  readonly seeds: Set<string>;
-  /** Nodes whose record or memory names it. BOUNDED: nodes behind one address, few */
-  readonly nodes: Set<string>;
-  /** A hello came from there, and we answer with our own until then. */
-  knockUntil: number;
-  /** Who answered there last. */
-  answeredBy: string | null;
-  nonces: { readonly nonce: string; readonly at: number }[];
-  /** Hellos since the last answer. */
-  tries: number;
-  nextAt: number;
-  /** Where it is in its rounds, when both sides are behind NAT; else null. */
-  punching: Punching | null;
-  firstTriedAt: number | null;
-  lastTriedAt: number | null;
-  outcome: Outcome;
-}
-
-/** The node at the target has answered: from there, or from another of its addresses. */
-export function answeredBy(target: Target, id: string, from: string): void {
-  target.tries = 0;
-  target.punching = null;
-  target.knockUntil = 0;
-  target.answeredBy = id;
-  target.outcome = from === target.endpoint ? { kind: "answered" } : { kind: "answered", from };
-}
-
-/** It is tried as if for the first time, at once. */
-export function restart(target: Target, now: number): void {
-  target.tries = 0;
-  target.nextAt = now;
-  target.punching = null;
-}
-
-/** Why this host does not send to the target; null: it does. */
-export function refusalOf({ outcome }: Target): SendRefusal | null {
-  return outcome.kind === "not-sent" ? outcome : null;
-}
-
-/** How a target is tried from now on. */
-export interface Pace {
-  /** The wait does not grow. */
-  readonly steady: boolean;
-  readonly maxMs: number;
-  /** Both sides are behind NAT, and whether our id is the smaller one (punching.ts); null: they are not. */
-  readonly punches: { readonly smaller: boolean } | null;
-}
-
 /** Seeds and nodes that name an endpoint. */
 type Named = Pick<Target, "seeds" | "nodes">;
+type By = keyof Named;
 
 export class Targets {
   // BOUNDED: ≤ MAX_TARGETS
   readonly #targets = new Map<string, Target>();
   // What is named and not usable now, by whom it is named. BOUNDED: ≤ MAX_TARGETS
   readonly #aside = new Map<string, Named>();
+  // The endpoints that a seed or a node names. BOUNDED: one per seed and per wanted node, each ≤ TARGETS_EACH
+  readonly #names: Readonly<Record<By, Map<string, readonly string[]>>> = {
+    seeds: new Map(),
+    nodes: new Map(),
+  };
+  // BOUNDED: as #targets; by who answered there last
+  readonly #answered = new Map<string, Set<Target>>();
+  // Those that nothing names. BOUNDED: ≤ MAX_KNOCKS, and what was named up to a second ago
+  readonly #unnamed = new Set<Target>();
+  // BOUNDED: as #targets; those that this host would not send to, and some that it would not
+  readonly #refused = new Set<Target>();
+  // BOUNDED: as #targets, a few of each
+  readonly #due = new Heap<Target>();
+  readonly #nonces: Nonces;
   readonly #random: Random;
   readonly #usable: (endpoint: string) => boolean;
+  #made = 0;
 
   /** `usable`: whether an endpoint may be tried at all. */
   constructor(random: Random, usable: (endpoint: string) => boolean = () => true) {
     this.#random = random;
     this.#usable = usable;
+    this.#nonces = new Nonces(random);
   }
 
   get(endpoint: string): Target | undefined {
     return this.#targets.get(endpoint);
   }
 
-  *all(): Iterable<Target> {
-    yield* this.#targets.values();
+  get size(): number {
+    return this.#targets.size;
+  }
+
+  /** Those that a seed or a node names, in the order in which it names them. */
+  namedBy(of: By, key: string): Target[] {
+    const endpoints = this.#names[of].get(key) ?? [];
+    return endpoints.map((endpoint) => this.#targets.get(endpoint)).filter((target) => target !== undefined);
+  }
+
+  /** Those where this node answered last, the latest last. */
+  answeredBy(id: string): Target[] {
+    return [...this.#answered.get(id) ?? []];
   }
 
   /** The target of an endpoint, new when need be; null when it is not usable or the table is full. */
@@ -99,61 +82,87 @@ export class Targets {
     const known = this.#targets.get(endpoint);
     if (known !== undefined) return known;
     if (this.#targets.size >= MAX_TARGETS || !this.#usable(endpoint)) return null;
-    const target: Target = {
-      endpoint,
-      seeds: new Set(),
-      nodes: new Set(),
-      knockUntil: 0,
-      answeredBy: null,
-      nonces: [],
-      tries: 0,
-      nextAt: now,
-      punching: null,
-      firstTriedAt: null,
-      lastTriedAt: null,
-      outcome: { kind: "untried" },
-    };
+    const target = newTarget(endpoint, this.#made++, now);
     this.#targets.set(endpoint, target);
+    this.#unnamed.add(target);
+    this.wake(target);
     return target;
   }
 
   /** The target for an answer to a hello that came from there; null when too many strangers knock. */
   knock(endpoint: string, now: number, forMs: number): Target | null {
-    if (!this.#targets.has(endpoint)) {
-      let knocks = 0;
-      for (const t of this.#targets.values()) if (t.seeds.size === 0 && t.nodes.size === 0) knocks++;
-      if (knocks >= MAX_KNOCKS) return null;
-    }
+    if (!this.#targets.has(endpoint) && this.#unnamed.size >= MAX_KNOCKS) return null;
     const target = this.obtain(endpoint, now);
-    if (target !== null) target.knockUntil = now + forMs;
+    if (target !== null) {
+      target.knockUntil = now + forMs;
+      this.wake(target);
+    }
     return target;
   }
 
-  /** Names the endpoints of a seed or a node, and takes it off all others. */
-  name(of: "seeds" | "nodes", key: string, endpoints: readonly string[], now: number): void {
-    for (const t of this.#targets.values()) if (!endpoints.includes(t.endpoint)) t[of].delete(key);
-    for (const [endpoint, names] of this.#aside) if (!endpoints.includes(endpoint)) names[of].delete(key);
-    for (const endpoint of endpoints) {
-      if (this.#usable(endpoint)) this.obtain(endpoint, now)?.[of].add(key);
-      else this.#putAside(endpoint)?.[of].add(key);
+  #delete(target: Target): void {
+    this.#targets.delete(target.endpoint);
+    this.#unnamed.delete(target);
+    this.#refused.delete(target);
+    this.#nonces.drop(target);
+    this.#setAnsweredBy(target, null);
+    target.lookAt = Infinity;
+  }
+
+  // --------------------------------------------------------------------------------------------- who names them
+
+  /** Names the endpoints of a seed or a node, TARGETS_EACH at most, and takes it off all others. */
+  name(of: By, key: string, all: readonly string[], now: number): void {
+    const endpoints = all.length > TARGETS_EACH ? all.slice(0, TARGETS_EACH) : all;
+    for (const endpoint of this.#names[of].get(key) ?? []) {
+      if (!endpoints.includes(endpoint)) this.#unname(of, key, endpoint);
     }
+    if (endpoints.length > 0) this.#names[of].set(key, endpoints);
+    else this.#names[of].delete(key);
+    for (const endpoint of endpoints) this.#putName(of, key, endpoint, now);
+  }
+
+  /** A node was reached there, too. */
+  alsoNames(id: string, endpoint: string, now: number): void {
+    const endpoints = this.#names.nodes.get(id) ?? [];
+    if (endpoints.includes(endpoint)) return;
+    this.name("nodes", id, [endpoint, ...endpoints], now);
+  }
+
+  #putName(of: By, key: string, endpoint: string, now: number): void {
+    if (!this.#usable(endpoint)) {
+      this.#putAside(endpoint)?.[of].add(key);
+      return;
+    }
+    const target = this.obtain(endpoint, now);
+    if (target === null) return;
+    target[of].add(key);
+    this.#unnamed.delete(target);
+    this.wake(target);
+  }
+
+  #unname(of: By, key: string, endpoint: string): void {
+    const target = this.#targets.get(endpoint);
+    if (target?.[of].delete(key) && !isNamed(target)) this.#unnamed.add(target);
+    const aside = this.#aside.get(endpoint);
+    if (aside?.[of].delete(key) && !isNamed(aside)) this.#aside.delete(endpoint);
   }
 
   /** Sets aside what is not usable any more, and takes up again what is. */
   forsake(now: number): void {
-    for (const [endpoint, { seeds, nodes }] of this.#targets) {
-      if (this.#usable(endpoint)) continue;
-      this.#targets.delete(endpoint);
-      const names = this.#putAside(endpoint);
-      for (const seed of seeds) names?.seeds.add(seed);
-      for (const node of nodes) names?.nodes.add(node);
+    for (const target of this.#targets.values()) {
+      if (this.#usable(target.endpoint)) continue;
+      this.#delete(target);
+      if (!isNamed(target)) continue;
+      const names = this.#putAside(target.endpoint);
+      for (const seed of target.seeds) names?.seeds.add(seed);
+      for (const node of target.nodes) names?.nodes.add(node);
     }
     for (const [endpoint, { seeds, nodes }] of this.#aside) {
-      const named = seeds.size > 0 || nodes.size > 0;
-      const target = named && this.#usable(endpoint) ? this.obtain(endpoint, now) : null;
-      for (const seed of seeds) target?.seeds.add(seed);
-      for (const node of nodes) target?.nodes.add(node);
-      if (target !== null || !named) this.#aside.delete(endpoint);
+      if (!this.#usable(endpoint)) continue;
+      this.#aside.delete(endpoint);
+      for (const seed of seeds) this.#putName("seeds", seed, endpoint, now);
+      for (const node of nodes) this.#putName("nodes", node, endpoint, now);
     }
   }
 
@@ -167,18 +176,47 @@ export class Targets {
 
   /** Drops targets that are no longer named. */
   sweep(now: number): void {
-    for (const [endpoint, t] of this.#targets) {
-      if (t.seeds.size === 0 && t.nodes.size === 0 && t.knockUntil < now) this.#targets.delete(endpoint);
-    }
+    for (const target of this.#unnamed) if (target.knockUntil < now) this.#delete(target);
   }
 
-  /** A fresh nonce for a hello (or an ack that asks back) to the target. */
-  freshNonce(target: Target, now: number): string {
-    const nonce = toHex(this.#random.bytes(8));
-    target.nonces = [...target.nonces.filter((n) => now - n.at < NONCE_MS), { nonce, at: now }].slice(
-      -NONCES_KEPT,
-    );
-    return nonce;
+  // ------------------------------------------------------------------------------------------------ when to look
+
+  /** It may be needed: it is looked at when its time comes. */
+  wake(target: Target): void {
+    this.#lookAt(target, target.nextAt);
+  }
+
+  /** It is looked at then, unless it is before. */
+  lookAgain(target: Target, at: number): void {
+    this.#lookAt(target, at);
+  }
+
+  #lookAt(target: Target, at: number): void {
+    if (at >= target.lookAt) return;
+    target.lookAt = at;
+    this.#due.push(at, target);
+  }
+
+  /** Those whose time has come, the oldest first; they are not looked at again unless something asks for it. */
+  due(now: number): Target[] {
+    const due: Target[] = [];
+    while (this.#due.nextAt <= now) {
+      const at = this.#due.nextAt;
+      const target = this.#due.pop()!;
+      if (target.lookAt !== at) continue; // it is looked at earlier, or is gone
+      target.lookAt = Infinity;
+      if (target.nextAt > now) this.wake(target);
+      else due.push(target);
+    }
+    return due.length < 2 ? due : due.sort((a, b) => a.ordinal - b.ordinal);
+  }
+
+  /** It is tried as if for the first time, at once. */
+  restart(target: Target, now: number): void {
+    target.tries = 0;
+    target.nextAt = now;
+    target.punching = null;
+    this.wake(target);
   }
 
   /**
@@ -200,29 +238,76 @@ export class Targets {
     target.punching = next?.state ?? null;
     if (next !== null) target.nextAt = next.at;
     if (target.tries > 1 && target.outcome.kind === "untried") target.outcome = { kind: "silent" };
+    this.wake(target);
   }
 
-  /** The target that this nonce is under way to, wherever it was answered from; that of `from` first. */
-  asked(from: string, nonce: string, now: number): Target | undefined {
-    const under = (t: Target) => t.nonces.some((n) => n.nonce === nonce && now - n.at < NONCE_MS);
-    const there = this.#targets.get(from);
-    if (there !== undefined && under(there)) return there;
-    for (const target of this.#targets.values()) if (under(target)) return target;
-    return undefined;
+  // ------------------------------------------------------------------------------------------------- what came of it
+
+  /** The node at the target has answered: from there, or from another of its addresses. */
+  answered(target: Target, id: string, from = target.endpoint): void {
+    target.tries = 0;
+    target.punching = null;
+    target.knockUntil = 0;
+    target.outcome = from === target.endpoint ? { kind: "answered" } : { kind: "answered", from };
+    this.setAnsweredBy(target, id);
+  }
+
+  /** Who answers there, as far as is known; null: nobody. */
+  setAnsweredBy(target: Target, id: string | null): void {
+    this.#setAnsweredBy(target, id);
+    this.wake(target);
+  }
+
+  #setAnsweredBy(target: Target, id: string | null): void {
+    const before = target.answeredBy;
+    if (before === id) return;
+    if (before !== null) {
+      const those = this.#answered.get(before);
+      those?.delete(target);
+      if (those?.size === 0) this.#answered.delete(before);
+    }
+    (target as { answeredBy: string | null }).answeredBy = id;
+    if (id === null) return;
+    const those = this.#answered.get(id) ?? new Set();
+    this.#answered.set(id, those.add(target));
   }
 
   /** The host itself refuses to send there; null: no more. What was answered meanwhile stays. */
   noteRefusal(endpoint: string, refusal: SendRefusal | null): void {
     const target = this.#targets.get(endpoint);
     if (target === undefined) return;
-    if (refusal !== null) target.outcome = { kind: "not-sent", ...refusal };
-    else if (target.outcome.kind === "not-sent") target.outcome = { kind: "silent" };
+    if (refusal !== null) {
+      target.outcome = { kind: "not-sent", ...refusal };
+      this.#refused.add(target);
+    } else if (target.outcome.kind === "not-sent") target.outcome = { kind: "silent" };
+  }
+
+  /** Those that this host does not send to. */
+  refused(): Target[] {
+    for (const target of this.#refused) if (refusalOf(target) === null) this.#refused.delete(target);
+    return [...this.#refused].sort((a, b) => a.ordinal - b.ordinal);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- nonces
+
+  /** A fresh nonce for a hello (or an ack that asks back) to the target. */
+  freshNonce(target: Target, now: number): string {
+    return this.#nonces.fresh(target, now);
+  }
+
+  /** The target that this nonce is under way to, wherever it was answered from. */
+  asked(nonce: string, now: number): Target | undefined {
+    const target = this.#nonces.of(nonce);
+    return target !== undefined && this.#nonces.isFresh(target, nonce, now) ? target : undefined;
+  }
+
+  /** The target that this nonce was sent to, also long ago. */
+  sentWith(nonce: string): Target | undefined {
+    return this.#nonces.of(nonce);
   }
 
   /** Takes the nonce if it is one under way to this target: each is good once. */
   redeem(target: Target, nonce: string, now: number): boolean {
-    const found = target.nonces.some((n) => n.nonce === nonce && now - n.at < NONCE_MS);
-    if (found) target.nonces = target.nonces.filter((n) => n.nonce !== nonce);
-    return found;
+    return this.#nonces.redeem(target, nonce, now);
   }
 }

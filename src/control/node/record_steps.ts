@@ -113,7 +113,8 @@ export function wantLink(core: Core, id: string, now: number): void {
     return;
   }
   const last = core.links.get(id)?.endpoint ?? null;
-  const remembered = [...core.links.targets.all()].filter((t) => t.answeredBy === id).map((t) => t.endpoint);
+  // Of what it answered at once, the latest: there may be more than are tried.
+  const remembered = core.links.targets.answeredBy(id).map(({ endpoint }) => endpoint).reverse();
   const endpoints = [
     ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
   ];

@@ -155,7 +155,7 @@ export class Voice {
 
   #lastEndpoint(id: string): string | undefined {
     const { links, names, store, outside } = this.#parts;
-    for (const target of links.targets.all()) if (target.answeredBy === id) return target.endpoint;
-    return names.expand(store.get(id)?.endpoints ?? []).find((one) => outside.has(one));
+    return links.targets.answeredBy(id).at(-1)?.endpoint ??
+      names.expand(store.get(id)?.endpoints ?? []).find((one) => outside.has(one));
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Core } from "./core.ts";
 import type { Seed } from "../mesh/mesh_config.ts";
-import type { Target } from "../links/targets.ts";
+import type { Target } from "../links/target.ts";
 import { outcomeText } from "../paths/outcome.ts";
 import type { WaitingFor } from "../paths/view.ts";
 

@@ -109,7 +109,7 @@ test("There are sessions with MAX_PEERS peers and no more", () => {
   const { sessions, links, made } = fixture();
   for (let i = 0; i < MAX_PEERS; i++) assert.notEqual(sessions.add(made(true, `${i}`), 0), null);
   assert.equal(sessions.add(made(true, "one more"), 0), null);
-  links.get("7")!.endpoint = null;
+  links.move(links.get("7")!, null);
   links.sweep(60_000);
   assert.equal(sessions.add(made(true, "one more"), 60_000), null, "its sessions are still there");
   sessions.dropPeer("7");

@@ -1,4 +1,4 @@
-/** A queue by time for simulations: the earliest first, and of two at one time the one that was pushed first. */
+/** A queue by time: the earliest first, and of two at one time the one that was pushed first. As large as what it is of. */
 
 interface Entry<T> {
   readonly at: number;
