@@ -6,9 +6,12 @@
 import process from "node:process";
 
 const SHARE = process.env["OVLTUN_SEEDS"] ?? "";
+/** OVLTUN_SEED=17: that one alone, as the message of a failed test names it. */
+const ONLY = process.env["OVLTUN_SEED"] ?? "";
 
 /** The seeds from `first` to `last`, both included, of this run or of the given share. */
-export function seeds(last: number, first = 1, share = SHARE): number[] {
+export function seeds(last: number, first = 1, share = SHARE, only = ONLY): number[] {
+  if (only !== "") return [Number(only)];
   const all = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   return share === "" ? all : all.filter((seed) => shareOf(seed) === share);
 }

@@ -6,7 +6,6 @@
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
 import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
-import { openRecord } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
@@ -64,7 +63,7 @@ function restore(core: Core, from: Restorable, now: number): void {
 
 // The directives and the records of others; false: we are revoked, and the records are left out.
 function restoreOthers(core: Core, { stored, ours }: Restorable, now: number): boolean {
-  const peers = stored.peers.map((peer) => ({ peer, record: openRecord(storedRecordBytes(peer)) }));
+  const peers = stored.peers.map((peer) => ({ peer, record: core.reader.open(storedRecordBytes(peer)) }));
   // BOUNDED: one per record in the file
   const incarnations = new Map([[core.identity.id, ours ? stored.incarnation : -1]]);
   for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);

@@ -1,0 +1,118 @@
+/**
+ * A storm: a mesh whose network loses, doubles and delays, whose clocks run at rates of their own and some of whose hosts are
+ * slow, is cut in two or three again and again, while hosts are killed, come back, some with a disk of long ago, and others
+ * join, two at a time, who want one and the same subnet on both sides. Then it is left in peace.
+ */
+
+import assert from "node:assert/strict";
+import type { Identity } from "../../src/crypto/identity.ts";
+import { nthSubnet, prefix } from "../../src/wire/prefix.ts";
+import { LeaseWatch } from "./lease_watch.ts";
+import type { SimNode } from "./sim_node.ts";
+import { oneMesh, whyNotOneMesh, World } from "./world.ts";
+
+const NETWORK = prefix("10.42.0.0/16");
+const LOOK_MS = 500;
+
+/** A host as it was once: what a storm begins with. */
+export interface Settled {
+  readonly identity: Identity;
+  readonly disk: string;
+}
+
+/** So many hosts that have become one mesh. */
+export function settled(n: number): Settled[] {
+  const world = new World(1);
+  for (let i = 0; i < n; i++) world.start(add(world, `n${i}`));
+  assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
+  world.run(3000); // what is known is on the disks
+  return world.nodes.map(({ identity, disk }) => ({ identity, disk: disk! }));
+}
+
+function add(world: World, name: string, wish: number | null = null): SimNode {
+  const seeds = ["n0", "n1"].filter((one) => one !== name && name !== "n0");
+  return world.add(name, seeds, {
+    network: NETWORK,
+    subnetLen: 24,
+    subnet: wish === null ? null : nthSubnet(NETWORK, 120, wish),
+  });
+}
+
+export class Storm {
+  readonly world: World;
+  readonly watch: LeaseWatch;
+  readonly #begun: readonly Settled[];
+  readonly #sides = new Map<string, number>();
+  #rivals = 0;
+
+  constructor(seed: number, begun: readonly Settled[]) {
+    const loss = [0.01, 0.05, 0.15][seed % 3]!;
+    const world = this.world = new World(seed, { loss, latency: [0.5, [5, 40][seed % 2]!], doubled: 0.02 });
+    this.#begun = begun;
+    for (const [i, { identity, disk }] of begun.entries()) {
+      const node = add(world, `n${i}`);
+      Object.assign(node, { identity, disk, skew: this.#skew() });
+      if (world.random.below(10) === 0) node.cost = () => 2;
+      world.startAt(node, world.clock.now() + world.random.below(1000));
+    }
+    this.watch = new LeaseWatch(world, (node) => this.#side(node.endpoint));
+  }
+
+  #skew() {
+    const { random } = this.world;
+    return { rate: 0.99 + random.next() * 0.02, offset: random.below(1_000_000) };
+  }
+
+  #side(endpoint: string): number {
+    return this.#sides.get(endpoint) ?? 0;
+  }
+
+  run(ms: number): void {
+    for (let left = ms; left > 0; left -= LOOK_MS) {
+      this.world.run(Math.min(left, LOOK_MS));
+      this.watch.look();
+    }
+  }
+
+  disturb(): void {
+    const { world } = this;
+    const { random } = world;
+    const parts = 2 + random.below(2);
+    for (const { endpoint } of world.nodes) this.#sides.set(endpoint, random.below(parts));
+    world.network.partition((endpoint) => this.#side(endpoint));
+    for (let i = 0; i < 3; i++) this.#strike(world.nodes[random.below(world.nodes.length)]!);
+    this.#addRivals();
+  }
+
+  #strike(node: SimNode): void {
+    const { world } = this;
+    if (node.plane !== null) return world.stop(node);
+    const i = world.nodes.indexOf(node);
+    // A backup: what it knows and holds is of long ago.
+    if (i < this.#begun.length && world.random.below(3) === 0) node.disk = this.#begun[i]!.disk;
+    world.start(node);
+  }
+
+  // Two who want the same, one on each of two sides.
+  #addRivals(): void {
+    const { world } = this;
+    const wish = 200 + this.#rivals;
+    for (const side of [0, 1]) {
+      const node = add(world, `r${this.#rivals}-${side}`, wish);
+      const near = world.running.filter(({ endpoint }) => this.#side(endpoint) === side);
+      node.seeds = (near.length > 0 ? near : world.nodes).slice(0, 3).map(({ name }) => name);
+      node.skew = this.#skew();
+      this.#sides.set(node.endpoint, side);
+      world.start(node);
+    }
+    this.#rivals++;
+  }
+
+  peace(): void {
+    const { world } = this;
+    world.network.partition(null);
+    this.#sides.clear();
+    world.network.conditions = { ...world.network.conditions, loss: 0.01 };
+    for (const node of world.nodes) if (node.plane === null) world.start(node);
+  }
+}
