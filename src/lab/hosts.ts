@@ -97,7 +97,7 @@ export function startDaemon(
     log: () => lines.join("\n"),
     ended: () => ended,
     stop: () => stopChild(child, () => ended !== null),
-    signal: (name) => void child.kill(name),
+    signal: (name) => signalChild(child, () => ended !== null, name),
   };
 }
 
@@ -119,7 +119,17 @@ function daemonEnvironment(): Record<string, string> {
 
 async function stopChild(child: ChildProcess, gone: () => boolean): Promise<void> {
   child.stdin?.end();
-  child.kill("SIGTERM");
+  signalChild(child, gone, "SIGTERM");
   for (let waited = 0; waited < STOP_MS && !gone(); waited += POLL_MS) await sleep(POLL_MS);
-  if (!gone()) child.kill("SIGKILL");
+  signalChild(child, gone, "SIGKILL");
+}
+
+/** Not by `child.kill`: Deno's sends one signal in the life of a child, and no other after it. */
+function signalChild({ pid }: ChildProcess, gone: () => boolean, name: NodeJS.Signals): void {
+  if (pid === undefined || gone()) return;
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ESRCH") throw error; // it has just ended
+  }
 }
