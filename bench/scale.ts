@@ -1,7 +1,8 @@
 /**
  * What a mesh of N hosts costs and how fast it is: the control planes of all of them in one process, in virtual time, over a
  * network that loses 1 % (test/sim/world.ts). `bun bench/scale.ts [--n 10,100] [--seed 1] [--loss 0.01] [--plain]
- * [--event-ms 20] [--reconcile-ms 0] [--json FILE]`; each N in a process of its own. `--draw FILE [SVG]` draws what a file says.
+ * [--event-ms 20] [--reconcile-ms 0] [--json FILE]`; each N in a process of its own. `--draw FILE [SVG]`
+ * draws what a file says, and prints it as the table of docs/scale.md.
  */
 
 import { spawnSync } from "node:child_process";
@@ -13,6 +14,7 @@ import { parseArgs } from "node:util";
 import { scaleCharts } from "./scale/charts.ts";
 import { readReport, type Report, type ScaleResult } from "./scale/figures.ts";
 import { measure } from "./scale/measure.ts";
+import { scaleTable } from "./scale/table.ts";
 
 const DOCS = join(import.meta.dirname!, "../docs");
 
@@ -71,6 +73,8 @@ function reportOf(results: readonly ScaleResult[]): Report {
 
 if (values.draw) {
   const [from = join(DOCS, "scale.json"), to = join(DOCS, "scale.svg")] = positionals;
-  writeFileSync(to, scaleCharts(readReport(readFileSync(from, "utf8"))));
+  const report = readReport(readFileSync(from, "utf8"));
+  writeFileSync(to, scaleCharts(report));
+  console.log(scaleTable(report));
 } else if (values.one) one();
 else all();

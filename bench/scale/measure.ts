@@ -56,6 +56,7 @@ function live(mesh: ScaleMesh, { n, sealed, slow }: ScaleOptions, note: Note): v
   if (sealed) note({ rotatedS: mesh.rotate(CHANGE_MS) });
   const healed = mesh.split("r", CHANGE_MS);
   note({ conflicts: healed.conflicts, healedSingleS: healed.single, healedWholeS: healed.whole });
+  if (slow.event + slow.reconcile === 0) return;
   mesh.slow(slow);
   mesh.world.run(SETTLE_MS);
   if (sealed) note({ slowRotatedS: mesh.rotate(CHANGE_MS) });
