@@ -103,8 +103,9 @@ export class KeptRoutes {
   }
 
   #follow({ how, route }: RouteChange): boolean {
-    const there = this.#likes(route);
     const fits = fitsFilter(route, this.filter);
+    if (!fits && how !== "replaced") return false;
+    const there = this.#likes(route);
     // What took the place may fit no longer; and what was there first, and went, may be none of these.
     if (how === "replaced" && !(fits && this.#knowsPlaces()) && there.some((one) => samePlace(one, route))) {
       return this.#doubt();

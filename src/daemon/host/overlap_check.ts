@@ -10,10 +10,11 @@ import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
 import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../host/overlap.ts";
 import { interfaceName } from "../../host/describe.ts";
-import { describeShadows, removeBridge, shadows } from "../../host/shadows.ts";
+import { describeShadows, removeBridge, type Shadow, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, NetworkInterface, Route } from "../../ports/host.ts";
 import type { Random } from "../../ports/time.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
+import { Grounds } from "./grounds.ts";
 import { type Begun, founds } from "../state/unfinished_join.ts";
 
 /**
@@ -77,6 +78,8 @@ export class OverlapWatch {
   #lookedAt = -LOOK_MS;
   #again = false;
   #now: readonly string[] = [];
+  readonly #restsOn = new Grounds();
+  #shadows: readonly Shadow[] = [];
 
   constructor(net: HostNetwork) {
     this.#net = net;
@@ -99,14 +102,22 @@ export class OverlapWatch {
 
   #find(view: NodeView, { network }: MeshConfig, lease: Prefix, device: string): string[] {
     const net = this.#net;
+    const interfaces = net.interfaces();
+    if (this.#restsOn.news(net.revision(), network.text, lease.text, device)) {
+      this.#shadows = this.#compare(network, marks(interfaces, device, lease));
+    }
+    const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
+    return describeShadows(this.#shadows, { network, interfaces, lease, holders });
+  }
+
+  #compare(network: Prefix, own: OwnMarks): Shadow[] {
+    const net = this.#net;
     const host = {
       interfaces: net.interfaces(),
       addresses: net.addresses(),
       routes: net.routes({ overlapping: network }),
       rules: net.rules(),
     };
-    const found = shadows(host, network, marks(host.interfaces, device, lease));
-    const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
-    return describeShadows(found, { network, interfaces: host.interfaces, lease, holders });
+    return shadows(host, network, own);
   }
 }

@@ -11,6 +11,7 @@ import type { HostNetwork, NetworkInterface } from "../../ports/host.ts";
 import type { Machine } from "../../ports/machine.ts";
 import { SysError } from "../../ports/sys_error.ts";
 import { addressOf, formatEndpoint, parseAddress } from "../../wire/address.ts";
+import { Grounds } from "./grounds.ts";
 import { PathMtus } from "./path_mtus.ts";
 import { liesWithin, type Prefix } from "../../wire/prefix.ts";
 
@@ -25,18 +26,6 @@ export interface UnderlayOptions {
 }
 
 const DEFAULT_MTU = 1500;
-
-/** What a finding rests on: while that is the same, so is the finding. */
-class Grounds {
-  #last: readonly unknown[] = [];
-
-  /** Whether any is another than the last time. */
-  news(grounds: readonly unknown[]): boolean {
-    const same = grounds.length === this.#last.length && grounds.every((one, i) => one === this.#last[i]);
-    this.#last = grounds;
-    return !same;
-  }
-}
 
 export class UnderlayWatch {
   readonly #machine: Pick<Machine, "clock" | "udp">;
@@ -108,7 +97,7 @@ export class UnderlayWatch {
   facts(): HostFacts {
     const { clock } = this.#machine;
     let interfaces: readonly NetworkInterface[] | null = null;
-    if (this.#mtuRestsOn.news([this.#net.revision(), this.seeds, this.mesh, this.#reached])) this.#findMtu();
+    if (this.#mtuRestsOn.news(this.#net.revision(), this.seeds, this.mesh, this.#reached)) this.#findMtu();
     const underlayMtu = Math.min(this.#mtu, this.#options.underlayMtu ?? Infinity);
     return {
       underlayMtu,
@@ -173,7 +162,7 @@ export class UnderlayWatch {
 
   /** The addresses of now, or while `--iface` has none the last ones. */
   #current(): readonly string[] {
-    if (!this.#addressesRestOn.news([this.#net.revision(), this.seeds, this.mesh])) return this.#addresses;
+    if (!this.#addressesRestOn.news(this.#net.revision(), this.seeds, this.mesh)) return this.#addresses;
     try {
       const { addresses, onlyGuests } = advertisable(this.#net, this.#choice());
       this.#addresses = addresses;
