@@ -220,6 +220,59 @@ export interface DaemonVersion {
   readonly pid: number;
 }
 
+/** A lease was claimed, changed hands or was given back. */
+export interface LeaseChange {
+  readonly event: "lease";
+  /** When, in ISO 8601. */
+  readonly at: string;
+  readonly subnet: string;
+  readonly nodeId: string | null;
+  readonly name: string;
+  /** Our own lease: its lease state. */
+  readonly state: LeaseState | "held" | "conflict" | "static" | "gone";
+  /** What it was before; null: it is new. */
+  readonly before: LeaseChange["state"] | null;
+  readonly reserved: boolean;
+  readonly own: boolean;
+}
+
+/** A peer came, went, or is held for suspect or dead. */
+export interface PeerChange {
+  readonly event: "peer";
+  readonly at: string;
+  readonly id: string;
+  readonly name: string;
+  readonly state: PeerState | "gone";
+  readonly before: PeerChange["state"] | null;
+  /** Dead by its own word. */
+  readonly stopped: boolean;
+}
+
+/** Packets to a peer take another path, or larger or smaller ones pass. */
+export interface PathChange {
+  readonly event: "path";
+  readonly at: string;
+  readonly id: string;
+  readonly name: string;
+  readonly path: PathKind;
+  readonly before: PathKind | null;
+  /** "192.168.1.11:8473", or null without a path. */
+  readonly to: string | null;
+  readonly mtu: number;
+  readonly why: string;
+}
+
+export type ChangeEvent = LeaseChange | PeerChange | PathChange;
+
+/** What changed, in order. */
+export interface Changes {
+  /** Where to read on. */
+  readonly cursor: string;
+  /** These are all that is, and replace whatever was told before. */
+  readonly snapshot: boolean;
+  readonly events: readonly ChangeEvent[];
+}
+
 /** Parameters and result of every method. */
 export interface ApiMethods {
   status: { params: Record<never, never>; result: Status };
@@ -228,6 +281,11 @@ export interface ApiMethods {
   routes: { params: Record<never, never>; result: readonly RouteEntry[] };
   /** `node`: name, id prefix, or an address inside a lease. Fails when unknown or ambiguous. */
   why: { params: { readonly node: string }; result: Why };
+  /**
+   * Leases, peers and paths that changed after `cursor`: answers as soon as something has, at the latest after 20 s, then with
+   * no events. Null, or a cursor that is not known any more: all that is.
+   */
+  events: { params: { readonly cursor: string | null }; result: Changes };
   resolve: { params: { readonly node: string }; result: Resolved };
   /**
    * Has the mesh forget a node (idempotent): its lease is free; if it lives, it joins anew. With `revoke` its key is

@@ -9,6 +9,7 @@ import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
 import { escapeText } from "../text/escape.ts";
 import { refuseSecretArguments } from "../config/security.ts";
 import { registerDown } from "./down.ts";
+import { registerEvents } from "./events.ts";
 import { registerForget } from "./forget.ts";
 import { registerHelp } from "./help.ts";
 import { registerJoin } from "./join.ts";
@@ -103,6 +104,7 @@ function buildProgram(): Command {
   registerRoutes(program);
   registerWhy(program);
   registerPing(program);
+  registerEvents(program);
   program.commandsGroup("Other:");
   registerLab(program);
   registerLabTraffic(program);

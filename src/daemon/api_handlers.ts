@@ -54,6 +54,17 @@ export function apiHandlers(
       const { net } = node().parts;
       return routesReport(snapshot(), net.routes(OWN_ROUTES), net.interfaces());
     },
+    events: (params) => {
+      const cursor = params["cursor"] ?? null;
+      if (cursor !== null && (typeof cursor !== "string" || cursor.length > 64)) {
+        throw new TypeError('"cursor" must be a text or null');
+      }
+      const { reconciler, control, parts } = node();
+      return reconciler.changes.read(
+        cursor,
+        () => [control.view(parts.machine.clock.now()), reconciler.wanted],
+      );
+    },
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     forget: (params) => forget(node(), nodeOf(params), params["revoke"] === true),

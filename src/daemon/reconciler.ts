@@ -9,6 +9,7 @@ import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
 import type { MeshConfig, Settings } from "../control/mesh/mesh_config.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import { OverlapWatch, refuseOverlap } from "./host/overlap_check.ts";
+import { ChangeLog } from "./reports/changes.ts";
 import { joinAdvice } from "./reports/start_log.ts";
 import { logger } from "../log/log.ts";
 import { LostPaths, PathLog } from "./reports/path_log.ts";
@@ -16,6 +17,7 @@ import { PathWatch } from "./planes/path_watch.ts";
 import { Troubles } from "./reports/troubles.ts";
 import type { UnderlayWatch } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";
+import { toHex } from "../wire/bytes.ts";
 
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
@@ -34,6 +36,8 @@ export class Reconciler {
   readonly #control: ControlPlane;
   readonly #underlay: UnderlayWatch;
   readonly #on: Found;
+  /** What `ovltun events` follows. */
+  readonly changes: ChangeLog;
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;
   readonly #lostPaths = new LostPaths();
@@ -57,6 +61,7 @@ export class Reconciler {
     this.#underlay = parts.underlay;
     this.#on = on;
     this.#overlaps = new OverlapWatch(parts.net);
+    this.changes = new ChangeLog(toHex(parts.machine.random.bytes(8)), parts.machine);
   }
 
   /** What was decided last. */
@@ -101,6 +106,7 @@ export class Reconciler {
     }
     if (wanted.own !== null && !this.#ready) this.#announceReady(wanted);
     this.#pathLog.tell(view, wanted, this.#lastHostCheck);
+    this.changes.look(view, wanted);
     this.#tellWays(wanted.ways);
   }
 

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { LeaseEntry, PeerStatus, Resolved, RouteEntry, Status } from "../../src/api/schema.ts";
+import { eventLine } from "../../src/cli/events.ts";
 import { leasesPage } from "../../src/cli/leases.ts";
 import { PLAIN } from "../../src/text/screen.ts";
 import { echoLine, summarize } from "../../src/cli/ping.ts";
@@ -241,4 +242,38 @@ test("echoLine() and summarize() say path, loss and times", () => {
   assert.equal(echoLine(pathless), "no answer from beta (10.42.9.0): seq=2 network unreachable");
   assert.deepEqual(summarize([echo, lost, lost]).lossPercent, 66.7);
   assert.deepEqual(summarize([lost]).rttMs, null);
+});
+
+test("an event is one line: when, of what, and what it was before; no name drives the terminal", () => {
+  const at = "2026-01-31T09:30:00.000Z";
+  const id = "b".repeat(64);
+  const lease = { event: "lease", at, subnet: "10.42.9.0/24", nodeId: id, name: "beta" } as const;
+  const path = { event: "path", at, id, name: "beta", to: "192.168.1.11:8473", mtu: 1440, why: "w" } as const;
+  assert.deepEqual([
+    eventLine({ ...lease, state: "held", before: null, reserved: false, own: false }),
+    eventLine({ ...lease, nodeId: null, state: "static", before: null, reserved: true, own: false }),
+    eventLine({ ...lease, state: "confirmed", before: "probation", reserved: false, own: true }),
+    eventLine({
+      event: "peer",
+      at,
+      id,
+      name: "be\u001bta",
+      state: "dead",
+      before: "suspect",
+      stopped: false,
+    }),
+    eventLine({ event: "peer", at, id, name: "beta", state: "dead", before: "alive", stopped: true }),
+    eventLine({ ...path, path: "tunnel", before: "direct-route" }),
+    eventLine({ ...path, path: "tunnel", before: "tunnel" }),
+    eventLine({ ...path, path: "none", before: "tunnel", to: null, mtu: 0 }),
+  ], [
+    `${at}  lease  10.42.9.0/24 of beta (bbbbbbbb): held`,
+    `${at}  lease  10.42.9.0/24 of beta: static`,
+    `${at}  lease  10.42.9.0/24 of this node, beta (bbbbbbbb): confirmed, was probation`,
+    `${at}  peer   be\\u{1b}ta (bbbbbbbb) is dead, was suspect`,
+    `${at}  peer   beta (bbbbbbbb) is stopped, was alive`,
+    `${at}  path   beta (bbbbbbbb): tunnel to 192.168.1.11:8473, mtu 1440, was direct-route`,
+    `${at}  path   beta (bbbbbbbb): tunnel to 192.168.1.11:8473, mtu 1440`,
+    `${at}  path   beta (bbbbbbbb): no path: w, was tunnel`,
+  ]);
 });

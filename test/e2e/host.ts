@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type {
   ApiMethod,
   ApiMethods,
+  Changes,
   LeaseEntry,
   PeerStatus,
   RouteEntry,
@@ -116,6 +117,11 @@ export class Host {
 
   why(node: string): Why {
     return this.#ask("why", { node });
+  }
+
+  /** One question of `ovltun events`: the answer comes with the next change. */
+  async events(cursor: string | null): Promise<Changes> {
+    return await this.#call("events", { cursor }) as Changes;
   }
 
   /** `ovltun secret rotate` */

@@ -1,6 +1,7 @@
 /** How a mesh comes to be, and what it is for: founded, joined by a token, carrying packets both ways. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Changes } from "../../src/api/schema.ts";
 import { destinationOf, sourceOf, udp } from "../made/packets.ts";
 import { foundedBy, inTown, joined, NETWORK } from "./town.ts";
 
@@ -88,3 +89,31 @@ test("a host is refused a network that it has itself", () =>
 function textOf(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);
 }
+
+test("who follows the events hears of a host that joins, loses its power and comes back", () =>
+  inTown(async (town) => {
+    const a = await foundedBy(town.host("a"));
+    const b = town.host("b");
+    let cursor: string | null = null;
+    const heard: string[] = [];
+    const until = async (last: string) => {
+      while (!heard.includes(last)) {
+        let answer: Changes | null = null;
+        void a.events(cursor).then((changes) => answer = changes);
+        await town.until(`"${last}" is told`, () => answer !== null, 30_000);
+        const { cursor: next, events } = answer! as Changes;
+        cursor = next;
+        for (const e of events) heard.push(`${e.event} ${e.name} ${e.event === "path" ? e.path : e.state}`);
+      }
+    };
+    await until("lease a confirmed");
+    await joined(b, a);
+    await until("path b tunnel");
+    assert.ok(heard.includes("peer b alive") && heard.includes("lease b held"), heard.join(", "));
+    b.kill();
+    await until("peer b dead");
+    heard.length = 0;
+    await b.up();
+    await until("peer b alive");
+    await until("path b tunnel");
+  }));
