@@ -8,6 +8,7 @@ import type { ControlPlane } from "../../src/control/node/node.ts";
 import { type HostSight, NO_SIGHT } from "../../src/control/node/outside.ts";
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
+import type { Effects } from "../../src/control/outbox/perform.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { addressOf } from "../../src/wire/address.ts";
@@ -56,6 +57,8 @@ export class SimNode {
   /** Null: its processor takes no time. */
   cost: Cost | null = null;
   readonly inbox = new Inbox();
+  /** What the actions of its present life do. */
+  effects: Effects | null = null;
   logs: { readonly at: number; readonly level: string; readonly message: string }[] = [];
   readonly leases: { readonly at: number; readonly from: string | null; readonly to: string | null }[] = [];
   refusal: string | null = null;

@@ -137,6 +137,7 @@ export class World {
     node.refusal = null;
     node.busyUntil = 0;
     node.inbox.clear();
+    node.effects = null;
     node.sessions = new FakeSessions();
     node.gate = new HandshakeGate(nodeHmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
@@ -189,7 +190,8 @@ export class World {
 
   #handle(node: SimNode, event: ControlEvent): readonly Action[] {
     const actions = node.plane!.handle(event, node.time(this.clock.now()));
-    performActions(this.#shown(node, actions), this.#effectsOn(node));
+    node.effects ??= this.#effectsOn(node);
+    performActions(this.onAction === null ? actions : this.#shown(node, actions), node.effects);
     return actions;
   }
 
@@ -401,17 +403,17 @@ export class World {
     };
   }
 
-  #sessionsOf({ name, sessions, gate, cost }: SimNode): SessionEffects {
+  #sessionsOf(node: SimNode): SessionEffects {
     return {
-      install: (session) => sessions.install(session),
-      confirm: (receiveIndex) => sessions.confirm(receiveIndex),
-      drop: (_, receiveIndex) => sessions.drop(receiveIndex),
+      install: (session) => node.sessions.install(session),
+      confirm: (receiveIndex) => node.sessions.confirm(receiveIndex),
+      drop: (_, receiveIndex) => node.sessions.drop(receiveIndex),
       seal: (receiveIndex, bytes) => {
-        const sealed = sessions.seal(receiveIndex, bytes);
-        if (sealed !== null || cost !== null) return sealed; // a slow one hears late which session is used
-        throw new Error(`${name} speaks on a session that its data plane does not have`);
+        const sealed = node.sessions.seal(receiveIndex, bytes);
+        if (sealed !== null || node.cost !== null) return sealed; // a slow one hears late which session is used
+        throw new Error(`${node.name} speaks on a session that its data plane does not have`);
       },
-      setGate: (keys) => gate.setKeys(keys.map(({ macKey }) => macKey.slice())),
+      setGate: (keys) => node.gate.setKeys(keys.map(({ macKey }) => macKey.slice())),
     };
   }
 
