@@ -103,7 +103,7 @@ class Chaos {
     try {
       await run.perform(steps, chaosSeconds * 1000);
       const settled = await run.settle();
-      await run.conclude();
+      await run.checks.conclude();
       const pairs = settled === null ? [] : await this.#ping(topology, settled);
       return this.#report(run, statuses[0]!.node.runtime, pairs);
     } finally {
@@ -155,9 +155,7 @@ class Chaos {
       hosts: this.#hosts.map(({ name }) => name),
       subnets: this.#subnets().length,
       violations,
-      conflicts: { count: run.conflicts, connectedSeconds: Math.round(run.longestConflictMs) / 1000 },
-      yields: run.yields,
-      echoes: { ...run.echoes },
+      ...run.checks.sums,
       pairs,
       done: run.done,
       kept: null,

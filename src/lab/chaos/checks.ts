@@ -1,0 +1,194 @@
+/**
+ * What is looked at during a chaos run: the world as the lab made it, the flows, the leases, and at the end what the hosts
+ * told. Everything that does not hold goes to the timeline as a violation.
+ */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FlowJudge, type FlowLoss, LOST_AFTER_MS } from "./flow_judge.ts";
+import { type Holding, LeaseJudge, seconds } from "./lease_judge.ts";
+import { LeaseWatch } from "./lease_watch.ts";
+import { untold } from "./life.ts";
+import { Prober } from "./prober.ts";
+import type { ChaosScene } from "./scene.ts";
+import { World } from "./world.ts";
+
+/** A gap in our own turns after which nothing is known of the flows: the whole machine stood still. */
+const STALL_MS = 2000;
+/** What happened to a host so long before its lease changed may be why. */
+const CAUSE_MS = 15_000;
+const RECEIVE_MS = 25;
+
+export class Checks {
+  readonly world: World;
+  readonly #scene: ChaosScene;
+  readonly #leases: LeaseJudge;
+  readonly #flows = new FlowJudge();
+  readonly #watch: LeaseWatch;
+  readonly #prober: Prober;
+  /** When something last happened to a host. BOUNDED: one per host */
+  readonly #happened = new Map<string, number>();
+  #steppedAt = performance.now();
+  #conflicts = 0;
+  #yields = 0;
+  #longestConflictMs = 0;
+
+  /** All hosts of the scene run and are one mesh. `probationMs`: of a claim there. */
+  constructor(scene: ChaosScene, probationMs: number) {
+    this.#scene = scene;
+    const now = performance.now();
+    this.world = new World(scene.hosts.map((host) => host.name), now);
+    for (const { name } of scene.hosts) this.world.set(name, { running: true }, now);
+    this.#leases = new LeaseJudge(this.world, probationMs);
+    this.#watch = new LeaseWatch(scene.hosts, this.world, {
+      leaseChanged: (host, from, to) => this.#leaseChanged(host, from, to),
+      leaseLost: (host, state) => this.#leaseLost(host, state),
+      seen: (holdings) => this.#seen(holdings),
+    });
+    this.#prober = new Prober(scene.hosts.map(({ host }) => host), this.world, this.#flows);
+  }
+
+  /** What all came to. */
+  get sums(): {
+    readonly conflicts: { readonly count: number; readonly connectedSeconds: number };
+    readonly yields: number;
+    readonly echoes: FlowJudge["counts"];
+  } {
+    const connectedSeconds = Math.round(this.#longestConflictMs) / 1000;
+    return {
+      conflicts: { count: this.#conflicts, connectedSeconds },
+      yields: this.#yields,
+      echoes: { ...this.#flows.counts },
+    };
+  }
+
+  get inConflict(): boolean {
+    return this.#leases.conflicts > 0;
+  }
+
+  /** What any host held when last seen. */
+  lastHeld(): Set<string> {
+    return this.#watch.lastHeld();
+  }
+
+  /** Node id of a host, as last seen. */
+  idOf(host: string): string | null {
+    return this.#watch.idOf(host);
+  }
+
+  /** Looks at everything. */
+  step(now: number): void {
+    const gap = now - this.#steppedAt;
+    this.#steppedAt = now;
+    if (gap > STALL_MS) {
+      const text = `this machine stood still for ${seconds(gap)}: flows do not count`;
+      this.#scene.timeline.note(now, "stall", text);
+      for (const name of this.world.names) this.#flows.disturb(name, null, now, now - gap);
+    }
+    this.#watch.step(now);
+    this.#prober.step(this.#watch.addresses(), now);
+    this.#tellLosses(this.#flows.judge(now));
+  }
+
+  /** Something is done to a host. */
+  happens(name: string, change: Parameters<World["set"]>[1], now: number): void {
+    this.world.set(name, change, now);
+    this.#flows.disturb(name, null, now);
+    this.#happened.set(name, now);
+  }
+
+  /** The sides are others now. */
+  regroup(sides: readonly (readonly string[])[], now: number): void {
+    for (const [a, b] of this.world.split(sides, now)) {
+      this.#flows.disturb(a, b, now);
+      for (const name of [a, b]) this.#happened.set(name, now);
+    }
+  }
+
+  /** The cable of a host was taken out and put in elsewhere. */
+  moved(name: string, now: number): void {
+    this.#flows.disturb(name, null, now);
+  }
+
+  /** No more echoes; judges those that are still on their way, and what the hosts told. */
+  async conclude(): Promise<void> {
+    await this.#watch.settled();
+    await this.#watch.ask();
+    for (const end = performance.now() + LOST_AFTER_MS; performance.now() < end; await sleep(RECEIVE_MS)) {
+      this.#prober.receive(performance.now());
+      if (!this.#flows.mayStillAnswer(performance.now())) break;
+      this.#scene.stop.throwIfAborted();
+    }
+    const now = performance.now();
+    this.#tellLosses(this.#flows.judge(now, true));
+    for (const host of this.#scene.hosts) {
+      const hook = readText(host.hookLog);
+      for (const life of host.lives) {
+        for (const complaint of untold(life, { log: readText(life.logFile), hook })) {
+          this.#scene.timeline.violation(now, complaint);
+        }
+      }
+      const lease = host.lives.at(-1)?.leases.at(-1) ?? "none";
+      const written = leaseInSubnetEnv(host.subnetEnv());
+      if (written === lease) continue;
+      this.#scene.timeline.violation(now, `subnet.env of ${host.name} has ${written}, its lease is ${lease}`);
+    }
+  }
+
+  close(): void {
+    this.#prober.close();
+  }
+
+  #leaseChanged(host: string, from: string | null, to: string): void {
+    const now = performance.now();
+    if (from !== null) {
+      this.#yields++;
+      this.#disturbByLease(host, now);
+    }
+    this.#scene.timeline.note(now, "lease", from === null ? to : `${from} → ${to}`, host);
+  }
+
+  #leaseLost(host: string, state: string): void {
+    const now = performance.now();
+    this.#disturbByLease(host, now);
+    this.#scene.timeline.note(now, "lease", `none: ${state}`, host);
+  }
+
+  #disturbByLease(host: string, now: number): void {
+    const cause = this.#happened.get(host) ?? -Infinity;
+    this.#flows.disturb(host, null, now, now - cause < CAUSE_MS ? cause : now);
+  }
+
+  #seen(holdings: readonly Holding[]): void {
+    const now = performance.now();
+    for (const { kind, text, connectedMs } of this.#leases.observe(holdings, now)) {
+      if (kind === "violation") this.#scene.timeline.violation(now, text);
+      else this.#scene.timeline.note(now, kind, text);
+      if (kind === "conflict") this.#conflicts++;
+      this.#longestConflictMs = Math.max(this.#longestConflictMs, connectedMs);
+    }
+  }
+
+  #tellLosses(losses: readonly FlowLoss[]): void {
+    for (const { from, to, count, since } of losses) {
+      const at = seconds(this.#scene.timeline.at(since));
+      const what = count === 1 ? "an echo" : `${count} echoes in a row`;
+      const text = `${from} → ${to} lost ${what}, sent at ${at}, though nothing happened to either`;
+      this.#scene.timeline.violation(performance.now(), text);
+    }
+  }
+}
+
+/** "" when nothing was ever written. */
+export function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** "10.42.7.0/24" from FLANNEL_SUBNET=10.42.7.1/24. */
+function leaseInSubnetEnv(text: string): string {
+  const subnet = /^FLANNEL_SUBNET=(\d+\.\d+\.\d+)\.1(\/24)$/m.exec(text);
+  return subnet === null ? JSON.stringify(text.trim()) : `${subnet[1]}.0${subnet[2]}`;
+}
