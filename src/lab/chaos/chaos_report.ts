@@ -17,6 +17,8 @@ export interface ChaosReport {
   readonly conflicts: { readonly count: number; readonly connectedSeconds: number };
   /** Leases that a running host changed. */
   readonly yields: number;
+  /** Seconds in which other programs kept hosts from running, summed over the hosts: they are not judged by these. */
+  readonly starvedSeconds: number;
   readonly echoes: {
     readonly sent: number;
     readonly answered: number;
@@ -51,6 +53,12 @@ export function formatChaos(report: ChaosReport): string {
       ? "At the end the mesh is not whole"
       : `At the end ${answering} of ${pairs.length} pairs answer`,
   ];
+  if (report.starvedSeconds > 0) {
+    lines.push(
+      `Other programs kept the processors busy: ${report.starvedSeconds} host-seconds do not count ` +
+        `(of ${Math.round(report.seconds) * report.hosts.length})`,
+    );
+  }
   if (report.ok) lines.push(`All invariants hold (seed ${report.seed}, ${report.seconds.toFixed(0)} s)`);
   else {
     lines.push(`${report.violations.length} violations of invariants (seed ${report.seed}):`);

@@ -16,6 +16,9 @@ const SETTLE_LOOK_MS = 250;
 /** How long the mesh gets, after all was healed, until all have a path to all. */
 const SETTLE_MS = 40_000;
 const SETTLE_PER_HOST_MS = 1000;
+/** So much more after the hosts were last kept from running, and in all. */
+const STARVED_MS = 20_000;
+const LONGEST_MS = 120_000;
 
 export class ChaosRun {
   readonly checks: Checks;
@@ -70,7 +73,7 @@ export class ChaosRun {
         );
         return statuses as Status[];
       }
-      if (now > until) {
+      if (now > until && now > this.checks.starvedAt + STARVED_MS || now > until + LONGEST_MS) {
         timeline.violation(
           now,
           `Not whole ${seconds(now - began)} after the last healing:\n${lacks.join("\n")}`,

@@ -10,12 +10,15 @@ import { LeaseWatch } from "./lease_watch.ts";
 import { untold } from "./life.ts";
 import { Prober } from "./prober.ts";
 import type { ChaosScene } from "./scene.ts";
+import { StarvationWatch } from "./starvation.ts";
 import { World } from "./world.ts";
 
 /** A gap in our own turns after which nothing is known of the flows: the whole machine stood still. */
 const STALL_MS = 2000;
 /** What happened to a host so long before its lease changed may be why. */
 const CAUSE_MS = 15_000;
+/** Starvation that comes again so soon is the same. */
+const CALM_MS = 10_000;
 const RECEIVE_MS = 25;
 
 export class Checks {
@@ -27,6 +30,9 @@ export class Checks {
   readonly #prober: Prober;
   /** When something last happened to a host. BOUNDED: one per host */
   readonly #happened = new Map<string, number>();
+  readonly #starvation = new StarvationWatch();
+  #starvedAt = -Infinity;
+  #starvedSeconds = 0;
   #steppedAt = performance.now();
   #conflicts = 0;
   #yields = 0;
@@ -51,14 +57,21 @@ export class Checks {
   get sums(): {
     readonly conflicts: { readonly count: number; readonly connectedSeconds: number };
     readonly yields: number;
+    readonly starvedSeconds: number;
     readonly echoes: FlowJudge["counts"];
   } {
     const connectedSeconds = Math.round(this.#longestConflictMs) / 1000;
     return {
       conflicts: { count: this.#conflicts, connectedSeconds },
       yields: this.#yields,
+      starvedSeconds: this.#starvedSeconds,
       echoes: { ...this.#flows.counts },
     };
+  }
+
+  /** When other programs last kept the hosts from running; -Infinity: never. */
+  get starvedAt(): number {
+    return this.#starvedAt;
   }
 
   get inConflict(): boolean {
@@ -84,6 +97,7 @@ export class Checks {
       this.#scene.timeline.note(now, "stall", text);
       for (const name of this.world.names) this.#flows.disturb(name, null, now, now - gap);
     }
+    this.#lookForStarved(now);
     this.#watch.step(now);
     this.#prober.step(this.#watch.addresses(), now);
     this.#tellLosses(this.#flows.judge(now));
@@ -136,6 +150,28 @@ export class Checks {
 
   close(): void {
     this.#prober.close();
+  }
+
+  #lookForStarved(now: number): void {
+    const starved = this.#starvation.step(() => this.#pids(), now);
+    if (starved.length === 0) return;
+    if (now - this.#starvedAt > CALM_MS) {
+      const text = `other programs keep the processors busy; what ${
+        starved.join(", ")
+      } did meanwhile does not count`;
+      this.#scene.timeline.note(now, "starved", text);
+    }
+    this.#starvedAt = now;
+    this.#starvedSeconds += starved.length;
+    for (const name of starved) {
+      this.world.starved(name, now);
+      this.#flows.disturb(name, null, now);
+    }
+  }
+
+  #pids(): Map<string, number> {
+    const up = this.#scene.hosts.filter(({ name, daemon }) => daemon !== null && this.world.isUp(name));
+    return new Map(up.map(({ name, daemon }) => [name, daemon!.pid]));
   }
 
   #leaseChanged(host: string, from: string | null, to: string): void {

@@ -178,6 +178,10 @@ export class Steps {
     const { name } = host;
     if (!host.hasDaemon) return;
     const id = this.#checks.idOf(name);
+    if (await host.status() === null) {
+      this.#scene.timeline.note(performance.now(), "leave", "not now: it is still starting", name);
+      return;
+    }
     this.#checks.happens(name, { running: false }, performance.now());
     if (id !== null) this.#departed.set(id, name);
     const release = await host.leave();
