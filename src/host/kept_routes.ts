@@ -15,6 +15,8 @@ const KEPT_MS = 30_000;
 /** A host may have a million routes. What reading took, so many times, is the time to the next: when in doubt, else. */
 const PAUSE = 20;
 const KEPT = 1000;
+/** What takes longer would make others doubt that we live: it is read again only in doubt. */
+const LONG_MS = 500;
 
 type RouteChange = Extract<HostEvent, { kind: "route" }>;
 
@@ -50,8 +52,9 @@ export class KeptRoutes {
 
   /** Whether they are to be read now: outdated or old, and not so soon that reading would be all that is done. */
   isDue(now: number): boolean {
-    const pause = this.#outdated ? this.#took * PAUSE : Math.max(KEPT_MS, this.#took * KEPT);
-    return now - this.#readAt >= pause;
+    const age = now - this.#readAt;
+    if (this.#outdated) return age >= this.#took * PAUSE;
+    return this.#took <= LONG_MS && age >= Math.max(KEPT_MS, this.#took * KEPT);
   }
 
   /** They were read, from one moment to another. */

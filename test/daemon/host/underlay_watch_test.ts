@@ -1,6 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { UnderlayWatch } from "../../../src/daemon/host/underlay_watch.ts";
+import { HostTable } from "../../../src/host/host_table.ts";
+import { CountedKernel, NOTHING } from "../../fakes/counted_kernel.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
 import { systemMachine } from "../../../src/machine/machine.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
@@ -147,4 +149,27 @@ test("UnderlayWatch keeps the MTU of the way to its peers while that way is miss
   net.deleteRoute({ ...byRouter, gateway: null, iface: wg0 });
   net.setInterface(wg0, { up: false });
   assert.equal(underlay.facts().underlayMtu, 1400);
+});
+
+test("UnderlayWatch finds addresses and MTU once, and again when the host changed", () => {
+  const { net, iface } = host();
+  const counted = new CountedKernel(net);
+  let now = 0;
+  const table = new HostTable(counted.kernel, () => now);
+  const underlay = new UnderlayWatch(systemMachine, table, { ...OPTIONS, iface: null });
+  underlay.reach([{ id: "a", endpoint: "192.168.1.11:8473" }]);
+  const ask = () => [underlay.endpoints(), underlay.facts().underlayMtu, underlay.trouble];
+  assert.deepEqual(ask(), [["192.168.1.10:8473"], 1400, null]);
+  counted.asked();
+  for (let i = 0; i < 100; i++) {
+    now += 10;
+    ask(); // as for each session that is installed
+  }
+  assert.deepEqual(counted.asked(), NOTHING);
+  net.setInterface(iface, { mtu: 1300 });
+  net.addAddress({ iface, address: "192.168.1.77", prefixLength: 24, scope: 0 });
+  now += 100;
+  assert.deepEqual(ask(), [["192.168.1.10:8473", "192.168.1.77:8473"], 1300, null]);
+  const { interfaces, addresses, routes } = counted.asked();
+  assert.deepEqual([interfaces, addresses, routes], [1, 1, 0]);
 });
