@@ -12,6 +12,7 @@ const LEFT = 52;
 const RIGHT = 118;
 const TOP = 36;
 const BOTTOM = 30;
+const LABEL_HEIGHT = 13;
 
 interface Series {
   readonly label: string;
@@ -147,9 +148,8 @@ function draw({ title, series, aims = [] }: Panel, results: readonly ScaleResult
     ...aims.map(([n, value]) =>
       `<path class="aim" d="M${x.at(n) - 6} ${y.at(value)}h12M${x.at(n)} ${y.at(value)}v5"/>`
     ),
-    ...lines.flatMap(({ label, points }, i) =>
-      line(label, points.map(([n, value]) => [x.at(n), y.at(value)]), i)
-    ),
+    ...lines.flatMap(({ points }, i) => line(points.map(([n, value]) => [x.at(n), y.at(value)]), i)),
+    ...labels(lines, x, y),
   ];
 }
 
@@ -167,14 +167,31 @@ function grid(x: Axis, y: Axis): string[] {
   ];
 }
 
-function line(label: string, points: readonly (readonly number[])[], n: number): string[] {
-  const last = points.at(-1);
-  if (last === undefined) return [];
+function line(points: readonly (readonly number[])[], n: number): string[] {
+  if (points.length === 0) return [];
   return [
     `<path class="line s${n}" d="M${points.map((point) => point.join(" ")).join("L")}"/>`,
     ...points.map(([x, y]) => `<circle class="s${n}" cx="${x}" cy="${y}" r="2.5"/>`),
-    `<text class="s${n}" x="${last[0]! + 8}" y="${last[1]! + 4}">${label}</text>`,
   ];
+}
+
+interface Line {
+  readonly label: string;
+  readonly points: readonly (readonly [number, number])[];
+}
+
+// Beside the ends of the lines, and none over another.
+function labels(lines: readonly Line[], x: Axis, y: Axis): string[] {
+  const ends = lines.flatMap(({ label, points }, i) => {
+    const last = points.at(-1);
+    return last === undefined ? [] : [{ label, i, x: x.at(last[0]), y: y.at(last[1]) }];
+  }).sort((a, b) => a.y - b.y);
+  let free = -Infinity;
+  return ends.map(({ label, i, x, y }) => {
+    const at = Math.max(y, free);
+    free = at + LABEL_HEIGHT;
+    return `<text class="s${i}" x="${x + 8}" y="${at + 4}">${label}</text>`;
+  });
 }
 
 function figureText(value: number): string {

@@ -63,7 +63,7 @@ function live(mesh: ScaleMesh, { n, sealed, slow }: ScaleOptions, note: Note): v
   const slowly = mesh.split("s", CHANGE_MS);
   note({
     slowConflicts: slowly.conflicts,
-    slowHealedSingleS: slowly.single,
+    ...(slowly.conflicts === 0 ? {} : { slowHealedSingleS: slowly.single }),
     slowHealedWholeS: slowly.whole,
   });
 }
