@@ -84,10 +84,10 @@ export class HostTable implements HostNetwork {
     return (this.#rules = this.#fresh(this.#rules) ?? this.#read(this.#kernel.rules())).list;
   }
 
-  /** Those of a filter are kept from the first time on; all routes are read each time. */
-  routes(filter?: RouteFilter): readonly Route[] {
+  /** Those of a filter are kept from the first time on, but for what is asked for once. */
+  routes(filter?: RouteFilter, once = false): readonly Route[] {
     this.#hear();
-    if (filter === undefined) return this.#kernel.routes();
+    if (filter === undefined || once) return this.#kernel.routes(filter);
     const key = filterText(filter);
     const kept = this.#routes.get(key) ?? new KeptRoutes(filter);
     this.#routes.renew(key, kept);

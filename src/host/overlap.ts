@@ -18,7 +18,7 @@ import {
   TABLE_MAIN,
 } from "../ports/host.ts";
 import type { Random } from "../ports/time.ts";
-import { isLinkLocal, isLoopback, isMulticast } from "../wire/address.ts";
+import { isIpv4, isLinkLocal, isLoopback, isMulticast } from "../wire/address.ts";
 import {
   IPV4_BITS_AT,
   isInside,
@@ -48,6 +48,11 @@ function foundingNetworks(): Prefix[][] {
   ];
   return [range("10.0.0.0/8", 128, 254), rest.filter((one) => !isDefault(one)), rest.filter(isDefault)];
 }
+
+/** Where all of these are. */
+export const FOUNDING_RANGES: readonly Prefix[] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].map(
+  prefix,
+);
 
 /** Of k3s, Kubernetes, Docker, and of routers at home. */
 function isDefault(network: Prefix): boolean {
@@ -151,20 +156,37 @@ export function randomNetwork(
   routes: readonly Route[],
   addresses: readonly InterfaceAddress[] = [],
 ): Prefix {
-  const taken = [...routes.filter((route) => route.type !== "multicast"), ...addresses.map(addressRoute)]
-    .map(({ destination }) => destination).filter(isOrdinary);
-  const longer = taken.filter((prefix) => prefix.length >= RANDOM_LENGTH);
+  const { broad, used } = inTheWay([...routes, ...addresses.map(addressRoute)]);
   const [best, ...others] = foundingNetworks();
-  for (const inTheWay of [taken, longer]) {
+  for (const broader of [broad, []]) {
     for (const candidates of [best!, ...others]) {
-      const free = candidates.filter((one) => !inTheWay.some((prefix) => overlaps(prefix, one)));
+      const free = candidates.filter((one) =>
+        !used.has(slash16(one)) && !broader.some((prefix) => overlaps(prefix, one))
+      );
       if (free.length > 0) return free[random.below(free.length)]!;
     }
   }
-  const shown = longer.filter((prefix) => best!.some((one) => overlaps(prefix, one)));
+  const shown = best!.flatMap((one) => used.get(slash16(one)) ?? []);
   throw new Error(
     `No private /16 is free (routes: ${shown.slice(0, 3).join(", ")}, …); choose a network with --network`,
   );
+}
+
+/** Of a hundred thousand routes each is looked at once: a longer one lies in one /16, and broader ones are few. */
+function inTheWay(routes: readonly Route[]): { broad: Prefix[]; used: ReadonlyMap<number, Prefix> } {
+  // BOUNDED: each ≤ 65,536, the numbers of 16 bits
+  const broad = new Map<string, Prefix>(), used = new Map<number, Prefix>();
+  for (const { type, destination } of routes) {
+    if (type === "multicast" || !isIpv4(destination.address) || !isOrdinary(destination)) continue;
+    if (destination.length < RANDOM_LENGTH) broad.set(destination.text, destination);
+    else if (!used.has(slash16(destination))) used.set(slash16(destination), destination);
+  }
+  return { broad: [...broad.values()], used };
+}
+
+/** The first two bytes of an IPv4 address. */
+function slash16({ address }: Prefix): number {
+  return address[12]! << 8 | address[13]!;
 }
 
 // Neither a default route (or half of one), nor one of the special ranges that every host has.

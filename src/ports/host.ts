@@ -136,8 +136,11 @@ export interface HostNetwork {
   /** What an interface has dropped since it was made; null: it is gone, or does not tell. */
   interfaceDrops(index: number): InterfaceDrops | null;
   addresses(): readonly InterfaceAddress[];
-  /** Those that fit, of all tables, IPv4 and IPv6; without a filter all of them, of which a host may have a million. */
-  routes(filter?: RouteFilter): readonly Route[];
+  /**
+   * Those that fit, of all tables, IPv4 and IPv6; without a filter all of them, of which a host may have a million. `once`:
+   * they are not asked for again, and what becomes of them is no change.
+   */
+  routes(filter?: RouteFilter, once?: boolean): readonly Route[];
   /** The IPv4 rules that choose a table, in the order in which the kernel asks them. */
   rules(): readonly RoutingRule[];
   /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */

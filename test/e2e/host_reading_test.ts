@@ -32,6 +32,25 @@ test("a node at rest reads nothing of its host, nor while the mesh changes aroun
     assert.deepEqual({ ...others, ways: 0 }, NOTHING);
   }));
 
+test("what a founder without a network looks through is not followed", () =>
+  inTown(async (town) => {
+    const a = town.host("a");
+    const office = route("10.77.0.0/16", { iface: a.eth0, protocol: 186 });
+    a.kernel.addRoute(office);
+    await a.up({});
+    await town.until("a founds", () => a.lease !== null);
+    assert.ok(!a.overlay.startsWith("10.77."));
+    await town.run(6000);
+    a.asked();
+    for (let i = 0; i < 50; i++) {
+      a.kernel.deleteRoute(office);
+      await town.run(50);
+      a.kernel.addRoute(office);
+      await town.run(50);
+    }
+    assert.deepEqual(reads(a.asked()), NOTHING);
+  }));
+
 test("routes of others that come and go cost a node no reading, and it writes nothing", () =>
   inTown(async (town) => {
     const a = await foundedBy(town.host("a"));

@@ -5,7 +5,7 @@ import type { Random } from "../../src/ports/time.ts";
 import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../src/host/overlap.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 import { seeded } from "../made/seeded.ts";
-import { prefix } from "../../src/wire/prefix.ts";
+import { Prefix, prefix } from "../../src/wire/prefix.ts";
 
 const NETWORK = prefix("10.42.0.0/16");
 const OWN: OwnMarks = { protocol: 84, device: null, subnet: null };
@@ -140,6 +140,21 @@ test("randomNetwork() keeps out of a broad route while another range is free, an
   }
   const all = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/15"].map((text) => route(text));
   assert.match(randomNetwork(random(1), all).text, /^10\.(12[89]|1[3-9]\d|2[0-4]\d|25[0-4])\.0\.0\/16$/);
+});
+
+test("randomNetwork() looks at each route once, and not for each candidate, of a hundred thousand", () => {
+  let looks = 0;
+  const routes = Array.from({ length: 20_000 }, (_, i) => {
+    const { destination, ...rest } = route(`10.${128 + (i % 100)}.${i & 255}.${i >> 8}/32`);
+    const counted = Object.create(Prefix.prototype, {
+      length: { value: destination.length },
+      text: { value: destination.text },
+      address: { get: () => (looks++, destination.address) },
+    }) as Prefix;
+    return { ...rest, destination: counted };
+  });
+  assert.match(randomNetwork(random(1), routes).text, /^10\.2(2[89]|[345]\d)\.0\.0\/16$/);
+  assert.ok(looks <= 10 * routes.length, `${looks} looks at ${routes.length} routes`);
 });
 
 test("randomNetwork() says when there is none", () => {

@@ -8,7 +8,13 @@ import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
-import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../host/overlap.ts";
+import {
+  describeOverlap,
+  FOUNDING_RANGES,
+  overlappingRoutes,
+  type OwnMarks,
+  randomNetwork,
+} from "../../host/overlap.ts";
 import { interfaceName } from "../../host/describe.ts";
 import { describeShadows, removeBridge, type Shadow, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, NetworkInterface, Route } from "../../ports/host.ts";
@@ -62,7 +68,8 @@ function marks(interfaces: readonly NetworkInterface[], device: string, subnet: 
 /** A network that nothing of this host touches, or why there is none: for who founds without `--network`. */
 export function drawNetwork(random: Random, net: HostNetwork): { network: Prefix } | { problem: string } {
   try {
-    return { network: randomNetwork(random, net.routes(), net.addresses()) };
+    const routes = FOUNDING_RANGES.flatMap((overlapping) => net.routes({ overlapping }, true));
+    return { network: randomNetwork(random, routes, net.addresses()) };
   } catch (error) {
     if (!(error instanceof Error) || "errno" in error) throw error;
     return { problem: error.message };
