@@ -7,8 +7,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { selfCommand } from "../../sys/self_command.ts";
 
-const IGNORED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
 export class Guard {
   readonly #child: ChildProcess;
 
@@ -34,8 +32,6 @@ export class Guard {
 
 /** What `lab-guard` does until its stdin ends. */
 export async function guard(input: AsyncIterable<string>): Promise<void> {
-  // Ctrl-C reaches the whole terminal.
-  for (const signal of IGNORED) process.on(signal, () => {});
   // BOUNDED: one per host of the lab
   const paused = new Set<number>();
   let rest = "";
