@@ -1,8 +1,8 @@
 /**
  * The routes that fit one filter, read once and kept right by the kernel's events (host_table.ts). IPv4 routes go without
- * a word with their iface, with their source, with the last address of their iface, or with their next-hop object; and of
- * a replaced route the kernel says only what took its place. What is sure to be gone goes here, too; and wherever it is
- * not sure what there is, the routes are outdated, to be read again.
+ * a word with their interface, with its last address, with their next-hop object, and on older kernels with their source;
+ * and of a replaced route the kernel says only what took its place. What is sure to be gone goes here, too; and wherever
+ * it is not sure what there is, the routes are outdated, to be read again.
  */
 
 import { type HostEvent, type Route, TABLE_LOCAL } from "../ports/host.ts";

@@ -5,7 +5,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import type { HostNetwork, Route } from "../../src/ports/host.ts";
+import type { HostEvent, HostKernel, HostNetwork, Route } from "../../src/ports/host.ts";
 import { removeOwned } from "../../src/host/cleanup.ts";
 import { type HostState, isOwned } from "../../src/host/owned.ts";
 import { reconcileHost, type Reconciliation } from "../../src/host/reconcile_host.ts";
@@ -18,7 +18,7 @@ import { prefix } from "../../src/wire/prefix.ts";
 const skip = process.getuid?.() !== 0 ? "needs root" : false;
 
 let ns: Namespace;
-let net: HostNetwork & InterfaceMaker;
+let net: HostKernel & InterfaceMaker;
 let bridge = 0;
 
 before(() => {
@@ -93,14 +93,41 @@ function story(kernel: HostNetwork, device: number, lan: number): unknown[] {
   return told;
 }
 
+/** What a kernel told by itself: of our routes, and of the device and its IPv4 addresses; what it says twice, once. */
+function toldBy(events: readonly HostEvent[], device: number): string[] {
+  const lines = events.flatMap((event) => {
+    switch (event.kind) {
+      case "route":
+        return isOwned(event.route, null) ? [`${event.how} ${event.route.destination}`] : [];
+      case "interface":
+        return event.iface === device ? [event.down ? "down" : "up"] : [];
+      case "address":
+        return event.iface === device && !event.address.includes(":")
+          ? [`${event.gone ? "lost" : "got"} ${event.address}`]
+          : [];
+      default:
+        return [];
+    }
+  });
+  const once = lines.filter((line, i) => line !== lines[i - 1]);
+  // Routes that go together go in the order of the kernel's tree.
+  const runs = once.join("\n").split(/\n(?!removed)/);
+  return runs.flatMap((run) => [run.split("\n")[0]!, ...run.split("\n").slice(1).sort()]);
+}
+
 test("the fake kernel tells the same story as the real one", { skip }, () => {
   const fake = new FakeKernel();
   const lan = fake.addLink("br0", { kind: "bridge" });
   fake.addAddress({ iface: lan, address: "192.168.7.1", prefixLength: 24, scope: 0 });
   const device = fake.addLink("ovl0", { kind: "tun", up: false });
   const tun = addTun("ovl0");
+  net.events();
   const real = story(net, tun, bridge);
+  fake.events();
   assert.deepEqual(story(fake, device, lan), real);
+  const events = toldBy(net.events(), tun);
+  assert.ok(events.length > 20, events.join(", "));
+  assert.deepEqual(toldBy(fake.events(), device), events);
 });
 
 test("reconcileHost() is idempotent for an IPv6 network too", { skip }, () => {
