@@ -82,7 +82,7 @@ async function peerOf(i: number) {
   function step(now: number): void {
     if (session === null && target.nextAt <= now) {
       machine.begin(SERVER, null, now);
-      targets.tried(target, { steady: true, maxMs: 5000, punches: null }, now);
+      targets.tried(target, { steady: true, minMs: 0, maxMs: 5000, punches: null }, now);
       flush();
     }
     if (session === null || peer.upAt >= 0 || now - probedAt < PROBE_MS) return;

@@ -11,6 +11,13 @@ export class RateLimit {
     this.#tokens = burst;
   }
 
+  /** How many could be taken now. */
+  room(now: number): number {
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#rate / 1000);
+    this.#at = now;
+    return Math.floor(this.#tokens);
+  }
+
   /** Takes a token; false when none is left. */
   take(now: number): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#rate / 1000);

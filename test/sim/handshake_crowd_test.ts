@@ -37,7 +37,7 @@ test("A thousand peers that begin at once with one node have their sessions with
     for (const peer of peers) {
       if (peer.sessions > 0 || peer.target.nextAt > now) continue;
       peer.machine.begin(SERVER, null, now);
-      peer.targets.tried(peer.target, { steady: true, maxMs: 5000, punches: null }, now); // as a joiner does: every half second at first
+      peer.targets.tried(peer.target, { steady: true, minMs: 0, maxMs: 5000, punches: null }, now); // as a joiner does: every half second at first
       flush(peer, now);
     }
     while (network.nextArrival() <= now + 20) {

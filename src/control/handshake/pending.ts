@@ -12,8 +12,8 @@ import { u24 } from "../../wire/bytes.ts";
 
 /** How long a handshake waits for its answer. */
 export const PENDING_MS = 10_000;
-/** Of each table. */
-export const MAX_PENDING = 1024;
+/** Of each table: more than come, or are begun, in that time (dataplane/tables/handshake_gate.ts, links/pacing.ts). */
+export const MAX_PENDING = 2048;
 /** Handshakes that cross are this close together; what is older was lost. */
 export const CROSSING_MS = 500;
 /** Far from 2^24, so that a free index is found at once. */

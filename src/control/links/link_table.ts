@@ -1,23 +1,17 @@
 /**
  * The links, those that there are and those that are wanted: one per peer node, by node and by the receiver index we gave
  * it. A link is inserted after a hello with a good signature, counts as up once its endpoint is validated (links.ts), and
- * goes when it is no longer wanted. By what is wanted a target is tried: whether a node is missed there, how long to wait
- * between two tries, and whether both sides have to punch. Pure bookkeeping; links.ts asks.
+ * goes when it is no longer wanted. By what is wanted a target is tried: whether a node is missed there. How often is
+ * pacing.ts's. Pure bookkeeping; links.ts asks.
  */
 
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { u24 } from "../../wire/bytes.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
-import type { Pace, Target } from "./target.ts";
-import { RETRY_MAX_MS, type Targets } from "./targets.ts";
+import type { Target } from "./target.ts";
+import type { Targets } from "./targets.ts";
 
 const UNUSED_LINK_MS = 30_000;
-const JOINING_STEADY_TRIES = 8;
-/** Hellos a second to all the dead together. */
-const DEAD_PER_SECOND = 20;
-/** So many addresses of one node that never answered are tried as often as one; more share that. */
-const SILENT_FREE = 3;
 
 /** What is wanted of a node. */
 export interface Wish {
@@ -51,12 +45,11 @@ export interface Link {
 }
 
 export class LinkTable {
-  readonly #own: OwnNode;
   readonly #targets: Targets;
   readonly #random: Random;
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
   readonly #wanted = new Map<string, Wish>();
-  #dead = 0;
+  #deadEndpoints = 0;
   // BOUNDED: one per peer, ≤ MAX_PEERS
   readonly #links = new Map<string, Link>();
   // BOUNDED: as #links
@@ -64,8 +57,7 @@ export class LinkTable {
   // BOUNDED: as #links; those that are up
   readonly #byEndpoint = new Map<string, Set<Link>>();
 
-  constructor(own: OwnNode, targets: Targets, random: Random) {
-    this.#own = own;
+  constructor(targets: Targets, random: Random) {
     this.#targets = targets;
     this.#random = random;
   }
@@ -174,10 +166,15 @@ export class LinkTable {
     return this.#wanted.get(id);
   }
 
+  /** Of all wanted nodes that count as dead. */
+  get deadEndpoints(): number {
+    return this.#deadEndpoints;
+  }
+
   /** A node to have a link with. */
   want(id: string, wish: Wish, now: number): void {
     const before = this.#wanted.get(id);
-    this.#dead += Number(wish.dead) - Number(before?.dead ?? false);
+    this.#deadEndpoints += deadOf(wish) - deadOf(before);
     this.#wanted.set(id, wish);
     this.#targets.name("nodes", id, wish.endpoints, now);
     // It is back, and calls us as we call it.
@@ -187,7 +184,7 @@ export class LinkTable {
 
   /** A node that is gone for good. */
   unwant(id: string, now: number): void {
-    if (this.#wanted.get(id)?.dead) this.#dead--;
+    this.#deadEndpoints -= deadOf(this.#wanted.get(id));
     this.#wanted.delete(id);
     this.#targets.name("nodes", id, [], now);
   }
@@ -198,31 +195,10 @@ export class LinkTable {
     for (const id of nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
     return false;
   }
+}
 
-  /** How a target is tried from now on. */
-  paceOf(target: Target): Pace {
-    const steady = !this.#own.member() && target.tries < JOINING_STEADY_TRIES;
-    return { steady, maxMs: this.#longestWait(target), punches: this.#punches(target) };
-  }
-
-  // The dead are tried every 5 s while they are few, and share a rate when they are many.
-  #longestWait(target: Target): number {
-    const nodes = [...target.nodes].map((id) => this.#wanted.get(id));
-    const onlyDead = target.seeds.size === 0 && nodes.every((node) => node?.dead);
-    const wait = onlyDead ? Math.max(RETRY_MAX_MS, (this.#dead / DEAD_PER_SECOND) * 1000) : RETRY_MAX_MS;
-    if (target.seeds.size > 0 || target.answeredBy !== null || nodes.length === 0) return wait;
-    return wait * Math.max(1, Math.min(...nodes.map((node) => node?.endpoints.length ?? 1)) / SILENT_FREE);
-  }
-
-  // Punching needs a time table where a router on either side makes up the addresses; null: it does not here. Nobody has to
-  // wait for the one of a node that counts as dead: it calls when it is back.
-  #punches(target: Target): { readonly smaller: boolean } | null {
-    if (target.nodes.size !== 1 || !this.#own.member() || !this.#own.translated()) return null;
-    const [id] = target.nodes;
-    const wish = this.#wanted.get(id!);
-    if (wish === undefined || wish.dead || !wish.translated.includes(target.endpoint)) return null;
-    return { smaller: this.#own.identity.id < id! };
-  }
+function deadOf(wish: Wish | undefined): number {
+  return wish?.dead ? wish.endpoints.length : 0;
 }
 
 function isUp(link: Link): link is Link & { readonly endpoint: string } {

@@ -13,6 +13,7 @@ import { type Link, LinkTable } from "./link_table.ts";
 import type { Actions, Called } from "../outbox/actions.ts";
 import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
+import { isUnproven, Pacing } from "./pacing.ts";
 import { RefusalLog } from "./refusals.ts";
 import { RefusedHere } from "./refused_here.ts";
 import { isNamed, type Target } from "./target.ts";
@@ -59,6 +60,7 @@ export abstract class Links {
   protected readonly called: Called;
   readonly table: LinkTable;
   readonly targets: Targets;
+  readonly pacing: Pacing;
   readonly contests = new Contests();
   readonly refusedHere: RefusedHere;
   protected readonly refusals: RefusalLog;
@@ -74,7 +76,8 @@ export abstract class Links {
     this.called = outlets.called;
     this.#random = random;
     this.targets = new Targets(random, (endpoint) => own.usable(endpoint));
-    this.table = new LinkTable(own, this.targets, random);
+    this.table = new LinkTable(this.targets, random);
+    this.pacing = new Pacing(own, this.table, this.targets);
     this.refusedHere = new RefusedHere(this.targets, this.table);
     this.refusals = new RefusalLog(outlets);
   }
@@ -154,13 +157,24 @@ export abstract class Links {
     this.called.forget(last);
     this.table.move(link, null);
     link.since = now;
-    if (this.table.wish(id) !== undefined) this.targets.alsoNames(id, last, now);
+    if (this.table.wish(id) !== undefined) this.#provedAt(id, last, now);
     for (const target of this.targets.namedBy("nodes", id)) {
       this.targets.restart(target, now);
       target.outcome = { kind: "silent" };
     }
     // A seed that was answered by this node is missed now.
     for (const target of this.targets.answeredBy(id)) this.targets.wake(target);
+  }
+
+  /** A node was there once, as a former run of ours knew. */
+  remember(id: string, endpoint: string, now: number): void {
+    this.#provedAt(id, endpoint, now);
+  }
+
+  #provedAt(id: string, endpoint: string, now: number): void {
+    this.targets.alsoNames(id, endpoint, now);
+    const target = this.targets.get(endpoint);
+    if (target !== undefined) this.targets.prove(target);
   }
 
   /** Gives up links that turned out to lead into the mesh itself, and leaves such endpoints alone while they do. */
@@ -176,7 +190,8 @@ export abstract class Links {
   poke(endpoint: string, _entitled: boolean, now: number): void {
     const target = this.targets.get(endpoint);
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
-    if (known !== null && this.schedule.due(`poke ${endpoint}`, 1000, now)) this.ask(known, now);
+    if (known === null || !this.schedule.due(`poke ${endpoint}`, 1000, now)) return;
+    if (this.pacing.allows(known, now)) this.ask(known, now);
   }
 
   /** Whether the endpoint may be asked because something came from it. */
@@ -191,9 +206,9 @@ export abstract class Links {
     return this.table.isAt(endpoint);
   }
 
-  /** Asks wherever it is due. */
+  /** Asks wherever it is due, as far as that many may be asked at once: the rest stays due. */
   tick(now: number): void {
-    for (const target of this.targets.due(now)) if (this.#needed(target, now)) this.ask(target, now);
+    for (const target of this.targets.due(now, this.pacing.room(now))) this.#look(target, now);
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
     this.forsake(now);
@@ -201,8 +216,18 @@ export abstract class Links {
     this.table.sweep(now);
   }
 
+  #look(target: Target, now: number): void {
+    const needed = this.#needed(target, now);
+    this.targets.setSilent(target, needed && isUnproven(target, now));
+    if (!needed) return;
+    if (this.pacing.allows(target, now)) return this.ask(target, now);
+    const turn = this.pacing.turnMs();
+    this.targets.lookAgain(target, now + turn * (0.75 + this.#random.below(501) / 1000));
+  }
+
   protected tried(target: Target, now: number): void {
-    this.targets.tried(target, this.table.paceOf(target), now);
+    this.pacing.asked(now);
+    this.targets.tried(target, this.pacing.paceOf(target, now), now);
   }
 
   #needed(target: Target, now: number): boolean {

@@ -167,7 +167,7 @@ export class PlainLinks extends Links {
     if (target === null) return null;
     if (target.answeredBy === this.own.identity.id) this.targets.setAnsweredBy(target, null);
     target.tries = 0;
-    this.targets.tried(target, { steady: true, maxMs: RETRY_MAX_MS, punches: null }, now);
+    this.targets.tried(target, { steady: true, minMs: 0, maxMs: RETRY_MAX_MS, punches: null }, now);
     return this.targets.freshNonce(target, now);
   }
 
@@ -239,7 +239,7 @@ export class PlainLinks extends Links {
   #refused(h: Hello, from: string, now: number): LinkEvent[] {
     const target = this.targets.asked(h.echoedNonce, now);
     if (target === undefined || !this.targets.redeem(target, h.echoedNonce, now)) return [];
-    target.knockUntil = 0;
+    target.knockUntil = -Infinity;
     const clone = cloneOf(h);
     if (clone !== null) {
       if (h.nodeId !== this.own.identity.id || clone.bootNonce === this.own.bootNonce) return [];

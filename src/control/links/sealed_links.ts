@@ -127,7 +127,7 @@ export class SealedLinks extends Links {
 
   override tick(now: number): void {
     this.#handshakes.tick(now);
-    for (const session of this.sessions.due(now)) this.#renew(session.peer, now);
+    for (const session of this.sessions.due(now, this.pacing.room(now))) this.#renew(session.peer, now);
     for (const id of this.sessions.expire(now)) {
       this.down(id, now);
       this.actions.push({ kind: "reconcile" });
@@ -186,6 +186,7 @@ export class SealedLinks extends Links {
   #renew(id: string, now: number): void {
     const endpoint = this.table.get(id)?.endpoint ?? null;
     if (endpoint === null || !this.schedule.due(`renew ${id}`, 1000, now)) return;
+    this.pacing.asked(now);
     this.#handshakes.begin(endpoint, this.#knownAs(id), now);
   }
 

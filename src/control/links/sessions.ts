@@ -23,6 +23,8 @@ import type { Targets } from "./targets.ts";
 const REKEY_MS = 120_000;
 /** … and the responder, if that did not happen. */
 const REKEY_LATE_MS = 140_000;
+/** Each up to that much sooner: sessions that were made together are not all renewed together. */
+const SOONER_MS = 12_000;
 const REJECT_MS = 180_000;
 /** An unconfirmed session that was never used. */
 const UNUSED_MS = 20_000;
@@ -87,7 +89,7 @@ export class Sessions {
       initiator: made.initiator,
       at: now,
       confirmed: made.initiator,
-      renewAt: now + (made.initiator ? REKEY_MS : REKEY_LATE_MS),
+      renewAt: now + (made.initiator ? REKEY_MS : REKEY_LATE_MS) - soonerMs(made.receiveIndex),
     };
     this.#byPeer.set(id, list);
     list.push(session);
@@ -178,10 +180,10 @@ export class Sessions {
     return this.#byPeer.get(peer)?.findLast((s) => s.confirmed && s.life === life) ?? null;
   }
 
-  /** The current sessions that a handshake should replace now; each comes again after a while. */
-  due(now: number): Session[] {
+  /** The current sessions that a handshake should replace now, no more than `most`; each comes again after a while. */
+  due(now: number, most = Infinity): Session[] {
     const list: Session[] = [];
-    while (this.#renewals.nextAt <= now) {
+    while (this.#renewals.nextAt <= now && list.length < most) {
       const session = this.#renewals.pop()!;
       if (this.#byIndex.get(session.receiveIndex) !== session) continue; // it has ended
       this.#renewals.push(session.renewAt = now + REKEY_AGAIN_MS, session);
@@ -248,4 +250,9 @@ export class Sessions {
     this.#indices.release(session.receiveIndex);
     this.#actions.push({ kind: "dropSession", id: session.peer, receiveIndex: session.receiveIndex });
   }
+}
+
+// The index is random, and the session's own.
+function soonerMs(receiveIndex: number): number {
+  return (receiveIndex >>> 8) % SOONER_MS;
 }

@@ -17,6 +17,8 @@ export interface Target {
   knockUntil: number;
   /** Who answered there last. Changed by the table alone, which finds targets by it. */
   readonly answeredBy: string | null;
+  /** A node has answered there, in this run or a former one. */
+  proven: boolean;
   nonces: { readonly nonce: string; readonly at: number }[];
   /** Hellos since the last answer. */
   tries: number;
@@ -36,8 +38,9 @@ export function newTarget(endpoint: string, ordinal: number, now: number): Targe
     ordinal,
     seeds: new Set(),
     nodes: new Set(),
-    knockUntil: 0,
+    knockUntil: -Infinity,
     answeredBy: null,
+    proven: false,
     nonces: [],
     tries: 0,
     nextAt: now,
@@ -63,6 +66,8 @@ export function refusalOf({ outcome }: Target): SendRefusal | null {
 export interface Pace {
   /** The wait does not grow. */
   readonly steady: boolean;
+  /** From the first time on. */
+  readonly minMs: number;
   readonly maxMs: number;
   /** Both sides are behind NAT, and whether our id is the smaller one (punching.ts); null: they are not. */
   readonly punches: { readonly smaller: boolean } | null;

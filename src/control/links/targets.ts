@@ -44,6 +44,8 @@ export class Targets {
   readonly #unnamed = new Set<Target>();
   // BOUNDED: as #targets; those that this host would not send to, and some that it would not
   readonly #refused = new Set<Target>();
+  // BOUNDED: as #targets; those that are missed and never answered
+  readonly #silent = new Set<Target>();
   // BOUNDED: as #targets, a few of each
   readonly #due = new Heap<Target>();
   readonly #nonces: Nonces;
@@ -104,6 +106,7 @@ export class Targets {
     this.#targets.delete(target.endpoint);
     this.#unnamed.delete(target);
     this.#refused.delete(target);
+    this.#silent.delete(target);
     this.#nonces.drop(target);
     this.#setAnsweredBy(target, null);
     target.lookAt = Infinity;
@@ -197,10 +200,13 @@ export class Targets {
     this.#due.push(at, target);
   }
 
-  /** Those whose time has come, the oldest first; they are not looked at again unless something asks for it. */
-  due(now: number): Target[] {
+  /**
+   * Those whose time has come, the oldest first, no more than `most`: they are not looked at again unless something asks for
+   * it.
+   */
+  due(now: number, most = Infinity): Target[] {
     const due: Target[] = [];
-    while (this.#due.nextAt <= now) {
+    while (this.#due.nextAt <= now && due.length < most) {
       const at = this.#due.nextAt;
       const target = this.#due.pop()!;
       if (target.lookAt !== at) continue; // it is looked at earlier, or is gone
@@ -220,15 +226,15 @@ export class Targets {
   }
 
   /**
-   * Notes a hello: the wait for the next doubles up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
+   * Notes a hello: the wait for the next doubles from `minMs` up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
    * pairs, so that one lost datagram does not cost another long wait.
    */
-  tried(target: Target, { steady, maxMs, punches }: Pace, now: number): void {
+  tried(target: Target, { steady, minMs, maxMs, punches }: Pace, now: number): void {
     target.firstTriedAt ??= now;
     target.lastTriedAt = now;
     const second = target.tries > PAIRS_AFTER && target.tries % 2 === 0;
-    const doublings = steady || second ? 0 : Math.min(target.tries, 10);
-    const wait = Math.min(RETRY_MIN_MS * 2 ** doublings, maxMs);
+    const grown = Math.min(RETRY_MIN_MS * 2 ** Math.min(target.tries, 10), maxMs);
+    const wait = steady || second ? RETRY_MIN_MS : Math.max(minMs, grown);
     target.nextAt = now + wait * (0.75 + this.#random.below(501) / 1000);
     target.tries++;
     const { tries, answeredBy } = target;
@@ -247,9 +253,27 @@ export class Targets {
   answered(target: Target, id: string, from = target.endpoint): void {
     target.tries = 0;
     target.punching = null;
-    target.knockUntil = 0;
+    target.knockUntil = -Infinity;
+    this.prove(target);
     target.outcome = from === target.endpoint ? { kind: "answered" } : { kind: "answered", from };
     this.setAnsweredBy(target, id);
+  }
+
+  /** A node receives there, or did. */
+  prove(target: Target): void {
+    target.proven = true;
+    this.#silent.delete(target);
+  }
+
+  /** Whether it is one of those that are missed and never answered. */
+  setSilent(target: Target, silent: boolean): void {
+    if (silent) this.#silent.add(target);
+    else this.#silent.delete(target);
+  }
+
+  /** How many of those there are. */
+  get silent(): number {
+    return this.#silent.size;
   }
 
   /** Who answers there, as far as is known; null: nobody. */

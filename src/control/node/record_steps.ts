@@ -64,6 +64,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
   core.links.table.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
+  if (endpoint !== null) core.links.remember(record.id, endpoint, now);
 }
 
 function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: number): void {

@@ -9,8 +9,6 @@ import { Sessions } from "../../../src/control/links/sessions.ts";
 import { Targets } from "../../../src/control/links/targets.ts";
 import { MAX_PEERS } from "../../../src/ports/devices.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
-import { ownNodeOf } from "../../made/own_node.ts";
-import { identityOf } from "../../made/records.ts";
 
 const HOME = "10.0.0.1:8473";
 
@@ -19,7 +17,7 @@ function fixture() {
   const random = new SeededRandom(1);
   const indices = new ReceiverIndices(random);
   const targets = new Targets(random);
-  const links = new LinkTable(ownNodeOf(identityOf(1)), targets, random);
+  const links = new LinkTable(targets, random);
   const sessions = new Sessions(indices, links, targets, actions);
   const made = (initiator: boolean, id = "peer", life: string | null = null): NewSession => ({
     peer: { id, bootNonce: "of its record" } as NodeRecord,
@@ -56,10 +54,11 @@ test("Whoever began speaks at once; whoever answered once the session was used",
   assert.equal(sessions.current("peer")!.receiveIndex, theirs.receiveIndex);
 });
 
-test("A session is due at 120 s for whoever began it, at 140 s for the other, and again until it is renewed", () => {
+test("A session is due by 120 s for whoever began it, by 140 s for the other, and again until it is renewed", () => {
   const { sessions, made } = fixture();
-  sessions.add(made(true, "a"), 0);
-  const answered = made(false, "b");
+  const ours = { ...made(true, "a"), receiveIndex: 0 };
+  sessions.add(ours, 0);
+  const answered = { ...made(false, "b"), receiveIndex: 12_000 << 8 };
   sessions.add(answered, 0);
   sessions.confirm(answered.receiveIndex, 0);
   const due = (now: number) => sessions.due(now).map((s) => s.peer);
@@ -70,6 +69,23 @@ test("A session is due at 120 s for whoever began it, at 140 s for the other, an
   assert.deepEqual(due(140_000), ["a", "b"]);
   sessions.add(made(true, "a"), 141_000);
   assert.deepEqual(due(150_000), ["b"]);
+});
+
+test("Sessions that were made together are renewed in the course of twelve seconds, as many at once as is asked for", () => {
+  const { sessions, made } = fixture();
+  for (let i = 0; i < 1200; i++) sessions.add(made(true, `${i}`), 0);
+  let most = 0, all = 0;
+  for (let now = 100_000; now <= 120_000; now += 100) {
+    const due = sessions.due(now).length;
+    [most, all] = [Math.max(most, due), all + due];
+    if (now === 107_900) assert.equal(all, 0);
+  }
+  assert.ok(all >= 1200);
+  assert.ok(most < 60, `${most} in one tick`);
+  const late = fixture();
+  for (let i = 0; i < 1200; i++) late.sessions.add(late.made(true, `${i}`), 0);
+  assert.equal(late.sessions.due(130_000, 100).length, 100, "after the host has slept");
+  assert.equal(late.sessions.due(130_100, 2000).length, 1100, "the others are still due");
 });
 
 test("No session is older than 180 s, and whose last one ends is told", () => {

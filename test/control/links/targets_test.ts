@@ -17,7 +17,7 @@ const OWN = ownNodeOf(identityOf(1));
 const A = "10.0.0.1:8473";
 const B = "10.0.0.2:8473";
 const C = "10.0.0.3:8473";
-const PACE = { steady: false, maxMs: 5000, punches: null };
+const PACE = { steady: false, minMs: 0, maxMs: 5000, punches: null };
 
 const endpointsOf = (targets: Iterable<{ readonly endpoint: string }>) => [...targets].map((t) => t.endpoint);
 
