@@ -53,6 +53,8 @@ import { settingsFor } from "../made/settings.ts";
 import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 
 const TICK_MS = 100;
+/** Of a processor that is slow no more, for what still waits. */
+const NO_COST: Cost = () => 0;
 
 /** A lookup that a node's life asked for. */
 interface Lookup {
@@ -184,7 +186,7 @@ export class World {
   event(node: SimNode, event: ControlEvent): void {
     if (node.plane === null) return;
     if (node.cost === null) this.#handle(node, event);
-    else if (node.inbox.workingUntil > this.clock.now()) node.inbox.push(event);
+    else if (node.inbox.workingUntil > this.clock.now() || node.inbox.size > 0) node.inbox.push(event);
     else this.#work(node, event, node.cost);
   }
 
@@ -206,9 +208,9 @@ export class World {
 
   // The next event of a slow processor that is done with one.
   #goOn(node: SimNode, at: number): void {
-    if (node.plane === null || node.cost === null || node.inbox.workingUntil !== at) return;
+    if (node.plane === null || node.inbox.workingUntil !== at) return;
     const next = node.inbox.shift();
-    if (next !== undefined) this.#work(node, next, node.cost);
+    if (next !== undefined) this.#work(node, next, node.cost ?? NO_COST);
   }
 
   *#shown(node: SimNode, actions: readonly Action[]): Iterable<Action> {
