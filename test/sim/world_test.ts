@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ControlEvent } from "../../src/control/outbox/events.ts";
-import { Heap } from "../fakes/heap.ts";
+import { Heap } from "../../src/bounds/heap.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
 import { oneMesh, World } from "./world.ts";
 
