@@ -86,7 +86,7 @@ function path(encapsulation: Measured, tso: boolean): Path {
 }
 
 function tellPeer(dataPlane: DataPlane, encapsulation: Measured): void {
-  const own = { network: "10.42.0.0/16", subnets: ["10.42.1.0/24"], address: "10.42.1.0", mac: OWN_MAC };
+  const own = { networks: ["10.42.0.0/16"], subnets: ["10.42.1.0/24"], address: "10.42.1.0", mac: OWN_MAC };
   dataPlane.apply({ kind: "setOwn", own: { ...own, mtu: PACKET_LEN } });
   const ports = { endpoint: "192.168.1.2:8473", ownPort: "192.168.1.2:8473" };
   const sealed = encapsulation === "sealed";

@@ -39,7 +39,7 @@ mailbox.post({
 mailbox.post({ kind: "attachTun", queues: tun.queues, tso: tun.tso, uso: tun.uso });
 mailbox.post({
   kind: "setOwn",
-  own: { network: "10.42.0.0/16", subnets, address: `10.42.${own}.0`, mac: "02:00:00:00:00:01", mtu },
+  own: { networks: ["10.42.0.0/16"], subnets, address: `10.42.${own}.0`, mac: "02:00:00:00:00:01", mtu },
 });
 mailbox.post({
   kind: "setPeer",

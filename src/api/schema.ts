@@ -29,8 +29,11 @@ export interface NodeStatus {
   readonly runtime: string;
   readonly pid: number;
   readonly subnet: string | null;
+  /** The IPv6 lease; null: none, or the mesh has no IPv6. `subnet` is null in a mesh without IPv4. */
   readonly subnet6: string | null;
+  /** Of the device: IPv4, and IPv6. */
   readonly address: string | null;
+  readonly address6: string | null;
   readonly device: string;
   readonly mtu: number;
   readonly backend: string;
@@ -75,12 +78,16 @@ export interface NetworkStatus {
   /** Null while joining: the mesh has not told yet. */
   readonly cidr: string | null;
   readonly subnetLen: number | null;
+  /** The same of IPv6; null: not known yet, or the mesh has none. */
+  readonly cidr6: string | null;
+  readonly subnet6Len: number | null;
 }
 
 export interface PeerStatus {
   readonly id: string;
   readonly name: string;
   readonly subnet: string | null;
+  readonly subnet6: string | null;
   readonly endpoint: string | null;
   readonly state: PeerState;
   readonly path: PathKind;
@@ -114,7 +121,10 @@ export interface Status {
 }
 
 export interface LeaseEntry {
+  /** Of IPv4 where it has that, else of IPv6. */
   readonly subnet: string;
+  /** Of IPv6; null: it has none. */
+  readonly subnet6: string | null;
   readonly nodeId: string;
   readonly name: string;
   /** Our own lease: its lease state. A peer's: that of the peer, or what is special about the lease. */
@@ -156,6 +166,7 @@ export interface Why {
   readonly name?: string;
   readonly id: string;
   readonly subnet: string | null;
+  readonly subnet6: string | null;
   readonly state: PeerState | "self";
   readonly path: PathKind;
   /** One sentence that sums up. */
@@ -168,7 +179,8 @@ export interface Resolved {
   readonly id: string;
   readonly name: string;
   readonly subnet: string | null;
-  /** The overlay address to use: the one asked for, or the node's own. */
+  readonly subnet6: string | null;
+  /** The overlay address to use: the one asked for, or the node's own, of IPv4 where the mesh has it. */
   readonly address: string;
   readonly endpoint: string | null;
   readonly path: PathKind;
@@ -226,6 +238,8 @@ export interface LeaseChange {
   /** When, in ISO 8601. */
   readonly at: string;
   readonly subnet: string;
+  /** The IPv6 half, in a mesh of both families. */
+  readonly subnet6?: string;
   readonly nodeId: string | null;
   readonly name: string;
   /** Our own lease: its lease state. */

@@ -6,8 +6,10 @@ import type { Screen } from "../text/screen.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { type Column, renderTable, shortId } from "../text/table.ts";
 
+const SUBNET6: Column<LeaseEntry> = { title: "SUBNET6", value: (lease) => lease.subnet6 };
 const COLUMNS: readonly Column<LeaseEntry>[] = [
   { title: "SUBNET", value: (lease) => lease.subnet },
+  SUBNET6,
   { title: "NAME", value: (lease) => lease.name },
   { title: "NODE", value: (lease) => shortId(lease.nodeId), spare: 2 },
   { title: "STATE", value: stateWords },
@@ -32,7 +34,9 @@ function stateWords({ state }: LeaseEntry): string {
 
 /** The table of leases, or a sentence when there are none. */
 export function leasesPage(leases: readonly LeaseEntry[], screen: Screen): string {
-  return leases.length === 0 ? "No leases yet" : renderTable(COLUMNS, leases, screen);
+  if (leases.length === 0) return "No leases yet";
+  const both = leases.some(({ subnet, subnet6 }) => subnet6 !== null && subnet6 !== subnet);
+  return renderTable(both ? COLUMNS : COLUMNS.filter((one) => one !== SUBNET6), leases, screen);
 }
 
 export function registerLeases(program: Command): void {

@@ -7,9 +7,11 @@ import { addReadingFlags, read } from "./reading.ts";
 import { type Column, renderTable } from "../text/table.ts";
 import { formatBytes, formatRtt } from "../text/quantity.ts";
 
+const SUBNET6: Column<PeerStatus> = { title: "SUBNET6", value: (peer) => peer.subnet6, spare: 6 };
 const COLUMNS: readonly Column<PeerStatus>[] = [
-  { title: "NAME", value: (peer) => isStatic(peer) ? peer.subnet : peer.name },
-  { title: "SUBNET", value: (peer) => peer.subnet },
+  { title: "NAME", value: (peer) => isStatic(peer) ? peer.subnet ?? peer.subnet6 : peer.name },
+  { title: "SUBNET", value: (peer) => peer.subnet ?? peer.subnet6 },
+  SUBNET6,
   { title: "STATE", value: (peer) => isStatic(peer) ? "static" : peer.state },
   { title: "PATH", value: (peer) => peer.path },
   { title: "SECURITY", value: (peer) => peer.path === "none" ? null : peer.security, spare: 5 },
@@ -38,9 +40,11 @@ export function registerPeers(program: Command): void {
 /** The table of peers, or a sentence when there are none. That a path is in the clear is told on any screen. */
 export function peersPage(peers: readonly PeerStatus[], screen: Screen): string {
   if (peers.length === 0) return "No peers yet";
+  const both = peers.some(({ subnet, subnet6 }) => subnet !== null && subnet6 !== null);
+  const some = both ? COLUMNS : COLUMNS.filter((column) => column !== SUBNET6);
   const columns = peers.some(isClear)
-    ? COLUMNS.map((column) => column.title === "SECURITY" ? { ...column, spare: 0 } : column)
-    : COLUMNS;
+    ? some.map((column) => column.title === "SECURITY" ? { ...column, spare: 0 } : column)
+    : some;
   return renderTable(columns, peers, screen);
 }
 

@@ -45,10 +45,13 @@ export function statusPage(status: Status, screen: Screen): string {
 /** Title and text of each line. Facts not known yet are omitted. */
 function factsOf(status: Status): [string, string][] {
   const { node, network, peers } = status;
-  const lease = node.subnet === null ? `none yet, ${node.leaseState}` : `${node.subnet} ${node.leaseState}`;
-  const range = network.cidr === null
-    ? "network not known yet"
-    : `${network.cidr}, a /${network.subnetLen} per node`;
+  const subnets = [node.subnet, node.subnet6].filter((one) => one !== null);
+  const lease = subnets.length === 0
+    ? `none yet, ${node.leaseState}`
+    : `${subnets.join(" and ")} ${node.leaseState}`;
+  const ranges = [[network.cidr, network.subnetLen], [network.cidr6, network.subnet6Len]]
+    .flatMap(([cidr, length]) => cidr === null ? [] : [`${cidr}, a /${length} per node`]);
+  const range = ranges.length === 0 ? "network not known yet" : ranges.join(", and ");
   const facts: [string, string][] = [
     ["node", `${node.name} (${shortId(node.id)})`],
     ["lease", lease],
@@ -56,8 +59,9 @@ function factsOf(status: Status): [string, string][] {
   ];
   if (node.backend !== "") facts.push(["transport", `${node.backend}, ${securityLine(status)}`]);
   // The device is made with the lease, and has its MTU from then on.
-  if (node.address !== null && node.mtu > 0) {
-    facts.push(["device", `${node.device}, ${node.address}, mtu ${node.mtu}`]);
+  const addresses = [node.address, node.address6].filter((one) => one !== null);
+  if (addresses.length > 0 && node.mtu > 0) {
+    facts.push(["device", `${node.device}, ${addresses.join(", ")}, mtu ${node.mtu}`]);
   }
   const degraded = Object.entries(node.offloadsOff ?? {}).map(([offload, why]) => `no ${offload} (${why})`);
   if (node.withoutLibcrypto) degraded.unshift(`no libcrypto: slower sealing (${node.withoutLibcrypto})`);

@@ -44,7 +44,7 @@ function parseValidity(text: string): number {
  * sentence when the secret is not in the state directory.
  */
 export function secretOf({ node, network }: Status, stateDir: string): NetworkSecret | null {
-  if (node.security !== "sealed" || network.cidr === null) return null;
+  if (node.security !== "sealed" || !hasJoined(network)) return null;
   const secret = readStoredSecret(stateDir);
   if (secret !== null) return secret;
   throw new Error(
@@ -52,6 +52,10 @@ export function secretOf({ node, network }: Status, stateDir: string): NetworkSe
       JSON.stringify(stateDir)
     } (run as root, with the daemon's --state-dir)`,
   );
+}
+
+function hasJoined({ cidr, cidr6 }: Status["network"]): boolean {
+  return cidr !== null || cidr6 !== null;
 }
 
 /** What a token of this node says. Throws a sentence when it cannot be joined at. */
@@ -63,7 +67,7 @@ export function tokenOf(status: Status, secret: NetworkSecret | null, expiresAt:
         "for each interface; ovltun up --iface or --advertise changes the address",
     );
   }
-  if (status.network.cidr === null) {
+  if (!hasJoined(status.network)) {
     throw new Error("This node has not joined a mesh yet (see: ovltun status)");
   }
   return { networkName: status.network.name, endpoints, secret, issuer: status.node.id, expiresAt };

@@ -21,7 +21,7 @@ export function registerWhy(program: Command): void {
 
 /** The page for people. */
 export function whyPage(why: Why, screen: Screen): string {
-  const subnet = why.subnet ?? "no lease";
+  const subnet = [why.subnet, why.subnet6].filter((one) => one !== null).join(", ") || "no lease";
   const title = why.state === "self"
     ? `${why.node} (${subnet}), this node`
     : `${why.node} (${subnet}), ${isStatic(why) ? "static" : why.state}: ${why.path}`;

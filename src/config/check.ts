@@ -2,7 +2,8 @@
  * Values that are right one by one and wrong together. Each refusal names both sides and where they were given. What
  * can be judged only against the mesh (a joiner's network, its subnet length) is left to the moment of joining.
  */
-import { addressToU32, parseAddress } from "../wire/address.ts";
+import { formatAddress, isIpv4, parseAddress } from "../wire/address.ts";
+import { compareBytes } from "../wire/bytes.ts";
 import {
   hostPrefix,
   isInside,
@@ -13,14 +14,23 @@ import {
   prefix,
   writtenLength,
 } from "../wire/prefix.ts";
-import type { StaticPeer } from "../control/mesh/mesh_config.ts";
+import type { AskedRange, StaticPeer } from "../control/mesh/mesh_config.ts";
 import { FLANNEL_PORT, VXLAN_PORT } from "../wire/udp.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config_error.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
-/** Networks in which no overlay can lie: this-network, loopback, link-local, multicast and reserved. */
-const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map(prefix);
+/**
+ * Networks in which no overlay can lie: this-network, loopback, link-local, multicast and reserved; of IPv6 unspecified,
+ * loopback and mapped IPv4, translated IPv4 (RFC 6052), link-local, site-local and multicast.
+ */
+const UNUSABLE = [
+  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
+  ...["::/8", "64:ff9b::/96", "fe80::/9", "ff00::/8"],
+].map(prefix);
+
+/** The flags of one family: `network`, `network6`. */
+type Family = "" | "6";
 
 /** How a setting was given, or how its default reads: "--subnet-len 25", "the default --port 8473". */
 type Words = (name: SettingName) => string;
@@ -31,9 +41,9 @@ export function checkConfig(config: Config, settings: GivenSettings): void {
     const given = settings.get(name);
     return given === undefined ? `the default --${name}` : describe(given);
   };
-  checkNetwork(config, words);
-  checkRange(config, words);
-  checkSubnet(config, words);
+  checkFamilies(config, settings, words);
+  checkAddresses({ asked: config, founds: config.peers.length === 0, family: "", words });
+  checkAddresses({ asked: config.ipv6, founds: config.peers.length === 0, family: "6", words });
   checkPorts(config, settings.has("port"), words);
   checkStaticPeers(config, words);
   if (config.iface !== null && config.iface === config.device) {
@@ -41,81 +51,124 @@ export function checkConfig(config: Config, settings: GivenSettings): void {
   }
 }
 
-/** The subnet length that is certain now: as given, or the default where this node founds. */
-function certainSubnetLen(config: Config): number | null {
-  return config.subnetLen ?? (config.peers.length === 0 ? config.defaultSubnetLen : null);
-}
-
-function subnetLenWords(config: Config, words: Words): string {
-  return config.subnetLen === null
-    ? `the default --subnet-len ${config.defaultSubnetLen}`
-    : words("subnet-len");
-}
-
-function checkNetwork(config: Config, words: Words): void {
-  const { network } = config;
-  if (network === null) return;
-  if (UNUSABLE.some((range) => overlaps(range, network))) {
-    throw new ConfigError("network", `${words("network")} cannot be used for hosts (try 10.42.0.0/16)`);
+/** What belongs to a family that the mesh is not to have. */
+function checkFamilies(config: Config, settings: GivenSettings, words: Words): void {
+  const { withoutIpv4, ipv6 } = config;
+  if (withoutIpv4 && ipv6.choice === "none") {
+    throw new ConfigError("network6", `${words("network")} and ${words("network6")} leave no addresses`);
   }
-  const subnetLen = certainSubnetLen(config);
+  for (const [without, family] of [[withoutIpv4, ""], [ipv6.choice === "none", "6"]] as const) {
+    if (!without) continue;
+    const idle = namesOf(family).find((name) => name !== `network${family}` && settings.has(name));
+    if (idle !== undefined) {
+      throw new ConfigError(idle, `${words(idle)} contradicts ${words(`network${family}`)}`);
+    }
+  }
+  if (withoutIpv4 && ipv6.choice === null && ipv6.network === null && config.peers.length === 0) {
+    throw new ConfigError("network", `${words("network")} needs --network6 auto, or --network6 CIDR`);
+  }
+}
+
+function namesOf(family: Family): SettingName[] {
+  const names = ["network", "subnet-len", "subnet-min", "subnet-max", "subnet"] as const;
+  return names.map((name) => name.replace(/^(network|subnet)/, `$1${family}`) as SettingName);
+}
+
+/** What is asked of the addresses of one family, and how its flags are named and were given. */
+interface Asking {
+  readonly asked: AskedRange;
+  /** Its defaults count. */
+  readonly founds: boolean;
+  readonly family: Family;
+  readonly words: Words;
+}
+
+function checkAddresses(asking: Asking): void {
+  checkNetwork(asking);
+  checkRange(asking);
+  checkSubnet(asking);
+}
+
+/** The subnet length that is certain now: as given, or the default where this node founds. */
+function certainSubnetLen({ asked, founds }: Asking): number | null {
+  return asked.subnetLen ?? (founds ? asked.defaultSubnetLen : null);
+}
+
+function subnetLenWords({ asked, family, words }: Asking): string {
+  return asked.subnetLen === null
+    ? `the default --subnet${family}-len ${asked.defaultSubnetLen}`
+    : words(`subnet${family}-len`);
+}
+
+function checkNetwork(asking: Asking): void {
+  const { asked: { network }, family, words } = asking;
+  const name = `network${family}` as const;
+  if (network === null) return;
+  // Of its own family: in 128 bits all of IPv4 lies in ::/8.
+  const unusable = UNUSABLE.filter((range) => isIpv4(range.address) === isIpv4(network.address));
+  if (unusable.some((range) => overlaps(range, network))) {
+    const such = family === "" ? "10.42.0.0/16" : "--network6 auto";
+    throw new ConfigError(name, `${words(name)} cannot be used for hosts (try ${such})`);
+  }
+  const subnetLen = certainSubnetLen(asking);
   if (subnetLen !== null && subnetLen < writtenLength(network)) {
     throw new ConfigError(
-      "subnet-len",
-      `${words("network")} is too small for ${subnetLenWords(config, words)}: give a larger network or a ` +
-        "longer --subnet-len",
+      `subnet${family}-len`,
+      `${words(name)} is too small for ${subnetLenWords(asking)}: give a larger network or a ` +
+        `longer --subnet${family}-len`,
     );
   }
 }
 
-function checkRange(config: Config, words: Words): void {
-  const subnetLen = certainSubnetLen(config);
-  for (const [name, text] of [["subnet-min", config.subnetMin], ["subnet-max", config.subnetMax]] as const) {
+function checkRange(asking: Asking): void {
+  const { asked, family, words } = asking;
+  const subnetLen = certainSubnetLen(asking);
+  const min = `subnet${family}-min` as const, max = `subnet${family}-max` as const;
+  for (const [name, text] of [[min, asked.subnetMin], [max, asked.subnetMax]] as const) {
     if (text === null) continue;
-    mustLieInNetwork(config, name, hostPrefix(parseAddress(text)!), words);
+    mustLieInNetwork(asking, name, hostPrefix(parseAddress(text)!));
     if (subnetLen !== null && parsePrefix(`${text}/${subnetLen}`) === null) {
       throw new ConfigError(
         name,
-        `${words(name)} is not the first address of a subnet with ${subnetLenWords(config, words)}`,
+        `${words(name)} is not the first address of a subnet with ${subnetLenWords(asking)}`,
       );
     }
   }
-  if (
-    config.subnetMin !== null && config.subnetMax !== null && ipv4(config.subnetMin) > ipv4(config.subnetMax)
-  ) {
-    throw new ConfigError("subnet-min", `${words("subnet-min")} is greater than ${words("subnet-max")}`);
+  if (asked.subnetMin !== null && asked.subnetMax !== null && isAfter(asked.subnetMin, asked.subnetMax)) {
+    throw new ConfigError(min, `${words(min)} is greater than ${words(max)}`);
   }
 }
 
-function checkSubnet(config: Config, words: Words): void {
-  const { subnet } = config;
+function checkSubnet(asking: Asking): void {
+  const { asked: { subnet, subnetMin, subnetMax }, family, words } = asking;
+  const name = `subnet${family}` as const;
   if (subnet === null) return;
-  mustLieInNetwork(config, "subnet", subnet, words);
-  const subnetLen = certainSubnetLen(config);
+  mustLieInNetwork(asking, name, subnet);
+  const subnetLen = certainSubnetLen(asking);
   if (subnetLen !== null && writtenLength(subnet) !== subnetLen) {
-    throw new ConfigError(
-      "subnet",
-      `${words("subnet")} does not match ${subnetLenWords(config, words)}`,
-    );
+    throw new ConfigError(name, `${words(name)} does not match ${subnetLenWords(asking)}`);
   }
-  const first = addressToU32(subnet.address);
-  if (config.subnetMin !== null && first < ipv4(config.subnetMin)) {
-    throw new ConfigError("subnet", `${words("subnet")} is below ${words("subnet-min")}`);
+  const first = formatAddress(subnet.address);
+  if (subnetMin !== null && isAfter(subnetMin, first)) {
+    throw new ConfigError(name, `${words(name)} is below ${words(`subnet${family}-min`)}`);
   }
-  if (config.subnetMax !== null && first > ipv4(config.subnetMax)) {
-    throw new ConfigError("subnet", `${words("subnet")} is above ${words("subnet-max")}`);
+  if (subnetMax !== null && isAfter(first, subnetMax)) {
+    throw new ConfigError(name, `${words(name)} is above ${words(`subnet${family}-max`)}`);
   }
 }
 
-function mustLieInNetwork({ network }: Config, name: SettingName, part: Prefix, words: Words): void {
+function mustLieInNetwork(
+  { asked: { network }, family, words }: Asking,
+  name: SettingName,
+  part: Prefix,
+): void {
   if (network !== null && !isInside(part, network)) {
-    throw new ConfigError(name, `${words(name)} is not in ${words("network")}`);
+    throw new ConfigError(name, `${words(name)} is not in ${words(`network${family}`)}`);
   }
 }
 
-/** An IPv4 address as a number, for comparisons. */
-function ipv4(text: string): number {
-  return addressToU32(parseAddress(text)!);
+function isAfter(a: string, b: string): boolean {
+  return compareBytes(parseAddress(a)!, parseAddress(b)!) > 0;
 }
 
 function checkPorts(config: Config, portGiven: boolean, words: Words): void {
@@ -155,24 +208,26 @@ function checkStaticPeers(config: Config, words: Words): void {
         "on other nodes",
     );
   }
-  const { network } = config;
+  const families = [["", config], ["6", config.ipv6]] as const;
   const seen: StaticPeer[] = [];
   for (const peer of config.staticPeers) {
     const { subnet } = peer;
     const title = `--static-peer ${subnet}=${peer.address}`;
-    if (network !== null) {
-      if (!isInside(subnet, network)) {
-        throw new ConfigError("static-peer", `${title}: the subnet is not in ${words("network")}`);
+    for (const [family, { network, subnet: wish }] of families) {
+      const name = `network${family}` as const;
+      const ofFamily = isIpv4(subnet.address) === (family === "");
+      if (network !== null && ofFamily && !isInside(subnet, network)) {
+        throw new ConfigError("static-peer", `${title}: the subnet is not in ${words(name)}`);
       }
-      if (liesWithin(network, peer.address)) {
+      if (network !== null && liesWithin(network, peer.address)) {
         throw new ConfigError(
           "static-peer",
-          `${title}: the address of the host must not be in ${words("network")}`,
+          `${title}: the address of the host must not be in ${words(name)}`,
         );
       }
-    }
-    if (config.subnet !== null && overlaps(subnet, config.subnet)) {
-      throw new ConfigError("static-peer", `${title} overlaps ${words("subnet")}`);
+      if (wish !== null && overlaps(subnet, wish)) {
+        throw new ConfigError("static-peer", `${title} overlaps ${words(`subnet${family}`)}`);
+      }
     }
     const other = seen.find((one) => overlaps(one.subnet, subnet));
     if (other !== undefined) {
@@ -191,13 +246,20 @@ export function checkSupported(config: Config, settings: GivenSettings, warnings
     const one = settings.get(name);
     return one === undefined ? `--${name}` : describe(one);
   };
-  for (const name of ["subnet", "subnet-min", "subnet-max"] as const) {
-    // No refusal: a stored mesh, which only the daemon sees, may supply the network.
-    if (settings.has(name) && config.network === null && config.peers.length === 0) {
+  // No refusal: a stored mesh, which only the daemon sees, may supply the network.
+  for (const name of config.peers.length > 0 ? [] : ["subnet", "subnet-min", "subnet-max"] as const) {
+    if (settings.has(name) && config.network === null) {
       warnings.push(
         `${given(name)} without --network: a new mesh picks a random network, which may not contain it`,
       );
     }
+    const name6 = name.replace("subnet", "subnet6") as SettingName;
+    if (!settings.has(name6) || config.ipv6.network !== null) continue;
+    warnings.push(
+      config.ipv6.choice === "auto"
+        ? `${given(name6)} with --network6 auto: a new mesh picks a random network, which may not contain it`
+        : `${given(name6)} without --network6: a new mesh has no IPv6`,
+    );
   }
   if (config.ipMasq) {
     throw new ConfigError(

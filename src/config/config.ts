@@ -22,6 +22,7 @@ export const LOG_FORMATS: readonly LogFormat[] = ["text", "json"];
 /** What a founder uses for settings not given. */
 export const DEFAULT_NETWORK_NAME = "ovltun";
 export const DEFAULT_SUBNET_LEN = 24;
+export const DEFAULT_SUBNET6_LEN = 64;
 export const DEFAULT_PORT = 8473;
 export const DEFAULT_DEVICE = "ovl0";
 export const DEFAULT_STATE_DIR = "/var/lib/ovltun";

@@ -2,8 +2,10 @@
  * From flags, environment and files to the one Config: collect what was given (sources.ts), read each value
  * (values.ts), refuse what contradicts itself or is not built yet (check.ts). Pure; the caller reads files.
  */
+import type { AskedIpv6 } from "../control/mesh/mesh_config.ts";
 import { BACKENDS } from "../wire/backend.ts";
 import { looksLikeAddress, nameForNode, NODE_NAME_MAX } from "../wire/node_name.ts";
+import type { Prefix } from "../wire/prefix.ts";
 import { MAX_VNI } from "../wire/vxlan.ts";
 import { checkConfig, checkSupported } from "./check.ts";
 import { applyJoin, checkSecurity, type JoinFacts, readSecretSetting } from "./security.ts";
@@ -15,6 +17,7 @@ import {
   DEFAULT_PORT,
   DEFAULT_RUN_DIR,
   DEFAULT_STATE_DIR,
+  DEFAULT_SUBNET6_LEN,
   LOG_FORMATS,
   LOG_LEVELS,
 } from "./config.ts";
@@ -80,7 +83,9 @@ function readConfig(
     peers: hostsOf(settings, "peers"),
     found: switchOf(settings, "found"),
     plain,
-    network: prefixOf(settings, "network"),
+    network: prefixOf(settings, "network", 4, [NONE]),
+    withoutIpv4: textOf(settings, "network") === NONE,
+    ipv6: readIpv6(settings),
     networkName:
       matchingOf(settings, "network-name", /^[\x21-\x7e]{1,64}$/, "1 to 64 characters, no blanks") ??
         DEFAULT_NETWORK_NAME,
@@ -118,6 +123,35 @@ function readConfig(
     },
     onLeaseChange: textOf(settings, "on-lease-change"),
   };
+}
+
+/** In place of a network: no addresses of that family. */
+const NONE = "none";
+/** In place of an IPv6 network: any. */
+const AUTO = "auto";
+
+function readIpv6(settings: GivenSettings): AskedIpv6 {
+  const network = prefixOf(settings, "network6", 6, [NONE, AUTO]);
+  const word = textOf(settings, "network6");
+  return {
+    choice: word === NONE || word === AUTO ? word : null,
+    network,
+    subnetLen: integerOf(settings, "subnet6-len", 1, 128),
+    defaultSubnetLen: network === null ? DEFAULT_SUBNET6_LEN : defaultSubnet6Len(network, settings),
+    subnetMin: addressOf(settings, "subnet6-min", 6),
+    subnetMax: addressOf(settings, "subnet6-max", 6),
+    subnet: prefixOf(settings, "subnet6", 6),
+  };
+}
+
+/** As flannel takes it: a quarter of a network that is smaller than a /62. */
+function defaultSubnet6Len({ length }: Prefix, settings: GivenSettings): number {
+  if (length <= DEFAULT_SUBNET6_LEN - 2) return DEFAULT_SUBNET6_LEN;
+  if (length <= 124 || settings.has("subnet6-len")) return Math.min(128, length + 2);
+  throw new ConfigError(
+    "network6",
+    `${describe(settings.get("network6")!)} is too small: a /124 is the minimum, or give --subnet6-len`,
+  );
 }
 
 /** Where a daemon's things are; what the commands besides `up` need to know. */

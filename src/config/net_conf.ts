@@ -21,7 +21,7 @@ export interface NetConf {
 }
 
 /** How a key is read: flannel's Go type, and which setting of ours it is. */
-type Kind = "text" | "network" | "number" | "switch" | "object";
+type Kind = "text" | "network" | "network6" | "number" | "switch" | "object";
 
 interface Key {
   readonly kind: Kind;
@@ -37,9 +37,13 @@ const TOP: Keys = {
   SubnetLen: { kind: "number", setting: "subnet-len" },
   SubnetMin: { kind: "text", setting: "subnet-min" },
   SubnetMax: { kind: "text", setting: "subnet-max" },
+  IPv6Network: { kind: "network6", setting: "network6" },
+  IPv6SubnetLen: { kind: "number", setting: "subnet6-len" },
+  IPv6SubnetMin: { kind: "text", setting: "subnet6-min" },
+  IPv6SubnetMax: { kind: "text", setting: "subnet6-max" },
   Backend: { kind: "object" },
   EnableIPv4: { kind: "switch" },
-  EnableIPv6: { kind: "switch", idle: false },
+  EnableIPv6: { kind: "switch" },
   EnableNFTables: { kind: "switch", idle: false },
 };
 
@@ -54,11 +58,16 @@ const BACKEND: Keys = {
 };
 
 /** Keys for which we have something to do, as a person needs them to mend a file. */
-const USED = "Network, SubnetLen, SubnetMin, SubnetMax, Backend {Type, VNI, Port, DirectRouting, MTU}";
+const USED =
+  "EnableIPv4, Network, SubnetLen, SubnetMin, SubnetMax, EnableIPv6, IPv6Network, IPv6SubnetLen, " +
+  "IPv6SubnetMin, IPv6SubnetMax, Backend {Type, VNI, Port, DirectRouting, MTU}";
 /** Numbers for which 0 is "not given" in flannel. */
-const ZERO_IS_NONE = ["SubnetLen", "Backend.Port", "Backend.MTU"];
+const ZERO_IS_NONE = ["SubnetLen", "IPv6SubnetLen", "Backend.Port", "Backend.MTU"];
 /** flannel: a subnet has room for a bridge and a container. */
-const SUBNET_LEN_MAX = 30;
+const SUBNET_LEN_MAX: Readonly<Record<string, number>> = { SubnetLen: 30, IPv6SubnetLen: 126 };
+/** The keys of each family, which count where it is enabled; flannel has IPv4 enabled unless the file says otherwise. */
+const FOUR: readonly SettingName[] = ["network", "subnet-len", "subnet-min", "subnet-max"];
+const SIX: readonly SettingName[] = ["network6", "subnet6-len", "subnet6-min", "subnet6-max"];
 /** Bounds of Backend.MTU: 576 are left (RFC 791) by the largest overhead, sealed over IPv6. */
 const UNDERLAY_MTU_MIN = 656;
 const UNDERLAY_MTU_MAX = 65535;
@@ -77,9 +86,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 export function readNetConf(path: string, conf: JsonObject, warn: (sentence: string) => void): NetConf {
   const file = new NetConfFile(path, warn);
   const top = file.read(conf, "", TOP);
-  if (top.get("EnableIPv4") === "false") {
-    file.refuse("net-conf", "EnableIPv4", "is false, but a mesh needs IPv4");
-  }
+  chooseFamilies(file, top);
   const backend = file.backend === null ? null : file.read(file.backend, "Backend.", BACKEND);
   const { given } = file;
   if (given.size === 0 && !backend?.has("MTU")) {
@@ -114,6 +121,24 @@ export function defaultSubnetLen(length: number, label: string): number {
   throw new ConfigError("network", `${label} is too small: a /28 is the minimum`);
 }
 
+/** Leaves out what belongs to a family that is not enabled. */
+function chooseFamilies(file: NetConfFile, top: ReadonlyMap<string, string>): void {
+  const { given } = file;
+  const six = top.get("EnableIPv6") === "true";
+  if (six && !given.has("network6")) {
+    file.refuse("net-conf", "EnableIPv6", 'is true, but there is no IPv6Network, such as "fd42:1:2::/48"');
+  }
+  if (!six) {
+    for (const name of SIX) given.delete(name);
+  }
+  if (top.get("EnableIPv4") !== "false") return;
+  if (!six) {
+    file.refuse("net-conf", "EnableIPv4", "is false, and EnableIPv6 is not true: there are no addresses");
+  }
+  for (const name of FOUR) given.delete(name);
+  given.set("network", { source: "file", values: ["none"], label: "EnableIPv4: false", where: file.where });
+}
+
 class NetConfFile {
   readonly given = new Map<SettingName, Given>(); // BOUNDED: by the keys of TOP and BACKEND
   /** The value of the last `Backend`. */
@@ -137,7 +162,7 @@ class NetConfFile {
         );
         continue;
       }
-      if (value === null && !["text", "network"].includes(keys[key]!.kind)) continue; // as if it were not there
+      if (value === null && !["text", "network", "network6"].includes(keys[key]!.kind)) continue; // as if it were not there
       const text = this.#valueOf(prefix + key, keys[key]!, value);
       if (text !== null) values.set(key, text);
       else if (keys[key]!.kind === "number") this.#forget(keys[key]!, values, key);
@@ -149,7 +174,7 @@ class NetConfFile {
           source: "file",
           values: [text],
           label: prefix + key,
-          where: ` (in ${this.#quoted})`,
+          where: this.where,
         });
       } else if (idle !== undefined && String(idle) !== text) {
         this.#warn(
@@ -180,6 +205,10 @@ class NetConfFile {
     throw new ConfigError(field, `Key ${JSON.stringify(key)} in ${this.#quoted} ${problem}`);
   }
 
+  get where(): string {
+    return ` (in ${this.#quoted})`;
+  }
+
   get #quoted(): string {
     return JSON.stringify(this.#path);
   }
@@ -198,7 +227,7 @@ class NetConfFile {
       return String(value);
     }
     if (typeof value !== "string") this.refuse(field, key, `must be a string, not ${shown(value)}`);
-    if (kind === "network") return this.#network(key, value);
+    if (kind === "network" || kind === "network6") return this.#network(key, kind, value);
     return key === "Backend.Type" ? this.#type(key, value) : value;
   }
 
@@ -207,21 +236,21 @@ class NetConfFile {
       this.refuse(field, key, `must be a whole number, not ${shown(value)}`);
     }
     if (value.text === "0" && ZERO_IS_NONE.includes(key)) return null;
-    if (key === "SubnetLen" && Number(value.text) > SUBNET_LEN_MAX) {
-      this.refuse(field, key, `must be ${SUBNET_LEN_MAX} or less, as in flannel, not ${value.text}`);
+    const max = SUBNET_LEN_MAX[key];
+    if (max !== undefined && Number(value.text) > max) {
+      this.refuse(field, key, `must be ${max} or less, as in flannel, not ${value.text}`);
     }
     return value.text;
   }
 
   /** Bits beyond the length do not count. */
-  #network(key: string, text: string): string {
+  #network(key: string, kind: "network" | "network6", text: string): string {
     const loose = parseInterface(text);
-    if (loose === null || !isIpv4(loose.address)) {
-      this.refuse(
-        "network",
-        key,
-        `must be an IPv4 prefix such as "10.42.0.0/16", not ${JSON.stringify(text)}`,
-      );
+    if (loose === null || isIpv4(loose.address) !== (kind === "network")) {
+      const such = kind === "network"
+        ? 'an IPv4 prefix such as "10.42.0.0/16"'
+        : 'an IPv6 prefix such as "fd42:1:2::/48"';
+      this.refuse(kind, key, `must be ${such}, not ${JSON.stringify(text)}`);
     }
     return networkOf(loose).text;
   }

@@ -52,7 +52,14 @@ export const SETTINGS = [
     kind: "text",
     value: "CIDR",
     group: NETWORK,
-    help: "address range of the whole mesh, when founding (a random free /16)",
+    help: "IPv4 range of the whole mesh, when founding (a random free /16); none: no IPv4",
+  },
+  {
+    flag: "network6",
+    kind: "text",
+    value: "CIDR|auto|none",
+    group: NETWORK,
+    help: "IPv6 range of the whole mesh, when founding (none); auto: a random unique local /48",
   },
   {
     flag: "subnet-len",
@@ -60,6 +67,13 @@ export const SETTINGS = [
     value: "N",
     group: NETWORK,
     help: "prefix length of each lease, when founding (24)",
+  },
+  {
+    flag: "subnet6-len",
+    kind: "number",
+    value: "N",
+    group: NETWORK,
+    help: "prefix length of each IPv6 lease, when founding (64)",
   },
   {
     flag: "subnet-min",
@@ -76,11 +90,32 @@ export const SETTINGS = [
     help: "highest subnet to lease, when founding",
   },
   {
+    flag: "subnet6-min",
+    kind: "text",
+    value: "IP",
+    group: NETWORK,
+    help: "lowest IPv6 subnet to lease, when founding",
+  },
+  {
+    flag: "subnet6-max",
+    kind: "text",
+    value: "IP",
+    group: NETWORK,
+    help: "highest IPv6 subnet to lease, when founding",
+  },
+  {
     flag: "subnet",
     kind: "text",
     value: "CIDR",
     group: NETWORK,
     help: "preferred lease of this node (a random free subnet)",
+  },
+  {
+    flag: "subnet6",
+    kind: "text",
+    value: "CIDR",
+    group: NETWORK,
+    help: "preferred IPv6 lease of this node (the subnet with the number of the IPv4 one)",
   },
   {
     flag: "backend",

@@ -71,7 +71,8 @@ export function collectSettings(sources: Sources, warn: (sentence: string) => vo
 /** flannel's rule is for a network of its file, where nothing gives a length. */
 function subnetLenFor(conf: NetConf, settings: GivenSettings): number {
   const network = settings.get("network");
-  if (network === undefined || network !== conf.given.get("network") || settings.has("subnet-len")) {
+  const none = network === undefined || network.values[0] === "none";
+  if (none || network !== conf.given.get("network") || settings.has("subnet-len")) {
     return DEFAULT_SUBNET_LEN;
   }
   return defaultSubnetLen(Number(network.values[0]!.split("/")[1]), describe(network));

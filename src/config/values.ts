@@ -2,7 +2,7 @@
  * Raw settings read as numbers, choices, prefixes and endpoints. Every function throws a ConfigError that names the
  * setting, its place and what would be right, and gives null when the setting was not given.
  */
-import { formatAddress, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
+import { formatAddress, type IpVersion, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
 import { networkOf, parseInterface, parsePrefix, type Prefix } from "../wire/prefix.ts";
 import { isHostName } from "../wire/named_endpoint.ts";
 import { ConfigError } from "./config_error.ts";
@@ -74,14 +74,26 @@ export function matchingOf(
   throw new ConfigError(name, `${describeLabel(given)} must be ${wanted}, not ${JSON.stringify(text)}`);
 }
 
-/** An IPv4 prefix without host bits. */
-export function prefixOf(settings: GivenSettings, name: SettingName): Prefix | null {
+/** A prefix of this family without host bits. `words`: what may stand in its place, which is not for this function. */
+export function prefixOf(
+  settings: GivenSettings,
+  name: SettingName,
+  version: IpVersion = 4,
+  words: readonly string[] = [],
+): Prefix | null {
   const given = settings.get(name);
-  return given === undefined ? null : readPrefix(name, describeLabel(given), given.values[0]!);
+  if (given === undefined || words.includes(given.values[0]!)) return null;
+  const prefix = readPrefix(name, describeLabel(given), given.values[0]!, version);
+  if (isIpv4(prefix.address) === (version === 4)) return prefix;
+  const flag = `--${name.replace("6", "")}${version === 4 ? "6" : ""}`;
+  throw new ConfigError(
+    name,
+    `${describeLabel(given)} ${prefix} is ${version === 4 ? "IPv6" : "IPv4"}: give it with ${flag}`,
+  );
 }
 
-/** Reads one overlay prefix, IPv4 without host bits; `label` opens the message when it is not. */
-export function readPrefix(field: SettingName, label: string, text: string): Prefix {
+/** Reads one overlay prefix without host bits; `label` opens the message when it is not, `version` the example in it. */
+export function readPrefix(field: SettingName, label: string, text: string, version: IpVersion = 4): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === null) {
     const loose = parseInterface(text);
@@ -94,26 +106,27 @@ export function readPrefix(field: SettingName, label: string, text: string): Pre
     }
     throw new ConfigError(
       field,
-      `${label} must be a prefix such as "10.42.0.0/16", not ${JSON.stringify(text)}`,
+      `${label} must be a prefix such as "${version === 4 ? "10.42.0.0/16" : "fd42:1:2::/48"}", not ${
+        JSON.stringify(text)
+      }`,
     );
-  }
-  if (!isIpv4(prefix.address)) {
-    throw new ConfigError(field, `${label} ${text} is IPv6; the overlay is IPv4 only`);
   }
   return prefix;
 }
 
-/** An IPv4 address as canonical text. */
-export function addressOf(settings: GivenSettings, name: SettingName): string | null {
+/** An address of this family as canonical text. */
+export function addressOf(
+  settings: GivenSettings,
+  name: SettingName,
+  version: IpVersion = 4,
+): string | null {
   const given = settings.get(name);
   if (given === undefined) return null;
   const text = given.values[0]!;
   const address = parseAddress(text);
-  if (address === null || !isIpv4(address)) {
-    throw new ConfigError(
-      name,
-      `${describeLabel(given)} must be an address such as "10.42.1.0", not ${JSON.stringify(text)}`,
-    );
+  if (address === null || isIpv4(address) !== (version === 4)) {
+    const such = version === 4 ? 'an address such as "10.42.1.0"' : 'an IPv6 address such as "fd42:1:2:1::"';
+    throw new ConfigError(name, `${describeLabel(given)} must be ${such}, not ${JSON.stringify(text)}`);
   }
   return formatAddress(address);
 }

@@ -79,9 +79,10 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   for (const line of [...left.report.repaired, ...left.report.failed]) logger.info(line);
   const choice = secretChoiceOf(begun, state);
   remember(begun, choice, state);
-  const { network, subnetMin, subnetMax } = config;
-  if (network !== null) {
-    const subnetLen = config.subnetLen ?? config.defaultSubnetLen;
+  for (const asked of [config, config.ipv6]) {
+    const { network, subnetMin, subnetMax } = asked;
+    if (network === null) continue;
+    const subnetLen = asked.subnetLen ?? asked.defaultSubnetLen;
     refuseOverlap(net, begun, { network, subnetLen, subnetMin, subnetMax });
   }
   // They load their code while this thread tests and measures.
@@ -106,7 +107,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   keeper = new HostKeeper(net, machine.devices, mailbox, {
     ...config,
     subnetFile: left.file,
-    network: left.network,
+    networks: left.networks,
     testDevice: (tun) => offloads.testSuperframes(machine, tun),
   });
   // Routes go first, so that nothing is sent into a tunnel that is not read.

@@ -25,7 +25,7 @@ import type { DaemonParts } from "./daemon_parts.ts";
 import type { Ending } from "./end.ts";
 import { HostSight } from "./host/host_sight.ts";
 import { Names } from "./host/names.ts";
-import { drawNetwork } from "./host/overlap_check.ts";
+import { drawNetwork, drawNetwork6 } from "./host/overlap_check.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -58,13 +58,14 @@ export class EventLoop implements AtWork, Effects {
     this.#sight = new HostSight(net, {
       port: config.port,
       device: () => parts.keeper.device,
-      network: () => underlay.mesh,
+      networks: () => underlay.networks,
     });
     const settings: Settings = {
       ...config,
       version: VERSION,
       ownEndpoints: underlay.endpoints(),
       drawNetwork: () => drawNetwork(machine.random, net),
+      drawNetwork6: () => drawNetwork6(machine.random, net),
     };
     this.control = this.#controlPlane(settings);
     underlay.called = (endpoint) => this.control.called(endpoint);
@@ -257,10 +258,24 @@ export class EventLoop implements AtWork, Effects {
 
 /** Starts `--on-lease-change PROGRAM` and lets it run beside us; what it does wrong is logged. */
 function runLeaseHook(surroundings: Surroundings, program: string, change: LeaseChange): void {
+  const { second } = change;
+  const before = byFamily(change.from, second?.from ?? null);
+  const after = byFamily(change.to, second?.to ?? null);
   const environment = {
-    OVLTUN_OLD_SUBNET: change.from ?? "",
-    OVLTUN_NEW_SUBNET: change.to ?? "",
+    OVLTUN_OLD_SUBNET: before.four,
+    OVLTUN_NEW_SUBNET: after.four,
+    OVLTUN_OLD_SUBNET6: before.six,
+    OVLTUN_NEW_SUBNET6: after.six,
     OVLTUN_WHY: change.why,
   };
   surroundings.run(program, environment, HOOK_MS, (trouble) => logger.warn(trouble));
+}
+
+/** The subnets of a lease by their family; "": none. */
+function byFamily(...subnets: (string | null)[]): { readonly four: string; readonly six: string } {
+  const isSix = (text: string | null) => text !== null && text.includes(":");
+  return {
+    four: subnets.find((one) => one !== null && !isSix(one)) ?? "",
+    six: subnets.find(isSix) ?? "",
+  };
 }

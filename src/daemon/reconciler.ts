@@ -5,8 +5,9 @@
  */
 import { ConfigError } from "../config/config_error.ts";
 import type { ControlPlane } from "../control/node/node.ts";
-import { NOTHING, type Wanted, wantedFrom } from "../control/paths/paths.ts";
-import type { MeshConfig, Settings } from "../control/mesh/mesh_config.ts";
+import { narrowIpv6 } from "./reports/narrow_ipv6.ts";
+import { leastMtu, NOTHING, placesOf, type Wanted, wantedFrom } from "../control/paths/paths.ts";
+import { type MeshConfig, networksOf, rangesOf, type Settings } from "../control/mesh/mesh_config.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import { OverlapWatch, refuseOverlap } from "./host/overlap_check.ts";
 import { ChangeLog } from "./reports/changes.ts";
@@ -90,15 +91,23 @@ export class Reconciler {
     this.#lastHostCheck = machine.clock.now();
     const view = this.#control.view(this.#lastHostCheck);
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh)) return;
-    this.#underlay.mesh = view.own.mesh?.network ?? null;
+    this.#enterMesh(view.own.mesh);
     this.#underlay.reach(view.peers);
-    const wanted = withMtu(wantedFrom(view, this.#settings, this.#underlay.facts()), config.mtu);
+    const least = view.own.mesh === null ? 0 : leastMtu(view.own.mesh);
+    const asked = config.mtu === null ? null : Math.max(config.mtu, least);
+    const wanted = withMtu(wantedFrom(view, this.#settings, this.#underlay.facts()), asked);
     this.#wanted = wanted;
     const closed = sockets.ensure(wanted.sockets, this.#lastHostCheck);
     feed.apply(wanted);
     const report = keeper.apply(wanted);
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
-    const others = [this.#underlay.trouble, state.retry(), ...closed, ...overlaps];
+    const others = [
+      this.#underlay.trouble,
+      state.retry(),
+      ...closed,
+      ...overlaps,
+      ...narrowIpv6(view, wanted, config.mtu),
+    ];
     this.#troubles.tell(report, others, this.#lastHostCheck);
     const surroundings = { view, underlay: this.#underlay.endpoints() };
     for (const { level, message, peer } of this.#lostPaths.look(surroundings, wanted, this.#lastHostCheck)) {
@@ -108,6 +117,11 @@ export class Reconciler {
     this.#pathLog.tell(view, wanted, this.#lastHostCheck);
     this.changes.look(view, wanted);
     this.#tellWays(wanted.ways);
+  }
+
+  // Once: what the underlay is rests on these, and is found out anew with others.
+  #enterMesh(mesh: MeshConfig | null): void {
+    if (mesh !== null && this.#underlay.networks.length === 0) this.#underlay.networks = networksOf(mesh);
   }
 
   /** The peers whose tunnels are to show that they carry packets of full size. */
@@ -173,7 +187,8 @@ export class Reconciler {
     this.#ready = true;
     const { choice, config, machine, keeper } = this.#parts;
     const { own } = this.#control.view(machine.clock.now());
-    logger.info(`Ready: ${own.name} holds ${own.subnet} of ${own.mesh?.network}`, {
+    const held = placesOf(wanted.own!).map(({ network, subnet }) => `${subnet} of ${network}`).join(" and ");
+    logger.info(`Ready: ${own.name} holds ${held}`, {
       device: keeper.device,
       mtu: wanted.deviceMtu,
       backend: own.mesh?.backend,
@@ -189,7 +204,7 @@ export class Reconciler {
   #checkNetwork(mesh: MeshConfig): boolean {
     this.#networkChecked = true;
     try {
-      refuseOverlap(this.#parts.net, this.#parts, mesh);
+      for (const range of rangesOf(mesh)) refuseOverlap(this.#parts.net, this.#parts, range);
       return true;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

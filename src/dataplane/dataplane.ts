@@ -240,7 +240,7 @@ export class DataPlane {
     for (const subnet of this.#own) if (!own.subnets.includes(subnet)) this.plane.routes.delete(subnet);
     for (const subnet of own.subnets) this.#addRoute(subnet, OWN_SLOT);
     this.#own = own.subnets;
-    this.plane.network = parsePrefix(own.network);
+    this.plane.networks = own.networks.map(parsePrefix).filter((one) => one !== null);
     this.plane.ownMac = parseMac(own.mac) ?? new Uint8Array(6);
     this.plane.peers.setOwnMac(this.plane.ownMac);
     this.plane.mtu = own.mtu;

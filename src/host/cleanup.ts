@@ -26,17 +26,20 @@ export function removeOwned(net: HostNetwork, network: Prefix): Reconciliation {
 
 /**
  * Removes what a daemon that died left of its own subnet when its network is not known any more: the unreachable route,
- * which outlives the device. Of a living daemon the address in that subnet is there, too. `but` is a subnet to leave
+ * which outlives the device. Of a living daemon the address in that subnet is there, too. `but` are subnets to leave
  * alone.
  */
-export function removeOrphans(net: HostNetwork, but: Prefix | null): Reconciliation {
+export function removeOrphans(net: HostNetwork, but: readonly Prefix[]): Reconciliation {
   const report: Reconciliation = { repaired: [], failed: [] };
   const interfaces = net.interfaces();
   const held = net.addresses().map(addressAlone);
   for (const route of net.routes(OWN_ROUTES)) {
     const { type, metric, destination } = route;
     if (!isOwned(route, null) || type !== "unreachable" || metric !== UNREACHABLE_METRIC) continue;
-    if (samePrefix(destination, but) || held.some((address) => isInside(address, destination))) continue;
+    if (
+      but.some((one) => samePrefix(destination, one)) ||
+      held.some((address) => isInside(address, destination))
+    ) continue;
     attempt(report, `Removed route ${describeRoute(route, interfaces)}`, () => net.deleteRoute(route));
   }
   return report;

@@ -25,7 +25,7 @@ import {
   networkOf,
   nthSubnet,
   overlaps,
-  type Prefix,
+  Prefix,
   prefix,
   writtenLength,
 } from "../wire/prefix.ts";
@@ -33,6 +33,11 @@ import { describeRoute } from "./describe.ts";
 import { heldPrefix } from "./held_prefix.ts";
 
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
+/** Of which a network is drawn (RFC 4193: those that a site chooses itself). */
+export const UNIQUE_LOCAL = prefix("fd00::/8");
+const ULA_LENGTH = 48;
+/** Of 2^40 networks a host has few: so many that are taken are no accident. */
+const ULA_TRIES = 16;
 const SINKS: readonly RouteType[] = ["blackhole", "unreachable", "prohibit", "throw"];
 
 /**
@@ -138,10 +143,11 @@ export function describeOverlap(
   interfaces: readonly NetworkInterface[],
   settled: boolean,
 ): string {
+  const flag = isIpv4(network.address) ? "--network" : "--network6";
   const remedy = settled
     ? "the network of a mesh cannot be changed: remove the route from this host, or found a new mesh with " +
-      "another --network"
-    : "choose another with --network";
+      `another ${flag}`
+    : `choose another with ${flag}`;
   return `Network "${network}" overlaps the route ${describeRoute(route, interfaces)}; ${remedy}`;
 }
 
@@ -187,6 +193,29 @@ function inTheWay(routes: readonly Route[]): { broad: Prefix[]; used: ReadonlyMa
 /** The first two bytes of an IPv4 address. */
 function slash16({ address }: Prefix): number {
   return address[12]! << 8 | address[13]!;
+}
+
+/**
+ * A random unique local /48 (RFC 4193) that no route and no address of the host touches. Throws an Error that names what is in the way when there is none.
+ */
+export function randomNetwork6(
+  random: Random,
+  routes: readonly Route[],
+  addresses: readonly InterfaceAddress[] = [],
+): Prefix {
+  const taken = [...routes, ...addresses.map(addressRoute)].map(({ destination }) => destination)
+    .filter(isOrdinary);
+  const longer = taken.filter(({ length }) => length >= ULA_LENGTH);
+  for (const inTheWay of [taken, longer]) {
+    for (let i = 0; i < ULA_TRIES; i++) {
+      const address = new Uint8Array(16);
+      address[0] = 0xfd;
+      address.set(random.bytes(5), 1);
+      const network = new Prefix(address, ULA_LENGTH);
+      if (!inTheWay.some((one) => overlaps(one, network))) return network;
+    }
+  }
+  throw new Error("No unique local /48 is free on this host; choose a network with --network6");
 }
 
 // Neither a default route (or half of one), nor one of the special ranges that every host has.

@@ -6,6 +6,7 @@
  */
 
 import type { HostNetwork, InterfaceAddress, NetworkInterface, Route } from "../ports/host.ts";
+import { EACCES, EAFNOSUPPORT, ENOTSUP, SysError } from "../ports/sys_error.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
 import { addressAlone, heldPrefix } from "./held_prefix.ts";
@@ -44,7 +45,7 @@ export function reconcileHost(net: HostNetwork, state: HostState): Reconciliatio
       return report;
     }
     raiseDevice(net, iface, state.device.mtu, report);
-    assignAddress(net, iface, state, report);
+    if (!assignAddress(net, iface, state, report)) return report;
   }
   installRoutes(net, state, interfaces, report);
   return report;
@@ -57,25 +58,48 @@ function raiseDevice(net: HostNetwork, iface: NetworkInterface, mtu: number, rep
   if (!iface.up) attempt(report, `Set ${iface.name} up`, () => net.setInterface(iface.index, { up: true }));
 }
 
+/** False when the host has no IPv6: then no route of it can be there either. */
 function assignAddress(
   net: HostNetwork,
   iface: NetworkInterface,
   state: HostState,
   report: Reconciliation,
-): void {
+): boolean {
   const address = state.device!.address;
   const prefixLength = hostBits(address);
   const held = net.addresses().filter((a) => a.iface === iface.index);
   const isOurs = (a: InterfaceAddress) => a.address === address && a.prefixLength === prefixLength;
   if (!held.some(isOurs)) {
     const wanted = { iface: iface.index, address, prefixLength, scope: 0 };
-    attempt(report, `Added ${address}/${prefixLength} to ${iface.name}`, () => net.addAddress(wanted));
+    try {
+      attempt(
+        report,
+        `Added ${address}/${prefixLength} to ${iface.name}`,
+        () => net.addAddress(wanted),
+        address.includes(":") ? NO_IPV6 : [],
+      );
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      report.failed.push(withoutIpv6(state.subnet, iface.name, error));
+      return false;
+    }
   }
   for (const old of held) {
     if (isOurs(old) || !isInside(addressAlone(old), state.network)) continue;
     const sentence = `Removed ${heldPrefix(old)}, of an earlier lease, from ${iface.name}`;
     attempt(report, sentence, () => net.deleteAddress(old));
   }
+  return true;
+}
+
+/** Switched off for the device; not in the kernel at all. */
+const NO_IPV6: readonly number[] = [EACCES, EAFNOSUPPORT, ENOTSUP];
+
+function withoutIpv6(subnet: Prefix, device: string, { errno }: SysError): string {
+  const remedy = errno === EACCES
+    ? `allow it: sysctl -w net.ipv6.conf.${device}.disable_ipv6=0`
+    : "boot this host with IPv6 (ipv6.disable=0)";
+  return `This host has no IPv6, so its lease ${subnet} is not reachable (${remedy})`;
 }
 
 const hostBits = (address: string): number => address.includes(":") ? 128 : 32;
@@ -139,13 +163,22 @@ function inTheWay(
   return `Cannot add route ${describeRoute(route, interfaces)}: ${there} is in its place (${remedy})`;
 }
 
-/** Does it and notes the sentence; a refusal of the kernel is noted instead. Mistakes of ours are thrown. */
-export function attempt(report: Reconciliation, sentence: string, action: () => void): void {
+/**
+ * Does it and notes the sentence; a refusal of the kernel is noted instead. Mistakes of ours are thrown, and refusals with
+ * an errno of `but`.
+ */
+export function attempt(
+  report: Reconciliation,
+  sentence: string,
+  action: () => void,
+  but: readonly number[] = [],
+): void {
   try {
     action();
     report.repaired.push(sentence);
   } catch (error) {
     if (!(error instanceof Error) || !("errno" in error)) throw error;
+    if (but.includes(error.errno as number)) throw error;
     report.failed.push(error.message);
   }
 }

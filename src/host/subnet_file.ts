@@ -1,6 +1,6 @@
 /**
- * subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): four lines that container runtimes read
- * to learn which subnet is this host's. Replaced in one step, so that it is never read half-written.
+ * subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): lines that container runtimes read to learn
+ * which subnets are this host's, two for each family that the mesh has, IPv4 first, and two more. Replaced in one step, so that it is never read half-written.
  *
  * Its text is flannel's, to the byte, so a file does not show by itself that it is ours: what we wrote is noted in the run
  * directory (the note), before it is written, and a file counts as ours when it says what the note says, or what the stored
@@ -10,28 +10,47 @@
 
 import { lstatSync, mkdirSync, readFileSync, rmSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { isIpv4 } from "../wire/address.ts";
 import { addressAt, networkOf, parseInterface, parsePrefix, Prefix, samePrefix } from "../wire/prefix.ts";
 import { replaceFile } from "./atomic_file.ts";
 
-/** What subnet.env tells. */
-export interface SubnetEnv {
+/** What is leased of one family. */
+export interface EnvPlace {
   readonly network: Prefix;
   readonly subnet: Prefix;
+}
+
+/** The lease that a file would tell of. */
+export interface EnvLease extends EnvPlace {
+  /** Of IPv6, in a mesh of both families. */
+  readonly second?: EnvPlace;
+}
+
+/** What subnet.env tells. */
+export interface SubnetEnv extends EnvLease {
   readonly mtu: number;
   readonly ipMasq: boolean;
 }
 
+/** What is leased of each family, IPv4 first. */
+export function envPlaces(lease: EnvLease): readonly EnvPlace[] {
+  return lease.second === undefined ? [lease] : [lease, lease.second];
+}
+
 /**
- * The text. The subnet is shown as flannel does, by its first host address: "10.42.7.1/24"; a subnet of one
+ * The text. A subnet is shown as flannel does, by its first host address: "10.42.7.1/24", "fd42:0:0:7::1/64"; a subnet of one
  * address by that address.
  */
 export function renderSubnetEnv(env: SubnetEnv): string {
-  const { subnet } = env;
-  const first = new Prefix(addressAt(subnet, subnet.length === 128 ? 0 : 1), subnet.length);
-  return `FLANNEL_NETWORK=${env.network}\n` +
-    `FLANNEL_SUBNET=${first}\n` +
+  return envPlaces(env).map(placeText).join("") +
     `FLANNEL_MTU=${env.mtu}\n` +
     `FLANNEL_IPMASQ=${env.ipMasq}\n`;
+}
+
+function placeText({ network, subnet }: EnvPlace): string {
+  const first = new Prefix(addressAt(subnet, subnet.length === 128 ? 0 : 1), subnet.length);
+  const family = isIpv4(network.address) ? "" : "IPV6_";
+  return `FLANNEL_${family}NETWORK=${network}\nFLANNEL_${family}SUBNET=${first}\n`;
 }
 
 /** Writes the file in one step, making its directory if need be. Throws what node:fs throws, and leaves nothing. */
@@ -40,19 +59,13 @@ export function writeSubnetEnv(path: string, text: string, mode = 0o644): void {
   replaceFile(path, text, { temporary: join(dirname(path), `.${basename(path)}.ovltun`), mode });
 }
 
-/** The lease that a file would tell of. */
-export interface EnvLease {
-  readonly network: Prefix;
-  readonly subnet: Prefix;
-}
-
 /** What stands at the path: nothing, a file of ours, or anything of others. */
 export type Ownership = "absent" | "ours" | "foreign";
 
 /** More is no subnet.env. */
 const LENGTH_MAX = 1024;
 const SHAPE =
-  /^FLANNEL_NETWORK=(\S+)\nFLANNEL_SUBNET=(\S+)\nFLANNEL_MTU=[0-9]+\nFLANNEL_IPMASQ=(?:true|false)\n$/;
+  /^(?:FLANNEL_NETWORK=(\S+)\nFLANNEL_SUBNET=(\S+)\n)?(?:FLANNEL_IPV6_NETWORK=(\S+)\nFLANNEL_IPV6_SUBNET=(\S+)\n)?FLANNEL_MTU=[0-9]+\nFLANNEL_IPMASQ=(?:true|false)\n$/;
 /** The last two: the process may end between the note and the file. */
 const NOTED = 2;
 
@@ -177,11 +190,21 @@ function textOf(path: string, max = LENGTH_MAX): string | null {
 }
 
 function leaseOf(text: string): EnvLease | null {
-  const [, network, subnet] = SHAPE.exec(text) ?? [];
-  const outer = parsePrefix(network ?? ""), inner = parseInterface(subnet ?? "");
+  const [, network, subnet, network6, subnet6] = SHAPE.exec(text) ?? [];
+  const four = placeOf(network, subnet), six = placeOf(network6, subnet6);
+  if (four === null || six === null) return four ?? six;
+  return { ...four, second: six };
+}
+
+function placeOf(network = "", subnet = ""): EnvPlace | null {
+  const outer = parsePrefix(network), inner = parseInterface(subnet);
   return outer === null || inner === null ? null : { network: outer, subnet: networkOf(inner) };
 }
 
 export function sameLease(a: EnvLease, b: EnvLease): boolean {
-  return samePrefix(a.network, b.network) && samePrefix(a.subnet, b.subnet);
+  const [mine, others] = [envPlaces(a), envPlaces(b)];
+  return mine.length === others.length &&
+    mine.every(({ network, subnet }, i) =>
+      samePrefix(network, others[i]!.network) && samePrefix(subnet, others[i]!.subnet)
+    );
 }

@@ -19,7 +19,7 @@ import {
   isUnspecified,
   parseAddress,
 } from "../wire/address.ts";
-import { isPrivate, liesWithin, type Prefix } from "../wire/prefix.ts";
+import { isPrivate, networkAround, type Prefix } from "../wire/prefix.ts";
 import type { RouteFilter } from "../wire/route_filter.ts";
 import { type InterfaceRole, interfaceRole } from "./interface_roles.ts";
 
@@ -42,8 +42,8 @@ export interface UnderlayChoice {
   readonly towards: readonly string[];
   /** Name of our own device, whose addresses must not be sent to. */
   readonly exclude: string | null;
-  /** The overlay network, in which no address is of the underlay; null or absent while it is not known. */
-  readonly mesh?: Prefix | null;
+  /** The overlay's networks, in which no address is of the underlay; absent while they are not known. */
+  readonly networks?: readonly Prefix[];
 }
 
 /** An address that others may use, the interface it is on, and what that is. */
@@ -106,7 +106,7 @@ function candidates(
   const found: Candidate[] = [];
   for (const a of settled(addresses)) {
     const iface = byIndex.get(a.iface);
-    if (iface === undefined || !isUsable(a, choice.mesh ?? null)) continue;
+    if (iface === undefined || !isUsable(a, choice.networks)) continue;
     const role = interfaceRole(iface, interfaces, choice.exclude);
     if (role !== "own" && role !== "down") found.push({ address: a.address, iface, role });
   }
@@ -123,8 +123,8 @@ function settled(addresses: readonly InterfaceAddress[]): InterfaceAddress[] {
   return ready.filter((a) => lasting(a) || !served.has(family(a)));
 }
 
-function isUsable(a: InterfaceAddress, mesh: Prefix | null): boolean {
-  return a.scope < SCOPE_HOST && isReachable(a.address) && !liesWithin(mesh, a.address);
+function isUsable(a: InterfaceAddress, networks: readonly Prefix[] = []): boolean {
+  return a.scope < SCOPE_HOST && isReachable(a.address) && networkAround(networks, a.address) === null;
 }
 
 /** An IPv4 link-local address is one that others on the link can use; an IPv6 one would need a zone. */
@@ -138,10 +138,11 @@ function namedAddresses(
   named: string,
   interfaces: readonly NetworkInterface[],
   addresses: readonly InterfaceAddress[],
-  { exclude, mesh = null }: UnderlayChoice,
+  { exclude, networks = [] }: UnderlayChoice,
 ): string[] {
   const held = addresses.find((a) => a.address === named);
-  if (liesWithin(mesh, named)) throw new Error(`Address "${named}" is in the mesh's own network ${mesh}`);
+  const around = networkAround(networks, named);
+  if (around !== null) throw new Error(`Address "${named}" is in the mesh's own network ${around}`);
   if (held !== undefined) return [held.address];
   if (parseAddress(named) !== null) throw new Error(`Address "${named}" is on no interface of this host`);
   const iface = interfaces.find((candidate) => candidate.name === named);
@@ -149,7 +150,7 @@ function namedAddresses(
     const names = interfaces.map(({ name }) => name).filter((name) => name !== exclude).join(", ");
     throw new Error(`Interface "${named}" does not exist (available: ${names})`);
   }
-  const own = settled(addresses.filter((a) => a.iface === iface.index)).filter((a) => isUsable(a, mesh));
+  const own = settled(addresses.filter((a) => a.iface === iface.index)).filter((a) => isUsable(a, networks));
   if (own.length === 0) throw new Error(`Interface "${named}" has no address that others can reach`);
   return fewest(own.map((a) => ({ address: a.address, iface, role: "lan" })));
 }

@@ -32,8 +32,8 @@ export interface Tunnel {
 
 /** What the data plane knows of its own node. */
 export interface OwnNetwork {
-  /** The overlay network, "10.42.0.0/16". */
-  readonly network: string;
+  /** The overlay's networks, "10.42.0.0/16". */
+  readonly networks: readonly string[];
   /** Our leases; inner sources of what we send must lie in one, inner destinations of what we accept too. */
   readonly subnets: readonly string[];
   /** The address of the device. */

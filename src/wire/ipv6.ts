@@ -9,6 +9,8 @@
 import { putU16, putU32, u16, u32 } from "./bytes.ts";
 
 export const IPV6_LEN = 40;
+/** What every link of IPv6 carries, bytes (RFC 8200 §5). */
+export const IPV6_MTU_MIN = 1280;
 export const IPV6_PAYLOAD_LENGTH_AT = 4;
 export const IPV6_NEXT_HEADER_AT = 6;
 export const IPV6_HOP_LIMIT_AT = 7;

@@ -117,6 +117,11 @@ export function liesWithin(p: Prefix | null, address: string): boolean {
   return p !== null && a !== null && contains(p, a);
 }
 
+/** The one of the networks in which the text of an address lies; null: none, or it is no address. */
+export function networkAround(networks: readonly Prefix[], address: string): Prefix | null {
+  return networks.find((network) => liesWithin(network, address)) ?? null;
+}
+
 /** Whether `inner` is a part of `outer`, or the whole of it. */
 export function isInside(inner: Prefix, outer: Prefix): boolean {
   return inner.length >= outer.length && contains(outer, inner.address);
@@ -178,6 +183,18 @@ export function subnetIndex(network: Prefix, subnetLength: number, subnet: Prefi
 /** The address `offset` places after the first one of `p`; RangeError when it lies outside. */
 export function addressAt(p: Prefix, offset: number): Address {
   return nthSubnet(p, 128, offset).address;
+}
+
+/**
+ * The address of a lease that its holder's device has. Of IPv4 the first, as with flannel: no bridge gives it to anybody. Of
+ * IPv6 the last: the first is every router's (the Subnet-Router anycast address, RFC 4291 §2.6.1). A kernel that forwards takes
+ * that one for its bridge, and refuses TCP there. A subnet of two has no such address (RFC 6164), but a bridge at its end.
+ */
+export function deviceAddress({ address, length }: Prefix): Address {
+  if (isIpv4(address) || length >= 127) return address;
+  const last = address.slice();
+  for (let i = 0; i < 16; i++) last[i]! |= 0xff >>> Math.min(8, Math.max(0, length - 8 * i));
+  return last;
 }
 
 /** IPv4 behind routers that translate: RFC 1918, and RFC 6598, which a carrier's customers share. */

@@ -14,6 +14,7 @@ const peer: PeerStatus = {
   id: "b".repeat(64),
   name: "beta",
   subnet: "10.42.9.0/24",
+  subnet6: null,
   endpoint: "192.168.1.11:8473",
   state: "alive",
   path: "tunnel",
@@ -39,6 +40,7 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
       subnet: "10.42.7.0/24",
       subnet6: null,
       address: "10.42.7.0",
+      address6: null,
       device: "ovl0",
       mtu: 1440,
       backend: "udp",
@@ -54,7 +56,7 @@ function statusWith(node: Partial<Status["node"]>, peers: readonly PeerStatus[] 
       waitingFor: [],
       ...node,
     },
-    network: { id: "n", name: "ovltun", cidr: "10.42.0.0/16", subnetLen: 24 },
+    network: { id: "n", name: "ovltun", cidr: "10.42.0.0/16", subnetLen: 24, cidr6: null, subnet6Len: null },
     peers,
     drops: { "no-route": 3, spoofed: 0, multicast: 8 },
     counters: { sent: 5 },
@@ -150,7 +152,7 @@ test("statusPage() leaves out what a joining node does not know yet", () => {
   const node = { subnet: null, address: null, mtu: 0, backend: "", leaseState: "joining" } as const;
   const page = statusPage({
     ...statusWith(node),
-    network: { id: "n", name: "x", cidr: null, subnetLen: null },
+    network: { id: "n", name: "x", cidr: null, subnetLen: null, cidr6: null, subnet6Len: null },
   }, PLAIN);
   assert.match(page, /lease {6}none yet, joining\n/);
   assert.doesNotMatch(page, /transport|device|mtu|null/);
@@ -172,6 +174,7 @@ test("waitingLine() says everything once", () => {
 test("leasesPage() marks this node and routesPage() calls the worst metric last", () => {
   const lease: LeaseEntry = {
     subnet: "10.42.7.0/24",
+    subnet6: null,
     nodeId: "a".repeat(64),
     name: "alpha",
     state: "confirmed",
@@ -209,6 +212,7 @@ test("whyPage() lists attempts with what would help", () => {
     node: "gamma",
     id: "c",
     subnet: null,
+    subnet6: null,
     state: "dead",
     path: "none",
     summary: "no path",
@@ -222,6 +226,7 @@ test("echoLine() and summarize() say path, loss and times", () => {
     id: "b",
     name: "beta",
     subnet: "10.42.9.0/24",
+    subnet6: null,
     address: "10.42.9.0",
     endpoint: "192.168.1.11:8473",
     path: "tunnel",

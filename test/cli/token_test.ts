@@ -8,7 +8,7 @@ import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 const ID = "cd".repeat(32);
 
 function statusOf(underlay: readonly string[], cidr: string | null): Status {
-  return { node: { id: ID, underlay }, network: { name: "home", cidr } } as unknown as Status;
+  return { node: { id: ID, underlay }, network: { name: "home", cidr, cidr6: null } } as unknown as Status;
 }
 
 test("tokenOf() names this node, its network and where it is reached, and survives the text", () => {
@@ -25,7 +25,7 @@ test("tokenOf() names this node, its network and where it is reached, and surviv
 
 test("secretOf() asks a node that has not joined for no secret, and misses that of a member", () => {
   const sealed = (cidr: string | null) =>
-    ({ node: { security: "sealed" }, network: { cidr } }) as unknown as Status;
+    ({ node: { security: "sealed" }, network: { cidr, cidr6: null } }) as unknown as Status;
   assert.equal(secretOf(sealed(null), "/nonexistent"), null);
   assert.throws(() => secretOf(sealed("10.42.0.0/16"), "/nonexistent"), /No secret in the state directory/);
 });

@@ -425,3 +425,54 @@ test("loadConfig() takes 1 to 16 workers, one unless told otherwise", () => {
     refused(() => plain({ workers }), "--workers", workers);
   }
 });
+
+test("loadConfig() reads the networks of both families from flags, environment and file", () => {
+  const given = [
+    plain({ network6: "fd42:1:2::/48", "subnet6-len": 72, subnet6: "fd42:1:2:7::/72" }),
+    plain({}, {
+      OVLTUN_NETWORK6: "fd42:1:2::/48",
+      OVLTUN_SUBNET6_LEN: "72",
+      OVLTUN_SUBNET6: "fd42:1:2:7::/72",
+    }),
+    plain({ config: "c" }, {}, {
+      c: '{"network6":"fd42:1:2::/48","subnet6-len":72,"subnet6":"fd42:1:2:7::/72"}',
+    }),
+  ];
+  for (const { config: { ipv6, withoutIpv4, network }, warnings } of given) {
+    assert.deepEqual([ipv6.network?.text, ipv6.subnetLen, ipv6.subnet?.text], [
+      "fd42:1:2::/48",
+      72,
+      "fd42:1:2:7::/72",
+    ]);
+    assert.deepEqual([ipv6.choice, withoutIpv4, network, warnings], [null, false, null, []]);
+  }
+  const alone = plain({ network: "none", network6: "auto" }).config;
+  assert.deepEqual([alone.network, alone.withoutIpv4, alone.ipv6.choice], [null, true, "auto"]);
+  assert.equal(plain({ network6: "none" }).config.ipv6.choice, "none");
+  assert.equal(plain({ network6: "fd42:1:2:2::/63" }).config.ipv6.defaultSubnetLen, 65);
+});
+
+test("loadConfig() refuses what contradicts itself in either family, by the flag's name", () => {
+  const cases: [Flags, ...string[]][] = [
+    [{ network: "fd42:1:2::/48" }, "--network fd42:1:2::/48 is IPv6", "--network6"],
+    [{ network6: "10.42.0.0/16" }, "--network6 10.42.0.0/16 is IPv4", "--network"],
+    [{ network6: "fd42:1:2::1/48" }, "--network6", "host bits", "did you mean fd42:1:2::/48?"],
+    [{ network6: "x" }, '--network6 must be a prefix such as "fd42:1:2::/48", not "x"'],
+    [{ network6: "fe80::/64" }, "--network6 fe80::/64", "--network6 auto"],
+    [{ network6: "ff05::/48" }, "cannot be used"],
+    [{ network6: "fd42::/125" }, "--network6 fd42::/125 is too small"],
+    [{ network: "none" }, "--network none needs --network6"],
+    [{ network: "none", network6: "none" }, "leave no addresses"],
+    [{ network: "none", network6: "auto", "subnet-len": 24 }, "--subnet-len 24 contradicts --network none"],
+    [{ network6: "none", subnet6: "fd42:1:2:7::/64" }, "contradicts --network6 none"],
+    [{ network6: "fd42:1:2::/48", "subnet6-len": 40 }, "too small for --subnet6-len 40"],
+    [{ network6: "fd42:1:2::/48", subnet6: "fd43:1:2::/64" }, "--subnet6 fd43:1:2::/64 is not in --network6"],
+    [{ network6: "fd42:1:2::/48", "subnet6-min": "fd42:1:2:1::1" }, "--subnet6-min", "first address"],
+    [
+      { network6: "fd42:1:2::/48", "subnet6-min": "fd42:1:2:9::", "subnet6-max": "fd42:1:2:8::" },
+      "--subnet6-min fd42:1:2:9:: is greater",
+    ],
+    [{ "subnet6-min": "10.42.1.0" }, "IPv6 address"],
+  ];
+  for (const [flags, ...parts] of cases) refused(() => plain(flags), ...parts);
+});

@@ -165,13 +165,46 @@ test("net-conf: what flannel has and ovltun has not is ignored with a warning, w
   assert.deepEqual(off.warnings, []);
   const on = of({
     Network: "10.42.0.0/16",
-    EnableIPv6: true,
-    IPv6Network: "fd00::/48",
     Backend: { Type: "vxlan", GBP: true, MacPrefix: "0E-2A" },
   });
-  for (const key of ["EnableIPv6", "IPv6Network", "Backend.GBP", "Backend.MacPrefix"]) {
+  for (const key of ["Backend.GBP", "Backend.MacPrefix"]) {
     assert.equal(on.warnings.filter((one) => one.includes(`"${key}"`)).length, 1, `${key}: ${on.warnings}`);
   }
+});
+
+test("net-conf: IPv6 counts where it is enabled, alone or beside IPv4, with flannel's own lengths", () => {
+  const both = {
+    Network: "10.42.0.0/16",
+    EnableIPv6: true,
+    IPv6Network: "fd42:1:2:3::1/48",
+    IPv6SubnetLen: 0,
+  };
+  const dual = of(both);
+  assert.deepEqual(dual.warnings, []);
+  assert.deepEqual([dual.config.network?.text, dual.config.withoutIpv4], ["10.42.0.0/16", false]);
+  const { ipv6 } = dual.config;
+  assert.deepEqual([ipv6.network?.text, ipv6.subnetLen, ipv6.defaultSubnetLen], ["fd42:1:2::/48", null, 64]);
+  const range = { IPv6SubnetLen: 72, IPv6SubnetMin: "fd42:1:2:100::", IPv6SubnetMax: "fd42:1:2:1ff::" };
+  const ranged = of({ ...both, ...range }).config.ipv6;
+  assert.deepEqual([ranged.subnetLen, ranged.subnetMin, ranged.subnetMax], [
+    72,
+    "fd42:1:2:100::",
+    "fd42:1:2:1ff::",
+  ]);
+  assert.equal(of({ ...both, IPv6Network: "fd42:1:2::/63" }).config.ipv6.defaultSubnetLen, 65);
+  const alone = of({ ...both, EnableIPv4: false }).config;
+  assert.deepEqual([alone.network, alone.withoutIpv4, alone.ipv6.network?.text], [
+    null,
+    true,
+    "fd42:1:2::/48",
+  ]);
+  const off = of({ ...both, ...range, EnableIPv6: false }).config;
+  assert.deepEqual([off.ipv6.network, off.ipv6.subnetLen, off.ipv6.subnetMin], [null, null, null]);
+  assert.equal(of({ ...both, EnableIPv4: false }, { network: "10.9.0.0/16" }).config.withoutIpv4, false);
+  refused(() => of({ Network: "10.42.0.0/16", EnableIPv6: true }), '"EnableIPv6"', "IPv6Network");
+  refused(() => of({ ...both, IPv6Network: "10.42.0.0/16" }), '"IPv6Network"', "IPv6 prefix");
+  refused(() => of({ ...both, IPv6SubnetLen: 127 }), '"IPv6SubnetLen"', "126 or less");
+  refused(() => of({ ...both, IPv6Network: "fd42::/125" }), "IPv6Network", "too small", "/124");
 });
 
 test("net-conf and --config: what is no JSON is told with its line and column", () => {

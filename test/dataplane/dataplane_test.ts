@@ -45,7 +45,7 @@ test("an IPv6 endpoint on an IPv4 socket is a refused send", () => {
 test("setOwn takes back the subnets that it no longer names", () => {
   const f = fix.fixture();
   const own = {
-    network: "10.42.0.0/16",
+    networks: ["10.42.0.0/16"],
     subnets: ["10.42.8.0/24"],
     address: "10.42.8.0",
     mac: fix.OWN_MAC,

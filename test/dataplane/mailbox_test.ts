@@ -62,7 +62,7 @@ test("drain() gives every kind of message as it was posted, in order", () => {
     {
       kind: "setOwn",
       own: {
-        network: "10.42.0.0/16",
+        networks: ["10.42.0.0/16"],
         subnets: ["10.42.1.0/24"],
         address: "10.42.1.0",
         mac: "02:00:00:00:00:01",

@@ -26,6 +26,33 @@ test("renderSubnetEnv() writes flannel's four lines", () => {
   );
 });
 
+test("renderSubnetEnv() writes the lines of IPv6 as flannel does: behind those of IPv4, or alone", () => {
+  const six = { network: prefix("fd42:1:2::/48"), subnet: prefix("fd42:1:2:7::/64") };
+  const lines6 = "FLANNEL_IPV6_NETWORK=fd42:1:2::/48\nFLANNEL_IPV6_SUBNET=fd42:1:2:7::1/64\n";
+  const rest = "FLANNEL_MTU=1440\nFLANNEL_IPMASQ=true\n";
+  assert.equal(
+    renderSubnetEnv({ ...ENV, second: six }),
+    `FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.7.1/24\n${lines6}${rest}`,
+  );
+  assert.equal(renderSubnetEnv({ ...ENV, ...six }), lines6 + rest);
+});
+
+test("SubnetFile reads the leases of both families that it wrote", () => {
+  const root = mkdtempSync(join(tmpdir(), "subnet-env-"));
+  try {
+    const second = { network: prefix("fd42:1:2::/48"), subnet: prefix("fd42:1:2:7::/64") };
+    const { network, subnet } = ENV;
+    for (const lease of [{ network, subnet }, { network, subnet, second }, second]) {
+      const file = new SubnetFile(join(root, "subnet.env"), join(root, "note"));
+      file.write(renderSubnetEnv({ ...ENV, ...lease }));
+      assert.deepEqual(file.lease(), lease);
+      assert.equal(file.owner(lease), "ours");
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
 test("renderSubnetEnv() shows a subnet of one address by that address", () => {
   const text = renderSubnetEnv({ ...ENV, subnet: prefix("10.42.7.5/32"), ipMasq: false });
   assert.match(text, /^FLANNEL_SUBNET=10\.42\.7\.5\/32$/m);

@@ -116,13 +116,13 @@ test("advertisable() leaves out what lies in the mesh itself, wherever it is hel
   net.addLink("eth2", { master: bridge });
   net.addAddress({ iface: bridge, address: "10.42.7.1", prefixLength: 24, scope: 0 });
   assert.ok(advertisedAddresses(net, FIND).includes("10.42.7.1"));
-  const mesh = prefix("10.42.0.0/16");
-  assert.ok(!advertisedAddresses(net, { ...FIND, mesh }).includes("10.42.7.1"));
+  const networks = [prefix("10.42.0.0/16")];
+  assert.ok(!advertisedAddresses(net, { ...FIND, networks }).includes("10.42.7.1"));
   assert.throws(
-    () => advertisedAddresses(net, { ...FIND, iface: "10.42.7.1", mesh }),
+    () => advertisedAddresses(net, { ...FIND, iface: "10.42.7.1", networks }),
     /is in the mesh's own network 10\.42\.0\.0\/16/,
   );
-  assert.deepEqual(advertisedAddresses(net, { ...FIND, iface: "eth1", mesh }), ["172.16.0.10"]);
+  assert.deepEqual(advertisedAddresses(net, { ...FIND, iface: "eth1", networks }), ["172.16.0.10"]);
   assert.ok(eth1 > 0);
 });
 

@@ -101,7 +101,7 @@ async function run({ own, encapsulation, offloads }: BarePlane): Promise<void> {
   const { fd: socket, family } = openUdp(PORTS[encapsulation]);
   mailbox.post({ kind: "attachSocket", role, family, sockets: [{ fd: socket, sendFd: socket }] });
   mailbox.post({ kind: "attachTun", queues, tso, uso });
-  const network = { network: "10.42.0.0/16", address: address(own, 4), subnets: subnets(own) };
+  const network = { networks: ["10.42.0.0/16"], address: address(own, 4), subnets: subnets(own) };
   mailbox.post({ kind: "setOwn", own: { ...network, mac: mac(own), mtu } });
   mailbox.post({ kind: "setPeer", slot: 0, tunnel: tunnelTo(peer, encapsulation, mtu) });
   let epoch = 0;

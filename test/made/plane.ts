@@ -112,7 +112,7 @@ export function fixture(offloads = { tso: true, uso: true }, lane = { worker: 0,
   const subnets = ["10.42.1.0/24", "fd42:1::/64"];
   dataPlane.apply({
     kind: "setOwn",
-    own: { network: "10.42.0.0/16", subnets, address: "10.42.1.0", mac: OWN_MAC, mtu: MTU },
+    own: { networks: ["10.42.0.0/16"], subnets, address: "10.42.1.0", mac: OWN_MAC, mtu: MTU },
   });
   TUNNELS.forEach((tunnel, slot) => {
     dataPlane.apply({ kind: "setPeer", slot, tunnel });

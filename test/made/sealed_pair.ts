@@ -67,7 +67,13 @@ function end(name: "a" | "b", lane: number, aead: AeadProvider): End {
   const subnets = [`10.42.${own}.0/24`, `fd42:${own}::/64`];
   dataPlane.apply({
     kind: "setOwn",
-    own: { network: "10.42.0.0/16", subnets, address: `10.42.${own}.0`, mac: "02:00:00:00:00:01", mtu: MTU },
+    own: {
+      networks: ["10.42.0.0/16"],
+      subnets,
+      address: `10.42.${own}.0`,
+      mac: "02:00:00:00:00:01",
+      mtu: MTU,
+    },
   });
   dataPlane.apply({
     kind: "setPeer",

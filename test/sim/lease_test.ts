@@ -9,6 +9,7 @@ import type { SimNode } from "./sim_node.ts";
 import { doubleUse, oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
 import { prefix } from "../../src/wire/prefix.ts";
+import { NOTHING_ASKED } from "../../src/control/mesh/mesh_config.ts";
 
 const LONG = { timeout: 120_000 };
 const WISH = "10.42.7.0/24";
@@ -556,3 +557,45 @@ test(
     }
   },
 );
+
+test("A double claim of both families has one winner, who keeps both subnets, and a loser with two new ones", () => {
+  const ipv6 = { ...NOTHING_ASKED.ipv6, network: prefix("fd42:1:2::/48") };
+  for (const seed of seeds(6)) {
+    const world = new World(seed, { loss: 0.1 });
+    const wish6 = { ...ipv6, subnet: prefix("fd42:1:2:7::/64") };
+    const mesh = { network: prefix("10.42.0.0/16"), found: true };
+    // They clash in both families, in IPv4 alone, and in IPv6 alone.
+    const [one, other] = [
+      [{ subnet: prefix(WISH), ipv6: wish6 }, { subnet: prefix(WISH), ipv6: wish6 }],
+      [{ subnet: prefix(WISH), ipv6: wish6 }, {
+        subnet: prefix(WISH),
+        ipv6: { ...ipv6, subnet: prefix("fd42:1:2:8::/64") },
+      }],
+      [{ subnet: prefix(WISH), ipv6: wish6 }, { subnet: prefix("10.42.8.0/24"), ipv6: wish6 }],
+    ][seed % 3]!;
+    const alpha = world.add("alpha", ["beta"], { ...mesh, ...one! });
+    const beta = world.add("beta", ["alpha"], { ...mesh, ...other! });
+    cut(world, ["alpha"]);
+    for (const node of world.nodes) world.start(node);
+    world.run(5000);
+    const held = (node: SimNode) => {
+      const { subnet, second } = world.view(node).own;
+      return [subnet?.text, second?.text];
+    };
+    const [winner, loser] = alpha.identity.id < beta.identity.id ? [alpha, beta] : [beta, alpha];
+    const [kept, lost] = [held(winner), held(loser)];
+    world.network.partition(null);
+    assert.ok(world.runUntil(() => oneMesh(world), 10_000), `seed ${seed}: ${whyNotOneMesh(world)}`);
+    assert.deepEqual(held(winner), kept);
+    const now = held(loser);
+    for (const subnet of now) {
+      assert.ok(subnet !== undefined && !kept.includes(subnet), `seed ${seed}: ${now}`);
+    }
+    const told = loser.logs.filter(({ message }) => message.startsWith(`Lost ${lost.join(" and ")}: `));
+    assert.equal(told.length, 1, `seed ${seed}`);
+    for (const [node, of] of [[winner, loser], [loser, winner]] as const) {
+      const seen = world.view(node).peers.find(({ id }) => id === of.identity.id)!;
+      assert.deepEqual([seen.subnet?.text, seen.second?.text], held(of));
+    }
+  }
+});

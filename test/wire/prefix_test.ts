@@ -8,6 +8,7 @@ import {
   addressAt,
   comparePrefixes,
   contains,
+  deviceAddress,
   hostPrefix,
   isEverything,
   isInside,
@@ -164,4 +165,18 @@ test("comparePrefixes() orders by address, then by length", () => {
   const texts = ["fd00::/16", "10.42.7.0/24", "10.42.0.0/24", "fd00::/8", "10.42.0.0/16"];
   const sorted = texts.map(prefix).sort(comparePrefixes).map(({ text }) => text);
   assert.deepEqual(sorted, ["10.42.0.0/16", "10.42.0.0/24", "10.42.7.0/24", "fd00::/8", "fd00::/16"]);
+});
+
+test("deviceAddress() is the first of an IPv4 lease, and the last of an IPv6 one", () => {
+  const cases = [
+    ["10.42.7.0/24", "10.42.7.0"],
+    ["10.42.7.5/32", "10.42.7.5"],
+    ["fd42:1:2:7::/64", "fd42:1:2:7:ffff:ffff:ffff:ffff"],
+    ["fd42:1:2:7::80/121", "fd42:1:2:7::ff"],
+    ["fd42::4/127", "fd42::4"],
+    ["fd42::4/128", "fd42::4"],
+  ] as const;
+  for (const [subnet, address] of cases) {
+    assert.equal(formatAddress(deviceAddress(prefix(subnet))), address);
+  }
 });

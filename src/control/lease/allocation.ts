@@ -7,14 +7,22 @@
 import type { Random } from "../../ports/time.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { contains, networkOf, nthSubnet, overlaps, Prefix, subnetIndex } from "../../wire/prefix.ts";
-import type { MeshConfig } from "../mesh/mesh_config.ts";
+import type { LeasableRange, MeshConfig } from "../mesh/mesh_config.ts";
 import { lengthOffset } from "../mesh/mesh.ts";
 
 const RANDOM_TRIES = 64;
 
 export type Allocation =
-  | { readonly kind: "found"; readonly subnet: Prefix; readonly wish: boolean }
-  | { readonly kind: "exhausted"; readonly total: number };
+  /** `wish`: as wished, as far as something was. `second`: of the mesh's other family. */
+  | { readonly kind: "found"; readonly subnet: Prefix; readonly second?: Prefix; readonly wish: boolean }
+  /** `range`: in which nothing is free. */
+  | { readonly kind: "exhausted"; readonly total: number; readonly range: LeasableRange };
+
+/** What the user would like of each family of the mesh; null: anything. */
+export interface Wishes {
+  readonly subnet: Prefix | null;
+  readonly second?: Prefix | null;
+}
 
 /** The subnets a mesh may lease: `count` of them, the first being number `first` of the network. */
 export interface LeaseRange {
@@ -26,7 +34,7 @@ export interface LeaseRange {
 }
 
 /** The range that a checked configuration describes. */
-export function leaseRange(mesh: MeshConfig): LeaseRange {
+export function leaseRange(mesh: LeasableRange): LeaseRange {
   const { network } = mesh;
   const subnetLength = mesh.subnetLen + lengthOffset(network);
   const indexOf = (text: string) =>
@@ -37,7 +45,7 @@ export function leaseRange(mesh: MeshConfig): LeaseRange {
 }
 
 /** Why a wish can never be granted in this mesh, or null when it could. */
-export function wishProblem(mesh: MeshConfig, wish: Prefix): string | null {
+export function wishProblem(mesh: LeasableRange, wish: Prefix): string | null {
   const range = leaseRange(mesh);
   if (!contains(range.network, wish.address)) return `it is not in ${mesh.network}`;
   const n = subnetIndex(range.network, range.subnetLength, wish);
@@ -48,27 +56,60 @@ export function wishProblem(mesh: MeshConfig, wish: Prefix): string | null {
   return null;
 }
 
-/** Chooses a free subnet; `taken` is everything claimed or reserved, in 128-based prefixes. */
+/**
+ * Chooses a free subnet, of each family one; `taken` is everything claimed or reserved, in 128-based prefixes. The second has
+ * the number in its network that the first has in the other's (10.42.7.0/24, fd00:0:0:7::/64), where there is one of that
+ * number and it is free: people read it so. Otherwise it is any other.
+ */
 export function allocate(
   mesh: MeshConfig,
   taken: readonly Prefix[],
-  wish: Prefix | null,
+  wishes: Wishes,
   random: Random,
 ): Allocation {
-  const range = leaseRange(mesh);
+  const { second } = mesh;
+  if (second === undefined) return allocateIn(mesh, taken, [wishes.subnet], random);
+  const wished = wishes.second ?? null;
+  const twinOfWish = wished === null ? null : sameNumber(second, wished, mesh);
+  const one = allocateIn(mesh, taken, [wishes.subnet, twinOfWish], random);
+  if (one.kind === "exhausted") return one;
+  const other = allocateIn(second, taken, [wished, sameNumber(mesh, one.subnet, second)], random);
+  if (other.kind === "exhausted") return other;
+  const unmet = (wishes.subnet !== null && !one.wish) || (wished !== null && !other.wish);
+  return { kind: "found", subnet: one.subnet, second: other.subnet, wish: !unmet };
+}
+
+/** The first of `liked` that is free and may be leased, else one at random; `wish`: the very first. */
+function allocateIn(
+  within: LeasableRange,
+  taken: readonly Prefix[],
+  liked: readonly (Prefix | null)[],
+  random: Random,
+): Allocation {
+  const range = leaseRange(within);
   const free = (p: Prefix) => !taken.some((t) => overlaps(t, p));
-  if (wish !== null && wishProblem(mesh, wish) === null && free(wish)) {
-    return { kind: "found", subnet: wish, wish: true };
+  for (const one of liked) {
+    if (one === null || wishProblem(within, one) !== null || !free(one)) continue;
+    return { kind: "found", subnet: one, wish: one === liked[0] };
   }
   for (let i = 0; i < RANDOM_TRIES; i++) {
     const subnet = subnetAt(range, random.below(range.count));
     if (free(subnet)) return { kind: "found", subnet, wish: false };
   }
-  return allocateCrowded(range, taken, random);
+  return allocateCrowded(within, taken, random);
+}
+
+/** The subnet of `there` with the number that `subnet` has in `here`, or null. */
+function sameNumber(here: LeasableRange, subnet: Prefix, there: LeasableRange): Prefix | null {
+  const n = subnetIndex(here.network, subnet.length, subnet);
+  const length = there.subnetLen + lengthOffset(there.network);
+  if (n === null || n >= 2 ** (length - there.network.length)) return null;
+  return nthSubnet(there.network, length, n);
 }
 
 // Few are free: walk once around the range from a random start, skipping what one taken prefix covers.
-function allocateCrowded(range: LeaseRange, taken: readonly Prefix[], random: Random): Allocation {
+function allocateCrowded(within: LeasableRange, taken: readonly Prefix[], random: Random): Allocation {
+  const range = leaseRange(within);
   const blocked = blockedSpans(range, taken);
   const start = random.below(range.count);
   for (const [from, to] of [[start, range.count], [0, start]] as const) {
@@ -79,7 +120,7 @@ function allocateCrowded(range: LeaseRange, taken: readonly Prefix[], random: Ra
     }
     if (n < to) return { kind: "found", subnet: subnetAt(range, n), wish: false };
   }
-  return { kind: "exhausted", total: range.count };
+  return { kind: "exhausted", total: range.count, range: within };
 }
 
 function subnetAt(range: LeaseRange, n: number): Prefix {

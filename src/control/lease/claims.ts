@@ -4,15 +4,18 @@
  * are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
  */
 
+import { isIpv4 } from "../../wire/address.ts";
 import { overlaps, type Prefix } from "../../wire/prefix.ts";
 import { Directives } from "../forget/directives.ts";
-import type { NodeRecord } from "../records/record.ts";
+import { type Leased, type NodeRecord, subnetsOf } from "../records/record.ts";
 import type { Store } from "../records/store.ts";
 
-/** A claim by a node; a reservation has `reserved` and counts before all claims. */
-export interface Contender {
+/**
+ * A claim by a node, of both families together where the mesh has both: whoever loses one subnet loses the other with it, so
+ * that each number has one holder. A reservation is of one subnet; it has `reserved` and counts before all claims.
+ */
+export interface Contender extends Leased {
   readonly nodeId: string;
-  readonly subnet: Prefix;
   readonly stamp: number;
   readonly reserved: boolean;
 }
@@ -41,7 +44,9 @@ export function contenders(records: Iterable<NodeRecord>, directives = new Direc
     for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
     for (const claim of record.claims) {
       if (directives.isClaimForgotten(nodeId, claim)) continue;
-      list.push({ nodeId, subnet: claim.subnet, stamp: claim.stamp, reserved: false });
+      const { subnet, second, stamp } = claim;
+      const both = second === undefined ? { subnet } : { subnet, second };
+      list.push({ nodeId, ...both, stamp, reserved: false });
     }
   }
   return list;
@@ -52,7 +57,7 @@ export function holdings(all: readonly Contender[]): Holdings {
   const sorted = [...all].sort(compareContenders);
   const held: Contender[] = [];
   const lost: { claim: Contender; to: Contender }[] = [];
-  const index = new PrefixIndex();
+  const index = new ContenderIndex();
   for (const claim of sorted) {
     const to = index.overlapping(claim);
     // Two nodes may reserve the same subnet: both reach the same static peer.
@@ -64,25 +69,48 @@ export function holdings(all: readonly Contender[]): Holdings {
   return { held, lost };
 }
 
+// What is accepted, of each family for itself: as a rule the prefixes of a family have one length.
+class ContenderIndex {
+  readonly #four = new PrefixIndex();
+  readonly #six = new PrefixIndex();
+
+  add(c: Contender): void {
+    for (const subnet of subnetsOf(c)) this.#of(subnet).add(subnet, c);
+  }
+
+  /** The accepted contender that shares an address with `c`: of its first subnet, else of its second. */
+  overlapping(c: Contender): Contender | null {
+    for (const subnet of subnetsOf(c)) {
+      const other = this.#of(subnet).overlapping(subnet);
+      if (other !== null) return other;
+    }
+    return null;
+  }
+
+  #of({ address }: Prefix): PrefixIndex {
+    return isIpv4(address) ? this.#four : this.#six;
+  }
+}
+
 // Accepted prefixes by length and text: equal ones, by far the common case, are found without a scan.
 class PrefixIndex {
   // BOUNDED: one per accepted claim, ≤ MAX_PEERS × claims of a record
-  readonly #byText = new Map<string, Contender>();
+  readonly #byText = new Map<string, { readonly subnet: Prefix; readonly holder: Contender }>();
   readonly #lengths = new Set<number>();
 
-  add(c: Contender): void {
-    if (!this.#byText.has(c.subnet.text)) this.#byText.set(c.subnet.text, c);
-    this.#lengths.add(c.subnet.length);
+  add(subnet: Prefix, holder: Contender): void {
+    if (!this.#byText.has(subnet.text)) this.#byText.set(subnet.text, { subnet, holder });
+    this.#lengths.add(subnet.length);
   }
 
-  /** The accepted contender that shares an address with `c`; the first in the total order. */
-  overlapping(c: Contender): Contender | null {
-    const same = this.#byText.get(c.subnet.text);
-    if (same !== undefined) return same;
-    if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(c.subnet.length))) {
+  /** The accepted contender that shares an address with `subnet`; the first in the total order. */
+  overlapping(subnet: Prefix): Contender | null {
+    const same = this.#byText.get(subnet.text);
+    if (same !== undefined) return same.holder;
+    if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(subnet.length))) {
       return null;
     }
-    for (const other of this.#byText.values()) if (overlaps(other.subnet, c.subnet)) return other;
+    for (const other of this.#byText.values()) if (overlaps(other.subnet, subnet)) return other.holder;
     return null;
   }
 }

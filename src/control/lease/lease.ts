@@ -11,12 +11,14 @@
  */
 
 import type { Random } from "../../ports/time.ts";
+import { isIpv4 } from "../../wire/address.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
 import { allocate, wishProblem } from "./allocation.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
-import type { Claim } from "../records/record.ts";
+import { type Claim, type Leased, leasedText } from "../records/record.ts";
 import type { LeaseState } from "../paths/view.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";
+import { rangesOf } from "../mesh/mesh_config.ts";
 
 const PROBATION_STEP_MS = 300;
 const EXHAUSTED_RETRY_MS = 5000;
@@ -35,6 +37,8 @@ export interface LeaseWorld {
   /** Of our own record: in which the next claim is made. */
   readonly incarnation: number;
   readonly wish: Prefix | null;
+  /** Of the mesh's other family; absent: nothing. */
+  readonly secondWish?: Prefix | null;
 }
 
 export type LeaseStep =
@@ -44,6 +48,8 @@ export type LeaseStep =
     readonly kind: "changed";
     readonly from: Prefix | null;
     readonly to: Prefix | null;
+    /** The same of the mesh's other family, where it has one. */
+    readonly second?: { readonly from: Prefix | null; readonly to: Prefix | null };
     readonly why: string;
     /** The user wanted it so. */
     readonly asked?: true;
@@ -63,7 +69,7 @@ export class Lease {
   // BOUNDED: one per member, ≤ MAX_PEERS
   #acks = new Set<string>();
   /** In use until it was lost; told as `from` when the next is confirmed. */
-  #before: Prefix | null = null;
+  #before: Leased | null = null;
   /** After what `#before` was replaced, for people. */
   #after = "";
   #wishTold = false;
@@ -91,7 +97,7 @@ export class Lease {
   restore(claim: Claim): void {
     this.#claim = claim;
     this.#state = "confirmed";
-    this.#before = claim.subnet;
+    this.#before = claim;
   }
 
   /**
@@ -100,47 +106,41 @@ export class Lease {
    */
   adopt(claim: Claim | null): LeaseStep[] {
     if (this.#madeHere) return [];
-    const from = this.#claim?.subnet ?? null;
-    const to = claim?.subnet ?? null;
+    const from = this.#claim;
     this.#claim = claim;
     if (claim !== null) this.#state = "confirmed";
     else if (from !== null) {
       this.#state = "yielding";
       this.#after = "because the mesh knows the old lease as released";
     }
-    if (samePrefix(from, to)) return [];
-    if (to !== null) this.#before = to;
-    return [{
-      kind: "changed",
-      from,
-      to,
-      why: "the mesh has newer state of this node than its disk",
-    }];
+    if (sameLeased(from, claim)) return [];
+    if (claim !== null) this.#before = claim;
+    return [change(from, claim, "the mesh has newer state of this node than its disk")];
   }
 
   /** Gives the lease back for good. */
   release(): LeaseStep[] {
-    const from = this.#state === "confirmed" ? this.#claim?.subnet ?? null : null;
+    const from = this.#state === "confirmed" ? this.#claim : null;
     this.#claim = null;
     this.#acks = new Set();
     this.#state = "joining";
     const steps: LeaseStep[] = [{ kind: "claim", claim: null }];
-    if (from !== null) steps.push({ kind: "changed", from, to: null, why: "released", asked: true });
+    if (from !== null) steps.push({ ...change(from, null, "released"), asked: true });
     return steps;
   }
 
   /** Others made the mesh forget us: the claim counts no more, and another is made with the next step. */
   forgotten(why: string): LeaseStep[] {
-    const lost = this.#claim?.subnet ?? null;
+    const lost = this.#claim;
     const used = this.#state === "confirmed";
     this.#claim = null;
     this.#acks = new Set();
     if (lost === null) return [];
     this.#state = "yielding";
     this.#after = "because this node had been forgotten";
-    const message = `Lost ${lost}: ${why}; claiming a new one`;
+    const message = `Lost ${leasedText(lost)}: ${why}; claiming a new one`;
     const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
-    if (used) steps.push({ kind: "changed", from: lost, to: null, why });
+    if (used) steps.push(change(lost, null, why));
     return steps;
   }
 
@@ -175,7 +175,7 @@ export class Lease {
     mesh: MeshConfig,
     now: number,
   ): LeaseStep[] {
-    const lost = this.#claim!.subnet;
+    const lost = this.#claim!;
     const used = this.#state === "confirmed";
     this.#claim = null;
     this.#state = "yielding";
@@ -186,36 +186,45 @@ export class Lease {
       steps.push({
         kind: "note",
         level: "warning",
-        message: `Lost ${lost}: ${why}; claiming another subnet`,
+        message: `Lost ${leasedText(lost)}: ${why}; claiming another subnet`,
       });
-    } else steps.push({ kind: "note", level: "info", message: `Skipped ${lost}: ${why}` });
+    } else steps.push({ kind: "note", level: "info", message: `Skipped ${leasedText(lost)}: ${why}` });
     steps.push({ kind: "claim", claim: null });
-    if (used) steps.push({ kind: "changed", from: lost, to: null, why });
+    if (used) steps.push(change(lost, null, why));
     return [...steps, ...this.#claimFree(world, mesh, now)];
   }
 
   #claimFree(world: LeaseWorld, mesh: MeshConfig, now: number): LeaseStep[] {
-    const steps = this.#wishNotes(mesh, world.wish);
-    const choice = allocate(mesh, world.taken(), world.wish, this.#random);
+    const wishes = [world.wish, world.secondWish ?? null];
+    const steps = this.#wishNotes(mesh, wishes);
+    const choice = allocate(
+      mesh,
+      world.taken(),
+      { subnet: world.wish, second: world.secondWish ?? null },
+      this.#random,
+    );
     if (choice.kind === "exhausted") {
       this.#retryAt = now + EXHAUSTED_RETRY_MS;
       if (this.#state === "exhausted") return [];
       this.#state = "exhausted";
       const message =
-        `No subnet is free: all ${choice.total} from ${mesh.subnetMin} to ${mesh.subnetMax} are leased ` +
+        `No subnet is free: all ${choice.total} from ${choice.range.subnetMin} to ${choice.range.subnetMax} ` +
+        "are leased " +
         "(release one with ovltun down --purge on its host, or with ovltun forget NODE if the host is gone)";
       return [...steps, { kind: "note", level: "error", message }];
     }
-    if (world.wish !== null && !choice.wish && steps.length === 0 && !this.#wishTold) {
+    const unmet = [choice.subnet, choice.second].findIndex((got, i) =>
+      wishes[i] != null && wishes[i]!.text !== got?.text
+    );
+    if (unmet >= 0 && steps.length === 0 && !this.#wishTold) {
       this.#wishTold = true;
-      steps.push({
-        kind: "note",
-        level: "warning",
-        message: `--subnet ${world.wish} is taken by another host`,
-      });
+      const message = `${wishText(wishes[unmet]!)} is taken by another host`;
+      steps.push({ kind: "note", level: "warning", message });
     }
     const stamp = Math.min(world.greatestStamp + 1, VERSION_LIMIT - 1);
-    this.#claim = { subnet: choice.subnet, stamp, incarnation: world.incarnation };
+    const { subnet, second } = choice;
+    const both = second === undefined ? { subnet } : { subnet, second };
+    this.#claim = { ...both, stamp, incarnation: world.incarnation };
     this.#madeHere = true;
     this.#claimedAt = now;
     this.#acks = new Set();
@@ -223,20 +232,48 @@ export class Lease {
     return [...steps, { kind: "claim", claim: this.#claim }];
   }
 
-  #wishNotes(mesh: MeshConfig, wish: Prefix | null): LeaseStep[] {
-    const problem = wish === null ? null : wishProblem(mesh, wish);
-    if (problem === null || this.#wishTold) return [];
-    this.#wishTold = true;
-    return [{ kind: "note", level: "warning", message: `--subnet ${wish} cannot be leased: ${problem}` }];
+  #wishNotes(mesh: MeshConfig, wishes: readonly (Prefix | null)[]): LeaseStep[] {
+    if (this.#wishTold) return [];
+    const steps = rangesOf(mesh).flatMap((range, i): LeaseStep[] => {
+      const wish = wishes[i] ?? null;
+      const problem = wish === null ? null : wishProblem(range, wish);
+      if (wish === null || problem === null) return [];
+      return [{
+        kind: "note",
+        level: "warning",
+        message: `${wishText(wish)} cannot be leased: ${problem}`,
+      }];
+    });
+    this.#wishTold = steps.length > 0;
+    return steps;
   }
 
   #confirm(how: string): LeaseStep[] {
     const from = this.#before;
-    const to = this.#claim!.subnet;
+    const to = this.#claim!;
     this.#state = "confirmed";
     this.#before = to;
     const why = from === null ? `claimed; ${how}` : `claimed again ${this.#after}; ${how}`;
-    const message = `Lease ${to} confirmed: ${how}`;
-    return [{ kind: "note", level: "info", message }, { kind: "changed", from, to, why }];
+    const message = `Lease ${leasedText(to)} confirmed: ${how}`;
+    return [{ kind: "note", level: "info", message }, change(from, to, why)];
   }
+}
+
+/** The step that tells of it. */
+function change(
+  from: Leased | null,
+  to: Leased | null,
+  why: string,
+): LeaseStep & { readonly kind: "changed" } {
+  const changed = { kind: "changed", from: from?.subnet ?? null, to: to?.subnet ?? null, why } as const;
+  const second = { from: from?.second ?? null, to: to?.second ?? null };
+  return second.from === null && second.to === null ? changed : { ...changed, second };
+}
+
+function sameLeased(a: Leased | null, b: Leased | null): boolean {
+  return samePrefix(a?.subnet ?? null, b?.subnet ?? null) && samePrefix(a?.second ?? null, b?.second ?? null);
+}
+
+function wishText(wish: Prefix): string {
+  return `--subnet${isIpv4(wish.address) ? "" : "6"} ${wish}`;
 }

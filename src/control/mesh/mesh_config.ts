@@ -9,8 +9,8 @@ import type { Prefix } from "../../wire/prefix.ts";
 /** Whether everything on the wire is encrypted and authenticated under the network secret; one for the whole mesh. */
 export type Security = "plain" | "sealed";
 
-/** What is founded once and learned by joiners. Every value is settled: nothing here is a default any more. */
-export interface MeshConfig {
+/** A network of one family, and what of it is leased. */
+export interface LeasableRange {
   /** The overlay network, 10.42.0.0/16. */
   readonly network: Prefix;
   /** Length of each node's subnet as people write it: 24, or 32 for one address a host. */
@@ -18,11 +18,27 @@ export interface MeshConfig {
   /** First address of the first and of the last subnet that may be leased, "10.42.1.0" and "10.42.255.0". */
   readonly subnetMin: string;
   readonly subnetMax: string;
+}
+
+/** What is founded once and learned by joiners. Every value is settled: nothing here is a default any more. */
+export interface MeshConfig extends LeasableRange {
+  /** The IPv6 half of a mesh of both families, whose first half is IPv4; absent: the mesh has one family. */
+  readonly second?: LeasableRange;
   readonly backend: Backend;
   /** VNI and port of the vxlan backend. */
   readonly vni: number;
   readonly vxlanPort: number;
   readonly security: Security;
+}
+
+/** Of each family of the mesh, IPv4 first. */
+export function rangesOf(mesh: MeshConfig): readonly LeasableRange[] {
+  return mesh.second === undefined ? [mesh] : [mesh, mesh.second];
+}
+
+/** The networks of the mesh, IPv4 first. */
+export function networksOf(mesh: MeshConfig): readonly Prefix[] {
+  return rangesOf(mesh).map(({ network }) => network);
 }
 
 /** A peer that does not speak our protocol: a kernel VXLAN device or a flannel node. */
@@ -41,20 +57,8 @@ export interface StaticPeer {
   readonly vni: number | null;
 }
 
-/**
- * What a user asks of the mesh and of this node's place in it, by flags, environment or files (config/config.ts has what
- * concerns the host besides). Null: not said, so that it is learned from the mesh, and chosen when founding.
- */
-export interface Asked {
-  /** This node's name, for people; 1 to 63 characters. */
-  readonly name: string;
-  readonly networkName: string;
-  /** "HOST" or "HOST:PORT" as given, names not resolved. */
-  readonly peers: readonly string[];
-  /** Found although there are peers. */
-  readonly found: boolean;
-  /** The mesh has no secret: nothing is encrypted. */
-  readonly plain: boolean;
+/** What a user asks of the addresses of one family. */
+export interface AskedRange {
   /** A mesh with another one is refused. */
   readonly network: Prefix | null;
   /** As people write it, 24 for IPv4. */
@@ -66,6 +70,31 @@ export interface Asked {
   readonly subnetMax: string | null;
   /** The lease this node would like: it gets it if it is free. */
   readonly subnet: Prefix | null;
+}
+
+/** The same of IPv6, which a mesh has only where its founder asks for it. */
+export interface AskedIpv6 extends AskedRange {
+  /** `none`: a mesh without; `auto`: any network, and a founder draws one; null: as `network` says, or nothing is said. */
+  readonly choice: "none" | "auto" | null;
+}
+
+/**
+ * What a user asks of the mesh and of this node's place in it, by flags, environment or files (config/config.ts has what
+ * concerns the host besides). Null: not said, so that it is learned from the mesh, and chosen when founding.
+ */
+export interface Asked extends AskedRange {
+  /** This node's name, for people; 1 to 63 characters. */
+  readonly name: string;
+  readonly networkName: string;
+  /** "HOST" or "HOST:PORT" as given, names not resolved. */
+  readonly peers: readonly string[];
+  /** Found although there are peers. */
+  readonly found: boolean;
+  /** The mesh has no secret: nothing is encrypted. */
+  readonly plain: boolean;
+  /** The mesh is to have no IPv4 (`--network none`): the fields of IPv4 say nothing then. */
+  readonly withoutIpv4: boolean;
+  readonly ipv6: AskedIpv6;
   readonly backend: Backend | null;
   readonly vni: number | null;
   readonly vxlanPort: number | null;
@@ -85,6 +114,16 @@ export const NOTHING_ASKED: Omit<Asked, "name" | "networkName" | "plain"> = {
   subnetMin: null,
   subnetMax: null,
   subnet: null,
+  withoutIpv4: false,
+  ipv6: {
+    choice: null,
+    network: null,
+    subnetLen: null,
+    defaultSubnetLen: 64,
+    subnetMin: null,
+    subnetMax: null,
+    subnet: null,
+  },
   backend: null,
   vni: null,
   vxlanPort: null,
@@ -93,6 +132,13 @@ export const NOTHING_ASKED: Omit<Asked, "name" | "networkName" | "plain"> = {
   staticPeers: [],
 };
 
+/** The networks that a user names, IPv4 first. */
+export function askedNetworks({ network, ipv6 }: Pick<Asked, "network" | "ipv6">): readonly Prefix[] {
+  return [network, ipv6.network].filter((one) => one !== null);
+}
+
+type Draw = () => { readonly network: Prefix } | { readonly problem: string };
+
 /** What a node runs with: what its user asked for, and what its program and its host add. */
 export interface Settings extends Asked {
   /** Version of this program, "0.1.0". */
@@ -100,7 +146,9 @@ export interface Settings extends Asked {
   /** Where others may reach us, "192.168.1.10:8473"; `--advertise` first. */
   readonly ownEndpoints: readonly string[];
   /** Asked once, when this node founds and no network was given: a free one, or why there is none. */
-  readonly drawNetwork?: () => { readonly network: Prefix } | { readonly problem: string };
+  readonly drawNetwork?: Draw;
+  /** The same for `--network6 auto`. */
+  readonly drawNetwork6?: Draw;
 }
 
 /** One `--peers` entry: the user's words and what they resolve to at the moment. */

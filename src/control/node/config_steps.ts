@@ -13,7 +13,7 @@ import {
   publicNetwork,
   readMesh,
 } from "../mesh/mesh.ts";
-import type { MeshConfig } from "../mesh/mesh_config.ts";
+import { type MeshConfig, networksOf } from "../mesh/mesh_config.ts";
 import type { Core } from "./core.ts";
 import { beginSync } from "./sync_steps.ts";
 
@@ -40,7 +40,7 @@ export function onConfig(core: Core, link: Link, text: string, now: number): voi
   core.life.learn(mesh, now);
   core.enterMesh(mesh);
   link.informed = true; // only who is tells
-  core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${mesh.network}`, {
+  core.actions.log("info", `Learned the mesh from ${link.endpoint}: ${networksOf(mesh).join(" and ")}`, {
     network: mesh.network.text,
   });
   core.warnOf(publicNetwork(mesh), "public network");

@@ -21,7 +21,7 @@ import { RoundTrips } from "../members/rtt.ts";
 import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
-import type { MeshConfig, Seed, Settings } from "../mesh/mesh_config.ts";
+import { askedNetworks, type MeshConfig, networksOf, type Seed, type Settings } from "../mesh/mesh_config.ts";
 import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
@@ -142,7 +142,7 @@ export class Core {
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);
     this.names = new NameTable(random);
-    this.outside = new Outside(settings.network, host);
+    this.outside = new Outside(askedNetworks(settings), host);
     this.joiners = new Joiners(id);
     this.group = ring === null ? null : new GroupGossip(ring.keys, id, random);
 
@@ -175,7 +175,7 @@ export class Core {
 
   /** What has to follow when the mesh is known: its addresses lead nowhere outside. */
   enterMesh(mesh: MeshConfig): void {
-    this.outside.setNetwork(mesh.network);
+    this.outside.setNetworks(networksOf(mesh));
     this.changedNow = true;
     this.links.forsake(this.now);
   }

@@ -5,8 +5,9 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
-import { addressOf } from "../../wire/address.ts";
-import { liesWithin } from "../../wire/prefix.ts";
+import { addressOf, parseAddress } from "../../wire/address.ts";
+import { networkAround, type Prefix } from "../../wire/prefix.ts";
+import { askedNetworks, networksOf } from "../mesh/mesh_config.ts";
 import type { Core } from "./core.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { NodeRecord } from "../records/record.ts";
@@ -27,7 +28,7 @@ export function tellInside(core: Core, now: number): void {
   }
   for (const { subnet, address } of core.settings.staticPeers) {
     const named = `--static-peer ${subnet}=${address}`;
-    if (liesWithin(core.life.mesh?.network ?? null, address)) tell(core, named, address, now);
+    if (networkAt(core, address) !== null) tell(core, named, address, now);
   }
 }
 
@@ -47,10 +48,20 @@ export function noteInside(core: Core, record: NodeRecord, now: number): void {
   });
 }
 
-function whyInside({ life, settings }: Core, inside: string): string {
-  const network = life.mesh?.network ?? settings.network;
-  const address = inside.includes(":") ? addressOf(inside) : inside;
-  return liesWithin(network, address)
+function whyInside(core: Core, inside: string): string {
+  const network = networkAt(core, addressAlone(inside));
+  return network !== null
     ? `${inside} is in the mesh's own network ${network}`
     : `the route to ${inside} leads into the mesh`;
+}
+
+/** The network of the mesh in which the address lies: of the mesh as it is known, or as the user says. */
+function networkAt({ life, settings }: Core, address: string): Prefix | null {
+  const networks = life.mesh === null ? askedNetworks(settings) : networksOf(life.mesh);
+  return networkAround(networks, address);
+}
+
+/** Of an endpoint or an address. */
+function addressAlone(text: string): string {
+  return parseAddress(text) === null ? addressOf(text) : text;
 }

@@ -8,7 +8,10 @@ import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
-import { samePrefix } from "../../wire/prefix.ts";
+import { isIpv4 } from "../../wire/address.ts";
+import { type Prefix, samePrefix } from "../../wire/prefix.ts";
+import type { Action } from "../outbox/events.ts";
+import { leasedText, subnetsOf } from "../records/record.ts";
 
 const ASK_AGAIN_MS = 200;
 
@@ -32,7 +35,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         core.own.claim = step.claim;
         core.ownState.rewrite("epoch");
         if (step.claim === null) break;
-        core.actions.log("debug", `Claiming ${step.claim.subnet}`, {
+        core.actions.log("debug", `Claiming ${leasedText(step.claim)}`, {
           lease: step.claim.subnet.text,
           stamp: step.claim.stamp,
         });
@@ -42,12 +45,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
       case "changed":
         core.changedNow = true;
         tellChange(core, step);
-        core.actions.push({
-          ...step,
-          kind: "leaseChanged",
-          from: step.from?.text ?? null,
-          to: step.to?.text ?? null,
-        });
+        core.actions.push(leaseChanged(step));
         break;
       case "note":
         core.actions.log(step.level, step.message, { lease: core.lease.claim?.subnet.text ?? null });
@@ -55,9 +53,24 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
   }
 }
 
+function leaseChanged({ from, to, second, why, asked }: LeaseStep & { kind: "changed" }): Action {
+  const texts = (one: { readonly from: Prefix | null; readonly to: Prefix | null }) => ({
+    from: one.from?.text ?? null,
+    to: one.to?.text ?? null,
+  });
+  return {
+    kind: "leaseChanged",
+    ...texts({ from, to }),
+    ...(second === undefined ? {} : { second: texts(second) }),
+    why,
+    ...(asked === undefined ? {} : { asked }),
+  };
+}
+
 // That a first lease is there is said once device and routes are, too.
-function tellChange(core: Core, { from, to, why, asked }: LeaseStep & { kind: "changed" }): void {
-  if (asked) core.actions.log("info", `Lease ${from?.text} released`);
+function tellChange(core: Core, { from, to, second, why, asked }: LeaseStep & { kind: "changed" }): void {
+  const other = second?.from == null ? "" : ` and ${second.from}`;
+  if (asked) core.actions.log("info", `Lease ${from?.text}${other} released`);
   else if (from !== null) {
     core.actions.log("warning", `Lease changed: ${why}`, { from: from.text, lease: to?.text ?? null });
   }
@@ -82,7 +95,7 @@ export function askAcknowledgement(core: Core): void {
 function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
     mesh: core.life.mayClaim ? core.life.mesh : null,
-    taken: () => core.holders.besides(core.identity.id).map((c) => c.subnet),
+    taken: () => core.holders.besides(core.identity.id).flatMap(subnetsOf),
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     get alive() {
       return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
@@ -91,8 +104,17 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
       return core.store.greatestStamp;
     },
     incarnation: core.own.incarnation,
-    wish: core.settings.subnet,
+    ...wishesOf(core),
   };
+}
+
+// What the user would like of a family that the mesh has not is told as what cannot be leased.
+function wishesOf({ settings, life }: Core): Pick<LeaseWorld, "wish" | "secondWish"> {
+  const four = settings.subnet, six = settings.ipv6.subnet;
+  const { mesh } = life;
+  if (mesh === null) return { wish: null };
+  if (mesh.second !== undefined) return { wish: four, secondWish: six };
+  return { wish: isIpv4(mesh.network.address) ? four ?? six : six ?? four };
 }
 
 // Who holds what we claim.

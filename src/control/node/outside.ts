@@ -5,7 +5,7 @@
  */
 
 import { addressOf } from "../../wire/address.ts";
-import { liesWithin, type Prefix } from "../../wire/prefix.ts";
+import { networkAround, type Prefix } from "../../wire/prefix.ts";
 
 /** The host as the control plane sees it. Endpoints and addresses are canonical text. */
 export interface HostSight {
@@ -20,22 +20,22 @@ export const NO_SIGHT: HostSight = { owns: () => false, tunnelled: () => false }
 
 export class Outside {
   readonly #host: HostSight;
-  #network: Prefix | null;
+  #networks: readonly Prefix[];
 
-  /** `network`: the mesh's; before it is known, the one that the user says it has, or null. */
-  constructor(network: Prefix | null, host: HostSight) {
+  /** `networks`: the mesh's; before they are known, those that the user says it has. */
+  constructor(networks: readonly Prefix[], host: HostSight) {
     this.#host = host;
-    this.#network = network;
+    this.#networks = networks;
   }
 
-  /** The mesh has this network. */
-  setNetwork(network: Prefix): void {
-    this.#network = network;
+  /** The mesh has these networks. */
+  setNetworks(networks: readonly Prefix[]): void {
+    this.#networks = networks;
   }
 
   /** Whether datagrams to this endpoint stay outside. */
   has(endpoint: string): boolean {
     const text = addressOf(endpoint);
-    return !liesWithin(this.#network, text) && !this.#host.tunnelled(text);
+    return networkAround(this.#networks, text) === null && !this.#host.tunnelled(text);
   }
 }

@@ -5,7 +5,8 @@
 
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
-import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
+import { type MeshConfig, networksOf, rangesOf, type Settings } from "../mesh/mesh_config.ts";
+import { type Claim, leasedText, subnetsOf } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
@@ -86,17 +87,25 @@ function restoreLease(core: Core, { stored, mesh, ours }: Restorable): void {
   }
   const { claim } = stored;
   if (claim === null) return;
-  const misfit = wishProblem(mesh, claim.subnet);
+  const misfit = claimProblem(mesh, claim);
   if (misfit !== null) {
-    core.actions.log("warning", `The stored lease ${claim.subnet} does not fit the mesh: ${misfit}`);
+    core.actions.log("warning", `The stored lease ${leasedText(claim)} does not fit the mesh: ${misfit}`);
     return;
   }
   core.lease.restore(claim);
   core.own.claim = claim;
   core.life.leaseRestored();
-  core.actions.log("info", `Lease ${claim.subnet} restored from the state directory`, {
+  core.actions.log("info", `Lease ${leasedText(claim)} restored from the state directory`, {
     lease: claim.subnet.text,
   });
+}
+
+function claimProblem(mesh: MeshConfig, claim: Claim): string | null {
+  const ranges = rangesOf(mesh), subnets = subnetsOf(claim);
+  if (ranges.length !== subnets.length) {
+    return `a lease in this mesh has ${ranges.length === 1 ? "one subnet" : "a subnet of each family"}`;
+  }
+  return subnets.map((subnet, i) => wishProblem(ranges[i]!, subnet)).find((one) => one !== null) ?? null;
 }
 
 /** Founds the mesh: by the configuration that a member told while it was there, else by what the user asked for. */
@@ -108,7 +117,7 @@ export function found(core: Core, why: string): void {
   core.enterMesh(mesh);
   core.actions.log(
     "info",
-    `Founded the mesh "${core.settings.networkName}" with ${mesh.network} (${why})`,
+    `Founded the mesh "${core.settings.networkName}" with ${networksOf(mesh).join(" and ")} (${why})`,
     { network: mesh.network.text },
   );
   if (offered === null) core.warnOf(publicNetwork(mesh), "public network");
@@ -117,7 +126,10 @@ export function found(core: Core, why: string): void {
 }
 
 function newMesh(settings: Settings): MeshConfig | string {
-  const drawn = settings.network === null ? settings.drawNetwork?.() : undefined;
-  if (drawn === undefined) return foundMesh(settings);
-  return "problem" in drawn ? drawn.problem : foundMesh({ ...settings, network: drawn.network });
+  const { network, withoutIpv4, ipv6 } = settings;
+  const four = network !== null || withoutIpv4 ? undefined : settings.drawNetwork?.();
+  const six = ipv6.choice === "auto" && ipv6.network === null ? settings.drawNetwork6?.() : undefined;
+  if (four !== undefined && "problem" in four) return four.problem;
+  if (six !== undefined && "problem" in six) return six.problem;
+  return foundMesh({ ...settings, ...four, ipv6: { ...ipv6, ...six } });
 }

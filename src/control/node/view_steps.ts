@@ -4,12 +4,12 @@
  */
 
 import { formatAddress } from "../../wire/address.ts";
-import { comparePrefixes, type Prefix } from "../../wire/prefix.ts";
+import { comparePrefixes, deviceAddress, type Prefix } from "../../wire/prefix.ts";
 import type { Contender } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import { namesOf } from "../records/name_table.ts";
 import { withoutNewest } from "./rotation_steps.ts";
-import { DIRECT_ROUTES, type NodeRecord, translatedOf } from "../records/record.ts";
+import { DIRECT_ROUTES, type Leased, type NodeRecord, translatedOf } from "../records/record.ts";
 import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../paths/view.ts";
 import { waitingFor } from "./waiting_steps.ts";
 import type { WayView } from "../paths/way.ts";
@@ -18,12 +18,12 @@ import type { WayView } from "../paths/way.ts";
 export function buildView(core: Core, now: number): NodeView {
   const { held, lost } = core.holders.now();
   // BOUNDED: one per claim
-  const subnets = new Map<string, Prefix>();
-  for (const c of held) if (!c.reserved) subnets.set(c.nodeId, c.subnet);
+  const leased = new Map<string, Leased>();
+  for (const c of held) if (!c.reserved) leased.set(c.nodeId, c);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
     if (record.id === core.identity.id || record.gone || core.directives.isForgotten(record)) continue;
-    peers.push(peerView(core, record, subnets.get(record.id) ?? null));
+    peers.push(peerView(core, record, leased.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
   const leases = [
@@ -50,12 +50,13 @@ export function viewOfPeer(core: Core, id: string): PeerView | null {
   if (record === undefined || id === core.identity.id || record.gone) return null;
   if (core.directives.isForgotten(record)) return null;
   const held = core.holders.now().held.find((one) => one.nodeId === id && !one.reserved);
-  return peerView(core, record, held?.subnet ?? null);
+  return peerView(core, record, held ?? null);
 }
 
 /** This node itself. */
 export function ownView(core: Core, now: number): OwnView {
-  const subnet = core.lease.claim?.subnet ?? null;
+  const { claim } = core.lease;
+  const subnet = claim?.subnet ?? null;
   const conflicts = core.holders.now().lost.map(({ claim, to }) =>
     `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${claim.subnet}; ` +
     `${core.store.nameOf(to.nodeId)} holds it`
@@ -66,7 +67,8 @@ export function ownView(core: Core, now: number): OwnView {
     networkId: core.networkId,
     leaseState: core.lease.state,
     subnet,
-    address: subnet === null ? null : formatAddress(subnet.address),
+    ...secondOf(claim),
+    address: subnet === null ? null : formatAddress(deviceAddress(subnet)),
     vtepMac: core.own.vtepMac,
     mesh: core.life.mesh,
     endpoints: core.own.endpoints,
@@ -80,6 +82,10 @@ export function ownView(core: Core, now: number): OwnView {
   };
 }
 
+function secondOf(leased: Leased | null): { readonly second?: Prefix } {
+  return leased?.second === undefined ? {} : { second: leased.second };
+}
+
 function secretView(core: Core): Pick<OwnView, "secret"> {
   if (core.ring === null) return {};
   const { newest, underWay, keys } = core.ring;
@@ -89,14 +95,15 @@ function secretView(core: Core): Pick<OwnView, "secret"> {
   return { secret: { generation: newest.seq, underWay, ...older } };
 }
 
-function peerView(core: Core, record: NodeRecord, subnet: Prefix | null): PeerView {
+function peerView(core: Core, record: NodeRecord, leased: Leased | null): PeerView {
   const member = core.membership.get(record.id);
   const link = core.agreed.get(record.id);
   const session = core.sealed?.sessions.current(record.id) ?? null;
   return {
     id: record.id,
     name: record.name,
-    subnet,
+    subnet: leased?.subnet ?? null,
+    ...secondOf(leased),
     state: member?.state ?? "dead",
     stopped: member?.stopped ?? false,
     since: member?.since ?? core.startedAt,
@@ -179,6 +186,7 @@ function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
   const member = core.membership.get(c.nodeId);
   return {
     subnet: c.subnet,
+    ...secondOf(c),
     nodeId: c.nodeId,
     name: core.store.nameOf(c.nodeId),
     state: lost ? "conflict" : own ? core.lease.state : member?.state ?? "dead",

@@ -129,6 +129,8 @@ export type Action =
     readonly kind: "leaseChanged";
     readonly from: string | null;
     readonly to: string | null;
+    /** Of IPv6, where the mesh has both families. */
+    readonly second?: { readonly from: string | null; readonly to: string | null };
     readonly why: string;
     /** The user wanted it so. */
     readonly asked?: true;

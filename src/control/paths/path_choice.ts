@@ -8,7 +8,7 @@
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { addressOf, ipVersion } from "../../wire/address.ts";
+import { addressOf, ipVersion, isIpv4 } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
 import { outcomeText } from "./outcome.ts";
@@ -117,6 +117,7 @@ function candidateFor(
   const hostGw = mesh.backend === "host-gw";
   if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
   if (!hostGw && !settings.directRouting) return { why: "direct routing is off", asAsked: true };
+  if (!isIpv4(mesh.network.address)) return { why: "no direct route: the mesh has no IPv4" };
   const hop = nextHop(peer, host);
   const without = hostGw ? "host-gw" : "no direct route";
   if ("why" in hop) {

@@ -8,7 +8,7 @@
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
 import { type Choice, choose, type Path, waysTo } from "./path_choice.ts";
-import type { MeshConfig, Settings, StaticPeer } from "../mesh/mesh_config.ts";
+import { type MeshConfig, networksOf, type Settings, type StaticPeer } from "../mesh/mesh_config.ts";
 import {
   encapsulationOf,
   type HostFacts,
@@ -18,20 +18,34 @@ import {
   staticTunnel,
   versionOf,
 } from "./tunnels.ts";
+import { byFamily } from "../mesh/mesh.ts";
+import { IPV6_MTU_MIN } from "../../wire/ipv6.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import type { PeerWays } from "./way.ts";
-import { hostPrefix, liesWithin, type Prefix } from "../../wire/prefix.ts";
+import { formatAddress } from "../../wire/address.ts";
+import { deviceAddress, hostPrefix, isInside, networkAround, type Prefix } from "../../wire/prefix.ts";
 
-/** Our own place in the overlay. */
-export interface OwnPlace {
+/** Our place in a network of the overlay. */
+export interface Place {
   readonly network: Prefix;
   /** Our lease. */
   readonly subnet: Prefix;
   /** Of the device. */
   readonly address: string;
+}
+
+/** Our own place in the overlay. */
+export interface OwnPlace extends Place {
+  /** That of IPv6, in a mesh of both families. */
+  readonly second?: Place;
   /** Our VTEP MAC. */
   readonly mac: string;
   readonly mtu: number;
+}
+
+/** Our place in each network of the mesh, IPv4 first. */
+export function placesOf(own: OwnPlace): readonly Place[] {
+  return own.second === undefined ? [own] : [own, own.second];
 }
 
 /** Packets into a subnet go to this peer. */
@@ -87,11 +101,12 @@ export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts):
     addPeer(gathered, peer, choose(peer, view, settings, host), { view, host, mesh });
   }
   for (const peer of settings.staticPeers) addStatic(gathered, peer, mesh, host);
-  const deviceMtu = mtuOf(
+  const mtu = mtuOf(
     mesh.backend === "host-gw" ? "none" : encapsulationOf(mesh),
     versionOf(view.own.endpoints),
     host.underlayMtu,
   );
+  const deviceMtu = Math.max(mtu, leastMtu(mesh));
   const sockets = socketsFor(mesh, settings.staticPeers);
   return { ...gathered, own: ownPlace(view, mesh, deviceMtu), deviceMtu, sockets };
 }
@@ -113,13 +128,18 @@ function addPeer(
   if (direct !== null) gathered.directRoutes.push(direct);
   // In a sealed mesh host-gw has tunnels too, for sessions alone.
   if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) return;
-  gathered.routes.push({ subnet: peer.subnet, peerKey: peer.id });
+  for (const subnet of leasesOf(peer)) gathered.routes.push({ subnet, peerKey: peer.id });
 }
 
 function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host: HostFacts): void {
   const key = staticKey(peer);
-  if (liesWithin(mesh.network, peer.address)) {
+  if (networkAround(networksOf(mesh), peer.address) !== null) {
     const why = `its address ${peer.address} is inside the mesh`;
+    gathered.paths.set(key, { path: "none", why, mtu: 0 });
+    return;
+  }
+  if (!networksOf(mesh).some((network) => isInside(peer.subnet, network))) {
+    const why = `its subnet is in no network of the mesh (${networksOf(mesh).join(", ")})`;
     gathered.paths.set(key, { path: "none", why, mtu: 0 });
     return;
   }
@@ -127,6 +147,10 @@ function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host:
   gathered.tunnels.set(key, tunnel);
   gathered.routes.push({ subnet: peer.subnet, peerKey: key });
   gathered.paths.set(key, staticPath(peer, tunnel));
+}
+
+function leasesOf({ subnet, second }: PeerView): readonly Prefix[] {
+  return [subnet, second].filter((one) => one != null);
 }
 
 /** What is wanted before there is a mesh: nothing. */
@@ -143,9 +167,17 @@ export const NOTHING: Wanted = {
 };
 
 function ownPlace(view: NodeView, mesh: MeshConfig, mtu: number): OwnPlace | null {
-  const { leaseState, subnet, address, vtepMac } = view.own;
+  const { leaseState, subnet, address, second, vtepMac } = view.own;
   if (leaseState !== "confirmed" || subnet === null || address === null) return null;
-  return { network: mesh.network, subnet, address, mac: vtepMac, mtu };
+  const own = { network: mesh.network, subnet, address, mac: vtepMac, mtu };
+  if (second === undefined || mesh.second === undefined) return own;
+  const address6 = formatAddress(deviceAddress(second));
+  return { ...own, second: { network: mesh.second.network, subnet: second, address: address6 } };
+}
+
+/** Of the device: with less the kernel takes IPv6 away from it. */
+export function leastMtu(mesh: MeshConfig): number {
+  return byFamily(mesh).six === null ? 0 : IPV6_MTU_MIN;
 }
 
 /** The ports that something uses: in a sealed mesh our peers have their data on our own, whatever the backend. */

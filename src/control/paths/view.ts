@@ -49,7 +49,9 @@ export interface OwnView {
   readonly leaseState: LeaseState;
   /** Our claim; it is in use only while `leaseState` is "confirmed". */
   readonly subnet: Prefix | null;
-  /** Address of the device: the subnet's .0, or the claim itself when subnetLen is 32. */
+  /** Its IPv6 half, in a mesh of both families. */
+  readonly second?: Prefix;
+  /** Address of the device in `subnet` (`deviceAddress`): of IPv4 the subnet's .0, or the claim itself when subnetLen is 32. */
   readonly address: string | null;
   readonly vtepMac: string;
   readonly mesh: MeshConfig | null;
@@ -80,6 +82,8 @@ export interface PeerView {
   readonly name: string;
   /** What it holds by the total order; null when it has no lease (yet). */
   readonly subnet: Prefix | null;
+  /** Its IPv6 half, in a mesh of both families. */
+  readonly second?: Prefix;
   readonly state: PeerState;
   /** Dead by its own word: it was stopped, and its lease is still its. */
   readonly stopped: boolean;
@@ -111,6 +115,8 @@ export interface PeerView {
 
 export interface LeaseView {
   readonly subnet: Prefix;
+  /** Its IPv6 half, in a mesh of both families. */
+  readonly second?: Prefix;
   /** Null for a static peer. */
   readonly nodeId: string | null;
   readonly name: string;

@@ -16,9 +16,25 @@ import { decodeSignedMap } from "../../wire/signed_map.ts";
 import { hexOf, isPrintable, isVersion, isWhole, listOf, wordOf } from "../../wire/untrusted.ts";
 import type { Security } from "../mesh/mesh_config.ts";
 
-/** A subnet and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
-export interface Claim {
+/** What a node leases: of each family of the mesh one subnet. Both are claimed, held and lost together. */
+export interface Leased {
   readonly subnet: Prefix;
+  /** Of IPv6, where the mesh has both families: `subnet` is of IPv4 then. */
+  readonly second?: Prefix;
+}
+
+/** The subnets of a lease, IPv4 first. */
+export function subnetsOf({ subnet, second }: Leased): readonly Prefix[] {
+  return second === undefined ? [subnet] : [subnet, second];
+}
+
+/** "10.42.7.0/24", "10.42.7.0/24 and fd00:0:0:7::/64". */
+export function leasedText(leased: Leased): string {
+  return subnetsOf(leased).join(" and ");
+}
+
+/** A lease and the Lamport stamp of its claim: 1 + the greatest stamp seen when it was claimed. */
+export interface Claim extends Leased {
   readonly stamp: number;
   /** In which incarnation of its node it was made. */
   readonly incarnation: number;
@@ -101,7 +117,12 @@ function encodeRecord(content: RecordContent): Uint8Array {
     i: content.incarnation,
     e: content.epoch,
     b: fromHex(content.bootNonce),
-    c: content.claims.map(({ subnet, stamp, incarnation }) => [prefixField(subnet), stamp, incarnation]),
+    c: content.claims.map(({ subnet, second, stamp, incarnation }) => [
+      prefixField(subnet),
+      stamp,
+      incarnation,
+      ...(second === undefined ? [] : [prefixField(second)]),
+    ]),
     r: content.reserved.map(prefixField),
     p: content.endpoints,
     o: content.ownEndpoints,
@@ -218,9 +239,11 @@ function endpointOf(value: unknown): string | null {
 function claimOf(value: unknown): Claim | null {
   if (!Array.isArray(value)) return null;
   const subnet = subnetOf(value[0]);
-  const [, stamp, incarnation] = value as unknown[];
+  const [, stamp, incarnation, other] = value as unknown[];
   if (subnet === null || !isVersion(stamp) || !isVersion(incarnation)) return null;
-  return { subnet, stamp, incarnation };
+  if (other === undefined) return { subnet, stamp, incarnation };
+  const second = subnetOf(other);
+  return second === null || isIpv4(second.address) ? null : { subnet, second, stamp, incarnation };
 }
 
 // For people only: what cannot be read is left out.

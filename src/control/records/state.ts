@@ -99,11 +99,15 @@ function claimField(value: unknown): StoredState["claim"] {
   if (value === null) return null;
   const f = fieldsIn(value);
   if (f === null) throw wrong("claim", "is missing or malformed");
-  const { subnet, stamp, incarnation } = f;
-  const prefix = prefixOf(subnet);
+  const { subnet, second, stamp, incarnation } = f;
+  const prefix = prefixOf(subnet), other = prefixOf(second);
   if (prefix === null) throw wrong("claim.subnet", `is not a subnet: ${JSON.stringify(subnet)}`);
+  if (second !== undefined && other === null) {
+    throw wrong("claim.second", `is not a subnet: ${JSON.stringify(second)}`);
+  }
   return {
     subnet: prefix,
+    ...(other === null ? {} : { second: other }),
     stamp: versionField(stamp, "claim.stamp"),
     incarnation: versionField(incarnation, "claim.incarnation"),
   };

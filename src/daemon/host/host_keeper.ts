@@ -3,16 +3,24 @@
  * something changed and every few seconds besides, so that what is deleted comes back. Whatever it made
  * is gone after `close`.
  */
-import type { Wanted } from "../../control/paths/paths.ts";
+import { type Place, placesOf, type Wanted } from "../../control/paths/paths.ts";
 import { removeOwned } from "../../host/cleanup.ts";
 import { addTo, attempt, reconcileHost, type Reconciliation } from "../../host/reconcile_host.ts";
 import { DeviceDrops } from "./device_drops.ts";
 import { renderSubnetEnv, type SubnetFile } from "../../host/subnet_file.ts";
 import type { OpenedTun, TunOffloads } from "../../ports/devices.ts";
-import type { HostNetwork, InterfaceDrops, NetworkInterface } from "../../ports/host.ts";
+import type {
+  DirectRoute,
+  HostNetwork,
+  InterfaceAddress,
+  InterfaceDrops,
+  NetworkInterface,
+} from "../../ports/host.ts";
 import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
-import type { Prefix } from "../../wire/prefix.ts";
+import { addressAlone } from "../../host/held_prefix.ts";
+import type { HostState } from "../../host/owned.ts";
+import { isInside, type Prefix } from "../../wire/prefix.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
@@ -24,8 +32,8 @@ export interface HostKeeperOptions {
   readonly testDevice: (tun: OpenedTun) => TunOffloads;
   /** The device gets a queue for each. */
   readonly workers: number;
-  /** The network whose routes an earlier run left in place for this one; null: there are none. */
-  readonly network: Prefix | null;
+  /** The networks whose routes an earlier run left in place for this one. */
+  readonly networks: readonly Prefix[];
 }
 
 export class HostKeeper {
@@ -43,7 +51,7 @@ export class HostKeeper {
   #retired: { readonly tun: OpenedTun; readonly epoch: number }[] = [];
   #attached = false;
   #subnetEnv: string | null = null;
-  #network: Prefix | null = null;
+  #networks: readonly Prefix[];
 
   /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
   constructor(net: HostNetwork, devices: DeviceMaker, mailbox: Mailbox, options: HostKeeperOptions) {
@@ -52,7 +60,7 @@ export class HostKeeper {
     this.#mailbox = mailbox;
     this.#options = options;
     this.#offloads = options.offloads;
-    this.#network = options.network;
+    this.#networks = options.networks;
     this.#tun = this.#openTun();
   }
 
@@ -84,25 +92,16 @@ export class HostKeeper {
       addTo(report, this.withdraw());
       return report;
     }
-    const { network, subnet } = own;
-    this.#network = network;
-    addTo(
-      report,
-      reconcileHost(this.#net, {
-        device: { iface: iface.index, address: own.address, mtu: wanted.deviceMtu },
-        network,
-        subnet,
-        directRoutes: wanted.directRoutes,
-        probeRoutes: wanted.probeRoutes,
-      }),
-    );
+    const places = placesOf(own);
+    this.#networks = places.map(({ network }) => network);
+    for (const place of places) addTo(report, reconcileHost(this.#net, stateAt(place, iface.index, wanted)));
     if (!this.#attached) {
       this.#attached = true;
       this.#testDevice();
       const { queues, tso, uso } = this.#tun;
       this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
-    const text = renderSubnetEnv({ network, subnet, mtu: wanted.deviceMtu, ipMasq: false });
+    const text = renderSubnetEnv({ ...own, mtu: wanted.deviceMtu, ipMasq: false });
     report.failed.push(...this.#writeSubnetEnv(text));
     return report;
   }
@@ -139,14 +138,16 @@ export class HostKeeper {
   /** Without a lease nothing of ours stays but the bare device. */
   withdraw(): Reconciliation {
     this.#removeSubnetEnv();
-    if (this.#network === null) return { repaired: [], failed: [] };
-    const report = removeOwned(this.#net, this.#network);
-    const held = this.#net.addresses().filter((a) => a.iface === this.#iface && !a.address.includes(":"));
+    const report: Reconciliation = { repaired: [], failed: [] };
+    for (const network of this.#networks) addTo(report, removeOwned(this.#net, network));
+    // The kernel's link-local address is none of ours.
+    const isOurs = (a: InterfaceAddress) => this.#networks.some((one) => isInside(addressAlone(a), one));
+    const held = this.#net.addresses().filter((a) => a.iface === this.#iface && isOurs(a));
     for (const address of held) {
       const text = `Removed ${address.address}/${address.prefixLength} from ${this.#tun.name}`;
       attempt(report, text, () => this.#net.deleteAddress(address));
     }
-    this.#network = null;
+    this.#networks = [];
     return report;
   }
 
@@ -181,4 +182,20 @@ export class HostKeeper {
   close(): void {
     this.#devices.close(this.#tun);
   }
+}
+
+/** What the host is to have of one family. */
+function stateAt(
+  { network, subnet, address }: Place,
+  iface: number,
+  { deviceMtu, directRoutes, probeRoutes }: Wanted,
+): HostState {
+  const inside = ({ destination }: DirectRoute) => isInside(destination, network);
+  return {
+    device: { iface, address, mtu: deviceMtu },
+    network,
+    subnet,
+    directRoutes: directRoutes.filter(inside),
+    probeRoutes: probeRoutes.filter(inside),
+  };
 }

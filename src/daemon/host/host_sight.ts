@@ -22,8 +22,8 @@ export interface SightOf {
   readonly port: number;
   /** Name of our device. */
   readonly device: () => string;
-  /** The mesh's network, whose route is our own; null while it is not known. */
-  readonly network: () => Prefix | null;
+  /** The mesh's networks, whose routes are our own; none while they are not known. */
+  readonly networks: () => readonly Prefix[];
 }
 
 export class HostSight implements Sight {
@@ -32,7 +32,7 @@ export class HostSight implements Sight {
   /** BOUNDED: ≤ WAYS_MAX, the oldest go first: whether the way to an address leaves by our device. */
   readonly #ways = new BoundedMap<string, boolean>(WAYS_MAX);
   #own: ReadonlySet<string> | null = null;
-  #network: Prefix | null = null;
+  #networks: readonly Prefix[] = [];
   /** Index of our device where routes beside those of the mesh lead into it; 0: none do; null: not looked at yet. */
   #leading: number | null = null;
 
@@ -45,7 +45,7 @@ export class HostSight implements Sight {
   changed(): void {
     this.#ways.clear();
     this.#own = this.#leading = null;
-    this.#network = this.#of.network();
+    this.#networks = this.#of.networks();
   }
 
   owns(endpoint: string): boolean {
@@ -59,7 +59,7 @@ export class HostSight implements Sight {
 
   /** Asked for every datagram of the control plane: the kernel only where routes of the host's user call for it. */
   tunnelled(address: string): boolean {
-    if (!samePrefix(this.#of.network(), this.#network)) this.changed();
+    if (this.#of.networks() !== this.#networks) this.changed();
     this.#leading ??= this.#findLeading();
     if (this.#leading === 0) return false;
     const known = this.#ways.get(address);
@@ -70,12 +70,12 @@ export class HostSight implements Sight {
   }
 
   #findLeading(): number {
-    const network = this.#of.network();
+    const networks = this.#of.networks();
     const device = this.#net.interfaces().find((iface) => iface.name === this.#of.device());
     if (device === undefined) return 0;
     const leads = this.#net.routes({ iface: device.index }).some((r) =>
       r.type === "unicast" && r.table !== TABLE_LOCAL &&
-      !samePrefix(r.destination, network) && !isOfEachLink(r.destination)
+      !networks.some((network) => samePrefix(r.destination, network)) && !isOfEachLink(r.destination)
     );
     return leads ? device.index : 0;
   }

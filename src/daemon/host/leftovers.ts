@@ -5,11 +5,12 @@
  */
 import { join, resolve } from "node:path";
 import { ConfigError } from "../../config/config_error.ts";
+import { networksOf } from "../../control/mesh/mesh_config.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { removeOrphans, removeOwned } from "../../host/cleanup.ts";
 import { addTo, type Reconciliation } from "../../host/reconcile_host.ts";
 import { stillHolding } from "../../host/left_bridge.ts";
-import { type EnvLease, sameLease, SubnetFile } from "../../host/subnet_file.ts";
+import { type EnvLease, envPlaces, sameLease, SubnetFile } from "../../host/subnet_file.ts";
 import type { HostNetwork } from "../../ports/host.ts";
 import { SUBNET_NOTE } from "../state/run_dir.ts";
 import type { Prefix } from "../../wire/prefix.ts";
@@ -22,15 +23,18 @@ export interface SubnetPlaces {
 
 export interface Cleared {
   readonly file: SubnetFile;
-  /** The network whose routes are left in place for this run, or null. */
-  readonly network: Prefix | null;
+  /** The networks whose routes are left in place for this run. */
+  readonly networks: readonly Prefix[];
   readonly report: Reconciliation;
 }
 
 /** The lease that a state directory holds, as subnet.env would tell it. */
 export function storedLease(stored: StoredState | null): EnvLease | null {
-  const network = stored?.mesh?.network, subnet = stored?.claim?.subnet;
-  return network === undefined || subnet === undefined ? null : { network, subnet };
+  const mesh = stored?.mesh ?? null, claim = stored?.claim ?? null;
+  if (mesh === null || claim === null) return null;
+  const lease = { network: mesh.network, subnet: claim.subnet };
+  if (mesh.second === undefined || claim.second === undefined) return lease;
+  return { ...lease, second: { network: mesh.second.network, subnet: claim.second } };
 }
 
 /**
@@ -52,7 +56,7 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
   for (const one of filesOf(places)) {
     const ours = one.owner(lease) === "ours";
     const told = [...ours ? [one.lease()] : [], ...one.leases()];
-    for (const other of told) if (other !== null) networks.set(other.network.text, other.network);
+    for (const network of told.flatMap(networksIn)) networks.set(network.text, network);
     const tells = one.lease();
     if (ours && one.path === file.path && lease !== null && tells !== null && sameLease(tells, lease)) {
       one.adopt();
@@ -61,10 +65,11 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
       report.repaired.push(`Removed ${one.path}: it names a lease this node does not hold`);
     }
   }
-  if (lease !== null) networks.delete(lease.network.text);
+  const kept = networksIn(lease);
+  for (const { text } of kept) networks.delete(text);
   for (const network of networks.values()) addTo(report, removeOwned(net, network));
-  addTo(report, removeOrphans(net, lease?.subnet ?? null));
-  return { file, network: lease?.network ?? null, report };
+  addTo(report, removeOrphans(net, lease === null ? [] : envPlaces(lease).map(({ subnet }) => subnet)));
+  return { file, networks: kept, report };
 }
 
 /**
@@ -80,14 +85,14 @@ export function clearAll(
   const lease = storedLease(stored);
   const networks = new Map<string, Prefix>(); // BOUNDED: two files, two leases each, and the stored one
   const seen = (network: Prefix) => networks.set(network.text, network);
-  if (stored?.mesh != null) seen(stored.mesh.network);
+  if (stored?.mesh != null) networksOf(stored.mesh).forEach(seen);
   const report: Reconciliation = { repaired: [], failed: [] };
   const after: string[] = [];
   let foreign = false;
   for (const file of filesOf(places)) {
     const owner = file.owner(lease);
     const told = [...owner === "ours" ? [file.lease()] : [], ...file.leases()];
-    for (const other of told) if (other !== null) seen(other.network);
+    told.flatMap(networksIn).forEach(seen);
     if (owner === "ours") after.push(`Removed ${file.path}`);
     if (owner === "foreign") {
       foreign = true;
@@ -98,7 +103,7 @@ export function clearAll(
     addTo(report, removeOwned(net, network));
     if (purge) report.repaired.push(...stillHolding(net.interfaces(), net.addresses(), network));
   }
-  addTo(report, removeOrphans(net, null));
+  addTo(report, removeOrphans(net, []));
   const [failed] = report.failed;
   if (failed !== undefined) throw new Error(failed); // what tells of the network stays, for the next try
   for (const file of filesOf(places)) {
@@ -106,6 +111,10 @@ export function clearAll(
     else file.forget();
   }
   return { lines: [...report.repaired, ...after], foreign };
+}
+
+function networksIn(lease: EnvLease | null): Prefix[] {
+  return lease === null ? [] : envPlaces(lease).map(({ network }) => network);
 }
 
 /** Where flannel writes its own: no run directory makes that one ours. */

@@ -4,7 +4,6 @@
  */
 import type { Config } from "../../config/config.ts";
 import { ConfigError } from "../../config/config_error.ts";
-import type { MeshConfig } from "../../control/mesh/mesh_config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";
@@ -14,11 +13,14 @@ import {
   overlappingRoutes,
   type OwnMarks,
   randomNetwork,
+  randomNetwork6,
+  UNIQUE_LOCAL,
 } from "../../host/overlap.ts";
 import { interfaceName } from "../../host/describe.ts";
 import { describeShadows, removeBridge, type Shadow, shadows } from "../../host/shadows.ts";
 import type { HostNetwork, NetworkInterface, Route } from "../../ports/host.ts";
 import type { Random } from "../../ports/time.ts";
+import { isIpv4 } from "../../wire/address.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
 import { Grounds } from "./grounds.ts";
 import { type Begun, founds } from "../state/unfinished_join.ts";
@@ -54,7 +56,8 @@ export function refuseOverlap(
     : `, or remove the bridge if it is a leftover of an earlier lease: ${
       removeBridge(interfaceName(bridge.iface, interfaces))
     }`;
-  throw new ConfigError("network", describeOverlap(mesh.network, route, interfaces, settled) + left);
+  const field = isIpv4(mesh.network.address) ? "network" : "network6";
+  throw new ConfigError(field, describeOverlap(mesh.network, route, interfaces, settled) + left);
 }
 
 function marks(interfaces: readonly NetworkInterface[], device: string, subnet: Prefix | null): OwnMarks {
@@ -76,8 +79,32 @@ export function drawNetwork(random: Random, net: HostNetwork): { network: Prefix
   }
 }
 
+/** The same for `--network6 auto`. */
+export function drawNetwork6(random: Random, net: HostNetwork): { network: Prefix } | { problem: string } {
+  try {
+    return {
+      network: randomNetwork6(random, net.routes({ overlapping: UNIQUE_LOCAL }, true), net.addresses()),
+    };
+  } catch (error) {
+    if (!(error instanceof Error) || "errno" in error) throw error;
+    return { problem: error.message };
+  }
+}
+
 /** Between two looks through the whole host: what changes in one moment comes together. */
 const LOOK_MS = 1000;
+
+/** A network of the mesh, and what is ours of it. */
+interface Half {
+  readonly network: Prefix;
+  readonly lease: Prefix;
+}
+
+/** What was found of one family, and what that rests on. */
+interface Found {
+  readonly restsOn: Grounds;
+  shadows: readonly Shadow[];
+}
 
 /** Looks for overlaps while the node runs. */
 export class OverlapWatch {
@@ -85,8 +112,8 @@ export class OverlapWatch {
   #lookedAt = -LOOK_MS;
   #again = false;
   #now: readonly string[] = [];
-  readonly #restsOn = new Grounds();
-  #shadows: readonly Shadow[] = [];
+  /** Of each family. BOUNDED: two */
+  readonly #found = new Map<string, Found>();
 
   constructor(net: HostNetwork) {
     this.#net = net;
@@ -99,22 +126,33 @@ export class OverlapWatch {
 
   /** What this host does not reach of the mesh at the moment, a sentence each. Empty without a lease. */
   look(view: NodeView, device: string, now: number): readonly string[] {
-    const { mesh, subnet } = view.own;
+    const { mesh, subnet, second } = view.own;
     if (mesh === null || subnet === null) return this.#now = [];
     this.#again = now - this.#lookedAt < LOOK_MS;
     if (this.#again) return this.#now;
     this.#lookedAt = now;
-    return this.#now = this.#find(view, mesh, subnet, device);
+    const halves = [{ network: mesh.network, lease: subnet }];
+    if (mesh.second !== undefined && second !== undefined) {
+      halves.push({ network: mesh.second.network, lease: second });
+    }
+    return this.#now = halves.flatMap((half) => this.#find(view, half, device));
   }
 
-  #find(view: NodeView, { network }: MeshConfig, lease: Prefix, device: string): string[] {
+  #find(view: NodeView, { network, lease }: Half, device: string): string[] {
     const net = this.#net;
     const interfaces = net.interfaces();
-    if (this.#restsOn.news(net.revision(), network.text, lease.text, device)) {
-      this.#shadows = this.#compare(network, marks(interfaces, device, lease));
+    const family = isIpv4(network.address) ? "IPv4" : "IPv6";
+    const found = this.#found.get(family) ?? { restsOn: new Grounds(), shadows: [] };
+    this.#found.set(family, found);
+    if (found.restsOn.news(net.revision(), network.text, lease.text, device)) {
+      found.shadows = this.#compare(network, marks(interfaces, device, lease));
     }
-    const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id);
-    return describeShadows(this.#shadows, { network, interfaces, lease, holders });
+    const holders = view.leases.filter(({ nodeId }) => nodeId !== view.own.id).flatMap(
+      ({ name, subnet, second }) =>
+        [subnet, second].filter((one) => one !== undefined && isInside(one, network))
+          .map((one) => ({ name, subnet: one! })),
+    );
+    return describeShadows(found.shadows, { network, interfaces, lease, holders });
   }
 
   #compare(network: Prefix, own: OwnMarks): Shadow[] {
@@ -123,7 +161,7 @@ export class OverlapWatch {
       interfaces: net.interfaces(),
       addresses: net.addresses(),
       routes: net.routes({ overlapping: network }),
-      rules: net.rules(),
+      rules: isIpv4(network.address) ? net.rules() : [], // those of IPv6 are not asked for
     };
     return shadows(host, network, own);
   }

@@ -13,7 +13,7 @@ import { SysError } from "../../ports/sys_error.ts";
 import { addressOf, formatEndpoint, parseAddress } from "../../wire/address.ts";
 import { Grounds } from "./grounds.ts";
 import { PathMtus } from "./path_mtus.ts";
-import { liesWithin, type Prefix } from "../../wire/prefix.ts";
+import { networkAround, type Prefix } from "../../wire/prefix.ts";
 
 export interface UnderlayOptions {
   /** `--iface`, or null. */
@@ -53,8 +53,8 @@ export class UnderlayWatch {
   advertised: readonly string[] = [];
   /** What `--peers` resolves to, endpoints. */
   seeds: readonly string[] = [];
-  /** The overlay network, once it is known: nothing in it is of the underlay. */
-  mesh: Prefix | null = null;
+  /** The overlay's networks, once they are known: nothing in them is of the underlay. */
+  networks: readonly Prefix[] = [];
 
   /** An interface that is not there yet, or has no address yet, is waited for. */
   constructor(machine: Pick<Machine, "clock" | "udp">, net: HostNetwork, options: UnderlayOptions) {
@@ -68,9 +68,10 @@ export class UnderlayWatch {
   get trouble(): string | null {
     const endpoints = this.endpoints();
     if (this.#trouble !== null) return this.#trouble;
-    const inside = this.advertised.filter((one) => liesWithin(this.mesh, addressOf(one)));
+    const inside = this.advertised.filter((one) => this.#isInside(addressOf(one)));
     if (inside.length > 0) {
-      return `--advertise ${inside.join(", ")} is not used: it is in the mesh's own network ${this.mesh}, ` +
+      const network = networkAround(this.networks, addressOf(inside[0]!));
+      return `--advertise ${inside.join(", ")} is not used: it is in the mesh's own network ${network}, ` +
         "which others can reach only once they have a path to this host";
     }
     const { device } = this.#options;
@@ -89,7 +90,7 @@ export class UnderlayWatch {
   endpoints(): string[] {
     const { port } = this.#options;
     const own = this.#current().map((text) => formatEndpoint({ address: parseAddress(text)!, port }));
-    const advertised = this.advertised.filter((one) => !liesWithin(this.mesh, addressOf(one)));
+    const advertised = this.advertised.filter((one) => !this.#isInside(addressOf(one)));
     return [...new Set([...advertised, ...own])];
   }
 
@@ -97,7 +98,9 @@ export class UnderlayWatch {
   facts(): HostFacts {
     const { clock } = this.#machine;
     let interfaces: readonly NetworkInterface[] | null = null;
-    if (this.#mtuRestsOn.news(this.#net.revision(), this.seeds, this.mesh, this.#reached)) this.#findMtu();
+    if (this.#mtuRestsOn.news(this.#net.revision(), this.seeds, this.networks, this.#reached)) {
+      this.#findMtu();
+    }
     const underlayMtu = Math.min(this.#mtu, this.#options.underlayMtu ?? Infinity);
     return {
       underlayMtu,
@@ -110,7 +113,7 @@ export class UnderlayWatch {
   /** While the way to all peers is missing, as between two leases of DHCP, the MTU that was found by it stays. */
   #findMtu(): void {
     const towardsAll = [...this.#choice().towards, ...[...this.#reached.values()].map(addressOf)];
-    const outside = towardsAll.filter((address) => !liesWithin(this.mesh, address));
+    const outside = towardsAll.filter((address) => !this.#isInside(address));
     const choice: UnderlayChoice = { ...this.#choice(), towards: outside };
     const towards = mtuTowards(this.#net, choice);
     this.#towardsPeers = choice.towards.length > 0 && (towards !== null || this.#towardsPeers);
@@ -162,7 +165,7 @@ export class UnderlayWatch {
 
   /** The addresses of now, or while `--iface` has none the last ones. */
   #current(): readonly string[] {
-    if (!this.#addressesRestOn.news(this.#net.revision(), this.seeds, this.mesh)) return this.#addresses;
+    if (!this.#addressesRestOn.news(this.#net.revision(), this.seeds, this.networks)) return this.#addresses;
     try {
       const { addresses, onlyGuests } = advertisable(this.#net, this.#choice());
       this.#addresses = addresses;
@@ -181,6 +184,10 @@ export class UnderlayWatch {
 
   #choice(): UnderlayChoice {
     const { iface, device: exclude } = this.#options;
-    return { iface, towards: this.seeds.map(addressOf), exclude, mesh: this.mesh };
+    return { iface, towards: this.seeds.map(addressOf), exclude, networks: this.networks };
+  }
+
+  #isInside(address: string): boolean {
+    return networkAround(this.networks, address) !== null;
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { ControlEvent } from "../../control/outbox/events.ts";
 import type { InstallAction, SessionEffects } from "../../control/outbox/perform.ts";
-import type { OwnPlace, Wanted } from "../../control/paths/paths.ts";
+import { type OwnPlace, placesOf, type Wanted } from "../../control/paths/paths.ts";
 import { type HostFacts, type PeerKey, sealedTunnel } from "../../control/paths/tunnels.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { wipeKeys } from "../../crypto/network_secret.ts";
@@ -15,7 +15,7 @@ import type { DataplaneEvent, Mailbox, OwnNetwork, Tunnel } from "../../ports/pl
 import { ControlLanes } from "./control_lanes.ts";
 import type { SealedParts } from "./sealed_parts.ts";
 
-const NO_NETWORK: OwnNetwork = { network: "", subnets: [], address: "", mac: "", mtu: 1500 };
+const NO_NETWORK: OwnNetwork = { networks: [], subnets: [], address: "", mac: "", mtu: 1500 };
 
 /** A peer in a slot. */
 interface Place {
@@ -218,8 +218,11 @@ export class DataplaneFeed implements SessionEffects {
 }
 
 /** What the data plane is told of it: messages have texts. */
-function ownNetwork({ network, subnet, address, mac, mtu }: OwnPlace): OwnNetwork {
-  return { network: network.text, subnets: [subnet.text], address, mac, mtu };
+function ownNetwork(own: OwnPlace): OwnNetwork {
+  const { address, mac, mtu } = own;
+  const places = placesOf(own);
+  const networks = places.map(({ network }) => network.text);
+  return { networks, subnets: places.map(({ subnet }) => subnet.text), address, mac, mtu };
 }
 
 function isUnused({ wanted, sessions }: Place): boolean {

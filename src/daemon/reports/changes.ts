@@ -115,13 +115,14 @@ export class ChangeLog {
 
 function stateOf(view: NodeView, wanted: Wanted, at: string): State {
   const state = new Map<string, ChangeEvent>(); // BOUNDED: as #state
-  for (const { subnet, nodeId, name, state: is, reserved } of view.leases) {
+  for (const { subnet, second, nodeId, name, state: is, reserved } of view.leases) {
     const own = nodeId === view.own.id;
     const others = is === "conflict" || is === "static" ? is : "held";
     const change: ChangeEvent = {
       event: "lease",
       at,
       subnet: subnet.text,
+      ...(second === undefined ? {} : { subnet6: second.text }),
       nodeId,
       name,
       state: own && is !== "conflict" ? view.own.leaseState : others,

@@ -8,9 +8,9 @@ import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/tunnels.ts";
 import type { LeaseView, PeerView } from "../../control/paths/view.ts";
 import { addressOf, formatAddress, parseAddress } from "../../wire/address.ts";
-import { contains, type Prefix } from "../../wire/prefix.ts";
+import { contains, deviceAddress, type Prefix } from "../../wire/prefix.ts";
 import { isCutOff, pathAdvice } from "./path_advice.ts";
-import { pathTo, type Snapshot, staticEndpoint, staticPath } from "./reports.ts";
+import { pathTo, type Snapshot, staticEndpoint, staticPath, subnetTexts } from "./reports.ts";
 
 /** What a name stands for: this node, another node of the mesh, or a static peer. */
 type Found =
@@ -21,13 +21,13 @@ type Found =
 /** Finds where to ping for a name, a beginning of an id, or an address. Throws a sentence when it cannot. */
 export function resolveReport(snapshot: Snapshot, text: string): Resolved {
   const found = find(snapshot, text);
-  const { id, name, subnet } = identityOf(snapshot, found);
+  const { id, name, subnet, second } = identityOf(snapshot, found);
   if (subnet === null) throw new Error(`${name} holds no lease yet`);
   return {
     id,
     name,
-    subnet: subnet.text,
-    address: parseAddress(text) !== null ? text : formatAddress(subnet.address), // the device's: the first
+    ...subnetTexts({ subnet, ...(second === undefined ? {} : { second }) }),
+    address: parseAddress(text) !== null ? text : formatAddress(deviceAddress(subnet)),
     endpoint: endpointOf(snapshot, found),
     path: found.kind === "self" ? "none" : pathTo(snapshot, id).path,
     self: found.kind === "self",
@@ -38,8 +38,8 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
 export function whyReport(snapshot: Snapshot, text: string): Why {
   const found = find(snapshot, text);
   if (found.kind === "peer") return whyPeer(snapshot, found.peer);
-  const { id, node, name, subnet } = identityOf(snapshot, found);
-  const identity = { id, node, name, subnet: subnet?.text ?? null };
+  const { id, node, name, ...leased } = identityOf(snapshot, found);
+  const identity = { id, node, name, ...subnetTexts(leased) };
   if (found.kind === "self") {
     return { ...identity, state: "self", path: "none", summary: selfSummary(snapshot), attempts: [] };
   }
@@ -121,10 +121,10 @@ function holdersOf(
 ): Found[] {
   const fits = (lease: LeaseView) => {
     if (typeof wanted === "string") {
-      return lease.subnet.text === wanted ||
+      return lease.subnet.text === wanted || lease.second?.text === wanted ||
         (lease.nodeId === null && [staticKey(lease), lease.name].includes(wanted));
     }
-    return wanted(lease.subnet);
+    return wanted(lease.subnet) || (lease.second !== undefined && wanted(lease.second));
   };
   // A claim that lost its subnet to another, or a static peer that two nodes name, is one answer too many.
   const leases = new Map(
@@ -168,15 +168,18 @@ function isAt(endpoint: string, address: string): boolean {
 function identityOf(
   snapshot: Snapshot,
   found: Found,
-): { readonly id: string; readonly node: string; readonly name: string; readonly subnet: Prefix | null } {
+): {
+  readonly id: string;
+  readonly node: string;
+  readonly name: string;
+  readonly subnet: Prefix | null;
+  readonly second?: Prefix;
+} {
   switch (found.kind) {
-    case "self": {
-      const { id, name, subnet } = snapshot.view.own;
-      return { id, node: name, name, subnet };
-    }
+    case "self":
     case "peer": {
-      const { id, name, subnet } = found.peer;
-      return { id, node: name, name, subnet };
+      const { id, name, subnet, second } = found.kind === "self" ? snapshot.view.own : found.peer;
+      return { id, node: name, name, subnet, ...(second === undefined ? {} : { second }) };
     }
     case "static": {
       const { name, subnet } = found.lease;
@@ -194,7 +197,11 @@ function endpointOf(snapshot: Snapshot, found: Found): string | null {
 // ------------------------------------------------------------------------------------------------------- why
 
 function selfSummary({ view: { own } }: Snapshot): string {
-  if (own.leaseState === "confirmed") return `${own.name} is this node; it holds ${own.subnet}`;
+  if (own.leaseState === "confirmed") {
+    return `${own.name} is this node; it holds ${
+      [own.subnet, own.second].filter((one) => one != null).join(" and ")
+    }`;
+  }
   return `${own.name} is this node; its lease is not confirmed (state: ${own.leaseState}; see: ovltun status)`;
 }
 
@@ -246,7 +253,7 @@ function whyPeer(snapshot: Snapshot, peer: PeerView): Why {
   return {
     node: peer.name,
     id: peer.id,
-    subnet: peer.subnet?.text ?? null,
+    ...subnetTexts(peer),
     state: peer.state,
     path: path.path,
     summary: path.path === "none" && isCutOff(snapshot)

@@ -6,7 +6,7 @@ import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status
 import type { Wanted } from "../../control/paths/paths.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/tunnels.ts";
-import type { LeaseView, NodeView, PeerView, WaitingFor } from "../../control/paths/view.ts";
+import type { LeaseView, NodeView, OwnView, PeerView, WaitingFor } from "../../control/paths/view.ts";
 import type { CounterReader } from "../../dataplane/tables/counters.ts";
 import { isOwned } from "../../host/owned.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
@@ -14,7 +14,10 @@ import type { SocketRole } from "../../ports/devices.ts";
 import type { InterfaceDrops, NetworkInterface, Route } from "../../ports/host.ts";
 import type { OffloadState } from "../planes/offloads.ts";
 import { RUNTIME, VERSION } from "../../version.ts";
-import { comparePrefixes } from "../../wire/prefix.ts";
+import { byFamily } from "../../control/mesh/mesh.ts";
+import { type MeshConfig, networksOf } from "../../control/mesh/mesh_config.ts";
+import { formatAddress, isIpv4 } from "../../wire/address.ts";
+import { comparePrefixes, deviceAddress, type Prefix } from "../../wire/prefix.ts";
 
 /** What is told of the offloads. */
 export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
@@ -94,9 +97,8 @@ export function statusReport(snapshot: Snapshot): Status {
       version: VERSION,
       runtime: RUNTIME,
       pid: snapshot.pid,
-      subnet: own.subnet?.text ?? null,
-      subnet6: null,
-      address: own.address,
+      ...subnetTexts(own),
+      ...addressTexts(own),
       device: snapshot.device,
       mtu: wanted.own === null ? 0 : snapshot.mtu,
       backend: own.mesh?.backend ?? "",
@@ -121,8 +123,7 @@ export function statusReport(snapshot: Snapshot): Status {
     network: {
       id: own.networkId,
       name: snapshot.networkName,
-      cidr: own.mesh?.network.text ?? null,
-      subnetLen: own.mesh?.subnetLen ?? null,
+      ...rangeTexts(own.mesh),
     },
     peers: peersReport(snapshot),
     counters: { ...snapshot.counters.events(), ...snapshot.offloads.counters },
@@ -134,6 +135,38 @@ export function statusReport(snapshot: Snapshot): Status {
     },
     warnings: [...new Set([...own.warnings, ...snapshot.troubles])],
     forgotten: view.forgotten ?? [],
+  };
+}
+
+/** The subnets of a node by their family. */
+export function subnetTexts(
+  { subnet, second }: { readonly subnet: Prefix | null; readonly second?: Prefix },
+): { readonly subnet: string | null; readonly subnet6: string | null } {
+  const { four, six } = split([subnet, second]);
+  return { subnet: four?.text ?? null, subnet6: six?.text ?? null };
+}
+
+function addressTexts(own: OwnView): { readonly address: string | null; readonly address6: string | null } {
+  const { four, six } = split([own.subnet, own.second]);
+  const text = (subnet: Prefix | null) => subnet === null ? null : formatAddress(deviceAddress(subnet));
+  return { address: text(four), address6: text(six) };
+}
+
+function split(subnets: readonly (Prefix | null | undefined)[]): Record<"four" | "six", Prefix | null> {
+  const some = subnets.filter((one) => one != null);
+  const isFour = ({ address }: Prefix) => isIpv4(address);
+  return { four: some.find(isFour) ?? null, six: some.find((one) => !isFour(one)) ?? null };
+}
+
+function rangeTexts(
+  mesh: MeshConfig | null,
+): Pick<Status["network"], "cidr" | "subnetLen" | "cidr6" | "subnet6Len"> {
+  const { four, six } = mesh === null ? { four: null, six: null } : byFamily(mesh);
+  return {
+    cidr: four?.network.text ?? null,
+    subnetLen: four?.subnetLen ?? null,
+    cidr6: six?.network.text ?? null,
+    subnet6Len: six?.subnetLen ?? null,
   };
 }
 
@@ -176,7 +209,7 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
   return {
     id: peer.id,
     name: peer.name,
-    subnet: peer.subnet?.text ?? null,
+    ...subnetTexts(peer),
     endpoint: peer.endpoint,
     state: peer.state,
     path: path.path,
@@ -205,7 +238,7 @@ function staticStatus(snapshot: Snapshot, lease: LeaseView): PeerStatus {
   return {
     id: key,
     name: key,
-    subnet: lease.subnet.text,
+    ...subnetTexts(lease),
     endpoint: staticEndpoint(snapshot, lease),
     // Nothing tells us whether it lives; the routes to it stay.
     state: "alive",
@@ -229,9 +262,10 @@ function traffic(snapshot: Snapshot, key: string): { txBytes: number; rxBytes: n
 }
 
 export function leasesReport(snapshot: Snapshot): LeaseEntry[] {
-  return snapshot.view.leases.map((lease) => ({
+  return snapshot.view.leases.map(({ second, ...lease }) => ({
     ...lease,
     subnet: lease.subnet.text,
+    subnet6: split([lease.subnet, second]).six?.text ?? null,
     nodeId: lease.nodeId ?? "",
     ...isStatic(lease)
       ? { endpoint: staticEndpoint(snapshot, lease), vtepMac: staticMac(snapshot, lease) }
@@ -250,10 +284,15 @@ export function routesReport(
   interfaces: readonly NetworkInterface[],
 ): RouteEntry[] {
   const names = new Map(snapshot.view.peers.map((peer) => [peer.id, peer.name]));
-  const holder = new Map(snapshot.view.leases.map((lease) => [lease.subnet.text, lease]));
-  const network = snapshot.view.own.mesh?.network ?? null;
+  const holder = new Map(
+    snapshot.view.leases.flatMap((lease) =>
+      [lease.subnet, lease.second].flatMap((one) => one === undefined ? [] : [[one.text, lease] as const])
+    ),
+  );
+  const { mesh } = snapshot.view.own;
+  const networks = mesh === null ? [] : networksOf(mesh);
   const host = routes.filter((route) =>
-    network !== null && isOwned(route, network) && route.tos === undefined
+    networks.some((network) => isOwned(route, network)) && route.tos === undefined
   ).map((
     route,
   ): RouteEntry => ({

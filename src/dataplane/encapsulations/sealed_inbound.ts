@@ -124,7 +124,8 @@ function followEndpoint(plane: Plane, d: Incoming): void {
   if (!plane.roamedLimit.take(plane.now)) return; // else the next packet moves it
   const endpoint = socket.source(train);
   // What came through the tunnel itself shows no way to the peer.
-  if (plane.network !== null && contains(plane.network, parseEndpoint(endpoint)!.address)) return;
+  const { address } = parseEndpoint(endpoint)!;
+  if (plane.networks.some((network) => contains(network, address))) return;
   socket.follow(slot, train);
   plane.handUp({ kind: "roamed", slot, endpoint, ...calledAt(d) });
 }

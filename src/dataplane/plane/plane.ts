@@ -138,8 +138,8 @@ export interface Plane {
   readonly wantedLimit: RateLimit;
   readonly roamedLimit: RateLimit;
   readonly refusedLimit: RateLimit;
-  /** The overlay network, in which no peer's endpoint lies; null before we are told. */
-  network: Prefix | null;
+  /** The overlay's networks, in which no peer's endpoint lies; none before we are told. */
+  networks: readonly Prefix[];
   readonly sessions: SessionTable;
   readonly waiting: WaitingPackets;
   readonly early: EarlyDatagrams;
@@ -217,7 +217,7 @@ export function createPlane(
     wantedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     roamedLimit: new RateLimit(SESSION_RATE, SESSION_RATE),
     refusedLimit: new RateLimit(REFUSED_RATE, REFUSED_RATE),
-    network: null,
+    networks: [],
     sessions: new SessionTable(),
     waiting: new WaitingPackets(),
     early: new EarlyDatagrams(),

@@ -70,3 +70,36 @@ test("The lower stamp holds a subnet, then the smaller id, and a reservation bef
   ];
   assert.equal(holdings(contenders(reserved)).held[0]!.nodeId, recordOf(large).id);
 });
+
+test("Who loses one family's subnet loses the other's with it, and the holder of each is one node", () => {
+  const SIX = ["fd42:1:2:1::/64", "fd42:1:2:2::/64", "fd42:1:2::/62"].map(prefix);
+  const claim = fc.record({
+    seed: fc.integer({ min: 1, max: 8 }),
+    subnet: fc.constantFrom(...SUBNETS),
+    second: fc.constantFrom(...SIX),
+    stamp: fc.integer({ min: 1, max: 4 }),
+  });
+  fc.assert(fc.property(fc.array(claim, { maxLength: 8 }), (list) => {
+    const records = list.map(({ seed, ...one }) => recordOf(seed, { claims: [{ ...one, incarnation: 1 }] }));
+    const { held, lost } = holdings(contenders(records));
+    assert.equal(held.length + lost.length, list.length);
+    for (const [i, a] of held.entries()) {
+      for (const b of held.slice(i + 1)) {
+        assert.ok(!overlaps(a.subnet, b.subnet) && !overlaps(a.second!, b.second!));
+      }
+    }
+    for (const { claim, to } of lost) {
+      assert.ok(overlaps(claim.subnet, to.subnet) || overlaps(claim.second!, to.second!));
+      assert.ok(held.includes(to) && compareContenders(to, claim) <= 0);
+    }
+    const again = holdings(contenders([...records].reverse()));
+    assert.deepEqual(again.held, held);
+  }));
+});
+
+test("A reservation of one family takes a claim's other subnet along", () => {
+  const reserved = recordOf(1, { reserved: [prefix("fd42:1:2:1::/64")] });
+  const claim = { subnet: SUBNETS[0]!, second: prefix("fd42:1:2:1::/64"), stamp: 1, incarnation: 1 };
+  const { held, lost } = holdings(contenders([recordOf(2, { claims: [claim] }), reserved]));
+  assert.deepEqual([held.length, lost.map((one) => one.claim.subnet)], [1, [SUBNETS[0]]]);
+});

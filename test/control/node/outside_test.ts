@@ -6,10 +6,10 @@ import { prefix } from "../../../src/wire/prefix.ts";
 const HOST = { owns: () => false, tunnelled: (address: string) => address === "203.0.113.9" };
 
 test("An endpoint is outside unless it lies in the mesh's network or the way to it leads through the tunnel", () => {
-  const outside = new Outside(null, HOST);
+  const outside = new Outside([], HOST);
   assert.equal(outside.has("10.42.1.1:8473"), true, "nobody knows the network yet");
   assert.equal(outside.has("203.0.113.9:8473"), false);
-  outside.setNetwork(prefix("10.42.0.0/16"));
+  outside.setNetworks([prefix("10.42.0.0/16")]);
   assert.equal(outside.has("10.42.1.1:8473"), false);
   assert.equal(outside.has("10.43.1.1:8473"), true);
   assert.equal(outside.has("[2001:db8::1]:8473"), true);

@@ -9,9 +9,10 @@ const FULL = {
   incarnation: 2 ** 48 - 1,
   epoch: 7,
   name: "a".repeat(63),
-  claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 2 ** 47, incarnation: 1 }, {
-    subnet: prefix("fd00:42:7::/64"),
-    stamp: 1,
+  claims: [{
+    subnet: prefix("10.42.7.0/24"),
+    second: prefix("fd00:42:7::/64"),
+    stamp: 2 ** 47,
     incarnation: 1,
   }],
   reserved: Array.from({ length: 16 }, (_, i) => prefix(`10.42.${100 + i}.0/24`)),
@@ -21,6 +22,8 @@ const FULL = {
   age: 2 ** 40,
   clearPaths: true,
 };
+
+const CLAIM = { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 };
 
 test("openRecord() gives back every field of a signed record, and keeps its bytes", () => {
   for (const record of [recordOf(1), recordOf(2, FULL), recordOf(3, { gone: true, clearPaths: false })]) {
@@ -49,6 +52,8 @@ test("decodeRecord() returns null when a field is none that an honest node write
     { claims: [{ subnet: parseInterface("10.42.7.1/24")!, stamp: 1, incarnation: 1 }] },
     { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 2 ** 48, incarnation: 1 }] },
     { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: -1, incarnation: 1 }] },
+    { claims: [{ ...CLAIM, second: prefix("10.43.7.0/24") }] },
+    { claims: [{ ...CLAIM, second: parseInterface("fd00::1/64")! }] },
     { incarnation: 0.5 },
     { endpoints: ["example.org"] },
     { endpoints: ["example.org:0"] },

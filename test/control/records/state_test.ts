@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
+import { type MeshConfig, NOTHING_ASKED } from "../../../src/control/mesh/mesh_config.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { readState, recordText, stateToJson, storedRecordBytes } from "../../../src/control/records/state.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
@@ -29,6 +29,16 @@ test("readState() reads what stateToJson() wrote, records included", () => {
   assert.deepEqual(storedRecordBytes(STATE.peers[0]!), recordOf(1).raw);
   const empty = { ...STATE, mesh: null, claim: null, peers: [] };
   assert.deepEqual(readState(JSON.parse(stateToJson(empty))), empty);
+});
+
+test("readState() reads a lease and a mesh of both families", () => {
+  const ipv6 = { ...NOTHING_ASKED.ipv6, network: prefix("fd42:1:2::/48") };
+  const mesh = foundMesh(settingsFor("x", { ipv6 })) as MeshConfig;
+  const claim = { ...STATE.claim!, second: prefix("fd42:1:2:7::/64") };
+  const both = { ...STATE, mesh, claim };
+  assert.deepEqual(readState(JSON.parse(stateToJson(both))), both);
+  const bad = { ...both, claim: { ...claim, second: "fd42::1/64" } };
+  assert.throws(() => readState(JSON.parse(JSON.stringify(bad))), /"claim\.second" is not a subnet/);
 });
 
 test("readState() names what is wrong with a damaged file", () => {

@@ -10,9 +10,9 @@ function host() {
   const ovl0 = net.addLink("ovl0", { kind: "tun" });
   net.addAddress({ iface: eth0, address: "10.0.2.15", prefixLength: 24, scope: 0 });
   net.addAddress({ iface: ovl0, address: "10.42.7.0", prefixLength: 32, scope: 0 });
-  let network: Prefix | null = null;
-  const sight = new HostSight(net, { port: 8473, device: () => "ovl0", network: () => network });
-  return { net, eth0, ovl0, sight, know: (text: string) => network = prefix(text) };
+  let networks: readonly Prefix[] = [];
+  const sight = new HostSight(net, { port: 8473, device: () => "ovl0", networks: () => networks });
+  return { net, eth0, ovl0, sight, know: (text: string) => networks = [prefix(text)] };
 }
 
 test("HostSight owns the host's addresses and loopback, with our own port", () => {

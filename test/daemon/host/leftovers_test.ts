@@ -46,8 +46,8 @@ const destinations = (kernel: FakeKernel) =>
 
 test("A start that has no lease takes away subnet.env and route of a former one", () => {
   afterCrash((kernel, place) => {
-    const { network, report } = clearForStart(kernel, place, null);
-    assert.equal(network, null);
+    const { networks, report } = clearForStart(kernel, place, null);
+    assert.deepEqual(networks, []);
     assert.ok(!existsSync(place.subnetFile), "Docker would start with it");
     assert.deepEqual(destinations(kernel), []);
     assert.deepEqual([report.repaired.length, report.failed], [2, []]);
@@ -58,8 +58,8 @@ test("A start with another lease takes them away, one with the same lease keeps 
   for (const subnet of [prefix("10.42.8.0/24"), OLD.subnet]) {
     afterCrash((kernel, place) => {
       const same = subnet === OLD.subnet;
-      const { network } = clearForStart(kernel, place, { ...OLD, subnet });
-      assert.equal(network, OLD.network);
+      const { networks } = clearForStart(kernel, place, { ...OLD, subnet });
+      assert.deepEqual(networks, [OLD.network]);
       assert.equal(existsSync(place.subnetFile), same);
       assert.deepEqual(destinations(kernel), same ? [OLD.subnet.text] : []);
     });

@@ -118,7 +118,7 @@ test("UnderlayWatch tells no address of the mesh's own network", () => {
   const underlay = new UnderlayWatch(systemMachine, net, { ...OPTIONS, iface: null });
   underlay.advertised = ["10.42.9.1:8473"];
   assert.deepEqual(underlay.endpoints(), ["10.42.9.1:8473", "192.168.1.10:8473", "10.42.7.1:8473"]);
-  underlay.mesh = prefix("10.42.0.0/16");
+  underlay.networks = [prefix("10.42.0.0/16")];
   assert.deepEqual(underlay.endpoints(), ["192.168.1.10:8473"]);
   assert.match(
     underlay.trouble ?? "",

@@ -446,7 +446,7 @@ function farSide(slot: number): fix.Fixture {
   f.dataPlane.apply({
     kind: "setOwn",
     own: {
-      network: "10.42.0.0/16",
+      networks: ["10.42.0.0/16"],
       subnets,
       address: `10.42.${slot + 2}.0`,
       mac: fix.VTEP_MAC,
