@@ -39,22 +39,25 @@ export async function formMesh(
 ): Promise<Status[]> {
   const wait = { daemons, until: performance.now() + timeoutMs, stop };
   const width = STARTING_PER_PROCESSOR * availableParallelism();
-  // BOUNDED: `width`
-  const starting = new Set<Promise<void>>();
-  for (const start of starts) {
-    const founder = daemons.length === 0;
+  const ready = async (start: () => LabDaemon) => {
     const daemon = start();
     daemons.push(daemon);
-    const leased = waitFor(daemon, wait, (status) => status.node.leaseState === "confirmed", POLL_MS)
-      .then(() => {});
-    // Nothing can join before there is something to join.
-    if (founder) await leased;
-    else starting.add(leased.finally(() => starting.delete(leased)));
-    leased.catch(() => {}); // heard of below
-    if (starting.size >= width) await Promise.race(starting);
-  }
-  await Promise.all(starting);
+    await waitFor(daemon, wait, (status) => status.node.leaseState === "confirmed", POLL_MS);
+  };
+  const [founder, ...joiners] = starts;
+  // Nothing can join before there is something to join.
+  if (founder !== undefined) await ready(founder);
+  await inTurn(joiners.map((start) => () => ready(start)), width);
   return await awaitMesh(wait);
+}
+
+/** Runs all jobs in their order, never more than `width` at once. Throws what the first of them throws. */
+export async function inTurn(jobs: readonly (() => Promise<void>)[], width: number): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    while (next < jobs.length) await jobs[next++]!();
+  };
+  await Promise.all(Array.from({ length: width }, worker));
 }
 
 /**

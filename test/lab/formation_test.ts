@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerStatus, Status } from "../../src/api/schema.ts";
-import { disagreements } from "../../src/lab/formation.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { disagreements, inTurn } from "../../src/lab/formation.ts";
 
 /** What a host says of itself and of others, reduced to names, ids and leases. */
 function says(name: string, subnet: string, peers: readonly (readonly [string, string | null])[]): Status {
@@ -29,4 +30,26 @@ test("disagreements() tells of another lease, of a host that is unknown, and of 
     "alpha has no lease for gamma, which is none of the hosts",
     "beta does not know alpha",
   ]);
+});
+
+test("inTurn() runs all jobs in their order, and never more than that many at once", async () => {
+  const begun: number[] = [];
+  let running = 0;
+  let most = 0;
+  await inTurn(
+    Array.from({ length: 20 }, (_, i) => async () => {
+      begun.push(i);
+      most = Math.max(most, ++running);
+      await sleep(i % 3);
+      running--;
+    }),
+    4,
+  );
+  assert.deepEqual(begun, Array.from({ length: 20 }, (_, i) => i));
+  assert.equal(most, 4);
+});
+
+test("inTurn() throws what a job throws", async () => {
+  const jobs = [() => Promise.resolve(), () => Promise.reject(new Error("no"))];
+  await assert.rejects(inTurn(jobs, 3), /no/);
 });
