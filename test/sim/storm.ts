@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import type { Identity } from "../../src/crypto/identity.ts";
 import { nthSubnet, prefix } from "../../src/wire/prefix.ts";
+import { sealedSetup } from "../made/network_keys.ts";
 import { LeaseWatch } from "./lease_watch.ts";
 import type { SimNode } from "./sim_node.ts";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
@@ -21,21 +22,29 @@ export interface Settled {
 }
 
 /** So many hosts that have become one mesh. */
-export function settled(n: number): Settled[] {
+export function settled(n: number, sealed: boolean): Settled[] {
   const world = new World(1);
-  for (let i = 0; i < n; i++) world.start(add(world, `n${i}`));
+  for (let i = 0; i < n; i++) world.start(add(world, `n${i}`, { sealed }));
   assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
   world.run(3000); // what is known is on the disks
   return world.nodes.map(({ identity, disk }) => ({ identity, disk: disk! }));
 }
 
-function add(world: World, name: string, wish: number | null = null): SimNode {
+/** `wish`: the number of the subnet that it wants. */
+function add(
+  world: World,
+  name: string,
+  { sealed, wish = null }: { readonly sealed: boolean; readonly wish?: number | null },
+): SimNode {
   const seeds = ["n0", "n1"].filter((one) => one !== name && name !== "n0");
-  return world.add(name, seeds, {
+  const node = world.add(name, seeds, {
     network: NETWORK,
     subnetLen: 24,
     subnet: wish === null ? null : nthSubnet(NETWORK, 120, wish),
+    plain: !sealed,
   });
+  if (sealed) node.sealed = sealedSetup();
+  return node;
 }
 
 export class Storm {
@@ -43,14 +52,16 @@ export class Storm {
   readonly watch: LeaseWatch;
   readonly #begun: readonly Settled[];
   readonly #sides = new Map<string, number>();
+  readonly #sealed: boolean;
   #rivals = 0;
 
-  constructor(seed: number, begun: readonly Settled[]) {
+  constructor(seed: number, begun: readonly Settled[], sealed: boolean) {
+    this.#sealed = sealed;
     const loss = [0.01, 0.05, 0.15][seed % 3]!;
     const world = this.world = new World(seed, { loss, latency: [0.5, [5, 40][seed % 2]!], doubled: 0.02 });
     this.#begun = begun;
     for (const [i, { identity, disk }] of begun.entries()) {
-      const node = add(world, `n${i}`);
+      const node = add(world, `n${i}`, { sealed });
       Object.assign(node, { identity, disk, skew: this.#skew() });
       if (world.random.below(10) === 0) node.cost = () => 2;
       world.startAt(node, world.clock.now() + world.random.below(1000));
@@ -98,7 +109,7 @@ export class Storm {
     const { world } = this;
     const wish = 200 + this.#rivals;
     for (const side of [0, 1]) {
-      const node = add(world, `r${this.#rivals}-${side}`, wish);
+      const node = add(world, `r${this.#rivals}-${side}`, { sealed: this.#sealed, wish });
       const near = world.running.filter(({ endpoint }) => this.#side(endpoint) === side);
       node.seeds = (near.length > 0 ? near : world.nodes).slice(0, 3).map(({ name }) => name);
       node.skew = this.#skew();
