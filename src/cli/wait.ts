@@ -6,7 +6,7 @@ import { addSettings, integerParser, parseDuration, SOCKET_SETTINGS, socketOf } 
 import { waitingLine } from "./status.ts";
 
 const POLL_MS = 100;
-const MAX_PEERS = 4096;
+const MAX_PEERS = 16_384;
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 export function registerWait(program: Command): void {

@@ -48,7 +48,7 @@ export interface Lane {
 }
 
 /** Peers a node can hold at once. */
-export const MAX_PEERS = 4096;
+export const MAX_PEERS = 16_384;
 
 /** The slot of a socket's destinations for answers to senders that are not peers. */
 export const REPLY_SLOT = MAX_PEERS;

@@ -5,13 +5,21 @@
 
 /** Longest text of a mesh configuration. */
 export const CONFIG_MAX_LEN = 1000;
-export const DIGEST_BUCKETS = 32;
-export const BUCKET_HASH_LEN = 6;
-/** Bytes of one digest entry: id prefix 8, incarnation 6, epoch 6, content hash 4. */
+/** What two nodes compare is a tree of hashes: so many leaves in a group, and so many groups. */
+export const TREE_FANOUT = 64;
+export const TREE_HASH_LEN = 8;
+/** What is compared: records and tombstones, and directives. */
+export const TABLE_RECORDS = 0;
+export const TABLE_DIRECTIVES = 1;
+export const TABLES = 2;
+/** Bytes of one digest entry: id prefix 8, version 6 and 6, content hash 4. */
 export const DIGEST_ENTRY_LEN = 24;
 export const DIGEST_ENTRIES_MAX = 40;
 export const JOINERS_MAX = 20;
 export const WANT_MAX = 64;
+/** Runs of leaves in one request for a digest, of SPAN_LEN bytes each: the first and the last. */
+export const SPANS_MAX = 64;
+export const SPAN_LEN = 4;
 /** Records, and statements, in one message: a receiver takes no more. */
 export const ITEMS_MAX = 64;
 /** Directives in one message: a receiver takes no more. */
@@ -70,31 +78,52 @@ export type GossipBody =
   | ({ readonly kind: "ping-request"; readonly seq: number; readonly target: string } & Piggyback)
   /** `ack`: answer with claim-ack for the sender's own record. */
   | ({ readonly kind: "push"; readonly ack: boolean } & Piggyback)
-  /** Hashes of all buckets: "what differs?", and what the asker is: see SyncAsker. */
-  | ({
-    readonly kind: "sync";
+  /** The roots of both trees: "what differs?", and what the asker is: see SyncAsker. */
+  | ({ readonly kind: "sync"; readonly round: number; readonly roots: Uint8Array } & SyncAsker)
+  /** Answers `sync`: bit n: table n is the same on both sides. */
+  | { readonly kind: "same"; readonly round: number; readonly tables: number }
+  /**
+   * Answers `sync`, and `expand`: the hashes of the groups (`at` 0), or of the leaves of group `at` − 1, and how many
+   * entries each of them has, 255 at most.
+   */
+  | {
+    readonly kind: "tree";
     readonly round: number;
+    readonly table: number;
+    readonly at: number;
     readonly hashes: Uint8Array;
-    /** Hash of the asker's directives, 16 hexadecimal digits. */
-    readonly directives: string;
-  } & SyncAsker)
-  /** All my entries of these buckets whose prefix lies in from..to: entries of DIGEST_ENTRY_LEN bytes. */
+    readonly counts: Uint8Array;
+  }
+  /** Asks for the leaves of a group. */
+  | { readonly kind: "expand"; readonly round: number; readonly table: number; readonly group: number }
+  /** Asks for the entries of these leaves, whose prefix comes after `after`. */
+  | {
+    readonly kind: "list";
+    readonly round: number;
+    readonly table: number;
+    /** Greater than 0; the answer bears it. */
+    readonly request: number;
+    readonly spans: Uint8Array;
+    /** 16 hexadecimal digits, or null: from the first. */
+    readonly after: string | null;
+  }
+  /**
+   * Answers `list`: all entries of the leaves that were asked for, up to the prefix `to`. With request 0 it answers `sync`:
+   * these are all there are.
+   */
   | {
     readonly kind: "digest";
     readonly round: number;
-    readonly part: number;
-    readonly parts: number;
-    /** Bit n: bucket n is covered. */
-    readonly buckets: number;
-    /** 16 hexadecimal digits each, inclusive. */
-    readonly from: string;
-    readonly to: string;
+    readonly table: number;
+    readonly request: number;
+    /** 16 hexadecimal digits, inclusive; null: to the end. */
+    readonly to: string | null;
     readonly entries: Uint8Array;
-    /** Hash of the sender's directives, as in `sync`. */
-    readonly directives: string;
   }
   /** Id prefixes, 16 hexadecimal digits each. */
-  | { readonly kind: "want"; readonly prefixes: readonly string[] }
+  | { readonly kind: "want"; readonly table: number; readonly prefixes: readonly string[] }
+  /** The sender has no place for the receiver's record: so many nodes are all that it can know. */
+  | { readonly kind: "full"; readonly capacity: number }
   | { readonly kind: "claim-ack"; readonly incarnation: number; readonly epoch: number }
   | { readonly kind: "joining"; readonly joiners: readonly JoinerEntry[] }
   /** The mesh configuration, as JSON text: few and small, and read with the checks of stored state. */

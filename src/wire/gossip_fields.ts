@@ -7,9 +7,8 @@
 
 import { fromHex } from "./bytes.ts";
 import {
-  BUCKET_HASH_LEN,
   CONFIG_MAX_LEN,
-  DIGEST_BUCKETS,
+  DIGEST_ENTRIES_MAX,
   DIGEST_ENTRY_LEN,
   DIRECTIVES_MAX,
   type Gossip,
@@ -22,11 +21,17 @@ import {
   type Piggyback,
   type RecordItem,
   SECRET_SEQ_MAX,
+  SPAN_LEN,
+  SPANS_MAX,
   type Statement,
+  TABLES,
+  TREE_FANOUT,
+  TREE_HASH_LEN,
   WANT_MAX,
 } from "./gossip_body.ts";
+import { hexField, intField, Malformed, must, prefixField, tuple } from "./gossip_reading.ts";
 import { HELLO_LEN } from "./hello.ts";
-import { bytesOf, endpointOf, fewBytesOf, hexOf, isWhole, listOf, VERSION_LIMIT } from "./untrusted.ts";
+import { bytesOf, endpointOf, fewBytesOf, hexOf, listOf } from "./untrusted.ts";
 
 /** The numbers of the kinds. Append-only. */
 const KINDS: readonly GossipKind[] = [
@@ -42,17 +47,17 @@ const KINDS: readonly GossipKind[] = [
   "config",
   "secret",
   "clone",
+  "same",
+  "tree",
+  "expand",
+  "list",
+  "full",
 ];
 
 const ASKER_INFORMED = 1;
 const ASKER_READY = 2;
 /** No part of a message is longer than a datagram can be. */
 const GOSSIP_BYTES = 65535;
-const DIGEST_PARTS = 4096;
-const TUPLE_MAX = 8;
-
-/** Thrown in here alone, for readGossip to catch. */
-class Malformed extends Error {}
 
 // ------------------------------------------------------------------------------------------------- writing
 
@@ -73,17 +78,35 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
     case "sync":
       return {
         r: body.round,
-        h: body.hashes,
+        h: body.roots,
         q: (body.informed ? ASKER_INFORMED : 0) | (body.ready ? ASKER_READY : 0),
-        d: fromHex(body.directives),
       };
-    case "digest": {
-      const { round, part, parts, buckets, from, to, entries } = body;
-      const range = { b: buckets, f: fromHex(from), t: fromHex(to) };
-      return { r: round, p: part, n: parts, ...range, e: entries, d: fromHex(body.directives) };
-    }
+    case "same":
+      return { r: body.round, b: body.tables };
+    case "tree":
+      return { r: body.round, t: body.table, a: body.at, h: body.hashes, c: body.counts };
+    case "expand":
+      return { r: body.round, t: body.table, a: body.group };
+    case "list":
+      return {
+        r: body.round,
+        t: body.table,
+        n: body.request,
+        p: body.spans,
+        f: body.after === null ? null : fromHex(body.after),
+      };
+    case "digest":
+      return {
+        r: body.round,
+        t: body.table,
+        n: body.request,
+        f: body.to === null ? null : fromHex(body.to),
+        e: body.entries,
+      };
     case "want":
-      return { w: body.prefixes.map(fromHex) };
+      return { t: body.table, w: body.prefixes.map(fromHex) };
+    case "full":
+      return { c: body.capacity };
     case "claim-ack":
       return { i: body.incarnation, e: body.epoch };
     case "joining":
@@ -139,10 +162,24 @@ function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
       return { kind, ack: f["a"] === true, ...readPiggyback(f) };
     case "sync":
       return readSync(f);
+    case "same":
+      return { kind, round: intField(f["r"]), tables: intField(f["b"], 2 ** TABLES) };
+    case "tree":
+      return readTree(f);
+    case "expand":
+      return { kind, ...roundAndTable(f), group: intField(f["a"], TREE_FANOUT) };
+    case "list":
+      return readList(f);
     case "digest":
       return readDigest(f);
     case "want":
-      return { kind, prefixes: must(listOf(f["w"], WANT_MAX, (p) => hexOf(p, 8))) };
+      return {
+        kind,
+        table: intField(f["t"], TABLES),
+        prefixes: must(listOf(f["w"], WANT_MAX, (p) => hexOf(p, 8))),
+      };
+    case "full":
+      return { kind, capacity: intField(f["c"]) };
     case "claim-ack":
       return { kind, incarnation: intField(f["i"]), epoch: intField(f["e"]) };
     case "joining":
@@ -171,34 +208,44 @@ function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
   }
 }
 
+function roundAndTable(f: Readonly<Record<string, unknown>>): { round: number; table: number } {
+  return { round: intField(f["r"]), table: intField(f["t"], TABLES) };
+}
+
 function readSync(f: Readonly<Record<string, unknown>>): GossipBody {
   const asker = intField(f["q"]);
   return {
     kind: "sync",
     round: intField(f["r"]),
-    hashes: must(bytesOf(f["h"], DIGEST_BUCKETS * BUCKET_HASH_LEN)),
-    directives: hexField(f["d"], 8),
+    roots: must(bytesOf(f["h"], TABLES * TREE_HASH_LEN)),
     informed: (asker & ASKER_INFORMED) !== 0,
     ready: (asker & ASKER_READY) !== 0,
   };
 }
 
-function readDigest(f: Readonly<Record<string, unknown>>): GossipBody {
-  const entries = must(fewBytesOf(f["e"], GOSSIP_BYTES));
-  if (entries.length % DIGEST_ENTRY_LEN !== 0) throw new Malformed();
-  const parts = intField(f["n"], DIGEST_PARTS + 1);
-  const part = intField(f["p"], parts);
+function readTree(f: Readonly<Record<string, unknown>>): GossipBody {
   return {
-    kind: "digest",
-    round: intField(f["r"]),
-    part,
-    parts,
-    buckets: intField(f["b"]),
-    from: hexField(f["f"], 8),
-    to: hexField(f["t"], 8),
-    entries,
-    directives: hexField(f["d"], 8),
+    kind: "tree",
+    ...roundAndTable(f),
+    at: intField(f["a"], TREE_FANOUT + 1),
+    hashes: must(bytesOf(f["h"], TREE_FANOUT * TREE_HASH_LEN)),
+    counts: must(bytesOf(f["c"], TREE_FANOUT)),
   };
+}
+
+function readList(f: Readonly<Record<string, unknown>>): GossipBody {
+  const spans = must(fewBytesOf(f["p"], SPANS_MAX * SPAN_LEN));
+  if (spans.length % SPAN_LEN !== 0) throw new Malformed();
+  const request = intField(f["n"]);
+  if (request === 0) throw new Malformed();
+  return { kind: "list", ...roundAndTable(f), request, spans, after: prefixField(f["f"]) };
+}
+
+function readDigest(f: Readonly<Record<string, unknown>>): GossipBody {
+  const entries = must(fewBytesOf(f["e"], DIGEST_ENTRIES_MAX * DIGEST_ENTRY_LEN));
+  if (entries.length % DIGEST_ENTRY_LEN !== 0) throw new Malformed();
+  const request = intField(f["n"]);
+  return { kind: "digest", ...roundAndTable(f), request, to: prefixField(f["f"]), entries };
 }
 
 function readPiggyback(f: Readonly<Record<string, unknown>>): Piggyback {
@@ -234,24 +281,4 @@ function readJoiner(item: unknown): JoinerEntry {
     complete: complete === true,
     view: hexField(view, 8),
   };
-}
-
-/** The fields of one item; what later versions put behind them is ignored. */
-function tuple(item: unknown): readonly unknown[] {
-  if (!Array.isArray(item) || item.length > TUPLE_MAX) throw new Malformed();
-  return item;
-}
-
-function intField(value: unknown, limit = VERSION_LIMIT): number {
-  if (!isWhole(value, limit)) throw new Malformed();
-  return value;
-}
-
-function hexField(value: unknown, length: number): string {
-  return must(hexOf(value, length));
-}
-
-function must<T>(value: T | null): T {
-  if (value === null) throw new Malformed();
-  return value;
 }

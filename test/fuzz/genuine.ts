@@ -1,14 +1,15 @@
 /** Genuine messages to begin with: one of each kind of gossip, with everything it can carry. */
 
 import {
-  BUCKET_HASH_LEN,
-  DIGEST_BUCKETS,
   DIGEST_ENTRY_LEN,
   type GossipBody,
   type JoinerEntry,
   JOINERS_MAX,
   type RecordItem,
+  SPAN_LEN,
   type Statement,
+  TABLES,
+  TREE_HASH_LEN,
   WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
 import { encodeGossip } from "../made/gossip.ts";
@@ -21,7 +22,7 @@ export function genuineGossip(
   directives: readonly Uint8Array[],
   mesh: string | null = "12".repeat(8),
 ): Uint8Array[] {
-  const hashes = new Uint8Array(DIGEST_BUCKETS * BUCKET_HASH_LEN).fill(9);
+  const roots = new Uint8Array(TABLES * TREE_HASH_LEN).fill(9);
   const statements: Statement[] = [
     { id: ID, incarnation: 2 ** 47, state: 1 },
     { id: ID, incarnation: 3, state: 2, stopped: true },
@@ -34,19 +35,35 @@ export function genuineGossip(
     { kind: "ping-request", seq: 5, target: ID, statements },
     { kind: "push", ack: true, records: items.slice(0, 2) },
     { kind: "push", ack: false, directives },
-    { kind: "sync", round: 3, hashes, informed: true, ready: false, directives: "0123456789abcdef" },
+    { kind: "sync", round: 3, roots, informed: true, ready: false },
+    { kind: "same", round: 3, tables: 1 },
+    {
+      kind: "tree",
+      round: 3,
+      table: 0,
+      at: 2,
+      hashes: new Uint8Array(512).fill(4),
+      counts: new Uint8Array(64).fill(2),
+    },
+    { kind: "expand", round: 3, table: 1, group: 5 },
+    {
+      kind: "list",
+      round: 3,
+      table: 0,
+      request: 9,
+      spans: new Uint8Array(SPAN_LEN * 2),
+      after: "12".repeat(8),
+    },
     {
       kind: "digest",
       round: 3,
-      part: 0,
-      parts: 1,
-      buckets: 0xffffffff,
-      from: "00".repeat(8),
+      table: 0,
+      request: 9,
       to: "ff".repeat(8),
       entries: new Uint8Array(2 * DIGEST_ENTRY_LEN).fill(3),
-      directives: "fedcba9876543210",
     },
-    { kind: "want", prefixes: ["12".repeat(8), "34".repeat(8)] },
+    { kind: "want", table: 0, prefixes: ["12".repeat(8), "34".repeat(8)] },
+    { kind: "full", capacity: 16_384 },
     { kind: "claim-ack", incarnation: 1, epoch: 5 },
     { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
     { kind: "config", config: '{"network":"10.42.0.0/16"}' },
@@ -60,7 +77,7 @@ export function genuineGossip(
 export function fullGossip(): Uint8Array[] {
   const joiner = { id: ID, seq: 1, age: 2, complete: false, view: "34".repeat(8) };
   return [0, 1].flatMap((more): GossipBody[] => [
-    { kind: "want", prefixes: new Array<string>(WANT_MAX + more).fill("12".repeat(8)) },
+    { kind: "want", table: 0, prefixes: new Array<string>(WANT_MAX + more).fill("12".repeat(8)) },
     { kind: "joining", joiners: new Array<JoinerEntry>(JOINERS_MAX + more).fill(joiner) },
   ]).map((body) => encodeGossip(0, { mesh: null, body }));
 }

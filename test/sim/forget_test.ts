@@ -110,11 +110,11 @@ test("A forgotten node that returns joins anew, and the heir of its subnet is no
     assert.ok(world.runUntil(() => oneMesh(world), 15_000), `seed ${seed}: ${whyNotOneMesh(world)}`);
     assert.equal(subnetOf(world, heir), subnet);
     assert.equal(heir.leases.length, settled, `seed ${seed}: the heir keeps it throughout`);
-    assert.ok(
-      back.logs.some((l) => l.message.startsWith(`Lost ${subnet}: a had the mesh forget this node`)),
-    );
+    // Whichever it hears of first: what was decided, or who has its subnet now.
+    const words = [`Lost ${subnet}: a had the mesh forget this node`, `Lost ${subnet}: heir holds ${subnet}`];
+    assert.ok(back.logs.some((l) => words.some((one) => l.message.startsWith(one))));
     world.run(2000);
-    assert.ok(JSON.parse(back.disk!).incarnation > before.incarnation + 1);
+    assert.ok(JSON.parse(back.disk!).incarnation > before.incarnation);
     // From now on it is a member like any other: a restart keeps its new subnet.
     const fresh = subnetOf(world, back);
     world.stop(back);

@@ -34,7 +34,9 @@ function formAndStop(world: World, nodes: readonly SimNode[]): unknown[] {
 
 /** Configurations arrive, and no answer to a sync: who joins learns the mesh and no record. */
 function loseDigests(world: World): void {
-  world.network.rewrite = (d) => decodeGossip(d.bytes)?.body.kind === "digest" ? new Uint8Array(0) : d.bytes;
+  const kinds = ["same", "tree", "digest"];
+  world.network.rewrite = (d) =>
+    kinds.includes(decodeGossip(d.bytes)?.body.kind ?? "") ? new Uint8Array(0) : d.bytes;
 }
 
 test("A founder restarted with a peer that is not up is joined by a fresh host that knows only the founder", () => {

@@ -96,6 +96,8 @@ export class World {
   readonly aliases = new Map<string, { readonly node: SimNode; readonly tells: boolean }>();
   /** Whether a datagram gets through; null: all do. */
   filter: ((from: string, to: string) => boolean) | null = null;
+  /** Nodes that the mesh may have; null: as ever. */
+  records: number | null = null;
   /** The data plane of these answers no probes. */
   readonly deaf = new Set<string>();
   /** Of every host; with it nodes decide paths as their daemons do, and probe them. Null: no paths are decided. */
@@ -152,6 +154,7 @@ export class World {
       sealed: node.sealed,
       host: node.sight,
       reader: this.#memo,
+      ...(this.records === null ? {} : { records: this.records }),
     });
     this.#tickAt(node, this.clock.now() + TICK_MS);
     if (first !== null) this.event(node, first);

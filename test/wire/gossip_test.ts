@@ -3,14 +3,17 @@ import assert from "node:assert/strict";
 import { toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/gossip.ts";
 import {
-  BUCKET_HASH_LEN,
-  DIGEST_BUCKETS,
   DIGEST_ENTRIES_MAX,
   DIGEST_ENTRY_LEN,
   type GossipBody,
   JOINERS_MAX,
   type RecordItem,
+  SPAN_LEN,
+  SPANS_MAX,
   type Statement,
+  TABLES,
+  TREE_FANOUT,
+  TREE_HASH_LEN,
   WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
 import { below, randomBytes, seeded } from "../made/seeded.ts";
@@ -20,7 +23,7 @@ const ID = "ab".repeat(32);
 const STATEMENT: Statement = { id: ID, incarnation: 2 ** 47, state: 1 };
 const RECORD: RecordItem = { raw: new Uint8Array(300).fill(7), state: 2 };
 const STOPPED: Statement = { id: ID, incarnation: 3, state: 2, stopped: true };
-const HASHES = new Uint8Array(DIGEST_BUCKETS * BUCKET_HASH_LEN).fill(9);
+const ROOTS = new Uint8Array(TABLES * TREE_HASH_LEN).fill(9);
 const CARRIED = { records: [RECORD], statements: [STATEMENT, STOPPED] };
 
 const BODIES: GossipBody[] = [
@@ -29,7 +32,7 @@ const BODIES: GossipBody[] = [
   { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
   { kind: "push", ack: true, ...CARRIED },
   { kind: "push", ack: false, records: [], statements: [] },
-  { kind: "sync", round: 3, hashes: HASHES, informed: true, ready: false, directives: "00".repeat(8) },
+  { kind: "sync", round: 3, roots: ROOTS, informed: true, ready: false },
   {
     kind: "push",
     ack: false,
@@ -37,20 +40,31 @@ const BODIES: GossipBody[] = [
     statements: [],
     directives: Array(4).fill(new Uint8Array(256).fill(5)),
   },
-  { kind: "sync", round: 5, hashes: HASHES, informed: true, ready: true, directives: "0123456789abcdef" },
-  { kind: "sync", round: 4, hashes: HASHES, informed: false, ready: true, directives: "ff".repeat(8) },
+  { kind: "sync", round: 5, roots: ROOTS, informed: true, ready: true },
+  { kind: "sync", round: 4, roots: ROOTS, informed: false, ready: true },
+  { kind: "same", round: 4, tables: 3 },
+  {
+    kind: "tree",
+    round: 4,
+    table: 1,
+    at: TREE_FANOUT,
+    hashes: new Uint8Array(TREE_FANOUT * TREE_HASH_LEN).fill(8),
+    counts: new Uint8Array(TREE_FANOUT).fill(255),
+  },
+  { kind: "expand", round: 4, table: 0, group: TREE_FANOUT - 1 },
+  { kind: "list", round: 4, table: 0, request: 1, spans: new Uint8Array(SPANS_MAX * SPAN_LEN), after: null },
+  { kind: "list", round: 4, table: 1, request: 2 ** 40, spans: new Uint8Array(0), after: "ff".repeat(8) },
   {
     kind: "digest",
     round: 3,
-    part: 1,
-    parts: 2,
-    buckets: 0xffffffff,
-    from: "00".repeat(8),
-    to: "ff".repeat(8),
+    table: 1,
+    request: 7,
+    to: "00".repeat(8),
     entries: new Uint8Array(DIGEST_ENTRIES_MAX * DIGEST_ENTRY_LEN).fill(3),
-    directives: "fedcba9876543210",
   },
-  { kind: "want", prefixes: Array.from({ length: WANT_MAX }, () => "12".repeat(8)) },
+  { kind: "digest", round: 3, table: 0, request: 0, to: null, entries: new Uint8Array(0) },
+  { kind: "want", table: 1, prefixes: Array.from({ length: WANT_MAX }, () => "12".repeat(8)) },
+  { kind: "full", capacity: 16_384 },
   { kind: "claim-ack", incarnation: 4, epoch: 5 },
   {
     kind: "joining",

@@ -2,26 +2,31 @@
  * The directives known here, as a set that merges: of each target the strongest, so the order and the number of
  * deliveries do not matter, and what a weaker or older one says cannot come back. A revocation is stronger than any other,
  * and of two others the one of the greater incarnation; the rest of the order only makes it total. When there is no room,
- * the weakest go, by the same order: so the set stays a function of what was ever merged.
+ * the weakest go, by the same order: so the set stays a function of what was ever merged (bounds/greatest.ts).
+ *
+ * What is forgotten needs no record any more: the directive is signed and says up to which life. Kinds to come (a
+ * reservation of a subnet) are merged in the same way, each about a key of its own.
  *
  * Who issued it need not be well itself: otherwise two nodes that revoke one another would leave it to chance which of
  * them the others believe. docs/security.md says what follows from that.
  */
 
 import { type Identity, SIGNATURE_LEN, verifySignature } from "../../crypto/identity.ts";
-import { sha256 } from "../../crypto/sha256.ts";
-import { MAX_PEERS } from "../../ports/devices.ts";
-import { toHex } from "../../wire/bytes.ts";
+import { Greatest } from "../../bounds/greatest.ts";
+import { compareBytes } from "../../wire/bytes.ts";
 import {
   decodeDirective,
   type Directive,
   type DirectiveContent,
   encodeDirective,
+  FORGET_LIMIT,
 } from "../../wire/directive.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
+import { HashTree } from "../records/hash_tree.ts";
 import type { Claim, NodeRecord } from "../records/record.ts";
 
-const HASH_LEN = 8;
+/** Nodes that decisions are kept about. */
+export const MAX_DIRECTIVES = 16_384;
 
 /** Signs what a directive says. */
 export function signDirective(content: DirectiveContent, identity: Identity): Directive {
@@ -45,56 +50,52 @@ export function compareDirectives(a: Directive, b: Directive): number {
   if (a.revoke !== b.revoke) return a.revoke ? 1 : -1;
   if (a.incarnation !== b.incarnation) return a.incarnation - b.incarnation;
   if (a.seq !== b.seq) return a.seq - b.seq;
-  const [left, right] = [toHex(a.raw), toHex(b.raw)];
-  return left === right ? 0 : left < right ? -1 : 1;
+  return compareBytes(a.raw, b.raw);
 }
 
 export class Directives {
-  // BOUNDED: one per target, ≤ #max
-  readonly #byTarget = new Map<string, Directive>();
-  readonly #max: number;
+  readonly #kept: Greatest<Directive>;
+  readonly #tree = new HashTree();
+  readonly #listeners: ((target: string) => void)[] = [];
   #version = 0;
-  #hash: string | null = null;
+  #greatestSeq = 0;
 
-  constructor(max = MAX_PEERS) {
-    this.#max = max;
+  constructor(max = MAX_DIRECTIVES) {
+    this.#kept = new Greatest(max, compareDirectives, ({ target }) => target);
   }
 
   /** Merges one whose signature was verified. Returns it when that changed anything here, else null. */
   insert(directive: Directive): Directive | null {
-    const known = this.#byTarget.get(directive.target);
+    this.#greatestSeq = Math.max(this.#greatestSeq, directive.seq);
+    const known = this.#kept.get(directive.target);
     if (known !== undefined && compareDirectives(directive, known) <= 0) return null;
-    this.#byTarget.set(directive.target, directive);
-    if (this.#byTarget.size > this.#max) {
-      const weakest = this.#weakest();
-      this.#byTarget.delete(weakest.target);
-      if (weakest === directive) return null;
-    }
-    this.#version++;
-    this.#hash = null;
+    const evicted = this.#kept.set(directive);
+    if (evicted !== null) this.#changed(evicted.target);
+    if (evicted === directive) return null;
+    this.#changed(directive.target);
     return directive;
   }
 
-  #weakest(): Directive {
-    let weakest: Directive | null = null;
-    for (const one of this.#byTarget.values()) {
-      if (weakest === null || compareDirectives(one, weakest) < 0) weakest = one;
-    }
-    return weakest!;
+  #changed(target: string): void {
+    this.#version++;
+    const about = this.about(target);
+    if (about === undefined) this.#tree.delete(target);
+    else this.#tree.set(target, strengthOf(about), about.raw);
+    for (const listener of this.#listeners) listener(target);
   }
 
   /** The strongest about this node. */
   about(target: string): Directive | undefined {
-    return this.#byTarget.get(target);
+    return this.#kept.get(target);
   }
 
   /** All, in order of their targets. */
   all(): Directive[] {
-    return [...this.#byTarget.values()].sort((a, b) => a.target < b.target ? -1 : 1);
+    return [...this.#kept.values()].sort((a, b) => a.target < b.target ? -1 : 1);
   }
 
   get size(): number {
-    return this.#byTarget.size;
+    return this.#kept.size;
   }
 
   /** Changes with every change of the content. */
@@ -102,10 +103,14 @@ export class Directives {
     return this.#version;
   }
 
-  /** 16 hexadecimal digits that are equal where the sets are. */
-  get hash(): string {
-    this.#hash ??= toHex(sha256(...this.all().map((one) => one.raw)).slice(0, HASH_LEN));
-    return this.#hash;
+  /** Calls `listener` with the target of each that changes. */
+  onChange(listener: (target: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** As they are compared with those of another node. */
+  get tree(): HashTree {
+    return this.#tree;
   }
 
   /** Whether the key of this node is refused: no session, no gossip, no path. */
@@ -129,8 +134,14 @@ export class Directives {
 
   /** The number of the next one that is issued here. */
   get nextSeq(): number {
-    let greatest = 0;
-    for (const { seq } of this.#byTarget.values()) greatest = Math.max(greatest, seq);
-    return Math.min(greatest + 1, VERSION_LIMIT - 1);
+    return Math.min(this.#greatestSeq + 1, VERSION_LIMIT - 1);
   }
+}
+
+// The order of compareDirectives but for its end and for lives beyond FORGET_LIMIT, in two numbers below VERSION_LIMIT.
+function strengthOf(
+  { revoke, incarnation, seq }: Directive,
+): { readonly major: number; readonly minor: number } {
+  const life = Math.min(incarnation, FORGET_LIMIT - 1);
+  return { major: (revoke ? FORGET_LIMIT : 0) + life, minor: seq };
 }

@@ -7,8 +7,7 @@
 import { isIpv4 } from "../../wire/address.ts";
 import { overlaps, type Prefix } from "../../wire/prefix.ts";
 import { Directives } from "../forget/directives.ts";
-import { type Leased, type NodeRecord, subnetsOf } from "../records/record.ts";
-import type { Store } from "../records/store.ts";
+import { type Leased, leasedText, type NodeRecord, subnetsOf } from "../records/record.ts";
 
 /**
  * A claim by a node, of both families together where the mesh has both: whoever loses one subnet loses the other with it, so
@@ -20,11 +19,16 @@ export interface Contender extends Leased {
   readonly reserved: boolean;
 }
 
+/** What lost, and to whom. */
+export interface Loss {
+  readonly claim: Contender;
+  readonly to: Contender;
+}
+
 export interface Holdings {
   /** Accepted, in the total order. */
   readonly held: readonly Contender[];
-  /** What lost, and to whom. */
-  readonly lost: readonly { readonly claim: Contender; readonly to: Contender }[];
+  readonly lost: readonly Loss[];
 }
 
 /** Negative when `a` comes before `b`. Total: no two contenders of one set are equal. */
@@ -32,22 +36,26 @@ export function compareContenders(a: Contender, b: Contender): number {
   if (a.reserved !== b.reserved) return a.reserved ? -1 : 1;
   if (a.stamp !== b.stamp) return a.stamp - b.stamp;
   if (a.nodeId !== b.nodeId) return a.nodeId < b.nodeId ? -1 : 1;
-  return a.subnet.text === b.subnet.text ? 0 : a.subnet.text < b.subnet.text ? -1 : 1;
+  const [left, right] = [leasedText(a), leasedText(b)];
+  return left === right ? 0 : left < right ? -1 : 1;
 }
 
 /** Everything that the records claim or reserve, and is not forgotten. */
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
+  return [...records].flatMap((record) => contendersOf(record, directives));
+}
+
+/** What a record claims or reserves, and is not forgotten. */
+export function contendersOf(record: NodeRecord, directives: Directives): Contender[] {
+  if (directives.isForgotten(record)) return [];
+  const nodeId = record.id;
   const list: Contender[] = [];
-  for (const record of records) {
-    if (directives.isForgotten(record)) continue;
-    const nodeId = record.id;
-    for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
-    for (const claim of record.claims) {
-      if (directives.isClaimForgotten(nodeId, claim)) continue;
-      const { subnet, second, stamp } = claim;
-      const both = second === undefined ? { subnet } : { subnet, second };
-      list.push({ nodeId, ...both, stamp, reserved: false });
-    }
+  for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
+  for (const claim of record.claims) {
+    if (directives.isClaimForgotten(nodeId, claim)) continue;
+    const { subnet, second, stamp } = claim;
+    const both = second === undefined ? { subnet } : { subnet, second };
+    list.push({ nodeId, ...both, stamp, reserved: false });
   }
   return list;
 }
@@ -56,7 +64,7 @@ export function contenders(records: Iterable<NodeRecord>, directives = new Direc
 export function holdings(all: readonly Contender[]): Holdings {
   const sorted = [...all].sort(compareContenders);
   const held: Contender[] = [];
-  const lost: { claim: Contender; to: Contender }[] = [];
+  const lost: Loss[] = [];
   const index = new ContenderIndex();
   for (const claim of sorted) {
     const to = index.overlapping(claim);
@@ -112,33 +120,5 @@ class PrefixIndex {
     }
     for (const other of this.#byText.values()) if (overlaps(other.subnet, subnet)) return other.holder;
     return null;
-  }
-}
-
-/** Who holds what by the records and directives as they are now: worked out anew when one of them has changed. */
-export class Holders {
-  readonly #store: Store;
-  readonly #directives: Directives;
-  #holdings: Holdings | null = null;
-  #of = "";
-
-  constructor(store: Store, directives: Directives) {
-    this.#store = store;
-    this.#directives = directives;
-  }
-
-  /** What is held, and what has lost. */
-  now(): Holdings {
-    const version = `${this.#store.version} ${this.#directives.version}`;
-    if (this.#holdings === null || this.#of !== version) {
-      this.#holdings = holdings(contenders(this.#store.records(), this.#directives));
-      this.#of = version;
-    }
-    return this.#holdings;
-  }
-
-  /** Everything claimed or reserved, the claims of this node left out. */
-  besides(id: string): Contender[] {
-    return contenders(this.#store.records(), this.#directives).filter((c) => c.reserved || c.nodeId !== id);
   }
 }

@@ -31,6 +31,8 @@ export interface LeaseWorld {
   readonly taken: () => readonly Prefix[];
   /** Who holds our claim instead of us, by the total order; null when we do. */
   readonly lostTo: { readonly name: string; readonly subnet: Prefix } | null;
+  /** Our record, and the claim in it, may be told: before that nobody can know it. */
+  readonly told: boolean;
   /** Ids of the members known alive. */
   readonly alive: readonly string[];
   readonly greatestStamp: number;
@@ -68,6 +70,8 @@ export class Lease {
   #retryAt = 0;
   // BOUNDED: one per member, ≤ MAX_PEERS
   #acks = new Set<string>();
+  // BOUNDED: as #acks
+  #refused = new Set<string>();
   /** In use until it was lost; told as `from` when the next is confirmed. */
   #before: Leased | null = null;
   /** After what `#before` was replaced, for people. */
@@ -93,11 +97,12 @@ export class Lease {
     return this.#claim !== null && (this.#state === "probation" || this.#state === "yielding");
   }
 
-  /** A lease from the disk: in use at once. */
-  restore(claim: Claim): void {
+  /** A lease from the disk: in use at once, unless it waited for the others when it was written: then it waits again. */
+  restore(claim: Claim, onProbationSince: number | null = null): void {
     this.#claim = claim;
-    this.#state = "confirmed";
-    this.#before = claim;
+    this.#state = onProbationSince === null ? "confirmed" : "probation";
+    this.#claimedAt = onProbationSince ?? 0;
+    if (onProbationSince === null) this.#before = claim;
   }
 
   /**
@@ -147,6 +152,12 @@ export class Lease {
   /** A member has merged our claim, or our giving it back. */
   onAck(id: string): void {
     this.#acks.add(id);
+    this.#refused.delete(id);
+  }
+
+  /** A member has no place for our record: it cannot know what we claim. */
+  onRefused(id: string): void {
+    if (!this.#acks.has(id)) this.#refused.add(id);
   }
 
   hasAck(id: string): boolean {
@@ -160,13 +171,18 @@ export class Lease {
       return this.#yield(world, world.lostTo, world.mesh, now);
     }
     if (this.#claim === null) return now < this.#retryAt ? [] : this.#claimFree(world, world.mesh, now);
-    if (this.#state === "confirmed") return [];
+    if (this.#state === "confirmed" || !world.told) return [];
     const waited = now - this.#claimedAt;
     const { alive } = world;
     const heard = alive.every((id) => this.#acks.has(id));
-    if (!heard && waited < probationMs(alive.length + 1)) return [];
+    if (!heard && (waited < probationMs(alive.length + 1) || !this.#isKnown(alive))) return [];
     if (alive.length === 0) return this.#confirm("no other node to ask");
     return this.#confirm(heard ? "acknowledged by every live member" : "no member objected in time");
+  }
+
+  // What time alone confirms is known to somebody, and nobody has said that it cannot know it.
+  #isKnown(alive: readonly string[]): boolean {
+    return alive.some((id) => this.#acks.has(id)) && !alive.some((id) => this.#refused.has(id));
   }
 
   #yield(
@@ -228,6 +244,7 @@ export class Lease {
     this.#madeHere = true;
     this.#claimedAt = now;
     this.#acks = new Set();
+    this.#refused = new Set();
     if (this.#state !== "yielding") this.#state = "probation";
     return [...steps, { kind: "claim", claim: this.#claim }];
   }

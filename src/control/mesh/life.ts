@@ -36,13 +36,12 @@ interface Known {
   readonly hash: string;
 }
 
-/** `awaiting`: since when we know all records and not all directives; null: not yet. */
 type Living =
   /** `offered`: the configuration of a member that is gone again. */
   | { readonly kind: "joining"; readonly offered: MeshConfig | null }
-  | { readonly kind: "learned"; readonly mesh: Known; readonly at: number; awaiting: number | null }
+  | { readonly kind: "learned"; readonly mesh: Known; readonly at: number }
   /** `onDisk`: the version of our record that the state directory had; null: none of this node's. */
-  | { readonly kind: "informed"; readonly mesh: Known; onDisk: OwnVersion | null; awaiting: number | null }
+  | { readonly kind: "informed"; readonly mesh: Known; onDisk: OwnVersion | null }
   | { readonly kind: "ready"; readonly mesh: Known; onDisk: OwnVersion | null }
   | { readonly kind: "speaking"; readonly mesh: Known };
 
@@ -97,20 +96,12 @@ export class Life {
     return "onDisk" in this.#state ? this.#state.onDisk : null;
   }
 
-  /** Whether a node that may not claim yet waits for directives: for so long from when it is asked first. */
-  awaitsDirectives(ms: number, now: number): boolean {
-    const state = this.#state;
-    if (state.kind !== "learned" && state.kind !== "informed") return false;
-    state.awaiting ??= now;
-    return now - state.awaiting < ms;
-  }
-
   // --------------------------------------------------------------------------------------- transitions
 
   /** A member told the configuration. */
   learn(config: MeshConfig, now: number): void {
     if (this.#state.kind !== "joining") return;
-    this.#state = { kind: "learned", mesh: known(config), at: now, awaiting: null };
+    this.#state = { kind: "learned", mesh: known(config), at: now };
   }
 
   /** The node that told it is gone, and nothing but the configuration is known. */
@@ -127,7 +118,7 @@ export class Life {
   /** The mesh and its records are on the disk. */
   restore(config: MeshConfig, onDisk: OwnVersion | null): void {
     if (this.#state.kind !== "joining") return;
-    this.#state = { kind: "informed", mesh: known(config), onDisk, awaiting: null };
+    this.#state = { kind: "informed", mesh: known(config), onDisk };
   }
 
   /** Our lease is, too. */

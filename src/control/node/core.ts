@@ -4,13 +4,13 @@
  * calls them.
  */
 
-import type { Identity } from "../../crypto/identity.ts";
+import { type Identity, shortId } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
 import { CloneSigns } from "../clones/clones.ts";
 import { Dispute } from "../clones/dispute.ts";
 import { Directives } from "../forget/directives.ts";
-import { Holders } from "../lease/claims.ts";
+import { Holders } from "../lease/holders.ts";
 import { Lease } from "../lease/lease.ts";
 import type { Links } from "../links/links.ts";
 import { PlainLinks } from "../links/plain_links.ts";
@@ -26,6 +26,7 @@ import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { Ways } from "../paths/ways.ts";
+import type { Trees } from "../records/digest.ts";
 import { NameTable } from "../records/name_table.ts";
 import { OwnRecord } from "../records/own_record.ts";
 import { Derived } from "../records/derived.ts";
@@ -50,6 +51,8 @@ export interface NodeSetup {
   readonly host?: HostSight;
   /** What reads the records of others; absent: RECORD_READER. */
   readonly reader?: RecordReader;
+  /** Nodes that the mesh may have; absent: MAX_RECORDS. */
+  readonly records?: number;
 }
 
 /** A lease on its way back: since when, and how long a member is looked for. */
@@ -95,12 +98,13 @@ export class Core {
   readonly alone: { since: number | null; said: boolean } = { since: null, said: false };
 
   // What everybody knows.
-  readonly store = new Store();
+  readonly store: Store;
   readonly directives = new Directives();
-  readonly holders = new Holders(this.store, this.directives);
-  readonly sync = new Sync();
-  /** Records that name names, and those of members without the newest network secret. */
-  readonly named = new Derived<readonly NodeRecord[]>();
+  /** Both as trees of hashes, by the numbers of the tables (wire/gossip_body.ts). */
+  readonly trees: Trees;
+  readonly holders: Holders;
+  readonly sync: Sync;
+  /** Records of members without the newest network secret. */
   readonly behind = new Derived<readonly NodeRecord[]>();
   readonly news = new Dissemination();
   /** Sealed meshes: the network secrets that count. */
@@ -125,7 +129,7 @@ export class Core {
   readonly voice: Voice;
 
   constructor(setup: NodeSetup) {
-    const { settings, identity, random, now, sealed = null, host = NO_SIGHT } = setup;
+    const { settings, identity, random, now, sealed = null, host = NO_SIGHT, records } = setup;
     const { id } = identity;
     const { networkName } = settings;
     this.settings = settings;
@@ -139,6 +143,11 @@ export class Core {
       : new KeyRing(keys, sealed?.secrets ?? [], networkName, now);
     this.networkId = keys === undefined ? plainNetworkId(networkName) : toHex(keys.networkId);
 
+    this.store = new Store({ own: id, ...(records === undefined ? {} : { records }) });
+    this.store.keepOwnUntold(true);
+    this.trees = [this.store.tree, this.directives.tree];
+    this.holders = new Holders(this.store, this.directives);
+    this.sync = new Sync(this.trees);
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);
     this.names = new NameTable(random);
@@ -166,6 +175,11 @@ export class Core {
   /** A member has used this key: all who are alive have it. */
   keyUsed(keyId: number): void {
     if (this.ring?.onUse(keyId, this.now)) tellSecretUsed(this.ring, this.actions);
+  }
+
+  /** What people call a node: as its record says, or whoever had the mesh forget it, else the beginning of its id. */
+  nameOf(id: string): string {
+    return this.store.get(id)?.name ?? this.directives.about(id)?.name ?? shortId(id);
   }
 
   /** How long this process has been running, seconds. */

@@ -4,8 +4,8 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
-import { decodeDirective, type Directive } from "../../wire/directive.ts";
-import type { GossipBody } from "../../wire/gossip_body.ts";
+import { decodeDirective, type Directive, FORGET_LIMIT } from "../../wire/directive.ts";
+import { type GossipBody, TABLE_DIRECTIVES, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, openDirective, signDirective } from "../forget/directives.ts";
 import { performLease } from "./lease_steps.ts";
@@ -15,17 +15,17 @@ import { LOG_EVERY_MS } from "../links/refusals.ts";
 import { fitTogether, packDirectives } from "../records/packing.ts";
 
 /** Directives whose signature is checked, from one peer. */
-const CHECKED_PER_SECOND = 50;
+const CHECKED_PER_SECOND = 200;
 /** How often a revoked node is told so at one address. */
 const TELL_REVOKED_MS = 1000;
-/** How many a peer is told whose set is another, from a random place on. */
-const TOLD_AT_ONCE = 64;
 
 /** A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. */
 export function forget(core: Core, target: string, revoke: boolean, now: number): void {
   if (!core.life.member || target === core.identity.id) return;
-  const incarnation = core.store.get(target)?.incarnation ?? 0;
+  const record = core.store.get(target);
+  const incarnation = Math.min(record?.incarnation ?? 0, FORGET_LIMIT - 1);
   const about = core.directives.about(target);
+  const name = record?.name ?? about?.name;
   if (about !== undefined && (about.revoke || (!revoke && about.incarnation >= incarnation))) return;
   const directive = signDirective({
     issuer: core.identity.id,
@@ -35,6 +35,7 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
     target,
     incarnation,
     revoke,
+    ...(name === undefined ? {} : { name }),
   }, core.identity);
   obey(core, directive, now);
   core.ownState.persist();
@@ -46,14 +47,15 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
   if (decoded === null || decoded.networkId !== core.networkId) return core.tally.reject();
   const about = core.directives.about(decoded.target);
   if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
-  // Only members decide; a directive of one we have not heard of yet comes again with the next synchronisation. So is
-  // what is about a life of its target that we have not heard of.
-  if (core.store.get(decoded.issuer) === undefined) return;
-  if (isAhead(decoded, core.store.get(decoded.target)?.incarnation ?? -1)) return;
+  // Only members decide; a directive of one we have not heard of yet comes again with the next synchronisation.
+  if (core.store.get(decoded.issuer) === undefined && core.directives.about(decoded.issuer) === undefined) {
+    return core.sync.learned(TABLE_DIRECTIVES, decoded.target, true);
+  }
   if (!core.throttle.allows(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.tally.reject();
   const directive = openDirective(raw);
-  if (directive === null) return core.tally.reject();
-  obey(core, directive, now);
+  if (directive !== null) return obey(core, directive, now);
+  core.sync.learned(TABLE_DIRECTIVES, decoded.target, true);
+  core.tally.reject();
 }
 
 /**
@@ -67,24 +69,12 @@ export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now:
   takeDirective(core, raw, from, now);
 }
 
-/** Directives from the disk; nothing is told of them. `incarnationOf`: of a record from there. False: it is damaged. */
-export function rememberDirective(
-  { directives, networkId }: Core,
-  raw: Uint8Array,
-  incarnationOf: (id: string) => number,
-): boolean {
+/** Directives from the disk; nothing is told of them. False: it is damaged. */
+export function rememberDirective({ directives, networkId }: Core, raw: Uint8Array): boolean {
   const directive = openDirective(raw);
   if (directive === null || directive.networkId !== networkId) return false;
-  if (!isAhead(directive, incarnationOf(directive.target))) directives.insert(directive);
+  directives.insert(directive);
   return true;
-}
-
-/**
- * Whether a node is to be forgotten in a life that the target's signed record does not tell: its issuer knows that record.
- * Else what comes later would be forgotten, too, and nothing would bring the node back.
- */
-function isAhead({ revoke, incarnation }: Directive, known: number): boolean {
-  return !revoke && incarnation > known;
 }
 
 /**
@@ -111,24 +101,18 @@ export function tellRevokedLink(core: Core, link: Link, now: number): void {
 }
 
 function mayTell(
-  { actions, directives, schedule, store }: Core,
+  core: Core,
   id: string,
   endpoint: string,
   now: number,
 ): boolean {
+  const { actions, directives, schedule } = core;
   if (!schedule.due(`revoked ${endpoint}`, TELL_REVOKED_MS, now)) return false;
   const about = directives.about(id);
   // By the node, not the address: its keys can be used from any number of addresses.
   if (about !== undefined && schedule.due(`refuse revoked ${id}`, LOG_EVERY_MS, now)) {
-    const name = store.nameOf(id);
-    actions.log(
-      "warning",
-      `Refused ${endpoint}: ${name} was revoked by ${store.nameOf(about.issuer)}`,
-      {
-        peer: shortId(id),
-        from: endpoint,
-      },
-    );
+    const words = `${core.nameOf(id)} was revoked by ${core.nameOf(about.issuer)}`;
+    actions.log("warning", `Refused ${endpoint}: ${words}`, { peer: shortId(id), from: endpoint });
   }
   return about !== undefined;
 }
@@ -144,18 +128,18 @@ function revocations({ directives, messages }: Core, id: string): GossipBody[][]
   return [whole, [told]];
 }
 
-/** All that we know, or a window of it, to a peer with a different set. */
-export function pushDirectives(core: Core, link: Link): void {
-  const all = core.directives.all();
-  const from = all.length > TOLD_AT_ONCE ? core.random.below(all.length) : 0;
-  const told = [...all.slice(from), ...all.slice(0, from)].slice(0, TOLD_AT_ONCE);
-  for (const directives of packDirectives(told.map(({ raw }) => raw))) {
+/** What is decided about these nodes, to a peer that has not heard of it. */
+export function pushDirectives(core: Core, link: Link, targets: readonly string[]): void {
+  const about = targets.map((target) => core.directives.about(target)).filter((one) => one !== undefined);
+  for (const directives of packDirectives(about.map(({ raw }) => raw))) {
     core.voice.say(link, { kind: "push", ack: false, directives });
   }
 }
 
-/** What a forgotten record, or a revoked node, leaves behind: nothing. */
-export function dropMember(core: Core, id: string, now: number): void {
+/** What a forgotten node, or a revoked one, leaves behind: nothing but the directive. */
+function dropMember(core: Core, id: string, now: number): void {
+  core.store.drop(id);
+  core.sync.learned(TABLE_RECORDS, id, true);
   core.membership.remove(id);
   core.links.table.unwant(id, now);
   if (!core.directives.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
@@ -168,7 +152,7 @@ export function dropMember(core: Core, id: string, now: number): void {
 export function obeyOwn(core: Core, now: number): void {
   const about = core.directives.about(core.identity.id);
   if (about === undefined || core.life.ended) return;
-  const by = core.store.nameOf(about.issuer);
+  const by = core.nameOf(about.issuer);
   if (about.revoke) {
     return core.refuse(
       `${by} revoked this node's key (ovltun forget --revoke): the mesh refuses it for good. To rejoin as ` +
@@ -185,8 +169,9 @@ export function obeyOwn(core: Core, now: number): void {
 
 function obey(core: Core, directive: Directive, now: number): void {
   if (core.directives.insert(directive) === null) return;
+  core.sync.learned(TABLE_DIRECTIVES, directive.target);
   core.ownState.stale = core.changed = true;
-  core.news.add({ kind: "directive", id: directive.target }, core.store.size);
+  if (core.life.mayTell) core.news.add({ kind: "directive", id: directive.target }, core.store.size);
   if (directive.target === core.identity.id) {
     core.ownState.persist(); // a restart must not ask the mesh again
     return obeyOwn(core, now);
@@ -196,11 +181,16 @@ function obey(core: Core, directive: Directive, now: number): void {
   const words = directive.revoke ? "was revoked" : "was forgotten";
   const lease = record === undefined || record.gone ? null : record.claims[0]?.subnet.text ?? null;
   const freed = lease === null ? "" : `; ${lease} is free`;
-  const name = record?.name ?? shortId(directive.target);
-  core.actions.log("warning", `${name} ${words} by ${core.store.nameOf(directive.issuer)}${freed}`, {
-    peer: shortId(directive.target),
-    lease,
-  });
+  const name = record?.name ?? directive.name ?? shortId(directive.target);
+  // A joiner learns of many that it never knew.
+  core.actions.log(
+    record === undefined ? "debug" : "warning",
+    `${name} ${words} by ${core.nameOf(directive.issuer)}${freed}`,
+    {
+      peer: shortId(directive.target),
+      lease,
+    },
+  );
   // It hears so itself, before its link is cut.
   core.voice.say(core.links.get(directive.target), { kind: "push", ack: false, directives: [directive.raw] });
   dropMember(core, directive.target, now);

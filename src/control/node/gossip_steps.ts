@@ -19,7 +19,15 @@ import { onJoining } from "./join_steps.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
 import { performMembership, takePiggyback, TELL_STATE_MS } from "./record_steps.ts";
 import { takeSecret } from "./rotation_steps.ts";
-import { answerSync, beginSync, checkSynced, onDigest, onWant, pushRecords } from "./sync_steps.ts";
+import { onFull, tellFull } from "./full_steps.ts";
+import {
+  answerQuestion,
+  answerSync,
+  beginSync,
+  checkSynced,
+  onSyncAnswer,
+  pushRecords,
+} from "./sync_steps.ts";
 
 /** Nodes that a new peer is told are not well. */
 const PUSH_MAX = 256;
@@ -104,14 +112,20 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       for (const raw of body.directives ?? []) takeDirective(core, raw, link.id, now);
       if (core.life.ended) return;
       checkSynced(core, link, now);
-      if (body.ack) acknowledge(core, link);
+      if (body.ack) acknowledge(core, link, now);
       return;
     case "sync":
-      return answerSync(core, link, body);
-    case "digest":
-      return onDigest(core, link, body, now);
+      return answerSync(core, link, body, now);
+    case "expand":
+    case "list":
     case "want":
-      return onWant(core, link, body.prefixes);
+      return answerQuestion(core, link, body);
+    case "same":
+    case "tree":
+    case "digest":
+      return onSyncAnswer(core, link, body, now);
+    case "full":
+      return onFull(core, link, body.capacity, now);
     case "claim-ack":
       return onClaimAck(core, link.id, body.incarnation, body.epoch);
     case "secret":
@@ -132,7 +146,6 @@ function onAgreed(core: Core, link: Link, now: number): void {
   for (const parcel of pack(core.messages.records([core.identity.id]), statements)) {
     core.voice.say(link, { kind: "push", ack: false, ...parcel });
   }
-  pushDirectives(core, link);
   if (core.lease.onProbation) askAcknowledgement(core);
 }
 
@@ -145,12 +158,13 @@ function tellItself({ membership, schedule, voice }: Core, link: Link, now: numb
 
 // A contested claim is not acknowledged: who comes first should not use it before the other has let go,
 // and who comes second hears of the first from us at once.
-function acknowledge(core: Core, link: Link): void {
+function acknowledge(core: Core, link: Link, now: number): void {
   const record = core.store.get(link.id);
-  if (record === undefined) return;
-  if (core.directives.isForgotten(record)) return pushDirectives(core, link); // it has not heard so
-  const rivals = core.holders.now().lost
-    .filter(({ claim, to }) => claim.nodeId === link.id || to.nodeId === link.id)
+  if (record === undefined) {
+    if (!core.store.hasRoomFor(link.id)) tellFull(core, link, now);
+    return pushDirectives(core, link, [link.id]); // it may not have heard that it was forgotten
+  }
+  const rivals = [...core.holders.lossesOf(link.id)]
     .map(({ claim, to }) => (claim.nodeId === link.id ? to.nodeId : claim.nodeId))
     .filter((id) => id !== link.id);
   if (rivals.length > 0) return pushRecords(core, link, rivals.slice(0, 3));

@@ -44,6 +44,7 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
         break;
       case "changed":
         core.changedNow = true;
+        if (step.to !== null) core.ownState.persist(); // that it is confirmed, so that a restart goes on with it at once
         tellChange(core, step);
         core.actions.push(leaseChanged(step));
         break;
@@ -96,6 +97,7 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
     mesh: core.life.mayClaim ? core.life.mesh : null,
     taken: () => core.holders.besides(core.identity.id).flatMap(subnetsOf),
+    told: core.life.mayTell,
     lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
     get alive() {
       return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
@@ -121,11 +123,11 @@ function wishesOf({ settings, life }: Core): Pick<LeaseWorld, "wish" | "secondWi
 function winnerOver({ holders, identity, lease }: Core): Contender | null {
   const claim = lease.claim;
   if (claim === null) return null;
-  const lost = holders.now().lost.find((l) =>
-    l.claim.nodeId === identity.id && samePrefix(l.claim.subnet, claim.subnet) &&
-    l.claim.stamp === claim.stamp
-  );
-  return lost?.to ?? null;
+  for (const { claim: lost, to } of holders.lossesOf(identity.id)) {
+    const ours = lost.nodeId === identity.id && samePrefix(lost.subnet, claim.subnet);
+    if (ours && lost.stamp === claim.stamp) return to;
+  }
+  return null;
 }
 
 function nameOf(core: Core, { nodeId, reserved }: Contender): string {

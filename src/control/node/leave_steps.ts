@@ -15,6 +15,7 @@ export function release(core: Core, meetMs: number, now: number): void {
   core.releasing = { since: now, meetUntil: now + meetMs };
   if (!core.life.member) return;
   core.own.gone = true;
+  core.own.left = core.store.greatestStamp;
   core.life.speak();
   performLease(core, core.lease.release(), now);
 }

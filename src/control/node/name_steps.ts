@@ -5,7 +5,6 @@
  */
 
 import type { Core } from "./core.ts";
-import type { NodeRecord } from "../records/record.ts";
 import { namesOf } from "../records/name_table.ts";
 import { wantLink } from "./record_steps.ts";
 
@@ -28,8 +27,8 @@ export function tickNames(core: Core, now: number): void {
 
 function dueNames(core: Core, now: number): string[] {
   const due = new Set<string>();
-  for (const record of named(core)) {
-    if (record.gone || record.id === core.identity.id) continue;
+  for (const record of core.store.named()) {
+    if (record.id === core.identity.id) continue;
     if (core.links.isUp(record.id) || core.directives.isForgotten(record)) continue;
     for (const name of namesOf(record)) if (core.names.due(name, now)) due.add(name);
   }
@@ -39,12 +38,7 @@ function dueNames(core: Core, now: number): string[] {
 /** A lookup has ended. */
 export function onResolved(core: Core, name: string, endpoints: readonly string[], now: number): void {
   if (!core.names.learn(name, endpoints, now)) return;
-  for (const record of named(core)) {
+  for (const record of core.store.named()) {
     if (namesOf(record).includes(name)) wantLink(core, record.id, now);
   }
-}
-
-// Few do, and there may be thousands.
-function named({ store, named }: Core): readonly NodeRecord[] {
-  return named.at(`${store.version}`, () => [...store.records()].filter((one) => namesOf(one).length > 0));
 }

@@ -12,6 +12,7 @@ import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
 import { forget } from "./forget_steps.ts";
+import { tellFullness } from "./full_steps.ts";
 import { tellInside } from "./inside_steps.ts";
 import { tickJoining } from "./join_steps.ts";
 import { stepLease } from "./lease_steps.ts";
@@ -149,6 +150,7 @@ function tick(core: Core, now: number): void {
   tellInside(core, now);
   tickNames(core, now);
   tellAlone(core, now);
+  tellFullness(core, now);
   logWaiting(core, now);
   const { ownState, life, schedule } = core;
   if (ownState.stale && life.member && schedule.due("store", STORE_EVERY_MS, now)) ownState.persist();

@@ -77,6 +77,7 @@ export class OwnState {
 
   #tell(): void {
     const { news, store, identity } = this.#node;
+    store.keepOwnUntold(false);
     news.add({ kind: "record", id: identity.id }, store.size);
   }
 
@@ -85,7 +86,7 @@ export class OwnState {
   /** Puts the state on disk, before any action that comes later. */
   persist(): void {
     this.stale = false;
-    const { settings, identity, life, own, lease, directives, actions } = this.#node;
+    const { settings, identity, life, own, lease, store, directives, actions } = this.#node;
     // Before we know its records, what we know of the mesh is no base for a start without it.
     const [mesh, claim] = life.member ? [life.mesh, lease.claim] : [null, null];
     const state: StoredState = {
@@ -95,10 +96,12 @@ export class OwnState {
       name: settings.name,
       mesh,
       claim,
+      ...(lease.onProbation ? { onProbation: true } : {}),
       incarnation: own.incarnation,
       epoch: own.epoch,
       ...this.#coverInitiations(),
       peers: this.#peers(),
+      gone: [...store.tombstones()].map(recordText),
       directives: directives.all().map(({ raw }) => recordText(raw)),
     };
     actions.push({ kind: "persist", state });

@@ -5,10 +5,10 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
-import type { Piggyback, RecordItem, Statement } from "../../wire/gossip_body.ts";
+import { type Piggyback, type RecordItem, type Statement, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import { endAsClone, reportClone } from "./clone_steps.ts";
 import type { Core } from "./core.ts";
-import { dropMember, obeyOwn } from "./forget_steps.ts";
+import { obeyOwn } from "./forget_steps.ts";
 import { performLease } from "./lease_steps.ts";
 import { noteInside } from "./inside_steps.ts";
 import type { MembershipAction } from "../members/member.ts";
@@ -26,14 +26,24 @@ const REFUTE_MS = 200;
 function takeRecord(core: Core, item: RecordItem, by: string | null, now: number): void {
   const decoded = core.reader.decode(item.raw);
   if (decoded === null || decoded.networkId !== core.networkId) return;
+  const own = decoded.id === core.identity.id;
+  if (!own && core.directives.isForgotten(decoded)) return core.sync.learned(TABLE_RECORDS, decoded.id, true);
+  const known = core.store.get(decoded.id);
+  if (by !== null && known !== undefined && compareRecords(decoded, known) === 0) {
+    core.news.heard({ kind: "record", id: decoded.id }, by);
+  }
+  takeVersion(core, decoded, item, now);
+  core.sync.learned(TABLE_RECORDS, decoded.id, own || core.store.get(decoded.id) === undefined);
+}
+
+function takeVersion(core: Core, decoded: NodeRecord, item: RecordItem, now: number): void {
   const known = core.store.get(decoded.id);
   const own = decoded.id === core.identity.id;
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
-    if (order === 0 && by !== null) core.news.heard({ kind: "record", id: decoded.id }, by);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
       if (own) catchUp(core, decoded, item, now);
-      else if (!known.gone && !core.directives.isForgotten(known)) {
+      else if (!known.gone) {
         performMembership(
           core,
           core.membership.onRecord(decoded.id, known.incarnation, item.state, now),
@@ -58,8 +68,9 @@ export function takePiggyback(core: Core, body: Piggyback, by: string | null, no
 /** A record from the disk: known, but not heard of yet. */
 export function rememberRecord(core: Core, record: NodeRecord, endpoint: string | null, now: number): void {
   if (record.id === core.identity.id || record.networkId !== core.networkId) return;
-  core.store.insert(record);
-  if (record.gone || core.directives.isForgotten(record)) return;
+  if (core.directives.isForgotten(record)) return;
+  const { delta } = core.store.insert(record);
+  if (delta === null || record.gone) return;
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
   const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
@@ -76,7 +87,6 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   core.changed = true;
   // What a node that comes to a mesh is told there is news to itself alone.
   if (core.life.mayTell) core.news.add({ kind: "record", id: record.id }, core.store.size);
-  if (core.directives.isForgotten(record)) return dropMember(core, record.id, now);
   noteYielded(core, record, before?.yielded?.subnet ?? null);
   if (record.gone) {
     if (before !== undefined && !before.gone) {

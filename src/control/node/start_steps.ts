@@ -63,19 +63,20 @@ function restore(core: Core, from: Restorable, now: number): void {
 }
 
 // The directives and the records of others; false: we are revoked, and the records are left out.
-function restoreOthers(core: Core, { stored, ours }: Restorable, now: number): boolean {
+function restoreOthers(core: Core, { stored }: Restorable, now: number): boolean {
   const peers = stored.peers.map((peer) => ({ peer, record: core.reader.open(storedRecordBytes(peer)) }));
-  // BOUNDED: one per record in the file
-  const incarnations = new Map([[core.identity.id, ours ? stored.incarnation : -1]]);
-  for (const { record } of peers) if (record !== null) incarnations.set(record.id, record.incarnation);
   for (const text of stored.directives) {
-    const remembered = rememberDirective(core, storedBytes(text), (id) => incarnations.get(id) ?? -1);
+    const remembered = rememberDirective(core, storedBytes(text));
     if (!remembered) core.actions.log("warning", "A stored directive is damaged and was skipped");
   }
   if (core.directives.isRevoked(core.identity.id)) return false;
   for (const { peer, record } of peers) {
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.actions.log("warning", "A stored peer record is damaged and was skipped");
+  }
+  for (const text of stored.gone) {
+    const tombstone = core.reader.open(storedBytes(text));
+    if (tombstone !== null) rememberRecord(core, tombstone, null, now);
   }
   return true;
 }
@@ -92,10 +93,11 @@ function restoreLease(core: Core, { stored, mesh, ours }: Restorable): void {
     core.actions.log("warning", `The stored lease ${leasedText(claim)} does not fit the mesh: ${misfit}`);
     return;
   }
-  core.lease.restore(claim);
+  core.lease.restore(claim, stored.onProbation === true ? core.now : null);
   core.own.claim = claim;
   core.life.leaseRestored();
-  core.actions.log("info", `Lease ${leasedText(claim)} restored from the state directory`, {
+  const state = core.lease.onProbation ? "; it was not confirmed yet" : "";
+  core.actions.log("info", `Lease ${leasedText(claim)} restored from the state directory${state}`, {
     lease: claim.subnet.text,
   });
 }

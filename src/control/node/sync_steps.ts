@@ -5,64 +5,69 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
-import { type GossipBody, WANT_MAX } from "../../wire/gossip_body.ts";
+import { type GossipBody, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
 import { FANOUT } from "../members/dissemination.ts";
-import { compareDigest, differingBuckets, digestParts, idPrefix } from "../records/digest.ts";
+import { answerExpand, answerList, answerRoots } from "../records/digest.ts";
 import { pack, packDirectives } from "../records/packing.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
+import { tellFull } from "./full_steps.ts";
 
 const ANTI_ENTROPY_MS = 3000;
-const PUSH_MAX = 256;
-/** How long a joiner that has all records waits for directives. */
-const DIRECTIVES_MS = 2000;
 
 /** Asks a peer what it knows that we do not. */
-export function beginSync(
-  { sync, store, directives, life, messages, voice }: Core,
-  link: Link,
-  now: number,
-): void {
-  const round = sync.begin(link.id, now);
-  if (round === null) return;
-  const hashes = store.bucketHashes(messages.unspoken());
-  const state = { informed: life.member, ready: life.mayClaim };
-  voice.say(link, { kind: "sync", round, hashes, ...state, directives: directives.hash });
+export function beginSync({ sync, life, voice }: Core, link: Link, now: number): void {
+  const begun = sync.begin(link.id, now);
+  if (begun === null) return;
+  voice.say(link, { kind: "sync", ...begun, informed: life.member, ready: life.mayClaim });
 }
 
 /** A peer asks what we know that it does not. */
-export function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }): void {
-  const { store, directives, life, lease } = core;
-  if (asked.directives !== directives.hash) pushDirectives(core, link);
+export function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "sync" }, now: number): void {
+  const { store, life, lease } = core;
   // A node about to claim must not take our silence about our own claim for the whole truth.
   const hiding = !life.mayTell && lease.claim !== null;
   if (!life.member || (hiding && !asked.ready)) return;
-  const unspoken = core.messages.unspoken();
-  const buckets = differingBuckets(asked.hashes, store.bucketHashes(unspoken));
-  for (const part of digestParts(store, buckets, unspoken)) {
-    core.voice.say(link, { kind: "digest", round: asked.round, ...part, directives: directives.hash });
+  if (!store.hasRoomFor(link.id)) {
+    tellFull(core, link, now);
+    if (!asked.informed) return; // it would claim what nobody could know
   }
+  for (const answer of answerRoots(core.trees, asked)) core.voice.say(link, answer);
+}
+
+/** A peer asks on: for the leaves of a group, for entries of leaves, for records or directives. */
+export function answerQuestion(
+  core: Core,
+  link: Link,
+  asked: GossipBody & { kind: "expand" | "list" | "want" },
+): void {
+  if (!core.life.member) return;
+  if (asked.kind === "expand") return core.voice.say(link, answerExpand(core.trees, asked));
+  if (asked.kind === "list") return core.voice.say(link, answerList(core.trees, asked));
+  const { table, prefixes } = asked;
+  const ids = [...new Set(prefixes)].flatMap((prefix) => core.trees[table]!.idsOf(prefix));
+  if (table === TABLE_RECORDS) pushRecords(core, link, ids);
+  else pushDirectives(core, link, ids);
 }
 
 /** Part of what a peer knows: it is told what it lacks, and asked for what we lack. */
-export function onDigest(core: Core, link: Link, body: GossipBody & { kind: "digest" }, now: number): void {
-  const comparison = compareDigest(core.store, body, core.messages.unspoken());
-  core.sync.onPart(link.id, body.round, body, comparison);
-  pushRecords(core, link, comparison.push.slice(0, PUSH_MAX));
-  const prefixes = comparison.want.map((w) => w.prefix);
-  for (let at = 0; at < prefixes.length; at += WANT_MAX) {
-    core.voice.say(link, { kind: "want", prefixes: prefixes.slice(at, at + WANT_MAX) });
+export function onSyncAnswer(
+  core: Core,
+  link: Link,
+  body: GossipBody & { kind: "same" | "tree" | "digest" },
+  now: number,
+): void {
+  const { sync } = core;
+  if (body.kind === "same") sync.onSame(link.id, body);
+  else {
+    const next = body.kind === "tree" ? sync.onTree(link.id, body, now) : sync.onDigest(link.id, body, now);
+    for (const words of next.say) core.voice.say(link, words);
+    const [records, directives] = next.push;
+    pushRecords(core, link, records ?? []);
+    pushDirectives(core, link, directives ?? []);
   }
   checkSynced(core, link, now);
-}
-
-/** A peer asks for the records whose ids begin so. */
-export function onWant(core: Core, link: Link, prefixes: readonly string[]): void {
-  const wanted = new Set(prefixes);
-  const ids: string[] = [];
-  for (const { id } of core.store.records()) if (wanted.has(idPrefix(id))) ids.push(id);
-  pushRecords(core, link, ids);
 }
 
 /** Pushes records. That a node was stopped is said with its record: a statement about one not known would be lost. */
@@ -78,17 +83,10 @@ export function pushRecords(
   }
 }
 
-/** Looks whether a round with this peer is complete by now. */
+/** Goes on with the round with this peer, which may be complete by now. */
 export function checkSynced(core: Core, link: Link, now: number): void {
-  if (core.sync.complete(link.id, core.store) && !awaitsDirectives(core, link, now)) onSynced(core, link);
-}
-
-// A node that is about to claim must know what is forgotten. Ours may be more than theirs, so it is not waited for long; with
-// each round until then we are told again.
-function awaitsDirectives({ life, sync, directives }: Core, link: Link, now: number): boolean {
-  const theirs = sync.directivesOf(link.id);
-  if (life.mayClaim || theirs === null || theirs === directives.hash) return false;
-  return life.awaitsDirectives(DIRECTIVES_MS, now);
+  for (const words of core.sync.next(link.id, now)) core.voice.say(link, words);
+  if (core.sync.complete(link.id)) onSynced(core, link);
 }
 
 function onSynced(core: Core, link: Link): void {
@@ -104,7 +102,7 @@ function onSynced(core: Core, link: Link): void {
 
 function tellSynced({ store, identity, actions }: Core, link: Link): void {
   const name = store.nameOf(link.id);
-  const known = [...store.records()].filter((r) => !r.gone && r.id !== identity.id).length;
+  const known = store.size - (store.get(identity.id) === undefined ? 0 : 1);
   const nodes = known === 1 ? "1 other node" : `${known} other nodes`;
   actions.log("info", `Synchronised with ${name}: ${nodes} known`, { peer: shortId(link.id) });
 }
@@ -126,8 +124,12 @@ export function spreadNews({ agreed, news, messages, directives, random, voice }
   }
 }
 
-/** A synchronisation with one random member (anti-entropy), when it is due. */
+/** Asks again for what was lost; and a synchronisation with one random member (anti-entropy), when it is due. */
 export function tickSync(core: Core, now: number): void {
+  for (const { peer, say } of core.sync.tick(now)) {
+    const link = core.links.get(peer);
+    if (link !== undefined) { for (const words of say) core.voice.say(link, words); }
+  }
   if (!core.life.member || !core.schedule.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
   const links = core.agreed.all();
   if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);

@@ -34,12 +34,13 @@ export function buildView(core: Core, now: number): NodeView {
 }
 
 // A node that came back since counts again, and is not listed.
-function forgottenView({ directives, store }: Core): Pick<NodeView, "forgotten"> {
+function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
+  const { directives, store } = core;
   const latestFirst = directives.all().sort((a, b) => b.seq - a.seq);
-  const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked }) => {
+  const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked, name }) => {
     const record = store.get(id);
     if (record !== undefined && !directives.isForgotten(record)) return [];
-    return [{ id, name: record?.name ?? null, by: store.nameOf(issuer), revoked }];
+    return [{ id, name: record?.name ?? name ?? null, by: core.nameOf(issuer), revoked }];
   });
   return forgotten.length === 0 ? {} : { forgotten };
 }

@@ -77,11 +77,6 @@ export class Messages {
     );
     return { records: this.records(ids), statements: statements.filter((s) => s !== null) };
   }
-
-  /** Our id while our own record must not be told: what digests leave out. */
-  unspoken(): string | null {
-    return this.#parts.life.mayTell ? null : this.#parts.identity.id;
-  }
 }
 
 /** The links that count for the mesh: validated, of a node that names our own mesh and that is not revoked. */

@@ -28,8 +28,7 @@ import {
 } from "../../wire/datagram.ts";
 import { outerOverhead, payloadOverhead } from "../../wire/overhead.ts";
 import { vxlanProbe } from "../../wire/way_probe.ts";
-import type { Holders } from "../lease/claims.ts";
-import { equalBytes } from "../../wire/bytes.ts";
+import type { Holders } from "../lease/holders.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
 import type { WayProbe } from "../paths/ways.ts";
@@ -115,15 +114,12 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
 // The first address of what a node holds: that of its device.
 function overlayAddress({ holders, identity, lease }: Core, id: string): Uint8Array | null {
   if (id === identity.id && lease.state !== "confirmed") return null;
-  const claim = holders.now().held.find((held) => held.nodeId === id && !held.reserved);
-  return claim === undefined ? null : claim.subnet.address;
+  return holders.leaseOf(id)?.subnet.address ?? null;
 }
 
 function holderOf(holders: Holders, device: string): string | null {
   const address = parseAddress(device);
-  if (address === null) return null;
-  const { held } = holders.now();
-  return held.find((c) => !c.reserved && equalBytes(c.subnet.address, address))?.nodeId ?? null;
+  return address === null ? null : holders.leaseAt(address)?.nodeId ?? null;
 }
 
 function padded(probe: Uint8Array, length: number): Uint8Array {

@@ -1,122 +1,195 @@
 /**
- * Comparing two stores with little traffic. A sync carries one hash for each of 32 buckets; the answer lists, for the
- * buckets that differ, (id prefix, version, content hash) of every record, in parts that each cover a range of
- * prefixes completely; from such a part the asker sees both what it lacks and what the other lacks. Two nodes that
- * differ in k records exchange O(k + buckets) entries, as long as buckets are small. Pure.
+ * What a node answers to one that compares its trees (hash_tree.ts) with ours, and what follows from an answer. The asker
+ * decides at each step what to ask next (sync.ts); who answers keeps nothing of it, and one question gets one answer:
+ *
+ *   sync    the roots            ▶   same, or the tree's groups; all entries at once where they are few
+ *   expand  a group              ▶   the hashes of its leaves
+ *   list    leaves that differ   ▶   their entries: (id prefix, version, content hash), and how far they reach
+ *   want    id prefixes          ▶   the records or directives themselves, pushed
+ *
+ * So two nodes that differ in k of N entries exchange O(k log N) bytes. Pure.
  */
 
-import { putU48, toHex, u48 } from "../../wire/bytes.ts";
-import { DIGEST_BUCKETS, DIGEST_ENTRIES_MAX, DIGEST_ENTRY_LEN } from "../../wire/gossip_body.ts";
-import { BUCKET_HASH_LEN } from "../../wire/gossip_body.ts";
-import { bucketOf, compareVersions, type Store } from "./store.ts";
+import { equalBytes, putU16, putU48, toHex, u16, u48 } from "../../wire/bytes.ts";
+import {
+  DIGEST_ENTRIES_MAX,
+  DIGEST_ENTRY_LEN,
+  type GossipBody,
+  SPAN_LEN,
+  TABLES,
+  TREE_HASH_LEN,
+} from "../../wire/gossip_body.ts";
+import { compareEntries, type HashTree, idPrefix, LAST_LEAF, type TreeEntry } from "./hash_tree.ts";
 
-const LOWEST = "0000000000000000";
-const HIGHEST = "ffffffffffffffff";
+type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
 
-/** The first 8 bytes of an id name it in digests. */
-export function idPrefix(id: string): string {
-  return id.slice(0, 16);
+/** The trees that are compared, by the numbers of the tables (wire/gossip_body.ts). */
+export type Trees = readonly HashTree[];
+
+/** Leaves from the first to the last, both included. */
+export interface Span {
+  readonly first: number;
+  readonly last: number;
 }
 
-/** A part of an answer, as the message has it. */
-export interface DigestPart {
-  readonly part: number;
-  readonly parts: number;
-  readonly buckets: number;
-  readonly from: string;
-  readonly to: string;
-  readonly entries: Uint8Array;
+export const EVERYTHING: readonly Span[] = [{ first: 0, last: LAST_LEAF }];
+
+/** The roots of all trees, one after the other. */
+export function rootsOf(trees: Trees): Uint8Array {
+  const roots = new Uint8Array(TABLES * TREE_HASH_LEN);
+  trees.forEach((tree, n) => roots.set(tree.root(), n * TREE_HASH_LEN));
+  return roots;
 }
 
-/** The buckets in which two sets of hashes differ, bit n for bucket n. */
-export function differingBuckets(a: Uint8Array, b: Uint8Array): number {
-  let mask = 0;
-  for (let n = 0; n < DIGEST_BUCKETS; n++) {
-    for (let i = 0; i < BUCKET_HASH_LEN; i++) {
-      if (a[n * BUCKET_HASH_LEN + i] === b[n * BUCKET_HASH_LEN + i]) continue;
-      mask = (mask | (1 << n)) >>> 0;
-      break;
+// ------------------------------------------------------------------------------------------- answering
+
+/** The answers to a sync. */
+export function answerRoots(trees: Trees, { round, roots }: Body<"sync">): GossipBody[] {
+  const answers: GossipBody[] = [];
+  let same = 0;
+  trees.forEach((tree, table) => {
+    const theirs = roots.subarray(table * TREE_HASH_LEN, (table + 1) * TREE_HASH_LEN);
+    if (equalBytes(theirs, tree.root())) same |= 1 << table;
+    else if (tree.size > DIGEST_ENTRIES_MAX) {
+      answers.push({ kind: "tree", round, table, at: 0, ...tree.children(0) });
+    } else answers.push({ kind: "digest", round, table, request: 0, ...entriesOf(tree, EVERYTHING, null) });
+  });
+  return same === 0 ? answers : [{ kind: "same", round, tables: same }, ...answers];
+}
+
+export function answerExpand(trees: Trees, { round, table, group }: Body<"expand">): GossipBody {
+  const at = group + 1;
+  return { kind: "tree", round, table, at, ...trees[table]!.children(at) };
+}
+
+export function answerList(trees: Trees, { round, table, request, spans, after }: Body<"list">): GossipBody {
+  return { kind: "digest", round, table, request, ...entriesOf(trees[table]!, decodeSpans(spans), after) };
+}
+
+function entriesOf(
+  tree: HashTree,
+  spans: readonly Span[],
+  after: string | null,
+): { readonly entries: Uint8Array; readonly to: string | null } {
+  const list: TreeEntry[] = [];
+  for (const entry of within(tree, spans, after)) {
+    if (list.length === DIGEST_ENTRIES_MAX) {
+      return { entries: encodeEntries(list), to: idPrefix(list[DIGEST_ENTRIES_MAX - 1]!.id) };
+    }
+    list.push(entry);
+  }
+  return { entries: encodeEntries(list), to: null };
+}
+
+// The entries of these leaves whose prefixes lie in (after, to].
+function* within(
+  tree: HashTree,
+  spans: readonly Span[],
+  after: string | null,
+  to: string | null = null,
+): Iterable<TreeEntry> {
+  for (const { first, last } of spans) {
+    for (const entry of tree.entries(first, last)) {
+      const prefix = idPrefix(entry.id);
+      if ((after === null || prefix > after) && (to === null || prefix <= to)) yield entry;
     }
   }
-  return mask;
 }
 
-/** Everything we have in these buckets, in parts; always at least one. `except` is left out. */
-export function digestParts(store: Store, buckets: number, except: string | null): DigestPart[] {
-  const ids: string[] = [];
-  for (const { id } of store.records()) if (id !== except && inMask(buckets, id)) ids.push(id);
-  ids.sort();
-  const parts = Math.max(1, Math.ceil(ids.length / DIGEST_ENTRIES_MAX));
-  const list: DigestPart[] = [];
-  let from = LOWEST;
-  for (let part = 0; part < parts; part++) {
-    const own = ids.slice(part * DIGEST_ENTRIES_MAX, (part + 1) * DIGEST_ENTRIES_MAX);
-    const to = part === parts - 1 ? HIGHEST : idPrefix(own[own.length - 1]!);
-    list.push({ part, parts, buckets, from, to, entries: encodeEntries(store, own) });
-    from = to; // inclusive on both sides: what lies on the border is compared twice at worst
-  }
-  return list;
+// ------------------------------------------------------------------------------------------- comparing
+
+/** What the other side has that we lack or have older: the beginning of an id, and the version promised. */
+export interface Wanted {
+  readonly prefix: string;
+  readonly major: number;
+  readonly minor: number;
 }
 
 export interface Comparison {
-  /** Ids of records that the other side lacks or has older. */
+  /** Ids of what the other side lacks or has older. */
   readonly push: readonly string[];
-  /** Prefixes of what we lack or have older, with the version promised. */
-  readonly want: readonly { readonly prefix: string; readonly incarnation: number; readonly epoch: number }[];
+  readonly want: readonly Wanted[];
 }
 
-/** What our store and one part of the other's differ in. */
-export function compareDigest(store: Store, part: DigestPart, except: string | null): Comparison {
-  const theirs = decodeEntries(part.entries);
+/** Which part of the trees a digest tells of: what was asked for, as far as the answer reaches. */
+export interface Scope {
+  readonly spans: readonly Span[];
+  readonly after: string | null;
+}
+
+/** What we and the digest of another node differ in. */
+export function compareDigest(
+  tree: HashTree,
+  { spans, after }: Scope,
+  { entries, to }: Pick<Body<"digest">, "entries" | "to">,
+): Comparison {
+  const theirs = decodeEntries(entries);
   const push: string[] = [];
-  const want: { prefix: string; incarnation: number; epoch: number }[] = [];
-  const covered = new Set<string>();
-  for (const record of store.records()) {
-    const prefix = idPrefix(record.id);
-    const entry = theirs.get(prefix);
-    if (entry !== undefined) covered.add(prefix);
-    if (entry === undefined) {
-      const inRange = inMask(part.buckets, record.id) && prefix >= part.from && prefix <= part.to;
-      // The borders belong to two parts, and only one lists the record.
-      const border = prefix === part.from && part.part > 0;
-      if (inRange && !border && record.id !== except) push.push(record.id);
-      continue;
-    }
-    const order = compareVersions(record, entry);
-    const same = order === 0 && toHex(store.hash(record.id)!.slice(0, 4)) === entry.hash;
-    if (same) continue;
-    if (order >= 0 && record.id !== except) push.push(record.id);
-    if (order <= 0) want.push({ prefix, incarnation: entry.incarnation, epoch: entry.epoch });
+  const want: Wanted[] = [];
+  for (const entry of within(tree, spans, after, to)) {
+    const prefix = idPrefix(entry.id);
+    const their = theirs.get(prefix);
+    theirs.delete(prefix);
+    const order = their === undefined ? 1 : compareEntries(entry, their);
+    if (order === 0 && toHex(entry.hash.subarray(0, 4)) === their?.hash) continue;
+    if (order >= 0) push.push(entry.id);
+    if (their !== undefined && order <= 0) want.push({ prefix, major: their.major, minor: their.minor });
   }
-  for (const [prefix, { incarnation, epoch }] of theirs) {
-    if (!covered.has(prefix)) want.push({ prefix, incarnation, epoch });
+  // What is left is not in these leaves of ours. Where it belongs to others, it tells nothing that was asked for.
+  for (const [prefix, { major, minor }] of theirs) {
+    const known = tree.idsOf(prefix).some((id) => compareEntries(tree.get(id)!, { major, minor }) >= 0);
+    if (!known) want.push({ prefix, major, minor });
   }
   return { push, want };
 }
 
-function inMask(buckets: number, id: string): boolean {
-  return ((buckets >>> bucketOf(id)) & 1) === 1;
+interface Listed {
+  readonly major: number;
+  readonly minor: number;
+  /** The first 4 bytes, hexadecimal. */
+  readonly hash: string;
 }
 
-function encodeEntries(store: Store, ids: readonly string[]): Uint8Array {
-  const b = new Uint8Array(ids.length * DIGEST_ENTRY_LEN);
-  ids.forEach((id, n) => {
+function encodeEntries(list: readonly TreeEntry[]): Uint8Array {
+  const b = new Uint8Array(list.length * DIGEST_ENTRY_LEN);
+  list.forEach(({ id, major, minor, hash }, n) => {
     const at = n * DIGEST_ENTRY_LEN;
-    const record = store.get(id)!;
     for (let i = 0; i < 8; i++) b[at + i] = parseInt(id.slice(2 * i, 2 * i + 2), 16);
-    putU48(b, at + 8, record.incarnation);
-    putU48(b, at + 14, record.epoch);
-    b.set(store.hash(id)!.slice(0, 4), at + 20);
+    putU48(b, at + 8, major);
+    putU48(b, at + 14, minor);
+    b.set(hash.subarray(0, 4), at + 20);
   });
   return b;
 }
 
-function decodeEntries(b: Uint8Array): Map<string, { incarnation: number; epoch: number; hash: string }> {
+function decodeEntries(b: Uint8Array): Map<string, Listed> {
   // BOUNDED: one per entry of a datagram
-  const entries = new Map<string, { incarnation: number; epoch: number; hash: string }>();
+  const entries = new Map<string, Listed>();
   for (let at = 0; at + DIGEST_ENTRY_LEN <= b.length; at += DIGEST_ENTRY_LEN) {
     const hash = toHex(b.slice(at + 20, at + 24));
-    entries.set(toHex(b.slice(at, at + 8)), { incarnation: u48(b, at + 8), epoch: u48(b, at + 14), hash });
+    entries.set(toHex(b.slice(at, at + 8)), { major: u48(b, at + 8), minor: u48(b, at + 14), hash });
   }
   return entries;
+}
+
+export function encodeSpans(spans: readonly Span[]): Uint8Array {
+  const b = new Uint8Array(spans.length * SPAN_LEN);
+  spans.forEach(({ first, last }, n) => {
+    putU16(b, n * SPAN_LEN, first);
+    putU16(b, n * SPAN_LEN + 2, last);
+  });
+  return b;
+}
+
+// In order and without overlap, whatever was asked: so that no entry is told twice.
+function decodeSpans(b: Uint8Array): Span[] {
+  const spans: Span[] = [];
+  let next = 0;
+  for (let at = 0; at + SPAN_LEN <= b.length; at += SPAN_LEN) {
+    const first = Math.max(next, u16(b, at)), last = Math.min(LAST_LEAF, u16(b, at + 2));
+    if (first > last) continue;
+    spans.push({ first, last });
+    next = last + 1;
+  }
+  return spans;
 }

@@ -35,6 +35,8 @@ export class OwnRecord {
   incarnation = 0;
   epoch = 0;
   gone = false;
+  /** The greatest stamp seen when we left. */
+  left = 0;
   claim: Claim | null = null;
   capabilities: readonly string[] = [];
   /** The lease that we gave up last because another claim came first. */
@@ -146,7 +148,7 @@ export class OwnRecord {
       epoch: this.epoch,
       bootNonce: this.bootNonce,
       claims: this.claim === null ? [] : [this.claim],
-      reserved: this.gone ? [] : settings.staticPeers.map((p) => p.subnet).slice(0, RESERVED_MAX),
+      reserved: settings.staticPeers.map((p) => p.subnet).slice(0, RESERVED_MAX),
       endpoints: this.endpoints,
       ownEndpoints: this.endpoints.filter((one) => this.#endpoints.includes(one)).length,
       vtepMac: this.vtepMac,
@@ -154,6 +156,7 @@ export class OwnRecord {
       capabilities: [...this.capabilities, ...(settings.directRouting ? [DIRECT_ROUTES] : [])],
       security: settings.plain ? "plain" : "sealed",
       gone: this.gone,
+      ...(this.gone ? { left: this.left } : {}),
       ...(settings.plain ? {} : { clearPaths: settings.allowPlainDirect }),
       age,
       ...(this.yielded === null ? {} : { yielded: this.yielded }),

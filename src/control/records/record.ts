@@ -68,8 +68,10 @@ export interface RecordContent {
   readonly security: Security;
   /** Sealed meshes: whether packets in the clear are right with its user. */
   readonly clearPaths?: boolean;
-  /** The node gave its lease back and is gone for good. */
+  /** The node gave its lease back and is gone for good: a tombstone, which says little else and is short. */
   readonly gone: boolean;
+  /** Of a tombstone: the greatest stamp that the node had seen when it left, by which the oldest are let go. */
+  readonly left?: number;
   /** How long its process had been running when it was signed, seconds: which of two clones came first. */
   readonly age: number;
   /** A lease that it used and gave up, and to whose claim that came first: so that the winner hears of the double claim. */
@@ -82,6 +84,8 @@ export interface NodeRecord extends RecordContent {
 }
 
 export const RECORD_MAX_LEN = 960;
+/** A tombstone's: tens of thousands are kept. */
+export const TOMBSTONE_MAX_LEN = 300;
 export const RESERVED_MAX = 16;
 export const ENDPOINTS_MAX = 8;
 const CLAIMS_MAX = 8;
@@ -96,7 +100,7 @@ export function recordFits(content: RecordContent): boolean {
   return encodeRecord(content).length + SIGNATURE_LEN <= RECORD_MAX_LEN;
 }
 
-/** Signs what a record says. RangeError when it does not fit in a datagram. */
+/** Signs what a record says; a tombstone says less. RangeError when it does not fit in a datagram. */
 export function signRecord(content: RecordContent, identity: Identity): NodeRecord {
   const payload = encodeRecord(content);
   const raw = new Uint8Array(payload.length + SIGNATURE_LEN);
@@ -105,11 +109,11 @@ export function signRecord(content: RecordContent, identity: Identity): NodeReco
   if (raw.length > RECORD_MAX_LEN) {
     throw new RangeError(`A record of ${raw.length} bytes fits in no datagram`);
   }
-  return { ...content, raw };
+  return content.gone ? decodeRecord(raw)! : { ...content, raw };
 }
 
 function encodeRecord(content: RecordContent): Uint8Array {
-  return packMap({
+  const head = {
     d: fromHex(content.id),
     x: fromHex(content.staticKey),
     w: fromHex(content.networkId),
@@ -117,6 +121,13 @@ function encodeRecord(content: RecordContent): Uint8Array {
     i: content.incarnation,
     e: content.epoch,
     b: fromHex(content.bootNonce),
+    s: content.security,
+    g: content.gone,
+    a: content.age,
+  };
+  if (content.gone) return packMap({ ...head, l: content.left ?? 0 });
+  return packMap({
+    ...head,
     c: content.claims.map(({ subnet, second, stamp, incarnation }) => [
       prefixField(subnet),
       stamp,
@@ -129,10 +140,7 @@ function encodeRecord(content: RecordContent): Uint8Array {
     m: content.vtepMac,
     v: content.version,
     f: content.capabilities,
-    s: content.security,
-    g: content.gone,
     ...(content.clearPaths === undefined ? {} : { u: content.clearPaths }),
-    a: content.age,
     ...(content.yielded === undefined
       ? {}
       : { y: [prefixField(content.yielded.subnet), fromHex(content.yielded.to)] }),
@@ -161,46 +169,79 @@ export const RECORD_READER: RecordReader = { decode: decodeRecord, open: openRec
 /** The record's fields with the signature unchecked: to see whether it is worth the check. */
 export function decodeRecord(raw: Uint8Array): NodeRecord | null {
   const f = decodeSignedMap(raw, RECORD_MAX_LEN);
-  if (f === null) return null;
+  const head = f === null ? null : headOf(f);
+  if (f === null || head === null) return null;
+  if (head.gone) return tombstoneOf(head, f["l"], raw);
+  const body = bodyOf(f);
+  return body === null ? null : { ...head, ...body, raw: raw.slice() };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+type Head = Pick<
+  RecordContent,
+  | "id"
+  | "staticKey"
+  | "networkId"
+  | "name"
+  | "incarnation"
+  | "epoch"
+  | "bootNonce"
+  | "security"
+  | "gone"
+  | "age"
+>;
+
+// What every record says.
+function headOf(f: Fields): Head | null {
   const id = hexOf(f["d"], 32), staticKey = hexOf(f["x"], 32);
   const networkId = hexOf(f["w"], 16), bootNonce = hexOf(f["b"], 8);
+  const name = nameOf(f["n"]);
+  const incarnation = f["i"], epoch = f["e"], age = f["a"], security = f["s"];
+  if (id === null || staticKey === null || networkId === null || bootNonce === null || name === null) {
+    return null;
+  }
+  if (security !== "plain" && security !== "sealed") return null;
+  if (!isVersion(incarnation) || !isVersion(epoch) || !isVersion(age)) return null;
+  const version = { incarnation, epoch, bootNonce };
+  return { id, staticKey, networkId, name, ...version, security, gone: f["g"] === true, age };
+}
+
+/** What a tombstone does not say. */
+const NOTHING_SAID = {
+  claims: [],
+  reserved: [],
+  endpoints: [],
+  ownEndpoints: 0,
+  vtepMac: "02:00:00:00:00:00",
+  version: "",
+  capabilities: [],
+};
+
+function tombstoneOf(head: Head, left: unknown, raw: Uint8Array): NodeRecord | null {
+  if (raw.length > TOMBSTONE_MAX_LEN || !isVersion(left)) return null;
+  return { ...head, ...NOTHING_SAID, left, raw: raw.slice() };
+}
+
+// What the record of a node says that is there.
+function bodyOf(f: Fields): Omit<RecordContent, keyof Head> | null {
   const claims = listOf(f["c"], CLAIMS_MAX, claimOf);
   const reserved = listOf(f["r"], RESERVED_MAX, subnetOf);
   const endpoints = listOf(f["p"], ENDPOINTS_MAX, endpointOf);
   const capabilities = listOf(f["f"], 16, (c) => wordOf(c, 32));
-  const name = nameOf(f["n"]), version = wordOf(f["v"], 32), vtepMac = macOf(f["m"]);
-  const incarnation = f["i"], epoch = f["e"], ownEndpoints = f["o"], age = f["a"];
-  if (id === null || staticKey === null || networkId === null || bootNonce === null) return null;
+  const version = wordOf(f["v"], 32), vtepMac = macOf(f["m"]);
+  const ownEndpoints = f["o"];
   if (claims === null || reserved === null || endpoints === null || capabilities === null) return null;
-  if (name === null || version === null || vtepMac === null) return null;
-  const security = f["s"];
-  if (security !== "plain" && security !== "sealed") return null;
-  if (!isVersion(incarnation) || !isVersion(epoch) || !isVersion(age)) return null;
-  if (!isWhole(ownEndpoints, ENDPOINTS_MAX + 1)) return null;
-  const content = {
-    id,
-    staticKey,
-    networkId,
-    name,
-    incarnation,
-    epoch,
-    bootNonce,
+  if (version === null || vtepMac === null || !isWhole(ownEndpoints, ENDPOINTS_MAX + 1)) return null;
+  return {
     claims,
     reserved,
     endpoints,
     ownEndpoints,
-  };
-  return {
-    ...content,
     vtepMac,
     version,
     capabilities,
-    security,
-    gone: f["g"] === true,
     ...(typeof f["u"] === "boolean" ? { clearPaths: f["u"] } : {}),
-    age,
     ...yieldedOf(f["y"]),
-    raw: raw.slice(),
   };
 }
 

@@ -27,11 +27,15 @@ export interface StoredState {
   readonly name: string;
   readonly mesh: MeshConfig | null;
   readonly claim: Claim | null;
+  /** The claim was not confirmed yet. */
+  readonly onProbation?: true;
   readonly incarnation: number;
   readonly epoch: number;
   /** Sealed meshes: every counter of an initiation so far is below it; not in others. */
   readonly initiations?: number;
   readonly peers: readonly StoredPeer[];
+  /** The tombstones of who has left, base64. */
+  readonly gone: readonly string[];
   /** The signed directives, base64. */
   readonly directives: readonly string[];
 }
@@ -57,11 +61,13 @@ export function readState(json: unknown): StoredState {
     name: textField(f, "name", /^/).slice(0, 200),
     mesh,
     claim: claimField(f["claim"]),
+    ...(f["onProbation"] === true ? { onProbation: true } : {}),
     incarnation: versionField(f["incarnation"], "incarnation"),
     epoch: versionField(f["epoch"], "epoch"),
     ...(f["initiations"] === undefined ? {} : { initiations: versionField(f["initiations"], "initiations") }),
     peers: peersField(f["peers"]),
-    directives: directivesField(f["directives"]),
+    gone: textsField(f["gone"], "gone"),
+    directives: textsField(f["directives"], "directives"),
   };
 }
 
@@ -122,10 +128,8 @@ function peersField(value: unknown): StoredPeer[] {
   });
 }
 
-function directivesField(value: unknown): string[] {
-  if (!Array.isArray(value) || !value.every(isBase64)) {
-    throw wrong("directives", "is not a list of base64 strings");
-  }
+function textsField(value: unknown, field: string): string[] {
+  if (!Array.isArray(value) || !value.every(isBase64)) throw wrong(field, "is not a list of base64 strings");
   return value;
 }
 

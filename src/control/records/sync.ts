@@ -1,89 +1,392 @@
 /**
- * Synchronisation with one peer at a time, as far as it has state: which round we asked for, which parts of the
- * answer came, which promised records are still missing. A joiner may claim only when such a round is complete, so
- * it repeats rounds until one is; a member runs one with a random peer every few seconds and does not insist.
+ * Synchronisation from the asker's side: one round with a peer finds what differs, group by group and leaf by leaf
+ * (digest.ts), and fetches what we lack, so many at a time as the way there can be expected to carry; what gets lost is asked
+ * for again. A joiner may claim only when a round is complete, so it repeats rounds until one is; a member runs one with a
+ * random peer every few seconds and does not insist. Decides and sends nothing: the steps return what to say.
  */
 
-import { BoundedMap } from "../../bounds/bounded_map.ts";
-import { compareVersions } from "./store.ts";
-import type { Store } from "./store.ts";
-import { type Comparison, type DigestPart, idPrefix } from "./digest.ts";
+import {
+  DIGEST_ENTRIES_MAX,
+  type GossipBody,
+  SPANS_MAX,
+  TABLE_DIRECTIVES,
+  TABLE_RECORDS,
+  TREE_FANOUT,
+  TREE_HASH_LEN,
+  WANT_MAX,
+} from "../../wire/gossip_body.ts";
+import {
+  compareDigest,
+  encodeSpans,
+  EVERYTHING,
+  rootsOf,
+  type Span,
+  type Trees,
+  type Wanted,
+} from "./digest.ts";
+import { compareEntries, idPrefix } from "./hash_tree.ts";
+
+type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
 
 const ROUND_AGAIN_MS = 400;
+/** An answer that has not come by then is asked for again, … */
+const ASK_AGAIN_MS = 400;
+/** … so often; then the round is over. */
+const TRIES = 6;
 const MAX_ROUNDS = 64;
+/** Rounds in which something is fetched at a time: when a split heals, everybody is a peer to ask. */
+const FETCHING_MAX = 3;
+const REQUESTS_MAX = 8;
+/** Records and directives that are under way to us. */
+const WANTED_MAX = 128;
+/** A group of so few is listed at once. */
+const LIST_MAX = 24;
+/** Nothing more is listed while so much of what was listed has not come. */
+const MISSING_MAX = 1024;
+/** What the other side lacks and is told unasked, of one round; for more it asks itself. */
+const PUSH_MAX = 64;
+/** So long nothing has come of a round: another may begin. */
+const STALLED_MS = 1000;
 
-interface Round {
-  readonly peer: string;
-  readonly number: number;
-  readonly startedAt: number;
-  parts: number | null;
-  /** BOUNDED: ≤ 4096 parts, see the codec */
-  readonly got: Set<number>;
-  /** Hash of the peer's directives; null before its answer. */
-  directives: string | null;
-  /** BOUNDED: one per node, ≤ MAX_PEERS */
-  readonly missing: Map<string, { readonly incarnation: number; readonly epoch: number }>;
+type Question =
+  | { readonly kind: "expand"; readonly table: number; readonly group: number }
+  | {
+    readonly kind: "list";
+    readonly table: number;
+    readonly spans: readonly Span[];
+    readonly after: string | null;
+  };
+
+interface Asked {
+  readonly question: Question;
+  at: number;
+  tries: number;
 }
 
-export class Sync {
-  // BOUNDED: ≤ MAX_ROUNDS, the oldest go first
-  readonly #rounds = new BoundedMap<string, Round>(MAX_ROUNDS);
-  #last = 0;
+interface Missing extends Wanted {
+  askedAt: number;
+  tries: number;
+}
 
-  /** Opens a round with a peer and returns its number; null while the last one is young. */
-  begin(peer: string, now: number): number | null {
+interface Round {
+  readonly number: number;
+  readonly startedAt: number;
+  /** When something last came of it. */
+  heardAt: number;
+  /** Bit n: what differs in table n is known. */
+  answered: number;
+  pushed: number;
+  /** BOUNDED: one per group and per leaf of each table, at most */
+  readonly queue: Question[];
+  /** BOUNDED: ≤ REQUESTS_MAX, by number */
+  readonly asked: Map<number, Asked>;
+  /** By prefix, for each table. BOUNDED: ≤ MISSING_MAX and what is listed meanwhile */
+  readonly missing: readonly Map<string, Missing>[];
+  /** Those of them that were not asked for yet. BOUNDED: as `missing` */
+  readonly unasked: readonly Set<string>[];
+}
+
+/** What a step of a round asks for. */
+export interface Next {
+  /** To be said to the peer. */
+  readonly say: readonly GossipBody[];
+  /** Ids of what the peer lacks, by table. */
+  readonly push: readonly (readonly string[])[];
+}
+
+const ALL_ANSWERED = (1 << TABLE_RECORDS) | (1 << TABLE_DIRECTIVES);
+const NOTHING: Next = { say: [], push: [[], []] };
+
+export class Sync {
+  readonly #trees: Trees;
+  // BOUNDED: ≤ MAX_ROUNDS; one more has to wait
+  readonly #rounds = new Map<string, Round>();
+  #last = 0;
+  #request = 0;
+
+  constructor(trees: Trees) {
+    this.#trees = trees;
+  }
+
+  /** Opens a round with a peer: its number and our roots; null while the last one is young, or fetches. */
+  begin(peer: string, now: number): { readonly round: number; readonly roots: Uint8Array } | null {
     const last = this.#rounds.get(peer);
-    if (last !== undefined && now - last.startedAt < ROUND_AGAIN_MS) return null;
+    if (last !== undefined) {
+      const young = now - last.startedAt < ROUND_AGAIN_MS;
+      if (young || (isFetching(last) && now - last.heardAt < STALLED_MS)) return null;
+    }
     this.#rounds.delete(peer);
+    if (this.#rounds.size >= MAX_ROUNDS && !this.#makeRoom(now)) return null;
     const number = ++this.#last;
     this.#rounds.set(peer, {
-      peer,
       number,
       startedAt: now,
-      parts: null,
-      got: new Set(),
-      directives: null,
-      missing: new Map(),
+      heardAt: now,
+      answered: 0,
+      pushed: 0,
+      queue: [],
+      asked: new Map(),
+      missing: [new Map(), new Map()],
+      unasked: [new Set(), new Set()],
     });
-    return number;
+    return { round: number, roots: rootsOf(this.#trees) };
   }
 
-  /** A part of the answer came and was compared. */
-  onPart(
-    peer: string,
-    number: number,
-    part: DigestPart & { readonly directives: string },
-    comparison: Comparison,
-  ): void {
-    const round = this.#rounds.get(peer);
-    if (round === undefined || round.number !== number) return;
-    round.parts = part.parts;
-    round.directives = part.directives;
-    round.got.add(part.part);
-    for (const w of comparison.want) round.missing.set(w.prefix, w);
+  /** Some tables are the same on both sides. */
+  onSame(peer: string, { round, tables }: Body<"same">): void {
+    const opened = this.#opened(peer, round);
+    if (opened !== null) opened.answered |= tables;
   }
 
-  /** Whether the round with this peer is complete: all parts, and every record they promised. */
-  complete(peer: string, store: Store): boolean {
-    const round = this.#rounds.get(peer);
-    if (round === undefined || round.parts === null || round.got.size < round.parts) return false;
-    if (round.missing.size > 0) {
-      for (const record of store.records()) {
-        const promised = round.missing.get(idPrefix(record.id));
-        if (promised !== undefined && compareVersions(record, promised) >= 0) {
-          round.missing.delete(idPrefix(record.id));
-        }
-      }
+  /** The hashes of groups or leaves came. */
+  onTree(peer: string, body: Body<"tree">, now: number): Next {
+    const round = this.#opened(peer, body.round);
+    if (round === null || !this.#expected(round, body) || !this.#mayFetch(peer, round)) return NOTHING;
+    const { table, at, hashes, counts } = body;
+    const ours = this.#trees[table]!.children(at);
+    const listed: { span: Span; count: number }[] = [];
+    for (let n = 0; n < TREE_FANOUT; n++) {
+      if (sameHash(ours.hashes, hashes, n)) continue;
+      const [count, first] = [counts[n]!, at === 0 ? n * TREE_FANOUT : (at - 1) * TREE_FANOUT + n];
+      const few = at > 0 || count <= LIST_MAX || ours.counts[n] === 0;
+      if (few) listed.push({ span: { first, last: at === 0 ? first + TREE_FANOUT - 1 : first }, count });
+      else round.queue.push({ kind: "expand", table, group: n });
     }
-    return round.missing.size === 0;
+    for (const spans of batches(listed)) round.queue.push({ kind: "list", table, spans, after: null });
+    return { ...NOTHING, say: this.#pump(round, now) };
   }
 
-  /** Hash of this peer's directives as of its last answer; null without one. */
-  directivesOf(peer: string): string | null {
-    return this.#rounds.get(peer)?.directives ?? null;
+  /** Entries came. */
+  onDigest(peer: string, body: Body<"digest">, now: number): Next {
+    const round = this.#opened(peer, body.round);
+    const scope = round === null ? null : scopeOf(round, body);
+    if (round === null || scope === null) return NOTHING;
+    const { table } = body;
+    if (body.to !== null && scope.after !== null && body.to <= scope.after) return NOTHING; // it leads nowhere
+    const { push, want } = compareDigest(this.#trees[table]!, scope, body);
+    if (want.length > 0 && !this.#mayFetch(peer, round)) return NOTHING;
+    round.asked.delete(body.request);
+    if (body.request === 0) round.answered |= 1 << table;
+    else if (body.to !== null) {
+      round.queue.unshift({ kind: "list", table, spans: scope.spans, after: body.to });
+    }
+    for (const wanted of want) {
+      round.missing[table]!.set(wanted.prefix, { ...wanted, askedAt: now, tries: 0 });
+      round.unasked[table]!.add(wanted.prefix);
+    }
+    const pushed: string[][] = [[], []];
+    pushed[table] = push.slice(0, PUSH_MAX - round.pushed);
+    round.pushed += pushed[table].length;
+    return { say: this.#pump(round, now), push: pushed };
+  }
+
+  /** We have something newer of this id, or (`settled`) want nothing of it any more: no round waits for less. */
+  learned(table: number, id: string, settled = false): void {
+    const prefix = idPrefix(id);
+    const have = this.#trees[table]!.get(id);
+    for (const round of this.#rounds.values()) {
+      const missing = round.missing[table]!.get(prefix);
+      if (missing === undefined) continue;
+      if (!settled && (have === undefined || compareEntries(have, missing) < 0)) continue;
+      round.missing[table]!.delete(prefix);
+      round.unasked[table]!.delete(prefix);
+    }
+  }
+
+  /** What there is to ask for next, once something came. */
+  next(peer: string, now: number): readonly GossipBody[] {
+    const round = this.#rounds.get(peer);
+    return round === undefined || !isFetching(round) ? [] : this.#pump(round, now);
+  }
+
+  /** What was lost on the way is asked for again, by peer. */
+  tick(now: number): { readonly peer: string; readonly say: readonly GossipBody[] }[] {
+    const again: { peer: string; say: GossipBody[] }[] = [];
+    for (const [peer, round] of this.#rounds) {
+      const silent = isFetching(round) && now - round.heardAt >= TRIES * ASK_AGAIN_MS;
+      const say = silent ? null : askAgain(round, now);
+      if (say === null) this.#rounds.delete(peer);
+      else if (say.length > 0) again.push({ peer, say });
+    }
+    return again;
+  }
+
+  /** Whether the round with this peer is complete: all is compared, and everything that it promised has come. */
+  complete(peer: string): boolean {
+    const round = this.#rounds.get(peer);
+    return round !== undefined && round.answered === ALL_ANSWERED && !isFetching(round);
   }
 
   forget(peer: string): void {
     this.#rounds.delete(peer);
   }
+
+  #makeRoom(now: number): boolean {
+    for (const [peer, round] of this.#rounds) {
+      if (now - round.heardAt >= STALLED_MS) this.#rounds.delete(peer);
+    }
+    return this.#rounds.size < MAX_ROUNDS;
+  }
+
+  #opened(peer: string, number: number): Round | null {
+    const round = this.#rounds.get(peer);
+    return round === undefined || round.number !== number ? null : round;
+  }
+
+  // The top answers the sync, once; anything below was asked for.
+  #expected(round: Round, { table, at }: Body<"tree">): boolean {
+    if (at === 0) {
+      if ((round.answered & (1 << table)) !== 0) return false;
+      round.answered |= 1 << table;
+      return true;
+    }
+    for (const [number, { question }] of round.asked) {
+      if (question.kind !== "expand" || question.table !== table || question.group !== at - 1) continue;
+      return round.asked.delete(number);
+    }
+    return false;
+  }
+
+  // With enough others already, this one is left for later.
+  #mayFetch(peer: string, round: Round): boolean {
+    if (isFetching(round)) return true;
+    let fetching = 0;
+    for (const other of this.#rounds.values()) if (isFetching(other)) fetching++;
+    if (fetching < FETCHING_MAX) return true;
+    this.#rounds.delete(peer);
+    return false;
+  }
+
+  #pump(round: Round, now: number): GossipBody[] {
+    round.heardAt = now;
+    const say: GossipBody[] = [];
+    while (round.asked.size < REQUESTS_MAX) {
+      const at = round.queue.findIndex(({ table }) => round.missing[table]!.size < MISSING_MAX);
+      if (at < 0) break;
+      const question = round.queue.splice(at, 1)[0]!;
+      const request = ++this.#request;
+      round.asked.set(request, { question, at: now, tries: 1 });
+      say.push(bodyOf(round.number, request, question));
+    }
+    return [...say, ...this.#wants(round, now)];
+  }
+
+  // Directives last: they count only if their issuers are known.
+  #wants(round: Round, now: number): GossipBody[] {
+    const table = hasAll(round, TABLE_RECORDS) ? TABLE_DIRECTIVES : TABLE_RECORDS;
+    const missing = round.missing[table]!, unasked = round.unasked[table]!;
+    const underWay = missing.size - unasked.size;
+    const room = WANTED_MAX - underWay;
+    // Not for each record that comes a message that asks for another.
+    if (unasked.size === 0 || (room < WANT_MAX && underWay > 0)) return [];
+    const wanted: Missing[] = [];
+    for (const prefix of unasked) {
+      if (wanted.length >= room) break;
+      unasked.delete(prefix);
+      const one = missing.get(prefix)!;
+      one.askedAt = now;
+      if (this.#isUnderWay(round, table, prefix, now)) continue;
+      one.tries = 1;
+      wanted.push(one);
+    }
+    return wantsOf(table, wanted);
+  }
+
+  // Whether another peer was asked for it a moment ago.
+  #isUnderWay(round: Round, table: number, prefix: string, now: number): boolean {
+    for (const other of this.#rounds.values()) {
+      if (other === round) continue;
+      const missing = other.missing[table]!.get(prefix);
+      if (missing !== undefined && missing.tries > 0 && now - missing.askedAt < ASK_AGAIN_MS) return true;
+    }
+    return false;
+  }
+}
+
+function isFetching(round: Round): boolean {
+  return round.queue.length > 0 || round.asked.size > 0 || missingOf(round) > 0;
+}
+
+function hasAll({ answered, queue, asked, missing }: Round, table: number): boolean {
+  if ((answered & (1 << table)) === 0 || missing[table]!.size > 0) return false;
+  return !queue.some((one) => one.table === table) &&
+    ![...asked.values()].some(({ question }) => question.table === table);
+}
+
+function missingOf({ missing }: Round): number {
+  return missing.reduce((sum, { size }) => sum + size, 0);
+}
+
+// Which part of the tables a digest answers for; null: it was not asked for.
+function scopeOf(round: Round, { request, table }: Body<"digest">): {
+  readonly spans: readonly Span[];
+  readonly after: string | null;
+} | null {
+  if (request === 0) {
+    return (round.answered & (1 << table)) === 0 ? { spans: EVERYTHING, after: null } : null;
+  }
+  const question = round.asked.get(request)?.question;
+  return question?.kind === "list" && question.table === table ? question : null;
+}
+
+// Spans as many together as one answer has room for their entries.
+function batches(listed: readonly { readonly span: Span; readonly count: number }[]): Span[][] {
+  const list: Span[][] = [];
+  let entries = 0;
+  for (const { span, count } of listed) {
+    const last = list[list.length - 1];
+    if (last === undefined || entries + count > DIGEST_ENTRIES_MAX || last.length === SPANS_MAX) {
+      list.push([span]);
+      entries = count;
+    } else {
+      last.push(span);
+      entries += count;
+    }
+  }
+  return list;
+}
+
+function bodyOf(round: number, request: number, question: Question): GossipBody {
+  const { table } = question;
+  if (question.kind === "expand") return { kind: "expand", round, table, group: question.group };
+  return { kind: "list", round, table, request, spans: encodeSpans(question.spans), after: question.after };
+}
+
+// Null: it has been asked for too often.
+function askAgain(round: Round, now: number): GossipBody[] | null {
+  const say: GossipBody[] = [];
+  let over = false;
+  for (const [request, asked] of round.asked) {
+    if (now - asked.at < ASK_AGAIN_MS) continue;
+    if (asked.tries >= TRIES) return null;
+    asked.tries++;
+    asked.at = now;
+    say.push(bodyOf(round.number, request, asked.question));
+  }
+  round.missing.forEach((missing, table) => {
+    const wanted = [...missing.values()].filter(({ prefix, askedAt }) =>
+      !round.unasked[table]!.has(prefix) && now - askedAt >= ASK_AGAIN_MS
+    );
+    for (const one of wanted) {
+      one.tries++;
+      one.askedAt = now;
+    }
+    over ||= wanted.some(({ tries }) => tries > TRIES);
+    say.push(...wantsOf(table, wanted));
+  });
+  return over ? null : say;
+}
+
+function wantsOf(table: number, wanted: readonly Missing[]): GossipBody[] {
+  const say: GossipBody[] = [];
+  for (let at = 0; at < wanted.length; at += WANT_MAX) {
+    const prefixes = wanted.slice(at, at + WANT_MAX).map(({ prefix }) => prefix);
+    say.push({ kind: "want", table, prefixes });
+  }
+  return say;
+}
+
+function sameHash(a: Uint8Array, b: Uint8Array, n: number): boolean {
+  for (let i = n * TREE_HASH_LEN; i < (n + 1) * TREE_HASH_LEN; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -2,6 +2,12 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareContenders, contenders, holdings } from "../../../src/control/lease/claims.ts";
+import { Holders } from "../../../src/control/lease/holders.ts";
+import { Directives } from "../../../src/control/forget/directives.ts";
+import { Store } from "../../../src/control/records/store.ts";
+import { leasedText } from "../../../src/control/records/record.ts";
+import { directiveOf } from "../../made/directives.ts";
+import { cases } from "../../made/seeds.ts";
 import { recordOf } from "../../made/records.ts";
 import { overlaps, prefix } from "../../../src/wire/prefix.ts";
 
@@ -71,8 +77,9 @@ test("The lower stamp holds a subnet, then the smaller id, and a reservation bef
   assert.equal(holdings(contenders(reserved)).held[0]!.nodeId, recordOf(large).id);
 });
 
+const SIX = ["fd42:1:2:1::/64", "fd42:1:2:2::/64", "fd42:1:2::/62"].map(prefix);
+
 test("Who loses one family's subnet loses the other's with it, and the holder of each is one node", () => {
-  const SIX = ["fd42:1:2:1::/64", "fd42:1:2:2::/64", "fd42:1:2::/62"].map(prefix);
   const claim = fc.record({
     seed: fc.integer({ min: 1, max: 8 }),
     subnet: fc.constantFrom(...SUBNETS),
@@ -102,4 +109,92 @@ test("A reservation of one family takes a claim's other subnet along", () => {
   const claim = { subnet: SUBNETS[0]!, second: prefix("fd42:1:2:1::/64"), stamp: 1, incarnation: 1 };
   const { held, lost } = holdings(contenders([recordOf(2, { claims: [claim] }), reserved]));
   assert.deepEqual([held.length, lost.map((one) => one.claim.subnet)], [1, [SUBNETS[0]]]);
+});
+
+const plain = (h: ReturnType<typeof holdings>) => ({
+  held: [...h.held].sort(compareContenders).map((c) => [c.nodeId, leasedText(c), c.stamp, c.reserved]),
+  lost: [...h.lost].sort((a, b) => compareContenders(a.claim, b.claim))
+    .map((l) => [l.claim.nodeId, leasedText(l.claim), l.to.nodeId, leasedText(l.to)]),
+});
+
+test("Holders, change by change, give what holdings() gives for all claims at once", () => {
+  const subnets = [...SUBNETS, prefix("10.0.0.0/8"), prefix("10.42.0.128/25"), prefix("fd00::/64")];
+  const change = fc.record({
+    seed: fc.integer({ min: 1, max: 6 }),
+    claims: fc.array(
+      fc.record({
+        subnet: fc.constantFrom(...subnets),
+        second: fc.constantFrom(undefined, undefined, ...SIX),
+        stamp: fc.integer({ min: 1, max: 4 }),
+      }),
+      { maxLength: 3 },
+    ),
+    reserved: fc.subarray(subnets.slice(0, 4), { maxLength: 2 }),
+    what: fc.constantFrom("record", "record", "record", "gone", "forget"),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 25 }), (changes) => {
+      const [store, directives] = [new Store(), new Directives()];
+      const holders = new Holders(store, directives);
+      changes.forEach(({ seed, claims, reserved, what }, at) => {
+        if (what === "forget") {
+          const target = recordOf(seed).id;
+          directives.insert(directiveOf(7, seed, { incarnation: store.get(target)?.incarnation ?? 0 }));
+          if (at % 2 === 0) store.drop(target);
+        } else {
+          const incarnation = at + 1;
+          const made = claims.map(({ second, ...claim }) => ({
+            ...claim,
+            ...(second === undefined ? {} : { second }),
+            incarnation,
+          }));
+          store.insert(recordOf(seed, { incarnation, claims: made, reserved, gone: what === "gone" }));
+        }
+        const all = contenders(store.records(), directives);
+        assert.deepEqual(plain(holders.now()), plain(holdings(all)));
+        for (let node = 1; node <= 6; node++) {
+          const { id } = recordOf(node);
+          const { held, lost } = holdings(all);
+          const losses = lost.filter((l) => l.claim.nodeId === id || l.to.nodeId === id);
+          assert.deepEqual(
+            plain({ held: [], lost: [...holders.lossesOf(id)] }),
+            plain({ held: [], lost: losses }),
+          );
+          const lease = holders.leaseOf(id);
+          assert.equal(lease !== null, held.some((c) => c.nodeId === id && !c.reserved));
+          if (lease !== null) {
+            const first = held.find((c) =>
+              !c.reserved && c.subnet.address.join() === lease.subnet.address.join()
+            );
+            assert.equal(holders.leaseAt(lease.subnet.address)?.nodeId, first?.nodeId);
+          }
+        }
+        assert.equal(
+          holders.besides(recordOf(1).id).length,
+          all.filter((c) => c.reserved || c.nodeId !== recordOf(1).id).length,
+        );
+      });
+    }),
+    cases(300, 8473),
+  );
+});
+
+test("One changed record of 2,000 has a handful of claims looked at, not all of them", () => {
+  const [store, directives] = [new Store(), new Directives()];
+  const holders = new Holders(store, directives);
+  const claim = (n: number) => ({
+    claims: [{ subnet: prefix(`10.${n >> 8}.${n & 255}.0/24`), stamp: n, incarnation: 1 }],
+  });
+  for (let n = 1; n <= 2000; n++) store.insert(recordOf(n, claim(n)));
+  const all = holders.decided;
+  assert.equal(all, 2000);
+  store.insert(recordOf(7, { ...claim(7), epoch: 1, endpoints: ["192.168.1.7:8473"] }));
+  assert.equal(holders.decided - all, 0, "its claim is the same");
+  store.insert(recordOf(7, { ...claim(8), epoch: 2 }));
+  assert.ok(holders.decided - all <= 4, `${holders.decided - all}`);
+  assert.equal([...holders.lossesOf(recordOf(7).id)].length, 1);
+  directives.insert(directiveOf(1, 8));
+  store.drop(recordOf(8).id);
+  assert.ok(holders.decided - all <= 8);
+  assert.equal(holders.leaseOf(recordOf(7).id)?.subnet.text, "10.0.8.0/24");
 });

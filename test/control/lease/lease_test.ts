@@ -14,6 +14,7 @@ function world(change: Partial<LeaseWorld> = {}): LeaseWorld {
     mesh: MESH,
     taken: () => [],
     lostTo: null,
+    told: true,
     alive: [],
     greatestStamp: 4,
     incarnation: 1,
@@ -47,13 +48,48 @@ test("A claim gets the next Lamport stamp, and is confirmed when every member al
   assert.equal(lease.state, "confirmed");
 });
 
-test("A claim is confirmed without acknowledgements when its time is up, not before", () => {
+test("A claim is confirmed without the last acknowledgements when its time is up, not before", () => {
   const lease = new Lease(new SeededRandom(1));
   lease.step(world({ alive: ["a", "b"] }), 0);
+  lease.onAck("b");
   lease.step(world({ alive: ["a", "b"] }), 599);
   assert.equal(lease.state, "probation");
   lease.step(world({ alive: ["a", "b"] }), 600);
   assert.equal(lease.state, "confirmed");
+});
+
+test("No time confirms a claim that no living member has acknowledged, or that one cannot know", () => {
+  const lease = new Lease(new SeededRandom(1));
+  const alive = ["a", "b"];
+  lease.step(world({ alive }), 0);
+  lease.step(world({ alive }), 60_000);
+  assert.equal(lease.state, "probation", "nobody is known to know it");
+  lease.onAck("a");
+  lease.onRefused("b");
+  lease.step(world({ alive }), 60_100);
+  assert.equal(lease.state, "probation", "b has no place for it");
+  lease.onRefused("a");
+  lease.step(world({ alive: ["a"] }), 60_200);
+  assert.equal(lease.state, "confirmed", "a has it, and b is dead");
+  const alone = new Lease(new SeededRandom(1));
+  alone.step(world({ alive }), 0);
+  alone.step(world({ alive }), 5000);
+  assert.equal(alone.state, "probation");
+  alone.step(world(), 5100);
+  assert.equal(alone.state, "confirmed", "there is no other node any more");
+});
+
+test("A claim that was on probation when it was stored waits again, and until others can know it", () => {
+  const lease = new Lease(new SeededRandom(1));
+  lease.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 }, 1000);
+  assert.equal(lease.state, "probation");
+  lease.step(world({ told: false }), 60_000);
+  assert.equal(lease.state, "probation");
+  lease.step(world(), 60_000);
+  assert.equal(lease.state, "confirmed");
+  const used = new Lease(new SeededRandom(1));
+  used.restore({ subnet: prefix("10.42.1.0/24"), stamp: 1, incarnation: 1 });
+  assert.equal(used.state, "confirmed");
 });
 
 test("The loser of a conflict tells, withdraws and claims another subnet; the change names the old one", () => {

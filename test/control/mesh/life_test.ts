@@ -87,17 +87,6 @@ test("What the disk had of our record counts until we speak", () => {
   assert.equal(life.onDisk, null);
 });
 
-test("Directives are waited for once, for so long from the first time, by who may not claim yet", () => {
-  const life = lifeAfter("learn");
-  assert.deepEqual([100, 2000, 2099, 2100].map((now) => life.awaitsDirectives(2000, now)), [
-    true,
-    true,
-    true,
-    false,
-  ]);
-  assert.equal(lifeAfter("found").awaitsDirectives(2000, 0), false);
-});
-
 test("What has ended still tells what it was", () => {
   const life = lifeAfter("found");
   life.end();

@@ -21,6 +21,7 @@ const STATE: StoredState = {
     record: recordText(recordOf(2).raw),
     endpoint: null,
   }],
+  gone: [],
   directives: [],
 };
 

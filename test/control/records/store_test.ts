@@ -1,8 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { compareDigest, differingBuckets, digestParts } from "../../../src/control/records/digest.ts";
-import type { NodeRecord } from "../../../src/control/records/record.ts";
+import { type NodeRecord, openRecord } from "../../../src/control/records/record.ts";
 import { VERSION_LIMIT } from "../../../src/wire/untrusted.ts";
 import { Store } from "../../../src/control/records/store.ts";
 import { recordOf } from "../../made/records.ts";
@@ -98,39 +97,56 @@ test("greatestStamp leaves out a stamp that no honest mesh can have come to", ()
   assert.equal(store.greatestStamp, 700);
 });
 
-test("Two stores that exchange digests, pushes and wants become one, whatever they held", () => {
-  fc.assert(fc.property(records, records, (a, b) => {
-    const [asker, other] = [merged(a), merged(b)];
-    const buckets = differingBuckets(asker.bucketHashes(null), other.bucketHashes(null));
-    for (const part of digestParts(other, buckets, null)) {
-      const { push, want } = compareDigest(asker, part, null);
-      const pushed = push.map((id) => asker.get(id)!);
-      const wanted = [...other.records()].filter((r) => want.some((w) => r.id.startsWith(w.prefix)));
-      for (const record of pushed) other.insert(record);
-      for (const record of wanted) asker.insert(record);
-    }
-    assert.deepEqual(content(asker), content(other));
-    assert.deepEqual(asker.bucketHashes(null), other.bucketHashes(null));
-  }));
-});
-
-test("digestParts() covers two hundred records in parts that each fit, and misses none", () => {
-  const store = merged(Array.from({ length: 200 }, (_, i) => recordOf(i + 1)));
-  const parts = digestParts(store, 0xffffffff, null);
-  assert.equal(parts.length, 5);
-  for (const part of parts) assert.deepEqual(compareDigest(store, part, null), { push: [], want: [] });
-  const empty = parts.flatMap((part) => compareDigest(new Store(), part, null).want);
-  assert.equal(new Set(empty.map((w) => w.prefix)).size, 200);
-  const nothing = digestParts(new Store(), 0xffffffff, null).flatMap((p) =>
-    compareDigest(store, p, null).push
-  );
-  assert.equal(nothing.length, 200);
-});
-
-test("digestParts() leaves out whom it is told to leave out", () => {
+test("A node has its own place, however many others there are; with none left a newcomer is refused, not a known one", () => {
   const own = recordOf(1);
-  const store = merged([own, recordOf(2)]);
-  assert.equal(digestParts(store, 0xffffffff, own.id)[0]!.entries.length, 24);
-  const wholly = digestParts(merged([recordOf(2)]), 0xffffffff, null)[0]!;
-  assert.deepEqual(compareDigest(store, wholly, own.id), { push: [], want: [] });
+  const store = new Store({ own: own.id, records: 4 });
+  for (const seed of [2, 3, 4]) assert.equal(store.insert(recordOf(seed)).delta?.id, recordOf(seed).id);
+  assert.deepEqual(store.insert(recordOf(5)), { delta: null, clone: false, full: true });
+  assert.deepEqual([2, 5, 1].map((seed) => store.hasRoomFor(recordOf(seed).id)), [true, false, true]);
+  assert.notEqual(store.insert(recordOf(3, { incarnation: 2 })).delta, null, "news of one that is there");
+  assert.notEqual(store.insert(own).delta, null);
+  assert.equal(store.size, 4);
+  store.insert(recordOf(2, { incarnation: 9, gone: true }));
+  assert.notEqual(store.insert(recordOf(5)).delta, null, "who leaves leaves his place");
+  assert.notEqual(store.insert(recordOf(1, { incarnation: 2, gone: true })).delta, null);
+  assert.equal(store.get(own.id)?.gone, true);
+});
+
+test("Who has left for good takes no place: 5,000 tombstones, and a mesh goes on", () => {
+  const store = new Store({ own: recordOf(1).id, records: 4 });
+  for (let seed = 10; seed < 5010; seed++) store.insert(recordOf(seed, { gone: true, left: seed }));
+  for (const seed of [1, 2, 3, 4]) assert.notEqual(store.insert(recordOf(seed)).delta, null);
+  assert.deepEqual([store.size, store.goneSize], [4, 5000]);
+});
+
+test("An old record of who has left, or of who was dropped and is not let in, brings nothing back", () => {
+  const claim = { claims: [{ subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 }] };
+  const store = merged([recordOf(1, claim)]);
+  store.insert(recordOf(1, { epoch: 1, gone: true, left: 1 }));
+  assert.deepEqual(store.insert(recordOf(1, claim)), { delta: null, clone: false });
+  assert.deepEqual([...store.records()], []);
+  assert.equal(store.nameOf(recordOf(1).id), "node1");
+  const again = recordOf(1, { ...claim, incarnation: 2 });
+  assert.equal(store.insert(again).delta, again, "a later life of it is another matter");
+  assert.equal(store.goneSize, 0);
+});
+
+test("Of tombstones those are kept that left last, and their own bytes go on telling it", () => {
+  const store = new Store({ tombstones: 2 });
+  const [a, b, c] = [1, 2, 3].map((seed) => recordOf(seed, { gone: true, left: 10 * seed }));
+  for (const record of [b!, c!, a!]) store.insert(record);
+  assert.equal(store.get(a!.id), undefined);
+  const kept = [...store.tombstones()].map((raw) => openRecord(raw)!);
+  assert.deepEqual(kept.map(({ left }) => left).sort(), [20, 30]);
+  assert.equal(store.tree.size, 2);
+});
+
+test("A record that must not be told yet is in no comparison", () => {
+  const own = recordOf(1);
+  const store = new Store({ own: own.id });
+  store.keepOwnUntold(true);
+  store.insert(own);
+  assert.equal(store.tree.size, 0);
+  store.keepOwnUntold(false);
+  assert.equal(store.tree.get(own.id)?.major, 1);
 });

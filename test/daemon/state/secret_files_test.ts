@@ -129,6 +129,7 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
       name: "alpha",
       incarnation: 1,
       peers: [],
+      gone: [],
       directives: [],
     } as const;
     store.save({ ...base, mesh: null, claim: null, epoch: 1 });

@@ -35,7 +35,7 @@ function withDirectory(use: (directory: string) => void): void {
 
 function stateOf(nodeId: string, subnet: string | null, epoch: number): StoredState {
   const claim = subnet === null ? null : { subnet: prefix(subnet), stamp: 1, incarnation: 1 };
-  const rest = { incarnation: 1, epoch, peers: [], directives: [] };
+  const rest = { incarnation: 1, epoch, peers: [], gone: [], directives: [] };
   return { version: 1, nodeId, networkName: "test", name: "alpha", mesh: null, claim, ...rest };
 }
 

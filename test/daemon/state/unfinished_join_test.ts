@@ -62,6 +62,7 @@ function stored(change: Partial<StoredState> = {}): StoredState {
     incarnation: 7,
     epoch: 3,
     peers: [],
+    gone: [],
     directives: [],
     ...change,
   };

@@ -1,0 +1,183 @@
+/**
+ * The claims and reservations of all nodes, decided as they change: only those are looked at again that share an address
+ * with what changed, directly or by others between them. Two prefixes overlap when one contains the other, so they fall into
+ * fields: each widest prefix that is claimed, with all that lies within it. A claim of both families is in two fields and ties
+ * them together. In an honest mesh all leases of a family have one length, and nothing overlaps but what is contested. The
+ * answer is that of holdings() over all of them (claims.ts), which the tests compare it with.
+ */
+
+import type { Address } from "../../wire/address.ts";
+import { hostPrefix, isInside, networkOf, Prefix } from "../../wire/prefix.ts";
+import { subnetsOf } from "../records/record.ts";
+import { compareContenders, type Contender, holdings, type Loss } from "./claims.ts";
+
+/** A prefix that no other contains, and what lies within. */
+interface Field {
+  readonly widest: Prefix;
+  /** BOUNDED: all claims at most */
+  readonly within: { readonly subnet: Prefix; readonly contender: Contender }[];
+}
+
+export class Contest {
+  // BOUNDED: one per prefix that is claimed; by the text of the widest
+  readonly #fields = new Map<string, Field>();
+  // How many fields there are of each length: where to look for one that contains a prefix.
+  readonly #lengths = new Map<number, number>();
+  // BOUNDED: one per node that contends
+  readonly #byNode = new Map<string, readonly Contender[]>();
+  // BOUNDED: one per claim; to whom it lost, or null: it holds what it claims
+  readonly #fates = new Map<Contender, Loss | null>();
+  // BOUNDED: one per node that lost to another, or that another lost to
+  readonly #losses = new Map<string, Set<Loss>>();
+  /** Contenders that were decided about so far: what the work is measured by. */
+  decided = 0;
+
+  /** What a node contends for from now on, in place of what it did. */
+  set(nodeId: string, contenders: readonly Contender[]): void {
+    const before = this.#byNode.get(nodeId) ?? [];
+    if (sameContenders(before, contenders)) return;
+    const touched = new Set<Contender>();
+    for (const one of before) {
+      for (const subnet of subnetsOf(one)) this.#remove(subnet, one, touched);
+      this.#settle(one, undefined);
+    }
+    for (const one of contenders) {
+      for (const subnet of subnetsOf(one)) this.#add(subnet, one);
+      touched.add(one);
+    }
+    if (contenders.length === 0) this.#byNode.delete(nodeId);
+    else this.#byNode.set(nodeId, contenders);
+    for (const one of before) touched.delete(one);
+    this.#decide(touched);
+  }
+
+  /** Everything that is contended for. */
+  all(): Iterable<Contender> {
+    return this.#fates.keys();
+  }
+
+  *held(): Iterable<Contender> {
+    for (const [contender, loss] of this.#fates) if (loss === null) yield contender;
+  }
+
+  *lost(): Iterable<Loss> {
+    for (const loss of this.#fates.values()) if (loss !== null) yield loss;
+  }
+
+  /** In which a node has lost, or another to it. */
+  lossesOf(nodeId: string): Iterable<Loss> {
+    return this.#losses.get(nodeId) ?? [];
+  }
+
+  /** What a node holds of all that it contends for. */
+  heldBy(nodeId: string): Contender[] {
+    return (this.#byNode.get(nodeId) ?? []).filter((one) => this.#fates.get(one) === null);
+  }
+
+  /** What is held around an address. */
+  heldAround(address: Address): Contender[] {
+    const within = this.#fieldAround(hostPrefix(address))?.within ?? [];
+    return within.map(({ contender }) => contender).filter((one) => this.#fates.get(one) === null);
+  }
+
+  #add(subnet: Prefix, contender: Contender): void {
+    const around = this.#fieldAround(subnet);
+    if (around !== undefined) {
+      around.within.push({ subnet, contender });
+      return;
+    }
+    const inside = this.#fieldsInside(subnet);
+    for (const field of inside) this.#dissolve(field);
+    this.#found(subnet, [{ subnet, contender }, ...inside.flatMap(({ within }) => within)]);
+  }
+
+  #remove(subnet: Prefix, contender: Contender, touched: Set<Contender>): void {
+    const field = this.#fieldAround(subnet)!;
+    const { widest, within } = field;
+    within.splice(within.findIndex((one) => one.contender === contender && one.subnet === subnet), 1);
+    for (const one of within) touched.add(one.contender);
+    if (within.some((one) => one.subnet.text === widest.text)) return;
+    this.#dissolve(field);
+    // Without its widest it falls apart: the next widest first, so that none has to be joined again.
+    const rest = [...within].sort((a, b) => a.subnet.length - b.subnet.length);
+    for (const one of rest) {
+      const around = this.#fieldAround(one.subnet);
+      if (around === undefined) this.#found(one.subnet, [one]);
+      else around.within.push(one);
+    }
+  }
+
+  #fieldAround(subnet: Prefix): Field | undefined {
+    for (const length of this.#lengths.keys()) {
+      if (length > subnet.length) continue;
+      const field = this.#fields.get(networkOf(new Prefix(subnet.address, length)).text);
+      if (field !== undefined) return field;
+    }
+    return undefined;
+  }
+
+  #fieldsInside(subnet: Prefix): Field[] {
+    if (![...this.#lengths.keys()].some((length) => length > subnet.length)) return [];
+    return [...this.#fields.values()].filter(({ widest }) => isInside(widest, subnet));
+  }
+
+  #found(widest: Prefix, within: Field["within"]): void {
+    this.#fields.set(widest.text, { widest, within });
+    this.#lengths.set(widest.length, (this.#lengths.get(widest.length) ?? 0) + 1);
+  }
+
+  #dissolve({ widest: { text, length } }: Field): void {
+    this.#fields.delete(text);
+    const left = this.#lengths.get(length)! - 1;
+    if (left === 0) this.#lengths.delete(length);
+    else this.#lengths.set(length, left);
+  }
+
+  // Each of these, with all that it is tied to.
+  #decide(touched: Set<Contender>): void {
+    for (const first of touched) {
+      const tied = this.#tiedTo(first);
+      this.decided += tied.size;
+      const { held, lost } = holdings([...tied]);
+      for (const one of held) this.#settle(one, null);
+      for (const loss of lost) this.#settle(loss.claim, loss);
+      for (const one of tied) touched.delete(one);
+    }
+  }
+
+  #tiedTo(first: Contender): Set<Contender> {
+    const tied = new Set([first]);
+    const seen = new Set<Field>();
+    for (const one of tied) {
+      for (const subnet of subnetsOf(one)) {
+        const field = this.#fieldAround(subnet)!;
+        if (seen.has(field)) continue;
+        seen.add(field);
+        for (const { contender } of field.within) tied.add(contender);
+      }
+    }
+    return tied;
+  }
+
+  // Undefined: it contends no more.
+  #settle(contender: Contender, fate: Loss | null | undefined): void {
+    const before = this.#fates.get(contender) ?? null;
+    if (before !== null) this.#note(before, "delete");
+    if (fate === undefined) this.#fates.delete(contender);
+    else this.#fates.set(contender, fate);
+    if (fate) this.#note(fate, "add");
+  }
+
+  #note(loss: Loss, change: "add" | "delete"): void {
+    for (const id of new Set([loss.claim.nodeId, loss.to.nodeId])) {
+      const set = this.#losses.get(id) ?? new Set();
+      set[change](loss);
+      if (set.size === 0) this.#losses.delete(id);
+      else this.#losses.set(id, set);
+    }
+  }
+}
+
+function sameContenders(a: readonly Contender[], b: readonly Contender[]): boolean {
+  return a.length === b.length && a.every((one, n) => compareContenders(one, b[n]!) === 0);
+}

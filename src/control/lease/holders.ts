@@ -1,0 +1,73 @@
+/**
+ * Who holds what by the records and directives as they are now. What changes in one of them is noted, and decided when
+ * somebody asks.
+ */
+
+import type { Address } from "../../wire/address.ts";
+import { equalBytes } from "../../wire/bytes.ts";
+import type { Directives } from "../forget/directives.ts";
+import type { Store } from "../records/store.ts";
+import { compareContenders, type Contender, contendersOf, type Holdings, type Loss } from "./claims.ts";
+import { Contest } from "./contest.ts";
+
+export class Holders {
+  readonly #store: Store;
+  readonly #directives: Directives;
+  readonly #contest = new Contest();
+  // BOUNDED: one per node or target of a directive; what they contend for may have changed
+  readonly #changed = new Set<string>();
+  #holdings: Holdings | null = null;
+
+  constructor(store: Store, directives: Directives) {
+    this.#store = store;
+    this.#directives = directives;
+    for (const { id } of store.records()) this.#changed.add(id);
+    store.onChange((id) => this.#changed.add(id));
+    directives.onChange((target) => this.#changed.add(target));
+  }
+
+  /** All that is held, in the total order, and what has lost. */
+  now(): Holdings {
+    const contest = this.#settled();
+    return this.#holdings ??= {
+      held: [...contest.held()].sort(compareContenders),
+      lost: [...contest.lost()].sort((a, b) => compareContenders(a.claim, b.claim)),
+    };
+  }
+
+  /** In which a node has lost, or another to it. */
+  lossesOf(id: string): Iterable<Loss> {
+    return this.#settled().lossesOf(id);
+  }
+
+  /** The lease of a node; null while it holds none. */
+  leaseOf(id: string): Contender | null {
+    return this.#settled().heldBy(id).find(({ reserved }) => !reserved) ?? null;
+  }
+
+  /** The lease whose first address this is: that of its holder's device. */
+  leaseAt(address: Address): Contender | null {
+    const around = this.#settled().heldAround(address);
+    return around.find(({ reserved, subnet }) => !reserved && equalBytes(subnet.address, address)) ?? null;
+  }
+
+  /** Everything claimed or reserved, the claims of this node left out. */
+  besides(id: string): Contender[] {
+    return [...this.#settled().all()].filter((c) => c.reserved || c.nodeId !== id);
+  }
+
+  /** How many claims were looked at since the start. */
+  get decided(): number {
+    return this.#settled().decided;
+  }
+
+  #settled(): Contest {
+    if (this.#changed.size > 0) this.#holdings = null;
+    for (const id of this.#changed) {
+      const record = this.#store.get(id);
+      this.#contest.set(id, record === undefined ? [] : contendersOf(record, this.#directives));
+    }
+    this.#changed.clear();
+    return this.#contest;
+  }
+}

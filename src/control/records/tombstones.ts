@@ -1,0 +1,53 @@
+/**
+ * Who has left for good, each with its last signed word: without it an old record of the node, from a disk or from a host
+ * that was away, would bring its lease back. Of more than there is room for those are kept that left last, by the greatest
+ * stamp that each had seen; a node's stamps only grow, so that is a join, like the merge of records (bounds/greatest.ts).
+ */
+
+import { Greatest } from "../../bounds/greatest.ts";
+import { compareBytes } from "../../wire/bytes.ts";
+import { decodeRecord, type NodeRecord } from "./record.ts";
+
+/** As they are kept: 65,536 of them are some 25 MB. */
+interface Tombstone {
+  readonly id: string;
+  readonly left: number;
+  readonly raw: Uint8Array;
+}
+
+export class Tombstones {
+  readonly #kept: Greatest<Tombstone>;
+
+  constructor(max: number) {
+    this.#kept = new Greatest(max, compareTombstones, ({ id }) => id);
+  }
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  get(id: string): NodeRecord | undefined {
+    const kept = this.#kept.get(id);
+    return kept === undefined ? undefined : decodeRecord(kept.raw) ?? undefined;
+  }
+
+  /** Puts one in that is newer than what there is of its node. Returns the id that had to go for it, its own perhaps. */
+  add({ id, left = 0, raw }: NodeRecord): string | null {
+    return this.#kept.set({ id, left, raw })?.id ?? null;
+  }
+
+  delete(id: string): boolean {
+    return this.#kept.delete(id);
+  }
+
+  /** The signed bytes of all, in no order. */
+  *raw(): Iterable<Uint8Array> {
+    for (const { raw } of this.#kept.values()) yield raw;
+  }
+}
+
+function compareTombstones(a: Tombstone, b: Tombstone): number {
+  if (a.left !== b.left) return a.left - b.left;
+  if (a.id !== b.id) return a.id < b.id ? -1 : 1;
+  return compareBytes(a.raw, b.raw);
+}
