@@ -34,6 +34,7 @@ export interface ChaosOptions {
 
 /** Room for leases beyond those of the hosts: few, so that two sides of a split choose the same one. */
 const SPARE_SUBNETS = 2;
+const PING_ROUNDS = 3;
 const FORM_MS = 60_000;
 const FORM_PER_HOST_MS = 1000;
 
@@ -136,11 +137,15 @@ class Chaos {
     if (statuses.length < topology.hosts.length || statuses.some(({ node }) => node.address === null)) {
       return [];
     }
-    const pairs = await pingPairs(topology.hosts, statuses, this.#session.stop);
+    let pairs: PairResult[] = [];
+    // What a single echo says on a busy machine is not much, and what the flows lost was judged already.
+    for (let round = 0; round < PING_ROUNDS; round++) {
+      pairs = await pingPairs(topology.hosts, statuses, this.#session.stop);
+      if (pairs.every(({ lossPercent }) => lossPercent < 100)) return pairs;
+    }
     for (const { from, to, lossPercent } of pairs) {
-      if (lossPercent === 0) continue;
-      const text = `At the end ${from} does not reach ${to}: ${lossPercent} % of the echoes are lost`;
-      this.#timeline.violation(performance.now(), text);
+      if (lossPercent < 100) continue;
+      this.#timeline.violation(performance.now(), `At the end ${from} does not reach ${to}`);
     }
     return pairs;
   }

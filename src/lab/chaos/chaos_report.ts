@@ -39,7 +39,7 @@ export interface ChaosReport {
 /** The end of the page: what was done, and whether all held. */
 export function formatChaos(report: ChaosReport): string {
   const { conflicts, echoes, pairs } = report;
-  const answering = pairs.filter((pair) => pair.lossPercent === 0).length;
+  const answering = pairs.filter((pair) => pair.lossPercent < 100).length;
   const lines = [
     `${report.hosts.length} hosts, ${report.subnets} subnets, ${report.chaosSeconds} s: ${
       doneWords(report.done)
