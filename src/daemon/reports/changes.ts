@@ -68,6 +68,8 @@ export class ChangeLog {
     if (from === null) return this.#snapshot(...known());
     if (this.#seq === from) await this.#next();
     this.#askedAt = this.#clock.now();
+    // One look may find more changes than are kept, as when a mesh falls apart.
+    if (this.#place(cursor) === null) return this.#snapshot(...known());
     const events = this.#kept.filter(({ seq }) => seq > from).map(({ change }) => change);
     return { cursor: this.#cursor(), snapshot: false, events };
   }

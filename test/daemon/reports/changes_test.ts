@@ -121,6 +121,22 @@ test("who was away for more changes than are kept, or followed another run, is t
   }
 });
 
+test("a reader who waits while more changes at once than is kept is told all that is", async () => {
+  const { log } = followed();
+  const { cursor } = await log.read(null, () => known({}));
+  const [view, wanted] = known({});
+  const peers = Array.from({ length: 1100 }, (_, n) => ({ ...view.peers[0]!, id: `${n}`.padStart(64, "0") }));
+  const crowd = [{ ...view, peers }, wanted] as const;
+  const waiting = log.read(cursor, () => crowd);
+  log.look(...crowd);
+  const told = await waiting;
+  const ids = new Set(told.events.flatMap((e) => e.event === "peer" ? [e.id] : []));
+  assert.deepEqual([told.snapshot, ids.size], [true, 1100]);
+  const next = log.read(told.cursor, () => crowd);
+  log.look({ ...view, peers: peers.slice(1) }, wanted);
+  assert.deepEqual(words((await next).events), ["peer beta gone was alive"]);
+});
+
 test("seventeen readers are one too many, and the seventeenth is told so", async () => {
   const { log, running } = followed();
   const { cursor } = await log.read(null, () => known({}));
