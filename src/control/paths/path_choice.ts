@@ -11,6 +11,7 @@ import type { Tunnel } from "../../ports/planes.ts";
 import { addressOf, ipVersion, isIpv4 } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
 import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
+import { isInside } from "../../wire/prefix.ts";
 import { outcomeText } from "./outcome.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
@@ -135,7 +136,11 @@ function candidateFor(
       fix: `start ovltun on ${peer.name} with --direct-routing`,
     };
   }
-  return peer.subnet === null ? { why: "it has no lease yet" } : { destination: peer.subnet, ...hop };
+  if (peer.subnet === null) return { why: "it has no lease yet" };
+  if (!isInside(peer.subnet, mesh.network)) {
+    return { why: `${without}: its lease ${peer.subnet} is not in ${mesh.network}` };
+  }
+  return { destination: peer.subnet, ...hop };
 }
 
 function allow(forbids: string | null): { readonly fix?: string } {

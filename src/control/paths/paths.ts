@@ -128,7 +128,11 @@ function addPeer(
   if (direct !== null) gathered.directRoutes.push(direct);
   // In a sealed mesh host-gw has tunnels too, for sessions alone.
   if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) return;
-  for (const subnet of leasesOf(peer)) gathered.routes.push({ subnet, peerKey: peer.id });
+  // A record may claim what it likes: what is in no network of the mesh is nobody's source, and leads nowhere.
+  const networks = networksOf(mesh);
+  for (const subnet of leasesOf(peer)) {
+    if (isInAny(networks, subnet)) gathered.routes.push({ subnet, peerKey: peer.id });
+  }
 }
 
 function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host: HostFacts): void {
@@ -138,7 +142,7 @@ function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host:
     gathered.paths.set(key, { path: "none", why, mtu: 0 });
     return;
   }
-  if (!networksOf(mesh).some((network) => isInside(peer.subnet, network))) {
+  if (!isInAny(networksOf(mesh), peer.subnet)) {
     const why = `its subnet is in no network of the mesh (${networksOf(mesh).join(", ")})`;
     gathered.paths.set(key, { path: "none", why, mtu: 0 });
     return;
@@ -147,6 +151,10 @@ function addStatic(gathered: Gathered, peer: StaticPeer, mesh: MeshConfig, host:
   gathered.tunnels.set(key, tunnel);
   gathered.routes.push({ subnet: peer.subnet, peerKey: key });
   gathered.paths.set(key, staticPath(peer, tunnel));
+}
+
+function isInAny(networks: readonly Prefix[], subnet: Prefix): boolean {
+  return networks.some((network) => isInside(subnet, network));
 }
 
 function leasesOf({ subnet, second }: PeerView): readonly Prefix[] {

@@ -251,6 +251,28 @@ test("A direct route leads to the IPv4 address of a peer that is reached by IPv6
   }
 });
 
+test("What a record claims outside of the mesh's networks is routed nowhere, and no direct route leads there", () => {
+  const [inside, outside] = [prefix("10.42.9.0/24"), prefix("fd00:0:0:9::/64")];
+  const settings = { ...SETTINGS, directRouting: true };
+  const routesTo = (lease: Partial<PeerView>, backend: MeshConfig["backend"]) => {
+    const { routes, directRoutes, probeRoutes } = wantedFrom(view(backend, [peer(lease)]), settings, HOST);
+    const direct = [...directRoutes, ...probeRoutes].map(({ destination }) => destination.text);
+    return [routes.map(({ subnet }) => subnet.text), direct];
+  };
+  const leads = [[inside.text], [inside.text, "10.42.9.0/32"]];
+  for (const backend of ["udp", "host-gw"] as const) {
+    assert.deepEqual(routesTo({ subnet: inside }, backend), leads);
+    assert.deepEqual(routesTo({ subnet: inside, second: outside }, backend), leads);
+    for (const subnet of ["0.0.0.0/0", "192.168.1.0/24", "10.0.0.0/8", outside.text]) {
+      assert.deepEqual(routesTo({ subnet: prefix(subnet) }, backend), [[], []], subnet);
+    }
+  }
+  const both = view("udp", [peer({ second: outside })]);
+  const mesh = foundMesh(settingsFor("x", { ipv6: { ...SETTINGS.ipv6, network: prefix("fd00::/48") } }));
+  const wanted = wantedFrom({ ...both, own: { ...both.own, mesh: mesh as MeshConfig } }, settings, HOST);
+  assert.deepEqual(wanted.routes.map(({ subnet }) => subnet), [inside, outside]);
+});
+
 test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {
   const far = peer({ id: "c", subnet: prefix("10.42.11.0/24"), endpoint: "172.16.0.5:8473" });
   const wanted = wantedFrom(view("udp", [peer(), far]), { ...SETTINGS, directRouting: true }, HOST);
