@@ -47,6 +47,8 @@ const MISSING_MAX = 1024;
 const PUSH_MAX = 64;
 /** So long nothing has come of a round: another may begin. */
 const STALLED_MS = 1000;
+/** No peer keeps us longer, whatever it goes on promising. */
+const ROUND_MAX_MS = 30_000;
 
 type Question =
   | { readonly kind: "expand"; readonly table: number; readonly group: number }
@@ -115,6 +117,7 @@ export class Sync {
       const young = now - last.startedAt < ROUND_AGAIN_MS;
       if (young || (isFetching(last) && now - last.heardAt < STALLED_MS)) return null;
     }
+    if (this.#fetching() >= FETCHING_MAX) return null;
     this.#rounds.delete(peer);
     if (this.#rounds.size >= MAX_ROUNDS && !this.#makeRoom(now)) return null;
     const number = ++this.#last;
@@ -204,7 +207,8 @@ export class Sync {
     const again: { peer: string; say: GossipBody[] }[] = [];
     for (const [peer, round] of this.#rounds) {
       const silent = isFetching(round) && now - round.heardAt >= TRIES * ASK_AGAIN_MS;
-      const say = silent ? null : askAgain(round, now);
+      const over = silent || now - round.startedAt >= ROUND_MAX_MS;
+      const say = over ? null : askAgain(round, now);
       if (say === null) this.#rounds.delete(peer);
       else if (say.length > 0) again.push({ peer, say });
     }
@@ -249,12 +253,15 @@ export class Sync {
 
   // With enough others already, this one is left for later.
   #mayFetch(peer: string, round: Round): boolean {
-    if (isFetching(round)) return true;
-    let fetching = 0;
-    for (const other of this.#rounds.values()) if (isFetching(other)) fetching++;
-    if (fetching < FETCHING_MAX) return true;
+    if (isFetching(round) || this.#fetching() < FETCHING_MAX) return true;
     this.#rounds.delete(peer);
     return false;
+  }
+
+  #fetching(): number {
+    let fetching = 0;
+    for (const round of this.#rounds.values()) if (isFetching(round)) fetching++;
+    return fetching;
   }
 
   #pump(round: Round, now: number): GossipBody[] {

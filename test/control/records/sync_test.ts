@@ -254,6 +254,26 @@ test("When a split heals, a node fetches from three at a time and leaves the res
   assert.equal(busy.filter(Boolean).length, 3);
 });
 
+test("A peer that goes on promising is left after half a minute, and others can be asked", () => {
+  const asker = new Side();
+  const { sync } = asker;
+  const promise = (peer: string, n: number, now: number) => {
+    const begun = sync.begin(peer, now);
+    if (begun === null) return false;
+    const entries = new Uint8Array(24).fill(n);
+    entries.fill(0, 8, 12);
+    sync.onDigest(peer, { kind: "digest", round: begun.round, table: 0, request: 0, to: null, entries }, now);
+    return true;
+  };
+  for (const [n, liar] of ["a", "b", "c"].entries()) assert.ok(promise(liar, n + 1, 0));
+  for (let now = 100; now < 30_000; now += 100) {
+    for (const liar of ["a", "b", "c"]) sync.next(liar, now);
+    if (now < 2000) assert.equal(sync.begin("honest", now), null, "three are enough");
+    sync.tick(now);
+  }
+  assert.notEqual(sync.begin("honest", 30_000), null);
+});
+
 test("HashTree: the same entries give the same hashes in any order, and what differs shows all the way up", () => {
   const entries = fc.array(fc.tuple(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 1, max: 3 })), {
     maxLength: 80,
