@@ -19,7 +19,7 @@ import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";
 import type { Surroundings } from "../ports/machine.ts";
-import { addressOf } from "../wire/address.ts";
+import { addressOf, ipVersion } from "../wire/address.ts";
 import type { AtWork } from "./api_handlers.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
 import type { Ending } from "./end.ts";
@@ -210,8 +210,11 @@ export class EventLoop implements AtWork, Effects {
     if (datagram.by === "own") return sockets.sendProbe(to, bytes, this.#sourceTo(to));
     if (datagram.by === "vxlan") return sockets.sendVxlan(to, bytes, this.reconciler.sourceTo(to));
     // Any other way, as while the route is missing, would show nothing.
-    const hop = net.routeTo(addressOf(to), PROBE_TOS);
-    if (hop?.gateway === datagram.gateway) sockets.sendProbeByTos(to, bytes, PROBE_TOS);
+    const tos = ipVersion(to) === 4 ? PROBE_TOS : 0; // IPv6 has an address for it instead
+    const hop = net.routeTo(addressOf(to), tos);
+    if (hop?.gateway !== datagram.gateway) return;
+    if (tos === 0) sockets.sendProbe(to, bytes, "");
+    else sockets.sendProbeByTos(to, bytes, tos);
   }
 
   saveState(state: StoredState): void {

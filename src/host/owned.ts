@@ -32,8 +32,16 @@ export const PROBE_TOS = 0x1c;
 
 /** The host as it should be. */
 export interface HostState {
-  /** Null without a tunnel (host-gw). The address is held as a /32 (IPv6: /128). */
-  readonly device: { readonly iface: number; readonly address: string; readonly mtu: number } | null;
+  /**
+   * Null without a tunnel (host-gw). The address is held as a /32 (IPv6: /128). `probed`: that of IPv6 at which others ask by
+   * direct routes, where there are any.
+   */
+  readonly device: {
+    readonly iface: number;
+    readonly address: string;
+    readonly probed?: string;
+    readonly mtu: number;
+  } | null;
   /** The overlay network. */
   readonly network: Prefix;
   /** Our lease. */
@@ -59,8 +67,10 @@ export function wantedRoutes(state: HostState): Route[] {
   for (const { destination, gateway, iface, mtu } of state.directRoutes) {
     routes.push({ ...blank(destination), gateway, iface, source, ...(mtu === undefined ? {} : { mtu }) });
   }
+  const probed = state.device?.probed;
   for (const { destination, gateway, iface } of state.probeRoutes ?? []) {
-    routes.push({ ...blank(destination), gateway, iface, source, tos: PROBE_TOS });
+    const way = { ...blank(destination), gateway, iface };
+    routes.push(probed === undefined ? { ...way, source, tos: PROBE_TOS } : { ...way, source: probed });
   }
   return routes;
 }

@@ -65,11 +65,13 @@ function assignAddress(
   state: HostState,
   report: Reconciliation,
 ): boolean {
-  const address = state.device!.address;
-  const prefixLength = hostBits(address);
+  const { address: first, probed } = state.device!;
+  const ours = probed === undefined ? [first] : [first, probed];
+  const prefixLength = hostBits(first);
   const held = net.addresses().filter((a) => a.iface === iface.index);
-  const isOurs = (a: InterfaceAddress) => a.address === address && a.prefixLength === prefixLength;
-  if (!held.some(isOurs)) {
+  const isOurs = (a: InterfaceAddress) => ours.includes(a.address) && a.prefixLength === prefixLength;
+  for (const address of ours) {
+    if (held.some((a) => isOurs(a) && a.address === address)) continue;
     const wanted = { iface: iface.index, address, prefixLength, scope: 0 };
     try {
       attempt(

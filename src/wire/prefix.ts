@@ -197,6 +197,18 @@ export function deviceAddress({ address, length }: Prefix): Address {
   return last;
 }
 
+/**
+ * Where the holder of an IPv6 lease is asked by a direct route (control/paths/ways.ts): the last address but one, which it has
+ * beside `deviceAddress`. Routes of IPv6 cannot be for a Type of Service alone, so that probes have an address of their own.
+ * Null: of IPv4, or in a lease with no room for it.
+ */
+export function probeAddress(subnet: Prefix): Address | null {
+  if (isIpv4(subnet.address) || subnet.length > 126) return null;
+  const address = deviceAddress(subnet).slice();
+  address[15]!--;
+  return address;
+}
+
 /** IPv4 behind routers that translate: RFC 1918, and RFC 6598, which a carrier's customers share. */
 export const PRIVATE_IPV4: readonly Prefix[] = [
   "10.0.0.0/8",

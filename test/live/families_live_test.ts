@@ -28,9 +28,11 @@ async function pingsAll(from: Host, addresses: readonly string[]): Promise<void>
 
 for (const [inside, founding] of Object.entries(INSIDE)) {
   for (const underlay of [4, 6] as const) {
-    for (const security of ["sealed", "plain"] as const) {
+    for (const kind of ["sealed", "plain", "plain vxlan"] as const) {
+      const security = kind === "sealed" ? kind : "plain";
+      if (kind === "plain vxlan" && inside === "IPv4") continue; // combinations_live_test.ts has it
       liveTest(
-        `${inside} inside, over IPv${underlay}, ${security}: all pairs, and bytes arrive as sent`,
+        `${inside} inside, over IPv${underlay}, ${kind}: all pairs, and bytes arrive as sent`,
         async () => {
           await withHosts(3, async (hosts, folder) => {
             if (underlay === 6) {
@@ -38,10 +40,11 @@ for (const [inside, founding] of Object.entries(INSIDE)) {
                 await host.sh(`ip -4 addr flush dev eth0; ip addr add fd00:99::${i + 1}/64 dev eth0 nodad`);
               }
             }
+            const backend = kind === "plain vxlan" ? ["--backend", "vxlan"] : [];
             const flags = security === "plain" ? ["--plain"] : ["--secret-file", secretFile(folder)];
             const seed = underlay === 6 ? "[fd00:99::1]:8473" : hosts[0]!.underlay;
             for (const [i, host] of hosts.entries()) {
-              host.up("compiled", [...flags, ...(i === 0 ? founding : ["--peers", seed])]);
+              host.up("compiled", [...flags, ...(i === 0 ? [...founding, ...backend] : ["--peers", seed])]);
             }
             const statuses = await Promise.all(hosts.map((host) => host.daemon.ready(2)));
             for (const { node, network, peers, warnings } of statuses) {

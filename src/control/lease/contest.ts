@@ -6,7 +6,7 @@
  * answer is that of holdings() over all of them (claims.ts), which the tests compare it with.
  */
 
-import type { Address } from "../../wire/address.ts";
+import { type Address, isIpv4 } from "../../wire/address.ts";
 import { hostPrefix, isInside, networkOf, Prefix } from "../../wire/prefix.ts";
 import { subnetsOf } from "../records/record.ts";
 import { compareContenders, type Contender, holdings, type Loss } from "./claims.ts";
@@ -21,8 +21,8 @@ interface Field {
 export class Contest {
   // BOUNDED: one per prefix that is claimed; by the text of the widest
   readonly #fields = new Map<string, Field>();
-  // How many fields there are of each length: where to look for one that contains a prefix.
-  readonly #lengths = new Map<number, number>();
+  // How many fields there are of each length, of IPv4 and of IPv6: where to look for one that contains a prefix.
+  readonly #lengths = [new Map<number, number>(), new Map<number, number>()] as const;
   // BOUNDED: one per node that contends
   readonly #byNode = new Map<string, readonly Contender[]>();
   // BOUNDED: one per claim; to whom it lost, or null: it holds what it claims
@@ -108,7 +108,7 @@ export class Contest {
   }
 
   #fieldAround(subnet: Prefix): Field | undefined {
-    for (const length of this.#lengths.keys()) {
+    for (const length of this.#lengthsLike(subnet).keys()) {
       if (length > subnet.length) continue;
       const field = this.#fields.get(networkOf(new Prefix(subnet.address, length)).text);
       if (field !== undefined) return field;
@@ -117,20 +117,30 @@ export class Contest {
   }
 
   #fieldsInside(subnet: Prefix): Field[] {
-    if (![...this.#lengths.keys()].some((length) => length > subnet.length)) return [];
-    return [...this.#fields.values()].filter(({ widest }) => isInside(widest, subnet));
+    // Of its own family: an IPv6 /64 is shorter than any of IPv4, and contains none.
+    if (![...this.#lengthsLike(subnet).keys()].some((length) => length > subnet.length)) return [];
+    const lengths = this.#lengthsLike(subnet);
+    return [...this.#fields.values()].filter(({ widest }) =>
+      this.#lengthsLike(widest) === lengths && isInside(widest, subnet)
+    );
   }
 
   #found(widest: Prefix, within: Field["within"]): void {
     this.#fields.set(widest.text, { widest, within });
-    this.#lengths.set(widest.length, (this.#lengths.get(widest.length) ?? 0) + 1);
+    const lengths = this.#lengthsLike(widest);
+    lengths.set(widest.length, (lengths.get(widest.length) ?? 0) + 1);
   }
 
-  #dissolve({ widest: { text, length } }: Field): void {
-    this.#fields.delete(text);
-    const left = this.#lengths.get(length)! - 1;
-    if (left === 0) this.#lengths.delete(length);
-    else this.#lengths.set(length, left);
+  #dissolve({ widest }: Field): void {
+    this.#fields.delete(widest.text);
+    const lengths = this.#lengthsLike(widest);
+    const left = lengths.get(widest.length)! - 1;
+    if (left === 0) lengths.delete(widest.length);
+    else lengths.set(widest.length, left);
+  }
+
+  #lengthsLike({ address }: Prefix): Map<number, number> {
+    return this.#lengths[isIpv4(address) ? 0 : 1];
   }
 
   // Each of these, with all that it is tied to.

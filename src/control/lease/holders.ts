@@ -6,6 +6,9 @@
 import type { Address } from "../../wire/address.ts";
 import { equalBytes } from "../../wire/bytes.ts";
 import type { Directives } from "../forget/directives.ts";
+import { contains, type Prefix } from "../../wire/prefix.ts";
+import { askedAt } from "../paths/way.ts";
+import { subnetsOf } from "../records/record.ts";
 import type { Store } from "../records/store.ts";
 import { compareContenders, type Contender, contendersOf, type Holdings, type Loss } from "./claims.ts";
 import { Contest } from "./contest.ts";
@@ -45,10 +48,14 @@ export class Holders {
     return this.#settled().heldBy(id).find(({ reserved }) => !reserved) ?? null;
   }
 
-  /** The lease whose first address this is: that of its holder's device. */
+  /** The lease whose holder is asked at this address by direct routes. */
   leaseAt(address: Address): Contender | null {
     const around = this.#settled().heldAround(address);
-    return around.find(({ reserved, subnet }) => !reserved && equalBytes(subnet.address, address)) ?? null;
+    const isAsked = (subnet: Prefix) => {
+      const asked = contains(subnet, address) ? askedAt(subnet) : null;
+      return asked !== null && equalBytes(asked, address);
+    };
+    return around.find((one) => !one.reserved && subnetsOf(one).some(isAsked)) ?? null;
   }
 
   /** Everything claimed or reserved, the claims of this node left out. */

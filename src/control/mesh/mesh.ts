@@ -48,9 +48,6 @@ export function foundMesh(settings: Asked): MeshConfig | string {
   const six = ipv6.network === null ? null : foundRange(ipv6, "6");
   if (typeof four === "string") return four;
   if (typeof six === "string") return six;
-  if (settings.backend === "host-gw" && six !== null) {
-    return "The backend host-gw routes IPv4 only: leave --network6 out, or use --backend udp";
-  }
   const first = four ?? six;
   if (first === null) return "No network to found: give --network CIDR, --network6 CIDR or both";
   const mesh: MeshConfig = {

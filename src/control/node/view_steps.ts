@@ -117,6 +117,7 @@ function peerView(core: Core, record: NodeRecord, leased: Leased | null): PeerVi
       own: ownWay(core, record.id),
       vxlan: core.ways.view(record.id, "vxlan", core.now),
       direct: core.ways.view(record.id, "direct", core.now),
+      direct6: core.ways.view(record.id, "direct6", core.now),
     },
     vtepMac: record.vtepMac,
     clearPaths: record.clearPaths ?? true,

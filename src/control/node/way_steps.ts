@@ -7,9 +7,10 @@
 
 import {
   addressOf,
-  addressToU32,
   formatEndpoint,
+  type IpVersion,
   ipVersion,
+  isIpv4,
   parseAddress,
   parseEndpoint,
   parseMac,
@@ -31,6 +32,8 @@ import { vxlanProbe } from "../../wire/way_probe.ts";
 import type { Holders } from "../lease/holders.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
+import { subnetsOf } from "../records/record.ts";
+import { askedAt, type DirectKind, isDirect } from "../paths/way.ts";
 import type { WayProbe } from "../paths/ways.ts";
 
 /** Large probes a second, all peers together. */
@@ -50,24 +53,27 @@ function send(core: Core, probe: WayProbe): void {
   const link = core.agreed.get(probe.id);
   if (link === null || link.endpoint === null) return;
   if (probe.kind === "own") return sendOwn(core, link, probe);
-  const own = overlayAddress(core, core.identity.id);
-  const target = overlayAddress(core, probe.id);
-  if (own === null || target === null || core.life.mesh === null) return;
+  const { mesh } = core.life;
+  if (mesh === null) return;
+  const family = probe.kind === "direct6" || !isIpv4(mesh.network.address) ? 6 : 4;
+  const own = overlayAddress(core, core.identity.id, family);
+  const target = overlayAddress(core, probe.id, family);
+  if (own === null || target === null) return;
   const b = new Uint8Array(PROBE_LEN);
   encodeWayProbe(b, 0, PROBE_WAY_ASK, probe.ready ? PROBE_READY : 0, probe.nonceHigh, probe.nonceLow);
-  if (probe.kind === "direct") {
-    return sendDirect(core, link, target, padded(b, probe.size - outerOverhead(4)));
+  if (isDirect(probe.kind)) {
+    return sendDirect(core, link, probe.kind, target, padded(b, probe.size - outerOverhead(family)));
   }
   const room = probe.size - outerOverhead(ipVersion(link.endpoint));
   const ends = {
-    vni: core.life.mesh.vni,
+    vni: mesh.vni,
     sourceMac: parseMac(core.own.vtepMac)!,
     targetMac: parseMac(core.store.get(probe.id)?.vtepMac ?? "") ?? new Uint8Array(6),
-    source: addressToU32(own),
-    target: addressToU32(target),
+    source: own,
+    target,
   };
   const { address } = parseEndpoint(link.endpoint)!;
-  const to = formatEndpoint({ address, port: core.life.mesh.vxlanPort });
+  const to = formatEndpoint({ address, port: mesh.vxlanPort });
   core.actions.push({ kind: "send", to, bytes: vxlanProbe(ends, b, room), by: "vxlan" });
 }
 
@@ -78,8 +84,14 @@ function sendOwn(core: Core, link: Link, { size, nonceHigh, nonceLow }: WayProbe
   core.links.measure(link, padded(b, size - outerOverhead(ipVersion(link.endpoint!)) - sealed));
 }
 
-function sendDirect({ actions, ways }: Core, link: Link, target: Uint8Array, bytes: Uint8Array): void {
-  const gateway = ways.gateway(link.id);
+function sendDirect(
+  { actions, ways }: Core,
+  link: Link,
+  kind: DirectKind,
+  target: Uint8Array,
+  bytes: Uint8Array,
+): void {
+  const gateway = ways.gateway(link.id, kind);
   if (gateway === null) return;
   const { port } = parseEndpoint(link.endpoint!)!;
   const to = formatEndpoint({ address: target, port });
@@ -99,10 +111,11 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
   if (decodeProbe(bytes, 0, bytes.length) !== PROBE_WAY_ASK) return false;
   const id = holderOf(core.holders, addressOf(from));
   if (id === null || core.agreed.get(id) === null) return false;
-  const gateway = core.ways.gateway(id);
+  const kind = ipVersion(from) === 6 ? "direct6" : "direct";
+  const gateway = core.ways.gateway(id, kind);
   if (gateway === null) return false;
   if (!core.throttle.allows("direct answers", ANSWERS_PER_SECOND, now)) return false;
-  const asked = core.ways.asked(id, probeFlags(bytes, 0), now);
+  const asked = core.ways.asked(id, kind, probeFlags(bytes, 0), now);
   if (asked === null) return false;
   const b = new Uint8Array(PROBE_LEN);
   const flags = asked.ready ? PROBE_READY : 0;
@@ -111,10 +124,18 @@ export function onWayQuestion(core: Core, bytes: Uint8Array, from: string, now: 
   return true;
 }
 
-// The first address of what a node holds: that of its device.
-function overlayAddress({ holders, identity, lease }: Core, id: string): Uint8Array | null {
+// Where a node is asked, in a subnet of what it holds.
+function overlayAddress(
+  { holders, identity, lease }: Core,
+  id: string,
+  family: IpVersion,
+): Uint8Array | null {
   if (id === identity.id && lease.state !== "confirmed") return null;
-  return holders.leaseOf(id)?.subnet.address ?? null;
+  const claim = holders.leaseOf(id);
+  const subnet = claim === null
+    ? undefined
+    : subnetsOf(claim).find(({ address }) => isIpv4(address) === (family === 4));
+  return subnet === undefined ? null : askedAt(subnet);
 }
 
 function holderOf(holders: Holders, device: string): string | null {

@@ -8,14 +8,14 @@
 
 import type { DirectRoute } from "../../ports/host.ts";
 import type { Tunnel } from "../../ports/planes.ts";
-import { addressOf, ipVersion, isIpv4 } from "../../wire/address.ts";
+import { addressOf, type IpVersion, ipVersion, isIpv4 } from "../../wire/address.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
-import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
-import { isInside } from "../../wire/prefix.ts";
+import { type MeshConfig, networksOf, type Settings } from "../mesh/mesh_config.ts";
 import { outcomeText } from "./outcome.ts";
 import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
-import type { PeerWays } from "./way.ts";
+import { askedAt, type PeerWays, type WayView } from "./way.ts";
+import { isInside, type Prefix } from "../../wire/prefix.ts";
 
 /** Of an outer packet that measures a path. */
 const LARGEST_PROBE = 65_000;
@@ -45,10 +45,10 @@ export interface Path {
 export interface Choice {
   readonly path: Path;
   readonly tunnel: Tunnel | null;
-  /** The direct route that may be, and is probed. */
-  readonly candidate: DirectRoute | null;
-  /** The same once it carries data. */
-  readonly direct: DirectRoute | null;
+  /** The direct routes that may be, and are probed. */
+  readonly candidates: readonly DirectRoute[];
+  /** Those of them that carry data. */
+  readonly direct: readonly DirectRoute[];
 }
 
 /** Why there is no direct route, and what a user can do about that. */
@@ -67,59 +67,111 @@ export function choose(peer: PeerView, view: NodeView, settings: Settings, host:
   const tunnel = peer.state === "dead" ? null : tunnelTo(peer, mesh, host);
   if (tunnel === null) {
     const path = { path: "none", why: whyNone(peer), mtu: 0 } as const;
-    return { path, tunnel, candidate: null, direct: null };
+    return { path, tunnel, candidates: [], direct: [] };
   }
-  const found = candidateFor(peer, mesh, settings, host);
-  const candidate = "why" in found ? null : found;
-  const refusal = "why" in found ? found : whyNotYet(peer, found.gateway, mesh);
-  if (candidate === null || refusal !== null) {
-    const path = tunnelPath(peer, tunnel, refusal!, view);
-    return { path, tunnel, candidate, direct: null };
-  }
-  const { mtu, answeredAt } = peer.ways.direct!;
-  const path: Path = {
+  const [first, second] = networksOf(mesh).map((network) =>
+    directFor(peer, familyOf(network), { mesh, settings, host })
+  );
+  const directs = [first!, ...(second === undefined ? [] : [second])];
+  const path = first!.refusal === null
+    ? directPath(peer, first!, host)
+    : tunnelPath(peer, tunnel, first!.refusal, view);
+  return {
+    path: second === undefined ? path : besides(path, first!, second, mesh),
+    tunnel,
+    candidates: directs.flatMap(({ candidate }) => candidate ?? []),
+    direct: directs.flatMap(({ candidate, refusal, mtu }) =>
+      candidate === null || refusal !== null ? [] : mtu === null ? candidate : { ...candidate, mtu }
+    ),
+  };
+}
+
+/** A direct route for one family, or why there is none. */
+interface Direct {
+  readonly family: IpVersion;
+  readonly candidate: DirectRoute | null;
+  /** Null: it carries data. */
+  readonly refusal: Refusal | null;
+  /** What passes, where that is less than our own link takes. */
+  readonly mtu: number | null;
+}
+
+/** What the choice is made for. */
+interface Chooser {
+  readonly mesh: MeshConfig;
+  readonly settings: Settings;
+  readonly host: HostFacts;
+}
+
+function familyOf({ address }: Prefix): IpVersion {
+  return isIpv4(address) ? 4 : 6;
+}
+
+const wayOf = (peer: PeerView, family: IpVersion): WayView | null =>
+  (family === 4 ? peer.ways.direct : peer.ways.direct6) ?? null;
+
+function directFor(peer: PeerView, family: IpVersion, chooser: Chooser): Direct {
+  const found = candidateFor(peer, family, chooser);
+  if ("why" in found) return { family, candidate: null, refusal: found, mtu: null };
+  const refusal = whyNotYet(peer, wayOf(peer, family), found.gateway, chooser.mesh);
+  return { family, candidate: found, refusal, mtu: wayOf(peer, family)?.mtu ?? null };
+}
+
+function directPath(peer: PeerView, { candidate, family, mtu }: Direct, host: HostFacts): Path {
+  return {
     path: "direct-route",
-    to: candidate.gateway,
-    answeredAt,
-    why: `same link as ${candidate.gateway}`,
+    to: candidate!.gateway,
+    answeredAt: wayOf(peer, family)!.answeredAt,
+    why: `same link as ${candidate!.gateway}`,
     mtu: mtu ?? host.underlayMtu,
   };
-  return { path, tunnel, candidate, direct: mtu === null ? candidate : { ...candidate, mtu } };
+}
+
+/** The path is that of IPv4; where IPv6 goes another way, it says so. */
+function besides(path: Path, first: Direct, second: Direct, mesh: MeshConfig): Path {
+  if (path.path === "none" || (first.refusal === null) === (second.refusal === null)) return path;
+  const { refusal } = second;
+  if (refusal === null) return { ...path, why: `${path.why}; IPv6 takes a direct route` };
+  const instead = mesh.backend === "host-gw" ? "has no path" : "takes the tunnel";
+  return { ...path, why: `${path.why}; IPv6 ${instead}: ${refusal.why}` };
 }
 
 /** The ways to ask, with what our own link takes on each. */
 export function waysTo(
   peer: PeerView,
-  { tunnel, candidate }: { readonly tunnel: Tunnel; readonly candidate: DirectRoute | null },
+  { tunnel, candidates }: { readonly tunnel: Tunnel; readonly candidates: readonly DirectRoute[] },
   { own }: NodeView,
   host: HostFacts,
 ): PeerWays {
   const outer = Math.min(host.pathMtu(tunnel.ownPort), LARGEST_PROBE);
   const leased = peer.subnet !== null && own.leaseState === "confirmed";
   const vxlan = encapsulationOf(own.mesh!) === "vxlan";
+  const to = (family: IpVersion) => candidates.find(({ destination }) => familyOf(destination) === family);
+  const direct = leased ? Math.min(host.underlayMtu, LARGEST_PROBE) : null;
+  const four = to(4), six = to(6);
   return {
     family: ipVersion(tunnel.ownPort),
-    gateway: candidate?.gateway ?? null,
+    gateway: four?.gateway ?? null,
+    ...(six === undefined ? {} : { gateway6: six.gateway }),
     limits: {
       own: tunnel.encapsulation === "data" || tunnel.encapsulation === "sealed" ? outer : null,
       vxlan: vxlan && leased ? outer : null,
-      direct: candidate !== null && leased ? Math.min(host.underlayMtu, LARGEST_PROBE) : null,
+      direct: four === undefined ? null : direct,
+      ...(six === undefined ? {} : { direct6: direct }),
     },
   };
 }
 
-/** The route by the peer itself, where both ask for it and share a link. IPv4 leases need an IPv4 next hop. */
+/** The route by the peer itself, where both ask for it and share a link. A lease needs a next hop of its own family. */
 function candidateFor(
   peer: PeerView,
-  mesh: MeshConfig,
-  settings: Settings,
-  host: HostFacts,
+  family: IpVersion,
+  { mesh, settings, host }: Chooser,
 ): DirectRoute | Refusal {
   const hostGw = mesh.backend === "host-gw";
   if (hostGw && peer.subnet === null) return { why: "it has no lease yet" };
   if (!hostGw && !settings.directRouting) return { why: "direct routing is off", asAsked: true };
-  if (!isIpv4(mesh.network.address)) return { why: "no direct route: the mesh has no IPv4" };
-  const hop = nextHop(peer, host);
+  const hop = nextHop(peer, family, host);
   const without = hostGw ? "host-gw" : "no direct route";
   if ("why" in hop) {
     return { why: hostGw ? `host-gw needs one link, and ${hop.why}` : `${without}: ${hop.why}` };
@@ -136,11 +188,17 @@ function candidateFor(
       fix: `start ovltun on ${peer.name} with --direct-routing`,
     };
   }
-  if (peer.subnet === null) return { why: "it has no lease yet" };
-  if (!isInside(peer.subnet, mesh.network)) {
-    return { why: `${without}: its lease ${peer.subnet} is not in ${mesh.network}` };
+  const leases = [peer.subnet, peer.second].filter((one) => one != null);
+  if (leases.length === 0) return { why: "it has no lease yet" };
+  const network = networksOf(mesh).find((one) => familyOf(one) === family)!;
+  const destination = leases.find((one) => isInside(one, network));
+  if (destination === undefined) {
+    return { why: `${without}: its lease ${leases.join(" and ")} is not in ${network}` };
   }
-  return { destination: peer.subnet, ...hop };
+  if (askedAt(destination) === null) {
+    return { why: `${without}: its lease ${destination} has no address to probe` };
+  }
+  return { destination, ...hop };
 }
 
 function allow(forbids: string | null): { readonly fix?: string } {
@@ -148,23 +206,27 @@ function allow(forbids: string | null): { readonly fix?: string } {
 }
 
 /** The peer as a next hop, or why it is none. */
-function nextHop(peer: PeerView, host: HostFacts): Omit<DirectRoute, "destination"> | Refusal {
+function nextHop(
+  peer: PeerView,
+  family: IpVersion,
+  host: HostFacts,
+): Omit<DirectRoute, "destination"> | Refusal {
   const { endpoint } = peer;
   if (endpoint === null) return { why: "none of its endpoints is known" };
   const address = addressOf(endpoint);
   const hop = host.nextHop(address);
   if ("why" in hop) return hop;
   const { iface } = hop;
-  if (ipVersion(endpoint) === 4) return { gateway: address, iface };
-  // The two talk by IPv6, as chance has it where they have both. That link has the peer's IPv4 address, too. Through a
-  // gateway nothing is known: another network may have the same private addresses as ours.
+  if (ipVersion(endpoint) === family) return { gateway: address, iface };
+  // The two talk by the other family, as chance has it where they have both. That link has the peer's other address, too.
+  // Through a gateway nothing is known: another network may have the same private addresses as ours.
   for (const other of peer.endpoints) {
-    if (isNamed(other) || ipVersion(other) === 6 || peer.translated.includes(other)) continue;
+    if (isNamed(other) || ipVersion(other) !== family || peer.translated.includes(other)) continue;
     const gateway = addressOf(other);
     const same = host.nextHop(gateway);
     if ("iface" in same && same.iface === iface) return { gateway, iface };
   }
-  return { why: `${peer.name} has no IPv4 address on the link of ${address}` };
+  return { why: `${peer.name} has no IPv${family} address on the link of ${address}` };
 }
 
 /** Whose user did not allow packets in the clear between us and a peer of a sealed mesh; null: they are allowed. */
@@ -178,8 +240,12 @@ function whoForbids(peer: PeerView, mesh: MeshConfig, settings: Settings): strin
 }
 
 /** Why a direct route that is wanted carries no data; null: probes came back, here and there. */
-function whyNotYet(peer: PeerView, gateway: string, mesh: MeshConfig): Refusal | null {
-  const way = peer.ways.direct;
+function whyNotYet(
+  peer: PeerView,
+  way: WayView | null,
+  gateway: string,
+  mesh: MeshConfig,
+): Refusal | null {
   if (way !== null && way.state === "answered" && way.peerReady) return null;
   if (way === null || way.state === "unknown") {
     return { why: `waiting for ${gateway} to answer a packet with overlay addresses`, undecided: true };

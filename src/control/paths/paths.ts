@@ -21,7 +21,7 @@ import {
 import { byFamily } from "../mesh/mesh.ts";
 import { IPV6_MTU_MIN } from "../../wire/ipv6.ts";
 import type { NodeView, PeerView } from "./view.ts";
-import type { PeerWays } from "./way.ts";
+import { askedAt, type PeerWays } from "./way.ts";
 import { formatAddress } from "../../wire/address.ts";
 import { deviceAddress, hostPrefix, isInside, networkAround, type Prefix } from "../../wire/prefix.ts";
 
@@ -114,18 +114,17 @@ export function wantedFrom(view: NodeView, settings: Settings, host: HostFacts):
 function addPeer(
   gathered: Gathered,
   peer: PeerView,
-  { path, tunnel, candidate, direct }: Choice,
+  { path, tunnel, candidates, direct }: Choice,
   { view, host, mesh }: { readonly view: NodeView; readonly host: HostFacts; readonly mesh: MeshConfig },
 ): void {
   gathered.paths.set(peer.id, path);
   if (tunnel === null) return;
   gathered.tunnels.set(peer.id, tunnel);
-  gathered.ways.set(peer.id, waysTo(peer, { tunnel, candidate }, view, host));
-  if (candidate !== null && view.own.leaseState === "confirmed") {
-    // To the first address of its subnet, which its device has.
-    gathered.probeRoutes.push({ ...candidate, destination: hostPrefix(candidate.destination.address) });
+  gathered.ways.set(peer.id, waysTo(peer, { tunnel, candidates }, view, host));
+  for (const candidate of view.own.leaseState === "confirmed" ? candidates : []) {
+    gathered.probeRoutes.push({ ...candidate, destination: hostPrefix(askedAt(candidate.destination)!) });
   }
-  if (direct !== null) gathered.directRoutes.push(direct);
+  gathered.directRoutes.push(...direct);
   // In a sealed mesh host-gw has tunnels too, for sessions alone.
   if (peer.subnet === null || (mesh.backend === "host-gw" && mesh.security === "sealed")) return;
   // A record may claim what it likes: what is in no network of the mesh is nobody's source, and leads nowhere.

@@ -6,7 +6,7 @@
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import type { Outcome } from "./outcome.ts";
-import type { WayKind, WayView } from "./way.ts";
+import type { OfWays, WayView } from "./way.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /**
@@ -98,7 +98,7 @@ export interface PeerView {
   readonly lastHelloAt: number | null;
   readonly rttMs: number | null;
   /** What came back along each way that data may take; null: that way is not asked. */
-  readonly ways: Readonly<Record<WayKind, WayView | null>>;
+  readonly ways: OfWays<WayView>;
   readonly vtepMac: string;
   /** Sealed meshes: whether its user allows packets in the clear. */
   readonly clearPaths: boolean;

@@ -2,20 +2,40 @@
  * One way to a peer: what is known of it, and what an answer to a probe changes. When it is asked is decided in ways.ts.
  */
 
+import { type Address, isIpv4 } from "../../wire/address.ts";
+import { deviceAddress, type Prefix, probeAddress } from "../../wire/prefix.ts";
 import { PROBE_READY } from "../../wire/datagram.ts";
 import type { PathMtuSearch } from "./path_mtu_search.ts";
 
-export type WayKind = "own" | "vxlan" | "direct";
+/** `direct` carries the peer's IPv4 subnet, `direct6` its IPv6 subnet. */
+export type DirectKind = "direct" | "direct6";
+export type WayKind = "own" | "vxlan" | DirectKind;
+
+/** Where the holder of a subnet is asked by a direct route; null: nowhere. */
+export function askedAt(subnet: Prefix): Address | null {
+  return isIpv4(subnet.address) ? deviceAddress(subnet) : probeAddress(subnet);
+}
+
+export function isDirect(kind: WayKind): kind is DirectKind {
+  return kind === "direct" || kind === "direct6";
+}
+
+/** A value for each way; absent for `direct6`, as null: there is no such way. */
+export type OfWays<T> = Readonly<
+  Record<Exclude<WayKind, "direct6">, T | null> & { readonly direct6?: T | null }
+>;
 
 /** Outer packet sizes that our own link takes on each way to a peer, bytes; null: there is no such way. */
-export type WayLimits = Readonly<Record<WayKind, number | null>>;
+export type WayLimits = OfWays<number>;
 
 /** The ways to one peer, and the version of IP that its endpoint has. */
 export interface PeerWays {
   readonly limits: WayLimits;
   readonly family: 4 | 6;
-  /** The next hop of the direct route, which is of IPv4; null: there is none. */
+  /** The next hop of the direct route for IPv4; null: there is none. */
   readonly gateway: string | null;
+  /** The same for IPv6. */
+  readonly gateway6?: string;
 }
 
 /** What is known of a way. `unknown`: it was not asked long enough to say. */
@@ -79,7 +99,7 @@ export function viewOf(way: Way, now: number): WayView {
   const mtu = search.lowered ? search.mtu : null;
   if (isSilent(way)) return { state: "silent", answeredAt, peerReady: false, mtu };
   // Both sides ask at about the same time; the other's answer is a moment away.
-  const oneSided = way.kind === "direct" && !peerReady && now - way.since < BOTH_MS;
+  const oneSided = isDirect(way.kind) && !peerReady && now - way.since < BOTH_MS;
   return { state: answeredAt === null || oneSided ? "unknown" : "answered", answeredAt, peerReady, mtu };
 }
 
@@ -88,10 +108,10 @@ export function noteAnswer(way: Way, flags: number, now: number): boolean {
   const before = way.answeredAt === null || isSilent(way);
   const readyBefore = way.peerReady;
   way.unanswered = 0;
-  if (way.kind === "direct") way.peerReady = (flags & PROBE_READY) !== 0;
+  if (isDirect(way.kind)) way.peerReady = (flags & PROBE_READY) !== 0;
   if (before && way.answeredAt !== null) way.search.check(now); // it may be another way by now
   way.answeredAt = now;
-  if (before) way.nextAt = way.kind === "direct" ? now : now + KEEP_MS; // the peer is to hear that we had an answer
+  if (before) way.nextAt = isDirect(way.kind) ? now : now + KEEP_MS; // the peer is to hear that we had an answer
   else way.nextAt = Math.max(way.nextAt, now + FIRST_MS);
   return before || way.peerReady !== readyBefore;
 }

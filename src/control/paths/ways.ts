@@ -1,6 +1,6 @@
 /**
  * The ways that data may take to each peer, and whether a probe along each came back: `own` (our port's), `vxlan` (the
- * VXLAN port's) and `direct` (a route around the tunnel). A firewall, a switch or the kernel's source check can swallow
+ * VXLAN port's), `direct` and `direct6` (a route around the tunnel, for each family inside). A firewall, a switch or the kernel's source check can swallow
  * one of them while the others answer, so a path counts only by its own way. Each way also has its path MTU
  * (path_mtu_search.ts). Decides what to ask and when; way_steps.ts makes datagrams of it. Round trips and the life of a
  * link are rtt.ts's.
@@ -24,7 +24,9 @@ import {
 } from "../../wire/datagram.ts";
 import { PathMtuSearch, SMALL } from "./path_mtu_search.ts";
 import {
+  type DirectKind,
   FIRST_MS,
+  isDirect,
   isSilent,
   KEEP_MS,
   newWay,
@@ -53,7 +55,8 @@ interface Asked {
   readonly at: number;
 }
 
-const KINDS: readonly WayKind[] = ["own", "vxlan", "direct"];
+const DIRECT: readonly DirectKind[] = ["direct", "direct6"];
+const KINDS: readonly WayKind[] = ["own", "vxlan", ...DIRECT];
 const SECOND_MS = 500;
 const AGAIN_MS = 1000;
 const QUICK_TRIES = 6;
@@ -72,7 +75,7 @@ export class Ways {
   readonly #random: Random;
   // BOUNDED: one per peer with a link, ≤ MAX_PEERS
   readonly #peers = new Map<string, Map<WayKind, Way>>();
-  // BOUNDED: as #peers
+  // By kind and peer. BOUNDED: two for each of #peers
   readonly #gateways = new Map<string, string>();
   // BOUNDED: ≤ NONCES_MAX, the oldest go first
   readonly #asked = new BoundedMap<string, Asked>(NONCES_MAX);
@@ -87,31 +90,38 @@ export class Ways {
     for (const id of [...this.#peers.keys()]) {
       if (limits.has(id)) continue;
       this.#peers.delete(id);
-      this.#gateways.delete(id);
+      for (const kind of DIRECT) this.#gateways.delete(`${kind} ${id}`);
     }
     for (const [id, wanted] of limits) {
       const ways = this.#peers.get(id) ?? new Map<WayKind, Way>();
-      if (wanted.gateway !== this.gateway(id)) ways.delete("direct"); // another way, of which nothing is known
-      if (wanted.gateway === null) this.#gateways.delete(id);
-      else this.#gateways.set(id, wanted.gateway);
+      for (const kind of DIRECT) {
+        const gateway = (kind === "direct" ? wanted.gateway : wanted.gateway6) ?? null;
+        if (gateway !== this.gateway(id, kind)) ways.delete(kind); // another way, of which nothing is known
+        if (gateway === null) this.#gateways.delete(`${kind} ${id}`);
+        else this.#gateways.set(`${kind} ${id}`, gateway);
+      }
       this.#peers.set(id, ways);
       for (const kind of KINDS) {
-        const full = wanted.limits[kind];
+        const full = wanted.limits[kind] ?? null;
         const way = ways.get(kind);
         if (full === null) ways.delete(kind);
         else if (way !== undefined) way.search.setFull(full, now);
         else {
-          const search = new PathMtuSearch(full, kind === "direct" ? 4 : wanted.family, now);
+          const family = kind === "direct" ? 4 : kind === "direct6" ? 6 : wanted.family;
+          const search = new PathMtuSearch(full, family, now);
           ways.set(kind, newWay({ id, kind, search }, now));
         }
       }
     }
-    this.#direct = [...this.#peers.values()].filter((ways) => ways.has("direct")).length;
+    this.#direct = 0;
+    for (const ways of this.#peers.values()) {
+      for (const kind of DIRECT) if (ways.has(kind)) this.#direct++;
+    }
   }
 
-  /** By whom the direct way to this peer leads; null: there is none. */
-  gateway(id: string): string | null {
-    return this.#gateways.get(id) ?? null;
+  /** By whom a direct way to this peer leads; null: there is none. */
+  gateway(id: string, kind: DirectKind): string | null {
+    return this.#gateways.get(`${kind} ${id}`) ?? null;
   }
 
   /** The link to this peer is new or has moved: whatever was known of its ways is not any more. */
@@ -174,7 +184,7 @@ export class Ways {
     way.nextAt = now + this.#interval(way);
     way.askedAt = now;
     way.unanswered++;
-    if (way.kind === "direct" && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
+    if (isDirect(way.kind) && now >= way.checkAt) { // the kernel carries what goes there: we see no stall
       way.checkAt = now + CHECK_DIRECT_MS;
       way.search.check(now);
     }
@@ -185,7 +195,7 @@ export class Ways {
     if (way.unanswered >= QUICK_TRIES) return SILENT_MS;
     if (way.answeredAt === null) return way.unanswered === 0 ? FIRST_MS : SECOND_MS;
     if (way.unanswered > 0) return AGAIN_MS;
-    return way.kind === "direct" ? Math.max(DIRECT_MS, (1000 * this.#direct) / DIRECT_PER_SECOND) : KEEP_MS;
+    return isDirect(way.kind) ? Math.max(DIRECT_MS, (1000 * this.#direct) / DIRECT_PER_SECOND) : KEEP_MS;
   }
 
   #measure(way: Way, size: number, now: number): WayProbe {
@@ -216,11 +226,11 @@ export class Ways {
   }
 
   /**
-   * The peer asks by the direct way. What to answer: whether we have had an answer ourselves; null: such a way is not
+   * The peer asks by a direct way. What to answer: whether we have had an answer ourselves; null: such a way is not
    * wanted here. Such a question can be forged: what it says of the peer is verified by a question of ours.
    */
-  asked(id: string, flags: number, now: number): { readonly ready: boolean } | null {
-    const way = this.#peers.get(id)?.get("direct");
+  asked(id: string, kind: DirectKind, flags: number, now: number): { readonly ready: boolean } | null {
+    const way = this.#peers.get(id)?.get(kind);
     if (way === undefined) return null;
     const news = isSilent(way) || ((flags & PROBE_READY) !== 0) !== way.peerReady;
     if (news) {

@@ -20,7 +20,8 @@ import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
 import { addressAlone } from "../../host/held_prefix.ts";
 import type { HostState } from "../../host/owned.ts";
-import { isInside, type Prefix } from "../../wire/prefix.ts";
+import { formatAddress } from "../../wire/address.ts";
+import { isInside, type Prefix, probeAddress } from "../../wire/prefix.ts";
 
 export interface HostKeeperOptions {
   readonly device: string;
@@ -191,8 +192,14 @@ function stateAt(
   { deviceMtu, directRoutes, probeRoutes }: Wanted,
 ): HostState {
   const inside = ({ destination }: DirectRoute) => isInside(destination, network);
+  const probed = probeRoutes.some(inside) ? probeAddress(subnet) : null;
   return {
-    device: { iface, address, mtu: deviceMtu },
+    device: {
+      iface,
+      address,
+      ...(probed === null ? {} : { probed: formatAddress(probed) }),
+      mtu: deviceMtu,
+    },
     network,
     subnet,
     directRoutes: directRoutes.filter(inside),

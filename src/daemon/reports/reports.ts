@@ -291,8 +291,15 @@ export function routesReport(
   );
   const { mesh } = snapshot.view.own;
   const networks = mesh === null ? [] : networksOf(mesh);
+  // Of IPv6 by their destination, of IPv4 by their Type of Service: a direct route may have the same destination there.
+  const probed = new Set( // BOUNDED: by the routes that are wanted
+    snapshot.wanted.probeRoutes.map(({ destination }) => destination.text).filter((text) =>
+      text.includes(":")
+    ),
+  );
   const host = routes.filter((route) =>
-    networks.some((network) => isOwned(route, network)) && route.tos === undefined
+    networks.some((network) => isOwned(route, network)) && !probed.has(route.destination.text) &&
+    route.tos === undefined
   ).map((
     route,
   ): RouteEntry => ({

@@ -19,7 +19,6 @@ import {
   probeNonceLow,
 } from "../../wire/datagram.ts";
 import { ETHERNET_LEN, MAC_LEN, putMac } from "../../wire/ethernet.ts";
-import { IPV4_DESTINATION_AT } from "../../wire/ipv4.ts";
 import { encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { answerVxlanFrame } from "../../wire/way_probe.ts";
 import { handUp } from "../in/hand_up.ts";
@@ -59,7 +58,7 @@ export function answerArp(plane: Plane, d: Incoming, vni: number): Verdict {
 /** A probe of the VXLAN way at `probe`: answered the way it came, no longer than the question; an answer is handed up. */
 export function answerVxlanProbe(plane: Plane, d: Incoming, probe: number, vni: number): Verdict {
   const { b } = plane;
-  if (plane.routes.lookup(b, d.at + IPV4_DESTINATION_AT, 4) !== OWN_SLOT) return NOT_FOR_US;
+  if (plane.routes.destinationOf(b, d.at) !== OWN_SLOT) return NOT_FOR_US;
   const kind = decodeProbe(b, probe, probe + PROBE_LEN);
   if (kind === PROBE_WAY_ANSWER) {
     d.at = probe;

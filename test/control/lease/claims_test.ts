@@ -8,6 +8,8 @@ import { Store } from "../../../src/control/records/store.ts";
 import { leasedText } from "../../../src/control/records/record.ts";
 import { directiveOf } from "../../made/directives.ts";
 import { cases } from "../../made/seeds.ts";
+import { askedAt } from "../../../src/control/paths/way.ts";
+import { subnetsOf } from "../../../src/control/records/record.ts";
 import { recordOf } from "../../made/records.ts";
 import { overlaps, prefix } from "../../../src/wire/prefix.ts";
 
@@ -163,10 +165,9 @@ test("Holders, change by change, give what holdings() gives for all claims at on
           const lease = holders.leaseOf(id);
           assert.equal(lease !== null, held.some((c) => c.nodeId === id && !c.reserved));
           if (lease !== null) {
-            const first = held.find((c) =>
-              !c.reserved && c.subnet.address.join() === lease.subnet.address.join()
-            );
-            assert.equal(holders.leaseAt(lease.subnet.address)?.nodeId, first?.nodeId);
+            for (const subnet of subnetsOf(lease)) {
+              assert.equal(holders.leaseAt(askedAt(subnet)!)?.nodeId, id);
+            }
           }
         }
         assert.equal(
@@ -197,4 +198,25 @@ test("One changed record of 2,000 has a handful of claims looked at, not all of 
   store.drop(recordOf(8).id);
   assert.ok(holders.decided - all <= 8);
   assert.equal(holders.leaseOf(recordOf(7).id)?.subnet.text, "10.0.8.0/24");
+});
+
+test("In a mesh of both families a claim is compared with its like, also beside one of all of IPv6", () => {
+  const [store, directives] = [new Store(), new Directives()];
+  const holders = new Holders(store, directives);
+  const claim = (n: number) => ({
+    subnet: prefix(`10.42.${n}.0/24`),
+    second: prefix(`fd42:1:2:${n.toString(16)}::/64`),
+    stamp: n,
+    incarnation: 1,
+  });
+  for (let n = 1; n <= 200; n++) store.insert(recordOf(n, { claims: [claim(n)] }));
+  const before = holders.decided;
+  store.insert(recordOf(201, { claims: [claim(201)] }));
+  assert.equal(holders.decided - before, 1);
+  store.insert(recordOf(202, { claims: [{ subnet: prefix("::/0"), stamp: 999, incarnation: 1 }] }));
+  store.insert(recordOf(203, { claims: [claim(203)] }));
+  const all = contenders(store.records(), directives);
+  const plain = ({ held, lost }: ReturnType<typeof holdings>) =>
+    JSON.stringify([held.map((c) => [c.nodeId, c.subnet]), lost.map((l) => [l.claim.nodeId, l.to.nodeId])]);
+  assert.equal(plain(holders.now()), plain(holdings(all)));
 });

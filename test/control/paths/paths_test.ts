@@ -5,6 +5,7 @@ import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import { wantedFrom } from "../../../src/control/paths/paths.ts";
 import type { NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { settingsFor } from "../../made/settings.ts";
+import type { WayView } from "../../../src/control/paths/way.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 
 const HOST = {
@@ -271,6 +272,65 @@ test("What a record claims outside of the mesh's networks is routed nowhere, and
   const mesh = foundMesh(settingsFor("x", { ipv6: { ...SETTINGS.ipv6, network: prefix("fd00::/48") } }));
   const wanted = wantedFrom({ ...both, own: { ...both.own, mesh: mesh as MeshConfig } }, settings, HOST);
   assert.deepEqual(wanted.routes.map(({ subnet }) => subnet), [inside, outside]);
+});
+
+test("In a mesh of both families each has a direct route of its own, by a next hop of its own", () => {
+  const interfaces: Readonly<Record<string, number>> = { "fd00::11": 3, "192.168.1.11": 3 };
+  const host = {
+    ...HOST,
+    nextHop: (a: string) =>
+      interfaces[a] === undefined ? { why: `${a} is behind a gateway` } : { iface: interfaces[a] },
+  };
+  const network6 = prefix("fd42:1:2::/48");
+  const range6 = {
+    network: network6,
+    subnetLen: 64,
+    subnetMin: "fd42:1:2:1::",
+    subnetMax: "fd42:1:2:ffff::",
+  };
+  const answers: WayView = { state: "answered", answeredAt: 1, peerReady: true, mtu: null };
+  const decide = (backend: "host-gw" | "udp", change: Partial<PeerView>) => {
+    const both = peer({ second: prefix("fd42:1:2:9::/64"), ...change });
+    const of = view(backend, [both]);
+    const mesh = { ...of.own.mesh!, second: range6 };
+    const own = { ...of.own, mesh, second: prefix("fd42:1:2:7::/64") };
+    return wantedFrom({ ...of, own }, { ...SETTINGS, directRouting: backend === "udp" }, host);
+  };
+  const endpoints = ["192.168.1.11:8473", "[fd00::11]:8473"];
+  const ways = { own: answers, vxlan: null, direct: answers, direct6: answers };
+  for (const backend of ["host-gw", "udp"] as const) {
+    const all = decide(backend, { endpoints, ways });
+    assert.deepEqual(all.directRoutes.map((r) => [r.destination.text, r.gateway]), [
+      ["10.42.9.0/24", "192.168.1.11"],
+      ["fd42:1:2:9::/64", "fd00::11"],
+    ]);
+    assert.deepEqual(all.probeRoutes.map((r) => r.destination.text), [
+      "10.42.9.0/32",
+      "fd42:1:2:9:ffff:ffff:ffff:fffe/128",
+    ]);
+    assert.equal(all.paths.get("b")!.why, "same link as 192.168.1.11");
+    assert.deepEqual(all.routes.map(({ subnet }) => subnet.text), ["10.42.9.0/24", "fd42:1:2:9::/64"]);
+    assert.equal(all.own!.second!.address, "fd42:1:2:7:ffff:ffff:ffff:ffff");
+    // Only IPv4 comes back.
+    const silent = { ...answers, state: "silent" } as const;
+    const four = decide(backend, { endpoints, ways: { ...ways, direct6: silent } });
+    assert.deepEqual(four.directRoutes.map((r) => r.destination.text), ["10.42.9.0/24"]);
+    assert.equal(four.probeRoutes.length, 2);
+    const words = backend === "udp" ? "IPv6 takes the tunnel: " : "IPv6 has no path: ";
+    assert.ok(four.paths.get("b")!.why.includes(`; ${words}no direct route: packets with`));
+    // The link has no IPv6.
+    const none = decide(backend, { endpoints: [endpoints[0]!], ways: { ...ways, direct6: null } });
+    assert.match(
+      none.paths.get("b")!.why,
+      /; IPv6 .*beta has no IPv6 address on the link of 192\.168\.1\.11/,
+    );
+    assert.equal(none.ways.get("b")!.gateway6, undefined);
+  }
+  // Only IPv6 comes back.
+  const six = decide("udp", { endpoints, ways: { ...ways, direct: { ...answers, state: "silent" } } });
+  assert.deepEqual(six.directRoutes.map((r) => r.destination.text), ["fd42:1:2:9::/64"]);
+  assert.equal(six.paths.get("b")!.path, "tunnel");
+  assert.match(six.paths.get("b")!.why, /; IPv6 takes a direct route$/);
 });
 
 test("--direct-routing: a gateway route on the same link, the tunnel elsewhere", () => {

@@ -14,6 +14,7 @@ import {
   probeNonceHigh,
 } from "../../../src/wire/datagram.ts";
 import { decodeIpv4, ipv4Destination, ipv4HeaderOk, ipv4Source } from "../../../src/wire/ipv4.ts";
+import { decodeIpv6 } from "../../../src/wire/ipv6.ts";
 import { VXLAN_PROBE_AT, vxlanProbe, wayProbeAt } from "../../../src/wire/way_probe.ts";
 import * as fix from "../../made/plane.ts";
 import { bytesOf, udp } from "../../made/packets.ts";
@@ -38,8 +39,8 @@ function question(
     vni: 1,
     sourceMac: parseMac("02:00:0a:2a:03:00")!,
     targetMac: parseMac(fix.OWN_MAC)!,
-    source: u32("10.42.3.0"),
-    target: u32("10.42.1.0"),
+    source: parseAddress("10.42.3.0")!,
+    target: parseAddress("10.42.1.0")!,
   };
   return vxlanProbe({ ...ends, ...change }, probe(kind), length);
 }
@@ -71,8 +72,10 @@ test("A VXLAN probe counts only from its peer, with its VNI, for our lease; an a
   const f = fix.fixture();
   assert.deepEqual(fix.takeIn(f, "vxlan", question(), "192.168.1.66:8472"), { spoofed: 1 });
   assert.deepEqual(fix.takeIn(f, "vxlan", question(0, { vni: 2 }), FLOW), { "wrong-vni": 1 });
-  assert.deepEqual(fix.takeIn(f, "vxlan", question(0, { source: u32("10.42.9.0") }), FLOW), { spoofed: 1 });
-  assert.deepEqual(fix.takeIn(f, "vxlan", question(0, { target: u32("10.42.2.0") }), FLOW), {
+  assert.deepEqual(fix.takeIn(f, "vxlan", question(0, { source: parseAddress("10.42.9.0")! }), FLOW), {
+    spoofed: 1,
+  });
+  assert.deepEqual(fix.takeIn(f, "vxlan", question(0, { target: parseAddress("10.42.2.0")! }), FLOW), {
     "not-for-us": 1,
   });
   assert.deepEqual(fix.takeIn(f, "vxlan", question(0, {}, PROBE_WAY_ANSWER), FLOW), { "handed-up": 1 });
@@ -122,4 +125,29 @@ test("A peer of a mesh without VXLAN is not heard by it", () => {
   const packet = udp(["10.42.2.9", "10.42.1.5"], new Uint8Array(20));
   const framed = bytesOf(hex("08 000000 000000 00 02000a2a0100 02000a2a0300 0800"), packet);
   assert.deepEqual(fix.takeIn(f, "vxlan", framed, fix.ENDPOINTS[0]), { spoofed: 1 });
+});
+
+test("A VXLAN probe of IPv6 is answered likewise, for a mesh without IPv4", () => {
+  for (const length of [0, 1472]) {
+    const f = fix.fixture();
+    const ends = { source: parseAddress("fd42:3::9")!, target: parseAddress("fd42:1::9")! };
+    const asked = question(length, ends);
+    assert.equal(wayProbeAt(asked, PACKET_AT, asked.length), VXLAN_PROBE_AT + 20);
+    assert.deepEqual(fix.takeIn(f, "vxlan", asked, FLOW), { "probe-answered": 1 });
+    const b = f.sockets.vxlan.sent[0]!.bytes;
+    const at = VXLAN_PROBE_AT + 20;
+    assert.equal(b.length, at + PROBE_LEN);
+    assert.equal(decodeIpv6(b, PACKET_AT, b.length), 40);
+    assert.equal(wayProbeAt(b, PACKET_AT, b.length), at);
+    assert.equal(decodeProbe(b, at, b.length), PROBE_WAY_ANSWER);
+    assert.deepEqual([...b.subarray(PACKET_AT + 8, PACKET_AT + 40)], [...ends.target, ...ends.source]);
+    assert.deepEqual(
+      fix.takeIn(f, "vxlan", question(0, { ...ends, source: parseAddress("fd42:9::9")! }), FLOW),
+      {
+        spoofed: 1,
+      },
+    );
+    const elsewhere = question(0, { ...ends, target: parseAddress("fd42:2::9")! });
+    assert.deepEqual(fix.takeIn(f, "vxlan", elsewhere, FLOW), { "not-for-us": 1 });
+  }
 });
