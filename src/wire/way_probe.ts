@@ -1,8 +1,8 @@
 /**
- * A path probe that travels as VXLAN data does: RFC 7348, Ethernet, IP and UDP around the 32 bytes of datagram.ts,
- * from one node's overlay address to the other's; of IPv6 in a mesh without IPv4. That our own port answers says nothing of the VXLAN port: firewalls
- * know them by number. The UDP checksum is left out (RFC 768, RFC 6935: no host's stack sees it); the data plane turns a question into its answer where it
- * lies. The caller owns every buffer.
+ * A path probe that travels as VXLAN data does: RFC 7348, Ethernet, IP and UDP around the 32 bytes of datagram.ts, from one
+ * node's overlay address to the other's; of IPv6 in a mesh without IPv4. That our own port answers says nothing of the VXLAN
+ * port: firewalls know them by number. The UDP checksum is left out (RFC 768, RFC 6935: no host's stack sees it); the data
+ * plane turns a question into its answer where it lies. The caller owns every buffer.
  *
  *   | VXLAN 8 | Ethernet 14 | IPv4 20, IPv6 40 | UDP 8 | probe 32 | zeroes |
  */

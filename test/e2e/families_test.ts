@@ -75,3 +75,18 @@ test("a mesh of IPv6 alone has no IPv4 anywhere; a host that asks for it is refu
     await town.until("c ends", () => c.end !== null);
     assert.deepEqual(c.end, { code: 2 });
   }));
+
+test("VXLAN carries a mesh of IPv6 alone: its probes are of that family, too", () =>
+  inTown(async (town) => {
+    const a = town.host("a");
+    await a.up({ plain: true, backend: "vxlan", network: "none", network6: NETWORK6 });
+    const b = town.host("b");
+    await b.up({ plain: true, peers: [a.address] });
+    await town.until("they reach one another", () => a.reaches(b) && b.reaches(a));
+    await town.run(60_000);
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      const { path, healthy, why } = from.peer(to)!;
+      assert.ok(path === "tunnel" && healthy, why);
+      assert.deepEqual(from.dropped(), {});
+    }
+  }));
