@@ -193,6 +193,8 @@ export interface Forgotten {
   readonly name: string | null;
   /** The lease that is free now. */
   readonly subnet: string | null;
+  /** Its IPv6 half, in a mesh of both families. */
+  readonly subnet6?: string;
   /** How it was when it was forgotten. */
   readonly state: PeerState | null;
   readonly revoked: boolean;
@@ -223,6 +225,8 @@ export interface Rotated {
 /** A released lease: a member `heard` it, there was no other node (`alone`), or none answered. */
 export interface Release {
   readonly subnet: string;
+  /** Its IPv6 half, in a mesh of both families. */
+  readonly subnet6?: string;
   readonly outcome: "heard" | "alone" | "unheard";
 }
 

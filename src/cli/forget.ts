@@ -22,10 +22,15 @@ export function registerForget(program: Command): void {
 }
 
 /** What was done and what it means, a sentence each. */
-export function forgottenLines({ id, name, subnet, state, revoked }: Forgotten): string[] {
+export function forgottenLines({ id, name, subnet, subnet6, state, revoked }: Forgotten): string[] {
+  const free = subnet === null
+    ? ""
+    : subnet6 === undefined
+    ? `; ${subnet} is free`
+    : `; ${subnet} and ${subnet6} are free`;
   const who = name === null ? `The node ${shortId(id)}` : `${name} (${shortId(id)})`;
   const lines = [
-    `${who} is ${revoked ? "revoked" : "forgotten"}${subnet === null ? "" : `; ${subnet} is free`}`,
+    `${who} is ${revoked ? "revoked" : "forgotten"}${free}`,
   ];
   if (revoked) {
     lines.push(

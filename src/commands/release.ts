@@ -5,7 +5,7 @@
 import type { Release } from "../api/schema.ts";
 import { NOTHING_ASKED, type Settings } from "../control/mesh/mesh_config.ts";
 import { Directives, openDirective } from "../control/forget/directives.ts";
-import { decodeRecord } from "../control/records/record.ts";
+import { decodeRecord, leasedText } from "../control/records/record.ts";
 import {
   storedBytes,
   type StoredPeer,
@@ -20,14 +20,15 @@ import { VERSION } from "../version.ts";
 import { ControlOnly } from "./control_only.ts";
 
 /** What became of a lease, for people. */
-export function releaseSentence({ subnet, outcome }: Release): string {
+export function releaseSentence({ subnet, subnet6, outcome }: Release): string {
+  const lease = subnet6 === undefined ? subnet : `${subnet} and ${subnet6}`;
   switch (outcome) {
     case "heard":
-      return `Released the lease ${subnet}; the mesh has confirmed it`;
+      return `Released the lease ${lease}; the mesh has confirmed it`;
     case "alone":
-      return `Released the lease ${subnet}; no other node knew of it`;
+      return `Released the lease ${lease}; no other node knew of it`;
     case "unheard":
-      return `No member answered: the mesh still counts ${subnet} as leased to this node; to free it, run ` +
+      return `No member answered: the mesh still counts ${lease} as leased to this node; to free it, run ` +
         `on a member: ovltun forget ${subnet}`;
   }
 }
@@ -53,18 +54,19 @@ export function lostLeaseSentence(
   );
   const by = issuer?.name ?? shortId(about.issuer);
   const did = about.revoke ? "revoked this node's key" : "had the mesh forget this node";
-  return `No lease to release: ${by} ${did}, which freed ${claim.subnet}`;
+  return `No lease to release: ${by} ${did}, which freed ${leasedText(claim)}`;
 }
 
 /** Tells the mesh that the stored lease is free. Resolves to a sentence about how it went. */
 export async function releaseStoredLease(machine: Machine, state: StateStore): Promise<string> {
   const stored = state.stored;
   if (stored === null || stored.claim === null) return "No lease to release";
-  const subnet = stored.claim.subnet.text;
+  const { subnet: { text: subnet }, second } = stored.claim;
+  const lease = { subnet, ...(second === undefined ? {} : { subnet6: second.text }) };
   const { id } = state.identity;
   const lost = lostLeaseSentence(stored, stored.directives, id);
   if (lost !== null) return lost;
-  if (!stored.peers.some(isMember)) return releaseSentence({ subnet, outcome: "alone" });
+  if (!stored.peers.some(isMember)) return releaseSentence({ ...lease, outcome: "alone" });
   const ciphers = sealedPartsOf(machine, state, stored);
   if (ciphers === "lost") {
     return `The secret of this mesh is gone from the state directory, so no member can be told that ${subnet} is free; ` +
@@ -72,9 +74,9 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
   }
   const node = new ControlOnly(machine, { state, settings: settingsOf(stored), ciphers });
   const heard = await node.release();
-  if (heard) return releaseSentence({ subnet, outcome: "heard" });
+  if (heard) return releaseSentence({ ...lease, outcome: "heard" });
   return lostLeaseSentence(stored, node.saved?.directives ?? stored.directives, id) ??
-    releaseSentence({ subnet, outcome: "unheard" });
+    releaseSentence({ ...lease, outcome: "unheard" });
 }
 
 // Nodes that released their leases are remembered too, but are no one to tell.

@@ -122,7 +122,9 @@ class Daemon {
     const subnet = view?.own.subnet?.text ?? null;
     if (!purge || subnet === null) return null;
     const heard = await this.#ending.released;
-    return { subnet, outcome: heard ? "heard" : view!.peers.length === 0 ? "alone" : "unheard" };
+    const { second } = view!.own;
+    const lease = { subnet, ...(second === undefined ? {} : { subnet6: second.text }) };
+    return { ...lease, outcome: heard ? "heard" : view!.peers.length === 0 ? "alone" : "unheard" };
   }
 
   /** Takes away what `run` made, also when it failed half-way. */

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Host, until } from "./host.ts";
 import { liveTest, NETWORK, tracesOf, transfer, withHosts } from "./mesh.ts";
+import { secretFile } from "./sealed.ts";
 
 const FOUNDING = ["--network", NETWORK, "--network6", "fd42:1:2::/48"];
 
@@ -93,6 +94,80 @@ liveTest(
       await alpha.daemon.ready(1);
       await transfer(alpha, beta, node.address6!, 100_000);
       await transfer(alpha, beta, node.subnet6!.replace("/64", "1"), 100_000);
+    });
+  },
+);
+
+liveTest(
+  "over links that carry less than IPv6 needs the device has 1280, IPv4 flows, and status says what is lost",
+  async () => {
+    await withHosts(2, async (hosts, folder) => {
+      const [alpha, beta] = hosts as [Host, Host];
+      for (const host of hosts) await host.sh("ip link set eth0 mtu 1300");
+      const secret = ["--secret-file", secretFile(folder)];
+      alpha.up("compiled", [...secret, ...FOUNDING]);
+      await alpha.daemon.ready(0);
+      beta.up("compiled", [...secret, "--peers", alpha.underlay]);
+      const { node, warnings } = await beta.daemon.ready(1);
+      assert.equal(node.mtu, 1280);
+      const { mtu } = (await beta.daemon.peer(alpha.name))!;
+      assert.equal(mtu, 1240);
+      assert.ok(
+        warnings.some((one) =>
+          one.includes(`IPv6 needs packets of 1280 bytes, and less gets through to ${alpha.name} (1240)`)
+        ),
+        warnings.join("\n"),
+      );
+      await alpha.daemon.ready(1);
+      await transfer(alpha, beta, node.address!, 1_000_000);
+      await alpha.firstAnswer(node.address6!, 3000); // what is small enough
+      for (const host of hosts) await host.sh("ip link set eth0 mtu 1500");
+      await until("the warning is gone", 30_000, async () => {
+        return (await beta.daemon.status()).warnings.length === 0 ? true : null;
+      });
+      await until("both are measured anew", 30_000, async () => {
+        const [there, here] = [await alpha.daemon.peer(beta.name), await beta.daemon.peer(alpha.name)];
+        return there!.mtu >= 1280 && here!.mtu >= 1280 ? true : null;
+      });
+      await transfer(alpha, beta, node.address6!, 1_000_000);
+    });
+  },
+);
+
+liveTest(
+  "a kernel vxlan device is a static peer for IPv6 too, and each of its subnets is reserved",
+  async () => {
+    await withHosts(3, async (hosts) => {
+      const [alpha, beta, kernel] = hosts as [Host, Host, Host];
+      const mac = "02:42:0a:2a:03:00";
+      const behind = ["10.42.3.0/24", "fd42:1:2:3::/64"];
+      const statics = behind.flatMap((subnet) => [
+        "--static-peer",
+        `${subnet}=${kernel.underlay},mac=${mac},backend=vxlan`,
+      ]);
+      alpha.up("compiled", [...FOUNDING, "--backend", "vxlan", ...statics]);
+      const { node } = await alpha.daemon.ready(0);
+      const own = JSON.parse((await alpha.ovltun(["leases", "--json"])).stdout)
+        .find((lease: { name: string }) => lease.name === alpha.name);
+      await kernel.sh(`
+      ip link add vx0 address ${mac} type vxlan id 1 dstport 8472 local ${kernel.underlay} dev eth0 nolearning
+      ip addr add 10.42.3.0/32 dev vx0; ip addr add fd42:1:2:3::5/128 dev vx0 nodad
+      ip link set vx0 mtu 1450 up
+      ip route add ${node.subnet} via ${node.address} dev vx0 onlink src 10.42.3.0
+      ip route add ${node.subnet6} via ${node.address6} dev vx0 onlink src fd42:1:2:3::5
+      ip neigh add ${node.address} lladdr ${own.vtepMac} dev vx0 nud permanent
+      ip neigh add ${node.address6} lladdr ${own.vtepMac} dev vx0 nud permanent
+      bridge fdb add ${own.vtepMac} dev vx0 dst ${alpha.underlay}
+    `);
+      for (const address of ["10.42.3.0", "fd42:1:2:3::5"]) {
+        await alpha.firstAnswer(address, 3000);
+        await transfer(alpha, kernel, address, 1_000_000);
+      }
+      await transfer(kernel, alpha, node.address6!, 1_000_000);
+      beta.up("compiled", ["--peers", alpha.underlay, "--subnet6", "fd42:1:2:3::/64"]);
+      const joined = (await beta.daemon.ready(1)).node;
+      assert.notEqual(joined.subnet6, "fd42:1:2:3::/64");
+      assert.match(beta.daemon.log(), /--subnet6 fd42:1:2:3::\/64 is taken by another host/);
     });
   },
 );

@@ -69,8 +69,9 @@ export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean):
   if (one.kind === "static") {
     throw new Error(`${one.lease.name} cannot be forgotten: restart its node without that --static-peer`);
   }
-  const { id, name, subnet, state } = one.peer;
-  return { id, name, subnet: subnet?.text ?? null, state, revoked: revoke };
+  const { id, name, subnet, second, state } = one.peer;
+  const lease = { subnet: subnet?.text ?? null, ...(second === undefined ? {} : { subnet6: second.text }) };
+  return { id, name, ...lease, state, revoked: revoke };
 }
 
 // ------------------------------------------------------------------------------------------------ who is meant
