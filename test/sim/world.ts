@@ -15,6 +15,7 @@ import {
 } from "../../src/control/outbox/perform.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
+import type { RecordReader } from "../../src/control/records/record.ts";
 import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
 import type { WayKind } from "../../src/control/paths/way.ts";
@@ -81,7 +82,8 @@ export class World {
   // Ticks, and slow processors that are done with an event.
   readonly #turns = new Heap<{ readonly node: SimNode; readonly at: number; readonly tick: boolean }>();
   readonly #addresses = new Addresses();
-  readonly #memo = new RecordMemo();
+  /** What reads the records that nodes get. */
+  reader: RecordReader = new RecordMemo();
   readonly #resolved: Lookup[] = [];
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
@@ -153,7 +155,7 @@ export class World {
       now: node.time(this.clock.now()),
       sealed: node.sealed,
       host: node.sight,
-      reader: this.#memo,
+      reader: this.reader,
       ...(this.records === null ? {} : { records: this.records }),
     });
     this.#tickAt(node, this.clock.now() + TICK_MS);
