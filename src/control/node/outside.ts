@@ -4,8 +4,12 @@
  * question answered at once, from what the daemon holds.
  */
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
 import { addressOf } from "../../wire/address.ts";
 import { networkAround, type Prefix } from "../../wire/prefix.ts";
+
+const ADDRESSES_MAX = 2 * MAX_PEERS;
 
 /** The host as the control plane sees it. Endpoints and addresses are canonical text. */
 export interface HostSight {
@@ -21,6 +25,8 @@ export const NO_SIGHT: HostSight = { owns: () => false, tunnelled: () => false }
 export class Outside {
   readonly #host: HostSight;
   #networks: readonly Prefix[];
+  // BOUNDED: ≤ ADDRESSES_MAX, the oldest go first: whether an address lies in one of them
+  readonly #inside = new BoundedMap<string, boolean>(ADDRESSES_MAX);
 
   /** `networks`: the mesh's; before they are known, those that the user says it has. */
   constructor(networks: readonly Prefix[], host: HostSight) {
@@ -31,11 +37,21 @@ export class Outside {
   /** The mesh has these networks. */
   setNetworks(networks: readonly Prefix[]): void {
     this.#networks = networks;
+    this.#inside.clear();
   }
 
   /** Whether datagrams to this endpoint stay outside. */
   has(endpoint: string): boolean {
     const text = addressOf(endpoint);
-    return networkAround(this.#networks, text) === null && !this.#host.tunnelled(text);
+    return !this.#isInside(text) && !this.#host.tunnelled(text);
+  }
+
+  // Asked of every target again and again.
+  #isInside(address: string): boolean {
+    const known = this.#inside.get(address);
+    if (known !== undefined) return known;
+    const inside = networkAround(this.#networks, address) !== null;
+    this.#inside.set(address, inside);
+    return inside;
   }
 }
