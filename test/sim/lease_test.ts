@@ -593,6 +593,13 @@ test("A double claim of both families has one winner, who keeps both subnets, an
     }
     const told = loser.logs.filter(({ message }) => message.startsWith(`Lost ${lost.join(" and ")}: `));
     assert.equal(told.length, 1, `seed ${seed}`);
+    // Named is what both had, not what the loser had besides.
+    const clash = lost.find((one) => kept.includes(one))!;
+    assert.ok(told[0]!.message.includes(`: ${winner.name} holds ${clash} with`), told[0]!.message);
+    const heard = winner.logs.filter(({ message }) =>
+      message.startsWith(`${loser.name} also claimed ${clash} `)
+    );
+    assert.equal(heard.length, 1, `seed ${seed}`);
     for (const [node, of] of [[winner, loser], [loser, winner]] as const) {
       const seen = world.view(node).peers.find(({ id }) => id === of.identity.id)!;
       assert.deepEqual([seen.subnet?.text, seen.second?.text], held(of));

@@ -40,6 +40,12 @@ export function compareContenders(a: Contender, b: Contender): number {
   return left === right ? 0 : left < right ? -1 : 1;
 }
 
+/** Which subnet of one is in the way of the other: of both families together they may clash in one alone. */
+export function contestedIn(one: Leased, other: Leased): Prefix {
+  const clashes = (subnet: Prefix) => subnetsOf(other).some((theirs) => overlaps(subnet, theirs));
+  return subnetsOf(one).find(clashes) ?? one.subnet;
+}
+
 /** Everything that the records claim or reserve, and is not forgotten. */
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
   return [...records].flatMap((record) => contendersOf(record, directives));

@@ -4,7 +4,7 @@
  * acknowledge it, again and again while it is on probation.
  */
 
-import type { Contender } from "../lease/claims.ts";
+import { type Contender, contestedIn } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
@@ -20,7 +20,7 @@ export function stepLease(core: Core, now: number): void {
   const before = core.lease.state;
   const rival = winnerOver(core);
   if (rival !== null && !rival.reserved && before === "confirmed") {
-    core.own.yielded = { subnet: core.lease.claim!.subnet, to: rival.nodeId };
+    core.own.yielded = { subnet: contestedIn(core.lease.claim!, rival), to: rival.nodeId };
   }
   performLease(core, core.lease.step(worldOf(core, rival), now), now);
   if (core.lease.state !== before) core.changed = true;
@@ -98,7 +98,9 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     mesh: core.life.mayClaim ? core.life.mesh : null,
     taken: () => core.holders.besides(core.identity.id).flatMap(subnetsOf),
     told: core.life.mayTell,
-    lostTo: rival === null ? null : { name: nameOf(core, rival), subnet: rival.subnet },
+    lostTo: rival === null
+      ? null
+      : { name: nameOf(core, rival), subnet: contestedIn(rival, core.lease.claim ?? rival) },
     get alive() {
       return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
     },

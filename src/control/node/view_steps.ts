@@ -5,7 +5,7 @@
 
 import { formatAddress } from "../../wire/address.ts";
 import { comparePrefixes, deviceAddress, type Prefix } from "../../wire/prefix.ts";
-import type { Contender } from "../lease/claims.ts";
+import { type Contender, contestedIn } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import { namesOf } from "../records/name_table.ts";
 import { withoutNewest } from "./rotation_steps.ts";
@@ -59,7 +59,9 @@ export function ownView(core: Core, now: number): OwnView {
   const { claim } = core.lease;
   const subnet = claim?.subnet ?? null;
   const conflicts = core.holders.now().lost.map(({ claim, to }) =>
-    `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${claim.subnet}; ` +
+    `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${
+      contestedIn(claim, to)
+    }; ` +
     `${core.store.nameOf(to.nodeId)} holds it`
   );
   return {
