@@ -1,6 +1,6 @@
 /** `ovltun events`: leases, peers and paths as they change, a line each, until Ctrl-C. Begins with what is. */
 import type { Command } from "commander";
-import { ApiError, callApi } from "../api/client.ts";
+import { callApi } from "../api/client.ts";
 import type { ChangeEvent, Changes } from "../api/schema.ts";
 import { escapeText } from "../text/escape.ts";
 import { shortId } from "../text/table.ts";
@@ -19,9 +19,10 @@ export function eventLine(event: ChangeEvent): string {
 function wordsOf(event: ChangeEvent): string {
   switch (event.event) {
     case "lease": {
-      const { subnet, name, nodeId, state, before, own } = event;
+      const { subnet, subnet6, name, nodeId, state, before, own } = event;
       const holder = nodeId === null ? name : `${name} (${shortId(nodeId)})`;
-      return `${subnet} of ${own ? `this node, ${holder}` : holder}: ${state}${was(before)}`;
+      const leased = subnet6 === undefined ? subnet : `${subnet} and ${subnet6}`;
+      return `${leased} of ${own ? `this node, ${holder}` : holder}: ${state}${was(before)}`;
     }
     case "peer": {
       const { name, id, state, before, stopped } = event;
@@ -44,26 +45,45 @@ export function registerEvents(program: Command): void {
     .description("leases, peers and paths as they change, beginning with what is, until Ctrl-C")
     .option("--json", "print JSON, one object a line");
   addSettings(command, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
-    await follow(socketOf(options), options["json"] === true);
+    const path = socketOf(options), json = options["json"] === true;
+    await follow({
+      ask: (cursor) => callApi(path, "events", { cursor }, { timeoutMs: TIMEOUT_MS }),
+      show: (changes) => show(changes, json),
+      tell,
+      wait: () => new Promise((resolve) => setTimeout(resolve, AGAIN_MS)),
+    });
   });
 }
 
-/** Follows a daemon over its restarts; one that is not there at the beginning is an error. */
-async function follow(path: string, json: boolean): Promise<never> {
+/** Whom is asked, and what becomes of the answers. */
+export interface Following {
+  readonly ask: (cursor: string | null) => Promise<Changes>;
+  readonly show: (changes: Changes) => void;
+  /** A sentence for people. */
+  readonly tell: (sentence: string) => void;
+  /** Until it is asked again. */
+  readonly wait: () => Promise<void>;
+}
+
+/**
+ * Follows a daemon over its restarts; one that is not there at the beginning is an error. Later none is: a daemon that starts
+ * refuses for a moment, and so does one that many ask.
+ */
+export async function follow({ ask, show, tell, wait }: Following): Promise<never> {
   let cursor: string | null = null;
   let away = false;
   for (let first = true;; first = false) {
     try {
-      const changes: Changes = await callApi(path, "events", { cursor }, { timeoutMs: TIMEOUT_MS });
-      if (away) tell("The daemon is back: everything it knows follows");
+      const changes = await ask(cursor);
+      if (away) tell(`The daemon is back${changes.snapshot ? ": everything it knows follows" : ""}`);
       away = false;
       cursor = changes.cursor;
-      show(changes, json);
+      show(changes);
     } catch (error) {
-      if (first || error instanceof ApiError || !(error instanceof Error)) throw error;
+      if (first || !(error instanceof Error)) throw error;
       if (!away) tell(`${error.message}; waiting for it`);
       away = true;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await wait();
     }
   }
 }
