@@ -1,8 +1,9 @@
 /**
  * A map that others could fill without end and that is to end up the same wherever the same was put in, in whatever order:
  * of each key the greatest value, and of all keys the `max` with the greatest values, in one total order. One too many, and
- * the least goes. Each value of a key has to be greater than the one it replaces, so that the greatest `max` of a union are
- * found in the greatest `max` of its parts. A binary heap, the least on top: O(log max) for each change.
+ * the least goes. Where each value of a key is greater than the one it replaces, the greatest `max` of a union are found in the
+ * greatest `max` of its parts; what others sign may break that, and does not break the order of the rest. A binary heap, the
+ * least on top: O(log max) for each change.
  */
 
 export class Greatest<V> {
@@ -37,7 +38,7 @@ export class Greatest<V> {
     const place = this.#places.get(this.#keyOf(value));
     if (place !== undefined) {
       this.#heap[place] = value;
-      this.#sink(place);
+      this.#settle(place);
       return null;
     }
     if (this.#heap.length >= this.#max) {
@@ -60,9 +61,15 @@ export class Greatest<V> {
     const last = this.#heap.pop()!;
     if (place === this.#heap.length) return true;
     this.#put(place, last);
-    this.#rise(place);
-    this.#sink(this.#places.get(this.#keyOf(last))!);
+    this.#settle(place);
     return true;
+  }
+
+  /** Brings what lies there to where it belongs. */
+  #settle(place: number): void {
+    const value = this.#heap[place]!;
+    this.#rise(place);
+    this.#sink(this.#places.get(this.#keyOf(value))!);
   }
 
   #put(place: number, value: V): void {

@@ -19,7 +19,7 @@ import {
   TABLES,
   TREE_HASH_LEN,
 } from "../../wire/gossip_body.ts";
-import { compareEntries, type HashTree, idPrefix, LAST_LEAF, type TreeEntry } from "./hash_tree.ts";
+import { compareEntries, type HashTree, idPrefix, LAST_LEAF, leafOf, type TreeEntry } from "./hash_tree.ts";
 
 type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
 
@@ -88,8 +88,9 @@ function* within(
   after: string | null,
   to: string | null = null,
 ): Iterable<TreeEntry> {
+  const from = after === null ? 0 : leafOf(after); // what lies before is not looked at, however often it is asked for
   for (const { first, last } of spans) {
-    for (const entry of tree.entries(first, last)) {
+    for (const entry of tree.entries(Math.max(first, from), last)) {
       const prefix = idPrefix(entry.id);
       if ((after === null || prefix > after) && (to === null || prefix <= to)) yield entry;
     }

@@ -312,3 +312,29 @@ test("compareDigest() judges only what the digest covers", () => {
   const { push } = compareDigest(side.trees[0], { spans: EVERYTHING, after }, nothing);
   assert.deepEqual(push, sorted.slice(5, 10));
 });
+
+test("Whoever asks for what comes after an id has nothing looked at that comes before it", () => {
+  let seen = 0;
+  class Counted extends HashTree {
+    override *entries(first?: number, last?: number): ReturnType<HashTree["entries"]> {
+      for (const entry of super.entries(first, last)) {
+        seen++;
+        yield entry;
+      }
+    }
+  }
+  const tree = new Counted();
+  const ids = Array.from({ length: 8192 }, (_, n) => sha256Hex(`${n}`)).sort();
+  for (const id of ids) tree.set(id, { major: 1, minor: 0 }, new Uint8Array(0));
+  for (const at of [0, 4000, 8000, 8190]) {
+    const after = idPrefix(ids[at]!);
+    const spans = Uint8Array.of(0, 0, 0x0f, 0xff);
+    seen = 0;
+    const answer = answerList([tree, tree], { kind: "list", round: 1, table: 0, request: 1, spans, after });
+    assert.ok(answer.kind === "digest");
+    const told = ids.slice(at + 1, at + 41).map(idPrefix);
+    assert.equal(answer.entries.length, 24 * told.length);
+    assert.equal(answer.to, told.length < 40 ? null : told[39]);
+    assert.ok(seen <= 60, `${seen} entries looked at`);
+  }
+});
