@@ -101,7 +101,7 @@ export class OwnState {
       epoch: own.epoch,
       ...this.#coverInitiations(),
       peers: this.#peers(),
-      gone: [...store.tombstones()].map(recordText),
+      gone: [...store.tombstones()],
       directives: directives.all().map(({ raw }) => recordText(raw)),
     };
     actions.push({ kind: "persist", state });

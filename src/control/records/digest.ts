@@ -10,7 +10,7 @@
  * So two nodes that differ in k of N entries exchange O(k log N) bytes. Pure.
  */
 
-import { equalBytes, putU16, putU48, toHex, u16, u48 } from "../../wire/bytes.ts";
+import { equalBytes, putU16, putU32, putU48, toHex, u16, u32, u48 } from "../../wire/bytes.ts";
 import {
   DIGEST_ENTRIES_MAX,
   DIGEST_ENTRY_LEN,
@@ -132,7 +132,7 @@ export function compareDigest(
     const their = theirs.get(prefix);
     theirs.delete(prefix);
     const order = their === undefined ? 1 : compareEntries(entry, their);
-    if (order === 0 && toHex(entry.hash.subarray(0, 4)) === their?.hash) continue;
+    if (order === 0 && entry.hashHigh === their?.hashHigh) continue;
     if (order >= 0) push.push(entry.id);
     if (their !== undefined && order <= 0) want.push({ prefix, major: their.major, minor: their.minor });
   }
@@ -147,18 +147,17 @@ export function compareDigest(
 interface Listed {
   readonly major: number;
   readonly minor: number;
-  /** The first 4 bytes, hexadecimal. */
-  readonly hash: string;
+  readonly hashHigh: number;
 }
 
 function encodeEntries(list: readonly TreeEntry[]): Uint8Array {
   const b = new Uint8Array(list.length * DIGEST_ENTRY_LEN);
-  list.forEach(({ id, major, minor, hash }, n) => {
+  list.forEach(({ id, major, minor, hashHigh }, n) => {
     const at = n * DIGEST_ENTRY_LEN;
     for (let i = 0; i < 8; i++) b[at + i] = parseInt(id.slice(2 * i, 2 * i + 2), 16);
     putU48(b, at + 8, major);
     putU48(b, at + 14, minor);
-    b.set(hash.subarray(0, 4), at + 20);
+    putU32(b, at + 20, hashHigh);
   });
   return b;
 }
@@ -167,8 +166,8 @@ function decodeEntries(b: Uint8Array): Map<string, Listed> {
   // BOUNDED: one per entry of a datagram
   const entries = new Map<string, Listed>();
   for (let at = 0; at + DIGEST_ENTRY_LEN <= b.length; at += DIGEST_ENTRY_LEN) {
-    const hash = toHex(b.slice(at + 20, at + 24));
-    entries.set(toHex(b.slice(at, at + 8)), { major: u48(b, at + 8), minor: u48(b, at + 14), hash });
+    const version = { major: u48(b, at + 8), minor: u48(b, at + 14) };
+    entries.set(toHex(b.slice(at, at + 8)), { ...version, hashHigh: u32(b, at + 20) });
   }
   return entries;
 }

@@ -7,7 +7,7 @@
  */
 
 import { sha256 } from "../../crypto/sha256.ts";
-import { putU48 } from "../../wire/bytes.ts";
+import { putU32, putU48, u32 } from "../../wire/bytes.ts";
 import { TREE_FANOUT, TREE_HASH_LEN } from "../../wire/gossip_body.ts";
 
 const LEAVES = TREE_FANOUT * TREE_FANOUT;
@@ -22,8 +22,9 @@ export interface TreeEntry {
   readonly id: string;
   readonly major: number;
   readonly minor: number;
-  /** TREE_HASH_LEN bytes over version and content. */
-  readonly hash: Uint8Array;
+  /** The TREE_HASH_LEN bytes of a hash over version and content, as two numbers of 32 bits: there are tens of thousands. */
+  readonly hashHigh: number;
+  readonly hashLow: number;
 }
 
 export function idPrefix(id: string): string {
@@ -65,7 +66,8 @@ export class HashTree {
   set(id: string, version: { readonly major: number; readonly minor: number }, content: Uint8Array): void {
     const leaf = leafOf(id);
     const { major, minor } = version;
-    const entry = { id, major, minor, hash: contentHash(major, minor, content) };
+    const hash = contentHash(major, minor, content);
+    const entry = { id, major, minor, hashHigh: u32(hash, 0), hashLow: u32(hash, 4) };
     const entries = this.#leaves[leaf] ??= [];
     this.#stale.add(leaf);
     let at = 0;
@@ -129,8 +131,7 @@ export class HashTree {
     if (this.#stale.size === 0) return;
     const groups = new Set<number>();
     for (const leaf of this.#stale) {
-      const hashes = (this.#leaves[leaf] ?? []).map(({ hash }) => hash);
-      this.#leafHashes.set(hashes.length === 0 ? NOTHING : short(sha256(...hashes)), leaf * TREE_HASH_LEN);
+      this.#leafHashes.set(leafHash(this.#leaves[leaf] ?? []), leaf * TREE_HASH_LEN);
       groups.add(Math.floor(leaf / TREE_FANOUT));
     }
     this.#stale.clear();
@@ -152,6 +153,16 @@ function short(hash: Uint8Array): Uint8Array<ArrayBuffer> {
 
 function few(count: number): number {
   return Math.min(count, 255);
+}
+
+function leafHash(entries: readonly TreeEntry[]): Uint8Array {
+  if (entries.length === 0) return NOTHING;
+  const hashes = new Uint8Array(entries.length * TREE_HASH_LEN);
+  entries.forEach(({ hashHigh, hashLow }, n) => {
+    putU32(hashes, n * TREE_HASH_LEN, hashHigh);
+    putU32(hashes, n * TREE_HASH_LEN + 4, hashLow);
+  });
+  return short(sha256(hashes));
 }
 
 function contentHash(major: number, minor: number, content: Uint8Array): Uint8Array {

@@ -152,9 +152,9 @@ export class Store {
     for (const id of this.#named) yield this.#entries.get(id)!.record;
   }
 
-  /** The signed bytes of those who have left. */
-  tombstones(): Iterable<Uint8Array> {
-    return this.#gone.raw();
+  /** The tombstones of those who have left, as the state keeps them: base64. */
+  tombstones(): Iterable<string> {
+    return this.#gone.texts();
   }
 
   get goneSize(): number {

@@ -5,14 +5,15 @@
  */
 
 import { Greatest } from "../../bounds/greatest.ts";
-import { compareBytes } from "../../wire/bytes.ts";
 import { decodeRecord, type NodeRecord } from "./record.ts";
+import { recordText, storedBytes } from "./state.ts";
 
-/** As they are kept: 65,536 of them are some 25 MB. */
+/** As they are kept, in little room: there may be 65,536. */
 interface Tombstone {
   readonly id: string;
   readonly left: number;
-  readonly raw: Uint8Array;
+  /** The signed bytes, base64. */
+  readonly text: string;
 }
 
 export class Tombstones {
@@ -28,26 +29,26 @@ export class Tombstones {
 
   get(id: string): NodeRecord | undefined {
     const kept = this.#kept.get(id);
-    return kept === undefined ? undefined : decodeRecord(kept.raw) ?? undefined;
+    return kept === undefined ? undefined : decodeRecord(storedBytes(kept.text)) ?? undefined;
   }
 
   /** Puts one in that is newer than what there is of its node. Returns the id that had to go for it, its own perhaps. */
   add({ id, left = 0, raw }: NodeRecord): string | null {
-    return this.#kept.set({ id, left, raw })?.id ?? null;
+    return this.#kept.set({ id, left, text: recordText(raw) })?.id ?? null;
   }
 
   delete(id: string): boolean {
     return this.#kept.delete(id);
   }
 
-  /** The signed bytes of all, in no order. */
-  *raw(): Iterable<Uint8Array> {
-    for (const { raw } of this.#kept.values()) yield raw;
+  /** The signed bytes of all, base64, in no order. */
+  *texts(): Iterable<string> {
+    for (const { text } of this.#kept.values()) yield text;
   }
 }
 
 function compareTombstones(a: Tombstone, b: Tombstone): number {
   if (a.left !== b.left) return a.left - b.left;
   if (a.id !== b.id) return a.id < b.id ? -1 : 1;
-  return compareBytes(a.raw, b.raw);
+  return a.text === b.text ? 0 : a.text < b.text ? -1 : 1;
 }

@@ -8,6 +8,7 @@
 import { Directives } from "../../../src/control/forget/directives.ts";
 import { Holders } from "../../../src/control/lease/holders.ts";
 import { decodeRecord, type NodeRecord } from "../../../src/control/records/record.ts";
+import { storedBytes } from "../../../src/control/records/state.ts";
 import { Store } from "../../../src/control/records/store.ts";
 import type { Directive } from "../../../src/wire/directive.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
@@ -110,7 +111,7 @@ export function learn(knows: number, item: number): number {
   const { store, directives } = replica([...knowledge[knows]!, item]);
   const bytes = [
     ...[...store.records()].map(({ raw }) => raw.join()),
-    ...[...store.tombstones()].map((raw) => raw.join()),
+    ...[...store.tombstones()].map((text) => storedBytes(text).join()),
     ...directives.all().map(({ raw }) => raw.join()),
   ];
   const kept = [...knowledge[knows]!, item].filter((n, at, all) =>

@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { Directives } from "../../../src/control/forget/directives.ts";
 import { Holders } from "../../../src/control/lease/holders.ts";
 import { decodeRecord, type NodeRecord } from "../../../src/control/records/record.ts";
+import { storedBytes } from "../../../src/control/records/state.ts";
 import { compareRecords, Store } from "../../../src/control/records/store.ts";
 import { decodeDirective, type Directive } from "../../../src/wire/directive.ts";
 import { overlaps, prefix } from "../../../src/wire/prefix.ts";
@@ -54,7 +55,7 @@ class Replica {
   items(): Item[] {
     return [
       ...[...this.store.records()].map((record) => ({ record: decodeRecord(record.raw)! })),
-      ...[...this.store.tombstones()].map((raw) => ({ record: decodeRecord(raw)! })),
+      ...[...this.store.tombstones()].map((text) => ({ record: decodeRecord(storedBytes(text))! })),
       ...this.directives.all().map(({ raw }) => ({ directive: decodeDirective(raw)! })),
     ];
   }
@@ -62,7 +63,7 @@ class Replica {
   content(): string {
     return JSON.stringify([
       [...this.store.records()].map((record) => record.raw.join()).sort(),
-      [...this.store.tombstones()].map((raw) => raw.join()).sort(),
+      [...this.store.tombstones()].sort(),
       this.directives.all().map(({ raw }) => raw.join()),
       [this.store.tree.root().join(), this.directives.tree.root().join()],
       this.held(),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type NodeRecord, openRecord } from "../../../src/control/records/record.ts";
 import { VERSION_LIMIT } from "../../../src/wire/untrusted.ts";
+import { storedBytes } from "../../../src/control/records/state.ts";
 import { Store } from "../../../src/control/records/store.ts";
 import { recordOf } from "../../made/records.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
@@ -136,7 +137,7 @@ test("Of tombstones those are kept that left last, and their own bytes go on tel
   const [a, b, c] = [1, 2, 3].map((seed) => recordOf(seed, { gone: true, left: 10 * seed }));
   for (const record of [b!, c!, a!]) store.insert(record);
   assert.equal(store.get(a!.id), undefined);
-  const kept = [...store.tombstones()].map((raw) => openRecord(raw)!);
+  const kept = [...store.tombstones()].map((text) => openRecord(storedBytes(text))!);
   assert.deepEqual(kept.map(({ left }) => left).sort(), [20, 30]);
   assert.equal(store.tree.size, 2);
 });
