@@ -13,6 +13,9 @@ import { interfaceName } from "./describe.ts";
 import { addressAlone, heldPrefix } from "./held_prefix.ts";
 import { removeBridge } from "./shadows.ts";
 
+/** A /30 of IPv4, a /126 of IPv6: the longest that has a bridge and a container. */
+const ROOM_FOR_A_BRIDGE = 126;
+
 /** What a mesh gives to its nodes. */
 export interface Leasable {
   readonly network: Prefix;
@@ -37,7 +40,8 @@ export function leftBridges(
     const { iface, prefixLength } = a;
     if (interfaces.find(({ index }) => index === iface)?.kind !== "bridge") return [];
     const held = heldPrefix(a);
-    if (!isIpv4(held.address) || prefixLength !== mesh.subnetLen || prefixLength > 30) return [];
+    if (isIpv4(held.address) !== isIpv4(mesh.network.address)) return [];
+    if (prefixLength !== mesh.subnetLen || held.length > ROOM_FOR_A_BRIDGE) return [];
     const subnet = networkOf(held);
     const first = equalBytes(addressAt(subnet, 1), held.address);
     return first && isInside(subnet, mesh.network) && isLeasable(subnet, mesh) ? [{ iface, subnet }] : [];

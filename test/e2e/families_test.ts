@@ -50,6 +50,33 @@ test("a mesh of both families: one lease, whose subnets have one number, on host
     assert.deepEqual([b.ownRoutes(), b.subnetEnv()], [[], null]);
   }));
 
+test("a host is refused an IPv6 network that it has itself, by the flag's name", () =>
+  inTown(async (town) => {
+    const a = town.host("a");
+    const iface = a.kernel.interfaces().find(({ name }) => name === "eth0")!.index;
+    a.kernel.addAddress({ iface, address: "fd42:1:2:3::1", prefixLength: 64, scope: 0 });
+    const words = /"fd42:1:2::\/48" overlaps the route fd42:1:2:3::\/64.*choose another with --network6/;
+    await assert.rejects(a.up({ network6: NETWORK6 }), words);
+    const b = await foundedBy(town.host("b"), { network6: NETWORK6 });
+    await a.join(b.token());
+    await town.until("a is refused", () => a.end !== null);
+    assert.deepEqual(a.end, { code: 2 });
+  }));
+
+test("the lease-change hook is told of both families", () =>
+  inTown(async (town) => {
+    const a = town.host("a");
+    await a.up({ network: NETWORK, network6: NETWORK6, "on-lease-change": "/bin/hook" });
+    await town.until("a founds", () => a.lease !== null);
+    await town.run(10);
+    const { node } = a.status();
+    const told = a.ran.map(({ environment }) => environment);
+    assert.deepEqual(told.map((one) => [one["OVLTUN_OLD_SUBNET"], one["OVLTUN_OLD_SUBNET6"]]), [["", ""]]);
+    assert.deepEqual(told.map((one) => [one["OVLTUN_NEW_SUBNET"], one["OVLTUN_NEW_SUBNET6"]]), [
+      [node.subnet, node.subnet6],
+    ]);
+  }));
+
 test("a mesh of IPv6 alone has no IPv4 anywhere; a host that asks for it is refused", () =>
   inTown(async (town) => {
     const a = town.host("a");

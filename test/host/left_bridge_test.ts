@@ -19,6 +19,17 @@ test("leftBridges() knows a bridge as README has it made", () => {
   assert.deepEqual(left(host("10.42.7.1", 24)), ["10.42.7.0/24"]);
 });
 
+test("leftBridges() knows one with IPv6, too, each by the range of its family", () => {
+  const six = { network: prefix("fd42:1:2::/48"), subnetLen: 64 };
+  const both = host("10.42.7.1", 24);
+  const iface = both.interfaces().find(({ name }) => name === "cbr0")!.index;
+  both.addAddress({ iface, address: "fd42:1:2:7::1", prefixLength: 64, scope: 0 });
+  assert.deepEqual([left(both), left(both, six)], [["10.42.7.0/24"], ["fd42:1:2:7::/64"]]);
+  assert.deepEqual(left(host("fd42:1:2::1", 64), six), [], "the first subnet is leased to nobody");
+  assert.deepEqual(left(host("fd42:1:2:7::2", 64), six), [], "not the first address");
+  assert.deepEqual(left(host("fd42:1:3:7::1", 64), six), [], "not of this mesh");
+});
+
 test("leftBridges() takes no other network of the host for one", () => {
   assert.deepEqual(left(host("10.42.7.1", 24, null)), [], "a hotspot");
   assert.deepEqual(left(host("10.42.0.1", 24)), [], "k3s: its first subnet is leased to nobody");

@@ -2,7 +2,13 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Route } from "../../src/ports/host.ts";
 import type { Random } from "../../src/ports/time.ts";
-import { describeOverlap, overlappingRoutes, type OwnMarks, randomNetwork } from "../../src/host/overlap.ts";
+import {
+  describeOverlap,
+  overlappingRoutes,
+  type OwnMarks,
+  randomNetwork,
+  randomNetwork6,
+} from "../../src/host/overlap.ts";
 import { FakeKernel, route } from "../fakes/fake_kernel.ts";
 import { seeded } from "../made/seeded.ts";
 import { Prefix, prefix } from "../../src/wire/prefix.ts";
@@ -167,4 +173,22 @@ test("randomNetwork() says when there is none", () => {
     () => randomNetwork(random(1), all),
     /No private \/16 is free \(routes: 10\.128\.3\.0\/24, .*\); choose a network with --network/,
   );
+});
+
+test("randomNetwork6() draws a unique local /48 that nothing of the host touches", () => {
+  const drawn = [[1, 1, 1, 1, 1], [2, 2, 2, 2, 2], [3, 3, 3, 3, 3]];
+  const from = (): Random => {
+    let n = 0; // the same ones again for each look through the routes
+    return { bytes: () => Uint8Array.from(drawn[n++ % 16] ?? [9, 9, 9, 9, 9]), below: () => 0 };
+  };
+  const [first, second, third] = ["fd01:101:101::/48", "fd02:202:202::/48", "fd03:303:303::/48"];
+  assert.equal(randomNetwork6(from(), [route("fd00::/16"), route("::/0")]).text, first);
+  assert.equal(randomNetwork6(from(), [route("fd01:101:101:7::/64")]).text, second);
+  const held = { iface: 7, address: "fd02:202:202::9", prefixLength: 64, scope: 0 };
+  assert.equal(randomNetwork6(from(), [route(first!)], [held]).text, third);
+  // Where a broad route covers all of them, one inside it: that goes on for the rest.
+  assert.equal(randomNetwork6(from(), [route("fc00::/7")]).text, first);
+  assert.equal(randomNetwork6(from(), [route("fc00::/7"), route(first!)]).text, second);
+  const all = [first!, second!, third!, "fd09:909:909::/48"].map((one) => route(one));
+  assert.throws(() => randomNetwork6(from(), all), /No unique local \/48 is free.*--network6/);
 });

@@ -16,6 +16,9 @@ const INSIDE = {
   "IPv4 and IPv6": ["--network", NETWORK, "--network6", NETWORK6],
 } as const;
 
+/** The runtimes have their part in one mesh over each underlay. */
+const KINDS = { one: ["compiled"], all: ["compiled", "bun", "deno"] } as const;
+
 const both = <T>(four: T | null, six: T | null): T[] => [four, six].filter((one) => one !== null);
 const addressesOf = ({ node }: Status) => both(node.address, node.address6);
 
@@ -43,8 +46,12 @@ for (const [inside, founding] of Object.entries(INSIDE)) {
             const backend = kind === "plain vxlan" ? ["--backend", "vxlan"] : [];
             const flags = security === "plain" ? ["--plain"] : ["--secret-file", secretFile(folder)];
             const seed = underlay === 6 ? "[fd00:99::1]:8473" : hosts[0]!.underlay;
+            const kinds = KINDS[inside === "IPv4 and IPv6" && kind === "sealed" ? "all" : "one"];
             for (const [i, host] of hosts.entries()) {
-              host.up("compiled", [...flags, ...(i === 0 ? [...founding, ...backend] : ["--peers", seed])]);
+              host.up(kinds[i % kinds.length]!, [
+                ...flags,
+                ...(i === 0 ? [...founding, ...backend] : ["--peers", seed]),
+              ]);
             }
             const statuses = await Promise.all(hosts.map((host) => host.daemon.ready(2)));
             for (const { node, network, peers, warnings } of statuses) {
