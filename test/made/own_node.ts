@@ -15,6 +15,7 @@ export function ownNodeOf(identity: Identity, change: Partial<OwnNode> = {}): Ow
     translated: () => false,
     holds: () => false,
     usable: () => true,
+    usableRevision: () => "",
     record: () => new Uint8Array(0),
     known: () => undefined,
     isFormer: () => false,

@@ -183,6 +183,31 @@ test("A joiner that was told the mesh's network is told at once of an address in
   );
 });
 
+test("each endpoint is looked at when the host has changed, not by the clock", () => {
+  const world = new World(48);
+  const [a, b] = [world.add("a", []), world.add("b", ["a"])];
+  world.start(a);
+  world.run(500);
+  const [nowhere, way] = ["203.0.113.7:8473", "203.0.113.7"];
+  let asked = 0, changes = 0, inside = false;
+  b.sight = {
+    owns: () => false,
+    tunnelled: (address) => (asked += Number(address === way)) > 0 && inside,
+    revision: () => changes,
+  };
+  world.start(b);
+  assert.ok(world.runUntil(() => oneMesh(world), 10_000), whyNotOneMesh(world) ?? "");
+  world.event(a, { kind: "ownEndpoints", endpoints: [a.endpoint, nowhere] });
+  world.run(5000);
+  assert.ok(asked > 0);
+  asked = 0;
+  world.run(60_000);
+  assert.equal(asked, 0);
+  changes++;
+  inside = true;
+  assert.ok(world.runUntil(() => asked > 0, 2000));
+});
+
 for (const security of ["plain", "sealed"] as const) {
   test(`${security}: a route into our own device that goes again leaves no peer and no seed uncalled`, () => {
     const world = new World(47);

@@ -84,6 +84,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     translated: () => false,
     holds: () => false,
     usable: () => true,
+    usableRevision: () => "",
     record: () => record.raw,
     known: (id: string) => known.get(id),
     isFormer: () => false,

@@ -66,6 +66,7 @@ export abstract class Links {
   protected readonly refusals: RefusalLog;
   readonly #random: Random;
   #sweptAt = 0;
+  #forsakenAt = "";
 
   constructor(own: OwnNode, random: Random, outlets: Outlets) {
     this.own = own;
@@ -211,7 +212,9 @@ export abstract class Links {
     for (const target of this.targets.due(now, this.pacing.room(now))) this.#look(target, now);
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
-    this.forsake(now);
+    const revision = this.own.usableRevision();
+    if (revision !== this.#forsakenAt) this.forsake(now);
+    this.#forsakenAt = revision;
     this.targets.sweep(now);
     this.table.sweep(now);
   }

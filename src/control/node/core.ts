@@ -223,6 +223,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     translated: () => own.translated.length > 0,
     holds: (endpoint) => own.holds(endpoint) || host.owns(endpoint),
     usable: (endpoint) => outside.has(endpoint),
+    usableRevision: () => outside.revision(),
     record: () => own.sign(Math.floor(core.age)).raw,
     known: (id) => store.get(id),
     isFormer: (id, life) => store.isFormer(id, life),

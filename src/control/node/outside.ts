@@ -17,14 +17,17 @@ export interface HostSight {
   owns(endpoint: string): boolean;
   /** Whether the way to this address leaves by our own device, whatever the mesh's network is. */
   tunnelled(address: string): boolean;
+  /** Changes with the answers of `tunnelled`; absent: they may be others at any time. */
+  revision?(): number;
 }
 
 /** Nothing is known of the host. */
-export const NO_SIGHT: HostSight = { owns: () => false, tunnelled: () => false };
+export const NO_SIGHT: HostSight = { owns: () => false, tunnelled: () => false, revision: () => 0 };
 
 export class Outside {
   readonly #host: HostSight;
   #networks: readonly Prefix[];
+  #changes = 0;
   // BOUNDED: ≤ ADDRESSES_MAX, the oldest go first: whether an address lies in one of them
   readonly #inside = new BoundedMap<string, boolean>(ADDRESSES_MAX);
 
@@ -38,6 +41,13 @@ export class Outside {
   setNetworks(networks: readonly Prefix[]): void {
     this.#networks = networks;
     this.#inside.clear();
+    this.#changes++;
+  }
+
+  /** Another one whenever `has` may answer otherwise than before. */
+  revision(): string {
+    const host = this.#host.revision?.() ?? ++this.#changes;
+    return `${host} ${this.#changes}`;
   }
 
   /** Whether datagrams to this endpoint stay outside. */
@@ -46,7 +56,7 @@ export class Outside {
     return !this.#isInside(text) && !this.#host.tunnelled(text);
   }
 
-  // Asked of every target again and again.
+  // Asked about every datagram, and of every target when the host has changed.
   #isInside(address: string): boolean {
     const known = this.#inside.get(address);
     if (known !== undefined) return known;

@@ -24,6 +24,8 @@ export interface OwnNode {
   holds(endpoint: string): boolean;
   /** Whether datagrams to an endpoint stay outside the mesh itself. */
   usable(endpoint: string): boolean;
+  /** Another one whenever `usable` may answer otherwise than before. */
+  usableRevision(): string;
 
   /** Our signed record as of now. */
   record(): Uint8Array;

@@ -33,6 +33,7 @@ export class HostSight implements Sight {
   readonly #ways = new BoundedMap<string, boolean>(WAYS_MAX);
   #own: ReadonlySet<string> | null = null;
   #networks: readonly Prefix[] = [];
+  #changes = 0;
   /** Index of our device where routes beside those of the mesh lead into it; 0: none do; null: not looked at yet. */
   #leading: number | null = null;
 
@@ -46,6 +47,12 @@ export class HostSight implements Sight {
     this.#ways.clear();
     this.#own = this.#leading = null;
     this.#networks = this.#of.networks();
+    this.#changes++;
+  }
+
+  revision(): number {
+    if (this.#of.networks() !== this.#networks) this.changed();
+    return this.#changes;
   }
 
   owns(endpoint: string): boolean {

@@ -26,6 +26,17 @@ test("HostSight owns the host's addresses and loopback, with our own port", () =
   assert.equal(sight.owns("10.0.2.16:8473"), true);
 });
 
+test("HostSight has another revision once the host has changed or the network is known, else the same", () => {
+  const { sight, know } = host();
+  const first = sight.revision();
+  assert.equal(sight.revision(), first);
+  know("10.42.0.0/16");
+  const second = sight.revision();
+  assert.deepEqual([second !== first, sight.revision()], [true, second]);
+  sight.changed();
+  assert.notEqual(sight.revision(), second);
+});
+
 test("HostSight sees which ways leave by our own device, by the routes of now", () => {
   const { sight, net, eth0, ovl0, know } = host();
   know("10.42.0.0/16");
