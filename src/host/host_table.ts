@@ -34,7 +34,7 @@ const FILTERS_MAX = 8;
 const KEPT_MS = 60_000;
 /** Ways are asked without listening first for this long: whoever asks for one asks for a thousand. */
 const LISTEN_MS = 100;
-/** What a interface dropped is asked again after this time. */
+/** What an interface dropped is asked again after this time. */
 const DROPS_KEPT_MS = 1000;
 /** From one forgetting of all ways to the next, where more happened than was looked at one by one. */
 const FORGET_MS = 1000;

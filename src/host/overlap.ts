@@ -196,7 +196,8 @@ function slash16({ address }: Prefix): number {
 }
 
 /**
- * A random unique local /48 (RFC 4193) that no route and no address of the host touches. Throws an Error that names what is in the way when there is none.
+ * A random unique local /48 (RFC 4193) that no route and no address of the host touches. Throws an Error that names what is
+ * in the way when there is none.
  */
 export function randomNetwork6(
   random: Random,

@@ -1,6 +1,7 @@
 /**
- * subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): lines that container runtimes read to learn
- * which subnets are this host's, two for each family that the mesh has, IPv4 first, and two more. Replaced in one step, so that it is never read half-written.
+ * subnet.env as flannel writes it (flannel, pkg/subnet/subnet.go, WriteSubnetFile): lines that container runtimes read to
+ * learn which subnets are this host's, two for each family that the mesh has, IPv4 first, and two more. Replaced in one
+ * step, so that it is never read half-written.
  *
  * Its text is flannel's, to the byte, so a file does not show by itself that it is ours: what we wrote is noted in the run
  * directory (the note), before it is written, and a file counts as ours when it says what the note says, or what the stored

@@ -196,8 +196,8 @@ function fewest(all: readonly Candidate[]): string[] {
 
 /**
  * The MTU of the underlay, bytes: the smallest of the interfaces by which the peers at `towards` are reached; before there
- * are any that of `iface`, of the default route, or the smallest of the interfaces whose addresses may be advertised. An interface
- * that only holds an address, such as lo, says nothing. Null when no interface does.
+ * are any that of `iface`, of the default route, or the smallest of the interfaces whose addresses may be advertised. An
+ * interface that only holds an address, such as lo, says nothing. Null when no interface does.
  */
 export function underlayMtu(net: HostNetwork, choice: UnderlayChoice): number | null {
   const interfaces = net.interfaces();

@@ -50,7 +50,7 @@ function routeEvent({ type, flags, payload }: NetlinkMessage): HostEvent | null 
   return { kind: "route", how, route };
 }
 
-/** A bridge tells of its ports in its own family, where RTM_DELLINK only means that a interface is no port any more. */
+/** A bridge tells of its ports in its own family, where RTM_DELLINK only means that an interface is no port any more. */
 function linkEvent({ type, payload }: NetlinkMessage): HostEvent {
   const header = rt.decodeLinkHeader(payload);
   if (header === null) return { kind: "lost" };

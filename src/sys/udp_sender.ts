@@ -1,7 +1,7 @@
 /**
- * The sending half of a socket's batches (udp_batches.ts has the other): datagrams are queued as pieces of packet memory, and `flush` hands all of them
- * to the kernel in as few sendmmsg(2) as there are refusals, neighbours of one size to one peer as one message
- * (UDP_SEGMENT, udp(7)):
+ * The sending half of a socket's batches (udp_batches.ts has the other): datagrams are queued as pieces of packet memory,
+ * and `flush` hands all of them to the kernel in as few sendmmsg(2) as there are refusals, neighbours of one size to one
+ * peer as one message (UDP_SEGMENT, udp(7)):
  *
  *   1. enqueue    a datagram begins a message, or joins the train begun last
  *   2. flush      each message is laid out; what the kernel refuses as a train goes out singly

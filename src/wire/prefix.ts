@@ -187,8 +187,9 @@ export function addressAt(p: Prefix, offset: number): Address {
 
 /**
  * The address of a lease that its holder's device has. Of IPv4 the first, as with flannel: no bridge gives it to anybody. Of
- * IPv6 the last: the first is every router's (the Subnet-Router anycast address, RFC 4291 §2.6.1). A kernel that forwards takes
- * that one for its bridge, and refuses TCP there. A subnet of two has no such address (RFC 6164), but a bridge at its end.
+ * IPv6 the last: the first is every router's (the Subnet-Router anycast address, RFC 4291 §2.6.1). A kernel that forwards
+ * takes that one for its bridge, and refuses TCP there. A subnet of two has no such address (RFC 6164), but a bridge at its
+ * end.
  */
 export function deviceAddress({ address, length }: Prefix): Address {
   if (isIpv4(address) || length >= 127) return address;

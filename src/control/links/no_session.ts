@@ -1,6 +1,6 @@
 /**
- * Why a handshake made no session, or did not pass the gate: kept with the target for `why` and `status`, told in the log, and turned into an event
- * where the rest of the control plane must hear of it.
+ * Why a handshake made no session, or did not pass the gate: kept with the target for `why` and `status`, told in the log,
+ * and turned into an event where the rest of the control plane must hear of it.
  */
 
 import type { HandshakeEvent } from "../handshake/handshake_events.ts";

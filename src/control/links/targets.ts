@@ -226,8 +226,8 @@ export class Targets {
   }
 
   /**
-   * Notes a hello: the wait for the next doubles from `minMs` up to `maxMs`, with a quarter of jitter. Once it is long, hellos go in
-   * pairs, so that one lost datagram does not cost another long wait.
+   * Notes a hello: the wait for the next doubles from `minMs` up to `maxMs`, with a quarter of jitter. Once it is long,
+   * hellos go in pairs, so that one lost datagram does not cost another long wait.
    */
   tried(target: Target, { steady, minMs, maxMs, punches }: Pace, now: number): void {
     target.firstTriedAt ??= now;

@@ -17,8 +17,8 @@ import type { WayView } from "./way.ts";
 import { FLANNEL_PORT } from "../../wire/udp.ts";
 
 /**
- * By what the data plane's tunnels, the paths and the reports know a peer: a node id, or, of a static peer, "static:10.42.3.0/24". The command line
- * reads it in `id`: part of the contract of --json.
+ * By what the data plane's tunnels, the paths and the reports know a peer: a node id, or, of a static peer,
+ * "static:10.42.3.0/24". The command line reads it in `id`: part of the contract of --json.
  */
 export type PeerKey = string;
 

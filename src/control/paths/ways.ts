@@ -1,9 +1,9 @@
 /**
- * The ways that data may take to each peer, and whether a probe along each came back: `own` (our port's), `vxlan` (the
- * VXLAN port's), `direct` and `direct6` (a route around the tunnel, for each family inside). A firewall, a switch or the kernel's source check can swallow
- * one of them while the others answer, so a path counts only by its own way. Each way also has its path MTU
- * (path_mtu_search.ts). Decides what to ask and when; way_steps.ts makes datagrams of it. Round trips and the life of a
- * link are rtt.ts's.
+ * The ways that data may take to each peer, and whether a probe along each came back: `own` (our port's), `vxlan` (the VXLAN
+ * port's), `direct` and `direct6` (a route around the tunnel, for each family inside). A firewall, a switch or the kernel's
+ * source check can swallow one of them while the others answer, so a path counts only by its own way. Each way also has its
+ * path MTU (path_mtu_search.ts). Decides what to ask and when; way_steps.ts makes datagrams of it. Round trips and the life
+ * of a link are rtt.ts's.
  *
  * A direct route works for both or for neither: with strict source checks (rp_filter 1) a host drops what comes by
  * another device than its own route back leads by. So each side says with its probes whether it has had an answer, and

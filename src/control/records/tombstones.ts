@@ -1,7 +1,8 @@
 /**
  * Who has left for good, each with its last signed word: without it an old record of the node, from a disk or from a host
  * that was away, would bring its lease back. Of more than there is room for those are kept that left last, by the greatest
- * stamp that each had seen; an honest node's stamps only grow, so that is a join, like the merge of records (bounds/greatest.ts).
+ * stamp that each had seen; an honest node's stamps only grow, so that is a join, like the merge of records
+ * (bounds/greatest.ts).
  */
 
 import { Greatest } from "../../bounds/greatest.ts";

@@ -1,8 +1,8 @@
 /**
- * Which peer holds an address: the answers given last, and an LRU cache, in front of a longest-prefix table. The table is a binary trie in
- * one Int32Array, IPv4 under one root and IPv6 under another; the packet path only reads. One table answers
- * all three questions about a packet: where its destination goes, whether its source is the sender's, and
- * whether it is for us (our own leases are routes to OWN_SLOT).
+ * Which peer holds an address: the answers given last, and an LRU cache, in front of a longest-prefix table. The table is a
+ * binary trie in one Int32Array, IPv4 under one root and IPv6 under another; the packet path only reads. One table answers
+ * all three questions about a packet: where its destination goes, whether its source is the sender's, and whether it is for
+ * us (our own leases are routes to OWN_SLOT).
  */
 import { LRUCache } from "lru-cache";
 import { MAX_PEERS } from "../../ports/devices.ts";

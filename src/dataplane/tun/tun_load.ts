@@ -1,6 +1,6 @@
 /**
- * What a Worker writes to TUN, looked at now and then: whether it is a bulk transfer, TCP superframes at a high rate. Then it pays to
- * let the program that reads them finish its turn before the next ones come. A flood of UDP is none: its receiver
+ * What a Worker writes to TUN, looked at now and then: whether it is a bulk transfer, TCP superframes at a high rate. Then
+ * it pays to let the program that reads them finish its turn before the next ones come. A flood of UDP is none: its receiver
  * falls behind when we wait.
  */
 
