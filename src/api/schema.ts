@@ -182,6 +182,8 @@ export interface Resolved {
   readonly subnet6: string | null;
   /** The overlay address to use: the one asked for, or the node's own, of IPv4 where the mesh has it. */
   readonly address: string;
+  /** The node's own of IPv6; null: it has none. */
+  readonly address6: string | null;
   readonly endpoint: string | null;
   readonly path: PathKind;
   readonly self: boolean;

@@ -18,6 +18,7 @@ export function registerPing(program: Command): void {
       "number of echoes (until Ctrl-C on a terminal, otherwise 4)",
       integerParser(1, MAX_COUNT),
     )
+    .option("-6", "by its IPv6 address, in a mesh of both families")
     .option("-i, --interval <DURATION>", "time between echoes, e.g. 200ms (1s)", parseDuration)
     .option("-W, --timeout <DURATION>", "how long to wait for each answer (1s)", parseDuration)
     .option("--json", "print one JSON object at the end");
@@ -34,6 +35,7 @@ async function ping(node: string, options: Record<string, unknown>): Promise<voi
   const run = pingNode({
     socketPath: socketOf(options),
     node,
+    ipv6: options["6"] === true,
     count: (options["count"] as number | undefined) ?? (endless ? MAX_COUNT : 4),
     intervalMs: (options["interval"] as number | undefined) ?? 1000,
     timeoutMs: (options["timeout"] as number | undefined) ?? TIMEOUT_MS,

@@ -10,6 +10,8 @@ export interface PingOptions {
   readonly socketPath: string;
   /** Name, id prefix, or an address inside a lease. */
   readonly node: string;
+  /** By its IPv6 address, where `node` is none itself. */
+  readonly ipv6: boolean;
   readonly count: number;
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -28,6 +30,10 @@ export interface PingEcho {
 export async function* pingNode(options: PingOptions, stopped: () => boolean): AsyncGenerator<PingEcho> {
   const resolve = (node: string) => callApi(options.socketPath, "resolve", { node });
   let target = await resolve(options.node);
+  if (options.ipv6) {
+    if (target.address6 === null) throw new Error(`${target.name} has no IPv6 address in the mesh`);
+    target = await resolve(target.address6);
+  }
   const pinger = openPinger(target.address);
   try {
     for (let i = 0; i < options.count && !stopped(); i++) {

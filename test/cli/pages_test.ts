@@ -228,6 +228,7 @@ test("echoLine() and summarize() say path, loss and times", () => {
     subnet: "10.42.9.0/24",
     subnet6: null,
     address: "10.42.9.0",
+    address6: null,
     endpoint: "192.168.1.11:8473",
     path: "tunnel",
     self: false,

@@ -38,7 +38,7 @@ test("pingNode() resolves anew before each echo and stops when told", { skip }, 
   });
   try {
     const echoes: PingEcho[] = [];
-    const options = { socketPath, node: "beta", count: 100, intervalMs: 1, timeoutMs: 30_000 };
+    const options = { socketPath, node: "beta", ipv6: false, count: 100, intervalMs: 1, timeoutMs: 30_000 };
     for await (const echo of pingNode(options, () => echoes.length >= 3)) echoes.push(echo);
     assert.deepEqual(echoes.map((echo) => echo.sequence), [1, 2, 3]);
     assert.deepEqual(echoes.map((echo) => echo.target.path), ["tunnel", "direct-route", "direct-route"]);

@@ -171,3 +171,45 @@ liveTest(
     });
   },
 );
+
+liveTest(
+  "IPv6 packets too big for the path are told so by Packet Too Big, and fit from then on",
+  async () => {
+    await withHosts(2, async (hosts, folder) => {
+      const [alpha, beta] = hosts as [Host, Host];
+      await alpha.sh("ip link set eth0 mtu 1400");
+      const secret = ["--secret-file", secretFile(folder)];
+      alpha.up("compiled", [...secret, ...FOUNDING]);
+      const { node } = await alpha.daemon.ready(0);
+      beta.up("compiled", [...secret, "--peers", alpha.underlay]);
+      assert.equal((await beta.daemon.ready(1)).node.mtu, 1440);
+      await until("beta knows what gets through", 15_000, async () => {
+        return (await beta.daemon.peer(alpha.name))?.mtu === 1340 ? true : null;
+      });
+      const big = () =>
+        beta.run(["ping", "-n", "-c", "3", "-i", "0.2", "-M", "do", "-s", "1380", node.address6!]);
+      const { stdout, stderr } = await big();
+      assert.match(stdout + stderr, /mtu[:=] ?1340/);
+      assert.match(await beta.sh(`ip -6 route get ${node.address6}`), /mtu 1340/);
+      const whole = await beta.run([
+        "ping",
+        "-n",
+        "-c",
+        "2",
+        "-i",
+        "0.2",
+        "-s",
+        "1380",
+        "-W",
+        "5",
+        node.address6!,
+      ]);
+      assert.equal(whole.code, 0, whole.stdout); // in fragments of its sender
+      for (const [flags, address] of [[[], node.address!], [["-6"], node.address6!]] as const) {
+        const { code, stdout, stderr } = await beta.ovltun(["ping", alpha.name, "-c", "1", ...flags]);
+        assert.equal(code, 0, stderr);
+        assert.ok(stdout.includes(`from ${alpha.name} (${address}) via tunnel`), stdout);
+      }
+    });
+  },
+);

@@ -10,7 +10,7 @@ import type { LeaseView, PeerView } from "../../control/paths/view.ts";
 import { addressOf, formatAddress, parseAddress } from "../../wire/address.ts";
 import { contains, deviceAddress, type Prefix } from "../../wire/prefix.ts";
 import { isCutOff, pathAdvice } from "./path_advice.ts";
-import { pathTo, type Snapshot, staticEndpoint, staticPath, subnetTexts } from "./reports.ts";
+import { addressTexts, pathTo, type Snapshot, staticEndpoint, staticPath, subnetTexts } from "./reports.ts";
 
 /** What a name stands for: this node, another node of the mesh, or a static peer. */
 type Found =
@@ -28,6 +28,7 @@ export function resolveReport(snapshot: Snapshot, text: string): Resolved {
     name,
     ...subnetTexts({ subnet, ...(second === undefined ? {} : { second }) }),
     address: parseAddress(text) !== null ? text : formatAddress(deviceAddress(subnet)),
+    address6: addressTexts({ subnet, ...(second === undefined ? {} : { second }) }).address6,
     endpoint: endpointOf(snapshot, found),
     path: found.kind === "self" ? "none" : pathTo(snapshot, id).path,
     self: found.kind === "self",

@@ -146,7 +146,10 @@ export function subnetTexts(
   return { subnet: four?.text ?? null, subnet6: six?.text ?? null };
 }
 
-function addressTexts(own: OwnView): { readonly address: string | null; readonly address6: string | null } {
+/** The addresses of its device. */
+export function addressTexts(
+  own: Pick<OwnView, "subnet" | "second">,
+): { readonly address: string | null; readonly address6: string | null } {
   const { four, six } = split([own.subnet, own.second]);
   const text = (subnet: Prefix | null) => subnet === null ? null : formatAddress(deviceAddress(subnet));
   return { address: text(four), address6: text(six) };
