@@ -18,6 +18,7 @@ import type {
   HostKernel,
   HostNetwork,
   InterfaceAddress,
+  InterfaceChange,
   InterfaceDrops,
   NetworkInterface,
   Route,
@@ -119,7 +120,7 @@ export class HostTable implements HostNetwork {
     return drops;
   }
 
-  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+  setInterface(index: number, change: InterfaceChange): void {
     this.#write(() => this.#kernel.setInterface(index, change));
   }
 

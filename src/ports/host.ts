@@ -28,6 +28,14 @@ export interface NetworkInterface {
   readonly udpPort?: number;
 }
 
+/** What is to be otherwise about an interface. `linkLocal`: it is to get no IPv6 address by itself when it comes up. */
+export interface InterfaceChange {
+  readonly up?: boolean;
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
+  readonly linkLocal?: false;
+}
+
 /** Packets that an interface dropped: on their way into the host, and out of it. */
 export interface InterfaceDrops {
   readonly rx: number;
@@ -145,7 +153,7 @@ export interface HostNetwork {
   rules(): readonly RoutingRule[];
   /** Null where the host has no route to it. `tos`: for packets with that Type of Service. */
   routeTo(address: string, tos?: number): RouteLookup | null;
-  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void;
+  setInterface(index: number, change: InterfaceChange): void;
   deleteInterface(index: number): void;
   addAddress(address: InterfaceAddress): void;
   deleteAddress(address: InterfaceAddress): void;

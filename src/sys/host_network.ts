@@ -8,6 +8,7 @@ import type {
   HostEvent,
   HostKernel,
   InterfaceAddress,
+  InterfaceChange,
   InterfaceDrops,
   NetworkInterface,
   Route,
@@ -199,7 +200,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     }
   }
 
-  setInterface(index: number, change: { up?: boolean; mtu?: number; txQueueLength?: number }): void {
+  setInterface(index: number, change: InterfaceChange): void {
     this.#changeInterface(`Cannot change link ${index}`, { index, ...change });
   }
 

@@ -65,6 +65,9 @@ const RTEXT_FILTER_SKIP_STATS = 8;
 
 // struct ifaddrmsg: | family u8 | prefixlen u8 | flags u8 | scope u8 | index u32 |
 const IFADDRMSG_LEN = 8;
+const IFLA_AF_SPEC = 26;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_FLAGS = 8;
@@ -98,6 +101,8 @@ export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
   readonly txQueueLength?: number;
+  /** It gets no IPv6 link-local address by itself when it comes up, and asks for no routers. */
+  readonly linkLocal?: false;
   readonly mac?: Uint8Array;
   /** Index of the bridge; 0 takes it out. */
   readonly master?: number;
@@ -137,6 +142,10 @@ export function encodeLink(change: LinkChange): Uint8Array {
   if (change.mac !== undefined) parts.push(attribute(IFLA_ADDRESS, change.mac));
   number(IFLA_MTU, change.mtu);
   number(IFLA_TXQLEN, change.txQueueLength);
+  if (change.linkLocal === false) {
+    const mode = attribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
+    parts.push(nest(IFLA_AF_SPEC, [nest(AF_INET6, [mode])]));
+  }
   number(IFLA_MASTER, change.master);
   number(IFLA_NET_NS_FD, change.namespaceFd);
   number(IFLA_GSO_MAX_SIZE, change.gsoMaxSize);

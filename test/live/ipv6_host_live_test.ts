@@ -21,6 +21,7 @@ liveTest(
       const daemon = host!.up("compiled", FOUNDING);
       const { node } = await daemon.ready(0);
       const first = await ipv6Of(host!);
+      assert.equal(await host!.sh("ip -6 -o addr show dev ovl0 scope link"), "", "asks for no routers");
       assert.match(first, new RegExp(`inet6 ${node.address6}/128 scope global`));
       assert.match(first, new RegExp(`^fd42:1:2::/48 dev ovl0 src ${node.address6} metric 1024`, "m"));
       assert.match(first, new RegExp(`^unreachable ${node.subnet6}`, "m"));

@@ -20,7 +20,8 @@ import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
 import { addressAlone } from "../../host/held_prefix.ts";
 import type { HostState } from "../../host/owned.ts";
-import { formatAddress } from "../../wire/address.ts";
+import { EAFNOSUPPORT, ENOTSUP, SysError } from "../../ports/sys_error.ts";
+import { formatAddress, isIpv4 } from "../../wire/address.ts";
 import { isInside, type Prefix, probeAddress } from "../../wire/prefix.ts";
 
 export interface HostKeeperOptions {
@@ -95,6 +96,9 @@ export class HostKeeper {
     }
     const places = placesOf(own);
     this.#networks = places.map(({ network }) => network);
+    if (!iface.up && places.some(({ subnet }) => !isIpv4(subnet.address))) {
+      report.failed.push(...this.#quieten(iface.index));
+    }
     for (const place of places) addTo(report, reconcileHost(this.#net, stateAt(place, iface.index, wanted)));
     if (!this.#attached) {
       this.#attached = true;
@@ -105,6 +109,18 @@ export class HostKeeper {
     const text = renderSubnetEnv({ ...own, mtu: wanted.deviceMtu, ipMasq: false });
     report.failed.push(...this.#writeSubnetEnv(text));
     return report;
+  }
+
+  // Nobody answers router solicitations there, and nothing needs a link-local address. Where the kernel has no IPv6 there is
+  // nothing to quieten, which is told when the address is refused.
+  #quieten(index: number): string[] {
+    try {
+      this.#net.setInterface(index, { linkLocal: false });
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      if (![EAFNOSUPPORT, ENOTSUP].includes(error.errno)) return [error.message];
+    }
+    return [];
   }
 
   /** Once: a device that takes another's place is of the same kernel. */
