@@ -15,7 +15,6 @@ export const TABLES = 2;
 /** Bytes of one digest entry: id prefix 8, version 6 and 6, content hash 4. */
 export const DIGEST_ENTRY_LEN = 24;
 export const DIGEST_ENTRIES_MAX = 40;
-export const JOINERS_MAX = 20;
 export const WANT_MAX = 64;
 /** Runs of leaves in one request for a digest, of SPAN_LEN bytes each: the first and the last. */
 export const SPANS_MAX = 64;
@@ -46,15 +45,24 @@ export interface RecordItem {
   readonly state: Liveness;
 }
 
-/** A joiner as heard of: how often it has spoken, whether all its seeds answered, which joiners it knows. */
-export interface JoinerEntry {
-  readonly id: string;
+/** What a joiner says of all joiners (control/mesh/joiners.ts). */
+export interface JoinerWord {
+  /** The smallest id it has heard of, … */
+  readonly leader: string;
+  /** … the greatest number of that one which it has heard, … */
   readonly seq: number;
-  /** How long ago it said so, ms. */
-  readonly age: number;
+  /** … and over how many links. */
+  readonly distance: number;
+  /** The receiver is its way to the leader, and hears of it and of all whose way leads over it: */
+  readonly upward: boolean;
+  /** up to which number they agree; 0: they do not, … */
+  readonly agreed: number;
+  /** … how many they are, … */
+  readonly count: number;
+  /** … and whether all their seeds have answered. */
   readonly complete: boolean;
-  /** Hash of the set of joiners it knows, 16 hexadecimal digits. */
-  readonly view: string;
+  /** How many joiners there are in all, as the leader said last. */
+  readonly total: number;
 }
 
 /** What travels with any message. */
@@ -125,7 +133,7 @@ export type GossipBody =
   /** The sender has no place for the receiver's record: so many nodes are all that it can know. */
   | { readonly kind: "full"; readonly capacity: number }
   | { readonly kind: "claim-ack"; readonly incarnation: number; readonly epoch: number }
-  | { readonly kind: "joining"; readonly joiners: readonly JoinerEntry[] }
+  | ({ readonly kind: "joining" } & JoinerWord)
   /** The mesh configuration, as JSON text: few and small, and read with the checks of stored state. */
   | { readonly kind: "config"; readonly config: string }
   /** Over a session, never else: the network secret that the mesh goes over to, and its place among all. */

@@ -15,8 +15,6 @@ import {
   type GossipBody,
   type GossipKind,
   ITEMS_MAX,
-  type JoinerEntry,
-  JOINERS_MAX,
   type Liveness,
   type Piggyback,
   type RecordItem,
@@ -110,7 +108,16 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
     case "claim-ack":
       return { i: body.incarnation, e: body.epoch };
     case "joining":
-      return { j: body.joiners.map((j) => [fromHex(j.id), j.seq, j.age, j.complete, fromHex(j.view)]) };
+      return {
+        l: fromHex(body.leader),
+        s: body.seq,
+        d: body.distance,
+        u: body.upward,
+        a: body.agreed,
+        n: body.count,
+        c: body.complete,
+        t: body.total,
+      };
     case "config":
       return { c: body.config };
     case "secret":
@@ -183,7 +190,7 @@ function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
     case "claim-ack":
       return { kind, incarnation: intField(f["i"]), epoch: intField(f["e"]) };
     case "joining":
-      return { kind, joiners: must(listOf(f["j"], JOINERS_MAX, readJoiner)) };
+      return readJoining(f);
     case "config":
       if (typeof f["c"] !== "string" || f["c"].length > CONFIG_MAX_LEN) throw new Malformed();
       return { kind, config: f["c"] };
@@ -272,13 +279,16 @@ function readStatement(item: unknown): Statement {
   return stopped === true ? { ...told, stopped } : told;
 }
 
-function readJoiner(item: unknown): JoinerEntry {
-  const [id, seq, age, complete, view] = tuple(item);
+function readJoining(f: Readonly<Record<string, unknown>>): GossipBody {
   return {
-    id: hexField(id, 32),
-    seq: intField(seq),
-    age: intField(age),
-    complete: complete === true,
-    view: hexField(view, 8),
+    kind: "joining",
+    leader: hexField(f["l"], 32),
+    seq: intField(f["s"]),
+    distance: intField(f["d"]),
+    upward: f["u"] === true,
+    agreed: intField(f["a"]),
+    count: intField(f["n"]),
+    complete: f["c"] === true,
+    total: intField(f["t"]),
   };
 }

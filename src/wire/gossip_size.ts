@@ -5,7 +5,7 @@
  */
 
 import { GOSSIP_HEADER_LEN, GOSSIP_MAX_LEN } from "./gossip.ts";
-import type { JoinerEntry, RecordItem, Statement } from "./gossip_body.ts";
+import type { RecordItem, Statement } from "./gossip_body.ts";
 import { GROUP_OVERHEAD } from "./group_message.ts";
 
 /** Longest message that is sent, with its header, so that it fits whatever is put around it. */
@@ -21,8 +21,6 @@ const ITEMS_AROUND = GOSSIP_HEADER_LEN + 1 + KEY + 1 + MESH + NUMBER + 3 * LIST;
 
 /** Bytes for the items (records, statements, directives) of one message. */
 export const GOSSIP_ROOM = GOSSIP_BUDGET - ITEMS_AROUND;
-/** Bytes for the joiners of one message. */
-export const JOINERS_ROOM = GOSSIP_BUDGET - (GOSSIP_HEADER_LEN + 1 + KEY + 1 + MESH + LIST);
 
 /** `[record, state]`. */
 export function recordItemLen({ raw }: Pick<RecordItem, "raw">): number {
@@ -37,11 +35,6 @@ export function statementLen({ incarnation, stopped }: Statement): number {
 /** A directive's signed bytes. */
 export function directiveLen(raw: Uint8Array): number {
   return bytesLen(raw.length);
-}
-
-/** `[id, seq, age, complete, view]`. */
-export function joinerLen({ seq, age }: JoinerEntry): number {
-  return 1 + bytesLen(32) + numberLen(seq) + numberLen(age) + 1 + bytesLen(8);
 }
 
 function bytesLen(length: number): number {

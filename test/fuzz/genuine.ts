@@ -3,8 +3,6 @@
 import {
   DIGEST_ENTRY_LEN,
   type GossipBody,
-  type JoinerEntry,
-  JOINERS_MAX,
   type RecordItem,
   SPAN_LEN,
   type Statement,
@@ -65,7 +63,17 @@ export function genuineGossip(
     { kind: "want", table: 0, prefixes: ["12".repeat(8), "34".repeat(8)] },
     { kind: "full", capacity: 16_384 },
     { kind: "claim-ack", incarnation: 1, epoch: 5 },
-    { kind: "joining", joiners: [{ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }] },
+    {
+      kind: "joining",
+      leader: ID,
+      seq: 77,
+      distance: 3,
+      upward: true,
+      agreed: 76,
+      count: 12,
+      complete: true,
+      total: 300,
+    },
     { kind: "config", config: '{"network":"10.42.0.0/16"}' },
     { kind: "clone", life: "12".repeat(8), other: "34".repeat(8), endpoint: "192.168.1.10:8473" },
     { kind: "secret", seq: 2, issuer: "56".repeat(8), dropOld: true, root: new Uint8Array(32).fill(7) },
@@ -75,9 +83,7 @@ export function genuineGossip(
 
 /** Lists as long as they may be, and one longer. */
 export function fullGossip(): Uint8Array[] {
-  const joiner = { id: ID, seq: 1, age: 2, complete: false, view: "34".repeat(8) };
   return [0, 1].flatMap((more): GossipBody[] => [
     { kind: "want", table: 0, prefixes: new Array<string>(WANT_MAX + more).fill("12".repeat(8)) },
-    { kind: "joining", joiners: new Array<JoinerEntry>(JOINERS_MAX + more).fill(joiner) },
   ]).map((body) => encodeGossip(0, { mesh: null, body }));
 }

@@ -6,7 +6,6 @@ import {
   DIGEST_ENTRIES_MAX,
   DIGEST_ENTRY_LEN,
   type GossipBody,
-  type JoinerEntry,
   type RecordItem,
   SECRET_SEQ_MAX,
   SPAN_LEN,
@@ -35,7 +34,7 @@ function measured<T>(item: T, body: (items: T[]) => GossipBody): number {
   return lengthOf(body([item, item])) - lengthOf(body([item]));
 }
 
-test("recordItemLen(), statementLen(), directiveLen() and joinerLen() are the lengths on the wire", () => {
+test("recordItemLen(), statementLen() and directiveLen() are the lengths on the wire", () => {
   for (const length of [0, 1, 100, 255, 256, 300, 500]) {
     const record: RecordItem = { raw: new Uint8Array(length), state: 2 };
     const records = (items: RecordItem[]): GossipBody => ({ kind: "push", ack: false, records: items });
@@ -49,20 +48,14 @@ test("recordItemLen(), statementLen(), directiveLen() and joinerLen() are the le
       const statements = (items: Statement[]): GossipBody => ({ kind: "ping", seq: 0, statements: items });
       assert.equal(size.statementLen(statement), measured(statement, statements), `incarnation ${number}`);
     }
-    const joiner: JoinerEntry = { id: ID, seq: number, age: number, complete: true, view: MESH };
-    const joiners = (items: JoinerEntry[]): GossipBody => ({ kind: "joining", joiners: items });
-    assert.equal(size.joinerLen(joiner), measured(joiner, joiners), `seq and age ${number}`);
   }
 });
 
-test("GOSSIP_ROOM and JOINERS_ROOM leave what the longest message around the items takes", () => {
+test("GOSSIP_ROOM leaves what the longest message around the items takes", () => {
   const raw = new Uint8Array(size.GOSSIP_ROOM - 3);
   const directives = [raw];
   const around = lengthOf({ kind: "ping", seq: 2 ** 48 - 1, directives }) - size.directiveLen(raw);
   assert.ok(around + size.GOSSIP_ROOM <= size.GOSSIP_BUDGET, `${around}`);
-  const joiner: JoinerEntry = { id: ID, seq: 0, age: 0, complete: true, view: MESH };
-  const two = lengthOf({ kind: "joining", joiners: [joiner, joiner] }) - 2 * size.joinerLen(joiner);
-  assert.ok(two + 2 + size.JOINERS_ROOM <= size.GOSSIP_BUDGET, `${two}`); // a longer list has a longer count
 });
 
 test("A message of GOSSIP_BUDGET bytes makes no datagram of more than 1200, whatever is put around it", () => {

@@ -6,7 +6,6 @@ import {
   DIGEST_ENTRIES_MAX,
   DIGEST_ENTRY_LEN,
   type GossipBody,
-  JOINERS_MAX,
   type RecordItem,
   SPAN_LEN,
   SPANS_MAX,
@@ -68,10 +67,14 @@ const BODIES: GossipBody[] = [
   { kind: "claim-ack", incarnation: 4, epoch: 5 },
   {
     kind: "joining",
-    joiners: Array.from(
-      { length: JOINERS_MAX },
-      () => ({ id: ID, seq: 77, age: 1500, complete: true, view: "34".repeat(8) }),
-    ),
+    leader: ID,
+    seq: 77,
+    distance: 3,
+    upward: true,
+    agreed: 76,
+    count: 12,
+    complete: true,
+    total: 300,
   },
   { kind: "config", config: '{"network":"10.42.0.0/16"}' },
   {

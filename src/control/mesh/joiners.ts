@@ -1,119 +1,201 @@
 /**
- * Who founds when several hosts start together and none has a mesh yet. Joiners tell one another which joiners they
- * have heard of, transitively; the smallest id founds once every joiner of the set has said, freshly, that it
- * knows exactly this set, and this has been so for a second. While a seed of any of them has not answered at all
- * (it may be the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
+ * Who founds when several hosts start together and none has a mesh yet: the one with the smallest id, once all who can reach one
+ * another agree on that, and this has been so for a second. While a seed of any of them has not answered at all (it may be
+ * the link to more joiners, or to a mesh) they wait longer, so that a lost datagram founds no second mesh.
+ *
+ * No joiner learns who all the others are: what they say is as short among thousands as among three. The smallest id that a
+ * joiner has heard of is its leader. The leader speaks a new number from time to time, which goes from link to link like a
+ * wave; over which link it came first is a joiner's way to the leader (a spanning tree, as of bridges in IEEE 802.1D). Back
+ * along these ways each tells what holds of all behind it: the number up to which they agree, how many they are, and
+ * whether all their seeds have answered (Segall 1983, propagation of information with feedback). Who hears of a smaller id
+ * passes it on at once. So N joiners need O(N log N) messages in all, and O(N) for each further wave.
  */
 
-import { sha256Hex } from "../../crypto/sha256.ts";
-import type { JoinerEntry } from "../../wire/gossip_body.ts";
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+import type { JoinerWord } from "../../wire/gossip_body.ts";
 
 /** Agreement must have lasted this long when every seed of every joiner answered, ms. */
 export const AGREED_MS = 1000;
 /** … and this long when some seed is silent. */
 export const AGREED_INCOMPLETE_MS = 4000;
-const FRESH_MS = 1000;
+/** Between two waves; longer among very many, for each is a datagram for every joiner. */
+const WAVE_MS = 200;
+const JOINERS_A_WAVE = 500;
+/** One that was not in the latest waves may have become a member since. */
+const FRESH_WAVES = 5;
 const FORGET_MS = 4000;
-const MAX_JOINERS = 256;
+/** Whoever does not hear of waves is told again what is known. */
+const REPEAT_MS = 400;
+/** A way to the leader by which nothing has come for so long is none. */
+const WAY_MS = 1000;
+const BURIED_MAX = 64;
+/** Greater numbers are of nobody who counts waves. */
+const SEQ_MAX = 2 ** 40;
 
 interface Heard {
-  readonly entry: JoinerEntry;
+  readonly word: JoinerWord;
   readonly at: number;
-  /** It said so itself. */
-  readonly itself: boolean;
 }
+
+/** Who should hear from us after a word of another: all linked joiners, the one on our way to the leader, who has spoken. */
+export type Listeners = "all" | "way" | "speaker" | null;
 
 export class Joiners {
   readonly #id: string;
-  // BOUNDED: ≤ MAX_JOINERS
+  // BOUNDED: one per link, ≤ MAX_PEERS: what the joiners at the other ends said last
   readonly #heard = new Map<string, Heard>();
+  // BOUNDED: as the links: when each was told something last
+  readonly #toldAt = new Map<string, number>();
+  // Leaders that went silent, by their last numbers. BOUNDED: ≤ BURIED_MAX, the oldest go first
+  readonly #buried = new BoundedMap<string, number>(BURIED_MAX);
+  #leader: string;
+  /** The leader's number, and when it grew. */
   #seq = 0;
-  #agreedSince: number | null = null;
-  #whollySince: number | null = null;
-  #view = "";
+  #grewAt = 0;
+  #distance = 0;
+  /** Our neighbour on the way to the leader; null while that is ourselves. */
+  #way: string | null = null;
+  /** Our own number as a leader. */
+  #ownSeq = 0;
+  #total = 1;
+  /** What was said up the way last. */
+  #toldAgreed = 0;
+  /** Since when we are the leader of the same joiners, at which number, and since when all their seeds have answered. */
+  #agreed:
+    | { readonly since: number; readonly seq: number; readonly count: number; wholly: number | null }
+    | null = null;
+  /** All our own seeds have answered, and everybody we have a link with has said who it is. */
+  complete = false;
 
   constructor(id: string) {
     this.#id = id;
-    this.#view = viewHash([id]);
+    this.#leader = id;
   }
 
-  /** Takes in what the joiner at the other end of its link (`by`) told us. True when the set of joiners changed. */
-  merge(entries: readonly JoinerEntry[], now: number, by: string | null = null): boolean {
-    let changed = false;
-    for (const entry of entries) {
-      if (entry.id === this.#id) continue;
-      const known = this.#heard.get(entry.id);
-      const at = now - entry.age;
-      const itself = entry.id === by;
-      if (known !== undefined && !isNewer(entry, at, itself, known)) continue;
-      if (at <= now - FORGET_MS || (known === undefined && this.#heard.size >= MAX_JOINERS)) continue;
-      this.#heard.set(entry.id, { entry, at, itself });
-      changed ||= known === undefined;
+  /** Takes in what the joiner at the other end of a link (`by`) told us. Returns who should hear of it now. */
+  hear(by: string, word: JoinerWord, now: number): Listeners {
+    if (word.seq > SEQ_MAX) return null;
+    this.#heard.set(by, { word, at: now });
+    if (by === this.#way) this.#total = word.total;
+    if (word.leader === this.#id) this.#ownSeq = Math.max(this.#ownSeq, word.seq); // we have started again
+    if (this.#follow(by, word, now)) return "all";
+    if (word.leader > this.#leader) return "speaker";
+    return this.#way !== null && this.#summary().agreed > this.#toldAgreed ? "way" : null;
+  }
+
+  // True when that was a smaller leader, or a new wave.
+  #follow(by: string, { leader, seq, distance }: JoinerWord, now: number): boolean {
+    if (leader > this.#leader || leader === this.#id || seq <= (this.#buried.get(leader) ?? -1)) return false;
+    const smaller = leader < this.#leader;
+    if (!smaller && seq <= this.#seq) return false;
+    if (smaller || by === this.#way || !this.#hasWay(now)) {
+      this.#way = by;
+      this.#distance = distance + 1;
     }
-    if (changed) this.#setChanged();
-    return changed;
+    if (smaller) this.#toldAgreed = 0;
+    this.#leader = leader;
+    this.#seq = seq;
+    this.#grewAt = now;
+    return true;
   }
 
-  /** Whether this joiner was heard of lately. */
+  #hasWay(now: number): boolean {
+    const heard = this.#way === null ? undefined : this.#heard.get(this.#way);
+    return heard !== undefined && now - heard.at <= WAY_MS && heard.word.leader === this.#leader &&
+      heard.word.distance < this.#distance;
+  }
+
+  /** What holds of us and of all whose way to the leader leads over us. */
+  #summary(): { agreed: number; count: number; complete: boolean } {
+    const sum = { agreed: this.#seq, count: 1, complete: this.complete };
+    for (const [by, { word }] of this.#heard) {
+      if (word.leader !== this.#leader) return { ...sum, agreed: 0, complete: false };
+      if (word.upward) {
+        sum.agreed = by === this.#way ? 0 : Math.min(sum.agreed, word.agreed);
+        sum.count += word.count;
+        sum.complete &&= word.complete;
+      } else if (by !== this.#way) sum.agreed = Math.min(sum.agreed, word.seq);
+    }
+    return sum;
+  }
+
+  /** What to tell the joiner at the other end of a link. */
+  wordTo(to: string, now: number): JoinerWord {
+    this.#toldAt.set(to, now);
+    const { agreed, count, complete } = this.#summary();
+    const upward = to === this.#way;
+    if (upward) this.#toldAgreed = agreed;
+    const leads = this.#leader === this.#id;
+    return {
+      leader: this.#leader,
+      seq: this.#seq,
+      distance: this.#distance,
+      upward,
+      agreed,
+      count,
+      complete,
+      total: leads ? count : this.#total,
+    };
+  }
+
+  /** By the clock: forgets who is silent, and begins a wave. True when all are to hear of it. */
+  tick(now: number): boolean {
+    for (const [by, { at }] of this.#heard) if (now - at > FORGET_MS) this.forget(by);
+    if (this.#leader !== this.#id && now - this.#grewAt > FORGET_MS) {
+      this.#buried.renew(this.#leader, this.#seq);
+      this.#leader = this.#id;
+    } else if (this.#leader === this.#id && now - this.#grewAt < this.#waveMs()) return false;
+    if (this.#leader !== this.#id) return false;
+    this.#way = null;
+    this.#distance = 0;
+    this.#grewAt = now;
+    this.#seq = ++this.#ownSeq;
+    return true;
+  }
+
+  #waveMs(): number {
+    return WAVE_MS * Math.max(1, this.#total / JOINERS_A_WAVE);
+  }
+
+  /** Whether this joiner has heard nothing of us for a while. */
+  misses(id: string, now: number): boolean {
+    return now - (this.#toldAt.get(id) ?? -Infinity) >= REPEAT_MS;
+  }
+
+  /** Whether it is up to us to found, now. Call it often: it watches how long agreement lasts. */
+  shouldFound(now: number): boolean {
+    const { agreed, count, complete } = this.#summary();
+    if (this.#leader !== this.#id || this.#heard.size === 0 || agreed === 0) {
+      this.#agreed = null;
+      return false;
+    }
+    this.#total = count;
+    if (this.#agreed?.count !== count) this.#agreed = { since: now, seq: this.#seq, count, wholly: null };
+    const lasting = this.#agreed!;
+    lasting.wholly = complete ? lasting.wholly ?? now : null;
+    if (agreed <= lasting.seq || this.#seq - agreed > FRESH_WAVES) return false;
+    if (now - lasting.since >= AGREED_INCOMPLETE_MS) return true;
+    return lasting.wholly !== null && now - lasting.wholly >= AGREED_MS;
+  }
+
+  /** Our neighbour on the way to the leader; null while we lead. */
+  get way(): string | null {
+    return this.#way;
+  }
+
+  /** Whether the joiner at the other end of this link was heard lately. */
   has(id: string): boolean {
     return this.#heard.has(id);
   }
 
   /** A joiner that turned out to be a member, or another network's. */
   forget(id: string): void {
-    if (this.#heard.delete(id)) this.#setChanged();
+    this.#heard.delete(id);
+    this.#toldAt.delete(id);
   }
 
+  /** Other joiners, as far as it is known. */
   get size(): number {
-    return this.#heard.size;
+    return Math.max(this.#heard.size, this.#total - 1);
   }
-
-  /** What to tell: ourselves first, then every joiner heard of. `complete`: all our own seeds answered. */
-  entries(complete: boolean, now: number): JoinerEntry[] {
-    this.#seq++;
-    const own = { id: this.#id, seq: this.#seq, age: 0, complete, view: this.#view };
-    return [
-      own,
-      ...[...this.#heard.values()].map((h) => ({ ...h.entry, age: Math.max(0, Math.ceil(now - h.at)) })),
-    ];
-  }
-
-  /** Whether it is up to us to found, now. Call it often: it watches how long agreement lasts. */
-  shouldFound(complete: boolean, now: number): boolean {
-    for (const [id, heard] of this.#heard) {
-      if (now - heard.at <= FORGET_MS) continue;
-      this.#heard.delete(id);
-      this.#setChanged();
-    }
-    const all = [...this.#heard.values()];
-    const agreed = all.length > 0 &&
-      all.every((h) => h.entry.view === this.#view && this.#id < h.entry.id);
-    if (!agreed) {
-      this.#agreedSince = this.#whollySince = null;
-      return false;
-    }
-    this.#agreedSince ??= now;
-    const wholly = complete && all.every((h) => h.entry.complete);
-    this.#whollySince = wholly ? this.#whollySince ?? now : null;
-    if (all.some((h) => now - h.at > FRESH_MS)) return false; // one may have become a member since
-    if (now - this.#agreedSince >= AGREED_INCOMPLETE_MS) return true;
-    return this.#whollySince !== null && now - this.#whollySince >= AGREED_MS;
-  }
-
-  #setChanged(): void {
-    this.#view = viewHash([this.#id, ...this.#heard.keys()]);
-    this.#agreedSince = this.#whollySince = null;
-  }
-}
-
-// Ages travel with entries, so that a joiner which is gone does not live on in relays. A lower count is that of a
-// joiner started again. What a joiner says itself counts more than what others make of it.
-function isNewer(entry: JoinerEntry, at: number, itself: boolean, known: Heard): boolean {
-  if (itself && !known.itself) return true;
-  if (!itself && known.itself && at <= known.at + FRESH_MS) return false;
-  return entry.seq > known.entry.seq || (entry.seq < known.entry.seq && at > known.at + FORGET_MS / 2);
-}
-
-function viewHash(ids: string[]): string {
-  return sha256Hex(ids.sort().join(" ")).slice(0, 16);
 }

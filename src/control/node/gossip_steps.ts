@@ -25,6 +25,8 @@ import {
   answerSync,
   beginSync,
   checkSynced,
+  INTRODUCTION,
+  mayCompare,
   onSyncAnswer,
   pushRecords,
 } from "./sync_steps.ts";
@@ -71,7 +73,7 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, now: numbe
 }
 
 function dispatch(core: Core, link: Link, body: GossipBody, now: number): void {
-  if (body.kind === "joining") return onJoining(core, link, body.joiners, now);
+  if (body.kind === "joining") return onJoining(core, link, body, now);
   if (body.kind === "config") return onConfig(core, link, body.config, now);
   if (body.kind === "clone") return onCloneMessage(core, link, body, now);
   if (core.life.mesh === null) return; // the configuration comes first; we ask for it with each sync
@@ -101,6 +103,7 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
   switch (body.kind) {
     case "ping":
       takePiggyback(core, body, link.id, now);
+      if (body.seq === INTRODUCTION) return core.voice.say(link, { kind: "pong", seq: INTRODUCTION });
       return performMembership(core, [{ kind: "pong", to: link.id, seq: body.seq }], now);
     case "pong":
       takePiggyback(core, body, link.id, now);
@@ -140,13 +143,14 @@ function onAgreed(core: Core, link: Link, now: number): void {
   if (record !== undefined) {
     performMembership(core, core.membership.onLink(link.id, record.incarnation, now), now);
   }
+  if (core.lease.onProbation) askAcknowledgement(core, link);
+  if (!mayCompare(core, now)) return;
   beginSync(core, link, now);
   const dead = [...core.membership.all()].filter((m) => m.state !== "alive").slice(0, PUSH_MAX);
   const statements = dead.map((m) => core.membership.statement(m.id)).filter((s) => s !== null);
   for (const parcel of pack(core.messages.records([core.identity.id]), statements)) {
     core.voice.say(link, { kind: "push", ack: false, ...parcel });
   }
-  if (core.lease.onProbation) askAcknowledgement(core);
 }
 
 // We hold it for suspect or dead, and it speaks: it must hear so, for only it can refute.

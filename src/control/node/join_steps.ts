@@ -3,36 +3,50 @@
  * them founds; a member whose record is still kept back waits for those who may know a later one.
  */
 
-import type { JoinerEntry } from "../../wire/gossip_body.ts";
+import type { JoinerWord } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";
 import type { Life } from "../mesh/life.ts";
-import { packJoiners } from "../records/packing.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { found } from "./start_steps.ts";
 import { beginSync } from "./sync_steps.ts";
 
-const TELL_JOINERS_MS = 200;
 const SPEAK_ALONE_MS = 2000;
 const SPEAK_ANYWAY_MS = 4000;
 const UNLEARN_MS = 4000;
 const CONFIG_EVERY_MS = 100;
+/** Members that a node without the mesh's records asks for them, and how often others. */
+const ASKED = 3;
+const ASK_AGAIN_MS = 400;
 
 /** What joining, or being new, asks for from time to time. */
 export function tickJoining(core: Core, now: number): void {
   if (core.life.mesh === null) {
-    if (core.schedule.due("joiners", TELL_JOINERS_MS, now)) tellJoiners(core, now);
-    if (core.joiners.shouldFound(allHeard(core, now), now) && !memberHeard(core.links)) {
+    core.joiners.complete = allHeard(core, now);
+    const wave = core.joiners.tick(now);
+    for (const link of core.links.up()) {
+      if (wave || core.joiners.misses(link.id, now)) tellJoiner(core, link, now);
+    }
+    if (core.joiners.shouldFound(now) && !memberHeard(core.links)) {
       found(core, `smallest id of ${core.joiners.size + 1} joiners`);
     }
   }
   if (!core.life.mayTell) {
-    for (const link of core.links.up()) if (mayInform(core.life, link)) beginSync(core, link, now);
+    askForRecords(core, now);
   }
   if (maySpeakAlone(core, now)) core.ownState.speak();
   const { learnedAt } = core.life;
   if (learnedAt !== null && now - learnedAt >= UNLEARN_MS) unlearn(core, now);
+}
+
+// One member tells all there is; a few are asked, for an answer may be lost or long in coming.
+function askForRecords(core: Core, now: number): void {
+  const able = [...core.links.up()].filter((link) => mayInform(core.life, link));
+  const asked = able.length <= ASKED || core.schedule.due("records", ASK_AGAIN_MS, now) ? ASKED : 0;
+  for (let n = 0; n < asked && able.length > 0; n++) {
+    beginSync(core, able.splice(core.random.below(able.length), 1)[0]!, now);
+  }
 }
 
 // Who has a stored lease keeps it to itself until a member has told what it knows of us: it may be of a later life than
@@ -75,18 +89,19 @@ function allHeard({ links, joiners, seeds }: Core, now: number): boolean {
     seeds.every((seed) => seed.endpoints.some((e) => links.targets.get(e)?.answeredBy));
 }
 
-function tellJoiners(core: Core, now: number): void {
-  const entries = core.joiners.entries(allHeard(core, now), now);
-  for (const joiners of packJoiners(entries)) {
-    for (const link of core.links.up()) core.voice.say(link, { kind: "joining", joiners });
-  }
+/** Tells a peer what we know of joiners. */
+export function tellJoiner({ joiners, voice }: Core, link: Link, now: number): void {
+  voice.say(link, { kind: "joining", ...joiners.wordTo(link.id, now) });
 }
 
-/** A joiner told us whom it has heard of. */
-export function onJoining(core: Core, link: Link, joiners: readonly JoinerEntry[], now: number): void {
+/** A joiner told us what it knows of joiners. */
+export function onJoining(core: Core, link: Link, word: JoinerWord, now: number): void {
   if (core.life.mesh !== null) {
     if (core.schedule.due(`config ${link.id}`, CONFIG_EVERY_MS, now)) tellConfig(core, link);
     return;
   }
-  if (core.joiners.merge(joiners, now, link.id)) tellJoiners(core, now);
+  const listeners = core.joiners.hear(link.id, word, now);
+  if (listeners === "all") { for (const other of core.links.up()) tellJoiner(core, other, now); }
+  const one = listeners === "speaker" ? link : core.links.get(core.joiners.way ?? "");
+  if ((listeners === "speaker" || listeners === "way") && one !== undefined) tellJoiner(core, one, now);
 }

@@ -6,6 +6,7 @@
 
 import { type Contender, contestedIn } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
+import type { Link } from "../links/link_table.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
 import { isIpv4 } from "../../wire/address.ts";
@@ -14,6 +15,8 @@ import type { Action } from "../outbox/events.ts";
 import { leasedText, subnetsOf } from "../records/record.ts";
 
 const ASK_AGAIN_MS = 200;
+/** In a mesh of more than that not all are asked, and the claim waits its full time. */
+const ASKED_AT_ONCE = 128;
 
 /** Lets the lease decide, and performs it. */
 export function stepLease(core: Core, now: number): void {
@@ -83,13 +86,17 @@ export function onClaimAck({ lease, own }: Core, from: string, incarnation: numb
   if (compareVersions({ incarnation, epoch }, own) === 0) lease.onAck(from);
 }
 
-/** Sends our record to every member that has not acknowledged it, asking for that. */
-export function askAcknowledgement(core: Core): void {
+/** Sends our record to linked members that have not acknowledged it, or to the one of a link, asking for that. */
+export function askAcknowledgement(core: Core, only: Link | null = null): void {
   const records = core.messages.records([core.identity.id]);
   if (records.length === 0) return;
-  for (const member of core.membership.living()) {
-    if (core.lease.hasAck(member.id)) continue;
-    core.voice.say(core.agreed.get(member.id), { kind: "push", ack: true, records });
+  const living = only === null ? core.membership.living().map(({ id }) => id) : [only.id];
+  let left = ASKED_AT_ONCE;
+  for (const id of living) {
+    const link = core.lease.hasAck(id) ? null : core.agreed.get(id);
+    if (link === null) continue;
+    core.voice.say(link, { kind: "push", ack: true, records });
+    if (--left === 0) return;
   }
 }
 

@@ -9,8 +9,9 @@ import { onClone } from "./clone_steps.ts";
 import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { tellRevoked, tellRevokedLink } from "./forget_steps.ts";
+import { tellJoiner } from "./join_steps.ts";
 import { wantLink } from "./record_steps.ts";
-import { beginSync } from "./sync_steps.ts";
+import { beginSync, introduce, mayCompare } from "./sync_steps.ts";
 
 const INTRODUCE_MS = 500;
 const SILENT_MS = 25_000;
@@ -47,7 +48,10 @@ function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): vo
   core.actions.log("debug", `Link to ${link.endpoint} is up`, { peer: shortId(link.id) });
   wantLink(core, link.id, now);
   if (!link.member) tellConfig(core, link);
-  beginSync(core, link, now);
+  if (core.life.mesh === null) tellJoiner(core, link, now);
+  // A joiner asks for the configuration so.
+  if (core.life.mesh === null || mayCompare(core, now)) beginSync(core, link, now);
+  else introduce(core, link);
 }
 
 /** Path probes, links given up, and what this host does not send. */
@@ -64,18 +68,18 @@ export function tickLinks(core: Core, now: number): void {
     wantLink(core, link.id, now);
     core.changed = true;
   }
-  introduce(core, now);
+  introduceAgain(core, now);
   for (const sentence of core.schedule.due("unsent", 1000, now) ? core.links.refusedHere.sentences() : []) {
     if (core.schedule.due(sentence, 60_000, now)) core.actions.log("warning", sentence);
   }
 }
 
 // A link whose peer has not named a mesh since it came up (it was joining, or its words were lost): ask until it does.
-function introduce(core: Core, now: number): void {
+function introduceAgain(core: Core, now: number): void {
   if (core.life.mesh === null) return;
   for (const link of core.links.up()) {
     if (typeof link.mesh !== "string" && core.schedule.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
-      beginSync(core, link, now);
+      introduce(core, link);
     }
   }
 }

@@ -10,17 +10,36 @@ import type { Link } from "../links/link_table.ts";
 import { FANOUT } from "../members/dissemination.ts";
 import { answerExpand, answerList, answerRoots } from "../records/digest.ts";
 import { pack, packDirectives } from "../records/packing.ts";
+import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
 import { tellFull } from "./full_steps.ts";
 
 const ANTI_ENTROPY_MS = 3000;
+/** Synchronisations with the peers of new links: the first few at once, then so many a second. */
+const MEETINGS_AT_ONCE = 8;
+const MEETINGS_PER_SECOND = 2;
+/** The number of a ping that is no probe. */
+export const INTRODUCTION = 0;
 
 /** Asks a peer what it knows that we do not. */
 export function beginSync({ sync, life, voice }: Core, link: Link, now: number): void {
   const begun = sync.begin(link.id, now);
   if (begun === null) return;
   voice.say(link, { kind: "sync", ...begun, informed: life.member, ready: life.mayClaim });
+}
+
+/**
+ * Whether a new link is one over which the two nodes compare what they know. When links with all come up at once, in a mesh
+ * that is founded or has healed, one peer tells as much as a hundred, and what differs afterwards anti-entropy finds.
+ */
+export function mayCompare({ throttle }: Core, now: number): boolean {
+  return throttle.allows("new links", MEETINGS_PER_SECOND, now, MEETINGS_AT_ONCE);
+}
+
+/** Says which mesh we are of, and makes the peer say so. */
+export function introduce({ voice }: Core, link: Link): void {
+  voice.say(link, { kind: "ping", seq: INTRODUCTION });
 }
 
 /** A peer asks what we know that it does not. */
@@ -96,6 +115,8 @@ function onSynced(core: Core, link: Link): void {
   else {
     life.synchronised();
     core.ownState.rewrite("epoch");
+    // Those who wait as we did: the mesh is theirs, too.
+    for (const other of core.links.up()) if (typeof other.mesh !== "string") tellConfig(core, other);
   }
   core.sync.forget(link.id);
 }

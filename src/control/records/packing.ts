@@ -3,16 +3,9 @@
  * and never by number alone. An item that no message takes goes alone, and is counted where it is to be sent (node/voice.ts).
  */
 
-import { DIRECTIVES_MAX, ITEMS_MAX, type JoinerEntry, JOINERS_MAX } from "../../wire/gossip_body.ts";
+import { DIRECTIVES_MAX, ITEMS_MAX } from "../../wire/gossip_body.ts";
 import type { Piggyback, RecordItem, Statement } from "../../wire/gossip_body.ts";
-import {
-  directiveLen,
-  GOSSIP_ROOM,
-  joinerLen,
-  JOINERS_ROOM,
-  recordItemLen,
-  statementLen,
-} from "../../wire/gossip_size.ts";
+import { directiveLen, GOSSIP_ROOM, recordItemLen, statementLen } from "../../wire/gossip_size.ts";
 
 /** Records and statements of one message. */
 export type Items = Required<Pick<Piggyback, "records" | "statements">>;
@@ -48,11 +41,6 @@ export function pack(records: readonly RecordItem[], statements: readonly Statem
 /** The signed bytes of directives, as many together as one message takes. */
 export function packDirectives(directives: readonly Uint8Array[]): Uint8Array[][] {
   return parcels(directives, directiveLen, GOSSIP_ROOM, DIRECTIVES_MAX);
-}
-
-/** Joiners, as many together as one message takes. */
-export function packJoiners(joiners: readonly JoinerEntry[]): JoinerEntry[][] {
-  return parcels(joiners, joinerLen, JOINERS_ROOM, JOINERS_MAX);
 }
 
 /** Whether a record and a directive go together in one message. */

@@ -4,7 +4,7 @@ import * as packing from "../../../src/control/records/packing.ts";
 import { RECORD_MAX_LEN } from "../../../src/control/records/record.ts";
 import { DIRECTIVE_MAX_LEN } from "../../../src/wire/directive.ts";
 import { decodeGossip, fitGossip } from "../../../src/wire/gossip.ts";
-import type { GossipBody, JoinerEntry, RecordItem, Statement } from "../../../src/wire/gossip_body.ts";
+import type { GossipBody, RecordItem, Statement } from "../../../src/wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../../src/wire/gossip_size.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { encodeGossip } from "../../made/gossip.ts";
@@ -22,9 +22,6 @@ function mix(random: SeededRandom, most: number) {
     records: list((): RecordItem => ({ raw: new Uint8Array(length(RECORD_MAX_LEN)), state: 2 })),
     statements: list((): Statement => ({ id: id(), incarnation: number(), state: 2, stopped: true })),
     directives: list(() => new Uint8Array(length(DIRECTIVE_MAX_LEN))),
-    joiners: list((): JoinerEntry => (
-      { id: id(), seq: number(), age: number(), complete: true, view: MESH }
-    )),
   };
 }
 
@@ -38,7 +35,7 @@ function assertSent(body: GossipBody, what: string): void {
 test("Whatever is packed fits, is taken by the receiver, and is there once and in order", () => {
   const random = new SeededRandom(1);
   for (let i = 0; i < 400; i++) {
-    const { records, statements, directives, joiners } = mix(random, i % 3 === 0 ? 100 : 6);
+    const { records, statements, directives } = mix(random, i % 3 === 0 ? 100 : 6);
     const parcels = packing.pack(records, statements);
     for (const parcel of parcels) assertSent({ kind: "push", ack: false, ...parcel }, `parcel ${i}`);
     assert.deepEqual(parcels.flatMap((parcel) => parcel.records), records);
@@ -48,9 +45,6 @@ test("Whatever is packed fits, is taken by the receiver, and is there once and i
       assertSent({ kind: "push", ack: false, records: [], statements: [], directives: told }, `${i}`);
     }
     assert.deepEqual(decided.flat(), directives);
-    const heard = packing.packJoiners(joiners);
-    for (const told of heard) assertSent({ kind: "joining", joiners: told }, `joiners ${i}`);
-    assert.deepEqual(heard.flat(), joiners);
   }
 });
 
