@@ -17,6 +17,8 @@ export interface Member {
   seen: boolean;
   /** Our own last probe went unanswered. */
   silent: boolean;
+  /** Other members that suspect it, too, while we do. BOUNDED: ≤ CONFIRMATIONS_MAX */
+  confirmedBy: readonly string[];
 }
 
 /** What membership wants said or done. */

@@ -15,11 +15,16 @@
 import type { Random } from "../../ports/time.ts";
 import type { Liveness, Statement } from "../../wire/gossip_body.ts";
 import type { PeerState } from "../paths/view.ts";
+import { LocalHealth } from "./health.ts";
 import type { Member, MembershipAction } from "./member.ts";
 import { type Probe, Probes, type ProbeStep } from "./probes.ts";
 
-const SUSPICION_BASE_MS = 3000;
-const SUSPICION_MAX_MS = 6000;
+const SUSPICION_BASE_MS = 2000;
+const SUSPICION_STEP_MS = 250;
+const SUSPICION_MAX_MS = 4500;
+/** A suspicion that nobody shares lasts that many times as long. */
+const UNCONFIRMED = 3;
+const CONFIRMATIONS_MAX = 3;
 const HEARSAY = -1;
 
 /** So long a node that we heard over its link counts as heard now. */
@@ -40,11 +45,12 @@ export class Membership {
   // BOUNDED: as #members
   readonly #suspects = new Set<Member>();
   readonly #probes: Probes;
+  readonly health = new LocalHealth();
 
   constructor(id: string, random: Random, hearing: Hearing) {
     this.#id = id;
     this.#hearing = hearing;
-    this.#probes = new Probes(this.#members, (other) => hearing.linked(other), random);
+    this.#probes = new Probes(this.#members, (other) => hearing.linked(other), this.health, random);
   }
 
   get(id: string): Member | undefined {
@@ -72,6 +78,7 @@ export class Membership {
       knownSince: now,
       seen: false,
       silent: false,
+      confirmedBy: [],
     });
   }
 
@@ -89,7 +96,7 @@ export class Membership {
     if (member === undefined) {
       const state = hint === 0 ? "alive" : hint === 1 ? "suspect" : "dead";
       const seen = state !== "dead";
-      const known = { since: now, knownSince: now, seen, silent: false };
+      const known = { since: now, knownSince: now, seen, silent: false, confirmedBy: [] };
       const fresh: Member = { id, state, stopped: false, incarnation, ...known };
       this.#members.set(id, fresh);
       if (state === "suspect") this.#suspects.add(fresh);
@@ -110,20 +117,24 @@ export class Membership {
   }
 
   /**
-   * What is said about a node, of an incarnation that its record tells; `hearsay`: another says it than the node itself.
+   * What is said about a node, of an incarnation that its record tells; `by`: who says it, the node itself or another.
    */
-  onStatement(s: Statement, ownIncarnation: number, now: number, hearsay = false): MembershipAction[] {
+  onStatement(s: Statement, ownIncarnation: number, now: number, by = s.id): MembershipAction[] {
+    const hearsay = by !== s.id;
     if (s.id === this.#id) {
       // No one can know more than our record says, so it need not be refuted.
-      return s.state !== 0 && s.incarnation === ownIncarnation
-        ? [{ kind: "refute", above: s.incarnation }]
-        : [];
+      if (s.state === 0 || s.incarnation !== ownIncarnation) return [];
+      this.health.refutes();
+      return [{ kind: "refute", above: s.incarnation }];
     }
     const member = this.#members.get(s.id);
     if (member === undefined || s.state === 0 || s.incarnation < member.incarnation) return [];
     const rank = rankOf(member.state);
     const goodbye = s.state === 2 && s.stopped === true && !member.stopped;
-    if (s.incarnation === member.incarnation && s.state <= rank && !goodbye) return [];
+    if (s.incarnation === member.incarnation && s.state <= rank && !goodbye) {
+      if (hearsay && s.state === 1) confirm(member, by);
+      return [];
+    }
     if ((!goodbye || hearsay) && rank !== 2) {
       if (this.#hearing.linked(s.id) && now - this.#hearing.heardAt(s.id) <= HEARD_MS) {
         return this.#contest(member, s, now);
@@ -161,7 +172,10 @@ export class Membership {
   /** A ping was answered. */
   onPong(from: string, seq: number): MembershipAction[] {
     const member = this.#members.get(this.#probes.answered(seq) ?? "");
-    if (member !== undefined) member.silent = false;
+    if (member !== undefined) {
+      member.silent = false;
+      if (member.state === "alive") this.health.probed(true);
+    }
     return this.#probes.relayed(from, seq);
   }
 
@@ -171,12 +185,29 @@ export class Membership {
   }
 
   tick(now: number): MembershipAction[] {
+    this.#excuse(this.health.ticks(now));
     const actions = this.#probed(this.#probes.continue(now), now);
-    const patience = suspicionMs(this.#members.size);
-    for (const member of this.#suspects) {
-      if (now - member.since >= patience) actions.push(...this.#become(member, "dead", true, now));
-    }
+    if (this.#suspects.size > 0) actions.push(...this.#bury(now));
     return [...actions, ...this.#probed(this.#probes.start(now), now)];
+  }
+
+  // Suspects that had their time.
+  #bury(now: number): MembershipAction[] {
+    const { caution, lagMs } = this.health;
+    let well = 0;
+    for (const { state } of this.#members.values()) if (state === "alive") well++;
+    return [...this.#suspects].flatMap((member) => {
+      const mesh = { members: this.#members.size, able: well, confirmations: member.confirmedBy.length };
+      const over = now - lagMs - member.since >= caution * suspicionMs(mesh);
+      return over ? this.#become(member, "dead", true, now) : [];
+    });
+  }
+
+  // For so long we were not there: nobody was silent then.
+  #excuse(ms: number): void {
+    if (ms === 0) return;
+    this.#probes.excuse(ms);
+    for (const member of this.#suspects) member.since += ms;
   }
 
   // What probes want said, and what follows when one has gone unanswered.
@@ -194,8 +225,13 @@ export class Membership {
     if (member === undefined) return [];
     member.silent = true;
     if (saidDead && saidStopped) member.stopped = true;
+    if (member.state === "alive") this.health.probed(false);
     if (saidDead) return this.#become(member, "dead", true, now);
-    return member.state === "alive" ? this.#become(member, "suspect", true, now) : [];
+    if (member.state !== "alive") return [];
+    const changed = this.#become(member, "suspect", true, now);
+    // It hears of it first: it alone can refute.
+    const statement = this.statement(target);
+    return statement === null ? changed : [...changed, { kind: "tell", to: target, statement }];
   }
 
   #become(member: Member, state: PeerState, tell: boolean, now: number): MembershipAction[] {
@@ -210,13 +246,34 @@ export class Membership {
       if (state === "alive") member.silent = false;
     }
     member.since = now;
+    member.confirmedBy = [];
     return [{ kind: "changed", member, before, tell }];
   }
 }
 
-/** How long a suspect has for its refutation: a little longer in a large mesh, where news travels further. */
-export function suspicionMs(members: number): number {
-  return Math.min(SUSPICION_MAX_MS, SUSPICION_BASE_MS + 500 * Math.log2(members + 1));
+function confirm(member: Member, by: string): void {
+  const { confirmedBy } = member;
+  if (by === "" || confirmedBy.length >= CONFIRMATIONS_MAX || confirmedBy.includes(by)) return;
+  member.confirmedBy = [...confirmedBy, by];
+}
+
+/**
+ * How long a suspect has for its refutation: long while it is one node's opinion, which may be that node's fault, and the
+ * shorter the more members have found the same by themselves (who hears a node does not repeat what is said of it) of
+ * those who are `able` to; a little longer in a large mesh, where news travels further.
+ */
+export function suspicionMs(
+  { members, able, confirmations }: {
+    readonly members: number;
+    readonly able: number;
+    readonly confirmations: number;
+  },
+): number {
+  const least = Math.min(SUSPICION_MAX_MS, SUSPICION_BASE_MS + SUSPICION_STEP_MS * Math.log2(members + 1));
+  const possible = Math.min(CONFIRMATIONS_MAX, able);
+  if (possible === 0) return least;
+  const share = Math.min(1, Math.log(confirmations + 1) / Math.log(possible + 1));
+  return least * (UNCONFIRMED - (UNCONFIRMED - 1) * share);
 }
 
 function rankOf(state: PeerState): Liveness {

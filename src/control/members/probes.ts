@@ -6,6 +6,7 @@
 
 import type { Random } from "../../ports/time.ts";
 import type { Statement } from "../../wire/gossip_body.ts";
+import type { LocalHealth } from "./health.ts";
 import type { Member, MembershipAction } from "./member.ts";
 
 const PROBE_EVERY_MS = 1000;
@@ -21,7 +22,7 @@ const RELAY_MS = 2000;
 export interface Probe {
   readonly target: string;
   readonly seq: number;
-  readonly startedAt: number;
+  startedAt: number;
   nextPingAt: number;
   asked: boolean;
   /** Another node says it is dead: without an answer we believe it. */
@@ -36,6 +37,7 @@ export type ProbeStep = MembershipAction | { readonly kind: "unanswered"; readon
 export class Probes {
   readonly #members: ReadonlyMap<string, Member>;
   readonly #linked: (id: string) => boolean;
+  readonly #health: LocalHealth;
   readonly #random: Random;
   // BOUNDED: one probe a second, SUSPECTS_AT_ONCE, and DOUBTS_AT_ONCE
   readonly #probes = new Map<number, Probe>();
@@ -46,9 +48,15 @@ export class Probes {
   #nextAt = 0;
   #seq: number;
 
-  constructor(members: ReadonlyMap<string, Member>, linked: (id: string) => boolean, random: Random) {
+  constructor(
+    members: ReadonlyMap<string, Member>,
+    linked: (id: string) => boolean,
+    health: LocalHealth,
+    random: Random,
+  ) {
     this.#members = members;
     this.#linked = linked;
+    this.#health = health;
     this.#random = random;
     this.#seq = random.below(2 ** 30);
   }
@@ -80,6 +88,11 @@ export class Probes {
       return;
     }
     if (this.#probes.size < DOUBTS_AT_ONCE) yield* this.#begin(id, dead, now);
+  }
+
+  /** For so long we were not there to hear an answer. */
+  excuse(ms: number): void {
+    for (const probe of this.#probes.values()) probe.startedAt += ms;
   }
 
   /** A ping was answered. Whose probe that ends; null: none's. */
@@ -116,9 +129,10 @@ export class Probes {
 
   *#step(probe: Probe, now: number): Iterable<ProbeStep> {
     const { target, seq } = probe;
+    const { caution, lagMs } = this.#health;
     const elapsed = now - probe.startedAt;
     const state = this.#members.get(target)?.state ?? "dead";
-    if (state === "dead" || elapsed >= PROBE_EVERY_MS) {
+    if (state === "dead" || elapsed - lagMs >= PROBE_EVERY_MS * caution) {
       this.#probes.delete(seq);
       if (state !== "dead") yield { kind: "unanswered", probe };
       return;

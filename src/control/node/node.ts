@@ -46,6 +46,7 @@ export class ControlPlane {
     const core = this.#core;
     if (core.life.ended) return [];
     core.now = now;
+    if ("at" in event) core.membership.health.reads(event.at, now);
     if ("from" in event) core.called.hears(event.from, event.kind === "sessionMessage" ? "" : event.to);
     else core.called.hears();
     if (!this.#started) {

@@ -21,6 +21,8 @@ import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 export const TELL_STATE_MS = 500;
 
 const REFUTE_MS = 200;
+/** Who says what comes under the network's key. */
+const NOBODY = "";
 
 /** Takes in a record that a peer pushed. */
 function takeRecord(core: Core, item: RecordItem, by: string | null, now: number): void {
@@ -151,7 +153,11 @@ function takeStatement(core: Core, said: Statement, by: string | null, now: numb
   ) {
     core.news.heard({ kind: "statement", id: said.id }, by!);
   }
-  performMembership(core, core.membership.onStatement(statement, core.own.incarnation, now, hearsay), now);
+  performMembership(
+    core,
+    core.membership.onStatement(statement, core.own.incarnation, now, by ?? NOBODY),
+    now,
+  );
 }
 
 /** Performs what membership decided. */
