@@ -30,6 +30,11 @@ export class LocalHealth {
     return this.#lag;
   }
 
+  /** What comes waits here for long. */
+  get behind(): boolean {
+    return this.#lag >= LATE_MS;
+  }
+
   /** A datagram that the socket read at `at` is dealt with now. */
   reads(at: number, now: number): void {
     this.#lag = Math.max(0, now - at);

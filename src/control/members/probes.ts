@@ -11,6 +11,8 @@ import type { Member, MembershipAction } from "./member.ts";
 
 const PROBE_EVERY_MS = 1000;
 const PING_EVERY_MS = 250;
+/** However long the probe lasts. */
+const PINGS_MAX = 4;
 const INDIRECT_AFTER_MS = 500;
 const INDIRECT_PEERS = 3;
 const SUSPECTS_AT_ONCE = 3;
@@ -24,6 +26,7 @@ export interface Probe {
   readonly seq: number;
   startedAt: number;
   nextPingAt: number;
+  pings: number;
   asked: boolean;
   /** Another node says it is dead: without an answer we believe it. */
   saidDead: boolean;
@@ -69,25 +72,32 @@ export class Probes {
   /** Begins those of this second, when it is time. */
   *start(now: number): Iterable<ProbeStep> {
     if (now < this.#nextAt) return;
-    this.#nextAt = now + PROBE_EVERY_MS;
+    this.#nextAt = now + PROBE_EVERY_MS * this.#health.caution;
+    // Answers to the former ones may wait in our own socket: more questions would only make more wait.
+    if (this.#health.behind) return;
     const targets = new Set<string>();
     const next = this.#nextTarget(now);
     if (next !== null) targets.add(next);
     for (const m of this.#members.values()) {
       if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
     }
-    for (const target of targets) yield* this.#begin(target, null, now);
+    for (const target of targets) {
+      if (this.#underWay(target) === undefined) yield* this.#begin(target, null, now);
+    }
   }
 
   /** Probes a node at once, unless that is under way. `dead`: what a member said, and is believed without an answer. */
   *doubt(id: string, dead: Statement | null, now: number): Iterable<ProbeStep> {
-    for (const probe of this.#probes.values()) {
-      if (probe.target !== id) continue;
+    const probe = this.#underWay(id);
+    if (probe !== undefined) {
       probe.saidDead ||= dead !== null;
       probe.saidStopped ||= dead?.stopped === true;
-      return;
-    }
-    if (this.#probes.size < DOUBTS_AT_ONCE) yield* this.#begin(id, dead, now);
+    } else if (this.#probes.size < DOUBTS_AT_ONCE) yield* this.#begin(id, dead, now);
+  }
+
+  #underWay(id: string): Probe | undefined {
+    for (const probe of this.#probes.values()) if (probe.target === id) return probe;
+    return undefined;
   }
 
   /** For so long we were not there to hear an answer. */
@@ -122,7 +132,15 @@ export class Probes {
 
   *#begin(target: string, dead: Statement | null, now: number): Iterable<ProbeStep> {
     const said = { saidDead: dead !== null, saidStopped: dead?.stopped === true };
-    const probe = { target, seq: ++this.#seq, startedAt: now, nextPingAt: now, asked: false, ...said };
+    const probe = {
+      target,
+      seq: ++this.#seq,
+      startedAt: now,
+      nextPingAt: now,
+      pings: 0,
+      asked: false,
+      ...said,
+    };
     this.#probes.set(probe.seq, probe);
     yield* this.#step(probe, now);
   }
@@ -138,7 +156,8 @@ export class Probes {
       return;
     }
     const linked = this.#linked(target);
-    if (linked && now >= probe.nextPingAt) {
+    if (linked && now >= probe.nextPingAt && probe.pings < PINGS_MAX) {
+      probe.pings++;
       probe.nextPingAt = now + PING_EVERY_MS;
       yield { kind: "ping", to: target, seq };
     }

@@ -5,26 +5,14 @@
 
 import { shortId } from "../../crypto/identity.ts";
 import type { Link } from "../links/link_table.ts";
-import {
-  contradiction,
-  meshDifference,
-  meshText,
-  noPathAllowed,
-  publicNetwork,
-  readMesh,
-} from "../mesh/mesh.ts";
+import { contradiction, meshDifference, noPathAllowed, publicNetwork, readMesh } from "../mesh/mesh.ts";
 import { type MeshConfig, networksOf } from "../mesh/mesh_config.ts";
 import type { Core } from "./core.ts";
 import { beginSync } from "./sync_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 const REFUSED_CONFIG_EVERY_MS = 5000;
 const LOG_EVERY_MS = 60_000;
-
-/** Tells a peer the configuration, once we are part of the mesh ourselves. */
-export function tellConfig({ life, voice }: Core, link: Link): void {
-  const { mesh, member } = life;
-  if (mesh !== null && member) voice.say(link, { kind: "config", config: meshText(mesh) });
-}
 
 /** A member told us the configuration of its mesh. */
 export function onConfig(core: Core, link: Link, text: string, now: number): void {

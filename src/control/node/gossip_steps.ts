@@ -12,7 +12,7 @@ import type { Link } from "../links/link_table.ts";
 import type { CloneBody } from "../links/session_clones.ts";
 import { pack } from "../records/packing.ts";
 import { answerClone, reportClone, takeAnswer } from "./clone_steps.ts";
-import { onConfig, otherMesh, tellConfig } from "./config_steps.ts";
+import { onConfig, otherMesh } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives, takeDirective } from "./forget_steps.ts";
 import { onJoining } from "./join_steps.ts";
@@ -30,6 +30,7 @@ import {
   onSyncAnswer,
   pushRecords,
 } from "./sync_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 /** Nodes that a new peer is told are not well. */
 const PUSH_MAX = 256;

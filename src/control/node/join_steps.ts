@@ -7,10 +7,10 @@ import type { JoinerWord } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";
 import type { Life } from "../mesh/life.ts";
-import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { found } from "./start_steps.ts";
 import { beginSync } from "./sync_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 const SPEAK_ALONE_MS = 2000;
 const SPEAK_ANYWAY_MS = 4000;

@@ -6,12 +6,12 @@
 import { shortId } from "../../crypto/identity.ts";
 import type { LinkEvent } from "../links/links.ts";
 import { onClone } from "./clone_steps.ts";
-import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { tellRevoked, tellRevokedLink } from "./forget_steps.ts";
 import { tellJoiner } from "./join_steps.ts";
 import { wantLink } from "./record_steps.ts";
 import { beginSync, introduce, mayCompare } from "./sync_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 const INTRODUCE_MS = 500;
 const SILENT_MS = 25_000;

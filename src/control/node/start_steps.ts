@@ -8,10 +8,10 @@ import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/
 import { type MeshConfig, networksOf, rangesOf, type Settings } from "../mesh/mesh_config.ts";
 import { type Claim, leasedText, subnetsOf } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
-import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { obeyOwn, rememberDirective } from "./forget_steps.ts";
 import { rememberRecord } from "./record_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 /** A stored state with a mesh in it, and whether it is of the identity that we have. */
 interface Restorable {

@@ -10,10 +10,10 @@ import type { Link } from "../links/link_table.ts";
 import { FANOUT } from "../members/dissemination.ts";
 import { answerExpand, answerList, answerRoots } from "../records/digest.ts";
 import { pack, packDirectives } from "../records/packing.ts";
-import { tellConfig } from "./config_steps.ts";
 import type { Core } from "./core.ts";
 import { pushDirectives } from "./forget_steps.ts";
 import { tellFull } from "./full_steps.ts";
+import { tellConfig } from "./voice.ts";
 
 const ANTI_ENTROPY_MS = 3000;
 /** Synchronisations with the peers of new links: the first few at once, then so many a second. */

@@ -15,6 +15,7 @@ import type { Links } from "../links/links.ts";
 import type { News } from "../members/dissemination.ts";
 import type { Membership } from "../members/membership.ts";
 import type { Life } from "../mesh/life.ts";
+import { meshText } from "../mesh/mesh.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { Tally } from "../outbox/outlets.ts";
 import type { NameTable } from "../records/name_table.ts";
@@ -153,4 +154,13 @@ export class Voice {
     return links.targets.answeredBy(id).at(-1)?.endpoint ??
       names.expand(store.get(id)?.endpoints ?? []).find((one) => outside.has(one));
   }
+}
+
+/** Tells a peer the configuration, once we are part of the mesh ourselves. */
+export function tellConfig(
+  { life, voice }: { readonly life: Life; readonly voice: Voice },
+  link: Link,
+): void {
+  const { mesh, member } = life;
+  if (mesh !== null && member) voice.say(link, { kind: "config", config: meshText(mesh) });
 }
