@@ -7,7 +7,7 @@
 import type { Random } from "../../ports/time.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { contains, networkOf, nthSubnet, overlaps, Prefix, subnetIndex } from "../../wire/prefix.ts";
-import type { LeasableRange, MeshConfig } from "../mesh/mesh_config.ts";
+import { type LeasableRange, type MeshConfig, rangesOf } from "../mesh/mesh_config.ts";
 import { lengthOffset } from "../mesh/mesh.ts";
 
 const RANDOM_TRIES = 64;
@@ -42,6 +42,17 @@ export function leaseRange(mesh: LeasableRange): LeaseRange {
   const first = indexOf(mesh.subnetMin) ?? 0;
   const last = indexOf(mesh.subnetMax) ?? first;
   return { network, subnetLength, first, count: Math.max(1, last - first + 1) };
+}
+
+/** Whether a subnet could be leased in this mesh, whatever is free. */
+export function leasableIn(mesh: MeshConfig): (subnet: Prefix) => boolean {
+  const ranges = rangesOf(mesh).map(leaseRange);
+  return (subnet) =>
+    ranges.some(({ network, subnetLength, first, count }) => {
+      if (subnet.length !== subnetLength || !contains(network, subnet.address)) return false;
+      const n = subnetIndex(network, subnetLength, subnet);
+      return n !== null && n >= first && n < first + count;
+    });
 }
 
 /** Why a wish can never be granted in this mesh, or null when it could. */

@@ -46,19 +46,29 @@ export function contestedIn(one: Leased, other: Leased): Prefix {
   return subnetsOf(one).find(clashes) ?? one.subnet;
 }
 
+/** Whether leases of the mesh look like this subnet. */
+export type IsLeasable = (subnet: Prefix) => boolean;
+
 /** Everything that the records claim or reserve, and is not forgotten. */
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
   return [...records].flatMap((record) => contendersOf(record, directives));
 }
 
-/** What a record claims or reserves, and is not forgotten. */
-export function contendersOf(record: NodeRecord, directives: Directives): Contender[] {
+/**
+ * What a record claims or reserves, and is not forgotten. A claim that no lease of the mesh looks like, such as one of half the
+ * network, is none: it would take from others what its node cannot hold.
+ */
+export function contendersOf(
+  record: NodeRecord,
+  directives: Directives,
+  isLeasable: IsLeasable = () => true,
+): Contender[] {
   if (directives.isForgotten(record)) return [];
   const nodeId = record.id;
   const list: Contender[] = [];
   for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
   for (const claim of record.claims) {
-    if (directives.isClaimForgotten(nodeId, claim)) continue;
+    if (directives.isClaimForgotten(nodeId, claim) || !subnetsOf(claim).every(isLeasable)) continue;
     const { subnet, second, stamp } = claim;
     const both = second === undefined ? { subnet } : { subnet, second };
     list.push({ nodeId, ...both, stamp, reserved: false });

@@ -10,7 +10,16 @@ import { contains, type Prefix } from "../../wire/prefix.ts";
 import { askedAt } from "../paths/way.ts";
 import { subnetsOf } from "../records/record.ts";
 import type { Store } from "../records/store.ts";
-import { compareContenders, type Contender, contendersOf, type Holdings, type Loss } from "./claims.ts";
+import type { MeshConfig } from "../mesh/mesh_config.ts";
+import { leasableIn } from "./allocation.ts";
+import {
+  compareContenders,
+  type Contender,
+  contendersOf,
+  type Holdings,
+  type IsLeasable,
+  type Loss,
+} from "./claims.ts";
 import { Contest } from "./contest.ts";
 
 export class Holders {
@@ -20,10 +29,16 @@ export class Holders {
   // BOUNDED: one per node or target of a directive; what they contend for may have changed
   readonly #changed = new Set<string>();
   #holdings: Holdings | null = null;
+  readonly #mesh: () => MeshConfig | null;
+  /** Of this mesh the claims were judged; null: of none, and all count. */
+  #judgedIn: MeshConfig | null = null;
+  #isLeasable: IsLeasable = () => true;
 
-  constructor(store: Store, directives: Directives) {
+  /** `mesh`: once it is known, claims that its leases do not look like are none. */
+  constructor(store: Store, directives: Directives, mesh: () => MeshConfig | null = () => null) {
     this.#store = store;
     this.#directives = directives;
+    this.#mesh = mesh;
     for (const { id } of store.records()) this.#changed.add(id);
     store.onChange((id) => this.#changed.add(id));
     directives.onChange((target) => this.#changed.add(target));
@@ -69,10 +84,17 @@ export class Holders {
   }
 
   #settled(): Contest {
+    const mesh = this.#mesh();
+    if (mesh !== this.#judgedIn) {
+      this.#judgedIn = mesh;
+      this.#isLeasable = mesh === null ? () => true : leasableIn(mesh);
+      for (const { id } of this.#store.records()) this.#changed.add(id);
+    }
     if (this.#changed.size > 0) this.#holdings = null;
     for (const id of this.#changed) {
       const record = this.#store.get(id);
-      this.#contest.set(id, record === undefined ? [] : contendersOf(record, this.#directives));
+      const claimed = record === undefined ? [] : contendersOf(record, this.#directives, this.#isLeasable);
+      this.#contest.set(id, claimed);
     }
     this.#changed.clear();
     return this.#contest;

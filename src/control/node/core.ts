@@ -146,7 +146,7 @@ export class Core {
     this.store = new Store({ own: id, ...(records === undefined ? {} : { records }) });
     this.store.keepOwnUntold(true);
     this.trees = [this.store.tree, this.directives.tree];
-    this.holders = new Holders(this.store, this.directives);
+    this.holders = new Holders(this.store, this.directives, () => this.life.mesh);
     this.sync = new Sync(this.trees);
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);

@@ -10,6 +10,9 @@ import { directiveOf } from "../../made/directives.ts";
 import { cases } from "../../made/seeds.ts";
 import { askedAt } from "../../../src/control/paths/way.ts";
 import { subnetsOf } from "../../../src/control/records/record.ts";
+import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
+import { foundMesh } from "../../../src/control/mesh/mesh.ts";
+import { settingsFor } from "../../made/settings.ts";
 import { recordOf } from "../../made/records.ts";
 import { overlaps, prefix } from "../../../src/wire/prefix.ts";
 
@@ -219,4 +222,36 @@ test("In a mesh of both families a claim is compared with its like, also beside 
   const plain = ({ held, lost }: ReturnType<typeof holdings>) =>
     JSON.stringify([held.map((c) => [c.nodeId, c.subnet]), lost.map((l) => [l.claim.nodeId, l.to.nodeId])]);
   assert.equal(plain(holders.now()), plain(holdings(all)));
+});
+
+test("A claim that no lease of the mesh looks like takes nothing from anybody, once the mesh is known", () => {
+  const store = new Store();
+  const subnet = prefix("10.42.7.0/24");
+  const second = prefix("fd00:42:0:7::/64");
+  const honest = recordOf(1, { claims: [{ subnet, second, stamp: 9, incarnation: 1 }] });
+  store.insert(honest);
+  const odd = [
+    "::/0",
+    "0.0.0.0/0",
+    "10.42.0.0/16",
+    "10.42.7.0/25",
+    "10.42.0.0/24",
+    "192.168.0.0/24",
+    "fd00:42::/48",
+  ];
+  odd.forEach((text, n) =>
+    store.insert(recordOf(n + 2, { claims: [{ subnet: prefix(text), stamp: 1, incarnation: 1 }] }))
+  );
+  const twice = { subnet: prefix("10.42.9.0/24"), second: prefix("fd00:42::/63"), stamp: 1, incarnation: 1 };
+  store.insert(recordOf(20, { claims: [twice] }));
+  const founded = foundMesh(settingsFor("a", { network: prefix("10.42.0.0/16") }));
+  if (typeof founded === "string") throw new Error(founded);
+  const six = { subnetLen: 64, subnetMin: "fd00:42:0:1::", subnetMax: "fd00:42:0:ffff::" };
+  const both: MeshConfig = { ...founded, second: { network: prefix("fd00:42::/48"), ...six } };
+  let mesh: MeshConfig | null = null;
+  const holders = new Holders(store, new Directives(), () => mesh);
+  assert.notEqual(holders.leaseOf(honest.id)?.subnet.text, subnet.text, "all count before");
+  mesh = both;
+  assert.deepEqual(holders.now().held.map((one) => leasedText(one)), [leasedText({ subnet, second })]);
+  assert.deepEqual([holders.now().lost, holders.besides("")].map((list) => list.length), [0, 1]);
 });
