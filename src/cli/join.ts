@@ -10,6 +10,7 @@ import { readSecretText } from "../daemon/state/secret_files.ts";
 import { StateInUseError } from "../daemon/state/state_files.ts";
 import { openState } from "../daemon/state/state_store.ts";
 import { rememberRefusedJoin, type UnfinishedJoin } from "../daemon/state/unfinished_join.ts";
+import { systemDisk } from "../machine/disk.ts";
 import { systemLocks } from "../machine/locks.ts";
 import { addSettings, placesOf } from "./options.ts";
 import { tell } from "./output.ts";
@@ -68,7 +69,7 @@ function factsOf({ networkName, endpoints, issuer }: Omit<JoinToken, "secret">) 
 /** After a failed join, the next `up` must not found a mesh instead. */
 function remember(options: Record<string, unknown>, begun: UnfinishedJoin): void {
   try {
-    const state = openState(systemLocks, placesOf(options).stateDir);
+    const state = openState({ locks: systemLocks, disk: systemDisk }, placesOf(options).stateDir);
     try {
       rememberRefusedJoin(state, begun);
     } finally {

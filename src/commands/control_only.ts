@@ -4,9 +4,15 @@
  */
 import type { ControlEvent } from "../control/outbox/events.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
-import { type Effects, performActions, type SendAction } from "../control/outbox/perform.ts";
+import {
+  type Effects,
+  performActions,
+  type PersistAction,
+  type SendAction,
+} from "../control/outbox/perform.ts";
 import { ControlPlane } from "../control/node/node.ts";
-import type { StoredState } from "../control/records/state.ts";
+import type { Kept } from "../control/records/kept.ts";
+import { recordText } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { Lookup } from "../daemon/host/lookup.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";
@@ -47,13 +53,12 @@ export class ControlOnly implements Effects {
   readonly sessions: DataplaneFeed | null;
   #finish!: (heard: boolean) => void;
   readonly #finished = new Promise<boolean>((resolve) => this.#finish = resolve);
-  /** What was saved last, or what it was woken from. */
-  saved: StoredState | null;
+  /** The directives about this node that it has heard. BOUNDED: by those that are stronger than the last */
+  readonly heard: string[] = [];
 
   constructor(machine: Machine, { state, settings, ciphers }: Stored) {
     this.#machine = machine;
     this.#store = state;
-    this.saved = state.stored;
     this.#port = machine.udp.open(0, { workers: 1, byLane: true, zeroChecksums: false });
     this.#lookup = new Lookup(0, machine.surroundings.resolve);
     const { identity, stored } = state;
@@ -66,6 +71,10 @@ export class ControlOnly implements Effects {
       random: machine.random,
       now,
       sealed: setup,
+    });
+    state.tell({
+      stored: (ticket) => this.#event({ kind: "stored", ticket }),
+      unremembered: () => this.#event({ kind: "unremembered" }),
     });
     this.#worker = new WorkerHandle(machine, (event) => this.#fromWorker(event));
     this.#worker.start(NO_OFFLOADS, ciphers?.provider.suites());
@@ -90,6 +99,7 @@ export class ControlOnly implements Effects {
     this.sessions?.close();
     await this.#worker.stop();
     this.#port.close();
+    await this.#store.settle();
     return heard;
   }
 
@@ -107,9 +117,13 @@ export class ControlOnly implements Effects {
     this.#port.send(datagram.to, datagram.bytes, local);
   }
 
-  saveState(state: StoredState): void {
-    this.#store.save(state);
-    this.saved = state;
+  saveState(asked: PersistAction): void {
+    for (const kept of asked.keep) if (kept.kind === "directive") this.heard.push(recordText(kept.raw));
+    this.#store.save(asked);
+  }
+
+  remember(kept: readonly Kept[], whole: boolean): void {
+    this.#store.remember(kept, whole);
   }
 
   saveSecrets(secrets: readonly HeldSecret[]): void {

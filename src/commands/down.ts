@@ -8,7 +8,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { callApi, HungUpError, NoDaemonError } from "../api/client.ts";
 import { type ApiMethods, SOCKET_NAME } from "../api/schema.ts";
 import { entryAt } from "../host/subnet_file.ts";
-import type { Locks } from "../ports/locks.ts";
 import type { Machine } from "../ports/machine.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { listenerPid } from "../sys/unix_peer.ts";
@@ -66,7 +65,7 @@ async function takeAway(machine: Machine, options: DownOptions, goneMs: number):
   const lines: string[] = [];
   let foreign = false;
   // Held to the end, so that no daemon starts in what is being taken away.
-  const { stopped, state, runDir } = await stopAndLock(machine.locks, options, goneMs, lines);
+  const { stopped, state, runDir } = await stopAndLock(machine, options, goneMs, lines);
   try {
     if (state !== null && stopped === null && options.purge) {
       lines.push(await releaseStoredLease(machine, state));
@@ -121,7 +120,7 @@ interface Locked {
  * emptied, serves its socket in a moment.
  */
 async function stopAndLock(
-  locks: Locks,
+  machine: Machine,
   options: DownOptions,
   goneMs: number,
   lines: string[],
@@ -139,7 +138,7 @@ async function stopAndLock(
     const isGone = pid === null || stopped === null || !isAlive(pid);
     let inUse: Error | null = null;
     if (isGone) {
-      const locked = lockBoth(locks, options, lines);
+      const locked = lockBoth(machine, options, lines);
       if (!(locked instanceof Error)) return { stopped, ...locked };
       inUse = locked;
     }
@@ -167,11 +166,11 @@ function servesNothing(runDir: string): string {
 }
 
 /** Both directories, or the error of the one that a daemon has. Throws what else keeps us from taking them. */
-function lockBoth(locks: Locks, options: DownOptions, lines: string[]): Omit<Locked, "stopped"> | Error {
+function lockBoth(machine: Machine, options: DownOptions, lines: string[]): Omit<Locked, "stopped"> | Error {
   let runDir: RunDir | null = null;
   try {
-    runDir = takeLeftRunDir(locks, options.runDir);
-    return { runDir, state: openExisting(locks, options, lines) };
+    runDir = takeLeftRunDir(machine.locks, options.runDir);
+    return { runDir, state: openExisting(machine, options, lines) };
   } catch (error) {
     runDir?.close();
     if (error instanceof StateInUseError || error instanceof RunDirInUseError) return error;
@@ -198,10 +197,14 @@ async function stopDaemon(socket: string, purge: boolean): Promise<Stopped | nul
  * The state directory, or null when there is none or it cannot be read: a damaged one does not prevent cleaning up.
  * Throws StateInUseError when a daemon with another run directory has it.
  */
-function openExisting(locks: Locks, { stateDir, purge }: DownOptions, lines: string[]): StateStore | null {
+function openExisting(
+  machine: Machine,
+  { stateDir, purge }: DownOptions,
+  lines: string[],
+): StateStore | null {
   if (!existsSync(join(stateDir, IDENTITY_FILE)) || !isStateDirOurs(stateDir)) return null;
   try {
-    return openState(locks, stateDir);
+    return openState(machine, stateDir);
   } catch (error) {
     if (error instanceof StateInUseError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

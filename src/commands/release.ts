@@ -75,7 +75,7 @@ export async function releaseStoredLease(machine: Machine, state: StateStore): P
   const node = new ControlOnly(machine, { state, settings: settingsOf(stored), ciphers });
   const heard = await node.release();
   if (heard) return releaseSentence({ ...lease, outcome: "heard" });
-  return lostLeaseSentence(stored, node.saved?.directives ?? stored.directives, id) ??
+  return lostLeaseSentence(stored, [...stored.directives, ...node.heard], id) ??
     releaseSentence({ ...lease, outcome: "unheard" });
 }
 

@@ -9,6 +9,7 @@ import type { StoredState } from "../control/records/state.ts";
 import { HostTable } from "../host/host_table.ts";
 import type { HostNetwork } from "../ports/host.ts";
 import type { Machine } from "../ports/machine.ts";
+import type { Timers } from "../ports/time.ts";
 import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host/host_keeper.ts";
@@ -25,6 +26,9 @@ import { beginRun, type Begun, founds, rememberRefusedJoin } from "./state/unfin
 import { foundersSockets, Sockets } from "./planes/sockets.ts";
 import { openState, type StateStore } from "./state/state_store.ts";
 import { Workers } from "./planes/workers.ts";
+
+/** How long the end of a daemon waits for the disk. */
+const SETTLE_MS = 2000;
 
 /** What the parts are made from. */
 export interface Making {
@@ -71,8 +75,9 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   const underlay = new UnderlayWatch(machine, net, user.config);
   const runDir = new RunDir(machine.locks, user.config.runDir);
   cleanups.add(() => runDir.close());
-  const state = openState(machine.locks, user.config.stateDir);
+  const state = openState(machine, user.config.stateDir);
   cleanups.add(() => state.close());
+  cleanups.add(() => settled(state, machine.timers));
   const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
   const { config, given, stored } = begun;
   const left = clearForStart(net, config, storedLease(stored));
@@ -133,6 +138,17 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   };
 }
 
+/** What is being written is there, or the disk has had long enough. */
+function settled(state: StateStore, timers: Timers): Promise<void> {
+  return new Promise((resolve) => {
+    const callOff = timers.after(SETTLE_MS, resolve);
+    void state.settle().then(() => {
+      callOff();
+      resolve();
+    });
+  });
+}
+
 /** As `secretChoice`; a join that is refused for want of a secret is remembered: the next `up` is not to found a mesh. */
 function secretChoiceOf(begun: Begun, state: StateStore): SecretChoice {
   try {
@@ -166,5 +182,5 @@ function remember({ remember, stored }: Begun, choice: SecretChoice, state: Stat
     state.rememberJoin({ ...remember, secret: choice.security === "plain" ? null : choice.secret });
   }
   // The mesh of a join that was given up is not to come back.
-  if (stored !== null && stored !== state.stored) state.save(stored);
+  if (stored !== null && stored !== state.stored) state.startOver(stored);
 }

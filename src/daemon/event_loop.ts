@@ -9,12 +9,13 @@ import {
   type Effects,
   type LeaseChange,
   performActions,
+  type PersistAction,
   type SendAction,
   type SessionEffects,
 } from "../control/outbox/perform.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
-import type { StoredState } from "../control/records/state.ts";
+import type { Kept } from "../control/records/kept.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";
@@ -71,6 +72,10 @@ export class EventLoop implements AtWork, Effects {
     underlay.called = (endpoint) => this.control.called(endpoint);
     workers.onEvent = (event) => this.#fromWorker(event);
     this.#names = this.#namesOf(parts);
+    parts.state.tell({
+      stored: (ticket) => this.tell({ kind: "stored", ticket }),
+      unremembered: () => this.tell({ kind: "unremembered" }),
+    });
     this.refusals = new SendRefusals(
       // Not at once: a send is part of performing what an event brought.
       (to, refusal) => void machine.timers.after(0, () => this.tell({ kind: "sendRefused", to, refusal })),
@@ -157,7 +162,8 @@ export class EventLoop implements AtWork, Effects {
     this.#event({ kind: "tick" });
     this.parts.workers.mailbox.retry();
     const now = this.#now();
-    if (this.reconciler.overdue(now)) this.reconciler.reconcile();
+    const disk = this.parts.state.watch(now);
+    if (disk || this.reconciler.overdue(now)) this.reconciler.reconcile();
     for (const id of this.reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
   }
 
@@ -217,8 +223,12 @@ export class EventLoop implements AtWork, Effects {
     else sockets.sendProbeByTos(to, bytes, tos);
   }
 
-  saveState(state: StoredState): void {
-    this.parts.state.save(state);
+  saveState(asked: PersistAction): void {
+    this.parts.state.save(asked);
+  }
+
+  remember(kept: readonly Kept[], whole: boolean): void {
+    this.parts.state.remember(kept, whole);
   }
 
   saveSecrets(secrets: readonly HeldSecret[]): void {

@@ -103,7 +103,7 @@ export class Reconciler {
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
     const others = [
       this.#underlay.trouble,
-      state.retry(),
+      state.retry(this.#lastHostCheck),
       ...closed,
       ...overlaps,
       ...narrowIpv6(view, wanted, config.mtu),

@@ -7,6 +7,7 @@ import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { systemClock, systemRandom, systemTimers } from "../sys/system.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
 import { run } from "./child.ts";
+import { systemDisk } from "./disk.ts";
 import { systemLocks } from "./locks.ts";
 import { planes } from "./plane_threads.ts";
 import { testSuperframes } from "./self_tests.ts";
@@ -38,6 +39,7 @@ export const systemMachine: Machine = {
   udp,
   planes,
   locks: systemLocks,
+  disk: systemDisk,
   surroundings,
   openNetwork: openHostNetwork,
 };

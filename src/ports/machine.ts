@@ -6,6 +6,7 @@
 import type { AeadProvider, MeasuredSuite } from "./aead.ts";
 import type { Lane, Offloads, OpenedTun, Tested, TunOffloads, WorkerSocket } from "./devices.ts";
 import type { HostKernel, NetworkInterface } from "./host.ts";
+import type { Disk } from "./disk.ts";
 import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
 import type { Clock, Random, Timers } from "./time.ts";
@@ -18,6 +19,7 @@ export interface Machine {
   readonly udp: UdpMaker;
   readonly planes: PlaneMaker;
   readonly locks: Locks;
+  readonly disk: Disk;
   readonly surroundings: Surroundings;
   /** The interfaces, addresses and routes of this host, until it is closed. Throws SysError. */
   openNetwork(): HostKernel;

@@ -18,7 +18,6 @@ function stored(change: Partial<StoredState> = {}): StoredState {
     networkName: "ovltun",
     name: "us",
     mesh: null,
-    gone: [],
     directives: [],
     claim: { subnet: prefix("10.148.178.0/24"), stamp: 3, incarnation: 5 },
     incarnation: 6,

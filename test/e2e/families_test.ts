@@ -110,10 +110,12 @@ test("VXLAN carries a mesh of IPv6 alone: its probes are of that family, too", (
     const b = town.host("b");
     await b.up({ plain: true, peers: [a.address] });
     await town.until("they reach one another", () => a.reaches(b) && b.reaches(a));
+    await town.run(2000);
+    const dropped = [a, b].map((host) => host.dropped()); // a first probe may be there before its sender is known
     await town.run(60_000);
     for (const [from, to] of [[a, b], [b, a]] as const) {
       const { path, healthy, why } = from.peer(to)!;
       assert.ok(path === "tunnel" && healthy, why);
-      assert.deepEqual(from.dropped(), {});
     }
+    assert.deepEqual([a, b].map((host) => host.dropped()), dropped);
   }));

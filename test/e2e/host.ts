@@ -26,6 +26,7 @@ import type { HostKernel, Route } from "../../src/ports/host.ts";
 import { type Asked, CountedKernel } from "../fakes/counted_kernel.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
 import { destinationOf, udp } from "../made/packets.ts";
+import { DiskState } from "./memory_disk.ts";
 import { MemoryMachine, type Started } from "./memory_machine.ts";
 import type { Clockwork } from "./clockwork.ts";
 
@@ -51,6 +52,7 @@ export class Host {
   /** Programs that the daemon started, with what it told them. */
   readonly ran: Started[] = [];
   readonly locked = new Set<string>();
+  readonly disk = new DiskState();
   readonly #directory: string;
   #machine: MemoryMachine | null = null;
   /** Of the last run; null: it goes on. */
@@ -147,7 +149,7 @@ export class Host {
   async purge(): Promise<string> {
     const machine = new MemoryMachine(this.town, this);
     this.#machine = machine;
-    const state = openState(machine.locks, this.#places["state-dir"]);
+    const state = openState(machine, this.#places["state-dir"]);
     let sentence: string | null = null;
     void releaseStoredLease(machine, state).then((said) => sentence = said);
     await this.town.until(`${this.name} purges`, () => sentence !== null);

@@ -22,6 +22,7 @@ import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
 import type { FakeKernel } from "../fakes/fake_kernel.ts";
+import { type DiskState, MemoryDisk } from "./memory_disk.ts";
 import { MemoryLocks } from "./memory_locks.ts";
 import { MemoryPlane, type MemoryPort, type PlaneHome } from "./memory_plane.ts";
 import type { Clockwork } from "./clockwork.ts";
@@ -51,6 +52,7 @@ export interface MemoryHost {
   readonly received: Uint8Array[];
   /** Programs that the daemon started, with what it told them. */
   readonly ran: Started[];
+  readonly disk: DiskState;
   /** Paths and names that its processes hold. BOUNDED: by the daemon's directories. */
   readonly locked: Set<string>;
 }
@@ -59,6 +61,7 @@ export class MemoryMachine implements Machine, PlaneHome {
   readonly clock: Clock;
   readonly random: Random;
   readonly locks: MemoryLocks;
+  readonly disk: MemoryDisk;
   /** What the control socket answers; null while there is none. */
   handlers: Handlers | null = null;
   /** What the process does on a signal. */
@@ -83,6 +86,11 @@ export class MemoryMachine implements Machine, PlaneHome {
     this.#kernel = host.kernel;
     this.clock = town.clock;
     this.locks = new MemoryLocks(host.locked);
+    this.disk = new MemoryDisk(host.disk, {
+      now: () => town.clock.now(),
+      after: (ms, act) => void this.timers.after(ms, act),
+      stir: () => void town.promised(null),
+    });
     this.random = town.random;
   }
 

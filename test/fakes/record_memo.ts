@@ -20,6 +20,10 @@ export class RecordMemo implements RecordReader {
   readonly #max: number;
   // BOUNDED: ≤ #max, all of them go when it is full
   readonly #read = new Map<string, Read>();
+  // The greatest incarnation of a verified record, by node. BOUNDED: one per node
+  readonly #incarnations = new Map<string, number>();
+  /** Each record that is verified, before anybody makes anything of it. */
+  onVerified: (record: NodeRecord) => void = () => {};
   /** How many were decoded, and how many verified. */
   decoded = 0;
   verified = 0;
@@ -37,8 +41,21 @@ export class RecordMemo implements RecordReader {
     if (read.opened === undefined) {
       this.verified++;
       read.opened = openRecord(raw) === null ? null : read.record;
+      if (read.opened !== null) {
+        this.#note(read.opened);
+        this.onVerified(read.opened);
+      }
     }
     return read.opened;
+  }
+
+  /** The greatest incarnation in which this node has said anything to another. */
+  incarnationOf(id: string): number {
+    return this.#incarnations.get(id) ?? 0;
+  }
+
+  #note({ id, incarnation }: NodeRecord): void {
+    this.#incarnations.set(id, Math.max(incarnation, this.incarnationOf(id)));
   }
 
   #look(raw: Uint8Array): Read {

@@ -99,9 +99,9 @@ for (const loss of ["damaged", "gone"]) {
       const daemon = host!.up("compiled", FLAGS);
       await daemon.ready(0);
       await daemon.kill("SIGKILL");
-      rmSync(join(host!.stateDir, "state.json.bak"), { force: true });
+      rmSync(join(host!.stateDir, "state.tmp"), { force: true });
       if (loss === "gone") rmSync(host!.stateDir, { recursive: true });
-      else writeFileSync(join(host!.stateDir, "state.json"), "{");
+      else writeFileSync(join(host!.stateDir, "state"), "{");
       const down = await host!.ovltun(["down", "--purge"]);
       assert.equal(down.code, 0, down.stderr);
       assert.equal(await tracesOf(host!), before);

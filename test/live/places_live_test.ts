@@ -93,7 +93,7 @@ liveTest(
       const first = host!.up("compiled", ["--network", NETWORK]);
       const { node } = await first.ready(0);
       await empty(host!.stateDir);
-      await until("it is back", RESTORED_MS, () => existsSync(join(host!.stateDir, "state.json")) || null);
+      await until("it is back", RESTORED_MS, () => existsSync(join(host!.stateDir, "state")) || null);
       assert.match(first.log(), /state directory .* were removed while the daemon was running/);
       await first.kill("SIGKILL");
       const again = await host!.up("compiled", []).ready(0);
@@ -173,7 +173,7 @@ liveTest("files of others are neither written over by up nor taken away by down"
     assert.match(up.stderr, /was not written by ovltun .* --subnet-file/);
     const directory = join(folder, "etc");
     mkdirSync(directory);
-    const names = ["state.json", "secret", "lock", "identity.json"];
+    const names = ["state", "peers", "secret", "lock", "identity.json"];
     for (const name of names) writeFileSync(join(directory, name), `${name} of others\n`);
     const places = ["--run-dir", host!.runDir, "--state-dir", directory];
     const refused = await host!.run([OVLTUN, "up", "--plain", "--network", NETWORK, ...places]);

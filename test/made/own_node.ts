@@ -25,6 +25,7 @@ export function ownNodeOf(identity: Identity, change: Partial<OwnNode> = {}): Ow
     keys: [],
     admits: () => true,
     sessionMade: () => {},
+    mayInitiate: () => true,
     nextCounter: () => counter++,
     ...change,
   };

@@ -9,7 +9,7 @@ import { signDirective } from "../../src/control/forget/directives.ts";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { VERSION_LIMIT } from "../../src/wire/untrusted.ts";
-import { readState } from "../../src/control/records/state.ts";
+import { readOwn } from "../../src/control/records/state.ts";
 import type { GossipBody, Statement } from "../../src/wire/gossip_body.ts";
 import { addSealed } from "./sealed.ts";
 import { keysOf, sealedSetup } from "../made/network_keys.ts";
@@ -53,15 +53,11 @@ function stateOf(world: World, at: SimNode, of: SimNode): string {
   return world.view(at).peers.find(({ id }) => id === of.identity.id)?.state ?? "unknown";
 }
 
-function incarnationOf(node: SimNode): number {
-  return readState(JSON.parse(node.disk!)).incarnation;
-}
-
 for (const security of BOTH) {
   test(`Statements about an incarnation that no record tells change nothing, in a ${security} mesh`, () => {
     for (const [seed, incarnation] of [LAST, 2 ** 40, 1000].entries()) {
       const { world, a, b, c, liar } = meshWithLiar(seed + 1, security);
-      const before = incarnationOf(b);
+      const before = world.incarnationOf(b);
       for (const more of [{ state: 1 }, { state: 2 }, { state: 2, stopped: true }] as const) {
         const statements: Statement[] = [{ id: b.identity.id, incarnation, ...more }];
         for (let times = 0; times < 20; times++) {
@@ -70,7 +66,7 @@ for (const security of BOTH) {
           for (const at of [a, c]) assert.equal(stateOf(world, at, b), "alive");
         }
       }
-      assert.ok(incarnationOf(b) <= before, "it refutes nothing of that");
+      assert.ok(world.incarnationOf(b) <= before, "it refutes nothing of that");
       // Whatever was said, it can die, come back, and be seen alive.
       world.stop(b);
       world.run(20_000);
@@ -85,7 +81,7 @@ for (const security of BOTH) {
     const { subnet } = world.view(b).own;
     let lost = 0;
     for (let times = 0; times < 50; times++) {
-      const incarnation = incarnationOf(b);
+      const incarnation = world.incarnationOf(b);
       const about = { id: b.identity.id, incarnation, state: 2 } as const;
       const statements: Statement[] = [times % 2 === 0 ? { ...about, stopped: true } : about];
       for (const to of [a, c]) say(world, liar, to, { kind: "push", ack: false, statements });
@@ -114,9 +110,9 @@ for (const security of BOTH) {
 
   test(`A node refutes what is said of it a few times a second at most, in a ${security} mesh`, () => {
     const { world, b, liar } = meshWithLiar(6, security);
-    const [before, persists] = [incarnationOf(b), b.persists];
+    const [before, persists] = [world.incarnationOf(b), b.persists];
     for (let times = 0; times < 300; times++) {
-      const incarnation = incarnationOf(b);
+      const incarnation = world.incarnationOf(b);
       say(world, liar, b, {
         kind: "push",
         ack: false,
@@ -124,8 +120,8 @@ for (const security of BOTH) {
       });
       world.run(10);
     }
-    assert.ok(incarnationOf(b) > before);
-    assert.ok(incarnationOf(b) - before <= 20, `${incarnationOf(b) - before} lives in 3 s`);
+    assert.ok(world.incarnationOf(b) > before);
+    assert.ok(world.incarnationOf(b) - before <= 20, `${world.incarnationOf(b) - before} lives in 3 s`);
     assert.ok(b.persists - persists <= 60, `${b.persists - persists} writes`);
   });
 
@@ -151,7 +147,7 @@ for (const security of BOTH) {
     assert.equal(stateOf(world, c, b), "unknown");
     world.start(b);
     assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
-    assert.ok(incarnationOf(b) < 1000);
+    assert.ok(world.incarnationOf(b) < 1000);
   });
 
   test(`Forgetting a node is about what its record tells, whatever others said of it, in a ${security} mesh`, () => {
@@ -179,7 +175,7 @@ for (const security of BOTH) {
       const node = security === "sealed" ? addSealed(world, name, ["a"]) : world.add(name, ["a"]);
       world.start(node);
       assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
-      stamps.push(readState(JSON.parse(node.disk!)).claim!.stamp);
+      stamps.push(readOwn(JSON.parse(node.disk!)).claim!.stamp);
     }
     assert.ok(stamps[0]! < stamps[1]! && stamps[1]! < 1000, `${stamps}`);
     assert.equal(world.view(a).own.leaseState, "confirmed");
@@ -203,7 +199,7 @@ test("Gossip under an old secret uses up no sequence under the newest", () => {
     body: {
       kind: "push",
       ack: false,
-      statements: [{ id: b.identity.id, incarnation: incarnationOf(b), state: 2 }],
+      statements: [{ id: b.identity.id, incarnation: world.incarnationOf(b), state: 2 }],
     },
   });
   for (let i = 0; i < 100; i++) {

@@ -6,7 +6,7 @@ import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
 import { placeOfGiven } from "../../src/control/secrets/key_ring.ts";
 import { meshHash } from "../../src/control/mesh/mesh.ts";
 import { decodeRecord, signRecord } from "../../src/control/records/record.ts";
-import { readState, storedBytes } from "../../src/control/records/state.ts";
+import { readOwn, storedBytes } from "../../src/control/records/state.ts";
 import { type Identity, identityFromSeeds } from "../../src/crypto/identity.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { handshakeMessage, isHandshake, XX3 } from "../../src/wire/handshake.ts";
@@ -150,7 +150,7 @@ test("The old secret alone says nothing of a node's life", () => {
   world.run(12_000);
   rotate(world);
   const group = new GroupGossip([OLD.keys("ovltun")], b.identity.id, world.random);
-  const { incarnation } = readState(JSON.parse(away.disk!));
+  const { incarnation } = readOwn(JSON.parse(away.disk!));
   const about = { id: away.identity.id, incarnation, state: 2, stopped: true } as const;
   const told = { records: [], statements: [about] };
   const mesh = meshHash(world.view(a).own.mesh!);

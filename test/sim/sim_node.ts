@@ -13,6 +13,7 @@ import type { Identity } from "../../src/crypto/identity.ts";
 import type { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";
+import { SimDisk } from "../fakes/sim_disk.ts";
 
 /** How long the processor of a host is busy with one event, ms. */
 export type Cost = (event: ControlEvent, actions: readonly Action[]) => number;
@@ -48,9 +49,11 @@ export class SimNode {
   readonly delivered: Uint8Array[] = [];
   /** What it sees of its host. */
   sight: HostSight = NO_SIGHT;
-  /** What a persist wrote last, as text. */
-  disk: string | null = null;
+  /** Its disk. */
+  readonly store = new SimDisk();
   nextTick = Infinity;
+  /** When its next write is on disk, as the world knows. */
+  writtenAt = Infinity;
   /** Until then nothing of it runs, not even its data plane. */
   busyUntil = 0;
   skew: Skew = { rate: 1, offset: 0 };
@@ -77,6 +80,15 @@ export class SimNode {
     this.#endpoint = host.endpoint;
     this.#addresses = addresses;
     addresses.add(this);
+  }
+
+  /** What is on its disk, as text. */
+  get disk(): string | null {
+    return this.store.text;
+  }
+
+  set disk(text: string | null) {
+    this.store.text = text;
   }
 
   get endpoint(): string {

@@ -16,7 +16,6 @@ import {
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import type { RecordReader } from "../../src/control/records/record.ts";
-import { readState, stateToJson, type StoredState } from "../../src/control/records/state.ts";
 import type { NodeView } from "../../src/control/paths/view.ts";
 import type { WayKind } from "../../src/control/paths/way.ts";
 import { type Wanted, wantedFrom } from "../../src/control/paths/paths.ts";
@@ -79,11 +78,13 @@ export class World {
   readonly nodes: SimNode[] = [];
   keeps: Keeping = { logs: Infinity, disks: true };
   readonly #starts = new Heap<SimNode>();
+  readonly #writes = new Heap<SimNode>();
   // Ticks, and slow processors that are done with an event.
   readonly #turns = new Heap<{ readonly node: SimNode; readonly at: number; readonly tick: boolean }>();
   readonly #addresses = new Addresses();
-  /** What reads the records that nodes get. */
-  reader: RecordReader = new RecordMemo();
+  /** What reads the records that nodes get; else this, for all of them. */
+  readonly memo = new RecordMemo();
+  reader: RecordReader = this.memo;
   readonly #resolved: Lookup[] = [];
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
@@ -139,7 +140,7 @@ export class World {
 
   /** `first`: an event before all others, as when a lease is given back from the disk. */
   start(node: SimNode, first: ControlEvent | null = null): void {
-    const stored: StoredState | null = node.disk === null ? null : readState(JSON.parse(node.disk));
+    const stored = node.store.state();
     node.refusal = null;
     node.busyUntil = 0;
     node.inbox.clear();
@@ -173,6 +174,7 @@ export class World {
     node.plane = null;
     node.nextTick = Infinity;
     node.inbox.clear();
+    node.store.cut();
   }
 
   /** The host of this node is too busy for it: what comes waits as long as that, in its order. */
@@ -199,7 +201,16 @@ export class World {
     const actions = node.plane!.handle(event, node.time(this.clock.now()));
     node.effects ??= this.#effectsOn(node);
     performActions(this.onAction === null ? actions : this.#shown(node, actions), node.effects);
+    this.#written(node);
     return actions;
+  }
+
+  // What is on the disk by now is told, and what is not yet is waited for.
+  #written(node: SimNode): void {
+    for (const ticket of node.store.advance(this.clock.now())) this.event(node, { kind: "stored", ticket });
+    const { nextAt } = node.store;
+    if (nextAt !== Infinity && nextAt !== node.writtenAt) this.#writes.push(nextAt, node);
+    node.writtenAt = nextAt;
   }
 
   // What it says leaves at once, and what comes next waits.
@@ -225,6 +236,11 @@ export class World {
     }
   }
 
+  /** The incarnation of this node that the others have heard of. */
+  incarnationOf(node: SimNode): number {
+    return this.memo.incarnationOf(node.identity.id);
+  }
+
   view(node: SimNode): NodeView {
     if (node.plane === null) throw new Error(`${node.name} is not running`);
     return node.plane.view(this.clock.now());
@@ -245,13 +261,15 @@ export class World {
     let lookAt = 0;
     for (;;) {
       const [starts, arrives, turns] = [this.#starts.nextAt, this.network.nextArrival(), this.#turns.nextAt];
-      const next = Math.min(starts, arrives, turns);
+      const writes = this.#writes.nextAt;
+      const next = Math.min(starts, arrives, turns, writes);
       if (next > end) {
         this.clock.advanceTo(end);
         return done();
       }
       this.clock.advanceTo(next);
       if (starts <= next) this.start(this.#starts.pop()!);
+      else if (writes <= next) this.#written(this.#writes.pop()!);
       else if (arrives <= next) this.#deliver();
       else if (this.#turn(next) && next >= lookAt) {
         if (done()) return true;
@@ -380,9 +398,14 @@ export class World {
     return {
       sessions: this.#sessionsOf(node),
       send: (datagram) => this.#send(node, datagram),
-      saveState: (state) => {
-        if (this.keeps.disks) node.disk = stateToJson(state);
+      saveState: (asked) => {
         node.persists++;
+        node.store.forgets = !this.keeps.disks;
+        node.store.saveState(asked, this.clock.now());
+      },
+      remember: (kept, whole) => {
+        node.store.forgets = !this.keeps.disks;
+        node.store.remember(kept, whole, this.clock.now());
       },
       saveSecrets: (secrets) => node.sealed = { ...node.sealed!, secrets: secrets.map(copyOf) },
       resolve: (name) => {

@@ -104,7 +104,7 @@ export class HandshakeMessages {
 
   /**
    * A message of ours: with our record where it says who we are, else our boot nonce or nothing. Null when a curve operation
-   * is refused: the other's record names a static key that is no point.
+   * is refused: the other's record names a static key that is no point; or when no counter is on disk yet.
    */
   write(
     { noise, keys, endpoint, index, sendIndex }: Exchange,
@@ -113,6 +113,7 @@ export class HandshakeMessages {
     life: string | null = null,
   ): Uint8Array | null {
     const counter = record === null ? 0 : this.#own.nextCounter();
+    if (counter === null) return null;
     const suites = this.#suites;
     const member = this.#own.member();
     const written = noise.write(

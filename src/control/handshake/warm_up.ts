@@ -94,6 +94,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     keys: [keys],
     admits: () => true,
     sessionMade: () => {},
+    mayInitiate: () => true,
     nextCounter: () => counter++,
   };
   const staticKeys = dhKeys(fromHex(identity.seeds.x25519)!);

@@ -31,7 +31,7 @@ export interface LeaseWorld {
   readonly taken: () => readonly Prefix[];
   /** Who holds our claim instead of us, by the total order; null when we do. */
   readonly lostTo: { readonly name: string; readonly subnet: Prefix } | null;
-  /** Our record, and the claim in it, may be told: before that nobody can know it. */
+  /** Our record may be told, and the claim in it is on disk: before that nobody can know it, and its probation has not begun. */
   readonly told: boolean;
   /** Ids of the members known alive. */
   readonly alive: readonly string[];
@@ -171,7 +171,11 @@ export class Lease {
       return this.#yield(world, world.lostTo, world.mesh, now);
     }
     if (this.#claim === null) return now < this.#retryAt ? [] : this.#claimFree(world, world.mesh, now);
-    if (this.#state === "confirmed" || !world.told) return [];
+    if (this.#state === "confirmed") return [];
+    if (!world.told) {
+      this.#claimedAt = now;
+      return [];
+    }
     const waited = now - this.#claimedAt;
     const { alive } = world;
     const heard = alive.every((id) => this.#acks.has(id));

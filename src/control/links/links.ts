@@ -191,7 +191,9 @@ export abstract class Links {
   poke(endpoint: string, _entitled: boolean, now: number): void {
     const target = this.targets.get(endpoint);
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
-    if (known === null || !this.schedule.due(`poke ${endpoint}`, 1000, now)) return;
+    if (known === null || !this.own.mayInitiate() || !this.schedule.due(`poke ${endpoint}`, 1000, now)) {
+      return;
+    }
     if (this.pacing.allows(known, now)) this.ask(known, now);
   }
 
@@ -209,7 +211,8 @@ export abstract class Links {
 
   /** Asks wherever it is due, as far as that many may be asked at once: the rest stays due. */
   tick(now: number): void {
-    for (const target of this.targets.due(now, this.pacing.room(now))) this.#look(target, now);
+    const room = this.own.mayInitiate() ? this.pacing.room(now) : 0;
+    for (const target of this.targets.due(now, room)) this.#look(target, now);
     if (now - this.#sweptAt < 1000) return;
     this.#sweptAt = now;
     const revision = this.own.usableRevision();

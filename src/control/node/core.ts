@@ -39,6 +39,7 @@ import { secretCapability } from "../secrets/rotation.ts";
 import { AgreedLinks, Messages, Voice } from "./voice.ts";
 import { type HostSight, NO_SIGHT, Outside } from "./outside.ts";
 import { OwnState } from "./own_state.ts";
+import { PeerMemory } from "./peer_memory.ts";
 
 /** What a node is given at its start. */
 export interface NodeSetup {
@@ -90,6 +91,8 @@ export class Core {
   readonly lease: Lease;
   /** Our record and our state on disk, as they change. */
   readonly ownState: OwnState;
+  /** The others on disk. */
+  readonly memory: PeerMemory;
   /** What links and handshakes see of this node. */
   readonly ownNode: OwnNode;
   readonly dispute = new Dispute();
@@ -169,6 +172,7 @@ export class Core {
 
     this.messages = new Messages(this);
     this.voice = new Voice(this);
+    this.memory = new PeerMemory(this);
     this.ownState = new OwnState(this);
   }
 
@@ -224,7 +228,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     holds: (endpoint) => own.holds(endpoint) || host.owns(endpoint),
     usable: (endpoint) => outside.has(endpoint),
     usableRevision: () => outside.revision(),
-    record: () => own.sign(Math.floor(core.age)).raw,
+    record: () => own.sign(Math.floor(core.age), core.ownState.sayable).raw,
     known: (id) => store.get(id),
     isFormer: (id, life) => store.isFormer(id, life),
     isRevoked: (id) => directives.isRevoked(id),
@@ -236,6 +240,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
       ring?.proved(id, keyId);
       if (member) core.keyUsed(keyId);
     },
+    mayInitiate: () => core.ownState.mayInitiate,
     nextCounter: () => core.ownState.nextInitiation(),
   };
 }

@@ -19,8 +19,11 @@ const CHECKED_PER_SECOND = 200;
 /** How often a revoked node is told so at one address. */
 const TELL_REVOKED_MS = 1000;
 
-/** A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. */
-export function forget(core: Core, target: string, revoke: boolean, now: number): void {
+/**
+ * A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. It is obeyed and
+ * told once it is on disk (store_steps.ts).
+ */
+export function forget(core: Core, target: string, revoke: boolean): void {
   if (!core.life.member || target === core.identity.id) return;
   const record = core.store.get(target);
   const incarnation = Math.min(record?.incarnation ?? 0, FORGET_LIMIT - 1);
@@ -30,15 +33,14 @@ export function forget(core: Core, target: string, revoke: boolean, now: number)
   const directive = signDirective({
     issuer: core.identity.id,
     networkId: core.networkId,
-    seq: core.directives.nextSeq,
+    seq: Math.max(core.directives.nextSeq, core.ownState.issuedSeq + 1),
     kind: "forget",
     target,
     incarnation,
     revoke,
     ...(name === undefined ? {} : { name }),
   }, core.identity);
-  obey(core, directive, now);
-  core.ownState.persist();
+  core.ownState.issue(directive);
 }
 
 /** Takes in a directive that this peer pushed. */
@@ -70,10 +72,11 @@ export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now:
 }
 
 /** Directives from the disk; nothing is told of them. False: it is damaged. */
-export function rememberDirective({ directives, networkId }: Core, raw: Uint8Array): boolean {
+export function rememberDirective({ directives, memory, networkId }: Core, raw: Uint8Array): boolean {
   const directive = openDirective(raw);
   if (directive === null || directive.networkId !== networkId) return false;
   directives.insert(directive);
+  memory.restoredDirective(directive.target);
   return true;
 }
 
@@ -149,7 +152,7 @@ function dropMember(core: Core, id: string, now: number): void {
 }
 
 /** What was decided about ourselves. */
-export function obeyOwn(core: Core, now: number): void {
+export function obeyOwn(core: Core): void {
   const about = core.directives.about(core.identity.id);
   if (about === undefined || core.life.ended) return;
   const by = core.nameOf(about.issuer);
@@ -164,17 +167,19 @@ export function obeyOwn(core: Core, now: number): void {
   if (core.own.incarnation > about.incarnation && !lost) return;
   core.own.incarnateAbove(about.incarnation);
   if (!lost) return core.ownState.rewrite("epoch");
-  performLease(core, core.lease.forgotten(`${by} had the mesh forget this node (ovltun forget)`), now);
+  performLease(core, core.lease.forgotten(`${by} had the mesh forget this node (ovltun forget)`));
 }
 
-function obey(core: Core, directive: Directive, now: number): void {
+/** Does what a directive says, and passes it on. */
+export function obey(core: Core, directive: Directive, now: number): void {
   if (core.directives.insert(directive) === null) return;
   core.sync.learned(TABLE_DIRECTIVES, directive.target);
-  core.ownState.stale = core.changed = true;
+  core.changed = true;
+  core.memory.noteDirective(directive.target);
   if (core.life.mayTell) core.news.add({ kind: "directive", id: directive.target }, core.store.size);
   if (directive.target === core.identity.id) {
-    core.ownState.persist(); // a restart must not ask the mesh again
-    return obeyOwn(core, now);
+    core.ownState.keep(directive); // a restart must not ask the mesh again
+    return obeyOwn(core);
   }
   const record = core.store.get(directive.target);
   if (record !== undefined && !core.directives.isForgotten(record)) return; // it has come back since

@@ -1,6 +1,6 @@
 /**
  * Where the lease meets the rest: the world as the lease sees it, and its steps performed. A claim is in our own
- * record, the record's new version is on disk, and only then is it told; the members known alive are asked to
+ * record, the record's new version is on disk, and only then is it told (own_state.ts); the members known alive are asked to
  * acknowledge it, again and again while it is on probation.
  */
 
@@ -25,13 +25,14 @@ export function stepLease(core: Core, now: number): void {
   if (rival !== null && !rival.reserved && before === "confirmed") {
     core.own.yielded = { subnet: contestedIn(core.lease.claim!, rival), to: rival.nodeId };
   }
-  performLease(core, core.lease.step(worldOf(core, rival), now), now);
+  performLease(core, core.lease.step(worldOf(core, rival), now));
   if (core.lease.state !== before) core.changed = true;
-  if (core.lease.onProbation && core.schedule.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
+  if (!core.lease.onProbation || !core.ownState.claimSaid) return;
+  if (core.schedule.due("claim acks", ASK_AGAIN_MS, now)) askAcknowledgement(core);
 }
 
 /** Performs what the lease decided. */
-export function performLease(core: Core, steps: readonly LeaseStep[], now: number): void {
+export function performLease(core: Core, steps: readonly LeaseStep[]): void {
   for (const step of steps) {
     switch (step.kind) {
       case "claim":
@@ -42,8 +43,6 @@ export function performLease(core: Core, steps: readonly LeaseStep[], now: numbe
           lease: step.claim.subnet.text,
           stamp: step.claim.stamp,
         });
-        core.schedule.done("claim acks", now);
-        askAcknowledgement(core);
         break;
       case "changed":
         core.changedNow = true;
@@ -80,10 +79,23 @@ function tellChange(core: Core, { from, to, second, why, asked }: LeaseStep & { 
   }
 }
 
+/** What we claim is on disk, and in our record: members are asked at once. */
+export function tellClaim(core: Core, now: number): void {
+  if (!core.lease.onProbation || !core.ownState.claimSaid) return;
+  core.schedule.done("claim acks", now);
+  askAcknowledgement(core);
+}
+
 /** A member merged our record at this version: enough if our present claim was in it. */
-export function onClaimAck({ lease, own }: Core, from: string, incarnation: number, epoch: number): void {
-  // A greater version is of another life of ours, from before a backup: what we say now has not been merged.
-  if (compareVersions({ incarnation, epoch }, own) === 0) lease.onAck(from);
+export function onClaimAck(
+  { lease, own, ownState }: Core,
+  from: string,
+  incarnation: number,
+  epoch: number,
+): void {
+  // A greater version is of another life of ours, from before a backup: what we say now has not been merged. And one that
+  // does not say what waits for the disk is none that was asked about.
+  if (ownState.claimSaid && compareVersions({ incarnation, epoch }, own) === 0) lease.onAck(from);
 }
 
 /** Sends our record to linked members that have not acknowledged it, or to the one of a link, asking for that. */
@@ -104,7 +116,7 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
   return {
     mesh: core.life.mayClaim ? core.life.mesh : null,
     taken: () => core.holders.besides(core.identity.id).flatMap(subnetsOf),
-    told: core.life.mayTell,
+    told: core.life.mayTell && core.ownState.claimSaid,
     lostTo: rival === null
       ? null
       : { name: nameOf(core, rival), subnet: contestedIn(rival, core.lease.claim ?? rival) },

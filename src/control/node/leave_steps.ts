@@ -17,7 +17,7 @@ export function release(core: Core, meetMs: number, now: number): void {
   core.own.gone = true;
   core.own.left = core.store.greatestStamp;
   core.life.speak();
-  performLease(core, core.lease.release(), now);
+  performLease(core, core.lease.release());
 }
 
 /** Goes on with it until it is over. */

@@ -29,7 +29,7 @@ function onLink(core: Core, event: LinkEvent, now: number): void {
       return tellRevoked(core, event, now);
     case "seen":
       if (core.directives.isRevoked(event.by) || !core.outside.has(event.endpoint)) return;
-      if (core.own.observe(event.endpoint, event.by) && core.life.member) core.ownState.rewrite("epoch");
+      if (core.own.observe(event.endpoint, event.by, now) && core.life.member) core.ownState.rewrite("epoch");
       return;
     case "clone":
       return onClone(core, event, now);
@@ -41,7 +41,8 @@ function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): vo
     tellRevokedLink(core, link, now);
     return core.links.down(link.id, now);
   }
-  core.changed = core.ownState.stale = true;
+  core.changed = true;
+  core.memory.note(link.id);
   core.sync.forget(link.id);
   core.roundTrips.start(link.id, link.endpoint!, now);
   core.ways.restart(link.id, now);

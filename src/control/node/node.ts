@@ -24,18 +24,17 @@ import { performMembership } from "./record_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
 import { spreadNews, tickSync } from "./sync_steps.ts";
 import { start } from "./start_steps.ts";
+import { onStored } from "./store_steps.ts";
 import { buildView, ownView, viewOfPeer } from "./view_steps.ts";
 import { logWaiting } from "./waiting_steps.ts";
 import { tickWays } from "./way_steps.ts";
-
-const STORE_EVERY_MS = 1000;
 
 export class ControlPlane {
   readonly #core: Core;
   readonly #stored: StoredState | null;
   #started = false;
 
-  /** `stored` is what the last `persist` action carried, or null. Nothing happens before the first event. */
+  /** `stored` is what the last actions `persist` and `remember` left, or null. Nothing happens before the first event. */
   constructor({ stored, ...setup }: NodeSetup & { readonly stored: StoredState | null }) {
     this.#core = new Core(setup);
     this.#stored = stored;
@@ -55,6 +54,7 @@ export class ControlPlane {
     }
     if (!core.life.ended) this.#on(event, now);
     if (!core.life.ended) settle(core, event.kind === "tick", now);
+    core.ownState.flush();
     return core.actions.drain();
   }
 
@@ -120,9 +120,13 @@ export class ControlPlane {
       case "release":
         return release(core, event.meetMs ?? 0, now);
       case "forget":
-        return forget(core, event.target, event.revoke, now);
+        return forget(core, event.target, event.revoke);
       case "rotate":
         return rotate(core, event.secret, event.dropOld, now);
+      case "stored":
+        return onStored(core, event.ticket, now);
+      case "unremembered":
+        return core.memory.lost();
       case "leave":
         return leave(core);
     }
@@ -153,8 +157,7 @@ function tick(core: Core, now: number): void {
   tellAlone(core, now);
   tellFullness(core, now);
   logWaiting(core, now);
-  const { ownState, life, schedule } = core;
-  if (ownState.stale && life.member && schedule.due("store", STORE_EVERY_MS, now)) ownState.persist();
+  if (core.life.member) core.memory.tick(now);
 }
 
 // What may follow from any event.

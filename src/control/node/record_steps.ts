@@ -44,7 +44,7 @@ function takeVersion(core: Core, decoded: NodeRecord, item: RecordItem, now: num
   if (known !== undefined) {
     const order = compareRecords(decoded, known);
     if (order === 0 || (order < 0 && compareVersions(decoded, known) !== 0)) {
-      if (own) catchUp(core, decoded, item, now);
+      if (own) catchUp(core, decoded, item);
       else if (!known.gone) {
         performMembership(
           core,
@@ -72,6 +72,7 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   if (record.id === core.identity.id || record.networkId !== core.networkId) return;
   if (core.directives.isForgotten(record)) return;
   const { delta } = core.store.insert(record);
+  core.memory.restored(record, endpoint);
   if (delta === null || record.gone) return;
   core.membership.remember(record.id, now);
   const known = core.names.expand(record.endpoints);
@@ -85,7 +86,7 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
   const { delta, clone } = core.store.insert(record);
   if (clone) reportClone(core, record, record.bootNonce, now);
   if (delta === null) return;
-  core.ownState.stale = true;
+  core.memory.note(record.id);
   core.changed = true;
   // What a node that comes to a mesh is told there is news to itself alone.
   if (core.life.mayTell) core.news.add({ kind: "record", id: record.id }, core.store.size);
@@ -190,7 +191,7 @@ export function performMembership(core: Core, actions: readonly MembershipAction
         core.voice.sayTo(action.to, { kind: "push", ack: false, statements: [action.statement] });
         break;
       case "refute":
-        // What is said again and again is refuted now and then: each time is a write to the disk.
+        // What is said again and again is refuted now and then: each time is a record for everybody.
         if (core.schedule.due("refute", REFUTE_MS, now)) core.ownState.rewrite({ above: action.above });
         break;
       case "changed":
@@ -225,12 +226,12 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 
 // What we did in the life that the disk is of, after the disk was copied: this start is above it, and knows less. Once we
 // have spoken, no node has it any more.
-function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem, now: number): void {
+function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem): void {
   const { onDisk } = core.life;
   if (onDisk === null || former.bootNonce === core.own.bootNonce) return;
   if (compareVersions(former, onDisk) <= 0 || core.reader.open(raw) === null) return;
   core.life.supersede(former);
-  performLease(core, core.lease.adopt(former.claims[0] ?? null), now);
+  performLease(core, core.lease.adopt(former.claims[0] ?? null));
   core.own.claim = core.lease.claim;
   core.ownState.rewrite("epoch");
 }
@@ -245,8 +246,8 @@ function takeOwn(core: Core, record: NodeRecord, now: number): void {
   if (order === 0 || answered) reportClone(core, record, record.bootNonce, now);
   const clone = { bootNonce: record.bootNonce, age: record.age };
   if (answered && endAsClone(core, clone, "Another host of this mesh")) return;
-  if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null), now);
+  if (!answered && !core.own.gone) performLease(core, core.lease.adopt(record.claims[0] ?? null));
   core.own.claim = core.lease.claim;
   core.ownState.rewrite({ above: record.incarnation, epoch: record.epoch });
-  obeyOwn(core, now);
+  obeyOwn(core);
 }

@@ -87,7 +87,7 @@ export function tickRotation(core: Core, now: number): void {
   const { ring } = core;
   if (
     ring === null || !core.life.member || ring.newest.seq === 0 ||
-    !core.schedule.due("rotation", TICK_MS, now)
+    !core.ownState.secretSaid || !core.schedule.due("rotation", TICK_MS, now)
   ) {
     return;
   }

@@ -10,6 +10,7 @@ import { type Claim, leasedText, subnetsOf } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import type { Core } from "./core.ts";
 import { obeyOwn, rememberDirective } from "./forget_steps.ts";
+import type { Founding } from "./own_state.ts";
 import { rememberRecord } from "./record_steps.ts";
 import { tellConfig } from "./voice.ts";
 
@@ -31,8 +32,8 @@ export function start(core: Core, stored: StoredState | null, now: number): void
     );
   }
   const ours = stored !== null && stored.nodeId === identity.id;
-  core.ownState.restoreInitiations(ours ? stored.initiations ?? 0 : 0);
-  core.own.incarnateAbove(ours ? stored.incarnation : 0, ours ? stored.epoch : 0);
+  if (ours) core.ownState.restore(stored);
+  else core.own.incarnateAbove(0);
   if (stored !== null && stored.mesh !== null) return restore(core, { stored, mesh: stored.mesh, ours }, now);
   if (settings.found || settings.peers.length === 0) {
     return found(core, settings.found ? "--found" : "no --peers given");
@@ -53,13 +54,13 @@ function restore(core: Core, from: Restorable, now: number): void {
   // they could not.
   core.warnOf(noPathAllowed(core.settings, mesh), "no path allowed");
   core.warnOf(publicNetwork(mesh), "public network");
-  if (!restoreOthers(core, from, now)) return obeyOwn(core, now); // before the lease is used for a moment
+  if (!restoreOthers(core, from, now)) return obeyOwn(core); // before the lease is used for a moment
   core.ring?.knew([...core.store.records()].filter((r) => !r.gone).map(({ id }) => id));
   restoreLease(core, from);
   const alone = core.settings.peers.length === 0 && core.store.size === 0;
   if (alone || core.settings.found) core.life.speak();
   core.ownState.rewrite("epoch");
-  obeyOwn(core, now);
+  obeyOwn(core);
 }
 
 // The directives and the records of others; false: we are revoked, and the records are left out.
@@ -73,10 +74,6 @@ function restoreOthers(core: Core, { stored }: Restorable, now: number): boolean
   for (const { peer, record } of peers) {
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.actions.log("warning", "A stored peer record is damaged and was skipped");
-  }
-  for (const text of stored.gone) {
-    const tombstone = core.reader.open(storedBytes(text));
-    if (tombstone !== null) rememberRecord(core, tombstone, null, now);
   }
   return true;
 }
@@ -110,11 +107,20 @@ function claimProblem(mesh: MeshConfig, claim: Claim): string | null {
   return subnets.map((subnet, i) => wishProblem(ranges[i]!, subnet)).find((one) => one !== null) ?? null;
 }
 
-/** Founds the mesh: by the configuration that a member told while it was there, else by what the user asked for. */
+/**
+ * Founds the mesh: by the configuration that a member told while it was there, else by what the user asked for. It is there
+ * once it is on disk: until then this node is joining.
+ */
 export function found(core: Core, why: string): void {
-  const { offered } = core.life;
-  const mesh = offered ?? newMesh(core.settings);
+  const mesh = core.life.offered ?? newMesh(core.settings);
   if (typeof mesh === "string") return core.refuse(mesh);
+  core.ownState.found({ mesh, why });
+}
+
+/** The mesh is on disk. A member that was heard of meanwhile comes first. */
+export function completeFounding(core: Core, { mesh, why }: Founding): void {
+  if (core.life.mesh !== null) return;
+  const { offered } = core.life;
   core.life.found(mesh);
   core.enterMesh(mesh);
   core.actions.log(

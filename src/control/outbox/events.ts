@@ -1,8 +1,9 @@
 /**
  * What goes into the control plane and what comes out of it. The daemon feeds `ControlPlane.handle` one event
- * at a time with the monotonic time (ms), and performs the actions it returns in their order: a `persist`
- * must be on disk before what follows it leaves the host. Addresses and endpoints are canonical text.
- * What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in state.ts.
+ * at a time with the monotonic time (ms), and performs the actions it returns in their order. Nothing waits for the
+ * disk: what a `persist` must precede is decided once the event `stored` tells that it is there. Addresses and endpoints
+ * are canonical text. What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in
+ * state.ts and kept.ts.
  */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
@@ -11,7 +12,8 @@ import type { CipherSuite } from "../../ports/aead.ts";
 import type { HeardEvent } from "../../ports/planes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/mesh_config.ts";
-import type { StoredState } from "../records/state.ts";
+import type { Kept } from "../records/kept.ts";
+import type { StoredOwn } from "../records/state.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/way.ts";
 
@@ -46,6 +48,10 @@ export type ControlEvent =
   | { readonly kind: "forget"; readonly target: string; readonly revoke: boolean }
   /** `ovltun secret rotate`: the mesh goes over to this secret. */
   | { readonly kind: "rotate"; readonly secret: NetworkSecret; readonly dropOld: boolean }
+  /** The action `persist` of this ticket, and all before it, are on disk. */
+  | { readonly kind: "stored"; readonly ticket: number }
+  /** What `remember` told is on disk no more, or never came there. */
+  | { readonly kind: "unremembered" }
   /** `down`: tell the others that we go; the lease stays ours. */
   | { readonly kind: "leave" };
 
@@ -106,11 +112,21 @@ export type Action =
     readonly bytes: Uint8Array;
     readonly probe?: true;
   }
-  /** Write the state, atomically and synced, before the actions that follow. */
-  | { readonly kind: "persist"; readonly state: StoredState }
   /**
-   * Other secrets count now: write `secrets`, atomically and synced, before the actions that follow, and let the gate
-   * pass what bears a MAC of any of `keys`. Both are valid only until the next event.
+   * Write this state in place of the one before, and what is to be kept besides, synced; then tell `stored`. A later one
+   * may be written in its place.
+   */
+  | {
+    readonly kind: "persist";
+    readonly ticket: number;
+    readonly state: StoredOwn;
+    readonly keep: readonly Kept[];
+  }
+  /** Keep this, too, when there is time; `whole`: in place of all that was kept. Told of when it failed: `unremembered`. */
+  | { readonly kind: "remember"; readonly kept: readonly Kept[]; readonly whole: boolean }
+  /**
+   * Other secrets count now: write `secrets`, atomically and synced, before any state that is persisted from now on, and
+   * let the gate pass what bears a MAC of any of `keys`. Both are valid only until the next event.
    */
   | {
     readonly kind: "secrets";

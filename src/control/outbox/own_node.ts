@@ -47,6 +47,8 @@ export interface OwnNode {
   admits(id: string, keyId: number): boolean;
   /** A session was made with a node under this generation; `member`: it says that it is one. */
   sessionMade(id: string, keyId: number, member: boolean): void;
-  /** The counter of our next initiation: greater each time, also over restarts. */
-  nextCounter(): number;
+  /** Whether another node may be asked for a link: sealed meshes need a counter for it, and that the disk covers it. */
+  mayInitiate(): boolean;
+  /** The counter of our next initiation: greater each time, also over restarts; null: there is none. */
+  nextCounter(): number | null;
 }

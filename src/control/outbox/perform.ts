@@ -1,16 +1,17 @@
 /**
  * Carries out what the control plane decided: the one interpreter of its actions, for the daemon, for giving a stored
  * lease back, and for the simulated networks of the tests. They differ only in the effects that they pass in. Actions
- * take effect in their order; what a `persist` must precede is not sent when it throws.
+ * take effect in their order, and none waits: what is to be on disk is told by the event `stored`.
  */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import type { StoredState } from "../records/state.ts";
+import type { Kept } from "../records/kept.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Action, LogFields, LogLevel } from "./events.ts";
 
 export type SendAction = Action & { readonly kind: "send" };
 export type InstallAction = Action & { readonly kind: "installSession" };
+export type PersistAction = Action & { readonly kind: "persist" };
 export type LeaseChange = Action & { readonly kind: "leaseChanged" };
 
 /** The sealed half of the data plane. */
@@ -31,10 +32,12 @@ export interface Effects {
   /** Null in a plain mesh. */
   readonly sessions: SessionEffects | null;
   send(datagram: SendAction): void;
-  /** Atomic and synced. Throws when what follows must not be said. */
-  saveState(state: StoredState): void;
-  /** As `saveState`; the secrets are valid only until this returns. */
+  /** Begins to write it; the event `stored` tells when it is on disk. What cannot be written is tried again. */
+  saveState(asked: PersistAction): void;
+  /** Begins to write them, before any state that is saved later; they are valid only until this returns. */
   saveSecrets(secrets: readonly HeldSecret[]): void;
+  /** Writes it when there is time; the event `unremembered` tells that it is not on disk. */
+  remember(kept: readonly Kept[], whole: boolean): void;
   /** Begins to look a name up; the answer is the event `resolved`. */
   resolve(name: string): void;
   reconcile(): void;
@@ -74,7 +77,9 @@ function perform(action: Exclude<Action, LeaseChange>, effects: Effects): void {
     case "dropSession":
       return effects.sessions?.drop(action.id, action.receiveIndex);
     case "persist":
-      return effects.saveState(action.state);
+      return effects.saveState(action);
+    case "remember":
+      return effects.remember(action.kept, action.whole);
     case "secrets":
       effects.saveSecrets(action.secrets);
       return effects.sessions?.setGate(action.keys);

@@ -4,7 +4,6 @@
  * The caller persists the version before the record is sent to any node.
  */
 
-import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { type Identity, nodeMac } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
@@ -28,7 +27,21 @@ const OBSERVED_MAX = 3;
 /** Of those as many have a place in any case. */
 const OBSERVED_KEPT = 2;
 const OBSERVERS_MAX = 64;
+/** What nobody has confirmed for so long makes room for what somebody sees now. */
+const OBSERVED_MS = 600_000;
 const CLONE_ROUNDS = 3;
+
+/** What of our record must be on disk before it is said. */
+export interface Promised {
+  readonly claim: Claim | null;
+  readonly capabilities: readonly string[];
+}
+
+/** Where a node sees us, and when it said so last. */
+interface Sighting {
+  readonly endpoint: string;
+  readonly at: number;
+}
 
 export class OwnRecord {
   readonly bootNonce: string;
@@ -45,8 +58,10 @@ export class OwnRecord {
   readonly #settings: Settings;
   readonly #networkId: string;
   #endpoints: readonly string[];
-  // Where each other node sees us now, the newest to tell last. BOUNDED: ≤ OBSERVERS_MAX
-  readonly #observed = new BoundedMap<string, string>(OBSERVERS_MAX);
+  // Where other nodes see us, the newest to tell last. BOUNDED: ≤ OBSERVERS_MAX
+  readonly #observed = new Map<string, Sighting>();
+  /** Those of them that we tell, in the order in which they came. */
+  #told: readonly string[] = [];
   // How often a boot nonce outdid us. BOUNDED: ≤ 64
   readonly #foreign = new Map<string, number>();
 
@@ -60,7 +75,7 @@ export class OwnRecord {
 
   /** What we advertise: our own knowledge first, then where others see us. */
   get endpoints(): readonly string[] {
-    const observed = [...new Set(this.#observed.values())].slice(-OBSERVED_MAX);
+    const observed = this.#told;
     // Where others see us is often all that the outside can use: it has its places beside many addresses of our own.
     const kept = Math.min(OBSERVED_KEPT, observed.length);
     const own = this.#endpoints.slice(0, ENDPOINTS_MAX - kept);
@@ -85,15 +100,52 @@ export class OwnRecord {
   setEndpoints(endpoints: readonly string[]): boolean {
     const before = this.endpoints.join(" ");
     this.#endpoints = endpoints;
+    this.#told = this.#told.filter((one) => !endpoints.includes(one));
     return this.endpoints.join(" ") !== before;
   }
 
-  /** A peer sees us there, and no longer where it saw us before. True when it changes what we advertise. */
-  observe(endpoint: string, by: string): boolean {
+  /**
+   * A peer sees us there, and no longer where it saw us before. True when it changes what we advertise. A router may show
+   * as many addresses as there are peers: those that we tell stay while anybody still sees us there, and make room only when
+   * nobody has said so for long.
+   */
+  observe(endpoint: string, by: string, now: number): boolean {
     const before = this.endpoints.join(" ");
-    if (this.#endpoints.includes(endpoint)) this.#observed.delete(by);
-    else this.#observed.set(by, endpoint);
+    this.#observed.delete(by);
+    if (!this.#endpoints.includes(endpoint)) this.#observed.set(by, { endpoint, at: now });
+    if (this.#observed.size > OBSERVERS_MAX) this.#observed.delete(this.#leastOfUse());
+    this.#told = this.#chosen(now);
     return this.endpoints.join(" ") !== before;
+  }
+
+  /** Whose word counts least: the oldest that no endpoint which we tell depends on. */
+  #leastOfUse(): string {
+    // BOUNDED: ≤ OBSERVED_MAX
+    const seenBy = new Map<string, number>();
+    for (const { endpoint } of this.#observed.values()) {
+      if (this.#told.includes(endpoint)) seenBy.set(endpoint, (seenBy.get(endpoint) ?? 0) + 1);
+    }
+    for (const [by, { endpoint }] of this.#observed) if (seenBy.get(endpoint) !== 1) return by;
+    return this.#observed.keys().next().value!; // never: they are more than those that we tell
+  }
+
+  #chosen(now: number): readonly string[] {
+    // BOUNDED: ≤ OBSERVERS_MAX; the newest word for each
+    const seenAt = new Map<string, number>();
+    for (const { endpoint, at } of this.#observed.values()) {
+      seenAt.set(endpoint, Math.max(at, seenAt.get(endpoint) ?? -Infinity));
+    }
+    const told = this.#told.filter((one) => seenAt.has(one));
+    const others = [...seenAt.keys()].filter((one) => !told.includes(one)).reverse();
+    for (const other of others) {
+      if (told.length >= OBSERVED_MAX) {
+        const stale = told.findIndex((one) => now - seenAt.get(one)! > OBSERVED_MS);
+        if (stale < 0 || now - seenAt.get(other)! > OBSERVED_MS) break;
+        told.splice(stale, 1);
+      }
+      told.push(other);
+    }
+    return told;
   }
 
   /**
@@ -125,10 +177,10 @@ export class OwnRecord {
 
   /**
    * The record of the present version, signed; `age`: how long we have been running, seconds. Where it would be too long
-   * for a datagram, it tells less: the last endpoints are left out first.
+   * for a datagram, it tells less: the last endpoints are left out first. `said`: what it may say of what must be on disk.
    */
-  sign(age: number): NodeRecord {
-    let content = this.#content(age);
+  sign(age: number, said: Promised = this): NodeRecord {
+    let content = this.#content(age, said);
     while (!recordFits(content)) {
       const less = shorter(content);
       if (less === null) break;
@@ -137,7 +189,7 @@ export class OwnRecord {
     return signRecord(content, this.#identity);
   }
 
-  #content(age: number): RecordContent {
+  #content(age: number, { claim, capabilities }: Promised): RecordContent {
     const settings = this.#settings;
     return {
       id: this.#identity.id,
@@ -147,13 +199,13 @@ export class OwnRecord {
       incarnation: this.incarnation,
       epoch: this.epoch,
       bootNonce: this.bootNonce,
-      claims: this.claim === null ? [] : [this.claim],
+      claims: claim === null ? [] : [claim],
       reserved: settings.staticPeers.map((p) => p.subnet).slice(0, RESERVED_MAX),
       endpoints: this.endpoints,
       ownEndpoints: this.endpoints.filter((one) => this.#endpoints.includes(one)).length,
       vtepMac: this.vtepMac,
       version: recordName(settings.version).slice(0, 32),
-      capabilities: [...this.capabilities, ...(settings.directRouting ? [DIRECT_ROUTES] : [])],
+      capabilities: [...capabilities, ...(settings.directRouting ? [DIRECT_ROUTES] : [])],
       security: settings.plain ? "plain" : "sealed",
       gone: this.gone,
       ...(this.gone ? { left: this.left } : {}),

@@ -1,10 +1,11 @@
 /**
- * What a node keeps on disk between two runs, as plain JSON: the mesh it belongs to, its claim with the Lamport
- * stamp, the version of its own record, and whom it knew. It is written before anything that depends on it is
- * said, and read with suspicion: it may be cut short, edited by hand, or an old backup.
+ * What a node keeps on disk between two runs. Of itself, in JSON: the mesh it belongs to, its claim with the Lamport
+ * stamp, and how far the versions of its record and its counters may have gone. That little is on disk before anything
+ * that depends on it is said. The rest, whom it knew, is in kept.ts. Both are read with suspicion: they may be cut
+ * short, edited by hand, or an old backup.
  */
 
-import { endpointOf, fieldsIn, isVersion } from "../../wire/untrusted.ts";
+import { fieldsIn, isVersion } from "../../wire/untrusted.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import { readMesh } from "../mesh/mesh.ts";
 import type { Claim } from "./record.ts";
@@ -12,14 +13,21 @@ import { prefixOf } from "../../wire/prefix.ts";
 
 export const STATE_VERSION = 1;
 
-/** A peer as remembered: its signed record and where it last answered. */
+/** A peer as remembered, or one that has left: its signed record and where it last answered. */
 export interface StoredPeer {
   /** The signed record, base64. */
   readonly record: string;
   readonly endpoint: string | null;
 }
 
-export interface StoredState {
+/** A version of a node's own record. */
+export interface StoredVersion {
+  readonly incarnation: number;
+  readonly epoch: number;
+}
+
+/** Of the node itself. */
+export interface StoredOwn {
   readonly version: typeof STATE_VERSION;
   readonly nodeId: string;
   readonly networkName: string;
@@ -29,24 +37,29 @@ export interface StoredState {
   readonly claim: Claim | null;
   /** The claim was not confirmed yet. */
   readonly onProbation?: true;
+  /** The version of its record that bears this claim first. */
   readonly incarnation: number;
   readonly epoch: number;
+  /** No version that was ever said is greater; absent: than that above. */
+  readonly reserved?: StoredVersion;
   /** Sealed meshes: every counter of an initiation so far is below it; not in others. */
   readonly initiations?: number;
+}
+
+/** With whom it knew. */
+export interface StoredState extends StoredOwn {
   readonly peers: readonly StoredPeer[];
-  /** The tombstones of who has left, base64. */
-  readonly gone: readonly string[];
   /** The signed directives, base64. */
   readonly directives: readonly string[];
 }
 
-/** The text of the state file. */
-export function stateToJson(state: StoredState): string {
-  return JSON.stringify(state, null, 1) + "\n";
+/** The JSON of what is of the node itself, in one line. */
+export function ownToJson(own: StoredOwn): string {
+  return JSON.stringify(own);
 }
 
-/** Reads the JSON that stateToJson wrote; throws Error with a sentence that says what is wrong with it. */
-export function readState(json: unknown): StoredState {
+/** Reads the JSON that ownToJson wrote; throws Error with a sentence that says what is wrong with it. */
+export function readOwn(json: unknown): StoredOwn {
   const f = fieldsIn(json);
   if (f === null) throw new Error("The stored lease is not a JSON object");
   if (f["version"] !== STATE_VERSION) {
@@ -64,10 +77,8 @@ export function readState(json: unknown): StoredState {
     ...(f["onProbation"] === true ? { onProbation: true } : {}),
     incarnation: versionField(f["incarnation"], "incarnation"),
     epoch: versionField(f["epoch"], "epoch"),
+    ...(f["reserved"] === undefined ? {} : { reserved: reservedField(f["reserved"]) }),
     ...(f["initiations"] === undefined ? {} : { initiations: versionField(f["initiations"], "initiations") }),
-    peers: peersField(f["peers"]),
-    gone: textsField(f["gone"], "gone"),
-    directives: textsField(f["directives"], "directives"),
   };
 }
 
@@ -119,20 +130,10 @@ function claimField(value: unknown): StoredState["claim"] {
   };
 }
 
-function peersField(value: unknown): StoredPeer[] {
-  if (!Array.isArray(value)) throw wrong("peers", "is missing or malformed");
-  return (value as unknown[]).map((item) => {
-    const { record, endpoint } = fieldsIn(item) ?? {};
-    if (!isBase64(record)) throw wrong("peers", "holds a record that is not base64");
-    return { record, endpoint: endpointOf(endpoint) };
-  });
-}
-
-function textsField(value: unknown, field: string): string[] {
-  if (!Array.isArray(value) || !value.every(isBase64)) throw wrong(field, "is not a list of base64 strings");
-  return value;
-}
-
-function isBase64(value: unknown): value is string {
-  return typeof value === "string" && /^[A-Za-z0-9+/]+={0,2}$/.test(value) && value.length % 4 === 0;
+function reservedField(value: unknown): StoredVersion {
+  const { incarnation, epoch } = fieldsIn(value) ?? {};
+  return {
+    incarnation: versionField(incarnation, "reserved.incarnation"),
+    epoch: versionField(epoch, "reserved.epoch"),
+  };
 }

@@ -132,6 +132,11 @@ export class Store {
     return this.#entries.get(id)?.record ?? (id === this.#own ? this.#ownGone : this.#gone.get(id));
   }
 
+  /** Whether a node has a record here that is no tombstone. */
+  isThere(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
   /** What people call a node: as its record says, else the beginning of its id. */
   nameOf(id: string): string {
     return this.get(id)?.name ?? shortId(id);
@@ -155,6 +160,11 @@ export class Store {
   /** The tombstones of those who have left, as the state keeps them: base64. */
   tombstones(): Iterable<string> {
     return this.#gone.texts();
+  }
+
+  /** The same, each with the id of its node. */
+  gone(): Iterable<{ readonly id: string; readonly raw: Uint8Array }> {
+    return this.#gone.all();
   }
 
   get goneSize(): number {

@@ -46,6 +46,11 @@ export class Tombstones {
   *texts(): Iterable<string> {
     for (const { text } of this.#kept.values()) yield text;
   }
+
+  /** The signed bytes of all, each with the id of its node. */
+  *all(): Iterable<{ readonly id: string; readonly raw: Uint8Array }> {
+    for (const { id, text } of this.#kept.values()) yield { id, raw: storedBytes(text) };
+  }
 }
 
 function compareTombstones(a: Tombstone, b: Tombstone): number {

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type HeldSecret, placeOfGiven } from "../../control/secrets/key_ring.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";
-import { refuseOpenToOthers, writeTextFile } from "./durable_file.ts";
+import { refuseOpenToOthers } from "./durable_file.ts";
 import { SECRET_FILE } from "./state_files.ts";
 
 /** More is no secret and no token. */
@@ -100,17 +100,16 @@ export function readStoredSecrets(stateDir: string): HeldSecret[] {
   }
 }
 
-/** Keeps secrets in a state directory, the newest first: atomic, synced, for its owner only. */
-export function writeStoredSecrets(stateDir: string, secrets: readonly HeldSecret[]): void {
+/** The text of the file that keeps secrets in a state directory, the newest first. */
+export function secretsText(secrets: readonly HeldSecret[]): string {
   const [only] = secrets;
   const plain = secrets.length === 1 && only!.generation.seq === 0; // as ovltun secret new prints it
-  const lines = secrets.map((held) => `${plain ? held.secret.text() : lineOf(held)}\n`);
-  writeTextFile(join(stateDir, SECRET_FILE), lines.join(""), 0o600, false);
+  return secrets.map((held) => `${plain ? held.secret.text() : lineOf(held)}\n`).join("");
 }
 
-/** Keeps one secret in a state directory, in place of what was there. */
-export function writeStoredSecret(stateDir: string, secret: NetworkSecret): void {
-  writeStoredSecrets(stateDir, [{ secret, generation: placeOfGiven(secret), used: true }]);
+/** The same of one secret. */
+export function secretText(secret: NetworkSecret): string {
+  return secretsText([{ secret, generation: placeOfGiven(secret), used: true }]);
 }
 
 function founderOf(text: string): HeldSecret {

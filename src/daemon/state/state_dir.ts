@@ -4,14 +4,16 @@
  * nothing on disk would be another one after its next start.
  */
 import { Buffer } from "node:buffer";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
+import type { Disk } from "../../ports/disk.ts";
 import type { FileLock, Locks } from "../../ports/locks.ts";
 import { readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
 import {
   IDENTITY_FILE,
   JOIN_FILE,
+  LOCK_FILE,
   lockStateDir,
   makeStateDir,
   removeEmptyDirectory,
@@ -23,6 +25,7 @@ export class StateDir {
   readonly #locks: Locks;
   readonly #identity: Identity;
   #lock: FileLock;
+  #lockIs: string | null = null;
   /** Files as they should be. BOUNDED: the secret's and the unfinished join's. */
   readonly #kept = new Map<string, Buffer>();
   /** Whether a secret was there before this run: a user may have put it there. */
@@ -34,25 +37,39 @@ export class StateDir {
     this.#identity = identity;
     this.#lock = lock;
     this.#hadSecret = existsSync(join(path, SECRET_FILE));
-    this.secretWritten();
+    this.#keepAsItIs(SECRET_FILE);
     this.joinWritten();
+    this.#lockIs = this.#lockFile();
   }
 
-  /** Remembers the secret file as it is on disk now. */
-  secretWritten(): void {
-    this.#keep(SECRET_FILE);
+  /** Whether a file of this name should be there. */
+  keeps(name: string): boolean {
+    return this.#kept.has(name);
   }
 
-  /** Remembers the file of an unfinished join as it is on disk now, or that there is none any more. */
-  joinWritten(): void {
-    this.#keep(JOIN_FILE);
-  }
-
-  #keep(name: string): void {
+  /** A file is to be there with this content from now on; null: it is not. */
+  keep(name: string, content: Buffer | null): void {
     this.#kept.get(name)?.fill(0);
+    if (content === null) this.#kept.delete(name);
+    else this.#kept.set(name, content);
+  }
+
+  #keepAsItIs(name: string): void {
     const path = join(this.path, name);
-    if (existsSync(path)) this.#kept.set(name, readFileSync(path));
-    else this.#kept.delete(name);
+    this.keep(name, existsSync(path) ? readFileSync(path) : null);
+  }
+
+  /** Remembers the file of an unfinished join as it is on disk now. */
+  joinWritten(): void {
+    this.#keepAsItIs(JOIN_FILE);
+  }
+
+  /** As `restore`, but whoever asks does not wait for the disk while nothing is missing. */
+  async check(disk: Disk): Promise<boolean> {
+    const [lock, ...others] = await disk.look(
+      [LOCK_FILE, IDENTITY_FILE, ...this.#kept.keys()].map((name) => join(this.path, name)),
+    );
+    return lock === this.#lockIs && others.every((one) => one !== null) ? false : this.restore();
   }
 
   /** Makes again what is missing. True when something was; throws a sentence when it cannot be. */
@@ -67,6 +84,7 @@ export class StateDir {
       const lock = lockStateDir(this.#locks, this.path);
       this.#lock.release();
       this.#lock = lock;
+      this.#lockIs = this.#lockFile();
     }
     if (!existsSync(identityPath)) {
       writeJsonFile(identityPath, JSON.parse(identityToJson(this.#identity)), 0o600);
@@ -75,6 +93,12 @@ export class StateDir {
       writeTextFile(join(this.path, name), content.toString("utf8"), 0o600, false);
     }
     return true;
+  }
+
+  /** As `Disk.look` says it. */
+  #lockFile(): string | null {
+    const found = statSync(join(this.path, LOCK_FILE), { throwIfNoEntry: false });
+    return found === undefined ? null : `${found.dev}:${found.ino}`;
   }
 
   /** What another put in the place of ours is not ours to write into. */

@@ -20,14 +20,17 @@ import { codeOf } from "./durable_file.ts";
 import { acquireLock, isOurLock, lockHolder } from "./lock_file.ts";
 
 export const IDENTITY_FILE = "identity.json";
-export const STATE_FILE = "state.json";
+/** The node's own state, which is on disk before anything that depends on it is said (slots.ts). */
+export const STATE_FILE = "state";
+/** What is known of the others (control/records/kept.ts). */
+export const PEERS_FILE = "peers";
 /** The network secret, as ovltun secret new prints one. */
 export const SECRET_FILE = "secret";
 /** A join that has not come to a lease yet. */
 export const JOIN_FILE = "join.json";
-const LOCK_FILE = "lock";
+export const LOCK_FILE = "lock";
 /** Everything we ever put into a state directory, but for the lock. */
-const OWN_FILES = [IDENTITY_FILE, STATE_FILE, SECRET_FILE, JOIN_FILE].flatMap((
+const OWN_FILES = [IDENTITY_FILE, STATE_FILE, PEERS_FILE, SECRET_FILE, JOIN_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
 

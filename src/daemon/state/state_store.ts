@@ -1,32 +1,41 @@
 /** The state directory of a running daemon: locked, with the node's identity and what the control plane keeps. */
-import { existsSync, rmSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { readState, stateToJson, type StoredState } from "../../control/records/state.ts";
+import { type Kept, readJournal } from "../../control/records/kept.ts";
+import { ownToJson, readOwn, type StoredOwn, type StoredState } from "../../control/records/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import { type NetworkSecret, SECRET_PREFIX } from "../../crypto/network_secret.ts";
+import type { Disk } from "../../ports/disk.ts";
 import type { FileLock, Locks } from "../../ports/locks.ts";
 import { logger } from "../../log/log.ts";
-import { readSecretText, readStoredSecrets, writeStoredSecret, writeStoredSecrets } from "./secret_files.ts";
+import { readSecretText, readStoredSecrets, secretsText, secretText } from "./secret_files.ts";
 import { StateDir } from "./state_dir.ts";
-import {
-  readUnfinishedJoin,
-  removeUnfinishedJoin,
-  type UnfinishedJoin,
-  writeUnfinishedJoin,
-} from "./unfinished_join.ts";
-import { readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
+import { readUnfinishedJoin, type UnfinishedJoin, writeUnfinishedJoin } from "./unfinished_join.ts";
+import { codeOf, readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
+import { freshFile, readSlots } from "./slots.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,
   makeStateDir,
+  PEERS_FILE,
   refuseForeignFiles,
   removeEmptyDirectory,
   SECRET_FILE,
   STATE_FILE,
 } from "./state_files.ts";
+import { type Asked, type FoundState, StateWriter, type Told } from "./state_writer.ts";
 
 const STATE_MODE = 0o600;
+/** Lines of the journal that count for nothing, beyond as many as count, at which it is written anew. */
+const OUTDATED_MIN = 64;
+
+/** Of a machine, what a state directory needs. */
+export interface StateHome {
+  readonly locks: Locks;
+  readonly disk: Disk;
+}
 
 export interface StateStore {
   readonly identity: Identity;
@@ -38,25 +47,32 @@ export interface StateStore {
   readonly secrets: readonly HeldSecret[];
   /** A join that an earlier run began and that has not come to a lease, or null. */
   readonly join: UnfinishedJoin | null;
-  /** Remembers a join until the first claim is on disk, in place of another. Throws when it cannot. */
+  /** Remembers a join until the first claim is on disk, in place of another. Waits for the disk. Throws when it cannot. */
   rememberJoin(begun: UnfinishedJoin): void;
+  /** Puts this state in place of all that was kept, of others, too. Waits for the disk. Throws when it cannot. */
+  startOver(state: StoredState): void;
   /**
    * Keeps this secret from the moment on that the state has a mesh, and writes it before that state: a mistyped one
    * leaves nothing behind, and no mesh is on disk without its secret.
    */
   keepSecret(secret: NetworkSecret): void;
-  /** Keeps these secrets in place of what was there, on disk before it returns. Throws when it cannot. */
+  /** Who is told what became of what follows. */
+  tell(told: Told): void;
+  /** Begins to write these secrets in place of what was there. They are valid only until it returns. */
   writeSecrets(secrets: readonly HeldSecret[]): void;
+  /** Begins to write the state, after the secrets. What cannot be written is tried again with `retry`. */
+  save(asked: Asked): void;
+  /** Begins to write what is known of others, after all else; `whole`: in place of what was there. */
+  remember(kept: readonly Kept[], whole: boolean): void;
   /**
-   * Writes the state: atomic, synced before it returns. Throws when it cannot and the claim is a new one: no other node may
-   * hear of a claim that a restart would forget. The rest can wait for `retry`.
+   * Begins to write again what could not be written, and what was removed under this process. Returns why what is to be on
+   * disk is not there, a sentence, or null.
    */
-  save(state: StoredState): void;
-  /**
-   * Writes again what could not be written, and what was removed under this process. Returns why it still
-   * cannot be, a sentence, or null.
-   */
-  retry(): string | null;
+  retry(now: number): string | null;
+  /** Whether something has gone wrong with the disk since it was asked last, or has come right. */
+  watch(now: number): boolean;
+  /** Resolves once nothing is being written any more. */
+  settle(): Promise<void>;
   /** Unlocks it. An identity made by this run that no node has heard of is removed again. */
   close(): void;
 }
@@ -65,7 +81,7 @@ export interface StateStore {
  * Opens (and locks) the state directory; makes it, and the identity, when missing. Throws sentences for people,
  * StateInUseError when another process has it.
  */
-export function openState(locks: Locks, directory: string): StateStore {
+export function openState({ locks, disk }: StateHome, directory: string): StateStore {
   const madeDirectory = makeStateDir(directory);
   const lock = lockForeignFree(locks, directory, madeDirectory);
   const identityPath = join(directory, IDENTITY_FILE);
@@ -75,42 +91,43 @@ export function openState(locks: Locks, directory: string): StateStore {
   const forget = () => isNew && !existsSync(statePath) ? { madeDirectory } : null;
   try {
     const identity = openIdentity(identityPath);
-    const stored = openStored(statePath);
+    const found = openOwn(statePath);
+    const journal = openJournal(join(directory, PEERS_FILE));
     const secrets = readStoredSecrets(directory);
     const unfinished = readUnfinishedJoin(directory);
     const dir = new StateDir(locks, directory, identity, lock);
-    const saver = new Saver(statePath, stored, dir);
-    saver.onClaim = () => {
-      removeUnfinishedJoin(directory);
-      dir.joinWritten();
-    };
+    let writer = new StateWriter(disk, dir, found, journal !== null);
+    let wrote = false;
+    const { peers, directives } = journal ?? { peers: [], directives: [] };
     return {
       identity,
-      stored,
+      stored: found === null ? null : { ...found.state, peers, directives },
       secret: secrets[0]?.secret ?? null,
       secrets,
       join: unfinished,
       rememberJoin: (begun) => {
         writeUnfinishedJoin(directory, begun);
         dir.joinWritten();
-        saver.wrote = true;
+        wrote = true;
       },
-      keepSecret: (fresh) =>
-        saver.before = () => {
-          writeStoredSecret(directory, fresh);
-          dir.secretWritten();
-        },
-      writeSecrets: (held) => {
-        saver.before = null;
-        saver.secrets = () => {
-          writeStoredSecrets(directory, held);
-          dir.secretWritten();
-        };
-        saver.retry();
+      startOver: (state) => {
+        rmSync(join(directory, PEERS_FILE), { force: true });
+        writer = new StateWriter(disk, dir, writeOwn(statePath, state, found?.sequence ?? 0), false);
+        wrote = true;
       },
-      save: (state) => saver.save(state),
-      retry: () => saver.retry(),
-      close: () => dir.close(saver.wrote ? null : forget()),
+      keepSecret: (fresh) => writer.keepSecret(secretText(fresh)),
+      tell: (told) => writer.told = told,
+      writeSecrets: (held) => writer.writeSecrets(secretsText(held)),
+      save: (asked) => writer.save(asked),
+      remember: (kept, whole) => writer.remember(kept, whole),
+      retry: (now) => {
+        const problem = writer.problem(now);
+        writer.kick();
+        return problem;
+      },
+      watch: (now) => writer.watch(now),
+      settle: () => writer.settle(),
+      close: () => dir.close(wrote || writer.wrote ? null : forget()),
     };
   } catch (error) {
     const undo = forget();
@@ -139,93 +156,6 @@ function isForUs(directory: string, name: string): boolean {
     readSecretText(path, "the network secret")?.startsWith(SECRET_PREFIX) === true;
 }
 
-/** The state file, and what of it is not on disk yet. */
-class Saver {
-  readonly #path: string;
-  readonly #dir: StateDir;
-  /** What is on disk, or should be; null before anything was. */
-  #last: StoredState | null;
-  #claim: string;
-  #unsaved: StoredState | null = null;
-  /** Whether this run wrote anything. */
-  wrote = false;
-  /** Writes secrets that are not on disk yet. */
-  secrets: (() => void) | null = null;
-  /** To be done before the first state that has a mesh is written. */
-  before: (() => void) | null = null;
-  /** To be done after the first state that has a claim was written. */
-  onClaim: (() => void) | null = null;
-
-  constructor(path: string, stored: StoredState | null, dir: StateDir) {
-    this.#path = path;
-    this.#dir = dir;
-    this.#last = stored;
-    this.#claim = claimText(stored);
-  }
-
-  /**
-   * A first claim must be on disk before any node hears of it: without the mesh there, the next start would found another.
-   * A member whose disk is full goes on with what it has to claim: its identity is there, and the mesh tells the rest.
-   */
-  save(state: StoredState): void {
-    this.#unsaved = state;
-    const problem = this.retry();
-    const isMember = this.#last !== null && this.#last.mesh !== null;
-    if (problem !== null && !isMember && state.claim !== null && claimText(state) !== this.#claim) {
-      throw new Error(problem);
-    }
-  }
-
-  retry(): string | null {
-    try {
-      this.#restore();
-      this.secrets?.();
-      this.secrets = null;
-      if (this.#unsaved === null) return null;
-      if (this.#unsaved.mesh !== null) {
-        this.before?.();
-        this.before = null;
-      }
-      writeTextFile(this.#path, stateToJson(this.#unsaved), STATE_MODE, true);
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
-    this.wrote = true;
-    this.#claim = claimText(this.#unsaved);
-    this.#last = this.#unsaved;
-    this.#unsaved = null;
-    this.#claimed();
-    return null;
-  }
-
-  #restore(): void {
-    const restored = this.#dir.restore();
-    const stateGone = this.#last !== null && !existsSync(this.#path);
-    if (stateGone) this.#unsaved ??= this.#last;
-    if (!restored && !stateGone) return;
-    logger.warn(
-      `Files of the state directory ${JSON.stringify(this.#dir.path)} were removed while the daemon was ` +
-        "running; recreating them",
-    );
-  }
-
-  #claimed(): void {
-    if (this.#claim === "" || this.onClaim === null) return;
-    try {
-      this.onClaim();
-      this.onClaim = null;
-    } catch (error) {
-      logger.warn(
-        `Cannot remove the record of the finished join: ${error instanceof Error ? error.message : error}`,
-      );
-    }
-  }
-}
-
-function claimText(state: StoredState | null): string {
-  return state === null || state.claim === null ? "" : `${state.claim.subnet.text} ${state.claim.stamp}`;
-}
-
 function openIdentity(path: string): Identity {
   const read = readJsonFile(path, { secret: true });
   if (read.warning !== null) logger.warn(read.warning);
@@ -235,10 +165,63 @@ function openIdentity(path: string): Identity {
   return identity;
 }
 
-function openStored(path: string): StoredState | null {
-  const read = readJsonFile(path);
-  if (read.warning !== null) logger.warn(read.warning);
-  return read.value === null ? null : inFile(path, () => readState(read.value));
+/** The state file, for reading: null when there is none. Throws a sentence when nothing in it is whole. */
+function openOwn(path: string): FoundState | null {
+  const bytes = bytesOf(path);
+  if (bytes === null) return null;
+  const { found, whole } = readSlots(bytes);
+  if (found === null) {
+    return inFile(path, () => {
+      throw new Error(`It is damaged, with no state in its ${bytes.length} bytes`);
+    });
+  }
+  if (!whole) logger.warn(`${JSON.stringify(path)} is damaged in part; using the newest state in it`);
+  const { sequence, slot, json } = found;
+  return { sequence, slot, whole, state: inFile(path, () => readOwn(json)) };
+}
+
+/** Writes the state at once, before the node begins. */
+function writeOwn(path: string, state: StoredState, after: number): FoundState {
+  const { peers: _, directives: __, ...own } = state;
+  const sequence = after + 1;
+  const text = Buffer.from(freshFile(sequence, ownToJson(own as StoredOwn))).toString("utf8");
+  writeTextFile(path, text, STATE_MODE, false);
+  return { sequence, slot: 0, whole: true, state: own as StoredOwn };
+}
+
+/** The journal; null when there is none. One that has grown, or is damaged, is written anew. */
+function openJournal(path: string): Pick<StoredState, "peers" | "directives"> | null {
+  const bytes = bytesOf(path);
+  if (bytes === null) return null;
+  const { peers, directives, lines, outdated, damaged } = readJournal(bytes.toString("utf8"));
+  if (damaged > 0) {
+    logger.warn(
+      `${
+        JSON.stringify(path)
+      } is damaged: ${damaged} of its lines were skipped; what they told of other nodes ` +
+        "comes back from the mesh",
+    );
+  }
+  if (damaged > 0 || outdated > lines.length + OUTDATED_MIN) rewriteJournal(path, lines);
+  return { peers, directives };
+}
+
+function rewriteJournal(path: string, lines: readonly string[]): void {
+  try {
+    writeTextFile(path, lines.map((line) => `${line}\n`).join(""), STATE_MODE, false);
+  } catch (error) {
+    logger.warn(error instanceof Error ? error.message : String(error)); // it can be read as it is
+  }
+}
+
+/** Null when there is no such file. */
+function bytesOf(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return null;
+    throw new Error(`Cannot read ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
+  }
 }
 
 /** Adds to a sentence about a file which one it is and what to do. */

@@ -92,11 +92,38 @@ test("sign() has room for a record whose endpoints are the longest names, also b
 
 test("where others see us has its place beside eight addresses of our own", () => {
   const own = fullest(Array.from({ length: 8 }, (_, i) => `192.0.2.${i}:8473`), []);
-  own.observe("203.0.113.1:1111", "a");
-  own.observe("203.0.113.2:2222", "b");
+  own.observe("203.0.113.1:1111", "a", 0);
+  own.observe("203.0.113.2:2222", "b", 0);
   assert.equal(own.endpoints.length, 8);
   assert.equal(own.endpoints[0], "192.0.2.0:8473");
   assert.deepEqual(own.endpoints.slice(6), ["203.0.113.1:1111", "203.0.113.2:2222"]);
+});
+
+test("behind a router that shows another address to each of 1,000 peers, what we tell of it settles", () => {
+  const own = fullest(["192.168.1.2:8473"], []);
+  let changes = 0;
+  for (let n = 0; n < 10_000; n++) {
+    const by = (n * 7919) % 1000; // whoever makes a handshake with us
+    if (own.observe(`203.0.113.${by % 4}:${20_000 + by}`, `${by}`, n * 120)) changes++;
+  }
+  assert.ok(changes <= 3, `${changes} times`);
+  assert.equal(own.translated.length, 3);
+});
+
+test("where nobody sees us any more is told no more, at once or after a while", () => {
+  const own = fullest(["192.168.1.2:8473"], []);
+  for (const by of ["a", "b", "c"]) own.observe("203.0.113.1:1000", by, 0);
+  own.observe("203.0.113.1:2000", "a", 1000);
+  assert.deepEqual(own.translated, ["203.0.113.1:1000", "203.0.113.1:2000"]);
+  for (const by of ["b", "c"]) own.observe("203.0.113.1:2000", by, 2000);
+  assert.deepEqual(own.translated, ["203.0.113.1:2000"]);
+  // Those who saw us at the others are gone, and say nothing more.
+  own.observe("203.0.113.1:3000", "x", 3000);
+  own.observe("203.0.113.1:4000", "y", 3000);
+  own.observe("203.0.113.9:9000", "a", 10_000);
+  assert.equal(own.translated.includes("203.0.113.9:9000"), false, "three have a place");
+  own.observe("203.0.113.9:9000", "a", 900_000);
+  assert.equal(own.translated.includes("203.0.113.9:9000"), true);
 });
 
 test("A record of the greatest length fits into every message of a handshake that carries one", () => {

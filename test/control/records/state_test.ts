@@ -2,13 +2,12 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { type MeshConfig, NOTHING_ASKED } from "../../../src/control/mesh/mesh_config.ts";
 import { foundMesh } from "../../../src/control/mesh/mesh.ts";
-import { readState, recordText, stateToJson, storedRecordBytes } from "../../../src/control/records/state.ts";
-import type { StoredState } from "../../../src/control/records/state.ts";
+import { ownToJson, readOwn } from "../../../src/control/records/state.ts";
+import type { StoredOwn } from "../../../src/control/records/state.ts";
 import { settingsFor } from "../../made/settings.ts";
-import { recordOf } from "../../made/records.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 
-const STATE: StoredState = {
+const STATE: StoredOwn = {
   version: 1,
   nodeId: "ab".repeat(32),
   networkName: "ovltun",
@@ -17,32 +16,27 @@ const STATE: StoredState = {
   claim: { subnet: prefix("10.42.7.0/24"), stamp: 3, incarnation: 1 },
   incarnation: 4,
   epoch: 5,
-  peers: [{ record: recordText(recordOf(1).raw), endpoint: "192.168.1.10:8473" }, {
-    record: recordText(recordOf(2).raw),
-    endpoint: null,
-  }],
-  gone: [],
-  directives: [],
+  reserved: { incarnation: 260, epoch: 0 },
 };
 
-test("readState() reads what stateToJson() wrote, records included", () => {
-  assert.deepEqual(readState(JSON.parse(stateToJson(STATE))), STATE);
-  assert.deepEqual(storedRecordBytes(STATE.peers[0]!), recordOf(1).raw);
-  const empty = { ...STATE, mesh: null, claim: null, peers: [] };
-  assert.deepEqual(readState(JSON.parse(stateToJson(empty))), empty);
+test("readOwn() reads what ownToJson() wrote, in one line", () => {
+  assert.deepEqual(readOwn(JSON.parse(ownToJson(STATE))), STATE);
+  const empty = { ...STATE, mesh: null, claim: null, initiations: 7 };
+  assert.deepEqual(readOwn(JSON.parse(ownToJson(empty))), empty);
+  assert.ok(!ownToJson(STATE).includes("\n"));
 });
 
-test("readState() reads a lease and a mesh of both families", () => {
+test("readOwn() reads a lease and a mesh of both families", () => {
   const ipv6 = { ...NOTHING_ASKED.ipv6, network: prefix("fd42:1:2::/48") };
   const mesh = foundMesh(settingsFor("x", { ipv6 })) as MeshConfig;
   const claim = { ...STATE.claim!, second: prefix("fd42:1:2:7::/64") };
   const both = { ...STATE, mesh, claim };
-  assert.deepEqual(readState(JSON.parse(stateToJson(both))), both);
+  assert.deepEqual(readOwn(JSON.parse(ownToJson(both))), both);
   const bad = { ...both, claim: { ...claim, second: "fd42::1/64" } };
-  assert.throws(() => readState(JSON.parse(JSON.stringify(bad))), /"claim\.second" is not a subnet/);
+  assert.throws(() => readOwn(JSON.parse(JSON.stringify(bad))), /"claim\.second" is not a subnet/);
 });
 
-test("readState() names what is wrong with a damaged file", () => {
+test("readOwn() names what is wrong with a damaged file", () => {
   const damaged: [unknown, RegExp][] = [
     [{ ...STATE, version: 7 }, /version 7, this program supports 1/],
     [{ ...STATE, nodeId: "x" }, /"nodeId"/],
@@ -58,12 +52,11 @@ test("readState() names what is wrong with a damaged file", () => {
     [{ ...STATE, claim: undefined }, /"claim"/],
     [{ ...STATE, incarnation: 2 ** 48 }, /"incarnation"/],
     [{ ...STATE, epoch: "1" }, /"epoch"/],
-    [{ ...STATE, peers: {} }, /"peers"/],
-    [{ ...STATE, peers: [{ record: "a*b", endpoint: null }] }, /base64/],
-    [{ ...STATE, peers: [null] }, /base64/],
+    [{ ...STATE, reserved: 7 }, /"reserved\.incarnation"/],
+    [{ ...STATE, initiations: -1 }, /"initiations"/],
     [null, /not a JSON object/],
   ];
   for (const [value, message] of damaged) {
-    assert.throws(() => readState(JSON.parse(JSON.stringify(value))), message);
+    assert.throws(() => readOwn(JSON.parse(JSON.stringify(value))), message);
   }
 });

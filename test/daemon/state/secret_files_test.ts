@@ -18,8 +18,8 @@ import {
   readSecretText,
   readStoredSecret,
   readStoredSecrets,
-  writeStoredSecret,
-  writeStoredSecrets,
+  secretsText,
+  secretText,
 } from "../../../src/daemon/state/secret_files.ts";
 import {
   lockStateDir,
@@ -28,20 +28,28 @@ import {
   STATE_FILE,
 } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
+import { readOwn } from "../../../src/control/records/state.ts";
+import { readSlots } from "../../../src/daemon/state/slots.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
 import { MESH } from "../../made/settings.ts";
+import { retried, saved, STATE_HOME } from "../../made/state_home.ts";
 
-function withDirectory(use: (directory: string) => void): void {
+async function withDirectory(use: (directory: string) => void | Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "ovltun-secret-"));
   try {
-    use(directory);
+    await use(directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-test("readSecretFile() reads what secret new printed, and a passphrase", () => {
-  withDirectory((directory) => {
+/** As a daemon does. */
+function keep(directory: string, text: string): Promise<void> {
+  return STATE_HOME.disk.replace(join(directory, SECRET_FILE), [new TextEncoder().encode(text)]);
+}
+
+test("readSecretFile() reads what secret new printed, and a passphrase", async () => {
+  await withDirectory((directory) => {
     const path = join(directory, "s");
     const secret = NetworkSecret.create();
     writeFileSync(path, `${secret.text()}\n`, { mode: 0o600 });
@@ -53,8 +61,8 @@ test("readSecretFile() reads what secret new printed, and a passphrase", () => {
   });
 });
 
-test("readSecretFile() refuses a file that others may read, whichever bit lets them", () => {
-  withDirectory((directory) => {
+test("readSecretFile() refuses a file that others may read, whichever bit lets them", async () => {
+  await withDirectory((directory) => {
     const path = join(directory, "s");
     writeFileSync(path, NetworkSecret.create().text());
     for (const mode of [0o640, 0o604, 0o620, 0o610, 0o601]) {
@@ -71,8 +79,8 @@ test("readSecretFile() refuses a file that others may read, whichever bit lets t
   });
 });
 
-test("readSecretFile() says what is wrong with a file, and never what is in it", () => {
-  withDirectory((directory) => {
+test("readSecretFile() says what is wrong with a file, and never what is in it", async () => {
+  await withDirectory((directory) => {
     const path = join(directory, "s");
     assert.throws(
       () => readSecretFile(path, "home"),
@@ -95,12 +103,11 @@ test("readSecretFile() says what is wrong with a file, and never what is in it",
   });
 });
 
-test("writeStoredSecret() and readStoredSecret() keep a secret for its owner only, with no copy beside it", () => {
-  withDirectory((directory) => {
+test("secretText() and readStoredSecret() keep a secret for its owner only, with no copy beside it", async () => {
+  await withDirectory(async (directory) => {
     assert.equal(readStoredSecret(directory), null);
     const [one, two] = [NetworkSecret.create(), NetworkSecret.create()];
-    writeStoredSecret(directory, one);
-    writeStoredSecret(directory, two);
+    for (const secret of [one, two]) await keep(directory, secretText(secret));
     const path = join(directory, SECRET_FILE);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.ok(!existsSync(`${path}.bak`), "a rotated secret stays nowhere");
@@ -115,11 +122,11 @@ test("writeStoredSecret() and readStoredSecret() keep a secret for its owner onl
   });
 });
 
-test("openState() keeps a secret once the state has a mesh, and before that state is written", () => {
-  withDirectory((root) => {
+test("openState() keeps a secret once the state has a mesh, and before that state is written", async () => {
+  await withDirectory(async (root) => {
     const directory = join(root, "state");
     const secret = NetworkSecret.create();
-    const store = openState(systemLocks, directory);
+    const store = openState(STATE_HOME, directory);
     assert.equal(store.secret, null);
     store.keepSecret(secret);
     const base = {
@@ -128,37 +135,35 @@ test("openState() keeps a secret once the state has a mesh, and before that stat
       networkName: "home",
       name: "alpha",
       incarnation: 1,
-      peers: [],
-      gone: [],
-      directives: [],
     } as const;
-    store.save({ ...base, mesh: null, claim: null, epoch: 1 });
+    assert.equal(await saved(store, { ...base, mesh: null, claim: null, epoch: 1 }), null);
     assert.ok(!existsSync(join(directory, SECRET_FILE)), "a mistyped secret leaves nothing behind");
     mkdirSync(join(directory, `${SECRET_FILE}.tmp`, "x"), { recursive: true });
-    store.save({ ...base, mesh: MESH, claim: null, epoch: 2 });
-    assert.match(store.retry() ?? "", /Cannot write ".*secret"/);
-    const written = JSON.parse(readFileSync(join(directory, STATE_FILE), "utf8"));
-    assert.equal(written.epoch, 1, "no mesh on disk without its secret");
+    const problem = await saved(store, { ...base, mesh: MESH, claim: null, epoch: 2 });
+    assert.match(problem ?? "", /Cannot write ".*secret"/);
+    const { found } = readSlots(readFileSync(join(directory, STATE_FILE)));
+    assert.equal(readOwn(found!.json).epoch, 1, "no mesh on disk without its secret");
     rmSync(join(directory, `${SECRET_FILE}.tmp`), { recursive: true });
-    assert.equal(store.retry(), null);
+    assert.equal(await retried(store), null);
     store.close();
-    const again = openState(systemLocks, directory);
+    const again = openState(STATE_HOME, directory);
     assert.ok(again.secret!.equals(secret));
     assert.equal(again.stored!.epoch, 2);
     again.close();
   });
 });
 
-test("Several secrets are kept while they change, the newest first, for their owner only", () => {
-  withDirectory((directory) => {
+test("Several secrets are kept while they change, the newest first, for their owner only", async () => {
+  await withDirectory(async (directory) => {
     const root = (n: number) => new Uint8Array(32).fill(n);
     const id = new Uint8Array(16).fill(5);
     const old = { secret: NetworkSecret.of(root(1)), used: true };
     const fresh = { secret: NetworkSecret.of(root(2), id), used: false };
-    writeStoredSecrets(directory, [
+    const text = secretsText([
       { ...fresh, generation: { seq: 1, issuer: "0123456789abcdef", dropOld: true } },
       { ...old, generation: { seq: 0, issuer: "", dropOld: false } },
     ]);
+    await keep(directory, text);
     const path = join(directory, SECRET_FILE);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     const read = readStoredSecrets(directory);

@@ -22,6 +22,7 @@ import {
   removeStateDir,
   STATE_FILE,
 } from "../../../src/daemon/state/state_files.ts";
+import { STATE_HOME } from "../../made/state_home.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
 
 function withDirectory(use: (directory: string) => void): void {
@@ -68,7 +69,7 @@ test("readJsonFile() falls back to the previous copy at every truncation, and sa
       writeFileSync(path, whole.slice(0, length));
       const read = readJsonFile(path);
       assert.deepEqual(read.value, { n: 1 });
-      assert.match(read.warning!, /is damaged; using ".*state\.json\.bak"/);
+      assert.match(read.warning!, /is damaged; using ".*state\.bak"/);
     }
     rmSync(`${path}.bak`);
     assert.throws(() => readJsonFile(path), /is damaged .* ovltun down --purge --state-dir/);
@@ -124,7 +125,7 @@ test("removeStateDir() removes our files and nothing else", () => {
 test("What a power loss or a full disk left of a first start keeps nobody from the next one", () => {
   let whole = "";
   withDirectory((directory) => {
-    const state = openState(systemLocks, directory);
+    const state = openState(STATE_HOME, directory);
     whole = readFileSync(join(directory, "identity.json"), "utf8");
     state.close();
   });
@@ -132,7 +133,7 @@ test("What a power loss or a full disk left of a first start keeps nobody from t
     { "identity.json.tmp": "" },
     { "identity.json.tmp": "\0".repeat(252), lock: "" },
     { "identity.json.tmp": whole, lock: "\0".repeat(12) },
-    { "identity.json.tmp": "", "state.json.tmp": "", "secret.tmp": "", "join.json.tmp": "" },
+    { "identity.json.tmp": "", "state.tmp": "", "secret.tmp": "", "join.json.tmp": "" },
   ];
   for (const files of leftovers) {
     for (const purge of [false, true]) {
@@ -144,7 +145,7 @@ test("What a power loss or a full disk left of a first start keeps nobody from t
           assert.equal(removeStateDir(directory).foreign, false);
           return assert.ok(!existsSync(directory), "all of it was ours");
         }
-        const state = openState(systemLocks, directory);
+        const state = openState(STATE_HOME, directory);
         assert.ok(existsSync(join(directory, "identity.json")));
         assert.ok(!existsSync(join(directory, "identity.json.tmp")));
         state.close();
@@ -163,12 +164,13 @@ test("A write that fails leaves nothing behind", () => {
 });
 
 const FOREIGN: Readonly<Record<string, string>> = {
-  "state.json": '{"version":3,"terraform_version":"1.9"}',
+  "state": '{"version":3,"terraform_version":"1.9"}',
   "identity.json": '{"version":1,"id":"me"}',
   secret: "correct horse battery staple of another program\n",
   lock: "4711\n",
-  "state.json.bak": "{}",
-  "state.json.tmp": "{}",
+  "state.bak": "{}",
+  "state.tmp": "{}",
+  peers: "alice\nbob\n",
   "secret.bak": "",
 };
 
@@ -177,7 +179,7 @@ test("Files of others that have our names are neither removed, nor written over,
     withDirectory((directory) => {
       const path = join(directory, name);
       writeFileSync(path, text, { mode: 0o600 });
-      assert.throws(() => openState(systemLocks, directory), (error: Error) => {
+      assert.throws(() => openState(STATE_HOME, directory), (error: Error) => {
         assert.ok(error instanceof ConfigError, String(error));
         assert.ok(error.message.includes(`${path}" is not an ovltun file`), error.message);
         return true;

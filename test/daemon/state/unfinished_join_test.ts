@@ -19,7 +19,7 @@ import {
   writeUnfinishedJoin,
 } from "../../../src/daemon/state/unfinished_join.ts";
 import { settingsFor } from "../../made/settings.ts";
-import { systemLocks } from "../../../src/machine/locks.ts";
+import { retried, saved, STATE_HOME } from "../../made/state_home.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 
 const A = NetworkSecret.create();
@@ -62,7 +62,6 @@ function stored(change: Partial<StoredState> = {}): StoredState {
     incarnation: 7,
     epoch: 3,
     peers: [],
-    gone: [],
     directives: [],
     ...change,
   };
@@ -181,28 +180,28 @@ test("Every start with peers is remembered with their ports, and none of a membe
   }
 });
 
-function withDirectory(use: (directory: string) => void): void {
+async function withDirectory(use: (directory: string) => void | Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "ovltun-join-"));
   try {
-    use(join(root, "state"));
+    await use(join(root, "state"));
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-test("An unfinished join outlives its run in a file for its owner, until there is a claim", () => {
-  withDirectory((directory) => {
-    const first = openState(systemLocks, directory);
+test("An unfinished join outlives its run in a file for its owner, until there is a claim", async () => {
+  await withDirectory(async (directory) => {
+    const first = openState(STATE_HOME, directory);
     const { id } = first.identity;
     assert.equal(first.join, null);
     first.rememberJoin(SEALED);
     first.close();
     assert.equal(statSync(join(directory, JOIN_FILE)).mode & 0o777, 0o600);
-    const second = openState(systemLocks, directory);
+    const second = openState(STATE_HOME, directory);
     assert.equal(second.identity.id, id);
     assert.deepEqual({ ...second.join, secret: null }, { ...SEALED, secret: null });
     assert.ok(second.join!.secret!.equals(A));
-    second.save(stored({ nodeId: id }));
+    await saved(second, stored({ nodeId: id }));
     assert.ok(existsSync(join(directory, JOIN_FILE)), "a mesh that was learned is no claim");
     second.rememberJoin(PLAIN);
     assert.doesNotMatch(
@@ -211,18 +210,19 @@ test("An unfinished join outlives its run in a file for its owner, until there i
       "the other's secret is gone",
     );
     assert.ok(!existsSync(join(directory, `${JOIN_FILE}.bak`)), "and no copy of it stays");
-    second.save(stored({ nodeId: id, claim: { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 } }));
+    const claim = { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 };
+    await saved(second, stored({ nodeId: id, claim }));
     assert.ok(!existsSync(join(directory, JOIN_FILE)));
     second.close();
-    const third = openState(systemLocks, directory);
+    const third = openState(STATE_HOME, directory);
     assert.equal(third.join, null);
     third.close();
   });
 });
 
-test("A file of a join that cannot be used is refused, whoever wrote it: nobody founds in its place", () => {
-  withDirectory((directory) => {
-    const state = openState(systemLocks, directory);
+test("A file of a join that cannot be used is refused, whoever wrote it: nobody founds in its place", async () => {
+  await withDirectory((directory) => {
+    const state = openState(STATE_HOME, directory);
     state.rememberJoin(PLAIN);
     state.close();
     const path = join(directory, JOIN_FILE);
@@ -245,7 +245,7 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
         () => readUnfinishedJoin(directory),
         /join\.json", the record of an unfinished join.*down --purge/,
       );
-      assert.throws(() => openState(systemLocks, directory), /join\.json"/);
+      assert.throws(() => openState(STATE_HOME, directory), /join\.json"/);
     }
     writeFileSync(path, "{");
     assert.throws(() => readUnfinishedJoin(directory), /is damaged/);
@@ -255,30 +255,25 @@ test("A file of a join that cannot be used is refused, whoever wrote it: nobody 
   });
 });
 
-test("A join whose file is taken away under the run is remembered again, and not once it is finished", () => {
-  withDirectory((directory) => {
-    const state = openState(systemLocks, directory);
+test("A join whose file is taken away under the run is remembered again, and not once it is finished", async () => {
+  await withDirectory(async (directory) => {
+    const state = openState(STATE_HOME, directory);
     state.rememberJoin(SEALED);
     const path = join(directory, JOIN_FILE);
     rmSync(path);
-    assert.equal(state.retry(), null);
+    assert.equal(await retried(state), null);
     assert.ok(readUnfinishedJoin(directory)!.secret!.equals(A));
     rmSync(directory, { recursive: true });
-    assert.equal(state.retry(), null);
+    assert.equal(await retried(state), null);
     assert.equal(statSync(path).mode & 0o777, 0o600);
-    state.save(
-      stored({
-        nodeId: state.identity.id,
-        claim: { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 },
-      }),
-    );
-    assert.equal(state.retry(), null);
+    const claim = { subnet: prefix("10.42.7.0/24"), stamp: 1, incarnation: 1 };
+    assert.equal(await saved(state, stored({ nodeId: state.identity.id, claim })), null);
     assert.ok(!existsSync(path));
     state.close();
   });
 });
 
-test("A join that was refused for its token is not gone on with, and nobody founds in its place", () => {
+test("A join that was refused for its token is not gone on with, and nobody founds in its place", async () => {
   const expired: UnfinishedJoin = { ...SEALED, secret: null, refused: "The token expired at 2026-06-01" };
   refused(
     { join: expired },
@@ -292,16 +287,16 @@ test("A join that was refused for its token is not gone on with, and nobody foun
     given: of(A),
   });
   assert.deepEqual([anew.given?.secret, anew.remember?.peers], [A, SEALED.peers]);
-  withDirectory((directory) => {
-    const state = openState(systemLocks, directory);
+  await withDirectory((directory) => {
+    const state = openState(STATE_HOME, directory);
     rememberRefusedJoin(state, expired);
     state.close();
-    const next = openState(systemLocks, directory);
+    const next = openState(STATE_HOME, directory);
     assert.equal(next.join?.refused, expired.refused);
     rememberRefusedJoin(next, { ...expired, peers: ["other:1"] });
     next.rememberJoin(SEALED);
     next.close();
-    const last = openState(systemLocks, directory);
+    const last = openState(STATE_HOME, directory);
     assert.deepEqual(last.join?.peers, SEALED.peers);
     rememberRefusedJoin(last, expired);
     last.close();
