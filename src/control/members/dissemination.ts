@@ -39,9 +39,12 @@ export class Dissemination {
     this.#fresh = true;
   }
 
-  /** A peer told us what we knew already. What enough of them say is no news any more. */
+  /**
+   * A peer told us what we knew already. What enough of them say is no news any more, but for statements: whom a rumour
+   * has missed no synchronisation tells of them.
+   */
   heard(news: News, from: string): void {
-    if (this.#queue.size === 0) return;
+    if (this.#queue.size === 0 || news.kind === "statement") return;
     const key = keyOf(news);
     const queued = this.#queue.get(key);
     if (queued === undefined || queued.heardFrom.includes(from)) return;

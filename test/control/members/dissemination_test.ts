@@ -34,3 +34,13 @@ test("A rumour that three peers know already is dropped; one that says so three 
   news.add(about("a"), 1000); // it has changed
   assert.equal(news.round(400).length, 2);
 });
+
+test("What is said of a node's life has all its rounds, whoever knows it: no synchronisation makes up for it", () => {
+  const news = new Dissemination();
+  const dead: News = { kind: "statement", id: "a" };
+  news.add(dead, 1000);
+  for (const from of ["x", "y", "z", "u"]) news.heard(dead, from);
+  let rounds = 0;
+  for (let now = 0; now <= 10_000; now += 100) rounds += news.round(now).length;
+  assert.equal(rounds, 11);
+});
