@@ -80,7 +80,9 @@ test("1,000 peers are written once; that others see them elsewhere all day long 
   assert.deepEqual(of(), first, `${of().bytes - first.bytes} bytes more`);
 });
 
-test("Whatever 1,000 peers do in a day, at most 150 MB are written for it, in less than 1,000 writes", () => {
+test("Whatever 1,000 peers do in a day, at most 150 MB are written for it, in less than 1,000 writes", {
+  timeout: 60_000,
+}, () => {
   const { take, tick, of } = memoryOf(RECORDS);
   for (let now = 0, n = 0; now < DAY_MS; now += 5000, n++) {
     // Every claim changes, again and again.
