@@ -165,6 +165,8 @@ export class EventLoop implements AtWork, Effects {
     const disk = this.parts.state.watch(now);
     if (disk || this.reconciler.overdue(now)) this.reconciler.reconcile();
     for (const id of this.reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
+    const ids = this.reconciler.traffic(now);
+    if (ids.length > 0) this.#event({ kind: "traffic", ids });
   }
 
   #fromWorker(event: WorkerEvent): void {

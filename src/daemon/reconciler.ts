@@ -128,7 +128,7 @@ export class Reconciler {
   pathsToCheck(now: number): string[] {
     const { feed, workers } = this.#parts;
     const due = this.#pathWatch.tick(
-      this.wanted.tunnels.keys(),
+      this.#carrying(),
       (key) => feed.slotOf(key),
       workers.counters,
       now,
@@ -136,6 +136,15 @@ export class Reconciler {
     const suspected = new Set([...this.#tooSmall, ...due]);
     this.#tooSmall.clear();
     return this.#measurable(suspected);
+  }
+
+  /** Peers whose packets have passed since this was asked last; empty in between. */
+  traffic(now: number): string[] {
+    return this.#pathWatch.traffic(now);
+  }
+
+  *#carrying(): Iterable<string> {
+    for (const [key, { encapsulation }] of this.wanted.tunnels) if (encapsulation !== "waiting") yield key;
   }
 
   /** Once the routes for probes are there: the control plane asks along each way. */

@@ -139,10 +139,7 @@ export class DataPlane {
       case "setOwn":
         return this.#setOwn(message.own);
       case "setPeer":
-        this.plane.peers.set(message.slot, message.tunnel);
-        this.plane.encapsulators[message.slot] = ENCAPSULATORS[message.tunnel.encapsulation];
-        this.#tunnels.set(message.slot, message.tunnel);
-        return SOCKET_ROLES.forEach((role) => this.#setEnds(role, message.slot, message.tunnel));
+        return this.#setPeer(message.slot, message.tunnel);
       case "dropPeer":
         this.plane.peers.drop(message.slot);
         this.plane.encapsulators[message.slot] = null;
@@ -171,6 +168,18 @@ export class DataPlane {
       default:
         message satisfies never;
     }
+  }
+
+  /** Packets that waited for a link leave with the first tunnel that needs nothing else. */
+  #setPeer(slot: number, tunnel: Tunnel): void {
+    const { peers, encapsulators, sessions } = this.plane;
+    const waited = this.#tunnels.get(slot)?.encapsulation === "waiting";
+    peers.set(slot, tunnel);
+    const encapsulator = encapsulators[slot] = ENCAPSULATORS[tunnel.encapsulation];
+    this.#tunnels.set(slot, tunnel);
+    for (const role of SOCKET_ROLES) this.#setEnds(role, slot, tunnel);
+    const ready = encapsulator?.needsSession === false || sessions.sending(slot) !== null;
+    if (waited && ready) sendWaiting(this.plane, slot);
   }
 
   /** This Worker's own of what was opened for all. */

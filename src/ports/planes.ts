@@ -8,9 +8,12 @@ import type { Encapsulation } from "../wire/overhead.ts";
 
 /** Everything the data plane needs to carry packets to and from one peer. */
 export interface Tunnel {
-  /** How packets leave. `sealed`: by the sessions of the slot; `none`: not by us (host-gw), but probes are answered. */
-  readonly encapsulation: Encapsulation | "none";
-  /** Where packets go, "192.168.1.11:8473". */
+  /**
+   * How packets leave. `sealed`: by the sessions of the slot; `none`: not by us (host-gw), but probes are answered;
+   * `waiting`: not yet, for there is no link, which is asked for as a session is.
+   */
+  readonly encapsulation: Encapsulation | "none" | "waiting";
+  /** Where packets go, "192.168.1.11:8473"; "" while they wait. */
   readonly endpoint: string;
   /** Where its own port is, for answers to probes; "" where it has none (static peers). */
   readonly ownPort: string;
@@ -135,7 +138,7 @@ export type HeardEvent =
 export type DataplaneEvent =
   | { readonly kind: "ready" }
   | HeardEvent
-  /** A packet for a sealed peer waits for a session. */
+  /** A packet for a sealed peer waits for a session, or for any peer for a link. */
   | { readonly kind: "sessionWanted"; readonly slot: number }
   /**
    * An authenticated packet, newer than all before, came from another endpoint, or to another of our addresses: packets

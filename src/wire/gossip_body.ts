@@ -160,7 +160,12 @@ export type GossipBody =
     readonly endpoint: string | null;
     /** In an answer, and when that is told to the other: a refusal of the other, signed (control/links/clone_proofs.ts). */
     readonly proof?: Uint8Array;
-  };
+  }
+  /**
+   * In a mesh with links on demand: whether `from` needs a link with `to`. Over that link, or on its way to `to` by one of
+   * its neighbours.
+   */
+  | { readonly kind: "link-wish"; readonly from: string; readonly to: string; readonly needed: boolean };
 
 export type GossipKind = GossipBody["kind"];
 

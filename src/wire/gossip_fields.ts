@@ -50,6 +50,7 @@ const KINDS: readonly GossipKind[] = [
   "expand",
   "list",
   "full",
+  "link-wish",
 ];
 
 const ASKER_INFORMED = 1;
@@ -129,6 +130,8 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
         e: body.endpoint,
         ...(body.proof === undefined ? {} : { p: body.proof }),
       };
+    case "link-wish":
+      return { f: fromHex(body.from), t: fromHex(body.to), n: body.needed };
   }
 }
 
@@ -210,6 +213,8 @@ function bodyOf(f: Readonly<Record<string, unknown>>): GossipBody {
         endpoint: f["e"] === null ? null : must(endpointOf(f["e"])),
         ...(f["p"] === undefined ? {} : { proof: must(bytesOf(f["p"], HELLO_LEN)) }),
       };
+    case "link-wish":
+      return { kind, from: hexField(f["f"], 32), to: hexField(f["t"], 32), needed: f["n"] === true };
     default:
       throw new Malformed();
   }

@@ -13,6 +13,7 @@ import {
   type SendAction,
   type SessionEffects,
 } from "../../src/control/outbox/perform.ts";
+import type { Density } from "../../src/control/links/neighbours.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import type { RecordReader } from "../../src/control/records/record.ts";
@@ -88,6 +89,8 @@ export class World {
   readonly #resolved: Lookup[] = [];
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
+  /** How many links there are in a large mesh, and what is one; null: as the program has it. */
+  density: Density | null = null;
   /** What names lead to: the resolver of all hosts. BOUNDED: those of a test */
   readonly dns = new Map<string, readonly string[]>();
   /** Every name that was looked up. */
@@ -158,6 +161,7 @@ export class World {
       host: node.sight,
       reader: this.reader,
       ...(this.records === null ? {} : { records: this.records }),
+      ...(this.density === null ? {} : { density: this.density }),
     });
     this.#tickAt(node, this.clock.now() + TICK_MS);
     if (first !== null) this.event(node, first);

@@ -86,6 +86,8 @@ const BODIES: GossipBody[] = [
   },
   { kind: "clone", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: "[fd00::1]:8473" },
   { kind: "clone", life: "0123456789abcdef", other: "fedcba9876543210", endpoint: null },
+  { kind: "link-wish", from: "1a".repeat(32), to: "2b".repeat(32), needed: true },
+  { kind: "link-wish", from: "1a".repeat(32), to: "2b".repeat(32), needed: false },
 ];
 
 test("fitGossip() puts type, version and the receiver's index in front", () => {

@@ -50,6 +50,8 @@ export class LinkTable {
   // BOUNDED: as the store, ≤ MAX_PEERS: nodes we want a link with
   readonly #wanted = new Map<string, Wish>();
   #deadEndpoints = 0;
+  /** Whether a seed that this node answers needs no link. */
+  spares: (id: string) => boolean = () => false;
   // BOUNDED: one per peer, ≤ MAX_PEERS
   readonly #links = new Map<string, Link>();
   // BOUNDED: as #links
@@ -189,9 +191,15 @@ export class LinkTable {
     this.#targets.name("nodes", id, [], now);
   }
 
+  /** Whether only seeds name it, and the node that answers there needs no link. */
+  isSpared({ seeds, nodes, answeredBy }: Target): boolean {
+    return seeds.size > 0 && nodes.size === 0 && answeredBy !== null && this.spares(answeredBy);
+  }
+
   /** Whether a seed or a wanted node that names the target has no link. */
   misses({ seeds, nodes, answeredBy }: Target): boolean {
-    if (seeds.size > 0 && (answeredBy === null || !this.isUp(answeredBy))) return true;
+    const missed = answeredBy === null || (!this.isUp(answeredBy) && !this.spares(answeredBy));
+    if (seeds.size > 0 && missed) return true;
     for (const id of nodes) if (this.#wanted.has(id) && !this.isUp(id)) return true;
     return false;
   }

@@ -4,12 +4,14 @@
  * share: which endpoints to try, when, and the table of links.
  */
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";
 import { encodeProbe, PROBE_LEN } from "../../wire/datagram.ts";
 import type { Clone } from "../clones/clones.ts";
 import { type Challenge, Contests } from "../clones/contests.ts";
-import { type Link, LinkTable } from "./link_table.ts";
+import { type Link, LinkTable, type Wish } from "./link_table.ts";
 import type { Actions, Called } from "../outbox/actions.ts";
 import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
@@ -65,6 +67,8 @@ export abstract class Links {
   readonly refusedHere: RefusedHere;
   protected readonly refusals: RefusalLog;
   readonly #random: Random;
+  // Where nodes were that have no link. BOUNDED: ≤ MAX_PEERS, the longest gone go first
+  readonly #last = new BoundedMap<string, string>(MAX_PEERS);
   #sweptAt = 0;
   #forsakenAt = "";
 
@@ -155,6 +159,7 @@ export abstract class Links {
     const link = this.table.get(id);
     if (link === undefined || link.endpoint === null) return;
     const { endpoint: last } = link;
+    this.#last.renew(id, last);
     this.called.forget(last);
     this.table.move(link, null);
     link.since = now;
@@ -167,9 +172,32 @@ export abstract class Links {
     for (const target of this.targets.answeredBy(id)) this.targets.wake(target);
   }
 
+  /** Neither side needs the link any more. */
+  release(id: string, _now: number): void {
+    const link = this.table.get(id);
+    if (link === undefined || link.endpoint === null) return;
+    this.#last.renew(id, link.endpoint);
+    this.called.forget(link.endpoint);
+    this.table.move(link, null);
+  }
+
+  /** Where a node was last; null: it is not known. */
+  lastAt(id: string): string | null {
+    return this.table.get(id)?.endpoint ?? this.#last.get(id) ?? null;
+  }
+
   /** A node was there once, as a former run of ours knew. */
   remember(id: string, endpoint: string, now: number): void {
-    this.#provedAt(id, endpoint, now);
+    this.#last.renew(id, endpoint);
+    if (this.table.wish(id) !== undefined) this.#provedAt(id, endpoint, now);
+  }
+
+  /** A node to have a link with, or not any more: `wish` is null. */
+  want(id: string, wish: Wish | null, now: number): void {
+    if (wish === null) return this.table.unwant(id, now);
+    this.table.want(id, wish, now);
+    const last = this.lastAt(id);
+    if (last !== null) this.#provedAt(id, last, now);
   }
 
   #provedAt(id: string, endpoint: string, now: number): void {
@@ -190,6 +218,7 @@ export abstract class Links {
    */
   poke(endpoint: string, _entitled: boolean, now: number): void {
     const target = this.targets.get(endpoint);
+    if (target !== undefined && this.table.isSpared(target)) return;
     const known = target !== undefined && this.mayAsk(target) ? target : this.#targetOfLink(endpoint, now);
     if (known === null || !this.own.mayInitiate() || !this.schedule.due(`poke ${endpoint}`, 1000, now)) {
       return;
@@ -205,7 +234,7 @@ export abstract class Links {
   /** Whether the user, a record or a link names the endpoint. */
   protected isNamed(endpoint: string): boolean {
     const target = this.targets.get(endpoint);
-    if (target !== undefined && isNamed(target)) return true;
+    if (target !== undefined && isNamed(target) && !this.table.isSpared(target)) return true;
     return this.table.isAt(endpoint);
   }
 

@@ -116,6 +116,11 @@ export class SealedLinks extends Links {
     this.sessions.dropPeer(id);
   }
 
+  override release(id: string, now: number): void {
+    super.release(id, now);
+    this.sessions.dropPeer(id);
+  }
+
   // Packets may overtake the last message of a handshake, or the installing of its session: no reason for another.
   override poke(endpoint: string, entitled: boolean, now: number): void {
     if (this.#handshakes.underWay(endpoint, now) || this.contests.isAt(endpoint)) return;

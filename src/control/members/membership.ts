@@ -35,6 +35,10 @@ interface Hearing {
   linked(id: string): boolean;
   /** When a linked node was heard last; −Infinity when it is not linked. */
   heardAt(id: string): number;
+  /** Whether we watch it: we want a link. Absent: we watch all. */
+  watched?(id: string): boolean;
+  /** Members that may reach it and that we reach. Absent: all that are linked. */
+  helpers?(id: string): string[];
 }
 
 export class Membership {
@@ -50,7 +54,20 @@ export class Membership {
   constructor(id: string, random: Random, hearing: Hearing) {
     this.#id = id;
     this.#hearing = hearing;
-    this.#probes = new Probes(this.#members, (other) => hearing.linked(other), this.health, random);
+    this.#probes = new Probes(
+      this.#members,
+      {
+        linked: (other) => hearing.linked(other),
+        watched: (other) => hearing.watched?.(other) ?? true,
+        helpers: (target) => hearing.helpers?.(target) ?? this.#linkedBut(target),
+      },
+      this.health,
+      random,
+    );
+  }
+
+  #linkedBut(target: string): string[] {
+    return this.living().map(({ id }) => id).filter((id) => id !== target && this.#hearing.linked(id));
   }
 
   get(id: string): Member | undefined {

@@ -37,9 +37,19 @@ export interface Probe {
 /** What a probe wants said, or that it has gone unanswered for as long as one lasts. */
 export type ProbeStep = MembershipAction | { readonly kind: "unanswered"; readonly probe: Probe };
 
+/** Whom we reach. */
+export interface Reach {
+  /** Whether there is a link to the node. */
+  linked(id: string): boolean;
+  /** Whether we watch it: we want a link. */
+  watched(id: string): boolean;
+  /** Members that may reach it and that we reach. */
+  helpers(id: string): string[];
+}
+
 export class Probes {
   readonly #members: ReadonlyMap<string, Member>;
-  readonly #linked: (id: string) => boolean;
+  readonly #hearing: Reach;
   readonly #health: LocalHealth;
   readonly #random: Random;
   // BOUNDED: one probe a second, SUSPECTS_AT_ONCE, and DOUBTS_AT_ONCE
@@ -53,12 +63,12 @@ export class Probes {
 
   constructor(
     members: ReadonlyMap<string, Member>,
-    linked: (id: string) => boolean,
+    hearing: Reach,
     health: LocalHealth,
     random: Random,
   ) {
     this.#members = members;
-    this.#linked = linked;
+    this.#hearing = hearing;
     this.#health = health;
     this.#random = random;
     this.#seq = random.below(2 ** 30);
@@ -79,7 +89,8 @@ export class Probes {
     const next = this.#nextTarget(now);
     if (next !== null) targets.add(next);
     for (const m of this.#members.values()) {
-      if (m.state === "suspect" && targets.size < 1 + SUSPECTS_AT_ONCE) targets.add(m.id);
+      if (targets.size >= 1 + SUSPECTS_AT_ONCE) break;
+      if (m.state === "suspect" && this.#isOurs(m)) targets.add(m.id);
     }
     for (const target of targets) {
       if (this.#underWay(target) === undefined) yield* this.#begin(target, null, now);
@@ -114,7 +125,7 @@ export class Probes {
 
   /** A node asks us to ping `target` for it. */
   relay(to: string, target: string, seq: number, now: number): MembershipAction[] {
-    if (!this.#linked(target)) return [];
+    if (!this.#hearing.linked(target)) return [];
     for (const [key, relay] of this.#relays) if (now - relay.at > RELAY_MS) this.#relays.delete(key);
     if (this.#relays.size >= RELAYS_MAX) return [];
     const own = ++this.#seq;
@@ -155,7 +166,7 @@ export class Probes {
       if (state !== "dead") yield { kind: "unanswered", probe };
       return;
     }
-    const linked = this.#linked(target);
+    const linked = this.#hearing.linked(target);
     if (linked && now >= probe.nextPingAt && probe.pings < PINGS_MAX) {
       probe.pings++;
       probe.nextPingAt = now + PING_EVERY_MS;
@@ -163,8 +174,7 @@ export class Probes {
     }
     if (probe.asked || (linked && elapsed < INDIRECT_AFTER_MS)) return;
     probe.asked = true;
-    const others = this.#living().filter((id) => id !== target && this.#linked(id));
-    for (const via of shuffled(others, this.#random).slice(0, INDIRECT_PEERS)) {
+    for (const via of shuffled(this.#hearing.helpers(target), this.#random).slice(0, INDIRECT_PEERS)) {
       yield { kind: "ask", via, target, seq };
     }
   }
@@ -175,15 +185,18 @@ export class Probes {
       while (this.#round.length > 0) {
         const m = this.#members.get(this.#round.pop()!);
         if (m === undefined || m.state === "dead") continue;
-        if (this.#linked(m.id) || now - m.knownSince >= GRACE_MS) return m.id;
+        if (!this.#isOurs(m)) continue; // its link is on its way out
+        if (this.#hearing.linked(m.id) || now - m.knownSince >= GRACE_MS) return m.id;
       }
-      this.#round = shuffled(this.#living(), this.#random);
+      const living = [...this.#members.values()].filter((m) => m.state !== "dead" && this.#isOurs(m));
+      this.#round = shuffled(living.map((m) => m.id), this.#random);
     }
     return null;
   }
 
-  #living(): string[] {
-    return [...this.#members.values()].filter((m) => m.state !== "dead").map((m) => m.id);
+  // Others watch the rest: each node is watched by its neighbours.
+  #isOurs({ id }: Member): boolean {
+    return this.#hearing.watched(id);
   }
 }
 

@@ -12,6 +12,8 @@ import { Dispute } from "../clones/dispute.ts";
 import { Directives } from "../forget/directives.ts";
 import { Holders } from "../lease/holders.ts";
 import { Lease } from "../lease/lease.ts";
+import { Demand } from "../links/demand.ts";
+import type { Density } from "../links/neighbours.ts";
 import type { Links } from "../links/links.ts";
 import { PlainLinks } from "../links/plain_links.ts";
 import { SealedLinks, type SealedSetup } from "../links/sealed_links.ts";
@@ -50,6 +52,8 @@ export interface NodeSetup {
   /** Keys and ciphers of a sealed mesh; null or absent: it is plain. */
   readonly sealed?: SealedSetup | null;
   readonly host?: HostSight;
+  /** How many links a node of a large mesh has; absent: DENSITY. */
+  readonly density?: Density;
   /** What reads the records of others; absent: RECORD_READER. */
   readonly reader?: RecordReader;
   /** Nodes that the mesh may have; absent: MAX_RECORDS. */
@@ -123,6 +127,9 @@ export class Core {
   /** The same as `links` in a sealed mesh, else null. */
   readonly sealed: SealedLinks | null;
   readonly agreed: AgreedLinks;
+  /** Which links are wanted, and whom packets wait for, until when that is told to others. BOUNDED: as Demand's */
+  readonly demand: Demand;
+  readonly calling = new Map<string, number>();
   readonly membership: Membership;
   readonly roundTrips: RoundTrips;
   readonly ways: Ways;
@@ -158,6 +165,7 @@ export class Core {
     this.joiners = new Joiners(id);
     this.group = ring === null ? null : new GroupGossip(ring.keys, id, random);
 
+    this.demand = new Demand(id, setup.density);
     this.ownNode = ownNodeOf(this, host);
     this.sealed = sealed === null ? null : new SealedLinks(this.ownNode, sealed, random, this.outlets);
     const links = this.links = this.sealed ?? new PlainLinks(this.ownNode, random, this.outlets);
@@ -165,7 +173,10 @@ export class Core {
     this.membership = new Membership(id, random, {
       linked: (other) => agreed.get(other) !== null,
       heardAt: (other) => agreed.get(other)?.lastHeardAt ?? -Infinity,
+      watched: (other) => this.demand.wants(other),
+      helpers: (target) => helpersWith(this, target),
     });
+    links.table.spares = (other) => this.spares(other);
     this.roundTrips = new RoundTrips(random);
     this.ways = new Ways(random);
     this.lease = new Lease(random);
@@ -186,6 +197,12 @@ export class Core {
     return this.store.get(id)?.name ?? this.directives.about(id)?.name ?? shortId(id);
   }
 
+  /** Whether a seed that this node answers needs no link: a member of a large mesh is reached by others. */
+  spares(id: string): boolean {
+    const known = this.life.member && this.store.get(id) !== undefined;
+    return known && !this.demand.wants(id) && this.agreed.any();
+  }
+
   /** How long this process has been running, seconds. */
   get age(): number {
     return (this.now - this.startedAt) / 1000;
@@ -195,6 +212,7 @@ export class Core {
   enterMesh(mesh: MeshConfig): void {
     this.outside.setNetworks(networksOf(mesh));
     this.changedNow = true;
+    this.demand.everybody = mesh.backend === "host-gw"; // no tunnel for packets to wait in
     this.links.forsake(this.now);
   }
 
@@ -210,6 +228,16 @@ export class Core {
     this.life.end();
     this.actions.push({ kind: "refuse", message });
   }
+}
+
+// Whom to ask to ping a node: in a large mesh those that watch it. Under the network's key they hear us without a link.
+function helpersWith({ agreed, demand, membership, identity, sealed }: Core, target: string): string[] {
+  const helpers: string[] = [];
+  for (const { id, state } of membership.all()) {
+    if (id === target || id === identity.id || state === "dead" || !demand.watches(id, target)) continue;
+    if (agreed.get(id) !== null || (sealed !== null && !demand.full)) helpers.push(id);
+  }
+  return helpers;
 }
 
 /**

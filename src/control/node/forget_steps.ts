@@ -144,7 +144,8 @@ function dropMember(core: Core, id: string, now: number): void {
   core.store.drop(id);
   core.sync.learned(TABLE_RECORDS, id, true);
   core.membership.remove(id);
-  core.links.table.unwant(id, now);
+  core.demand.forget(id);
+  core.links.want(id, null, now);
   if (!core.directives.isRevoked(id)) return; // a node that was only forgotten comes back by its link, if it lives
   core.links.down(id, now);
   core.roundTrips.forget(id);

@@ -14,6 +14,7 @@ import { pack } from "../records/packing.ts";
 import { answerClone, reportClone, takeAnswer } from "./clone_steps.ts";
 import { onConfig, otherMesh } from "./config_steps.ts";
 import type { Core } from "./core.ts";
+import { onLinkWish } from "./demand_steps.ts";
 import { pushDirectives, takeDirective } from "./forget_steps.ts";
 import { onJoining } from "./join_steps.ts";
 import { askAcknowledgement, onClaimAck } from "./lease_steps.ts";
@@ -132,6 +133,8 @@ function perform(core: Core, link: Link, body: GossipBody, now: number): void {
       return onFull(core, link, body.capacity, now);
     case "claim-ack":
       return onClaimAck(core, link.id, body.incarnation, body.epoch);
+    case "link-wish":
+      return onLinkWish(core, link.id, body, now);
     case "secret":
       return takeSecret(core, link, body, now);
   }

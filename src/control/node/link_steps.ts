@@ -61,7 +61,7 @@ export function tickLinks(core: Core, now: number): void {
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
     if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
-    if (core.store.get(link.id)?.gone !== true) {
+    if (core.store.get(link.id)?.gone !== true && core.demand.wants(link.id)) {
       core.actions.log("info", `No longer any answer from ${link.endpoint}`, { peer: shortId(link.id) });
     }
     core.links.down(link.id, now);

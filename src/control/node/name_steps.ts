@@ -28,7 +28,7 @@ export function tickNames(core: Core, now: number): void {
 function dueNames(core: Core, now: number): string[] {
   const due = new Set<string>();
   for (const record of core.store.named()) {
-    if (record.id === core.identity.id) continue;
+    if (record.id === core.identity.id || !core.demand.wants(record.id)) continue;
     if (core.links.isUp(record.id) || core.directives.isForgotten(record)) continue;
     for (const name of namesOf(record)) if (core.names.due(name, now)) due.add(name);
   }

@@ -11,6 +11,7 @@ import type { NodeView, OwnView, PeerView } from "../paths/view.ts";
 import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
+import { onSessionWanted, onTraffic, tickDemand } from "./demand_steps.ts";
 import { forget } from "./forget_steps.ts";
 import { tellFullness } from "./full_steps.ts";
 import { tellInside } from "./inside_steps.ts";
@@ -99,7 +100,9 @@ export class ControlPlane {
       case "sessionMessage":
         return onSessionMessage(core, event, now);
       case "sessionWanted":
-        return core.sealed?.wanted(event.id, now);
+        return onSessionWanted(core, event.id, now);
+      case "traffic":
+        return onTraffic(core, event.ids, now);
       case "roamed":
         if (!core.outside.has(event.endpoint)) return core.tally.reject();
         if (event.to !== undefined && core.called.set(event.endpoint, event.to)) core.changed = true;
@@ -149,6 +152,7 @@ function tick(core: Core, now: number): void {
   if (core.life.ended) return;
   if (core.life.member) performMembership(core, core.membership.tick(now), now);
   tickLinks(core, now);
+  tickDemand(core, now);
   tickSync(core, now);
   tickWays(core, now);
   tickRotation(core, now);

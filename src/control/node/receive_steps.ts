@@ -22,6 +22,7 @@ import { decodeGossip } from "../../wire/gossip.ts";
 import type { ControlEvent } from "../outbox/events.ts";
 import { takeProof } from "./clone_steps.ts";
 import type { Core } from "./core.ts";
+import { onLinkWish } from "./demand_steps.ts";
 import { takeOwnDirective } from "./forget_steps.ts";
 import { receiveGossip, takeGossip } from "./gossip_steps.ts";
 import { onLinks } from "./link_steps.ts";
@@ -122,6 +123,10 @@ function receiveGroupGossip(core: Core, bytes: Uint8Array, from: string, now: nu
     case "pong":
       takePiggyback(core, body, null, now);
       return performMembership(core, core.membership.onPong(sender, body.seq), now);
+    case "ping-request":
+      return performMembership(core, core.membership.onPingRequest(sender, body.target, body.seq, now), now);
+    case "link-wish":
+      return onLinkWish(core, sender, body, now);
     case "push":
       takePiggyback(core, body, null, now);
       for (const raw of body.directives ?? []) takeOwnDirective(core, raw, from, now);

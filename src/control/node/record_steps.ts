@@ -75,9 +75,6 @@ export function rememberRecord(core: Core, record: NodeRecord, endpoint: string 
   core.memory.restored(record, endpoint);
   if (delta === null || record.gone) return;
   core.membership.remember(record.id, now);
-  const known = core.names.expand(record.endpoints);
-  const endpoints = endpoint === null ? known : [...new Set([endpoint, ...known])];
-  core.links.table.want(record.id, { endpoints, translated: translatedOf(record), dead: false }, now);
   if (endpoint !== null) core.links.remember(record.id, endpoint, now);
 }
 
@@ -102,7 +99,8 @@ function insertRecord(core: Core, record: NodeRecord, item: RecordItem, now: num
     }
     core.membership.remove(record.id);
     core.roundTrips.forget(record.id);
-    core.links.table.unwant(record.id, now);
+    core.demand.forget(record.id);
+    core.links.want(record.id, null, now);
     return;
   }
   performMembership(core, core.membership.onRecord(record.id, record.incarnation, item.state, now), now);
@@ -120,20 +118,24 @@ function noteYielded({ actions, identity }: Core, record: NodeRecord, known: Pre
   );
 }
 
-/** Tells the links where a node may be found. */
-export function wantLink(core: Core, id: string, now: number): void {
+function isDead({ membership }: Core, id: string): boolean {
+  return membership.get(id)?.state === "dead";
+}
+
+/** Tells the links where a node may be found, or that no link with it is wanted. `dead`: it is not called as often. */
+export function wantLink(core: Core, id: string, now: number, dead = isDead(core, id)): void {
   const record = core.store.get(id);
   if (record === undefined || record.gone || core.directives.isForgotten(record) || id === core.identity.id) {
     return;
   }
-  const last = core.links.get(id)?.endpoint ?? null;
+  if (!core.demand.wants(id)) return core.links.want(id, null, now);
+  const last = core.links.lastAt(id);
   // Of what it answered at once, the latest: there may be more than are tried.
   const remembered = core.links.targets.answeredBy(id).map(({ endpoint }) => endpoint).reverse();
   const endpoints = [
     ...new Set([...(last === null ? [] : [last]), ...core.names.expand(record.endpoints), ...remembered]),
   ];
-  const dead = core.membership.get(id)?.state === "dead";
-  core.links.table.want(id, { endpoints, translated: translatedOf(record), dead }, now);
+  core.links.want(id, { endpoints, translated: translatedOf(record), dead }, now);
   noteInside(core, record, now);
 }
 

@@ -9,9 +9,10 @@ import { type MeshConfig, networksOf, rangesOf, type Settings } from "../mesh/me
 import { type Claim, leasedText, subnetsOf } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import type { Core } from "./core.ts";
+import { countMembers } from "./demand_steps.ts";
 import { obeyOwn, rememberDirective } from "./forget_steps.ts";
 import type { Founding } from "./own_state.ts";
-import { rememberRecord } from "./record_steps.ts";
+import { rememberRecord, wantLink } from "./record_steps.ts";
 import { tellConfig } from "./voice.ts";
 
 /** A stored state with a mesh in it, and whether it is of the identity that we have. */
@@ -75,6 +76,9 @@ function restoreOthers(core: Core, { stored }: Restorable, now: number): boolean
     if (record !== null) rememberRecord(core, record, peer.endpoint, now);
     else core.actions.log("warning", "A stored peer record is damaged and was skipped");
   }
+  countMembers(core, now);
+  // Not heard of yet, they are called as those that live.
+  for (const { id } of core.membership.all()) if (core.demand.wants(id)) wantLink(core, id, now, false);
   return true;
 }
 

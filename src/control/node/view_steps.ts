@@ -14,6 +14,9 @@ import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../p
 import { waitingFor } from "./waiting_steps.ts";
 import type { WayView } from "../paths/way.ts";
 
+/** How long a call may take before the packets that wait for it are refused. */
+const CALLING_MS = 10_000;
+
 /** A snapshot of what is known. */
 export function buildView(core: Core, now: number): NodeView {
   const { held, lost } = core.holders.now();
@@ -113,6 +116,7 @@ function peerView(core: Core, record: NodeRecord, leased: Leased | null): PeerVi
     endpoint: link?.endpoint ?? null,
     session: session === null ? null : { suite: session.suite, at: session.at },
     link: link === null ? null : { sendIndex: link.sendIndex, receiveIndex: link.receiveIndex },
+    ...onDemand(core, record.id, link !== null),
     lastHelloAt: link?.lastHelloAt ?? null,
     rttMs: core.roundTrips.rttMs(record.id),
     ways: {
@@ -129,6 +133,18 @@ function peerView(core: Core, record: NodeRecord, leased: Leased | null): PeerVi
     tried: triedEndpoints(core, record),
     version: record.version,
   };
+}
+
+// In a large mesh. Whom we have called for longer without an answer is out of reach, as anybody else.
+function onDemand(
+  { demand, membership, now }: Core,
+  id: string,
+  linked: boolean,
+): Pick<PeerView, "onDemand"> {
+  if (linked || demand.full || (membership.get(id)?.state ?? "dead") === "dead") return {};
+  const since = demand.askedSince(id);
+  if (since !== null) return now - since < CALLING_MS ? { onDemand: "calling" } : {};
+  return demand.needs(id) ? {} : { onDemand: "idle" };
 }
 
 // Our own port answers the probes of the link, too.

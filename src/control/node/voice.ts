@@ -107,6 +107,11 @@ export class AgreedLinks {
   all(): Link[] {
     return [...this.#links.up()].filter((link) => this.has(link));
   }
+
+  any(): boolean {
+    for (const link of this.#links.up()) if (this.has(link)) return true;
+    return false;
+  }
 }
 
 /** What the voice speaks with, and by which it finds whom it speaks to. */

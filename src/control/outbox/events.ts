@@ -24,6 +24,8 @@ export type ControlEvent =
   | HeardEvent
   /** Packets for this node wait for a session, or its session has to be renewed. */
   | { readonly kind: "sessionWanted"; readonly id: string }
+  /** Packets have passed between these nodes and us since the last time. */
+  | { readonly kind: "traffic"; readonly ids: readonly string[] }
   /** This node has moved, or calls us by another address: packets go to that endpoint already. */
   | { readonly kind: "roamed"; readonly id: string; readonly endpoint: string; readonly to?: string }
   /**

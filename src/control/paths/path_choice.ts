@@ -12,7 +12,7 @@ import { addressOf, type IpVersion, ipVersion, isIpv4 } from "../../wire/address
 import { isNamed } from "../../wire/named_endpoint.ts";
 import { type MeshConfig, networksOf, type Settings } from "../mesh/mesh_config.ts";
 import { outcomeText } from "./outcome.ts";
-import { encapsulationOf, type HostFacts, tunnelTo, withPort } from "./tunnels.ts";
+import { encapsulationOf, type HostFacts, tunnelTo, WAITING_TUNNEL, withPort } from "./tunnels.ts";
 import type { NodeView, PeerView } from "./view.ts";
 import { askedAt, type PeerWays, type WayView } from "./way.ts";
 import { isInside, type Prefix } from "../../wire/prefix.ts";
@@ -20,9 +20,9 @@ import { isInside, type Prefix } from "../../wire/prefix.ts";
 /** Of an outer packet that measures a path. */
 const LARGEST_PROBE = 65_000;
 
-export type PathKind = "direct-route" | "tunnel" | "kernel-vxlan" | "none";
+export type PathKind = "direct-route" | "tunnel" | "kernel-vxlan" | "idle" | "none";
 
-/** The path to one peer. It counts once a probe along it came back. */
+/** The path to one peer. It counts once a probe along it came back; `idle` is made with the first packet. */
 export interface Path {
   readonly path: PathKind;
   /** Where packets go, "192.168.1.11:8472", or by whom, "192.168.1.11"; null or absent: nowhere. */
@@ -65,6 +65,7 @@ export interface Refusal {
 export function choose(peer: PeerView, view: NodeView, settings: Settings, host: HostFacts): Choice {
   const mesh = view.own.mesh!;
   const tunnel = peer.state === "dead" ? null : tunnelTo(peer, mesh, host);
+  if (tunnel === null && peer.onDemand !== undefined) return idle(peer);
   if (tunnel === null) {
     const path = { path: "none", why: whyNone(peer), mtu: 0 } as const;
     return { path, tunnel, candidates: [], direct: [] };
@@ -134,6 +135,15 @@ function besides(path: Path, first: Direct, second: Direct, mesh: MeshConfig): P
   if (refusal === null) return { ...path, why: `${path.why}; IPv6 takes a direct route` };
   const instead = mesh.backend === "host-gw" ? "has no path" : "takes the tunnel";
   return { ...path, why: `${path.why}; IPv6 ${instead}: ${refusal.why}` };
+}
+
+/** A tunnel in which packets wait until there is a link. */
+function idle(peer: PeerView): Choice {
+  const why = peer.onDemand === "idle"
+    ? "no link is kept to this node of a large mesh: it is set up with the first packet"
+    : "the link is being set up, and packets wait for it";
+  const path: Path = { path: "idle", why, mtu: 0, asAsked: true };
+  return { path, tunnel: WAITING_TUNNEL, candidates: [], direct: [] };
 }
 
 /** The ways to ask, with what our own link takes on each. */

@@ -120,7 +120,9 @@ function addPeer(
   gathered.paths.set(peer.id, path);
   if (tunnel === null) return;
   gathered.tunnels.set(peer.id, tunnel);
-  gathered.ways.set(peer.id, waysTo(peer, { tunnel, candidates }, view, host));
+  if (tunnel.encapsulation !== "waiting") {
+    gathered.ways.set(peer.id, waysTo(peer, { tunnel, candidates }, view, host));
+  }
   for (const candidate of view.own.leaseState === "confirmed" ? candidates : []) {
     gathered.probeRoutes.push({ ...candidate, destination: hostPrefix(askedAt(candidate.destination)!) });
   }

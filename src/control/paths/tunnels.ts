@@ -46,7 +46,7 @@ const PLAIN_ENCAPSULATIONS: Readonly<Record<Backend, Encapsulation | "none">> = 
 };
 
 /** The largest inner packet where the largest outer one is `outerMtu`. */
-export function mtuOf(encapsulation: Tunnel["encapsulation"], version: IpVersion, outerMtu: number): number {
+export function mtuOf(encapsulation: Encapsulation | "none", version: IpVersion, outerMtu: number): number {
   return encapsulation === "none" ? outerMtu : overlayMtu(outerMtu, encapsulation, version);
 }
 
@@ -98,13 +98,25 @@ export function sealedTunnel(endpoint: string, host: HostFacts, way: WayView | n
   return { encapsulation: "sealed", ...places, mtu, ...indices, vni: 0, mac: "" };
 }
 
+/** To a peer without a link: packets wait in it. */
+export const WAITING_TUNNEL: Tunnel = {
+  encapsulation: "waiting",
+  endpoint: "",
+  ownPort: "",
+  mtu: 0,
+  sendIndex: 0,
+  receiveIndex: 0,
+  vni: 0,
+  mac: "",
+};
+
 function localEnd(endpoint: string, host: HostFacts): { readonly local?: LocalEnd } {
   const local = host.local?.(endpoint) ?? null;
   return local === null ? {} : { local };
 }
 
 /** With a secret, our peers use the data header whatever the backend. */
-export function encapsulationOf(mesh: MeshConfig): Tunnel["encapsulation"] {
+export function encapsulationOf(mesh: MeshConfig): Encapsulation | "none" {
   return mesh.security === "sealed" ? "sealed" : PLAIN_ENCAPSULATIONS[mesh.backend];
 }
 

@@ -95,6 +95,11 @@ export interface PeerView {
   readonly session: { readonly suite: CipherSuite; readonly at: number } | null;
   /** The indices of the link: what the peer gave us and what we gave it; 0 in a sealed mesh. */
   readonly link: { readonly sendIndex: number; readonly receiveIndex: number } | null;
+  /**
+   * There is no link, and there will be one when packets need it: nobody asks for it now, or it is being made. Absent: the
+   * link is there, or is missed.
+   */
+  readonly onDemand?: "idle" | "calling";
   readonly lastHelloAt: number | null;
   readonly rttMs: number | null;
   /** What came back along each way that data may take; null: that way is not asked. */

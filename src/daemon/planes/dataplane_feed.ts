@@ -112,7 +112,12 @@ export class DataplaneFeed implements SessionEffects {
     // A subnet may pass from a peer to us: its route is gone before it becomes our own, and the other way about.
     this.#dropRoutes((prefix) => !routes.has(prefix));
     this.#setOwn(wanted.own === null ? NO_NETWORK : ownNetwork(wanted.own));
-    for (const [key, tunnel] of wanted.tunnels) this.#setPeer(key, tunnel, true);
+    for (const [key, tunnel] of wanted.tunnels) {
+      // A session that was made meanwhile knows where its packets go.
+      const made = tunnel.encapsulation === "waiting" ? this.#places.get(key) : undefined;
+      if (made !== undefined && made.sessions.size > 0) made.wanted = true;
+      else this.#setPeer(key, tunnel, true);
+    }
     this.#addRoutes(routes);
     for (const [key, place] of this.#places) place.wanted = wanted.tunnels.has(key);
     this.#dropUnused();
@@ -168,8 +173,9 @@ export class DataplaneFeed implements SessionEffects {
   #setPeer(key: PeerKey, tunnel: Tunnel, wanted: boolean): Place | null {
     const place = this.#places.get(key) ?? this.#takePlace(key, tunnel);
     if (place === null) return null; // control admits no more than MAX_PEERS
-    place.tunnel = tunnel;
     place.wanted = wanted;
+    if (place.told !== "" && place.tunnel === tunnel) return place; // the one of all that have no link
+    place.tunnel = tunnel;
     const text = JSON.stringify(tunnel);
     if (place.told === text) return place;
     place.told = text;

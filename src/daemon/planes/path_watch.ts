@@ -19,10 +19,16 @@ interface Traffic {
   sent: boolean;
 }
 
+/** How often it is told which tunnels carry traffic. */
+const TRAFFIC_MS = 10_000;
+
 export class PathWatch {
   /** BOUNDED: one per peer with a tunnel, ≤ MAX_PEERS. */
   readonly #peers = new Map<string, Traffic>();
   #lookedAt = -Infinity;
+  #toldAt = -Infinity;
+  /** BOUNDED: as #peers; those that carried traffic since that was told last. */
+  #busy = new Set<string>();
 
   /** The peers to check now, of all that have a tunnel. */
   tick(
@@ -42,10 +48,22 @@ export class PathWatch {
       const { txPackets: tx, rxPackets: rx } = counters.peer(slot);
       const before = this.#peers.get(key);
       if (before === undefined) this.#peers.set(key, { tx, rx, silent: 0, checkedAt: now, sent: false });
-      else if (look(before, tx, rx, now)) due.push(key);
+      else {
+        if (tx !== before.tx || rx !== before.rx) this.#busy.add(key);
+        if (look(before, tx, rx, now)) due.push(key);
+      }
     }
     for (const key of this.#peers.keys()) if (!seen.has(key)) this.#peers.delete(key);
     return due;
+  }
+
+  /** The peers whose tunnels have carried traffic, now and then; empty in between. */
+  traffic(now: number): string[] {
+    if (this.#busy.size === 0 || now - this.#toldAt < TRAFFIC_MS) return [];
+    this.#toldAt = now;
+    const busy = [...this.#busy];
+    this.#busy = new Set();
+    return busy;
   }
 }
 

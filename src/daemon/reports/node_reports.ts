@@ -275,6 +275,7 @@ function narrow({ mtu }: Snapshot, path: Path): string {
 
 function summary(peer: PeerView, path: Path): string {
   const lease = peer.subnet === null ? "; it has no lease yet, so nothing is routed to it" : "";
+  if (path.path === "idle") return `${peer.name}: idle; ${path.why}${lease}`;
   if (path.path !== "none") {
     return `${peer.name}: via ${path.path}${via(path.to ?? peer.endpoint)}; ${path.why}${lease}`;
   }

@@ -32,8 +32,9 @@ export class PathLog {
       const path = paths.get(id);
       if (path === undefined || state === "dead") continue;
       const before = this.#told.get(id);
-      // A path that is being asked for is neither here nor there; the dead are told of elsewhere.
-      if (path.path === "none" && path.fix === undefined) {
+      // A path that is being asked for is neither here nor there, and one that packets make is as good as the one before;
+      // the dead are told of elsewhere.
+      if (path.path === "idle" || (path.path === "none" && path.fix === undefined)) {
         if (before !== undefined) told.set(id, before);
       } else told.set(id, before === undefined ? newOf(path, now) : compare(name, before, path, now));
     }

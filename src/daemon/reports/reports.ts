@@ -67,7 +67,8 @@ export function pathTo(snapshot: Snapshot, key: string): Path {
   return snapshot.wanted.paths.get(key) ?? NO_PATH;
 }
 
-function securityOf(path: PathKind, peer: PeerView): PathSecurity {
+function securityOf({ sealed }: Snapshot, path: PathKind, peer: PeerView): PathSecurity {
+  if (path === "idle") return sealed === null ? "plain" : "sealed";
   if (path === "direct-route" || path === "kernel-vxlan") return "clear";
   return peer.session === null ? "plain" : "sealed";
 }
@@ -216,7 +217,7 @@ function nodeStatus(snapshot: Snapshot, peer: PeerView): PeerStatus {
     endpoint: peer.endpoint,
     state: peer.state,
     path: path.path,
-    security: securityOf(path.path, peer),
+    security: securityOf(snapshot, path.path, peer),
     why: path.why,
     healthy: isHealthy(peer, path),
     rttMs: peer.rttMs === null ? null : Math.round(peer.rttMs * 1000) / 1000,

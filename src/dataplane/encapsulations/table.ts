@@ -8,6 +8,7 @@
  *   | sealed  | our header, 16; behind, 16 | own     | may stay partial | sealed.ts |
  *   | vxlan   | VXLAN and Ethernet, 22     | vxlan   | complete         | Stamped |
  *   | flannel | nothing                    | flannel | complete         | Stamped |
+ *   | waiting | no packet leaves before there is another                                 |
  *
  * Who calls whom, for a packet:     outbound → Encapsulator.send → (stamp | session.seal) → socket.enqueue
  *                 for a superframe: outbound → sendSuperframe → Encapsulator.sendSegments → for each segment
@@ -16,20 +17,22 @@
  *                 for a datagram:   inboundBatch → Port.receive → accept → deliver → Coalescer
  */
 import type { SocketRole } from "../../ports/devices.ts";
-import type { Encapsulation } from "../../wire/overhead.ts";
+import type { Tunnel } from "../../ports/planes.ts";
 import type { Encapsulator, Port } from "../plane/plane.ts";
 import { data } from "./data.ts";
 import { flannel, flannelPort } from "./flannel.ts";
 import { ownPort } from "./own_port.ts";
 import { sealed } from "./sealed.ts";
 import { vxlan, vxlanPort } from "./vxlan.ts";
+import { waiting } from "./waiting.ts";
 
-export const ENCAPSULATORS: Readonly<Record<Encapsulation | "none", Encapsulator | null>> = {
+export const ENCAPSULATORS: Readonly<Record<Tunnel["encapsulation"], Encapsulator | null>> = {
   data,
   sealed,
   vxlan,
   flannel,
   none: null,
+  waiting,
 };
 
 export const PORTS: Readonly<Record<SocketRole, Port>> = {

@@ -129,13 +129,20 @@ function waitForSession(plane: Plane, { slot, at, length }: Outgoing): Verdict {
   return COUNTED_LATER;
 }
 
-/** Sends what waited for the session that peer `slot` has now. Between batches only: it uses their slots. */
+/**
+ * Sends what waited for the session or the link that peer `slot` has now. Between batches only: it uses their slots, one
+ * for each packet until they are sent, for not all are copied on their way.
+ */
 export function sendWaiting(plane: Plane, slot: number): void {
-  const at = packetAt(TUN_SLOTS);
   plane.counters.add(NO_SESSION, plane.waiting.expire(plane.now));
+  let queued = 0;
   for (const frame of plane.waiting.take(slot)) {
+    const at = packetAt(TUN_SLOTS + queued);
     plane.b.set(frame, at - VNET_LEN);
     sendOut(plane, at, frame.length - VNET_LEN);
+    if (++queued < BATCH) continue;
+    flushSockets(plane);
+    queued = 0;
   }
   flushSockets(plane);
 }

@@ -493,3 +493,27 @@ test("a name among our own endpoints does not decide the family of the underlay"
   const mtus = [six, four].map((one) => wantedFrom(one, SETTINGS, HOST).deviceMtu);
   assert.equal(mtus[1]! - mtus[0]!, 20);
 });
+
+test("A peer without a link in a large mesh has an idle path, a route, and a tunnel in which packets wait", () => {
+  const without = { endpoint: null, link: null, ways: { own: null, vxlan: null, direct: null } };
+  for (const onDemand of ["idle", "calling"] as const) {
+    const wanted = wantedFrom(view("udp", [peer({ ...without, onDemand })]), SETTINGS, HOST);
+    const { path, asAsked, why } = wanted.paths.get("b")!;
+    assert.deepEqual([path, asAsked], ["idle", true], why);
+    assert.equal(wanted.tunnels.get("b")!.encapsulation, "waiting");
+    assert.deepEqual(wanted.routes, [{ subnet: prefix("10.42.9.0/24"), peerKey: "b" }]);
+    assert.equal(wanted.ways.size, 0, "there is nothing to probe");
+  }
+  const suspect = wantedFrom(
+    view("udp", [peer({ ...without, onDemand: "idle", state: "suspect" })]),
+    SETTINGS,
+    HOST,
+  );
+  assert.equal(suspect.paths.get("b")!.path, "idle", "a suspect keeps its path");
+  const missed = wantedFrom(view("udp", [peer(without)]), SETTINGS, HOST);
+  assert.deepEqual(
+    [missed.paths.get("b")!.path, missed.routes.length],
+    ["none", 0],
+    "who is called in vain is refused",
+  );
+});

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { NOTHING, type OwnPlace, type Wanted } from "../../../src/control/paths/paths.ts";
-import { sealedTunnel } from "../../../src/control/paths/tunnels.ts";
+import { sealedTunnel, WAITING_TUNNEL } from "../../../src/control/paths/tunnels.ts";
 import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
 import { NO_SLOT, OWN_SLOT } from "../../../src/dataplane/tables/route_table.ts";
 import type { DataplaneEvent, Tunnel } from "../../../src/ports/planes.ts";
@@ -65,6 +65,25 @@ test("A subnet that passes from a peer to us, or from us to a peer, is whose it 
   assert.equal(apply(ours), OWN_SLOT);
   assert.equal(apply(theirs), 0);
   assert.equal(apply(NOTHING), NO_SLOT);
+});
+
+test("A peer without a link has a slot in which packets wait; a session that is there already keeps its tunnel", () => {
+  const { feed, told, messages } = fixture();
+  const idle = wanting({ b: WAITING_TUNNEL }, { "10.42.9.0/24": "b" });
+  feed.apply(idle);
+  feed.apply(idle);
+  assert.deepEqual(told(), ["setPeer 0", "addRoute 0"]);
+  assert.deepEqual(feed.controlEvent({ kind: "sessionWanted", slot: 0 }), { kind: "sessionWanted", id: "b" });
+  feed.install(sessionAction({ id: "b", endpoint: AT }));
+  assert.ok(messages[0]?.kind === "setPeer" && messages[0].tunnel.encapsulation === "sealed");
+  assert.deepEqual(told(), ["setPeer 0", "installSession 0"]);
+  feed.apply(idle); // decided before the session was there
+  assert.deepEqual(told(), []);
+  feed.apply(wanting({ b: tunnel() }, { "10.42.9.0/24": "b" }));
+  feed.drop("b", sessionAction({}).receiveIndex);
+  told();
+  feed.apply(idle);
+  assert.deepEqual(told(), ["setPeer 0"], "the link was let go");
 });
 
 test("install() makes a place for whom nothing is wanted yet, which lasts as long as a session", () => {

@@ -15,6 +15,31 @@ function checked(tx: number, rx: number, seconds: number): number[] {
   return due;
 }
 
+test("PathWatch tells which tunnels have carried traffic either way, every ten seconds", () => {
+  const watch = new PathWatch();
+  const told: string[] = [];
+  for (let s = 0; s <= 40; s++) {
+    const moved = s < 15 ? s : 15; // then it is still
+    const counters = {
+      peer: (slot: number) => ({
+        txPackets: slot === 0 ? moved : 0,
+        rxPackets: slot === 1 ? moved : 0,
+        txBytes: 0,
+        rxBytes: 0,
+      }),
+    };
+    watch.tick(
+      ["sends", "receives", "rests"],
+      (key) => ["sends", "receives", "rests"].indexOf(key),
+      counters,
+      1000 * s,
+    );
+    const busy = watch.traffic(1000 * s);
+    if (busy.length > 0) told.push(`${s}: ${busy.join(" ")}`);
+  }
+  assert.deepEqual(told, ["1: sends receives", "11: sends receives", "21: sends receives"]);
+});
+
 test("PathWatch leaves an idle tunnel alone, and one that only receives", () => {
   assert.deepEqual(checked(0, 0, 60), []);
   assert.deepEqual(checked(0, 5, 60), []);
