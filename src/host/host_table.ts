@@ -35,8 +35,6 @@ const FILTERS_MAX = 8;
 const KEPT_MS = 60_000;
 /** Ways are asked without listening first for this long: whoever asks for one asks for a thousand. */
 const LISTEN_MS = 100;
-/** What an interface dropped is asked again after this time. */
-const DROPS_KEPT_MS = 1000;
 /** From one forgetting of all ways to the next, where more happened than was looked at one by one. */
 const FORGET_MS = 1000;
 
@@ -110,11 +108,11 @@ export class HostTable implements HostNetwork {
     return answer;
   }
 
-  /** Of the interface that was asked for last, for a second. */
-  interfaceDrops(index: number): InterfaceDrops | null {
+  /** Keeps the answer for the interface that was asked for last. */
+  interfaceDrops(index: number, maxAgeMs = 0): InterfaceDrops | null {
     const now = this.#now();
     const known = this.#drops;
-    if (known !== null && known.index === index && now - known.at < DROPS_KEPT_MS) return known.drops;
+    if (known !== null && known.index === index && now - known.at < maxAgeMs) return known.drops;
     const drops = this.#kernel.interfaceDrops(index);
     this.#drops = { index, drops, at: now };
     return drops;

@@ -141,8 +141,11 @@ export interface RouteLookup {
  */
 export interface HostNetwork {
   interfaces(): readonly NetworkInterface[];
-  /** What an interface has dropped since it was made; null: it is gone, or does not tell. */
-  interfaceDrops(index: number): InterfaceDrops | null;
+  /**
+   * What an interface has dropped since it was made; null: it is gone, or does not tell. `maxAgeMs`: an answer that is so old
+   * will do.
+   */
+  interfaceDrops(index: number, maxAgeMs?: number): InterfaceDrops | null;
   addresses(): readonly InterfaceAddress[];
   /**
    * Those that fit, of all tables, IPv4 and IPv6; without a filter all of them, of which a host may have a million. `once`:

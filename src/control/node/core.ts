@@ -4,6 +4,7 @@
  * calls them.
  */
 
+import { RateLimit } from "../../bounds/rate_limit.ts";
 import { type Identity, shortId } from "../../crypto/identity.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
@@ -66,6 +67,10 @@ export interface Releasing {
   readonly meetUntil: number;
 }
 
+/** Changes that host and data plane follow before the next tick: a second, and at once. */
+const PROMPT_PER_S = 2;
+const PROMPT_BURST = 8;
+
 export class Core {
   readonly settings: Settings;
   readonly identity: Identity;
@@ -75,10 +80,12 @@ export class Core {
   readonly startedAt: number;
   /** When the present event came. */
   now: number;
-  /** Host or data plane must follow something, with the next tick: many changes of one moment are one to them. */
+  /** Host or data plane must follow something, at once while that is seldom, else with the next tick: many changes are one. */
   changed = false;
   /** … or before anything else happens: what we hold ourselves. */
   changedNow = false;
+
+  readonly #prompt = new RateLimit(PROMPT_PER_S, PROMPT_BURST);
 
   // What comes of an event.
   readonly outlets = newOutlets();
@@ -201,6 +208,14 @@ export class Core {
   spares(id: string): boolean {
     const known = this.life.member && this.store.get(id) !== undefined;
     return known && !this.demand.wants(id) && this.agreed.any();
+  }
+
+  /**
+   * Whether what has changed may be followed before the next tick: a peer that comes is reached as soon as it knows us, and
+   * a storm of changes costs one reconcile a tick.
+   */
+  mayReconcile(now: number): boolean {
+    return this.#prompt.take(now);
   }
 
   /** How long this process has been running, seconds. */

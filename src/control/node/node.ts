@@ -170,7 +170,7 @@ function settle(core: Core, ticked: boolean, now: number): void {
   else stepLease(core, now);
   if (core.life.ended) return;
   if (core.life.member) spreadNews(core, now);
-  if (!core.changedNow && !(core.changed && ticked)) return;
+  if (!core.changedNow && !(core.changed && (ticked || core.mayReconcile(now)))) return;
   core.actions.push({ kind: "reconcile" });
   core.changed = core.changedNow = false;
 }

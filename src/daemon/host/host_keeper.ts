@@ -24,6 +24,9 @@ import { EAFNOSUPPORT, ENOTSUP, SysError } from "../../ports/sys_error.ts";
 import { formatAddress, isIpv4 } from "../../wire/address.ts";
 import { isInside, type Prefix, probeAddress } from "../../wire/prefix.ts";
 
+/** What the device dropped is noted beside the reconciles, for the one that may be deleted next; so old it may be. */
+const DROPS_AGE_MS = 1000;
+
 export interface HostKeeperOptions {
   readonly device: string;
   /** Not of others: the start has seen to that. */
@@ -88,7 +91,7 @@ export class HostKeeper {
     const iface = this.#findDevice();
     if (iface === undefined) throw new Error(`The device "${this.#tun.name}" was created but is not there`);
     this.#iface = iface.index;
-    this.#drops.note(iface.index, this.#net.interfaceDrops(iface.index));
+    this.#drops.note(iface.index, this.#net.interfaceDrops(iface.index, DROPS_AGE_MS));
     const own = wanted.own;
     if (own === null) {
       addTo(report, this.withdraw());
