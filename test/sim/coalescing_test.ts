@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 /** What may be followed at once: so many, and so many a second (node/core.ts). */
-const [PROMPT, PROMPT_PER_S] = [8, 2];
+const [PROMPT, PROMPT_PER_S] = [16, 2];
 
 test("However many records change, a node reconciles once a tick, and at once only while little changes", () => {
   const world = new World(1);

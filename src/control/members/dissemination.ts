@@ -31,12 +31,16 @@ export class Dissemination {
   #lastAt = -Infinity;
   #fresh = false;
 
-  /** Something that `members` others should hear. */
-  add(news: News, members: number): void {
+  /**
+   * Something that `members` others should hear; `at once`: it gathers nothing, for who hears it late would not know what to
+   * make of the probes that follow it.
+   */
+  add(news: News, members: number, when: "at once" | "soon" = "soon"): void {
     const key = keyOf(news);
     this.#queue.delete(key);
     this.#queue.set(key, { news, roundsLeft: 1 + Math.ceil(Math.log2(members + 2)), heardFrom: [] });
     this.#fresh = true;
+    if (when === "at once") this.#lastAt = -Infinity;
   }
 
   /**

@@ -69,7 +69,7 @@ export interface Releasing {
 
 /** Changes that host and data plane follow before the next tick: a second, and at once. */
 const PROMPT_PER_S = 2;
-const PROMPT_BURST = 8;
+const PROMPT_BURST = 16;
 
 export class Core {
   readonly settings: Settings;

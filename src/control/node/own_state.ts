@@ -178,7 +178,7 @@ export class OwnState {
   #tell(): void {
     const { news, store, identity } = this.#node;
     store.keepOwnUntold(false);
-    news.add({ kind: "record", id: identity.id }, store.size);
+    news.add({ kind: "record", id: identity.id }, store.size, "at once");
   }
 
   // ---------------------------------------------------------------------------------------- before it is said

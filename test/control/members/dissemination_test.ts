@@ -44,3 +44,13 @@ test("What is said of a node's life has all its rounds, whoever knows it: no syn
   for (let now = 0; now <= 10_000; now += 100) rounds += news.round(now).length;
   assert.equal(rounds, 11);
 });
+
+test("What is to be heard at once does not wait for others to come with it, also just after a round", () => {
+  const spread = new Dissemination();
+  spread.add({ kind: "record", id: "other" }, 10);
+  assert.equal(spread.round(1000).length, 1);
+  spread.add({ kind: "record", id: "another" }, 10);
+  assert.equal(spread.round(1001).length, 0, "it gathers");
+  spread.add({ kind: "record", id: "own" }, 10, "at once");
+  assert.equal(spread.round(1002).length, 3);
+});
