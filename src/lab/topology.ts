@@ -1,9 +1,10 @@
 /**
  * The lab's wires: a network namespace for each host and one for a bridge between them, so that nothing of the
- * machine itself is touched. Namespaces and interfaces live by file descriptors alone; when the last one closes,
+ * machine itself is touched, but for the size of its neighbour table (neighbour_room.ts). Namespaces and interfaces live by file descriptors alone; when the last one closes,
  * also by a killed process, the kernel takes everything down.
  */
 import { openHostNetwork } from "../sys/host_network.ts";
+import { neighbourRoom } from "./neighbour_room.ts";
 import { createNamespace, inNamespace, type Namespace } from "../sys/namespaces.ts";
 
 const GREEK = ["alpha", "beta", "gamma", "delta", "epsilon"];
@@ -46,6 +47,7 @@ export function buildTopology(count: number, bridges = 1): Topology {
   const opened: { close(): void }[] = [];
   const close = () => opened.splice(0).reverse().forEach((part) => part.close());
   try {
+    opened.push(neighbourRoom(count));
     const hub = createNamespace();
     opened.push(hub);
     const network = inNamespace(hub, openHostNetwork);
