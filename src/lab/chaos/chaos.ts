@@ -19,17 +19,14 @@ import { ChaosHost } from "./chaos_host.ts";
 import { type ChaosReport, formatChaos } from "./chaos_report.ts";
 import { ChaosRun } from "./chaos_run.ts";
 import { Guard } from "./guard.ts";
+import type { LabOptions } from "../lab.ts";
 import { chaosSchedule, MAX_SIDES } from "./schedule.ts";
 import { Timeline } from "./timeline.ts";
 
-export interface ChaosOptions {
-  readonly hosts: number;
-  readonly backend: "udp" | "vxlan" | "host-gw";
-  readonly sealed: boolean;
+export interface ChaosOptions extends Pick<LabOptions, "hosts" | "backend" | "sealed" | "json"> {
   /** How long things happen. */
   readonly chaosSeconds: number;
   readonly seed: number;
-  readonly json: boolean;
 }
 
 /** Room for leases beyond those of the hosts: few, so that two sides of a split choose the same one. */
