@@ -6,9 +6,18 @@
 
 import type { Random } from "../../ports/time.ts";
 import { parseAddress } from "../../wire/address.ts";
-import { contains, networkOf, nthSubnet, overlaps, Prefix, subnetIndex } from "../../wire/prefix.ts";
+import {
+  contains,
+  isInside,
+  networkOf,
+  nthSubnet,
+  overlaps,
+  Prefix,
+  subnetIndex,
+} from "../../wire/prefix.ts";
 import { type LeasableRange, type MeshConfig, rangesOf } from "../mesh/mesh_config.ts";
 import { lengthOffset } from "../mesh/mesh.ts";
+import type { Countable } from "./claims.ts";
 
 const RANDOM_TRIES = 64;
 
@@ -44,15 +53,18 @@ export function leaseRange(mesh: LeasableRange): LeaseRange {
   return { network, subnetLength, first, count: Math.max(1, last - first + 1) };
 }
 
-/** Whether a subnet could be leased in this mesh, whatever is free. */
-export function leasableIn(mesh: MeshConfig): (subnet: Prefix) => boolean {
+/** What counts in this mesh, whoever says it. */
+export function countableIn(mesh: MeshConfig): Countable {
   const ranges = rangesOf(mesh).map(leaseRange);
-  return (subnet) =>
-    ranges.some(({ network, subnetLength, first, count }) => {
-      if (subnet.length !== subnetLength || !contains(network, subnet.address)) return false;
-      const n = subnetIndex(network, subnetLength, subnet);
-      return n !== null && n >= first && n < first + count;
-    });
+  return {
+    leases: (subnet) =>
+      ranges.some(({ network, subnetLength, first, count }) => {
+        if (subnet.length !== subnetLength || !contains(network, subnet.address)) return false;
+        const n = subnetIndex(network, subnetLength, subnet);
+        return n !== null && n >= first && n < first + count;
+      }),
+    reserves: (subnet) => !ranges.some(({ network }) => isInside(network, subnet)),
+  };
 }
 
 /** Why a wish can never be granted in this mesh, or null when it could. */

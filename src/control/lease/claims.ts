@@ -46,8 +46,16 @@ export function contestedIn(one: Leased, other: Leased): Prefix {
   return subnetsOf(one).find(clashes) ?? one.subnet;
 }
 
-/** Whether leases of the mesh look like this subnet. */
-export type IsLeasable = (subnet: Prefix) => boolean;
+/** What a mesh lets count. */
+export interface Countable {
+  /** Whether its leases look like this subnet. */
+  leases(subnet: Prefix): boolean;
+  /** Whether a static peer may have it: less than a whole network of the mesh. */
+  reserves(subnet: Prefix): boolean;
+}
+
+/** No mesh is known: everything counts. */
+export const ALL_COUNT: Countable = { leases: () => true, reserves: () => true };
 
 /** Everything that the records claim or reserve, and is not forgotten. */
 export function contenders(records: Iterable<NodeRecord>, directives = new Directives()): Contender[] {
@@ -56,19 +64,21 @@ export function contenders(records: Iterable<NodeRecord>, directives = new Direc
 
 /**
  * What a record claims or reserves, and is not forgotten. A claim that no lease of the mesh looks like, such as one of half the
- * network, is none: it would take from others what its node cannot hold.
+ * network, is none, nor is a reservation of a whole network: they would take from others what nobody can hold.
  */
 export function contendersOf(
   record: NodeRecord,
   directives: Directives,
-  isLeasable: IsLeasable = () => true,
+  countable = ALL_COUNT,
 ): Contender[] {
   if (directives.isForgotten(record)) return [];
   const nodeId = record.id;
   const list: Contender[] = [];
-  for (const subnet of record.reserved) list.push({ nodeId, subnet, stamp: 0, reserved: true });
+  for (const subnet of record.reserved) {
+    if (countable.reserves(subnet)) list.push({ nodeId, subnet, stamp: 0, reserved: true });
+  }
   for (const claim of record.claims) {
-    if (directives.isClaimForgotten(nodeId, claim) || !subnetsOf(claim).every(isLeasable)) continue;
+    if (directives.isClaimForgotten(nodeId, claim) || !subnetsOf(claim).every(countable.leases)) continue;
     const { subnet, second, stamp } = claim;
     const both = second === undefined ? { subnet } : { subnet, second };
     list.push({ nodeId, ...both, stamp, reserved: false });

@@ -11,13 +11,13 @@ import { askedAt } from "../paths/way.ts";
 import { subnetsOf } from "../records/record.ts";
 import type { Store } from "../records/store.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
-import { leasableIn } from "./allocation.ts";
+import { countableIn } from "./allocation.ts";
 import {
+  ALL_COUNT,
   compareContenders,
   type Contender,
   contendersOf,
   type Holdings,
-  type IsLeasable,
   type Loss,
 } from "./claims.ts";
 import { Contest } from "./contest.ts";
@@ -32,7 +32,7 @@ export class Holders {
   readonly #mesh: () => MeshConfig | null;
   /** Of this mesh the claims were judged; null: of none, and all count. */
   #judgedIn: MeshConfig | null = null;
-  #isLeasable: IsLeasable = () => true;
+  #countable = ALL_COUNT;
 
   /** `mesh`: once it is known, claims that its leases do not look like are none. */
   constructor(store: Store, directives: Directives, mesh: () => MeshConfig | null = () => null) {
@@ -87,13 +87,13 @@ export class Holders {
     const mesh = this.#mesh();
     if (mesh !== this.#judgedIn) {
       this.#judgedIn = mesh;
-      this.#isLeasable = mesh === null ? () => true : leasableIn(mesh);
+      this.#countable = mesh === null ? ALL_COUNT : countableIn(mesh);
       for (const { id } of this.#store.records()) this.#changed.add(id);
     }
     if (this.#changed.size > 0) this.#holdings = null;
     for (const id of this.#changed) {
       const record = this.#store.get(id);
-      const claimed = record === undefined ? [] : contendersOf(record, this.#directives, this.#isLeasable);
+      const claimed = record === undefined ? [] : contendersOf(record, this.#directives, this.#countable);
       this.#contest.set(id, claimed);
     }
     this.#changed.clear();

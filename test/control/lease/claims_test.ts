@@ -224,7 +224,7 @@ test("In a mesh of both families a claim is compared with its like, also beside 
   assert.equal(plain(holders.now()), plain(holdings(all)));
 });
 
-test("A claim that no lease of the mesh looks like takes nothing from anybody, once the mesh is known", () => {
+test("A claim that no lease of the mesh looks like, or a reservation of a whole network, takes nothing from anybody, once the mesh is known", () => {
   const store = new Store();
   const subnet = prefix("10.42.7.0/24");
   const second = prefix("fd00:42:0:7::/64");
@@ -244,6 +244,7 @@ test("A claim that no lease of the mesh looks like takes nothing from anybody, o
   );
   const twice = { subnet: prefix("10.42.9.0/24"), second: prefix("fd00:42::/63"), stamp: 1, incarnation: 1 };
   store.insert(recordOf(20, { claims: [twice] }));
+  store.insert(recordOf(21, { reserved: ["::/0", "10.0.0.0/8", "fd00:42::/48"].map(prefix) }));
   const founded = foundMesh(settingsFor("a", { network: prefix("10.42.0.0/16") }));
   if (typeof founded === "string") throw new Error(founded);
   const six = { subnetLen: 64, subnetMin: "fd00:42:0:1::", subnetMax: "fd00:42:0:ffff::" };
