@@ -18,6 +18,7 @@ import { buildTopology, type Topology } from "../topology.ts";
 import { ChaosHost } from "./chaos_host.ts";
 import { type ChaosReport, formatChaos } from "./chaos_report.ts";
 import { ChaosRun } from "./chaos_run.ts";
+import { Drops } from "./drops.ts";
 import { Guard } from "./guard.ts";
 import type { LabOptions } from "../lab.ts";
 import { chaosSchedule, MAX_SIDES } from "./schedule.ts";
@@ -90,12 +91,13 @@ class Chaos {
   async #chaos(topology: Topology): Promise<ChaosReport> {
     const { backend, chaosSeconds, seed, sealed } = this.#options;
     const { folder, stop } = this.#session;
+    const drops = new Drops(topology);
     const mesh = { backend, secretFile: sealed ? writeSecret(folder) : null, folder };
     for (const host of topology.hosts) this.#hosts.push(new ChaosHost(host, mesh, this.#guard));
     const statuses = await this.#form(topology);
     const steps = chaosSchedule(this.#hosts.map(({ name }) => name), chaosSeconds, seed);
     const run = new ChaosRun(
-      { hosts: this.#hosts, topology, subnets: this.#subnets(), timeline: this.#timeline, stop },
+      { hosts: this.#hosts, topology, drops, subnets: this.#subnets(), timeline: this.#timeline, stop },
       probationMs(this.#hosts.length),
     );
     try {

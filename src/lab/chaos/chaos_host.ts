@@ -1,6 +1,6 @@
 /**
  * One host of a chaos run, and what is done to it: a small disk of its own for the state, its daemon through all its
- * lives, a hook that writes down what it is told. What is done happens in order; each life has a log of its own.
+ * lives, perhaps one with another's state in its place, a hook that writes down what it is told. What is done happens in order; each life has a log of its own.
  */
 import {
   chmodSync,
@@ -38,6 +38,9 @@ export class ChaosHost {
   readonly #stateDir: string;
   readonly #copyDir: string;
   #daemon: LabDaemon | null = null;
+  /** One with a copy of another's state, in place of its own. */
+  #clone: LabDaemon | null = null;
+  #clones = 0;
   #full = false;
   #isNew = false;
 
@@ -123,6 +126,35 @@ export class ChaosHost {
     this.#guard.continued(this.#daemon.pid);
   }
 
+  /** Runs, in place of its own daemon, one with a copy of the state of `original`, as a copied machine does. */
+  startCloneOf(original: ChaosHost, peers: readonly string[]): void {
+    this.#clones++;
+    const folder = join(this.#mesh.folder, `${this.name}.clone-${this.#clones}`);
+    const mesh = { ...this.#mesh, folder };
+    const stateDir = stateDirOf(mesh, this.host);
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    original.#copyTo(stateDir);
+    const logFile = join(this.#folder, `log.clone-${this.#clones}`);
+    this.#clone = startDaemon(this.host, mesh, { peers, logFile });
+  }
+
+  /** How the daemon with a copied state ended by itself, and its last words; null: it runs, or there is none. */
+  takeCloneEnd(): { readonly end: string; readonly log: string } | null {
+    const end = this.#clone?.ended() ?? null;
+    if (end === null) return null;
+    const log = this.#clone!.log();
+    this.#clone = null;
+    return { end, log };
+  }
+
+  /** Kills it. False when there is none any more. */
+  killClone(): boolean {
+    if (this.#clone === null) return false;
+    this.#clone.signal("SIGKILL");
+    this.#clone = null;
+    return true;
+  }
+
   /** Gives the lease back, as `down --purge` does, and removes the state. Throws what the daemon says. */
   async leave(): Promise<Release | null> {
     const daemon = this.#daemon;
@@ -179,6 +211,7 @@ export class ChaosHost {
   /** Ends the daemon, whatever it does, and takes the disk away; with `keep`, what was on it stays beside the logs. */
   async close(keep: "keep" | null): Promise<void> {
     this.resume();
+    this.killClone();
     await this.#daemon?.stop();
     if (keep !== null) {
       const kept = join(this.#folder, "state-at-the-end");

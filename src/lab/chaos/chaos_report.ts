@@ -1,5 +1,6 @@
 /** What a chaos run comes to, as `lab --chaos --json` prints it, and in words. */
 import type { PairResult } from "../pairs.ts";
+import type { Contacts } from "./flows.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
 export interface ChaosReport {
@@ -26,6 +27,7 @@ export interface ChaosReport {
     readonly judged: number;
     readonly lost: number;
   };
+  readonly contacts: Contacts;
   /** At the end; empty when the mesh did not become whole. */
   readonly pairs: readonly PairResult[];
   /** What was done: the kind of step and how often. */
@@ -38,7 +40,7 @@ export interface ChaosReport {
 
 /** The end of the page: what was done, and whether all held. */
 export function formatChaos(report: ChaosReport): string {
-  const { conflicts, echoes, pairs } = report;
+  const { conflicts, contacts, echoes, pairs } = report;
   const answering = pairs.filter((pair) => pair.lossPercent < 100).length;
   const lines = [
     `${report.hosts.length} hosts, ${report.subnets} subnets, ${report.chaosSeconds} s: ${
@@ -53,6 +55,14 @@ export function formatChaos(report: ChaosReport): string {
       ? "At the end the mesh is not whole"
       : `At the end ${answering} of ${pairs.length} pairs answer`,
   ];
+  if (contacts.healings > 0) {
+    lines.push(
+      `After ${contacts.healings} healings the first pair answered within ${
+        contacts.firstSeconds.toFixed(1)
+      } s, ` +
+        `all pairs within ${contacts.allSeconds.toFixed(1)} s`,
+    );
+  }
   if (report.starvedSeconds > 0) {
     lines.push(
       `Other programs kept the processors busy: ${report.starvedSeconds} host-seconds do not count ` +
@@ -74,6 +84,9 @@ const WORDS: Readonly<Record<string, string>> = {
   restore: "older states restored",
   pause: "pauses",
   fill: "full disks",
+  cut: "one-way cuts",
+  loss: "spells of loss",
+  clone: "copied identities",
   leave: "left and joined anew",
 };
 

@@ -3,15 +3,15 @@
  * told. Everything that does not hold goes to the timeline as a violation.
  */
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { FlowJudge, type FlowLoss, LOST_AFTER_MS } from "./flow_judge.ts";
+import type { FlowJudge } from "./flow_judge.ts";
+import { type Contacts, Flows } from "./flows.ts";
 import { type Holding, LeaseJudge, seconds } from "./lease_judge.ts";
 import { LeaseWatch } from "./lease_watch.ts";
 import { untold } from "./life.ts";
-import { Prober } from "./prober.ts";
 import type { ChaosScene } from "./scene.ts";
 import { StarvationWatch } from "./starvation.ts";
-import { World } from "./world.ts";
+import type { Cut } from "./schedule.ts";
+import { type Regrouped, World } from "./world.ts";
 
 /** A gap in our own turns after which nothing is known of the flows: the whole machine stood still. */
 const STALL_MS = 2000;
@@ -19,15 +19,13 @@ const STALL_MS = 2000;
 const CAUSE_MS = 15_000;
 /** Starvation that comes again so soon is the same. */
 const CALM_MS = 10_000;
-const RECEIVE_MS = 25;
 
 export class Checks {
   readonly world: World;
   readonly #scene: ChaosScene;
   readonly #leases: LeaseJudge;
-  readonly #flows = new FlowJudge();
+  readonly #flows: Flows;
   readonly #watch: LeaseWatch;
-  readonly #prober: Prober;
   /** When something last happened to a host. BOUNDED: one per host */
   readonly #happened = new Map<string, number>();
   readonly #starvation = new StarvationWatch();
@@ -50,7 +48,7 @@ export class Checks {
       leaseLost: (host, state) => this.#leaseLost(host, state),
       seen: (holdings) => this.#seen(holdings),
     });
-    this.#prober = new Prober(scene.hosts.map(({ host }) => host), this.world, this.#flows);
+    this.#flows = new Flows(scene, this.world);
   }
 
   /** What all came to. */
@@ -59,13 +57,15 @@ export class Checks {
     readonly yields: number;
     readonly starvedSeconds: number;
     readonly echoes: FlowJudge["counts"];
+    readonly contacts: Contacts;
   } {
     const connectedSeconds = Math.round(this.#longestConflictMs) / 1000;
     return {
       conflicts: { count: this.#conflicts, connectedSeconds },
       yields: this.#yields,
       starvedSeconds: this.#starvedSeconds,
-      echoes: { ...this.#flows.counts },
+      echoes: this.#flows.counts,
+      contacts: this.#flows.contacts,
     };
   }
 
@@ -99,8 +99,7 @@ export class Checks {
     }
     this.#lookForStarved(now);
     this.#watch.step(now);
-    this.#prober.step(this.#watch.addresses(), now);
-    this.#tellLosses(this.#flows.judge(now));
+    this.#flows.step(this.#watch.addresses(), now);
   }
 
   /** Something is done to a host. */
@@ -112,9 +111,25 @@ export class Checks {
 
   /** The sides are others now. */
   regroup(sides: readonly (readonly string[])[], now: number): void {
-    for (const [a, b] of this.world.split(sides, now)) {
-      this.#flows.disturb(a, b, now);
-      for (const name of [a, b]) this.#happened.set(name, now);
+    this.#regrouped(this.world.split(sides, now), now);
+  }
+
+  /** The way from some hosts to others breaks, or is mended. */
+  cut(cut: Cut, mended: boolean, now: number): void {
+    this.#regrouped(this.world.cut(cut, mended, now), now);
+  }
+
+  /** These lose packets from now on, and no others. */
+  lose(hosts: readonly string[], now: number): void {
+    for (const a of this.world.names) {
+      for (const b of this.world.names) {
+        if (a < b && !this.world.isClean(a, b)) this.#flows.disturb(a, b, now);
+      }
+    }
+    this.world.lose(hosts);
+    for (const name of hosts) {
+      this.#flows.disturb(name, null, now);
+      this.#happened.set(name, now);
     }
   }
 
@@ -127,13 +142,8 @@ export class Checks {
   async conclude(): Promise<void> {
     await this.#watch.settled();
     await this.#watch.ask();
-    for (const end = performance.now() + LOST_AFTER_MS; performance.now() < end; await sleep(RECEIVE_MS)) {
-      this.#prober.receive(performance.now());
-      if (!this.#flows.mayStillAnswer(performance.now())) break;
-      this.#scene.stop.throwIfAborted();
-    }
+    await this.#flows.conclude();
     const now = performance.now();
-    this.#tellLosses(this.#flows.judge(now, true));
     for (const host of this.#scene.hosts) {
       const hook = readText(host.hookLog);
       for (const life of host.lives) {
@@ -149,7 +159,17 @@ export class Checks {
   }
 
   close(): void {
-    this.#prober.close();
+    this.#flows.close();
+  }
+
+  #regrouped({ apart, connected }: Regrouped, now: number): void {
+    for (const [a, b] of [...apart, ...connected]) {
+      this.#flows.disturb(a, b, now);
+      for (const name of [a, b]) this.#happened.set(name, now);
+    }
+    const { world } = this;
+    const ready = connected.filter(([a, b]) => world.connection(a, b) !== null && world.isClean(a, b));
+    this.#flows.healed(ready, now);
   }
 
   #lookForStarved(now: number): void {
@@ -201,15 +221,6 @@ export class Checks {
       else this.#scene.timeline.note(now, kind, text);
       if (kind === "conflict") this.#conflicts++;
       this.#longestConflictMs = Math.max(this.#longestConflictMs, connectedMs);
-    }
-  }
-
-  #tellLosses(losses: readonly FlowLoss[]): void {
-    for (const { from, to, count, since } of losses) {
-      const at = seconds(this.#scene.timeline.at(since));
-      const what = count === 1 ? "an echo" : `${count} echoes in a row`;
-      const text = `${from} → ${to} lost ${what}, sent at ${at}, though nothing happened to either`;
-      this.#scene.timeline.violation(performance.now(), text);
     }
   }
 }

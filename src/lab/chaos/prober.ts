@@ -1,28 +1,33 @@
 /**
  * The flows of a chaos run: from every host an echo to every other that it can reach, some times a second, through the
- * overlay. Numbers and answers go to the judge. Nothing waits.
+ * overlay, where nothing takes packets on the way. Nothing waits.
  */
 import { type EchoFan, openEchoFan } from "../../sys/echo_fan.ts";
 import type { LabHost } from "../topology.ts";
-import type { FlowJudge } from "./flow_judge.ts";
 import type { World } from "./world.ts";
 
 const SEND_EVERY_MS = 200;
+
+/** Hears of every echo, by its number, and of every answer. */
+export interface EchoListener {
+  sent(number: number, from: string, to: string, now: number): void;
+  answered(number: number, from: string, to: string, now: number): void;
+}
 
 export class Prober {
   /** BOUNDED: one per host */
   readonly #fans: ReadonlyMap<string, EchoFan>;
   readonly #world: World;
-  readonly #judge: FlowJudge;
+  readonly #listener: EchoListener;
   /** Whose echoes are whose: number → receiver. BOUNDED: by #forgetBefore, to what may still be answered */
   readonly #sentTo = new Map<number, string>();
   #next = 1;
   #sentAt = -Infinity;
 
-  constructor(hosts: readonly LabHost[], world: World, judge: FlowJudge) {
+  constructor(hosts: readonly LabHost[], world: World, listener: EchoListener) {
     this.#fans = new Map(hosts.map((host) => [host.name, host.inside(openEchoFan)]));
     this.#world = world;
-    this.#judge = judge;
+    this.#listener = listener;
   }
 
   /** Sends what is due, to `addresses` by host, and takes what came in. */
@@ -34,9 +39,10 @@ export class Prober {
       if (!addresses.has(from)) continue;
       for (const [to, address] of addresses) {
         if (to === from || this.#world.connection(from, to) === null) continue;
+        if (!this.#world.isClean(from, to)) continue;
         const number = this.#next++ >>> 0;
         this.#sentTo.set(number, to);
-        this.#judge.sent(number, from, to, now);
+        this.#listener.sent(number, from, to, now);
         // One that the kernel refuses is lost like any other.
         fan.send(address, number);
       }
@@ -48,7 +54,7 @@ export class Prober {
     for (const [from, fan] of this.#fans) {
       for (const { number } of fan.receive()) {
         const to = this.#sentTo.get(number);
-        if (to !== undefined) this.#judge.answered(number, from, to, now);
+        if (to !== undefined) this.#listener.answered(number, from, to, now);
       }
     }
   }

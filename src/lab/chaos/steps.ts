@@ -7,15 +7,20 @@ import { callApi } from "../../api/client.ts";
 import { SOCKET_NAME } from "../../api/schema.ts";
 import type { ChaosHost } from "./chaos_host.ts";
 import { type Checks, readText } from "./checks.ts";
+import { seconds } from "./lease_judge.ts";
 import type { ChaosScene } from "./scene.ts";
-import { type ChaosStep, type HostStep, MAX_SIDES } from "./schedule.ts";
+import { type ChaosStep, type Cut, type HostStep, type Loss, MAX_SIDES } from "./schedule.ts";
 import { wiring } from "./wiring.ts";
 
 const LOG_LINES = 12;
+/** What a daemon with another's identity says at its end. */
+const REFUSED = "copied state directory";
 
 export class Steps {
   readonly #scene: ChaosScene;
   readonly #checks: Checks;
+  /** Since when a daemon with another's state runs in place of a host's own. BOUNDED: one per host */
+  readonly #cloned = new Map<string, { readonly of: string; readonly since: number }>();
   /** What is under way for each host. BOUNDED: one per host */
   readonly #chains = new Map<string, Promise<void>>();
   /** Nodes that left and may not have been heard. BOUNDED: one per step of that kind */
@@ -36,8 +41,22 @@ export class Steps {
 
   perform(step: ChaosStep, now: number): void {
     this.done[step.kind] = (this.done[step.kind] ?? 0) + 1;
-    if (step.kind === "split" || step.kind === "heal") return this.#regroup(step, now);
-    this.#do(this.#scene.hosts.find(({ name }) => name === step.host)!, step.kind, now);
+    switch (step.kind) {
+      case "split":
+      case "heal":
+        return this.#regroup(step, now);
+      case "cut":
+      case "mend":
+        return this.#cut(step.kind, step, now);
+      case "loss":
+        return this.#lose(step, now);
+      case "clear":
+        return this.#lose(null, now);
+      case "clone":
+        return this.#clone(this.#host(step.host), this.#host(step.of), now);
+      default:
+        this.#do(this.#host(step.host), step.kind, now);
+    }
   }
 
   /** Waits for what takes a while. */
@@ -57,12 +76,12 @@ export class Steps {
   lookForEnds(now: number): void {
     for (const host of this.#scene.hosts) {
       if (this.#chains.has(host.name)) continue; // it is being ended, or started
+      this.#lookForClone(host, now);
       const end = host.takeEnd();
       if (end === null) continue;
       this.#checks.happens(host.name, { running: false }, now);
       const log = readText(host.lives.at(-1)!.logFile).trimEnd().split("\n").slice(-LOG_LINES).join("\n");
-      if (host.full) this.#scene.timeline.note(now, "ended", `its disk is full (${end})`, host.name);
-      else this.#scene.timeline.violation(now, `The daemon of ${host.name} ended by itself (${end})\n${log}`);
+      this.#scene.timeline.violation(now, `The daemon of ${host.name} ended by itself (${end})\n${log}`);
     }
   }
 
@@ -105,6 +124,72 @@ export class Steps {
     this.#scene.timeline.note(now, step.kind, text);
   }
 
+  #host(wanted: string): ChaosHost {
+    return this.#scene.hosts.find(({ name }) => name === wanted)!;
+  }
+
+  #cut(kind: "cut" | "mend", { from, to }: Cut, now: number): void {
+    const mended = kind === "mend";
+    if (mended) this.#scene.drops.mend({ from, to });
+    else this.#scene.drops.cut({ from, to });
+    this.#checks.cut({ from, to }, mended, performance.now());
+    const what = mended ? "packets arrive again" : "no packet arrives";
+    this.#scene.timeline.note(now, kind, `${this.#words(from)} → ${this.#words(to)}: ${what}`);
+  }
+
+  #lose(loss: Loss | null, now: number): void {
+    this.#scene.drops.lose(loss);
+    this.#checks.lose(loss?.hosts ?? [], performance.now());
+    if (loss === null) return this.#scene.timeline.note(now, "clear", "no packets are lost any more");
+    const text = `${loss.percent} % of the packets to and from ${this.#words(loss.hosts)} are lost`;
+    this.#scene.timeline.note(now, "loss", text);
+  }
+
+  #words(hosts: readonly string[]): string {
+    const all = this.#scene.hosts.length;
+    if (hosts.length === all) return "all";
+    return hosts.length === all - 1 && all > 2 ? "all others" : hosts.join(" ");
+  }
+
+  #clone(host: ChaosHost, original: ChaosHost, now: number): void {
+    const { name } = host;
+    if (!original.hasDaemon || !this.#checks.world.isUp(original.name)) return;
+    this.#checks.happens(name, { running: false }, now);
+    host.kill();
+    host.startCloneOf(original, this.#peersOf(name));
+    this.#cloned.set(name, { of: original.name, since: now });
+    const text = `kill -9, and a start with a copy of the state of ${original.name}`;
+    this.#scene.timeline.note(now, "clone", text, name);
+  }
+
+  /** One that finds out that it is a copy ends, and says why. */
+  #lookForClone(host: ChaosHost, now: number): void {
+    const ended = host.takeCloneEnd();
+    const cloned = this.#cloned.get(host.name);
+    if (ended === null || cloned === undefined) return;
+    this.#cloned.delete(host.name);
+    const after = seconds(now - cloned.since);
+    if (ended.log.includes(REFUSED)) {
+      this.#scene.timeline.note(now, "refused", `the copy of ${cloned.of} ended after ${after}`, host.name);
+    } else {
+      const text =
+        `The copy of ${cloned.of} on ${host.name} ended after ${after} without saying that it is one`;
+      this.#scene.timeline.violation(now, `${text} (${ended.end})\n${ended.log}`);
+    }
+  }
+
+  #endClone(host: ChaosHost, now: number): void {
+    this.#lookForClone(host, now);
+    const cloned = this.#cloned.get(host.name);
+    this.#cloned.delete(host.name);
+    if (!host.killClone() || cloned === undefined || this.#checks.starvedAt > cloned.since) return;
+    const lasted = seconds(now - cloned.since);
+    this.#scene.timeline.violation(
+      now,
+      `A copy of ${cloned.of} has run on ${host.name} for ${lasted} beside the original`,
+    );
+  }
+
   #do(host: ChaosHost, step: HostStep, now: number): void {
     const before = this.#chains.get(host.name);
     if (before === undefined && step !== "leave") return this.#now(host, step, now);
@@ -131,7 +216,8 @@ export class Steps {
       case "start":
       case "restore":
         if (host.hasDaemon) return;
-        if (step === "restore" && host.hasCopy && !host.full) host.restoreState();
+        this.#endClone(host, now);
+        if (step === "restore" && host.hasCopy) host.restoreState();
         return this.#start(host, step, now);
       case "pause":
         if (!host.hasDaemon) return;
@@ -150,8 +236,7 @@ export class Steps {
         return note("no byte is left for its state");
       case "empty":
         host.empty();
-        note("its disk has room again");
-        if (!host.hasDaemon) this.#now(host, "start", now);
+        return note("its disk has room again");
     }
   }
 
@@ -160,7 +245,7 @@ export class Steps {
     const wish = host.isNew ? this.#wish(name) : null;
     host.start(this.#peersOf(name), wish === null ? [] : ["--subnet", wish]);
     this.#checks.happens(name, { running: true }, now);
-    const anew = wish === null ? "" : `anew, wishes ${wish}`;
+    const anew = wish !== null ? `anew, wishes ${wish}` : host.full ? "with no byte free on its disk" : "";
     const how = step === "restore" ? "with an older copy of its state" : anew;
     this.#scene.timeline.note(now, step, how, name);
   }

@@ -1,12 +1,20 @@
 /**
- * What is true of the hosts of a chaos run, as the lab itself made it: which run, on which side, and since when two of
- * them could talk to each other. What the daemons say is judged by it (lease_judge.ts, flow_judge.ts). Times are ms.
+ * What is true of the hosts of a chaos run, as the lab itself made it: which run, on which side, which cables are broken
+ * or lose packets, and since when two of them could talk to each other. What the daemons say is judged by it (lease_judge.ts, flow_judge.ts). Times are ms.
  */
 
-/** How two hosts came to be connected: one of them began to run, or a split healed. */
+import type { Cut } from "./schedule.ts";
+
+/** How two hosts came to be connected: one of them began to run, or the network between them healed. */
 export interface Connection {
   readonly since: number;
   readonly by: "start" | "heal";
+}
+
+/** Pairs of hosts that do not hear each other, in one direction at least; those that do so again. */
+export interface Regrouped {
+  readonly apart: readonly [string, string][];
+  readonly connected: readonly [string, string][];
 }
 
 interface HostState {
@@ -20,8 +28,12 @@ interface HostState {
 export class World {
   /** BOUNDED: one per host */
   readonly #hosts = new Map<string, HostState>();
-  /** Since when two hosts are on one side; absent while they are not. BOUNDED: one per pair */
+  /** Since when two hosts hear each other, if they run; absent while one does not. BOUNDED: one per pair */
   readonly #together = new Map<string, number>();
+  /** Nothing from the first arrives at the second: "a b". How many cuts say so. BOUNDED: one per ordered pair */
+  readonly #cuts = new Map<string, number>();
+  /** BOUNDED: one per host */
+  #lossy: ReadonlySet<string> = new Set();
   readonly names: readonly string[];
 
   /** All on one side, none running. */
@@ -31,18 +43,33 @@ export class World {
     this.#regroup(now);
   }
 
-  /** Returns the pairs that are not where they were: on one side before and after. */
-  split(sides: readonly (readonly string[])[], now: number): [string, string][] {
-    const before = new Set(this.#together.keys()); // BOUNDED: one per pair
+  split(sides: readonly (readonly string[])[], now: number): Regrouped {
     sides.forEach((side, i) => side.forEach((name) => this.#host(name).side = i));
-    this.#regroup(now);
-    return this.#pairs().filter(([a, b]) =>
-      !(before.has(pairKey(a, b)) && this.#together.has(pairKey(a, b)))
-    );
+    return this.#regroup(now);
   }
 
-  heal(now: number): [string, string][] {
+  heal(now: number): Regrouped {
     return this.split([this.names], now);
+  }
+
+  /** Breaks the way from some to others; `mended`: this cut is no more. */
+  cut({ from, to }: Cut, mended: boolean, now: number): Regrouped {
+    for (const key of from.flatMap((a) => to.map((b) => `${a} ${b}`))) {
+      const count = (this.#cuts.get(key) ?? 0) + (mended ? -1 : 1);
+      if (count > 0) this.#cuts.set(key, count);
+      else this.#cuts.delete(key);
+    }
+    return this.#regroup(now);
+  }
+
+  /** These lose packets from now on, and no others. */
+  lose(hosts: readonly string[]): void {
+    this.#lossy = new Set(hosts);
+  }
+
+  /** Nothing takes packets on the way between two hosts. */
+  isClean(a: string, b: string): boolean {
+    return !this.#lossy.has(a) && !this.#lossy.has(b);
   }
 
   set(name: string, change: { readonly running?: boolean; readonly paused?: boolean }, now: number): void {
@@ -91,12 +118,22 @@ export class World {
     return this.names.flatMap((a, i) => this.names.slice(i + 1).map((b): [string, string] => [a, b]));
   }
 
-  #regroup(now: number): void {
+  #regroup(now: number): Regrouped {
+    const apart: [string, string][] = [];
+    const connected: [string, string][] = [];
     for (const [a, b] of this.#pairs()) {
       const key = pairKey(a, b);
-      if (this.sideOf(a) !== this.sideOf(b)) this.#together.delete(key);
-      else if (!this.#together.has(key)) this.#together.set(key, now);
+      const parted = this.sideOf(a) !== this.sideOf(b) || this.#cuts.has(`${a} ${b}`) ||
+        this.#cuts.has(`${b} ${a}`);
+      if (parted) {
+        this.#together.delete(key);
+        apart.push([a, b]);
+      } else if (!this.#together.has(key)) {
+        this.#together.set(key, now);
+        connected.push([a, b]);
+      }
     }
+    return { apart, connected };
   }
 }
 

@@ -17,7 +17,9 @@ test("chaosSchedule() stays within its time, in order, and undoes everything it 
     for (const seed of SEEDS) {
       const steps = chaosSchedule(hostNames(count), SECONDS, seed);
       const wrong = new Map<string, string>();
+      const broken: string[] = [];
       let split = false;
+      let lossy = false;
       let last = 0;
       for (const step of steps) {
         assert.ok(step.at >= last && step.at <= SECONDS * 1000, `seed ${seed}: ${step.kind} at ${step.at}`);
@@ -25,6 +27,13 @@ test("chaosSchedule() stays within its time, in order, and undoes everything it 
         if (step.kind === "split" || step.kind === "heal") {
           assert.equal(split, step.kind === "heal", `seed ${seed}: ${step.kind} at ${step.at}`);
           split = step.kind === "split";
+        } else if (step.kind === "cut" || step.kind === "mend") {
+          const cut = `${step.from} > ${step.to}`;
+          if (step.kind === "cut") broken.push(cut);
+          else assert.equal(broken.splice(broken.indexOf(cut), 1)[0], cut);
+        } else if (step.kind === "loss" || step.kind === "clear") {
+          assert.equal(lossy, step.kind === "clear", `seed ${seed}: ${step.kind} at ${step.at}`);
+          lossy = step.kind === "loss";
         } else if (step.kind !== "copy") {
           assert.ok(
             follows(step, wrong),
@@ -32,7 +41,7 @@ test("chaosSchedule() stays within its time, in order, and undoes everything it 
           );
         }
       }
-      assert.equal(split, false);
+      assert.deepEqual([split, lossy, broken], [false, false, []]);
       assert.deepEqual([...wrong], []);
     }
   }
@@ -41,13 +50,16 @@ test("chaosSchedule() stays within its time, in order, and undoes everything it 
 /** Whether the step may follow what is wrong with its host now. */
 function follows(step: ChaosStep & { host: string }, wrong: Map<string, string>): boolean {
   const undoes: Record<string, readonly string[]> = {
-    start: ["kill", "leave"],
+    start: ["kill", "leave", "clone", "fill kill"],
     restore: ["kill"],
     resume: ["pause"],
     empty: ["fill"],
   };
   const now = wrong.get(step.host);
   const needs = undoes[step.kind];
+  // A full disk outlasts a kill and a start.
+  if (now === "fill" && step.kind === "kill") return wrong.set(step.host, "fill kill") === wrong;
+  if (now === "fill kill" && step.kind === "start") return wrong.set(step.host, "fill") === wrong;
   if (needs === undefined) {
     wrong.set(step.host, step.kind);
     return now === undefined;
@@ -84,12 +96,17 @@ test("chaosSchedule() does every kind of thing, and on both sides of a split hos
     }
   }
   const all = [
+    "clear",
+    "clone",
     "copy",
+    "cut",
     "empty",
     "fill",
     "heal",
     "kill",
     "leave",
+    "loss",
+    "mend",
     "pause",
     "restore",
     "resume",
@@ -98,4 +115,38 @@ test("chaosSchedule() does every kind of thing, and on both sides of a split hos
   ];
   assert.deepEqual([...kinds].sort(), all);
   assert.ok(both > SEEDS.length, `${both} splits in ${SEEDS.length} runs`);
+});
+
+test("chaosSchedule() copies an identity only while all can reach the original", () => {
+  let clones = 0;
+  for (const seed of SEEDS) {
+    // BOUNDED: by the steps of a run
+    const open = new Map<string, string>();
+    for (const step of chaosSchedule(hostNames(8), SECONDS, seed)) {
+      if (step.kind === "clone") {
+        clones++;
+        open.set(step.host, step.of);
+      } else if (step.kind === "start") open.delete(step.host);
+      else if (open.size > 0) {
+        const touched = "host" in step
+          ? [...open.values()].includes(step.host) && step.kind !== "copy"
+          : false;
+        assert.equal(touched, false, `seed ${seed}: ${step.kind} of an original at ${step.at}`);
+        assert.ok(!["split", "cut", "loss"].includes(step.kind), `seed ${seed}: ${step.kind} at ${step.at}`);
+      }
+    }
+  }
+  assert.ok(clones > SEEDS.length / 3, `${clones} copies in ${SEEDS.length} runs`);
+});
+
+test("chaosSchedule() breaks ways in one direction, from one host or to it", () => {
+  const shapes = new Set<string>();
+  for (const seed of SEEDS) {
+    for (const step of chaosSchedule(hostNames(8), SECONDS, seed)) {
+      if (step.kind !== "cut") continue;
+      assert.equal(step.from.some((host) => step.to.includes(host)), false);
+      shapes.add(`${step.from.length} > ${step.to.length}`);
+    }
+  }
+  assert.deepEqual([...shapes].sort(), ["1 > 1", "1 > 7", "7 > 1"]);
 });

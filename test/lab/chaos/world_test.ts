@@ -10,18 +10,45 @@ test("two hosts are connected while both run on one side, since the latest of wh
   assert.equal(world.connection("a", "b"), null);
   for (const name of HOSTS) world.set(name, { running: true }, 10);
   assert.deepEqual(world.connection("b", "a"), { since: 10, by: "start" });
-  assert.deepEqual(world.split([["a", "b"], ["c", "d"]], 20), [["a", "c"], ["a", "d"], ["b", "c"], [
-    "b",
-    "d",
-  ]]);
+  const apart = [["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]];
+  assert.deepEqual(world.split([["a", "b"], ["c", "d"]], 20), { apart, connected: [] });
   assert.deepEqual(world.connection("a", "b"), { since: 10, by: "start" });
   assert.equal(world.connection("a", "c"), null);
   world.set("c", { paused: true }, 25);
-  assert.deepEqual(world.heal(30), [["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]]);
+  assert.deepEqual(world.heal(30), { apart: [], connected: apart });
   assert.deepEqual(world.connection("a", "d"), { since: 30, by: "heal" });
   assert.equal(world.connection("a", "c"), null);
   world.set("c", { paused: false }, 40);
   assert.deepEqual(world.connection("a", "c"), { since: 40, by: "start" });
+});
+
+test("two hosts of which one does not hear the other are not connected, until the last cut is mended", () => {
+  const world = new World(HOSTS, 0);
+  for (const name of HOSTS) world.set(name, { running: true }, 10);
+  const mute = { from: ["a"], to: ["b", "c", "d"] };
+  const deaf = { from: ["a"], to: ["b"] };
+  assert.equal(world.cut(mute, false, 20).apart.length, 3);
+  assert.equal(world.connection("b", "a"), null);
+  assert.deepEqual(world.connection("b", "c"), { since: 10, by: "start" });
+  world.cut(deaf, false, 25);
+  world.split([["a", "b"], ["c", "d"]], 26);
+  assert.deepEqual(world.cut(mute, true, 30).connected, []);
+  assert.deepEqual(world.heal(35).connected, [["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]]);
+  assert.equal(world.connection("a", "b"), null);
+  assert.deepEqual(world.cut(deaf, true, 40).connected, [["a", "b"]]);
+  assert.deepEqual(world.connection("a", "b"), { since: 40, by: "heal" });
+});
+
+test("a way is clean unless one of its ends loses packets", () => {
+  const world = new World(HOSTS, 0);
+  world.lose(["b"]);
+  assert.deepEqual([world.isClean("a", "b"), world.isClean("b", "c"), world.isClean("a", "c")], [
+    false,
+    false,
+    true,
+  ]);
+  world.lose([]);
+  assert.equal(world.isClean("a", "b"), true);
 });
 
 test("a host that was killed while it was paused is not paused after its start", () => {
