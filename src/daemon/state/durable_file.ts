@@ -8,6 +8,12 @@ import { dirname } from "node:path";
 import { ConfigError } from "../../config/config_error.ts";
 import { replaceFile } from "../../host/atomic_file.ts";
 
+const FULL_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full: free some space",
+  EDQUOT: "the disk quota is used up: free some space",
+  EROFS: "the file system is read-only",
+};
+
 export interface JsonRead {
   /** The parsed content; null when there is no such file. */
   readonly value: unknown;
@@ -88,8 +94,16 @@ export function writeTextFile(path: string, text: string, mode: number, keepPrev
     const keep = keepPrevious ? () => keepCopy(path) : undefined;
     replaceFile(path, text, { temporary: `${path}.tmp`, mode, exact: true, beforeRename: keep });
   } catch (cause) {
-    throw new Error(`Cannot write ${JSON.stringify(path)}: ${codeOf(cause)}`, { cause });
+    throw cannotWrite(path, cause);
   }
+}
+
+/** What a person reads where a write failed. */
+export function cannotWrite(path: string, cause: unknown): Error {
+  const code = codeOf(cause);
+  const hint = FULL_HINTS[code];
+  const why = hint === undefined ? code : `${code} (${hint})`;
+  return new Error(`Cannot write ${JSON.stringify(path)}: ${why}`, { cause });
 }
 
 function keepCopy(path: string): void {

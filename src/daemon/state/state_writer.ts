@@ -17,7 +17,7 @@ import { type Kept, keptLine } from "../../control/records/kept.ts";
 import { ownToJson, type StoredOwn } from "../../control/records/state.ts";
 import { logger } from "../../log/log.ts";
 import type { Disk } from "../../ports/disk.ts";
-import { codeOf } from "./durable_file.ts";
+import { cannotWrite, codeOf } from "./durable_file.ts";
 import { freshFile, SLOT_LEN, slotBytes, SLOTS } from "./slots.ts";
 import type { StateDir } from "./state_dir.ts";
 import { JOIN_FILE, PEERS_FILE, SECRET_FILE, STATE_FILE } from "./state_files.ts";
@@ -268,7 +268,7 @@ export class StateWriter {
     try {
       await write();
     } catch (cause) {
-      throw new Error(`Cannot write ${JSON.stringify(this.#path(name))}: ${codeOf(cause)}`, { cause });
+      throw cannotWrite(this.#path(name), cause);
     }
   }
 }

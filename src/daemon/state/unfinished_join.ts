@@ -4,7 +4,7 @@
  * its place, in silence, would be the opposite of what was asked for. It is forgotten with the first claim, by another
  * join, by `up --found`, and by `down --purge`.
  */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
 import { DEFAULT_NETWORK_NAME } from "../../config/config.ts";
@@ -72,10 +72,15 @@ function fromJson(f: Record<string, unknown>): UnfinishedJoin | null {
   }
 }
 
-/** Remembers a join, for its owner only; in place of another. Throws when it cannot. */
+/**
+ * Remembers a join, for its owner only; in place of another. One that is there already stays: a start needs no room on the
+ * disk for it. Throws when it cannot.
+ */
 export function writeUnfinishedJoin(stateDir: string, { secret, ...rest }: UnfinishedJoin): void {
   const text = JSON.stringify({ version: FILE_VERSION, ...rest, secret: secret?.text() ?? null }, null, 1);
-  writeTextFile(join(stateDir, JOIN_FILE), `${text}\n`, 0o600, false);
+  const path = join(stateDir, JOIN_FILE);
+  if (existsSync(path) && readFileSync(path, "utf8") === `${text}\n`) return;
+  writeTextFile(path, `${text}\n`, 0o600, false);
 }
 
 /** Forgets it. */

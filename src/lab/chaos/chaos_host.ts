@@ -43,6 +43,8 @@ export class ChaosHost {
   #clones = 0;
   #full = false;
   #isNew = false;
+  /** Its lives before it last left. */
+  #former = 0;
 
   constructor(host: LabHost, mesh: LabMesh, guard: Guard) {
     this.host = host;
@@ -81,6 +83,11 @@ export class ChaosHost {
   /** It has left, and comes back as another node. */
   get isNew(): boolean {
     return this.#isNew;
+  }
+
+  /** It was seen with a lease since it last joined: then all that it needs is on its disk. */
+  get hasHeld(): boolean {
+    return this.lives.slice(this.#former).some(({ leases }) => leases.length > 0);
   }
 
   get hasCopy(): boolean {
@@ -169,6 +176,7 @@ export class ChaosHost {
       this.#gone();
       this.#wipe();
       this.#isNew = true;
+      this.#former = this.lives.length;
     }
     return release;
   }

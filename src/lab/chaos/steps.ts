@@ -81,7 +81,11 @@ export class Steps {
       if (end === null) continue;
       this.#checks.happens(host.name, { running: false }, now);
       const log = readText(host.lives.at(-1)!.logFile).trimEnd().split("\n").slice(-LOG_LINES).join("\n");
-      this.#scene.timeline.violation(now, `The daemon of ${host.name} ended by itself (${end})\n${log}`);
+      if (host.full && !host.hasHeld && log.includes("ENOSPC")) {
+        this.#scene.timeline.note(now, "ended", "its disk was full before its first lease", host.name);
+      } else {
+        this.#scene.timeline.violation(now, `The daemon of ${host.name} ended by itself (${end})\n${log}`);
+      }
     }
   }
 
@@ -236,7 +240,8 @@ export class Steps {
         return note("no byte is left for its state");
       case "empty":
         host.empty();
-        return note("its disk has room again");
+        note("its disk has room again");
+        if (!host.hasDaemon) this.#now(host, "start", now);
     }
   }
 

@@ -9,6 +9,7 @@ import { foundMesh } from "../../../src/control/mesh/mesh.ts";
 import type { MeshConfig } from "../../../src/control/mesh/mesh_config.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
+import { cannotWrite } from "../../../src/daemon/state/durable_file.ts";
 import { JOIN_FILE } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
 import {
@@ -271,6 +272,29 @@ test("A join whose file is taken away under the run is remembered again, and not
     assert.ok(!existsSync(path));
     state.close();
   });
+});
+
+test("A join that is on disk already is not written again, so that a start needs no room for it", async () => {
+  await withDirectory((directory) => {
+    const path = join(directory, JOIN_FILE);
+    const remembered = (begun: UnfinishedJoin) => {
+      const state = openState(STATE_HOME, directory);
+      state.rememberJoin(begun);
+      state.close();
+      return statSync(path).ino;
+    };
+    const file = remembered(SEALED);
+    assert.equal(remembered(SEALED), file);
+    assert.notEqual(remembered({ ...SEALED, peers: ["other:1"] }), file);
+  });
+});
+
+test("A write that a full disk refuses says what to do", () => {
+  const cause = Object.assign(new Error("write"), { code: "ENOSPC" });
+  assert.equal(
+    cannotWrite("/x/y", cause).message,
+    `Cannot write "/x/y": ENOSPC (the disk is full: free some space)`,
+  );
 });
 
 test("A join that was refused for its token is not gone on with, and nobody founds in its place", async () => {
