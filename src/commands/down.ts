@@ -71,12 +71,14 @@ async function takeAway(machine: Machine, options: DownOptions, goneMs: number):
       lines.push(await releaseStoredLease(machine, state));
     }
     const net = machine.openNetwork();
+    const ruleset = machine.openRuleset(false);
     try {
-      const cleared = clearAll(net, options, state?.stored ?? null, options.purge);
+      const cleared = clearAll({ net, ruleset }, options, state?.stored ?? null, options.purge);
       lines.push(...cleared.lines);
       foreign ||= cleared.foreign;
     } finally {
       net.close();
+      ruleset.close();
     }
     foreign = removeSocket(socket, lines) || foreign;
     if (options.purge) {

@@ -261,10 +261,4 @@ export function checkSupported(config: Config, settings: GivenSettings, warnings
         : `${given(name6)} without --network6: a new mesh has no IPv6`,
     );
   }
-  if (config.ipMasq) {
-    throw new ConfigError(
-      "ip-masq",
-      "--ip-masq is not implemented: start without it and masquerade with your own rules",
-    );
-  }
 }

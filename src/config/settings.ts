@@ -191,7 +191,7 @@ export const SETTINGS = [
     flag: "ip-masq",
     kind: "switch",
     group: HOST,
-    help: "masquerade traffic leaving the mesh; not implemented",
+    help: "masquerade traffic that leaves the mesh, or enters it from elsewhere",
   },
   { flag: "no-tso", kind: "switch", group: HOST, help: "disable TCP superframes on the device" },
   { flag: "no-uso", kind: "switch", group: HOST, help: "disable UDP superframes on the device" },

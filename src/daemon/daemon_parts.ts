@@ -14,6 +14,7 @@ import { DataplaneFeed } from "./planes/dataplane_feed.ts";
 import type { Cleanups } from "./end.ts";
 import { HostKeeper } from "./host/host_keeper.ts";
 import { clearForStart, storedLease } from "./host/leftovers.ts";
+import { RulesKeeper } from "./host/rules_keeper.ts";
 import { UnderlayWatch } from "./host/underlay_watch.ts";
 import { logger } from "../log/log.ts";
 import { OffloadState } from "./planes/offloads.ts";
@@ -61,6 +62,7 @@ export interface DaemonParts {
   readonly ciphers: SealedParts | null;
   readonly sockets: Sockets;
   readonly feed: DataplaneFeed;
+  readonly rules: RulesKeeper;
   readonly keeper: HostKeeper;
 }
 
@@ -80,7 +82,9 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   cleanups.add(() => settled(state, machine.timers));
   const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
   const { config, given, stored } = begun;
-  const left = clearForStart(net, config, storedLease(stored));
+  const ruleset = machine.openRuleset(config.ipMasq);
+  cleanups.add(() => ruleset.close());
+  const left = clearForStart({ net, ruleset }, config, storedLease(stored));
   for (const line of [...left.report.repaired, ...left.report.failed]) logger.info(line);
   const choice = secretChoiceOf(begun, state);
   remember(begun, choice, state);
@@ -109,7 +113,8 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   feed = new DataplaneFeed(mailbox, () => underlay.facts(), ciphers);
   sockets = new Sockets(machine.udp, mailbox, { ...config, interfaces: () => net.interfaces() });
   if (founds(begun)) sockets.demand(foundersSockets(config));
-  keeper = new HostKeeper(net, machine.devices, mailbox, {
+  const rules = new RulesKeeper(ruleset, machine.clock, config);
+  keeper = new HostKeeper({ net, rules, devices: machine.devices, mailbox }, {
     ...config,
     subnetFile: left.file,
     networks: left.networks,
@@ -134,6 +139,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
     ciphers,
     sockets,
     feed,
+    rules,
     keeper,
   };
 }

@@ -159,6 +159,7 @@ export class EventLoop implements AtWork, Effects {
       this.reconciler.expire();
       this.#event({ kind: "ownEndpoints", endpoints: this.parts.underlay.endpoints() });
     }
+    if (this.parts.rules.changed()) this.reconciler.expire();
     this.#event({ kind: "tick" });
     this.parts.workers.mailbox.retry();
     const now = this.#now();

@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { serveApi } from "../api/server.ts";
 import type { DeviceMaker, Machine, Surroundings } from "../ports/machine.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
+import { openRuleset } from "../sys/nftables.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { systemClock, systemRandom, systemTimers } from "../sys/system.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
@@ -42,4 +43,5 @@ export const systemMachine: Machine = {
   disk: systemDisk,
   surroundings,
   openNetwork: openHostNetwork,
+  openRuleset,
 };

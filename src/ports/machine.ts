@@ -9,6 +9,7 @@ import type { HostKernel, NetworkInterface } from "./host.ts";
 import type { Disk } from "./disk.ts";
 import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
+import type { Ruleset } from "./ruleset.ts";
 import type { Clock, Random, Timers } from "./time.ts";
 
 export interface Machine {
@@ -23,6 +24,8 @@ export interface Machine {
   readonly surroundings: Surroundings;
   /** The interfaces, addresses and routes of this host, until it is closed. Throws SysError. */
   openNetwork(): HostKernel;
+  /** The packet filter of this host, until it is closed. `listen`: `changed` is going to be asked. */
+  openRuleset(listen: boolean): Ruleset;
 }
 
 /** Makes TUN devices. All of it may throw SysError. */

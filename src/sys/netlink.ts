@@ -1,21 +1,24 @@
 /**
- * NETLINK_ROUTE sockets (netlink(7), rtnetlink(7)): requests that wait for their acknowledgement, dumps, and a
- * second kind of socket that hears of changes. Both belong to the network namespace of the thread that opened
+ * Netlink sockets (netlink(7), rtnetlink(7), nfnetlink): requests that wait for their acknowledgement, dumps, batches, and
+ * a second kind of socket that hears of changes. Both belong to the network namespace of the thread that opened
  * them and stay there. Everything is synchronous: the kernel answers within the call, so a wait is a fault,
  * and ends in an error after two seconds. What the kernel says of a refused request is in the SysError.
  */
 
 import {
   type Acknowledgement,
+  attributeTextAt,
   decodeAcknowledgement,
   decodeMessages,
   encodeMessage,
+  join,
   type NetlinkMessage,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
   NLMSG_DONE,
+  NLMSG_LEN,
 } from "../wire/netlink.ts";
 import { putU16le, putU32le, putU64le, u32le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
@@ -33,7 +36,8 @@ import {
 } from "./linux.ts";
 
 const AF_NETLINK = 16;
-const NETLINK_ROUTE = 0;
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -84,10 +88,10 @@ class NetlinkSocket {
   readonly #from = new Uint8Array(new ArrayBuffer(SOCKADDR_NL_LEN));
   readonly #fromLength = new Uint8Array(new ArrayBuffer(4));
 
-  constructor(flags: number) {
+  constructor(flags: number, protocol: number) {
     this.fd = check(
       "Cannot open a netlink socket",
-      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE),
+      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, protocol),
     );
   }
 
@@ -136,13 +140,14 @@ class NetlinkSocket {
 
 /** A connection for requests and dumps. Throws SysError when the socket cannot be opened. */
 export class NetlinkConnection {
-  readonly #socket = new NetlinkSocket(0);
+  readonly #socket: NetlinkSocket;
   #sequence = 0;
   #requests = 0;
   #closed = false;
 
   /** `strict`: dumps are to answer exactly what was asked, as kernels before Linux 4.20 cannot. */
-  constructor(strict = true) {
+  constructor(strict = true, protocol = NETLINK_ROUTE) {
+    this.#socket = new NetlinkSocket(0, protocol);
     const timeout = new Uint8Array(new ArrayBuffer(16)); // struct timeval
     putU64le(timeout, 0, TIMEOUT_SECONDS);
     libc().setsockopt(this.#socket.fd, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.length);
@@ -160,7 +165,7 @@ export class NetlinkConnection {
   request(request: NetlinkRequest): NetlinkMessage[] {
     const sequence = this.#send(request, NLM_F_ACK);
     const { messages, end } = this.#collect(sequence, request);
-    if (end.errno !== 0) throw refusal(request.op, end);
+    if (end.errno !== 0) throw refusal(request.op, end, request.payload);
     return messages;
   }
 
@@ -176,6 +181,37 @@ export class NetlinkConnection {
       if (again && tries < DUMP_TRIES) continue;
       if (end.errno !== 0) throw refusal(request.op, end);
       return messages;
+    }
+  }
+
+  /**
+   * Sends messages in one datagram, between the marks of a batch (nfnetlink), and waits for the acknowledgement of each. Where
+   * it was refused, the kernel still acknowledges those that it undid: what counts is the first error. Throws SysError.
+   */
+  batch(messages: readonly NetlinkRequest[], [begin, end]: readonly [NetlinkRequest, NetlinkRequest]): void {
+    const first = this.#sequence + 1;
+    const encode = ({ type, flags = 0, payload }: NetlinkRequest, ack: number) =>
+      encodeMessage(type, NLM_F_REQUEST | ack | flags, ++this.#sequence, payload);
+    const datagram = join([
+      encode(begin, 0),
+      ...messages.map((message) => encode(message, NLM_F_ACK)),
+      encode(end, 0),
+    ]);
+    this.#requests++;
+    check(begin.op, libc().sendto(this.#socket.fd, datagram, datagram.length, 0, null, 0));
+    for (let open = messages.length; open > 0;) {
+      const received = this.#socket.receive();
+      if (received === EAGAIN) throw new SysError(begin.op, ETIMEDOUT, "the kernel did not answer");
+      if (typeof received === "number") throw failed(begin.op, received);
+      for (const answer of received) {
+        const at = answer.sequence - first - 1; // -1: the batch as a whole
+        const outcome = at < -1 || at >= messages.length ? null : decodeAcknowledgement(answer);
+        if (outcome === null) continue;
+        if (outcome.errno !== 0) {
+          throw refusal(messages[at]?.op ?? begin.op, outcome, messages[at]?.payload);
+        }
+        open--;
+      }
     }
   }
 
@@ -224,18 +260,24 @@ export class NetlinkConnection {
   }
 }
 
-function refusal(op: string, end: Acknowledgement): SysError {
+/** With the kernel's own sentence where it gives one, and the text that it objects to in what was sent. */
+function refusal(op: string, end: Acknowledgement, payload?: Uint8Array): SysError {
   const hint = end.errno === EPERM ? "run as root or grant CAP_NET_ADMIN" : "";
-  if (end.text === null) return failed(op, end.errno, hint);
-  return new SysError(op, end.errno, end.text, hint);
+  const objected = payload === undefined || end.offset === undefined
+    ? null
+    : attributeTextAt(payload, end.offset - NLMSG_LEN);
+  const subject = objected === null ? op : `${op}, at ${JSON.stringify(objected)}`;
+  if (end.text === null) return failed(subject, end.errno, hint);
+  return new SysError(subject, end.errno, end.text, hint);
 }
 
 /** A socket that hears of changes. It never blocks. Throws SysError when it cannot be opened. */
 export class NetlinkEvents {
-  readonly #socket = new NetlinkSocket(SOCK_NONBLOCK);
+  readonly #socket: NetlinkSocket;
   #closed = false;
 
-  constructor(groups: readonly number[]) {
+  constructor(groups: readonly number[], protocol = NETLINK_ROUTE) {
+    this.#socket = new NetlinkSocket(SOCK_NONBLOCK, protocol);
     // Unbound, the socket has port 0, which the kernel takes for the originator and leaves out.
     const address = new Uint8Array(new ArrayBuffer(SOCKADDR_NL_LEN));
     putU16le(address, 0, AF_NETLINK);

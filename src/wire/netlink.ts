@@ -33,6 +33,7 @@ const ATTRIBUTE_LEN = 4; // | length u16 | type u16 |
 const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 const NLMSGERR_ATTR_MSG = 1;
+const NLMSGERR_ATTR_OFFS = 2;
 
 /** One message. `payload` is borrowed from the buffer it was read from. */
 export interface NetlinkMessage {
@@ -51,6 +52,8 @@ export type Attributes = ReadonlyMap<number, Uint8Array>;
 export interface Acknowledgement {
   readonly errno: number;
   readonly text: string | null;
+  /** Where in the request, header included, the attribute is that it objects to; absent: it does not say. */
+  readonly offset?: number;
 }
 
 const align = (length: number): number => (length + 3) & ~3;
@@ -172,17 +175,27 @@ export function decodeAcknowledgement(m: NetlinkMessage): Acknowledgement | null
   if (m.payload.length < 4) return m.type === NLMSG_DONE ? { errno: 0, text: null } : null;
   const errno = -(u32le(m.payload, 0) | 0);
   if (errno < 0 && m.type === NLMSG_ERROR) return null;
-  const text = (m.flags & NLM_F_ACK_TLVS) === 0 ? null : kernelSentence(m);
-  return { errno: Math.max(0, errno), text };
+  const words = (m.flags & NLM_F_ACK_TLVS) === 0 ? null : kernelWords(m);
+  const text = words === null ? null : readText(words, NLMSGERR_ATTR_MSG);
+  const offset = words === null ? null : readU32(words, NLMSGERR_ATTR_OFFS);
+  return { errno: Math.max(0, errno), text, ...(offset === null ? {} : { offset }) };
 }
 
-// The sentence follows the errno and, in an error, the request: its header only when capped, else all of it.
-function kernelSentence(m: NetlinkMessage): string | null {
+// They follow the errno and, in an error, the request: its header only when capped, else all of it.
+function kernelWords(m: NetlinkMessage): Attributes | null {
   let at = 4;
   if (m.type === NLMSG_ERROR) {
     if (m.payload.length < 4 + NLMSG_LEN) return null;
     at += (m.flags & NLM_F_CAPPED) !== 0 ? NLMSG_LEN : align(u32le(m.payload, 4));
   }
-  const attributes = decodeAttributes(m.payload, at);
-  return attributes === null ? null : readText(attributes, NLMSGERR_ATTR_MSG);
+  return decodeAttributes(m.payload, at);
+}
+
+/** The text of the attribute that begins at `at`, however deep; null when there is none, or it holds no text. */
+export function attributeTextAt(b: Uint8Array, at: number): string | null {
+  if (at < 0 || b.length - at < ATTRIBUTE_LEN) return null;
+  const length = u16le(b, at);
+  if (length <= ATTRIBUTE_LEN || length > b.length - at) return null;
+  const text = new TextDecoder().decode(b.subarray(at + ATTRIBUTE_LEN, at + length)).replace(/\0$/, "");
+  return /^[\x20-\x7e]+$/.test(text) ? text : null;
 }

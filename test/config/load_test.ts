@@ -220,7 +220,6 @@ test("loadConfig() refuses what is not built yet, and says so", () => {
   refused(() => plain({ "secret-file": "x" }), "--secret-file", "--plain");
   refused(() => plain({}, { OVLTUN_SECRET: "x" }), "OVLTUN_SECRET", "--plain");
   refused(() => plain({ cipher: "aes-256-gcm" }), "--cipher aes-256-gcm", "--plain");
-  refused(() => plain({ "ip-masq": true }), "--ip-masq is not implemented");
   assert.match(plain({ "allow-plain-direct": true }).warnings[0]!, /--allow-plain-direct has no effect/);
 });
 

@@ -18,6 +18,7 @@ import type {
   UdpUse,
 } from "../../src/ports/machine.ts";
 import type { HostKernel } from "../../src/ports/host.ts";
+import type { Ruleset } from "../../src/ports/ruleset.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
@@ -96,6 +97,10 @@ export class MemoryMachine implements Machine, PlaneHome {
 
   openNetwork(): HostKernel {
     return this.#host.network;
+  }
+
+  openRuleset(): Ruleset {
+    return this.#kernel.ruleset;
   }
 
   // ------------------------------------------------------------------------------------ Machine

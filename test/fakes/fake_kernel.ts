@@ -18,6 +18,7 @@ import type {
 import { isIpv4, parseAddress } from "../../src/wire/address.ts";
 import { contains, networkOf, parseInterface, prefix, samePrefix } from "../../src/wire/prefix.ts";
 import { fitsFilter, type RouteFilter } from "../../src/wire/route_filter.ts";
+import { FakeRuleset } from "./fake_ruleset.ts";
 import { routeText } from "../../src/sys/rtnetlink_text.ts";
 import {
   EADDRNOTAVAIL,
@@ -58,6 +59,8 @@ export function rule(priority: number, table: number, fields: Partial<RoutingRul
 
 /** The fake. It starts with `lo` (index 1) and what is given to `addLink`. */
 export class FakeKernel implements HostKernel {
+  /** Its packet filter. */
+  readonly ruleset = new FakeRuleset();
   #interfaces: NetworkInterface[] = [];
   #addresses: InterfaceAddress[] = [];
   #routes: Route[] = [];

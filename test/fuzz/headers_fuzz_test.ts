@@ -12,10 +12,13 @@ import * as ethernet from "../../src/wire/ethernet.ts";
 import * as icmp from "../../src/wire/icmp.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
 import * as ipv6 from "../../src/wire/ipv6.ts";
+import * as nftables from "../../src/wire/nftables.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 import * as tcp from "../../src/wire/tcp.ts";
 import * as udp from "../../src/wire/udp.ts";
 import * as vxlan from "../../src/wire/vxlan.ts";
 import { bytesOf, tcp as tcpPacket, udp as udpPacket } from "../made/packets.ts";
+import { wantedTable } from "../../src/host/packet_rules.ts";
 import { hex, untouchedOutside } from "../made/seeded.ts";
 import { fuzz, tellCases } from "./campaign.ts";
 import { INPUT_MAX } from "./mutator.ts";
@@ -37,6 +40,8 @@ const CHAIN = bytesOf(
 const FRAME = bytesOf(MAC, MAC, hex("0800"), PACKETS4[0]!);
 const ARP = hex("0001 0800 06 04 0001 020000000002 c0a80101 000000000000 c0a80102");
 
+const CHAIN_OF = { name: "c", type: "filter", hook: "forward", priority: 0 } as const;
+
 const out = new Uint8Array(2 * INPUT_MAX);
 const AT = 8;
 
@@ -47,6 +52,26 @@ function written(encode: (b: Uint8Array, at: number) => number): Uint8Array {
   assert.ok(untouchedOutside(out.subarray(0, AT + length + 16), AT, AT + length));
   return out.slice(AT, AT + length);
 }
+
+fuzz({
+  name: "nftables table",
+  genuine: ["10.42.0.0/16", "fd42::/48"].flatMap((text) => {
+    const network = prefix(text);
+    const table = wantedTable({ network, subnet: network, masquerade: true, clampMss: true })!;
+    return nftables.tableMessages(table).map(({ payload }) => payload.slice());
+  }),
+  start: () => (b) => {
+    const table = nftables.decodeTable(b), chain = nftables.decodeChain(b), rule = nftables.decodeRule(b);
+    if (table === null) return null;
+    if (rule === null) return chain === null ? "table" : `chain ${chain.type}`;
+    const { comment, expressions } = rule.rule;
+    if (expressions === null) return "rule of others";
+    const again = { ...rule.table, chains: [{ ...CHAIN_OF, rules: [{ comment: "", expressions }] }] };
+    const { payload } = nftables.tableMessages(again).at(-1)!;
+    assert.deepEqual(nftables.decodeRule(payload)!.rule.expressions, expressions);
+    return `${expressions.map(({ kind }) => kind).join()} ${comment === ""}`;
+  },
+});
 
 fuzz({
   name: "path probe",

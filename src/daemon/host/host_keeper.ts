@@ -23,6 +23,7 @@ import type { HostState } from "../../host/owned.ts";
 import { EAFNOSUPPORT, ENOTSUP, SysError } from "../../ports/sys_error.ts";
 import { formatAddress, isIpv4 } from "../../wire/address.ts";
 import { isInside, type Prefix, probeAddress } from "../../wire/prefix.ts";
+import type { RulesKeeper } from "./rules_keeper.ts";
 
 /** What the device dropped is noted beside the reconciles, for the one that may be deleted next; so old it may be. */
 const DROPS_AGE_MS = 1000;
@@ -39,10 +40,21 @@ export interface HostKeeperOptions {
   readonly workers: number;
   /** The networks whose routes an earlier run left in place for this one. */
   readonly networks: readonly Prefix[];
+  /** Somebody masquerades what leaves the mesh; containers need not. */
+  readonly ipMasq: boolean;
+}
+
+/** What it works with. */
+export interface HostTools {
+  readonly net: HostNetwork;
+  readonly rules: RulesKeeper;
+  readonly devices: DeviceMaker;
+  readonly mailbox: Mailbox;
 }
 
 export class HostKeeper {
   readonly #net: HostNetwork;
+  readonly #rules: RulesKeeper;
   readonly #devices: DeviceMaker;
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
@@ -59,8 +71,9 @@ export class HostKeeper {
   #networks: readonly Prefix[];
 
   /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
-  constructor(net: HostNetwork, devices: DeviceMaker, mailbox: Mailbox, options: HostKeeperOptions) {
+  constructor({ net, rules, devices, mailbox }: HostTools, options: HostKeeperOptions) {
     this.#net = net;
+    this.#rules = rules;
     this.#devices = devices;
     this.#mailbox = mailbox;
     this.#options = options;
@@ -103,13 +116,14 @@ export class HostKeeper {
       report.failed.push(...this.#quieten(iface.index));
     }
     for (const place of places) addTo(report, reconcileHost(this.#net, stateAt(place, iface.index, wanted)));
+    addTo(report, this.#rules.apply(places, this.#hasWiderLinks(iface.index, wanted.deviceMtu)));
     if (!this.#attached) {
       this.#attached = true;
       this.#testDevice();
       const { queues, tso, uso } = this.#tun;
       this.#mailbox.post({ kind: "attachTun", queues, tso, uso });
     }
-    const text = renderSubnetEnv({ ...own, mtu: wanted.deviceMtu, ipMasq: false });
+    const text = renderSubnetEnv({ ...own, mtu: wanted.deviceMtu, ipMasq: this.#options.ipMasq });
     report.failed.push(...this.#writeSubnetEnv(text));
     return report;
   }
@@ -132,6 +146,13 @@ export class HostKeeper {
     this.#tested = true;
     this.#offloads = this.#options.testDevice(this.#tun);
     this.#tun = this.#devices.limit(this.#tun, this.#offloads);
+  }
+
+  /** Whether packets may come by another interface that are too large for the device. */
+  #hasWiderLinks(device: number, deviceMtu: number): boolean {
+    return this.#net.interfaces().some(({ index, up, loopback, mtu }) =>
+      index !== device && up && !loopback && mtu > deviceMtu
+    );
   }
 
   /** By its name, and by its index once that is known: another device of the same name is not ours. */
@@ -160,6 +181,7 @@ export class HostKeeper {
     this.#removeSubnetEnv();
     const report: Reconciliation = { repaired: [], failed: [] };
     for (const network of this.#networks) addTo(report, removeOwned(this.#net, network));
+    addTo(report, this.#rules.withdraw(this.#networks));
     // The kernel's link-local address is none of ours.
     const isOurs = (a: InterfaceAddress) => this.#networks.some((one) => isInside(addressAlone(a), one));
     const held = this.#net.addresses().filter((a) => a.iface === this.#iface && isOurs(a));

@@ -9,11 +9,19 @@ import { networksOf } from "../../control/mesh/mesh_config.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { removeOrphans, removeOwned } from "../../host/cleanup.ts";
 import { addTo, type Reconciliation } from "../../host/reconcile_host.ts";
+import { reconcileRules, removeOrphanedRules } from "../../host/reconcile_rules.ts";
 import { stillHolding } from "../../host/left_bridge.ts";
 import { type EnvLease, envPlaces, sameLease, SubnetFile } from "../../host/subnet_file.ts";
 import type { HostNetwork } from "../../ports/host.ts";
+import type { Ruleset } from "../../ports/ruleset.ts";
 import { SUBNET_NOTE } from "../state/run_dir.ts";
 import type { Prefix } from "../../wire/prefix.ts";
+
+/** The host, as far as we change it. */
+export interface OwnedHost {
+  readonly net: HostNetwork;
+  readonly ruleset: Ruleset;
+}
 
 /** Where a daemon writes its lease for others. */
 export interface SubnetPlaces {
@@ -41,7 +49,7 @@ export function storedLease(stored: StoredState | null): EnvLease | null {
  * Clears the way for a run that goes on with `lease` (null: it has none yet). Throws ConfigError when the subnet file
  * is of others.
  */
-export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: EnvLease | null): Cleared {
+export function clearForStart(host: OwnedHost, places: SubnetPlaces, lease: EnvLease | null): Cleared {
   const file = fileOf(places);
   if (file.owner(lease) === "foreign") {
     throw new ConfigError(
@@ -67,8 +75,11 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
   }
   const kept = networksIn(lease);
   for (const { text } of kept) networks.delete(text);
+  const { net, ruleset } = host;
   for (const network of networks.values()) addTo(report, removeOwned(net, network));
   addTo(report, removeOrphans(net, lease === null ? [] : envPlaces(lease).map(({ subnet }) => subnet)));
+  addTo(report, reconcileRules(ruleset, [...networks.values()], []));
+  addTo(report, removeOrphanedRules(ruleset, net, kept));
   return { file, networks: kept, report };
 }
 
@@ -77,7 +88,7 @@ export function clearForStart(net: HostNetwork, places: SubnetPlaces, lease: Env
  * for containers. `foreign`: something of others is in the place of ours and stays.
  */
 export function clearAll(
-  net: HostNetwork,
+  { net, ruleset }: OwnedHost,
   places: SubnetPlaces,
   stored: StoredState | null,
   purge = false,
@@ -104,6 +115,8 @@ export function clearAll(
     if (purge) report.repaired.push(...stillHolding(net.interfaces(), net.addresses(), network));
   }
   addTo(report, removeOrphans(net, []));
+  addTo(report, reconcileRules(ruleset, [...networks.values()], []));
+  addTo(report, removeOrphanedRules(ruleset, net, []));
   const [failed] = report.failed;
   if (failed !== undefined) throw new Error(failed); // what tells of the network stays, for the next try
   for (const file of filesOf(places)) {

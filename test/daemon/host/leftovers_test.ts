@@ -38,6 +38,7 @@ function afterCrash(use: (kernel: FakeKernel, place: Place) => void): void {
   }
 }
 
+const hostOf = (net: FakeKernel) => ({ net, ruleset: net.ruleset });
 const KERNEL_MADE = 2;
 const destinations = (kernel: FakeKernel) =>
   kernel.routes().filter(({ protocol }) => protocol !== KERNEL_MADE).map(({ destination }) =>
@@ -46,7 +47,7 @@ const destinations = (kernel: FakeKernel) =>
 
 test("A start that has no lease takes away subnet.env and route of a former one", () => {
   afterCrash((kernel, place) => {
-    const { networks, report } = clearForStart(kernel, place, null);
+    const { networks, report } = clearForStart(hostOf(kernel), place, null);
     assert.deepEqual(networks, []);
     assert.ok(!existsSync(place.subnetFile), "Docker would start with it");
     assert.deepEqual(destinations(kernel), []);
@@ -58,7 +59,7 @@ test("A start with another lease takes them away, one with the same lease keeps 
   for (const subnet of [prefix("10.42.8.0/24"), OLD.subnet]) {
     afterCrash((kernel, place) => {
       const same = subnet === OLD.subnet;
-      const { networks } = clearForStart(kernel, place, { ...OLD, subnet });
+      const { networks } = clearForStart(hostOf(kernel), place, { ...OLD, subnet });
       assert.deepEqual(networks, [OLD.network]);
       assert.equal(existsSync(place.subnetFile), same);
       assert.deepEqual(destinations(kernel), same ? [OLD.subnet.text] : []);
@@ -77,7 +78,7 @@ test("The route goes also when nothing is left that tells of its network, and a 
       scope: 0,
     });
     kernel.addRoute({ ...unreachable("10.44.3.0/24"), protocol: 3 });
-    clearForStart(kernel, place, null);
+    clearForStart(hostOf(kernel), place, null);
     assert.deepEqual(destinations(kernel).sort(), ["10.43.3.0/24", "10.44.3.0/24"]);
   });
 });
@@ -87,12 +88,12 @@ test("A subnet file of others is refused at the start, and left by down, which t
     const subnetFile = join(place.runDir, "passwd");
     for (const text of ["root:x:0:0\n", env({ ...OLD, subnet: prefix("10.42.9.0/24") })]) {
       writeFileSync(subnetFile, text);
-      assert.throws(() => clearForStart(kernel, { ...place, subnetFile }, null), (error: Error) => {
+      assert.throws(() => clearForStart(hostOf(kernel), { ...place, subnetFile }, null), (error: Error) => {
         assert.ok(error instanceof ConfigError, String(error));
         assert.ok(error.message.includes(`${subnetFile}" was not written by ovltun`), error.message);
         return true;
       });
-      const { lines, foreign } = clearAll(kernel, { ...place, subnetFile }, null);
+      const { lines, foreign } = clearAll(hostOf(kernel), { ...place, subnetFile }, null);
       assert.ok(foreign);
       assert.ok(
         lines.includes(`Left ${JSON.stringify(subnetFile)}: it is not an ovltun file`),
@@ -110,7 +111,7 @@ test("down without the note knows the file by the stored lease", () => {
     rmSync(join(place.runDir, SUBNET_NOTE));
     const stored = { mesh: { network: OLD.network }, claim: { subnet: OLD.subnet } } as StoredState;
     assert.deepEqual(storedLease(stored), OLD);
-    const { foreign } = clearAll(kernel, place, stored);
+    const { foreign } = clearAll(hostOf(kernel), place, stored);
     assert.equal(foreign, false);
     assert.ok(!existsSync(place.subnetFile));
     assert.deepEqual(destinations(kernel), []);
@@ -120,11 +121,11 @@ test("down without the note knows the file by the stored lease", () => {
 test("In a run directory of ovltun's a subnet.env of flannel's shape is ours without a note, anything else is not", () => {
   afterCrash((kernel, place) => {
     rmSync(join(place.runDir, SUBNET_NOTE));
-    clearForStart(kernel, place, null);
+    clearForStart(hostOf(kernel), place, null);
     assert.ok(!existsSync(place.subnetFile));
     writeFileSync(place.subnetFile, "# mine\n");
-    assert.throws(() => clearForStart(kernel, place, null), ConfigError);
-    assert.equal(clearAll(kernel, place, null).foreign, true);
+    assert.throws(() => clearForStart(hostOf(kernel), place, null), ConfigError);
+    assert.equal(clearAll(hostOf(kernel), place, null).foreign, true);
     assert.ok(existsSync(place.subnetFile));
   });
 });

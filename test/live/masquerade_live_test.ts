@@ -1,0 +1,192 @@
+/**
+ * `--ip-masq` with real packets: which source the far side sees, within the mesh, out of it and into it, of both families;
+ * what it does to the host, and that none of it is left.
+ */
+import assert from "node:assert/strict";
+import { type ChildProcess } from "node:child_process";
+import { figure, liveTest, NETWORK, type Place, tracesOf, withHosts } from "./mesh.ts";
+import { collect, COMMANDS, type Host, until } from "./host.ts";
+
+const NETWORK6 = "fd42:1:2::/48";
+const FOUNDING = ["--network", NETWORK, "--network6", NETWORK6];
+const PORT = 5353;
+const MARKED_PORT = 5354;
+const TABLES = ["table ip ovltun-10.42.0.0/16", "table ip6 ovltun-fd42_1_2__/48"];
+
+/** Answers each datagram with the address that it came from. */
+const ECHO = `const s = require("node:dgram").createSocket({ type: "udp6" });
+  s.on("message", (_, from) => s.send(from.address.replace(/^::ffff:/, ""), from.port, from.address));
+  s.bind(Number(process.argv[2]), () => console.log("on"));`;
+/** Asks that of an address, five times at most; prints the answer. */
+const ASK = `const [to, port] = process.argv.slice(2);
+  const s = require("node:dgram").createSocket(to.includes(":") ? "udp6" : "udp4");
+  let n = 0; const ask = () => n++ < 5 ? s.send("who", port, to) : process.exit(1);
+  s.on("message", (m) => { console.log(String(m)); process.exit(0) });
+  s.on("error", (e) => console.log(e.message)); ask(); setInterval(ask, 500);`;
+const bun = (script: string, ...args: string[]) => [COMMANDS.bun[0]!, "-e", script, "_", ...args];
+
+/** A container behind a bridge on a host, with the second address of each subnet. */
+class Container implements Place {
+  readonly name: string;
+  readonly addresses: readonly [string, string];
+  readonly #host: Host;
+  readonly #holder: ChildProcess;
+
+  private constructor(host: Host, holder: ChildProcess, addresses: readonly [string, string]) {
+    this.name = `a container of ${host.name}`;
+    this.#host = host;
+    this.#holder = holder;
+    this.addresses = addresses;
+  }
+
+  static async start(host: Host): Promise<Container> {
+    const { node } = await host.daemon.status();
+    const four = node.subnet!.replace(/0\/24$/, ""), six = node.subnet6!.replace(/\/64$/, "");
+    const holder = host.spawn(["unshare", "-n", "sh", "-c", "echo; exec sleep 600"]);
+    await new Promise((resolve) => holder.stdout!.once("data", resolve));
+    const inside = `nsenter -t ${holder.pid} -n ip`;
+    await host.sh(`
+      ip link add cni0 type bridge; ip link set cni0 up
+      ip addr add ${four}1/24 dev cni0; ip addr add ${six}1/64 dev cni0 nodad
+      ip link add veth0 type veth peer name eth0 netns ${holder.pid}; ip link set veth0 master cni0 up
+      ${inside} link set lo up; ${inside} link set eth0 up
+      ${inside} addr add ${four}2/24 dev eth0; ${inside} addr add ${six}2/64 dev eth0 nodad
+      ${inside} route add default via ${four}1; ${inside} -6 route add default via ${six}1
+      echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+    `);
+    return new Container(host, holder, [`${four}2`, `${six}2`]);
+  }
+
+  spawn(command: readonly string[]): ChildProcess {
+    return this.#host.spawn(["nsenter", "-t", `${this.#holder.pid}`, "-n", ...command]);
+  }
+
+  run(command: readonly string[], options: { timeoutMs?: number } = {}) {
+    return collect(this.spawn(command), options);
+  }
+
+  stop(): void {
+    this.#holder.kill("SIGKILL");
+  }
+}
+
+async function echoAt(place: Place, port = PORT): Promise<ChildProcess> {
+  const child = place.spawn(bun(ECHO, `${port}`));
+  await new Promise((resolve) => child.stdout!.once("data", resolve));
+  return child;
+}
+
+async function seen(from: Place, to: string, port = PORT): Promise<string> {
+  const { stdout, stderr } = await from.run(bun(ASK, to, `${port}`));
+  return stdout.trim() || `${from.name} → ${to}: no answer ${stderr}`;
+}
+
+liveTest("--ip-masq: who is seen at the far end, inside the mesh, out of it and into it", async () => {
+  await withHosts(3, async (hosts) => {
+    const [alpha, beta, gamma] = hosts as [Host, Host, Host]; // gamma is no member
+    for (const [i, host] of hosts.entries()) await host.sh(`ip addr add fd00:99::${i + 1}/64 dev eth0 nodad`);
+    const before = await tracesOf(alpha);
+    alpha.up("compiled", [...FOUNDING, "--ip-masq"]);
+    await alpha.daemon.ready(0);
+    beta.up("compiled", ["--peers", alpha.underlay, "--ip-masq"]);
+    await Promise.all([alpha, beta].map((host) => host.daemon.ready(1)));
+    const { node } = await alpha.daemon.status();
+    assert.equal(alpha.readSubnetFile().FLANNEL_IPMASQ, "true");
+    const inAlpha = await Container.start(alpha), inBeta = await Container.start(beta);
+    const started: ChildProcess[] = [];
+    try {
+      for (const place of [inAlpha, inBeta, gamma, beta]) started.push(await echoAt(place));
+      started.push(await echoAt(gamma, MARKED_PORT));
+      await gamma.sh(
+        `ip route add ${NETWORK} via ${alpha.underlay}; ip -6 route add ${NETWORK6} via fd00:99::1`,
+      );
+      await alpha.sh(`nft -f - <<END
+        table inet marks { chain c { type filter hook forward priority 0
+          udp dport ${MARKED_PORT} meta mark set 0x5000
+        } }
+END`);
+      for (
+        const [family, outer] of [alpha, beta, gamma].map((host) => host.underlay).reduce(
+          (all, four, i) => [[...all[0]!, four], [...all[1]!, `fd00:99::${i + 1}`]],
+          [[], []] as string[][],
+        ).entries()
+      ) {
+        const [alphas, , gammas] = outer as [string, string, string];
+        const device = [node.address!, node.address6!][family]!;
+        const from = inAlpha.addresses[family]!, to = inBeta.addresses[family]!;
+        assert.equal(await seen(inAlpha, to), from, "from container to container");
+        assert.equal(await seen(inAlpha, gammas), alphas, "what leaves the mesh");
+        assert.equal(
+          await seen(inAlpha, gammas, MARKED_PORT),
+          from,
+          "0x4000 is marked by who masquerades itself",
+        );
+        assert.equal(await seen(gamma, to), device, "what enters the mesh by this host");
+        assert.equal(await seen(gamma, from), gammas, "what is for this host's own subnet");
+      }
+      const [four, six] = [inBeta.addresses[0], inBeta.addresses[1]];
+      const bound = (address: string) =>
+        ASK.replace("let n", `s.bind({ address: ${JSON.stringify(address)} }); let n`);
+      const host = async (from: string, to: string) =>
+        (await alpha.run(bun(bound(from), to, `${PORT}`))).stdout.trim();
+      assert.equal(await host(alpha.underlay, four), node.address, "the host by its outer address");
+      assert.equal(await host("fd00:99::1", six), node.address6);
+    } finally {
+      for (const child of started) child.kill("SIGKILL");
+      inAlpha.stop();
+      inBeta.stop();
+    }
+    await alpha.sh("nft delete table inet marks; ip link del cni0");
+    const { code, stderr } = await alpha.ovltun(["down"]);
+    assert.equal(code, 0, stderr);
+    assert.equal((await alpha.sh("nft list tables")).trim(), "");
+    assert.equal(before.includes("ovltun"), false);
+  });
+});
+
+liveTest(
+  "the tables come back within two seconds, whatever is done to them, and are gone after any end",
+  async () => {
+    await withHosts(1, async ([host]) => {
+      const alpha = host!;
+      await alpha.sh("nft add table ip theirs; nft add chain ip theirs c; nft add rule ip theirs c drop");
+      const before = await tracesOf(alpha);
+      const tables = async () =>
+        (await alpha.sh("nft list tables")).trim().split("\n").filter((one) => !one.includes("theirs"));
+      const rules = () => alpha.sh(`nft list table ip ovltun-10.42.0.0/16`);
+      for (const kind of ["compiled", "deno", "bun"] as const) {
+        alpha.up(kind, [...FOUNDING, "--ip-masq"]);
+        await alpha.daemon.ready(0);
+        await until("the tables are there", 5000, async () => (await tables()).length === 2 ? true : null);
+        assert.deepEqual(await tables(), TABLES);
+        const first = await rules();
+        for (
+          const harm of [
+            "nft delete table ip ovltun-10.42.0.0/16",
+            "nft flush table ip ovltun-10.42.0.0/16",
+            "nft flush ruleset; nft add table ip theirs; nft add chain ip theirs c; nft add rule ip theirs c drop",
+          ]
+        ) {
+          const began = performance.now();
+          await alpha.sh(harm);
+          await until(
+            "they are back",
+            2000,
+            async () => (await tables()).length === 2 && await rules() === first ? true : null,
+          );
+          figure(`${kind}, ${harm.slice(0, 20)}: back after ${(performance.now() - began).toFixed(0)} ms`);
+        }
+        if (kind === "compiled") {
+          await alpha.daemon.kill("SIGTERM");
+        } else {
+          await alpha.daemon.kill("SIGKILL");
+          assert.deepEqual(await tables(), TABLES, "a crash leaves them");
+          const { code, stdout } = await alpha.ovltun(["down", "--purge"]);
+          assert.equal(code, 0);
+          assert.match(stdout, /Removed the nftables table ovltun-10.42.0.0\/16/);
+        }
+        assert.equal(await tracesOf(alpha), before);
+      }
+    });
+  },
+);
