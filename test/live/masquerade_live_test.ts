@@ -100,18 +100,18 @@ liveTest("--ip-masq: who is seen at the far end, inside the mesh, out of it and 
       await gamma.sh(
         `ip route add ${NETWORK} via ${alpha.underlay}; ip -6 route add ${NETWORK6} via fd00:99::1`,
       );
-      await alpha.sh(`nft -f - <<END
-        table inet marks { chain c { type filter hook forward priority 0
-          udp dport ${MARKED_PORT} meta mark set 0x5000
-        } }
-END`);
-      for (
-        const [family, outer] of [alpha, beta, gamma].map((host) => host.underlay).reduce(
-          (all, four, i) => [[...all[0]!, four], [...all[1]!, `fd00:99::${i + 1}`]],
-          [[], []] as string[][],
-        ).entries()
-      ) {
-        const [alphas, , gammas] = outer as [string, string, string];
+      await alpha.sh(`
+        nft add table inet marks
+        nft 'add chain inet marks c { type filter hook forward priority 0; }'
+        nft add rule inet marks c udp dport ${MARKED_PORT} meta mark set 0x5000
+      `);
+      for (const family of [0, 1] as const) {
+        const [alphas, gammas] = [0, 2].map((i) =>
+          family === 0 ? hosts[i]!.underlay : `fd00:99::${i + 1}`
+        ) as [
+          string,
+          string,
+        ];
         const device = [node.address!, node.address6!][family]!;
         const from = inAlpha.addresses[family]!, to = inBeta.addresses[family]!;
         assert.equal(await seen(inAlpha, to), from, "from container to container");
@@ -153,7 +153,7 @@ liveTest(
       const before = await tracesOf(alpha);
       const tables = async () =>
         (await alpha.sh("nft list tables")).trim().split("\n").filter((one) => !one.includes("theirs"));
-      const rules = () => alpha.sh(`nft list table ip ovltun-10.42.0.0/16`);
+      const rules = () => alpha.sh("nft -s list table ip ovltun-10.42.0.0/16");
       for (const kind of ["compiled", "deno", "bun"] as const) {
         alpha.up(kind, [...FOUNDING, "--ip-masq"]);
         await alpha.daemon.ready(0);
@@ -181,9 +181,9 @@ liveTest(
         } else {
           await alpha.daemon.kill("SIGKILL");
           assert.deepEqual(await tables(), TABLES, "a crash leaves them");
-          const { code, stdout } = await alpha.ovltun(["down", "--purge"]);
-          assert.equal(code, 0);
-          assert.match(stdout, /Removed the nftables table ovltun-10.42.0.0\/16/);
+          const { code, stderr } = await alpha.ovltun(["down", "--purge"]);
+          assert.equal(code, 0, stderr);
+          assert.match(stderr, /Removed the nftables table ovltun-10.42.0.0\/16/);
         }
         assert.equal(await tracesOf(alpha), before);
       }
