@@ -118,6 +118,21 @@ export interface Status {
   readonly warnings: readonly string[];
   /** Nodes that were forgotten or revoked, and by whom, the latest first. */
   readonly forgotten: readonly ForgottenNode[];
+  /** Subnets that one node alone may lease. Absent from older daemons. */
+  readonly reservations?: readonly ReservedSubnet[];
+}
+
+/** A subnet that a member reserved for a node. */
+export interface ReservedSubnet {
+  readonly subnet: string;
+  readonly nodeId: string;
+  readonly name: string;
+  /** Name of the member that made it, or the beginning of its id. */
+  readonly by: string;
+  /** The node leaves another lease for it (`--now`). */
+  readonly moves: boolean;
+  /** The node holds it; `conflict`: a static peer has it. */
+  readonly state: "taken" | "free" | "conflict";
 }
 
 export interface LeaseEntry {
@@ -127,9 +142,15 @@ export interface LeaseEntry {
   readonly subnet6: string | null;
   readonly nodeId: string;
   readonly name: string;
-  /** Our own lease: its lease state. A peer's: that of the peer, or what is special about the lease. */
-  readonly state: LeaseState | PeerState | "conflict" | "static";
+  /**
+   * Our own lease: its lease state. A peer's: that of the peer, or what is special about the lease. `reserved`: the node may
+   * lease it and does not.
+   */
+  readonly state: LeaseState | PeerState | "conflict" | "static" | "reserved";
+  /** For a static peer, or for the node that is named. */
   readonly reserved: boolean;
+  /** Who reserved it for the node; absent: nobody. */
+  readonly reservedBy?: string;
   readonly endpoint: string | null;
   readonly vtepMac: string | null;
 }
@@ -201,6 +222,24 @@ export interface Forgotten {
   readonly state: PeerState | null;
   readonly revoked: boolean;
 }
+
+/** What `reserve` did. */
+export interface Reserved {
+  readonly subnet: string;
+  /** The node that it is for. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: PeerState | "self";
+  /** What the node leases now, of each family; empty: nothing yet. */
+  readonly holds: readonly string[];
+  /** That is the subnet. */
+  readonly taken: boolean;
+  /** It leaves what else it leases. */
+  readonly moves: boolean;
+}
+
+/** What `unreserve` lifted. */
+export type Unreserved = Pick<Reserved, "subnet" | "id" | "name" | "taken">;
 
 /** What the mesh decided about a node that it does not count any more. */
 export interface ForgottenNode {
@@ -282,7 +321,22 @@ export interface PathChange {
   readonly why: string;
 }
 
-export type ChangeEvent = LeaseChange | PeerChange | PathChange;
+/** A subnet was reserved for a node, or for another, or is not reserved any more. */
+export interface ReservationChange {
+  readonly event: "reservation";
+  readonly at: string;
+  readonly subnet: string;
+  /** The node that it is for, or was. */
+  readonly nodeId: string;
+  readonly name: string;
+  readonly by: string;
+  readonly moves: boolean;
+  readonly state: "reserved" | "lifted";
+  /** The name of the node that it was for until now; null: nobody. */
+  readonly before: string | null;
+}
+
+export type ChangeEvent = LeaseChange | PeerChange | PathChange | ReservationChange;
 
 /** What changed, in order. */
 export interface Changes {
@@ -312,6 +366,16 @@ export interface ApiMethods {
    * refused for good; then `node` may also be a whole unknown id. Fails for this node and for static peers.
    */
   forget: { params: { readonly node: string; readonly revoke: boolean }; result: Forgotten };
+  /**
+   * Reserves a subnet for a node: nobody else is given it. With `now` the node leaves another lease for it. Fails when leases
+   * do not look like that, and when another node, or a static peer, has it or it is reserved for one.
+   */
+  reserve: {
+    params: { readonly subnet: string; readonly node: string; readonly now: boolean };
+    result: Reserved;
+  };
+  /** Lifts that. Fails when nothing is reserved there. */
+  unreserve: { params: { readonly subnet: string }; result: Unreserved };
   /**
    * Makes a new network secret, or reads the one in `secretFile` (as the daemon, a whole path), and begins to rotate the
    * mesh to it. `now`: the old one counts no longer than the members alive need. Fails in a plain mesh, and while a

@@ -20,6 +20,7 @@ import { registerLeases } from "./leases.ts";
 import { Exit, printRaw, tell, tellRaw } from "./output.ts";
 import { registerPeers } from "./peers.ts";
 import { registerPing } from "./ping.ts";
+import { registerReserve } from "./reserve.ts";
 import { registerRoutes } from "./routes.ts";
 import { registerSecret } from "./secret.ts";
 import { registerStatus } from "./status.ts";
@@ -97,6 +98,7 @@ function buildProgram(): Command {
   registerToken(program);
   registerSecret(program);
   registerForget(program);
+  registerReserve(program);
   program.commandsGroup("Inspect:");
   registerStatus(program);
   registerPeers(program);

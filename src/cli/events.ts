@@ -1,4 +1,4 @@
-/** `ovltun events`: leases, peers and paths as they change, a line each, until Ctrl-C. Begins with what is. */
+/** `ovltun events`: leases, reservations, peers and paths as they change, a line each, until Ctrl-C. Begins with what is. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { ChangeEvent, Changes } from "../api/schema.ts";
@@ -28,6 +28,12 @@ function wordsOf(event: ChangeEvent): string {
       const { name, id, state, before, stopped } = event;
       return `${name} (${shortId(id)}) is ${stopped ? "stopped" : state}${was(before)}`;
     }
+    case "reservation": {
+      const { subnet, name, nodeId, by, state, before } = event;
+      const whom = `${name} (${shortId(nodeId)})`;
+      if (state === "lifted") return `${subnet} for ${whom}: lifted`;
+      return `${subnet} for ${whom}: reserved by ${by}${before === null ? "" : `, was for ${before}`}`;
+    }
     case "path": {
       const { name, id, path, to, mtu, before, why } = event;
       const way = path === "none"
@@ -42,7 +48,7 @@ const was = (before: string | null): string => before === null ? "" : `, was ${b
 
 export function registerEvents(program: Command): void {
   const command = program.command("events")
-    .description("leases, peers and paths as they change, beginning with what is, until Ctrl-C")
+    .description("leases, reservations, peers and paths as they change, beginning with what is, until Ctrl-C")
     .option("--json", "print JSON, one object a line");
   addSettings(command, SOCKET_SETTINGS).action(async (options: Record<string, unknown>) => {
     const path = socketOf(options), json = options["json"] === true;

@@ -1,4 +1,4 @@
-/** `ovltun leases`: who holds which subnet, including this node. */
+/** `ovltun leases`: who holds which subnet, including this node, and what is reserved. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
@@ -29,6 +29,7 @@ const OWN_STATES: readonly LeaseEntry["state"][] = [
 /** Our own lease has a state of its own; of the others we know how their holders are. */
 function stateWords({ state }: LeaseEntry): string {
   if (state === "confirmed") return "this node";
+  if (state === "reserved") return "not taken";
   return OWN_STATES.includes(state) ? `this node, ${state}` : state;
 }
 
@@ -40,7 +41,11 @@ export function leasesPage(leases: readonly LeaseEntry[], screen: Screen): strin
 }
 
 export function registerLeases(program: Command): void {
-  addReadingFlags(program.command("leases").description("who holds which subnet, including this node"))
+  addReadingFlags(
+    program.command("leases").description(
+      "who holds which subnet, including this node, and what is reserved",
+    ),
+  )
     .action((options: Record<string, unknown>) =>
       read(options, {
         ask: (path) => callApi(path, "leases", {}),

@@ -1,7 +1,7 @@
 /** `ovltun status`: this node, its mesh, what it waits for, and its peers, on one page. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { ForgottenNode, PeerStatus, Status, Waiting } from "../api/schema.ts";
+import type { ForgottenNode, PeerStatus, ReservedSubnet, Status, Waiting } from "../api/schema.ts";
 import { escapeText } from "../text/escape.ts";
 import type { Screen } from "../text/screen.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
@@ -12,6 +12,8 @@ import { formatDuration } from "../text/quantity.ts";
 const INDENT = " ".repeat(11);
 /** Removed nodes that the page names. */
 const REMOVED_SHOWN = 5;
+/** Reservations that it names. */
+const RESERVED_SHOWN = 5;
 
 export function registerStatus(program: Command): void {
   addReadingFlags(
@@ -75,6 +77,8 @@ function factsOf(status: Status): [string, string][] {
     ["dropped", dropsLine(status.drops)],
     ["peers", peersLine(peers)],
   );
+  const { reservations = [] } = status;
+  if (reservations.length > 0) facts.push(["reserved", reservedLine(reservations)]);
   if (status.forgotten.length > 0) facts.push(["removed", removedLine(status.forgotten)]);
   return facts;
 }
@@ -99,6 +103,14 @@ function removedLine(forgotten: readonly ForgottenNode[]): string {
   );
   const more = latest.size - shown.length;
   return shown.join(", ") + (more > 0 ? `, … and ${more} more` : "");
+}
+
+function reservedLine(reservations: readonly ReservedSubnet[]): string {
+  const shown = reservations.slice(0, RESERVED_SHOWN).map(({ subnet, name, state }) =>
+    `${subnet} for ${name}${state === "taken" ? "" : state === "free" ? " (not taken)" : " (conflict)"}`
+  );
+  const more = reservations.length - shown.length;
+  return shown.join(", ") + (more > 0 ? `, … and ${more} more (ovltun leases)` : "");
 }
 
 function peersLine(peers: readonly PeerStatus[]): string {

@@ -3,7 +3,7 @@
  * for becomes one of its events. Parameters come from strangers and are checked.
  */
 import process from "node:process";
-import type { ApiHandlers, Forgotten, Release, Rotated } from "../api/schema.ts";
+import type { ApiHandlers, Forgotten, Release, Reserved, Rotated, Unreserved } from "../api/schema.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
@@ -21,6 +21,8 @@ import {
   type Snapshot,
   statusReport,
 } from "./reports/reports.ts";
+import { reserveReport, unreserveReport } from "./reports/reservations.ts";
+import { prefix } from "../wire/prefix.ts";
 import { readSecretFile } from "./state/secret_files.ts";
 
 /** A node at work (event_loop.ts). */
@@ -68,6 +70,8 @@ export function apiHandlers(
     why: (params) => whyReport(snapshot(), nodeOf(params)),
     resolve: (params) => resolveReport(snapshot(), nodeOf(params)),
     forget: (params) => forget(node(), nodeOf(params), params["revoke"] === true),
+    reserve: (params) => reserve(node(), textOf(params, "subnet"), nodeOf(params), params["now"] === true),
+    unreserve: (params) => unreserve(node(), textOf(params, "subnet")),
     rotate: (params) => {
       const file = params["secretFile"] ?? null;
       if (file !== null && (typeof file !== "string" || !file.startsWith("/"))) {
@@ -81,9 +85,13 @@ export function apiHandlers(
 }
 
 function nodeOf(params: Readonly<Record<string, unknown>>): string {
-  const node = params["node"];
-  if (typeof node !== "string" || node.length > 256) throw new TypeError('"node" must be a text');
-  return node;
+  return textOf(params, "node");
+}
+
+function textOf(params: Readonly<Record<string, unknown>>, name: string): string {
+  const text = params[name];
+  if (typeof text !== "string" || text.length > 256) throw new TypeError(`"${name}" must be a text`);
+  return text;
 }
 
 /** Everything that reports are made from, as of now. */
@@ -117,6 +125,20 @@ function forget(node: AtWork, text: string, revoke: boolean): Forgotten {
   const forgotten = forgetReport(snapshotOf(node), text, revoke);
   node.tell({ kind: "forget", target: forgotten.id, revoke: forgotten.revoked });
   return forgotten;
+}
+
+/** `ovltun reserve`. Throws a sentence when that subnet cannot be that node's. */
+function reserve(node: AtWork, subnet: string, holder: string, moves: boolean): Reserved {
+  const reserved = reserveReport(snapshotOf(node), subnet, holder, moves);
+  node.tell({ kind: "reserve", subnet: prefix(reserved.subnet), holder: reserved.id, moves: reserved.moves });
+  return reserved;
+}
+
+/** `ovltun unreserve`. Throws a sentence when nothing is reserved there. */
+function unreserve(node: AtWork, subnet: string): Unreserved {
+  const lifted = unreserveReport(snapshotOf(node), subnet);
+  node.tell({ kind: "reserve", subnet: prefix(lifted.subnet), holder: null, moves: false });
+  return lifted;
 }
 
 /** `ovltun secret rotate`. Throws a sentence when it cannot be begun. */

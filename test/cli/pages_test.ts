@@ -166,6 +166,44 @@ test("statusPage() counts static peers apart and stays within the screen", () =>
   for (const line of page.split("\n")) assert.ok(line.length <= 80, line);
 });
 
+test("statusPage() names what is reserved, the first five", () => {
+  const page = (count: number) => {
+    const reservations = Array.from({ length: count }, (_, n) => ({
+      subnet: `10.42.${n}.0/24`,
+      nodeId: peer.id,
+      name: "beta",
+      by: "gamma",
+      moves: false,
+      state: n === 0 ? "taken" : "free",
+    } as const));
+    return statusPage({ ...statusWith({}, [peer]), reservations }, { ...PLAIN, width: 300 });
+  };
+  assert.doesNotMatch(page(0), /reserved/);
+  assert.match(page(2), /\nreserved {3}10\.42\.0\.0\/24 for beta, 10\.42\.1\.0\/24 for beta \(not taken\)\n/);
+  assert.match(page(7), /10\.42\.4\.0\/24 for beta \(not taken\), … and 2 more \(ovltun leases\)/);
+});
+
+test("a reservation is an event of its own", () => {
+  const at = "2026-01-31T09:30:00.000Z", nodeId = "b".repeat(64);
+  const made = {
+    event: "reservation",
+    at,
+    subnet: "10.42.9.0/24",
+    nodeId,
+    name: "beta",
+    by: "alpha",
+  } as const;
+  assert.deepEqual([
+    eventLine({ ...made, moves: false, state: "reserved", before: null }),
+    eventLine({ ...made, moves: false, state: "reserved", before: "gamma" }),
+    eventLine({ ...made, moves: false, state: "lifted", before: "beta" }),
+  ], [
+    `${at}  reservation  10.42.9.0/24 for beta (bbbbbbbb): reserved by alpha`,
+    `${at}  reservation  10.42.9.0/24 for beta (bbbbbbbb): reserved by alpha, was for gamma`,
+    `${at}  reservation  10.42.9.0/24 for beta (bbbbbbbb): lifted`,
+  ]);
+});
+
 test("waitingLine() says everything once", () => {
   const line = "waiting for host-b: no answer for 8 s (firewall?)";
   assert.equal(waitingLine({ endpoint: "host-b", sinceSeconds: 8, hint: line, message: line }), line);
@@ -185,6 +223,8 @@ test("leasesPage() marks this node and routesPage() calls the worst metric last"
   assert.match(leasesPage([lease], PLAIN), /aaaaaaaa {2}this node {2}no/);
   assert.match(leasesPage([{ ...lease, state: "probation" }], PLAIN), /this node, probation/);
   assert.match(leasesPage([{ ...lease, state: "suspect" }], PLAIN), /aaaaaaaa {2}suspect/);
+  const kept = { ...lease, state: "reserved", reserved: true, reservedBy: "gamma" } as const;
+  assert.match(leasesPage([kept], PLAIN), /aaaaaaaa {2}not taken {2}yes/);
   const route: RouteEntry = {
     destination: "10.42.7.0/24",
     where: "host",

@@ -7,8 +7,10 @@ import type {
   Changes,
   LeaseEntry,
   PeerStatus,
+  Reserved,
   RouteEntry,
   Status,
+  Unreserved,
   Why,
 } from "../../src/api/schema.ts";
 import { secretOf, tokenOf } from "../../src/cli/token.ts";
@@ -134,6 +136,16 @@ export class Host {
   /** `ovltun forget`, or `ovltun revoke` */
   forget(node: string, { revoke = false } = {}): void {
     this.#ask("forget", { node, revoke });
+  }
+
+  /** `ovltun reserve` */
+  reserve(subnet: string, node: string, { now = false } = {}): Reserved {
+    return this.#ask("reserve", { subnet, node, now });
+  }
+
+  /** `ovltun unreserve` */
+  unreserve(subnet: string): Unreserved {
+    return this.#ask("unreserve", { subnet });
   }
 
   /** `ovltun down` while the daemon runs. Resolves when it has ended, to its answer. */

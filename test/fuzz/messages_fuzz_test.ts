@@ -198,7 +198,9 @@ fuzz({
     assert.ok(b.length <= DIRECTIVE_MAX_LEN);
     const encode = (value: typeof directive) => bytes(encodeDirective(value), 64);
     assertStable(directive, encode, decodeDirective);
-    return `${directive.kind} ${directive.revoke} ${Math.clz32(directive.seq)}`;
+    return `${directive.kind} ${directive.kind === "forget" ? directive.revoke : directive.moves} ${
+      Math.clz32(directive.seq)
+    }`;
   },
 });
 

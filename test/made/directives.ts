@@ -2,15 +2,16 @@
 
 import { signDirective } from "../../src/control/forget/directives.ts";
 import { plainNetworkId } from "../../src/control/mesh/mesh.ts";
-import type { Directive, DirectiveContent } from "../../src/wire/directive.ts";
+import type { Directive, Forgetting, Reservation } from "../../src/wire/directive.ts";
+import { prefix } from "../../src/wire/prefix.ts";
 import { identityOf } from "./records.ts";
 
 /** Issued by the node of seed `issuer` about that of seed `target`. */
 export function directiveOf(
   issuer: number,
   target: number,
-  change: Partial<DirectiveContent> = {},
-): Directive {
+  change: Partial<Forgetting> = {},
+): Directive<Forgetting> {
   const identity = identityOf(issuer);
   return signDirective({
     issuer: identity.id,
@@ -20,6 +21,26 @@ export function directiveOf(
     target: identityOf(target).id,
     incarnation: 5,
     revoke: false,
+    ...change,
+  }, identity);
+}
+
+/** Issued by the node of seed `issuer`: the subnet is for the node of seed `holder`, or for anybody. */
+export function reservationOf(
+  issuer: number,
+  subnet: string,
+  holder: number | null,
+  change: Partial<Reservation> = {},
+): Directive<Reservation> {
+  const identity = identityOf(issuer);
+  return signDirective({
+    issuer: identity.id,
+    networkId: plainNetworkId("ovltun"),
+    seq: 1,
+    kind: "reserve",
+    subnet: prefix(subnet),
+    holder: holder === null ? null : identityOf(holder).id,
+    moves: false,
     ...change,
   }, identity);
 }

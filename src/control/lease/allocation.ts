@@ -1,7 +1,7 @@
 /**
  * Which subnet to claim: the user's wish when it is free, else one at random among the free ones between
  * subnetMin and subnetMax. Random, so that nodes which choose at the same moment seldom choose the same; free means
- * that no claim and no static peer's subnet overlaps it, whether or not its holder is alive.
+ * that no claim, no reservation for another and no static peer's subnet overlaps it, whether or not its holder is alive.
  */
 
 import type { Random } from "../../ports/time.ts";

@@ -1,7 +1,8 @@
 /**
- * Who holds a subnet: a pure function of the merged records, so that every node gives the same answer. Reservations
- * (the subnets of static peers) come first; among claims the lower Lamport stamp, then the smaller id. Claims
- * are accepted in that order, each unless it overlaps one accepted before; what is left over has lost.
+ * Who holds a subnet: a pure function of the merged records and directives, so that every node gives the same answer. The
+ * subnets of static peers come first, then reservations; among claims the lower Lamport stamp, then the smaller id. They
+ * are accepted in that order, each unless it overlaps one accepted before that is not for the same node; what is left over
+ * has lost.
  */
 
 import { isIpv4 } from "../../wire/address.ts";
@@ -11,12 +12,14 @@ import { type Leased, leasedText, type NodeRecord, subnetsOf } from "../records/
 
 /**
  * A claim by a node, of both families together where the mesh has both: whoever loses one subnet loses the other with it, so
- * that each number has one holder. A reservation is of one subnet; it has `reserved` and counts before all claims.
+ * that each number has one holder. What is reserved is one subnet, and counts before all claims.
  */
 export interface Contender extends Leased {
+  /** Who claims it, has the static peer, or is the only one that may claim it. */
   readonly nodeId: string;
   readonly stamp: number;
-  readonly reserved: boolean;
+  /** `static`: by a node, for its static peer. `directive`: for the node, by a member. Null: claimed. */
+  readonly reserved: "static" | "directive" | null;
 }
 
 /** What lost, and to whom. */
@@ -33,11 +36,21 @@ export interface Holdings {
 
 /** Negative when `a` comes before `b`. Total: no two contenders of one set are equal. */
 export function compareContenders(a: Contender, b: Contender): number {
-  if (a.reserved !== b.reserved) return a.reserved ? -1 : 1;
+  if (a.reserved !== b.reserved) return rankOf(a) - rankOf(b);
   if (a.stamp !== b.stamp) return a.stamp - b.stamp;
   if (a.nodeId !== b.nodeId) return a.nodeId < b.nodeId ? -1 : 1;
   const [left, right] = [leasedText(a), leasedText(b)];
   return left === right ? 0 : left < right ? -1 : 1;
+}
+
+function rankOf({ reserved }: Contender): number {
+  return reserved === "static" ? 0 : reserved === "directive" ? 1 : 2;
+}
+
+// Two nodes may have one static peer; and what is reserved for a node is there for it to claim.
+function goTogether(a: Contender, b: Contender): boolean {
+  if (a.reserved === "static" || b.reserved === "static") return a.reserved === b.reserved;
+  return a.nodeId === b.nodeId && a.reserved !== b.reserved;
 }
 
 /** Which subnet of one is in the way of the other: of both families together they may clash in one alone. */
@@ -75,15 +88,22 @@ export function contendersOf(
   const nodeId = record.id;
   const list: Contender[] = [];
   for (const subnet of record.reserved) {
-    if (countable.reserves(subnet)) list.push({ nodeId, subnet, stamp: 0, reserved: true });
+    if (countable.reserves(subnet)) list.push({ nodeId, subnet, stamp: 0, reserved: "static" });
   }
   for (const claim of record.claims) {
     if (directives.isClaimForgotten(nodeId, claim) || !subnetsOf(claim).every(countable.leases)) continue;
     const { subnet, second, stamp } = claim;
     const both = second === undefined ? { subnet } : { subnet, second };
-    list.push({ nodeId, ...both, stamp, reserved: false });
+    list.push({ nodeId, ...both, stamp, reserved: null });
   }
   return list;
+}
+
+/** What the reservation with this key stands for. Of no other length or network than a lease: it is there to be leased. */
+export function reservedBy(key: string, directives: Directives, countable = ALL_COUNT): Contender[] {
+  const one = directives.standingOf(key);
+  if (one === null || !countable.leases(one.subnet)) return [];
+  return [{ nodeId: one.holder, subnet: one.subnet, stamp: 0, reserved: "directive" }];
 }
 
 /** Decides among contenders. The order in which they are given does not matter. */
@@ -94,8 +114,7 @@ export function holdings(all: readonly Contender[]): Holdings {
   const index = new ContenderIndex();
   for (const claim of sorted) {
     const to = index.overlapping(claim);
-    // Two nodes may reserve the same subnet: both reach the same static peer.
-    if (to === null || (claim.reserved && to.reserved)) {
+    if (to === null) {
       held.push(claim);
       index.add(claim);
     } else lost.push({ claim, to });
@@ -112,10 +131,10 @@ class ContenderIndex {
     for (const subnet of subnetsOf(c)) this.#of(subnet).add(subnet, c);
   }
 
-  /** The accepted contender that shares an address with `c`: of its first subnet, else of its second. */
+  /** The accepted contender that `c` cannot go together with: for its first subnet, else for its second. */
   overlapping(c: Contender): Contender | null {
     for (const subnet of subnetsOf(c)) {
-      const other = this.#of(subnet).overlapping(subnet);
+      const other = this.#of(subnet).overlapping(subnet, c);
       if (other !== null) return other;
     }
     return null;
@@ -129,22 +148,28 @@ class ContenderIndex {
 // Accepted prefixes by length and text: equal ones, by far the common case, are found without a scan.
 class PrefixIndex {
   // BOUNDED: one per accepted claim, ≤ MAX_PEERS × claims of a record
-  readonly #byText = new Map<string, { readonly subnet: Prefix; readonly holder: Contender }>();
+  readonly #byText = new Map<string, { readonly subnet: Prefix; readonly holders: Contender[] }>();
   readonly #lengths = new Set<number>();
 
   add(subnet: Prefix, holder: Contender): void {
-    if (!this.#byText.has(subnet.text)) this.#byText.set(subnet.text, { subnet, holder });
+    const there = this.#byText.get(subnet.text);
+    if (there === undefined) this.#byText.set(subnet.text, { subnet, holders: [holder] });
+    else there.holders.push(holder);
     this.#lengths.add(subnet.length);
   }
 
-  /** The accepted contender that shares an address with `subnet`; the first in the total order. */
-  overlapping(subnet: Prefix): Contender | null {
-    const same = this.#byText.get(subnet.text);
-    if (same !== undefined) return same.holder;
+  /** The accepted contender that shares an address with `subnet` and leaves no room for `c`; the first in the total order. */
+  overlapping(subnet: Prefix, c: Contender): Contender | null {
+    const inTheWay = (holder: Contender) => !goTogether(holder, c);
+    const same = this.#byText.get(subnet.text)?.holders.find(inTheWay);
+    if (same !== undefined) return same;
     if (this.#lengths.size === 0 || (this.#lengths.size === 1 && this.#lengths.has(subnet.length))) {
       return null;
     }
-    for (const other of this.#byText.values()) if (overlaps(other.subnet, subnet)) return other.holder;
+    for (const other of this.#byText.values()) {
+      const holder = overlaps(other.subnet, subnet) ? other.holders.find(inTheWay) : undefined;
+      if (holder !== undefined) return holder;
+    }
     return null;
   }
 }

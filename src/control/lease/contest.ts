@@ -23,8 +23,8 @@ export class Contest {
   readonly #fields = new Map<string, Field>();
   // How many fields there are of each length, of IPv4 and of IPv6: where to look for one that contains a prefix.
   readonly #lengths = [new Map<number, number>(), new Map<number, number>()] as const;
-  // BOUNDED: one per node that contends
-  readonly #byNode = new Map<string, readonly Contender[]>();
+  // BOUNDED: one per node that contends, and one per reservation
+  readonly #byKey = new Map<string, readonly Contender[]>();
   // BOUNDED: one per claim; to whom it lost, or null: it holds what it claims
   readonly #fates = new Map<Contender, Loss | null>();
   // BOUNDED: one per node that lost to another, or that another lost to
@@ -32,9 +32,9 @@ export class Contest {
   /** Contenders that were decided about so far: what the work is measured by. */
   decided = 0;
 
-  /** What a node contends for from now on, in place of what it did. */
-  set(nodeId: string, contenders: readonly Contender[]): void {
-    const before = this.#byNode.get(nodeId) ?? [];
+  /** What a node (by its id) contends for from now on, or a reservation (by its key) stands for, in place of what it did. */
+  set(key: string, contenders: readonly Contender[]): void {
+    const before = this.#byKey.get(key) ?? [];
     if (sameContenders(before, contenders)) return;
     const touched = new Set<Contender>();
     for (const one of before) {
@@ -45,8 +45,8 @@ export class Contest {
       for (const subnet of subnetsOf(one)) this.#add(subnet, one);
       touched.add(one);
     }
-    if (contenders.length === 0) this.#byNode.delete(nodeId);
-    else this.#byNode.set(nodeId, contenders);
+    if (contenders.length === 0) this.#byKey.delete(key);
+    else this.#byKey.set(key, contenders);
     for (const one of before) touched.delete(one);
     this.#decide(touched);
   }
@@ -69,9 +69,9 @@ export class Contest {
     return this.#losses.get(nodeId) ?? [];
   }
 
-  /** What a node holds of all that it contends for. */
-  heldBy(nodeId: string): Contender[] {
-    return (this.#byNode.get(nodeId) ?? []).filter((one) => this.#fates.get(one) === null);
+  /** What a node holds of all that it contends for, or a reservation of what it stands for. */
+  heldBy(key: string): Contender[] {
+    return (this.#byKey.get(key) ?? []).filter((one) => this.#fates.get(one) === null);
   }
 
   /** What is held around an address. */

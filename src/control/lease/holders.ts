@@ -6,6 +6,7 @@
 import type { Address } from "../../wire/address.ts";
 import { equalBytes } from "../../wire/bytes.ts";
 import type { Directives } from "../forget/directives.ts";
+import { reservationKey } from "../../wire/directive.ts";
 import { contains, type Prefix } from "../../wire/prefix.ts";
 import { askedAt } from "../paths/way.ts";
 import { subnetsOf } from "../records/record.ts";
@@ -19,6 +20,7 @@ import {
   contendersOf,
   type Holdings,
   type Loss,
+  reservedBy,
 } from "./claims.ts";
 import { Contest } from "./contest.ts";
 
@@ -26,7 +28,7 @@ export class Holders {
   readonly #store: Store;
   readonly #directives: Directives;
   readonly #contest = new Contest();
-  // BOUNDED: one per node or target of a directive; what they contend for may have changed
+  // BOUNDED: one per node or directive; what they contend for may have changed
   readonly #changed = new Set<string>();
   #holdings: Holdings | null = null;
   readonly #mesh: () => MeshConfig | null;
@@ -39,9 +41,9 @@ export class Holders {
     this.#store = store;
     this.#directives = directives;
     this.#mesh = mesh;
-    for (const { id } of store.records()) this.#changed.add(id);
+    this.#changeAll();
     store.onChange((id) => this.#changed.add(id));
-    directives.onChange((target) => this.#changed.add(target));
+    directives.onChange((key) => this.#changed.add(key));
   }
 
   /** All that is held, in the total order, and what has lost. */
@@ -60,7 +62,7 @@ export class Holders {
 
   /** The lease of a node; null while it holds none. */
   leaseOf(id: string): Contender | null {
-    return this.#settled().heldBy(id).find(({ reserved }) => !reserved) ?? null;
+    return this.#settled().heldBy(id).find(({ reserved }) => reserved === null) ?? null;
   }
 
   /** The lease whose holder is asked at this address by direct routes. */
@@ -70,12 +72,25 @@ export class Holders {
       const asked = contains(subnet, address) ? askedAt(subnet) : null;
       return asked !== null && equalBytes(asked, address);
     };
-    return around.find((one) => !one.reserved && subnetsOf(one).some(isAsked)) ?? null;
+    return around.find((one) => one.reserved === null && subnetsOf(one).some(isAsked)) ?? null;
   }
 
-  /** Everything claimed or reserved, the claims of this node left out. */
+  /** Everything claimed or reserved, but for what this node claims and what is reserved for it. */
   besides(id: string): Contender[] {
-    return [...this.#settled().all()].filter((c) => c.reserved || c.nodeId !== id);
+    return [...this.#settled().all()].filter((c) => c.reserved === "static" || c.nodeId !== id);
+  }
+
+  /** What is reserved for a node and not taken by a static peer, in the total order. */
+  reservedFor(id: string): readonly Contender[] {
+    const keys = this.#directives.reservedFor(id);
+    if (keys.size === 0) return [];
+    const contest = this.#settled();
+    return [...keys].flatMap((key) => contest.heldBy(key)).sort(compareContenders);
+  }
+
+  /** Whose an exact subnet is by a reservation that stands; null: nobody's. */
+  reservationOf(subnet: Prefix): Contender | null {
+    return this.#settled().heldBy(reservationKey(subnet))[0] ?? null;
   }
 
   /** How many claims were looked at since the start. */
@@ -88,15 +103,22 @@ export class Holders {
     if (mesh !== this.#judgedIn) {
       this.#judgedIn = mesh;
       this.#countable = mesh === null ? ALL_COUNT : countableIn(mesh);
-      for (const { id } of this.#store.records()) this.#changed.add(id);
+      this.#changeAll();
     }
     if (this.#changed.size > 0) this.#holdings = null;
-    for (const id of this.#changed) {
-      const record = this.#store.get(id);
-      const claimed = record === undefined ? [] : contendersOf(record, this.#directives, this.#countable);
-      this.#contest.set(id, claimed);
-    }
+    for (const key of this.#changed) this.#contest.set(key, this.#contendersOf(key));
     this.#changed.clear();
     return this.#contest;
+  }
+
+  #contendersOf(key: string): Contender[] {
+    const record = this.#store.get(key);
+    if (record !== undefined) return contendersOf(record, this.#directives, this.#countable);
+    return reservedBy(key, this.#directives, this.#countable);
+  }
+
+  #changeAll(): void {
+    for (const { id } of this.#store.records()) this.#changed.add(id);
+    for (const one of this.#directives.standing()) this.#changed.add(reservationKey(one.subnet));
   }
 }

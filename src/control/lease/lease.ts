@@ -17,7 +17,7 @@ import { allocate, wishProblem } from "./allocation.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import { type Claim, type Leased, leasedText } from "../records/record.ts";
 import type { LeaseState } from "../paths/view.ts";
-import { type Prefix, samePrefix } from "../../wire/prefix.ts";
+import { overlaps, type Prefix, samePrefix } from "../../wire/prefix.ts";
 import { rangesOf } from "../mesh/mesh_config.ts";
 
 const PROBATION_STEP_MS = 300;
@@ -29,8 +29,10 @@ export interface LeaseWorld {
   readonly mesh: MeshConfig | null;
   /** Everything claimed or reserved, except our own claim. */
   readonly taken: () => readonly Prefix[];
-  /** Who holds our claim instead of us, by the total order; null when we do. */
-  readonly lostTo: { readonly name: string; readonly subnet: Prefix } | null;
+  /** Who holds our claim instead of us, by the total order, or whom it is reserved for; null when we do. */
+  readonly lostTo: { readonly name: string; readonly subnet: Prefix; readonly reserved?: boolean } | null;
+  /** What is reserved for us, in order; of each family the first is ours. Absent: nothing. */
+  readonly reserved?: readonly Prefix[];
   /** Our record may be told, and the claim in it is on disk: before that nobody can know it, and its probation has not begun. */
   readonly told: boolean;
   /** Ids of the members known alive. */
@@ -136,15 +138,28 @@ export class Lease {
 
   /** Others made the mesh forget us: the claim counts no more, and another is made with the next step. */
   forgotten(why: string): LeaseStep[] {
+    return this.#giveUp(why, "warning", "because this node had been forgotten");
+  }
+
+  /** Another subnet is reserved for us, and we are to move there. */
+  move(to: Prefix): LeaseStep[] {
+    const why = `${to} is reserved for this node`;
+    return this.#giveUp(why, "info", `because ${why}`);
+  }
+
+  // The next step claims anew.
+  #giveUp(why: string, level: "info" | "warning", after: string): LeaseStep[] {
     const lost = this.#claim;
     const used = this.#state === "confirmed";
     this.#claim = null;
     this.#acks = new Set();
     if (lost === null) return [];
     this.#state = "yielding";
-    this.#after = "because this node had been forgotten";
-    const message = `Lost ${leasedText(lost)}: ${why}; claiming a new one`;
-    const steps: LeaseStep[] = [{ kind: "note", level: "warning", message }, { kind: "claim", claim: null }];
+    this.#after = after;
+    const message = level === "info"
+      ? `Leaving ${leasedText(lost)}: ${why}`
+      : `Lost ${leasedText(lost)}: ${why}; claiming a new one`;
+    const steps: LeaseStep[] = [{ kind: "note", level, message }, { kind: "claim", claim: null }];
     if (used) steps.push(change(lost, null, why));
     return steps;
   }
@@ -191,7 +206,7 @@ export class Lease {
 
   #yield(
     world: LeaseWorld,
-    to: { readonly name: string; readonly subnet: Prefix },
+    to: NonNullable<LeaseWorld["lostTo"]>,
     mesh: MeshConfig,
     now: number,
   ): LeaseStep[] {
@@ -200,7 +215,9 @@ export class Lease {
     this.#claim = null;
     this.#state = "yielding";
     if (used) this.#after = "after a conflict";
-    const why = `${to.name} holds ${to.subnet} with an earlier claim`;
+    const why = to.reserved
+      ? `${to.subnet} is reserved for ${to.name}`
+      : `${to.name} holds ${to.subnet} with an earlier claim`;
     const steps: LeaseStep[] = [];
     if (used) {
       steps.push({
@@ -215,21 +232,22 @@ export class Lease {
   }
 
   #claimFree(world: LeaseWorld, mesh: MeshConfig, now: number): LeaseStep[] {
-    const wishes = [world.wish, world.secondWish ?? null];
+    const granted = grantedIn(mesh, world.reserved ?? []);
+    const wishes = [world.wish, world.secondWish ?? null].map((wish, i) => granted[i] == null ? wish : null);
     const steps = this.#wishNotes(mesh, wishes);
-    const choice = allocate(
-      mesh,
-      world.taken(),
-      { subnet: world.wish, second: world.secondWish ?? null },
-      this.#random,
+    const [subnet, second] = wishes.map((wish, i) => granted[i] ?? wish) as [Prefix | null, Prefix | null];
+    // What is reserved for us is ours, whoever claimed it before hearing so.
+    const taken = world.taken().filter((one) =>
+      !granted.some((ours) => ours !== null && overlaps(ours, one))
     );
+    const choice = allocate(mesh, taken, { subnet, second }, this.#random);
     if (choice.kind === "exhausted") {
       this.#retryAt = now + EXHAUSTED_RETRY_MS;
       if (this.#state === "exhausted") return [];
       this.#state = "exhausted";
       const message =
         `No subnet is free: all ${choice.total} from ${choice.range.subnetMin} to ${choice.range.subnetMax} ` +
-        "are leased " +
+        "are leased or reserved " +
         "(release one with ovltun down --purge on its host, or with ovltun forget NODE if the host is gone)";
       return [...steps, { kind: "note", level: "error", message }];
     }
@@ -242,9 +260,8 @@ export class Lease {
       steps.push({ kind: "note", level: "warning", message });
     }
     const stamp = Math.min(world.greatestStamp + 1, VERSION_LIMIT - 1);
-    const { subnet, second } = choice;
-    const both = second === undefined ? { subnet } : { subnet, second };
-    this.#claim = { ...both, stamp, incarnation: world.incarnation };
+    const chosen = choice.second === undefined ? {} : { second: choice.second };
+    this.#claim = { subnet: choice.subnet, ...chosen, stamp, incarnation: world.incarnation };
     this.#madeHere = true;
     this.#claimedAt = now;
     this.#acks = new Set();
@@ -278,6 +295,11 @@ export class Lease {
     const message = `Lease ${leasedText(to)} confirmed: ${how}`;
     return [{ kind: "note", level: "info", message }, change(from, to, why)];
   }
+}
+
+/** Of each family of the mesh the first that is reserved for us and may be leased. */
+function grantedIn(mesh: MeshConfig, reserved: readonly Prefix[]): (Prefix | null)[] {
+  return rangesOf(mesh).map((range) => reserved.find((one) => wishProblem(range, one) === null) ?? null);
 }
 
 /** The step that tells of it. */

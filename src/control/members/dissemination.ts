@@ -15,7 +15,7 @@ const ENOUGH = 3;
 export type News =
   | { readonly kind: "record"; readonly id: string }
   | { readonly kind: "statement"; readonly id: string }
-  /** The directive about this node. */
+  /** The directive about this node or subnet. */
   | { readonly kind: "directive"; readonly id: string };
 
 interface Queued {

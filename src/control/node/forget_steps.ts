@@ -1,10 +1,10 @@
 /**
- * Directives on their way in and out, and what they do here: a forgotten node is no member any more and its subnet is
+ * Directives on their way in and out, and what those about nodes do here (about subnets: reserve_steps.ts): a forgotten node is no member any more and its subnet is
  * free; a revoked one has no link besides; and when it is we who were forgotten, we let go of the lease and claim anew.
  */
 
 import { shortId } from "../../crypto/identity.ts";
-import { decodeDirective, type Directive, FORGET_LIMIT } from "../../wire/directive.ts";
+import { aboutOf, decodeDirective, type Directive, FORGET_LIMIT } from "../../wire/directive.ts";
 import { type GossipBody, TABLE_DIRECTIVES, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import type { Core } from "./core.ts";
 import { compareDirectives, openDirective, signDirective } from "../forget/directives.ts";
@@ -13,6 +13,7 @@ import type { Link } from "../links/link_table.ts";
 import type { LinkEvent } from "../links/links.ts";
 import { LOG_EVERY_MS } from "../links/refusals.ts";
 import { fitTogether, packDirectives } from "../records/packing.ts";
+import { mayBeReserved, tellReservation } from "./reserve_steps.ts";
 
 /** Directives whose signature is checked, from one peer. */
 const CHECKED_PER_SECOND = 200;
@@ -33,7 +34,7 @@ export function forget(core: Core, target: string, revoke: boolean): void {
   const directive = signDirective({
     issuer: core.identity.id,
     networkId: core.networkId,
-    seq: Math.max(core.directives.nextSeq, core.ownState.issuedSeq + 1),
+    seq: core.ownState.nextSeq,
     kind: "forget",
     target,
     incarnation,
@@ -47,16 +48,17 @@ export function forget(core: Core, target: string, revoke: boolean): void {
 export function takeDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = decodeDirective(raw);
   if (decoded === null || decoded.networkId !== core.networkId) return core.tally.reject();
-  const about = core.directives.about(decoded.target);
-  if (about !== undefined && compareDirectives(decoded, about) <= 0) return;
+  const key = aboutOf(decoded);
+  const known = core.directives.get(key);
+  if (known !== undefined && compareDirectives(decoded, known) <= 0) return;
   // Only members decide; a directive of one we have not heard of yet comes again with the next synchronisation.
   if (core.store.get(decoded.issuer) === undefined && core.directives.about(decoded.issuer) === undefined) {
-    return core.sync.learned(TABLE_DIRECTIVES, decoded.target, true);
+    return core.sync.learned(TABLE_DIRECTIVES, key, true);
   }
   if (!core.throttle.allows(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.tally.reject();
-  const directive = openDirective(raw);
+  const directive = decoded.kind === "reserve" && !mayBeReserved(core, decoded) ? null : openDirective(raw);
   if (directive !== null) return obey(core, directive, now);
-  core.sync.learned(TABLE_DIRECTIVES, decoded.target, true);
+  core.sync.learned(TABLE_DIRECTIVES, key, true);
   core.tally.reject();
 }
 
@@ -66,7 +68,8 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
  */
 export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now: number): void {
   const decoded = core.life.ended ? null : decodeDirective(raw);
-  if (decoded?.target !== core.identity.id || !decoded.revoke) return core.tally.reject();
+  if (decoded?.kind !== "forget") return core.tally.reject();
+  if (decoded.target !== core.identity.id || !decoded.revoke) return core.tally.reject();
   if (core.directives.isRevoked(decoded.issuer)) return core.tally.reject();
   takeDirective(core, raw, from, now);
 }
@@ -76,7 +79,7 @@ export function rememberDirective({ directives, memory, networkId }: Core, raw: 
   const directive = openDirective(raw);
   if (directive === null || directive.networkId !== networkId) return false;
   directives.insert(directive);
-  memory.restoredDirective(directive.target);
+  memory.restoredDirective(aboutOf(directive));
   return true;
 }
 
@@ -131,9 +134,9 @@ function revocations({ directives, messages }: Core, id: string): GossipBody[][]
   return [whole, [told]];
 }
 
-/** What is decided about these nodes, to a peer that has not heard of it. */
-export function pushDirectives(core: Core, link: Link, targets: readonly string[]): void {
-  const about = targets.map((target) => core.directives.about(target)).filter((one) => one !== undefined);
+/** What is decided about these nodes and subnets, to a peer that has not heard of it. */
+export function pushDirectives(core: Core, link: Link, keys: readonly string[]): void {
+  const about = keys.map((key) => core.directives.get(key)).filter((one) => one !== undefined);
   for (const directives of packDirectives(about.map(({ raw }) => raw))) {
     core.voice.say(link, { kind: "push", ack: false, directives });
   }
@@ -173,11 +176,14 @@ export function obeyOwn(core: Core): void {
 
 /** Does what a directive says, and passes it on. */
 export function obey(core: Core, directive: Directive, now: number): void {
+  const key = aboutOf(directive);
+  const before = core.directives.reservation(key);
   if (core.directives.insert(directive) === null) return;
-  core.sync.learned(TABLE_DIRECTIVES, directive.target);
+  core.sync.learned(TABLE_DIRECTIVES, key);
   core.changed = true;
-  core.memory.noteDirective(directive.target);
-  if (core.life.mayTell) core.news.add({ kind: "directive", id: directive.target }, core.store.size);
+  core.memory.noteDirective(key);
+  if (core.life.mayTell) core.news.add({ kind: "directive", id: key }, core.store.size);
+  if (directive.kind === "reserve") return tellReservation(core, directive, before);
   if (directive.target === core.identity.id) {
     core.ownState.keep(directive); // a restart must not ask the mesh again
     return obeyOwn(core);

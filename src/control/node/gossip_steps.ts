@@ -8,6 +8,8 @@
 import { decodeGossip, gossipIndex, gossipVersion } from "../../wire/gossip.ts";
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import { PROTOCOL_VERSION } from "../../wire/hello.ts";
+import { reservationKey } from "../../wire/directive.ts";
+import type { Loss } from "../lease/claims.ts";
 import type { Link } from "../links/link_table.ts";
 import type { CloneBody } from "../links/session_clones.ts";
 import { pack } from "../records/packing.ts";
@@ -165,16 +167,27 @@ function tellItself({ membership, schedule, voice }: Core, link: Link, now: numb
 }
 
 // A contested claim is not acknowledged: who comes first should not use it before the other has let go,
-// and who comes second hears of the first from us at once.
+// and who comes second hears at once of the first, or of the reservation, from us.
 function acknowledge(core: Core, link: Link, now: number): void {
   const record = core.store.get(link.id);
   if (record === undefined) {
     if (!core.store.hasRoomFor(link.id)) tellFull(core, link, now);
     return pushDirectives(core, link, [link.id]); // it may not have heard that it was forgotten
   }
-  const rivals = [...core.holders.lossesOf(link.id)]
-    .map(({ claim, to }) => (claim.nodeId === link.id ? to.nodeId : claim.nodeId))
-    .filter((id) => id !== link.id);
-  if (rivals.length > 0) return pushRecords(core, link, rivals.slice(0, 3));
+  const losses = [...core.holders.lossesOf(link.id)].filter((loss) => isContest(core, loss, link.id));
+  if (losses.length > 0) {
+    const lostTo = losses.map(({ to }) => to).filter(({ nodeId }) => nodeId !== link.id);
+    const reserved = lostTo.filter((one) => one.reserved === "directive");
+    pushDirectives(core, link, reserved.slice(0, 3).map(({ subnet }) => reservationKey(subnet)));
+    const rivals = losses.map(({ claim, to }) => claim.nodeId === link.id ? to.nodeId : claim.nodeId);
+    return pushRecords(core, link, rivals.slice(0, 3));
+  }
   core.voice.say(link, { kind: "claim-ack", incarnation: record.incarnation, epoch: record.epoch });
+}
+
+// Who has lost to a reservation and is dead keeps nobody waiting: it hears of it when it comes back, before anybody routes to it.
+function isContest({ membership }: Core, { claim, to }: Loss, id: string): boolean {
+  if (claim.nodeId === to.nodeId) return false;
+  const beaten = to.nodeId === id && to.reserved === "directive";
+  return !beaten || membership.get(claim.nodeId)?.state !== "dead";
 }

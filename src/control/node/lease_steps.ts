@@ -10,6 +10,7 @@ import type { Link } from "../links/link_table.ts";
 import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
 import { isIpv4 } from "../../wire/address.ts";
+import { reservationKey } from "../../wire/directive.ts";
 import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 import type { Action } from "../outbox/events.ts";
 import { leasedText, subnetsOf } from "../records/record.ts";
@@ -22,7 +23,9 @@ const ASKED_AT_ONCE = 128;
 export function stepLease(core: Core, now: number): void {
   const before = core.lease.state;
   const rival = winnerOver(core);
-  if (rival !== null && !rival.reserved && before === "confirmed") {
+  const to = rival === null ? movesTo(core) : null;
+  if (to !== null) performLease(core, core.lease.move(to));
+  if (rival?.reserved === null && before === "confirmed") {
     core.own.yielded = { subnet: contestedIn(core.lease.claim!, rival), to: rival.nodeId };
   }
   performLease(core, core.lease.step(worldOf(core, rival), now));
@@ -117,9 +120,12 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     mesh: core.life.mayClaim ? core.life.mesh : null,
     taken: () => core.holders.besides(core.identity.id).flatMap(subnetsOf),
     told: core.life.mayTell && core.ownState.claimSaid,
-    lostTo: rival === null
-      ? null
-      : { name: nameOf(core, rival), subnet: contestedIn(rival, core.lease.claim ?? rival) },
+    lostTo: rival === null ? null : {
+      name: nameOf(core, rival),
+      subnet: contestedIn(rival, core.lease.claim ?? rival),
+      reserved: rival.reserved === "directive",
+    },
+    reserved: core.holders.reservedFor(core.identity.id).map(({ subnet }) => subnet),
     get alive() {
       return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
     },
@@ -140,6 +146,17 @@ function wishesOf({ settings, life }: Core): Pick<LeaseWorld, "wish" | "secondWi
   return { wish: isIpv4(mesh.network.address) ? four ?? six : six ?? four };
 }
 
+// What is reserved for us that we are to leave our lease for.
+function movesTo({ directives, holders, identity, lease, life }: Core): Prefix | null {
+  const { claim } = lease;
+  if (claim === null || lease.state !== "confirmed" || !life.mayTell) return null;
+  for (const { subnet } of holders.reservedFor(identity.id)) {
+    const has = subnetsOf(claim).some((one) => samePrefix(one, subnet));
+    if (!has && directives.reservation(reservationKey(subnet))?.moves) return subnet;
+  }
+  return null;
+}
+
 // Who holds what we claim.
 function winnerOver({ holders, identity, lease }: Core): Contender | null {
   const claim = lease.claim;
@@ -152,6 +169,6 @@ function winnerOver({ holders, identity, lease }: Core): Contender | null {
 }
 
 function nameOf(core: Core, { nodeId, reserved }: Contender): string {
-  const name = core.store.nameOf(nodeId);
-  return reserved ? `a static peer of ${name}` : name;
+  const name = core.nameOf(nodeId);
+  return reserved === "static" ? `a static peer of ${name}` : name;
 }

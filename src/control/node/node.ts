@@ -22,6 +22,7 @@ import { onLinks, tickLinks } from "./link_steps.ts";
 import { onResolved, tickNames } from "./name_steps.ts";
 import { onDatagram, onSessionMessage } from "./receive_steps.ts";
 import { performMembership } from "./record_steps.ts";
+import { reserve } from "./reserve_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
 import { spreadNews, tickSync } from "./sync_steps.ts";
 import { start } from "./start_steps.ts";
@@ -124,6 +125,8 @@ export class ControlPlane {
         return release(core, event.meetMs ?? 0, now);
       case "forget":
         return forget(core, event.target, event.revoke);
+      case "reserve":
+        return reserve(core, event);
       case "rotate":
         return rotate(core, event.secret, event.dropOld, now);
       case "stored":

@@ -15,7 +15,8 @@
 
 import type { Identity } from "../../crypto/identity.ts";
 import { VERSION_LIMIT } from "../../wire/untrusted.ts";
-import type { Directive } from "../../wire/directive.ts";
+import { aboutOf, type Directive } from "../../wire/directive.ts";
+import type { Directives } from "../forget/directives.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Dissemination } from "../members/dissemination.ts";
 import type { Life } from "../mesh/life.ts";
@@ -44,6 +45,7 @@ interface OwnParts {
   readonly news: Dissemination;
   readonly actions: Actions;
   readonly memory: PeerMemory;
+  readonly directives: Directives;
   /** Null in a plain mesh. */
   readonly ring: KeyRing | null;
   /** How long this process has been running, seconds. */
@@ -194,18 +196,19 @@ export class OwnState {
     this.keep(directive);
   }
 
-  /** The number of the next directive of our own is above this. */
-  get issuedSeq(): number {
-    return Math.max(
-      0,
-      ...(this.#asked?.issued ?? []).map(({ seq }) => seq),
-      ...this.#issued.map(({ seq }) => seq),
-    );
+  /** What we issued and the disk does not have yet. */
+  get issued(): readonly Directive[] {
+    return [...this.#asked?.issued ?? [], ...this.#issued];
+  }
+
+  /** The number of the next directive of our own. */
+  get nextSeq(): number {
+    return Math.max(this.#node.directives.nextSeq, ...this.issued.map(({ seq }) => seq + 1));
   }
 
   /** A directive that a restart must not have to be told again. */
-  keep({ target, raw }: Directive): void {
-    this.#keep.push(...this.#node.memory.keep(target, raw));
+  keep(directive: Directive): void {
+    this.#keep.push(...this.#node.memory.keep(aboutOf(directive), directive.raw));
   }
 
   /** Writes the state however little has changed. */
@@ -238,7 +241,7 @@ export class OwnState {
       ticket,
       state,
       founded: this.#founding ?? before?.founded ?? null,
-      issued: [...before?.issued ?? [], ...this.#issued],
+      issued: this.issued,
     };
     this.#node.actions.push({ kind: "persist", ticket, state: this.#stateOf(state), keep: this.#keep });
     this.#wanted = false;

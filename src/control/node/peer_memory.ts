@@ -6,6 +6,7 @@
  */
 
 import { toHex } from "../../wire/bytes.ts";
+import { aboutOf } from "../../wire/directive.ts";
 import type { Directives } from "../forget/directives.ts";
 import type { Links } from "../links/links.ts";
 import type { Actions } from "../outbox/actions.ts";
@@ -72,9 +73,9 @@ export class PeerMemory {
     this.#lines++;
   }
 
-  /** The same of the directive about that node. */
+  /** The same of the directive about that node or subnet (`aboutOf`). */
   restoredDirective(target: string): void {
-    const about = this.#node.directives.about(target);
+    const about = this.#node.directives.get(target);
     if (about !== undefined) this.#directives.set(target, signatureOf(about.raw));
     this.#lines++;
   }
@@ -183,7 +184,7 @@ export class PeerMemory {
     }
     for (const target of this.#decided) {
       if (this.#isDecided(target)) {
-        due.push({ kind: "directive", target, raw: directives.about(target)!.raw });
+        due.push({ kind: "directive", target, raw: directives.get(target)!.raw });
       }
     }
     return due;
@@ -191,14 +192,16 @@ export class PeerMemory {
 
   /** Whether there is a directive about this node that the disk does not have. */
   #isDecided(target: string): boolean {
-    const about = this.#decided.has(target) ? this.#node.directives.about(target) : undefined;
+    const about = this.#decided.has(target) ? this.#node.directives.get(target) : undefined;
     return about !== undefined && this.#directives.get(target) !== signatureOf(about.raw);
   }
 
   #all(): Kept[] {
     const { identity, store, directives } = this.#node;
     const records = [...store.records()].filter(({ id }) => id !== identity.id);
-    const decided = directives.all().map(({ target, raw }) => ({ kind: "directive", target, raw }) as const);
+    const decided = directives.all().map((one) =>
+      ({ kind: "directive", target: aboutOf(one), raw: one.raw }) as const
+    );
     const left = [...store.gone()].map(({ id, raw }) => ({ kind: "peer", id, raw, endpoint: null }) as const);
     return [...records.map((record) => this.#kept(record)), ...left, ...decided];
   }

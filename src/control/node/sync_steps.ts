@@ -136,7 +136,7 @@ export function spreadNews({ agreed, news, messages, directives, random, voice }
   const round = news.round(now);
   const items = messages.itemsOf(round);
   const parcels = pack(items.records, items.statements);
-  const decided = round.filter((n) => n.kind === "directive").map((n) => directives.about(n.id));
+  const decided = round.filter((n) => n.kind === "directive").map((n) => directives.get(n.id));
   const told = packDirectives(decided.filter((d) => d !== undefined).map(({ raw }) => raw));
   for (let n = 0; n < FANOUT && links.length > 0; n++) {
     const link = links.splice(random.below(links.length), 1)[0]!;

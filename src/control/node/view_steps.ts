@@ -3,17 +3,27 @@
  * tables. Called on request or after a change, never per packet.
  */
 
+import { shortId } from "../../crypto/identity.ts";
 import { formatAddress } from "../../wire/address.ts";
-import { comparePrefixes, deviceAddress, type Prefix } from "../../wire/prefix.ts";
-import { type Contender, contestedIn } from "../lease/claims.ts";
+import { reservationKey } from "../../wire/directive.ts";
+import { comparePrefixes, deviceAddress, type Prefix, samePrefix } from "../../wire/prefix.ts";
+import { type Contender, contestedIn, type Loss } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import { namesOf } from "../records/name_table.ts";
 import { withoutNewest } from "./rotation_steps.ts";
-import { DIRECT_ROUTES, type Leased, type NodeRecord, translatedOf } from "../records/record.ts";
-import type { LeaseView, NodeView, OwnView, PeerView, TriedEndpoint } from "../paths/view.ts";
+import { DIRECT_ROUTES, type Leased, type NodeRecord, subnetsOf, translatedOf } from "../records/record.ts";
+import type {
+  LeaseView,
+  NodeView,
+  OwnView,
+  PeerView,
+  ReservationView,
+  TriedEndpoint,
+} from "../paths/view.ts";
 import { waitingFor } from "./waiting_steps.ts";
 import type { WayView } from "../paths/way.ts";
 
+const CONFLICTS_TOLD = 16;
 /** How long a call may take before the packets that wait for it are refused. */
 const CALLING_MS = 10_000;
 
@@ -22,24 +32,58 @@ export function buildView(core: Core, now: number): NodeView {
   const { held, lost } = core.holders.now();
   // BOUNDED: one per claim
   const leased = new Map<string, Leased>();
-  for (const c of held) if (!c.reserved) leased.set(c.nodeId, c);
+  for (const c of held) if (c.reserved === null) leased.set(c.nodeId, c);
   const peers: PeerView[] = [];
   for (const record of core.store.records()) {
     if (record.id === core.identity.id || record.gone || core.directives.isForgotten(record)) continue;
     peers.push(peerView(core, record, leased.get(record.id) ?? null));
   }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const isLease = ({ reserved }: Contender) => reserved !== "directive";
+  const beaten = lost.map(({ claim }) => claim);
   const leases = [
-    ...held.map((c) => leaseView(core, c, false)),
-    ...lost.map(({ claim }) => leaseView(core, claim, true)),
+    ...held.filter(isLease).map((c) => leaseView(core, c, false)),
+    ...beaten.filter(isLease).map((claim) => leaseView(core, claim, true)),
   ].sort((a, b) => comparePrefixes(a.subnet, b.subnet));
-  return { own: ownView(core, now), peers, leases, ...forgottenView(core) };
+  const reserved = [...held, ...beaten].filter((one) => !isLease(one));
+  return {
+    own: ownView(core, now),
+    peers,
+    leases,
+    ...reservationsView(core, reserved),
+    ...forgottenView(core),
+  };
+}
+
+function reservationsView(core: Core, reserved: readonly Contender[]): Pick<NodeView, "reservations"> {
+  if (reserved.length === 0) return {};
+  const held = new Set(core.holders.now().held);
+  const reservations = reserved.map((one): ReservationView => {
+    const { nodeId, subnet } = one;
+    const { issuer, moves, name } = core.directives.standingOf(reservationKey(subnet))!;
+    const lease = core.holders.leaseOf(nodeId);
+    const taken = lease !== null && subnetsOf(lease).some((leased) => samePrefix(leased, subnet));
+    const called = core.store.get(nodeId)?.name ?? name ?? shortId(nodeId);
+    const state = !held.has(one) ? "conflict" : taken ? "taken" : "free";
+    return { subnet, nodeId, name: called, by: core.nameOf(issuer), moves, state };
+  });
+  return { reservations: reservations.sort((a, b) => comparePrefixes(a.subnet, b.subnet)) };
+}
+
+function conflictWords(core: Core, { claim, to }: Loss): string {
+  const [name, rival] = [core.nameOf(claim.nodeId), core.nameOf(to.nodeId)];
+  const subnet = contestedIn(claim, to);
+  if (claim.reserved !== null) {
+    return `${subnet} is reserved for ${name}, but a static peer of ${rival} has it`;
+  }
+  if (to.reserved === "directive") return `${name} claims ${subnet}, which is reserved for ${rival}`;
+  return `${name} and ${rival} both claim ${subnet}; ${rival} holds it`;
 }
 
 // A node that came back since counts again, and is not listed.
 function forgottenView(core: Core): Pick<NodeView, "forgotten"> {
   const { directives, store } = core;
-  const latestFirst = directives.all().sort((a, b) => b.seq - a.seq);
+  const latestFirst = directives.forgettings().sort((a, b) => b.seq - a.seq);
   const forgotten = latestFirst.flatMap(({ target: id, issuer, revoke: revoked, name }) => {
     const record = store.get(id);
     if (record !== undefined && !directives.isForgotten(record)) return [];
@@ -53,7 +97,7 @@ export function viewOfPeer(core: Core, id: string): PeerView | null {
   const record = core.store.get(id);
   if (record === undefined || id === core.identity.id || record.gone) return null;
   if (core.directives.isForgotten(record)) return null;
-  const held = core.holders.now().held.find((one) => one.nodeId === id && !one.reserved);
+  const held = core.holders.now().held.find((one) => one.nodeId === id && one.reserved === null);
   return peerView(core, record, held ?? null);
 }
 
@@ -61,12 +105,7 @@ export function viewOfPeer(core: Core, id: string): PeerView | null {
 export function ownView(core: Core, now: number): OwnView {
   const { claim } = core.lease;
   const subnet = claim?.subnet ?? null;
-  const conflicts = core.holders.now().lost.map(({ claim, to }) =>
-    `${core.store.nameOf(claim.nodeId)} and ${core.store.nameOf(to.nodeId)} both claim ${
-      contestedIn(claim, to)
-    }; ` +
-    `${core.store.nameOf(to.nodeId)} holds it`
-  );
+  const conflicts = core.holders.now().lost.slice(0, CONFLICTS_TOLD).map((loss) => conflictWords(core, loss));
   return {
     id: core.identity.id,
     name: core.settings.name,
@@ -82,7 +121,7 @@ export function ownView(core: Core, now: number): OwnView {
     waitingFor: waitingFor(core, now),
     rejected: core.tally.rejected,
     unsent: core.tally.unsent,
-    warnings: [...core.warnings.at(now), ...core.links.refusedHere.sentences(), ...conflicts.slice(0, 16)],
+    warnings: [...core.warnings.at(now), ...core.links.refusedHere.sentences(), ...conflicts],
     startedAt: core.startedAt,
     ...secretView(core),
   };
@@ -191,7 +230,7 @@ function triedEndpoints({ links, membership, names, outside }: Core, record: Nod
 
 function leaseView(core: Core, c: Contender, lost: boolean): LeaseView {
   const own = c.nodeId === core.identity.id;
-  if (c.reserved) {
+  if (c.reserved === "static") {
     const name = `static peer of ${core.store.nameOf(c.nodeId)}`;
     return {
       subnet: c.subnet,

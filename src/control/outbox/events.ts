@@ -14,6 +14,7 @@ import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/mesh_config.ts";
 import type { Kept } from "../records/kept.ts";
 import type { StoredOwn } from "../records/state.ts";
+import type { Prefix } from "../../wire/prefix.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/way.ts";
 
@@ -48,6 +49,13 @@ export type ControlEvent =
   | { readonly kind: "release"; readonly meetMs?: number }
   /** `ovltun forget`: have the mesh forget this node, or with `revoke` refuse its key for good. */
   | { readonly kind: "forget"; readonly target: string; readonly revoke: boolean }
+  /** `ovltun reserve`: this subnet is for this node alone; `moves`: it leaves another lease for it. Null: `ovltun unreserve`. */
+  | {
+    readonly kind: "reserve";
+    readonly subnet: Prefix;
+    readonly holder: string | null;
+    readonly moves: boolean;
+  }
   /** `ovltun secret rotate`: the mesh goes over to this secret. */
   | { readonly kind: "rotate"; readonly secret: NetworkSecret; readonly dropOld: boolean }
   /** The action `persist` of this ticket, and all before it, are on disk. */

@@ -127,7 +127,7 @@ export interface LeaseView {
   readonly name: string;
   /** Ours: the lease state. Others: the state of its holder. `conflict`: claimed, but another holds it. */
   readonly state: LeaseState | PeerState | "conflict" | "static";
-  /** By a static peer (and later by reservation). */
+  /** Of a static peer. What members reserve for nodes is in `NodeView.reservations`. */
   readonly reserved: boolean;
   readonly endpoint: string | null;
   readonly vtepMac: string | null;
@@ -142,12 +142,27 @@ export interface ForgottenView {
   readonly revoked: boolean;
 }
 
+/** A subnet that one node alone may lease. */
+export interface ReservationView {
+  readonly subnet: Prefix;
+  readonly nodeId: string;
+  readonly name: string;
+  /** Name of the member that made it, or the beginning of its id. */
+  readonly by: string;
+  /** The node leaves another lease for it. */
+  readonly moves: boolean;
+  /** The node holds it; `conflict`: a static peer has it. */
+  readonly state: "taken" | "free" | "conflict";
+}
+
 export interface NodeView {
   readonly own: OwnView;
   /** Everyone known but ourselves, in order of id. */
   readonly peers: readonly PeerView[];
   /** Own lease included, in order of subnet. */
   readonly leases: readonly LeaseView[];
+  /** What members reserved, in order of subnet; absent where nothing is. */
+  readonly reservations?: readonly ReservationView[];
   /** What was decided about nodes that do not count any more, the latest first; absent where nothing was. */
   readonly forgotten?: readonly ForgottenView[];
 }

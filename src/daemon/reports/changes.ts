@@ -1,5 +1,5 @@
 /**
- * What `ovltun events` follows: leases, peers and paths as they change. While somebody follows, each reconcile compares what
+ * What `ovltun events` follows: leases, reservations, peers and paths as they change. While somebody follows, each reconcile compares what
  * is with what was, and the differences are kept in order, the latest CHANGES_KEPT of them; while nobody does, it costs
  * nothing. A reader names the place up to which it has read; one that has none, was away for too long, or followed another run
  * of the daemon is told all that is. Readers wait for the next change: the answer comes when there is one.
@@ -30,7 +30,7 @@ export class ChangeLog {
   readonly #timers: Timers;
   /** BOUNDED: ≤ CHANGES_KEPT, the oldest go first */
   #kept: Kept[] = [];
-  /** BOUNDED: one per lease, peer and path */
+  /** BOUNDED: one per lease, reservation, peer and path */
   #state: State | null = null;
   #seq = 0;
   #askedAt = -Infinity;
@@ -134,6 +134,10 @@ function stateOf(view: NodeView, wanted: Wanted, at: string): State {
     };
     state.set(`lease ${subnet.text} ${nodeId}`, change);
   }
+  for (const { subnet, nodeId, name, by, moves } of view.reservations ?? []) {
+    const made = { event: "reservation", at, subnet: subnet.text, nodeId, name, by, moves } as const;
+    state.set(`reservation ${subnet.text}`, { ...made, state: "reserved", before: null });
+  }
   for (const { id, name, state: is, stopped } of view.peers) {
     state.set(`peer ${id}`, { event: "peer", at, id, name, state: is, before: null, stopped });
     const path = wanted.paths.get(id);
@@ -161,7 +165,7 @@ function* differences(before: State, after: State, at: string): Iterable<ChangeE
   for (const [key, is] of after) {
     const was = before.get(key);
     if (was === undefined) yield is;
-    else if (differs(was, is)) yield { ...is, before: valueOf(was) } as ChangeEvent;
+    else if (differs(was, is)) yield { ...is, before: beforeOf(was) } as ChangeEvent;
   }
 }
 
@@ -173,7 +177,13 @@ function gone(was: ChangeEvent, at: string): ChangeEvent {
       return { ...was, at, state: "gone", before: was.state };
     case "peer":
       return { ...was, at, state: "gone", before: was.state };
+    case "reservation":
+      return { ...was, at, state: "lifted", before: was.name };
   }
+}
+
+function beforeOf(was: ChangeEvent): string {
+  return was.event === "reservation" ? was.name : valueOf(was);
 }
 
 function valueOf(change: ChangeEvent): string {
@@ -184,5 +194,9 @@ function differs(a: ChangeEvent, b: ChangeEvent): boolean {
   if (valueOf(a) !== valueOf(b)) return true;
   if (a.event === "path" && b.event === "path") return a.to !== b.to || a.mtu !== b.mtu;
   if (a.event === "peer" && b.event === "peer") return a.stopped !== b.stopped || a.name !== b.name;
-  return a.event === "lease" && b.event === "lease" && (a.reserved !== b.reserved || a.name !== b.name);
+  if (a.event === "reservation" && b.event === "reservation") {
+    return a.nodeId !== b.nodeId || a.moves !== b.moves;
+  }
+  return a.event === "lease" && b.event === "lease" &&
+    (a.reserved !== b.reserved || a.name !== b.name || a.subnet6 !== b.subnet6);
 }

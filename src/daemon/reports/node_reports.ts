@@ -2,7 +2,7 @@
  * What the API tells of one node: who is meant by a name, an id or an address, and by which paths it was tried.
  * Every answer is a sentence for a person who wonders why something does not work.
  */
-import type { Forgotten, PathAttempt, Resolved, Why } from "../../api/schema.ts";
+import type { Forgotten, PathAttempt, Reserved, Resolved, Why } from "../../api/schema.ts";
 import { outcomeText } from "../../control/paths/outcome.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/tunnels.ts";
@@ -73,6 +73,20 @@ export function forgetReport(snapshot: Snapshot, text: string, revoke: boolean):
   const { id, name, subnet, second, state } = one.peer;
   const lease = { subnet: subnet?.text ?? null, ...(second === undefined ? {} : { subnet6: second.text }) };
   return { id, name, ...lease, state, revoked: revoke };
+}
+
+/** Which node of the mesh is meant. Throws a sentence when none, or a static peer. */
+export function nodeMeant(
+  snapshot: Snapshot,
+  text: string,
+): Pick<PeerView, "id" | "name" | "subnet" | "second"> & { readonly state: Reserved["state"] } {
+  const found = find(snapshot, text);
+  if (found.kind === "static") {
+    throw new Error(`${found.lease.name} is no node: it has the subnet it was given`);
+  }
+  if (found.kind === "peer") return found.peer;
+  const { id, name, subnet, second } = snapshot.view.own;
+  return { id, name, subnet, ...(second === undefined ? {} : { second }), state: "self" };
 }
 
 // ------------------------------------------------------------------------------------------------ who is meant

@@ -17,7 +17,7 @@ import { RUNTIME, VERSION } from "../../version.ts";
 import { byFamily } from "../../control/mesh/mesh.ts";
 import { type MeshConfig, networksOf } from "../../control/mesh/mesh_config.ts";
 import { formatAddress, isIpv4 } from "../../wire/address.ts";
-import { comparePrefixes, deviceAddress, type Prefix } from "../../wire/prefix.ts";
+import { comparePrefixes, deviceAddress, type Prefix, prefix } from "../../wire/prefix.ts";
 
 /** What is told of the offloads. */
 export type OffloadReport = Pick<OffloadState, "inUse" | "off" | "tests" | "counters">;
@@ -136,6 +136,7 @@ export function statusReport(snapshot: Snapshot): Status {
     },
     warnings: [...new Set([...own.warnings, ...snapshot.troubles])],
     forgotten: view.forgotten ?? [],
+    reservations: (view.reservations ?? []).map((one) => ({ ...one, subnet: one.subnet.text })),
   };
 }
 
@@ -265,16 +266,49 @@ function traffic(snapshot: Snapshot, key: string): { txBytes: number; rxBytes: n
   return { txBytes, rxBytes };
 }
 
+/** Leases, and what is reserved and not leased, in order of subnet. */
 export function leasesReport(snapshot: Snapshot): LeaseEntry[] {
-  return snapshot.view.leases.map(({ second, ...lease }) => ({
-    ...lease,
+  const { leases, reservations = [] } = snapshot.view;
+  // BOUNDED: by the reservations
+  const taken = new Map(
+    reservations.filter(({ state }) => state === "taken").map((one) => [one.subnet.text, one.by]),
+  );
+  const entries = leases.map((lease) => ({ ...leaseEntry(snapshot, lease), ...reservedBy(lease, taken) }));
+  const free = reservations.filter(({ state }) => state !== "taken").map((one): LeaseEntry => ({
+    ...subnetTexts(one),
+    subnet: one.subnet.text,
+    nodeId: one.nodeId,
+    name: one.name,
+    state: one.state === "conflict" ? "conflict" : "reserved",
+    reserved: true,
+    reservedBy: one.by,
+    endpoint: null,
+    vtepMac: null,
+  }));
+  if (free.length === 0) return entries;
+  const place = (entry: LeaseEntry) => prefix(entry.subnet);
+  return [...entries, ...free].sort((a, b) => comparePrefixes(place(a), place(b)));
+}
+
+function reservedBy(
+  { subnet, second, state }: LeaseView,
+  taken: ReadonlyMap<string, string>,
+): Partial<LeaseEntry> {
+  const by = taken.get(subnet.text) ?? (second === undefined ? undefined : taken.get(second.text));
+  return by === undefined || state === "conflict" ? {} : { reserved: true, reservedBy: by };
+}
+
+function leaseEntry(snapshot: Snapshot, lease: LeaseView): LeaseEntry {
+  const { second, ...rest } = lease;
+  return {
+    ...rest,
     subnet: lease.subnet.text,
     subnet6: split([lease.subnet, second]).six?.text ?? null,
     nodeId: lease.nodeId ?? "",
     ...isStatic(lease)
       ? { endpoint: staticEndpoint(snapshot, lease), vtepMac: staticMac(snapshot, lease) }
       : {},
-  }));
+  };
 }
 
 function staticMac(snapshot: Snapshot, lease: LeaseView): string | null {

@@ -1,12 +1,13 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { compareContenders, contenders, holdings } from "../../../src/control/lease/claims.ts";
+import { compareContenders, contenders, holdings, reservedBy } from "../../../src/control/lease/claims.ts";
 import { Holders } from "../../../src/control/lease/holders.ts";
 import { Directives } from "../../../src/control/forget/directives.ts";
 import { Store } from "../../../src/control/records/store.ts";
 import { leasedText } from "../../../src/control/records/record.ts";
-import { directiveOf } from "../../made/directives.ts";
+import { reservationKey } from "../../../src/wire/directive.ts";
+import { directiveOf, reservationOf } from "../../made/directives.ts";
 import { cases } from "../../made/seeds.ts";
 import { askedAt } from "../../../src/control/paths/way.ts";
 import { subnetsOf } from "../../../src/control/records/record.ts";
@@ -135,17 +136,21 @@ test("Holders, change by change, give what holdings() gives for all claims at on
       { maxLength: 3 },
     ),
     reserved: fc.subarray(subnets.slice(0, 4), { maxLength: 2 }),
-    what: fc.constantFrom("record", "record", "record", "gone", "forget"),
+    what: fc.constantFrom("record", "record", "record", "gone", "forget", "revoke", "reserve", "unreserve"),
   });
   fc.assert(
     fc.property(fc.array(change, { maxLength: 25 }), (changes) => {
       const [store, directives] = [new Store(), new Directives()];
       const holders = new Holders(store, directives);
       changes.forEach(({ seed, claims, reserved, what }, at) => {
-        if (what === "forget") {
+        if (what === "forget" || what === "revoke") {
           const target = recordOf(seed).id;
-          directives.insert(directiveOf(7, seed, { incarnation: store.get(target)?.incarnation ?? 0 }));
+          const incarnation = store.get(target)?.incarnation ?? 0;
+          directives.insert(directiveOf(7, seed, { incarnation, revoke: what === "revoke" }));
           if (at % 2 === 0) store.drop(target);
+        } else if (what === "reserve" || what === "unreserve") {
+          const holder = what === "reserve" ? seed : null;
+          directives.insert(reservationOf(7, subnets[(seed + at) % 4]!.text, holder, { seq: at + 1 }));
         } else {
           const incarnation = at + 1;
           const made = claims.map(({ second, ...claim }) => ({
@@ -155,7 +160,10 @@ test("Holders, change by change, give what holdings() gives for all claims at on
           }));
           store.insert(recordOf(seed, { incarnation, claims: made, reserved, gone: what === "gone" }));
         }
-        const all = contenders(store.records(), directives);
+        const all = [
+          ...contenders(store.records(), directives),
+          ...subnets.flatMap((one) => reservedBy(reservationKey(one), directives)),
+        ];
         assert.deepEqual(plain(holders.now()), plain(holdings(all)));
         for (let node = 1; node <= 6; node++) {
           const { id } = recordOf(node);
@@ -166,7 +174,7 @@ test("Holders, change by change, give what holdings() gives for all claims at on
             plain({ held: [], lost: losses }),
           );
           const lease = holders.leaseOf(id);
-          assert.equal(lease !== null, held.some((c) => c.nodeId === id && !c.reserved));
+          assert.equal(lease !== null, held.some((c) => c.nodeId === id && c.reserved === null));
           if (lease !== null) {
             for (const subnet of subnetsOf(lease)) {
               assert.equal(holders.leaseAt(askedAt(subnet)!)?.nodeId, id);
@@ -175,7 +183,7 @@ test("Holders, change by change, give what holdings() gives for all claims at on
         }
         assert.equal(
           holders.besides(recordOf(1).id).length,
-          all.filter((c) => c.reserved || c.nodeId !== recordOf(1).id).length,
+          all.filter((c) => c.reserved === "static" || c.nodeId !== recordOf(1).id).length,
         );
       });
     }),
@@ -255,4 +263,34 @@ test("A claim that no lease of the mesh looks like, or a reservation of a whole 
   mesh = both;
   assert.deepEqual(holders.now().held.map((one) => leasedText(one)), [leasedText({ subnet, second })]);
   assert.deepEqual([holders.now().lost, holders.besides("")].map((list) => list.length), [0, 1]);
+});
+
+test("What is reserved for a node is held by it however late it claims, and by nobody else", () => {
+  const subnet = prefix("10.42.9.0/24");
+  const [store, directives] = [new Store(), new Directives()];
+  const holders = new Holders(store, directives);
+  const claims = (stamp: number) => ({ claims: [{ subnet, stamp, incarnation: 1 }] });
+  store.insert(recordOf(2, claims(1)));
+  assert.equal(holders.leaseOf(recordOf(2).id)?.subnet, subnet);
+  directives.insert(reservationOf(3, subnet.text, 1));
+  assert.equal(holders.leaseOf(recordOf(2).id), null, "an earlier claim of another");
+  assert.equal([...holders.lossesOf(recordOf(2).id)][0]!.to.reserved, "directive");
+  store.insert(recordOf(1, claims(9)));
+  assert.equal(holders.leaseOf(recordOf(1).id)?.subnet, subnet);
+  directives.insert(reservationOf(3, subnet.text, null, { seq: 2 }));
+  assert.equal(holders.leaseOf(recordOf(2).id)?.subnet, subnet, "nothing is reserved any more: by stamps");
+});
+
+test("A reservation that no lease looks like reserves nothing, and none is for a node whose key is refused", () => {
+  const [store, directives] = [new Store(), new Directives()];
+  const mesh = foundMesh(settingsFor("alpha", { network: prefix("10.42.0.0/16") })) as MeshConfig;
+  const holders = new Holders(store, directives, () => mesh);
+  for (const text of ["10.42.0.0/16", "10.42.8.0/23", "10.42.9.0/25", "10.43.9.0/24", "::/0", "0.0.0.0/0"]) {
+    directives.insert(reservationOf(2, text, 1));
+  }
+  assert.deepEqual(holders.now().held, []);
+  directives.insert(reservationOf(2, "10.42.9.0/24", 1));
+  assert.equal(holders.reservedFor(recordOf(1).id).length, 1);
+  directives.insert(directiveOf(2, 1, { revoke: true }));
+  assert.deepEqual([holders.reservedFor(recordOf(1).id), holders.now().held], [[], []]);
 });

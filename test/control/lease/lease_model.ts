@@ -10,7 +10,7 @@ import { Holders } from "../../../src/control/lease/holders.ts";
 import { decodeRecord, type NodeRecord } from "../../../src/control/records/record.ts";
 import { storedBytes } from "../../../src/control/records/state.ts";
 import { Store } from "../../../src/control/records/store.ts";
-import type { Directive } from "../../../src/wire/directive.ts";
+import type { Directive, Forgetting } from "../../../src/wire/directive.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 import { directiveOf } from "../../made/directives.ts";
 import { identityOf, recordOf } from "../../made/records.ts";
@@ -18,7 +18,7 @@ import { identityOf, recordOf } from "../../made/records.ts";
 export const NODES = [0, 1, 2] as const;
 export const SUBNETS = [1, 2, 3].map((n) => prefix(`10.42.${n}.0/24`));
 
-type Item = { readonly record: NodeRecord } | { readonly directive: Directive };
+type Item = { readonly record: NodeRecord } | { readonly directive: Directive<Forgetting> };
 
 /** A claim of a node: which subnet, its stamp, and in which life it was made. */
 interface ModelClaim {

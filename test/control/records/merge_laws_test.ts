@@ -7,14 +7,14 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Directives } from "../../../src/control/forget/directives.ts";
+import { compareDirectives, Directives } from "../../../src/control/forget/directives.ts";
 import { Holders } from "../../../src/control/lease/holders.ts";
 import { decodeRecord, type NodeRecord } from "../../../src/control/records/record.ts";
 import { storedBytes } from "../../../src/control/records/state.ts";
 import { compareRecords, Store } from "../../../src/control/records/store.ts";
-import { decodeDirective, type Directive } from "../../../src/wire/directive.ts";
+import { aboutOf, decodeDirective, type Directive } from "../../../src/wire/directive.ts";
 import { overlaps, prefix } from "../../../src/wire/prefix.ts";
-import { directiveOf } from "../../made/directives.ts";
+import { directiveOf, reservationOf } from "../../made/directives.ts";
 import { recordOf } from "../../made/records.ts";
 import { cases } from "../../made/seeds.ts";
 
@@ -24,6 +24,8 @@ type Item = { readonly record: NodeRecord } | { readonly directive: Directive };
 
 const SUBNETS = ["10.42.1.0/24", "10.42.2.0/24", "10.42.3.0/24", "10.42.2.0/23"].map(prefix);
 const STATIC = prefix("10.42.9.0/24");
+/** Claimed by some, never claimed, and that of a static peer. */
+const RESERVABLE = ["10.42.2.0/24", "10.42.3.0/24", "10.42.4.0/24", "10.42.9.0/24"];
 
 /** A node's knowledge, merged as node/record_steps.ts and node/forget_steps.ts do. */
 class Replica {
@@ -42,7 +44,7 @@ class Replica {
     for (const item of items) {
       if ("record" in item) {
         if (!this.directives.isForgotten(item.record)) this.store.insert(item.record);
-      } else if (this.directives.insert(item.directive) !== null) {
+      } else if (this.directives.insert(item.directive) !== null && item.directive.kind === "forget") {
         const { target } = item.directive;
         const known = this.store.get(target);
         if (known !== undefined && this.directives.isForgotten(known)) this.store.drop(target);
@@ -104,7 +106,20 @@ const directive = fc.record({
   revoke: fc.constantFrom(false, false, false, true),
 }).map(({ issuer, target, ...rest }): Item => ({ directive: directiveOf(issuer, target, rest) }));
 
-const items = fc.array(fc.oneof({ weight: 3, arbitrary: record }, directive), { maxLength: 14 });
+const reservation = fc.record({
+  issuer: fc.integer({ min: 1, max: 2 }),
+  subnet: fc.constantFrom(...RESERVABLE),
+  holder: fc.constantFrom(1, 2, 3, 4, null),
+  seq: fc.integer({ min: 1, max: 3 }),
+  moves: fc.boolean(),
+}).map(({ issuer, subnet, holder, seq, moves }): Item => ({
+  directive: reservationOf(issuer, subnet, holder, { seq, moves: holder !== null && moves }),
+}));
+
+const items = fc.array(
+  fc.oneof({ weight: 3, arbitrary: record }, directive, reservation),
+  { maxLength: 14 },
+);
 
 // Signing is what costs here. BOUNDED: by the combinations above
 const signed = new Map<string, NodeRecord>();
@@ -183,9 +198,11 @@ test(
           for (const one of replica.items()) {
             if ("record" in one) assert.ok(!replica.directives.isForgotten(one.record));
           }
-          for (const { target, incarnation, revoke } of decided) {
-            const now = replica.directives.about(target)!;
-            assert.ok(now.revoke || (!revoke && now.incarnation >= incarnation));
+          for (const one of decided) {
+            const now = replica.directives.get(aboutOf(one))!;
+            assert.ok(compareDirectives(now, one) >= 0);
+            if (now.kind !== "forget" || one.kind !== "forget") continue;
+            assert.ok(now.revoke || (!one.revoke && now.incarnation >= one.incarnation));
           }
         }
       }),
@@ -197,18 +214,34 @@ test(
 test("No subnet has two holders, and a reservation that counts is never lost", LONG, () => {
   fc.assert(
     fc.property(items, (list) => {
-      const { held } = new Replica().take(list).holders.now();
       const replica = new Replica().take(list);
+      const { held } = replica.holders.now();
       for (const [n, a] of held.entries()) {
         for (const b of held.slice(n + 1)) {
-          assert.ok((a.reserved && b.reserved) || !overlaps(a.subnet, b.subnet));
+          if (!overlaps(a.subnet, b.subnet)) continue;
+          // Two nodes have one static peer, or a node has claimed what is reserved for it.
+          const itsOwn = a.reserved === "directive" && b.reserved === null && a.nodeId === b.nodeId;
+          assert.ok(itsOwn || (a.reserved === "static" && b.reserved === "static"));
         }
       }
       for (const { id, reserved } of replica.store.records()) {
         for (const subnet of reserved) {
-          assert.ok(held.some((c) => c.reserved && c.nodeId === id && c.subnet.text === subnet.text));
-          assert.ok(!held.some((c) => !c.reserved && overlaps(c.subnet, subnet)));
+          assert.ok(
+            held.some((c) => c.reserved === "static" && c.nodeId === id && c.subnet.text === subnet.text),
+          );
+          assert.ok(!held.some((c) => c.reserved !== "static" && overlaps(c.subnet, subnet)));
         }
+      }
+      const statics = held.filter((c) => c.reserved === "static");
+      for (const { subnet, holder } of replica.directives.standing()) {
+        const beaten = statics.some((c) => overlaps(c.subnet, subnet));
+        const mine = held.some((c) =>
+          c.reserved === "directive" && c.nodeId === holder && c.subnet === subnet
+        );
+        assert.equal(mine, !beaten);
+        assert.ok(
+          !held.some((c) => c.reserved === null && c.nodeId !== holder && overlaps(c.subnet, subnet)),
+        );
       }
     }),
     cases(1000, 8476),
@@ -221,9 +254,7 @@ test("Whoever left, or was forgotten, holds nothing by any older record, wheneve
       const order = shuffled(list, seed);
       const replica = new Replica().take(order);
       for (const item of list) {
-        const floor = "record" in item
-          ? item.record.gone ? { id: item.record.id, incarnation: item.record.incarnation } : null
-          : { id: item.directive.target, incarnation: item.directive.incarnation };
+        const floor = floorOf(item);
         if (floor === null) continue;
         replica.take(list); // all of it once more, the old with the rest
         const now = replica.store.get(floor.id);
@@ -235,6 +266,15 @@ test("Whoever left, or was forgotten, holds nothing by any older record, wheneve
   );
 });
 
+function floorOf(item: Item): { readonly id: string; readonly incarnation: number } | null {
+  if ("record" in item) {
+    const { id, incarnation, gone } = item.record;
+    return gone ? { id, incarnation } : null;
+  }
+  const { directive } = item;
+  return directive.kind === "reserve" ? null : { id: directive.target, incarnation: directive.incarnation };
+}
+
 for (const room of [0, 1, 2]) {
   test(
     `With room for ${room} tombstones and directives, what is kept is the same in any order, and so are two who tell each other all`,
@@ -243,7 +283,7 @@ for (const room of [0, 1, 2]) {
       const limits = { tombstones: room, directives: room };
       const gone = record.filter((item) => "record" in item && item.record.gone);
       // What left, and nothing else: an older record of who is beyond the room would be news.
-      const some = fc.array(fc.oneof(gone, directive), { maxLength: 14 });
+      const some = fc.array(fc.oneof(gone, directive, reservation), { maxLength: 14 });
       fc.assert(
         fc.property(some, some, NUMBER, (x, y, seed) => {
           const only = (kind: string) => (list: readonly Item[]) => list.filter((item) => kind in item);
@@ -255,7 +295,7 @@ for (const room of [0, 1, 2]) {
             );
             const [a, b] = [new Replica(limits).take(kind(x)), new Replica(limits).take(kind(y))];
             assert.equal(new Replica(limits).take([...b.items(), ...a.items()]).content(), all.content());
-            assert.ok(all.store.goneSize <= room && all.directives.size <= room);
+            assert.ok(all.store.goneSize <= room && all.directives.size <= 2 * room);
           }
           const [a, b] = [new Replica(limits).take(x), new Replica(limits).take(y)];
           for (let turn = 0; turn < 3; turn++) exchange(a, b);
