@@ -19,6 +19,8 @@ import type { GivenSecret } from "./state/secret_files.ts";
 
 /** The run directory is looked at so often: two stat(2). */
 const RUN_DIR_CHECK_MS = 1000;
+/** After so long a start is over: the first peers are linked, what is hot is compiled. */
+const STARTED_MS = 5000;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 /** A signal that comes so long after the first is meant: the user does not want to wait. */
@@ -88,6 +90,8 @@ class Daemon {
     const loop = this.#loop = new EventLoop(parts, this.#ending, () => this.#leave("release"));
     tellStart(parts);
     loop.start();
+    const { surroundings, timers } = this.#machine;
+    this.#cleanups.add(timers.after(STARTED_MS, () => surroundings.releaseMemory()));
   }
 
   // --------------------------------------------------------------------------------------------- the end

@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { serveApi } from "../api/server.ts";
 import type { DeviceMaker, Machine, Surroundings } from "../ports/machine.ts";
+import { releaseCodePages } from "../sys/code_pages.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { openRuleset } from "../sys/nftables.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
@@ -28,6 +29,7 @@ const surroundings: Surroundings = {
   run,
   tellReady: notifyReady,
   tellStopping: notifyStopping,
+  releaseMemory: releaseCodePages,
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };
 

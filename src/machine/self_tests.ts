@@ -45,7 +45,7 @@ function readBack(device: string, queues: readonly TunQueue[], pool: PacketPool)
   if (socket === null) return null;
   try {
     // A refused train leaves singly, and is read like that.
-    const sender = new UdpBatches(socket, pool, 1, { gso: true, gro: false });
+    const sender = new UdpBatches(socket, pool, 1, { gso: true, gro: false, slots: 1 });
     sender.setDestination(0, READ_BACK_TO);
     return testReadBack(sender, queues, pool);
   } finally {

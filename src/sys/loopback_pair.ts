@@ -25,8 +25,8 @@ export class LoopbackPair {
     const [from, to] = this.#sockets = sockets;
     const refused = () => this.#refused = true;
     this.takesTrains = gro && setInt(to.fd, SOL_UDP, UDP_GRO, 1) === 0;
-    this.sender = new UdpBatches(from, pool, 1, { gso, gro: false, onLost: refused });
-    this.receiver = new UdpBatches(to, pool, 1, { gso: false, gro, onLost: refused });
+    this.sender = new UdpBatches(from, pool, 1, { gso, gro: false, onLost: refused, slots: 1 });
+    this.receiver = new UdpBatches(to, pool, 1, { gso: false, gro, onLost: refused, slots: 1 });
     this.sender.setDestination(0, endpoints[1]);
     this.receiver.setDestination(0, endpoints[0]);
   }

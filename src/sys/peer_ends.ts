@@ -4,7 +4,7 @@
  * since the kernel itself would choose another (a second address, another interface, a floating address). The sender
  * reads them for every message, the receiver compares in words of 32 bits.
  */
-import { type LocalEnd, REPLY_SLOT } from "../ports/devices.ts";
+import type { LocalEnd } from "../ports/devices.ts";
 import {
   type Address,
   isIpv4,
@@ -27,14 +27,20 @@ const REFUSED = 3;
 
 export class PeerEnds {
   readonly #family: 4 | 6;
-  readonly destinations = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * SOCKADDR_ROOM));
-  readonly #destinationWords = new Int32Array(this.destinations.buffer);
-  readonly locals = new Uint8Array(new ArrayBuffer((REPLY_SLOT + 1) * ADDRESS_LEN));
-  readonly #localWords = new Int32Array(this.locals.buffer);
-  readonly #state = new Uint8Array(REPLY_SLOT + 1);
+  readonly destinations: Uint8Array;
+  readonly #destinationWords: Int32Array;
+  readonly locals: Uint8Array;
+  readonly #localWords: Int32Array;
+  readonly #state: Uint8Array;
 
-  constructor(family: 4 | 6) {
+  /** For the slots below `slots`. */
+  constructor(family: 4 | 6, slots: number) {
     this.#family = family;
+    this.destinations = new Uint8Array(new ArrayBuffer(slots * SOCKADDR_ROOM));
+    this.#destinationWords = new Int32Array(this.destinations.buffer);
+    this.locals = new Uint8Array(new ArrayBuffer(slots * ADDRESS_LEN));
+    this.#localWords = new Int32Array(this.locals.buffer);
+    this.#state = new Uint8Array(slots);
   }
 
   setDestination(slot: number, endpoint: string): void {

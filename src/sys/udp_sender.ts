@@ -7,7 +7,7 @@
  *   2. flush      each message is laid out; what the kernel refuses as a train goes out singly
  */
 import { addressOf } from "#ffi";
-import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal } from "../ports/devices.ts";
+import { BATCH, MAX_SEGMENTS, type PacketPool, type Refusal, REPLY_SLOT } from "../ports/devices.ts";
 import { putU16le, putU32le, putU64le } from "../wire/bytes.ts";
 import { libc } from "./libc.ts";
 import {
@@ -48,6 +48,8 @@ const MAX_SEND = 65_000;
 export interface SenderOptions {
   /** Whether to send trains. */
   readonly gso: boolean;
+  /** Slots it may send to, from 0 on; without it those of all peers, and REPLY_SLOT. */
+  readonly slots?: number;
   /** Is told the errno with which the kernel refused the first train; single datagrams go on. */
   readonly onLost?: (errno: number) => void;
   /**
@@ -96,7 +98,7 @@ export class UdpSender {
 
   constructor(socket: OpenedSocket, pool: PacketPool, options: SenderOptions) {
     this.#family = socket.family;
-    this.ends = new PeerEnds(socket.family);
+    this.ends = new PeerEnds(socket.family, options.slots ?? REPLY_SLOT + 1);
     this.#destinationsBase = addressOf(this.ends.destinations.buffer as ArrayBuffer);
     this.#trial = new SourceTrial(this.ends);
     this.#sourceLength = pktinfoLength(socket.family);

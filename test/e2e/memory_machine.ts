@@ -175,6 +175,7 @@ export class MemoryMachine implements Machine, PlaneHome {
     },
     run: (program, environment) => void this.#host.ran.push({ program, environment }),
     tellReady: () => {},
+    releaseMemory: () => {},
     tellStopping: () => {},
     resolve: (host) => this.#town.promised(this.#town.names.get(host) ?? []),
   };

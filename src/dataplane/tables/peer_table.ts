@@ -20,14 +20,16 @@ export class PeerTable {
   /** Of what the peer may send by VXLAN, whatever we send it; 0: nothing. */
   readonly vni = new Int32Array(MAX_PEERS);
   readonly sendIndex = new Uint32Array(MAX_PEERS);
-  /** When our own end of the path moved last, by the clock of the batches. */
-  readonly #localAt = new Float64Array(MAX_PEERS).fill(-Infinity);
+  /** When our own end of the path moved last, by the clock of the batches. BOUNDED: one per peer, ≤ MAX_PEERS. */
+  readonly #localAt = new Map<number, number>();
   readonly #receiveIndex = new Uint32Array(MAX_PEERS);
   readonly #counter = new Float64Array(MAX_PEERS);
   /** What VXLAN puts in front of IPv4 packets to each peer: made once, and copied in words. */
   readonly #vxlanHeaders = new Uint8Array(MAX_PEERS * VXLAN_HEADER_ROOM);
   readonly #vxlanWords = new Int32Array(this.#vxlanHeaders.buffer);
   #ownMac: Uint8Array = NO_MAC;
+  /** Slots from here on were never used: what is not touched takes no memory. */
+  #unused = 0;
   /** BOUNDED: one per peer, ≤ MAX_PEERS. Receiver index without its lane → slot. */
   readonly #byIndex = new Map<number, number>();
   readonly #lane: number;
@@ -42,6 +44,7 @@ export class PeerTable {
     const sendIndex = (tunnel.sendIndex | this.#lane) >>> 0;
     if (this.sendIndex[slot] !== sendIndex) this.#counter[slot] = 0;
     this.#forgetIndex(slot);
+    this.#unused = Math.max(this.#unused, slot + 1);
     this.mtu[slot] = tunnel.mtu;
     this.vni[slot] = tunnel.vni;
     this.sendIndex[slot] = sendIndex;
@@ -75,8 +78,8 @@ export class PeerTable {
    * one another, and two addresses under way at once would chase each other for ever.
    */
   mayMoveLocal(slot: number, now: number): boolean {
-    if (now - this.#localAt[slot]! < LOCAL_MS) return false;
-    this.#localAt[slot] = now;
+    if (now - (this.#localAt.get(slot) ?? -Infinity) < LOCAL_MS) return false;
+    this.#localAt.set(slot, now);
     return true;
   }
 
@@ -88,7 +91,7 @@ export class PeerTable {
   /** Our VTEP MAC, in the headers of all peers. */
   setOwnMac(mac: Uint8Array): void {
     this.#ownMac = mac;
-    for (let slot = 0; slot < MAX_PEERS; slot++) {
+    for (let slot = 0; slot < this.#unused; slot++) {
       const frame = slot * VXLAN_HEADER_ROOM + VXLAN_HEADER_AT + VXLAN_LEN;
       putMac(this.#vxlanHeaders, frame + MAC_LEN, mac);
     }

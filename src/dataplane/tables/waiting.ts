@@ -9,7 +9,6 @@
  * for whose last message has passed the gate: no one without the network's key has anything kept. Of several Workers, the
  * first sees all handshakes: data for the lanes of the others is not waited for.
  */
-import { MAX_PEERS } from "../../ports/devices.ts";
 import { withoutLane } from "../../wire/data_header.ts";
 
 // ------------------------------------------------------------------------------------------- on its way out
@@ -34,17 +33,17 @@ export class WaitingPackets {
   readonly #bySlot = new Map<number, Waiting[]>();
   #bytes = 0;
   #sweptAt = -Infinity;
-  /** When a session with the peer in a slot was asked for last. */
-  readonly #askedAt = new Float64Array(MAX_PEERS).fill(-Infinity);
+  /** When a session with the peer in a slot was asked for last. BOUNDED: one per slot, ≤ MAX_PEERS. */
+  readonly #askedAt = new Map<number, number>();
 
   /** Whether it is time to ask for a session with the peer. */
   mayAsk(slot: number, now: number): boolean {
-    return now - this.#askedAt[slot]! >= ASK_MS;
+    return now - (this.#askedAt.get(slot) ?? -Infinity) >= ASK_MS;
   }
 
   /** It was asked for. */
   asked(slot: number, now: number): void {
-    this.#askedAt[slot] = now;
+    this.#askedAt.set(slot, now);
   }
 
   /** Keeps a copy of the frame. Returns how many frames were lost for it, itself perhaps. */
