@@ -25,6 +25,19 @@ function processesOf(folder: string): number[] {
   });
 }
 
+/** Disks of the lab's hosts that any process still sees. */
+function mountsOf(folder: string): string[] {
+  return readdirSync("/proc").filter((name) => Number(name) > 0).flatMap((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/mounts`, "latin1").split("\n").filter((line) =>
+        line.includes(folder)
+      );
+    } catch {
+      return []; // it has just ended
+    }
+  });
+}
+
 const foldersOf = (pid: number) =>
   readdirSync(tmpdir()).filter((name) => name.startsWith(`ovltun-lab-${pid}-`));
 
@@ -62,9 +75,11 @@ for (const signal of ["SIGINT", "SIGKILL"] as const) {
       await until("a host is paused", 30_000, () => / {2}pause {2}/.test(said) ? true : null);
       const [folder] = foldersOf(lab.pid!);
       assert.equal(processesOf(folder!).length > 1, true);
+      assert.ok(mountsOf(folder!).length > 0);
       lab.kill(signal);
       await ended;
       await until("all hosts are gone", 10_000, () => processesOf(folder!).length === 0 ? true : null);
+      assert.deepEqual(mountsOf(folder!), []);
       if (signal === "SIGINT") assert.deepEqual(foldersOf(lab.pid!), []);
     } finally {
       lab.kill("SIGKILL");
