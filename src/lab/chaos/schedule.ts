@@ -55,6 +55,9 @@ const FIRST_AT = 500;
 /** Between two events that have nothing to do with each other. */
 const PAUSE = [300, 1500] as const;
 const SPLIT = [6000, 15_000] as const;
+/** How many splits heal in one direction first, and for how long. */
+const HALF_HEALED = 0.3;
+const HALF = [1500, 8000] as const;
 /** From a split to the hosts that leave and join anew, so that each side has noticed that it is alone. */
 const REJOIN_AFTER = [1000, 3000] as const;
 /** One host of so many leaves. */
@@ -217,6 +220,7 @@ class Planner {
     this.#splitUntil = now + this.#dice.between(...SPLIT);
     this.#sides = sides;
     this.#add({ at: now, kind: "split", sides });
+    if (this.#dice.next() < HALF_HEALED) this.#healHalf(sides);
     this.#add({ at: this.#splitUntil, kind: "heal" });
     const rejoinAt = now + this.#dice.between(...REJOIN_AFTER);
     for (const side of sides) {
@@ -224,6 +228,16 @@ class Planner {
       const leaving = this.#dice.shuffle(calm).slice(0, Math.ceil(side.length / BIG_SIDE));
       for (const host of leaving) this.#leave(host, rejoinAt);
     }
+  }
+
+  /** At the end of the split, one side is heard by the others before it hears them. */
+  #healHalf(sides: readonly (readonly string[])[]): void {
+    const heard = this.#dice.pick(sides);
+    const cut = { from: sides.filter((side) => side !== heard).flat(), to: heard };
+    const until = this.#splitUntil + this.#dice.between(...HALF);
+    this.#add({ at: this.#splitUntil, kind: "cut", ...cut });
+    this.#add({ at: until, kind: "mend", ...cut });
+    this.#cutUntil = Math.max(this.#cutUntil, until);
   }
 
   /** Mostly of two hosts and more each: one alone has nobody whom it could ask for a lease. */

@@ -139,14 +139,20 @@ test("chaosSchedule() copies an identity only while all can reach the original",
   assert.ok(clones > SEEDS.length / 3, `${clones} copies in ${SEEDS.length} runs`);
 });
 
-test("chaosSchedule() breaks ways in one direction, from one host or to it", () => {
+test("chaosSchedule() breaks ways in one direction: of one host, or between the sides of a split", () => {
   const shapes = new Set<string>();
+  let between = 0;
   for (const seed of SEEDS) {
+    let sides: readonly (readonly string[])[] = [];
     for (const step of chaosSchedule(hostNames(8), SECONDS, seed)) {
+      if (step.kind === "split") sides = step.sides;
       if (step.kind !== "cut") continue;
       assert.equal(step.from.some((host) => step.to.includes(host)), false);
-      shapes.add(`${step.from.length} > ${step.to.length}`);
+      const { from, to } = step;
+      if (sides.some((side) => side.join() === to.join()) && from.length + to.length === 8) between++;
+      else shapes.add(`${from.length} > ${to.length}`);
     }
   }
   assert.deepEqual([...shapes].sort(), ["1 > 1", "1 > 7", "7 > 1"]);
+  assert.ok(between > SEEDS.length / 2, `${between} splits in ${SEEDS.length} runs healed in halves`);
 });
