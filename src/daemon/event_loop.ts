@@ -165,6 +165,7 @@ export class EventLoop implements AtWork, Effects {
     const now = this.#now();
     const disk = this.parts.state.watch(now);
     if (disk || this.reconciler.overdue(now)) this.reconciler.reconcile();
+    else this.reconciler.checkHost(now);
     for (const id of this.reconciler.pathsToCheck(now)) this.#event({ kind: "checkWays", id });
     const ids = this.reconciler.traffic(now);
     if (ids.length > 0) this.#event({ kind: "traffic", ids });
@@ -242,8 +243,9 @@ export class EventLoop implements AtWork, Effects {
     void this.#names.lookUp(name);
   }
 
-  reconcile(): void {
-    this.reconciler.reconcile();
+  reconcile(soon: boolean): void {
+    if (soon) this.reconciler.follow(this.#now());
+    else this.reconciler.reconcile();
   }
 
   leaseChanged(change: LeaseChange): void {

@@ -22,6 +22,14 @@ import { toHex } from "../wire/bytes.ts";
 
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
+/** Only in a large mesh deciding takes longer. */
+const QUICK_MS = 5;
+/** There a change that can wait does for so many times as long, at most for a while; … */
+const REST_TIMES = 20;
+const REST_MAX_MS = 2000;
+/** … and where nothing has changed, it is decided anew after so many times. */
+const STILL_TIMES = 200;
+const STILL_MAX_MS = 60_000;
 
 /** Gets what the reconciler finds. */
 export interface Found {
@@ -29,6 +37,28 @@ export interface Found {
   readonly onMisfit: (error: ConfigError) => void;
   /** What is to be probed has changed, and the routes for it are there. */
   readonly onWays: (ways: Wanted["ways"]) => void;
+}
+
+/** How often what is wanted is decided: the longer that takes, the more seldom. */
+export class Pace {
+  #at = -Infinity;
+  #tookMs = 0;
+
+  /** It was, in this time. */
+  decided(from: number, to: number): void {
+    this.#at = to;
+    this.#tookMs = to - from < QUICK_MS ? 0 : to - from;
+  }
+
+  /** Whether a change that can wait has waited long enough. */
+  mayFollow(now: number): boolean {
+    return now - this.#at >= Math.min(REST_MAX_MS, REST_TIMES * this.#tookMs);
+  }
+
+  /** Whether it is to be decided anew though no change was told. */
+  isOld(now: number): boolean {
+    return now - this.#at >= Math.max(HOST_CHECK_MS, Math.min(STILL_MAX_MS, STILL_TIMES * this.#tookMs));
+  }
 }
 
 export class Reconciler {
@@ -48,6 +78,11 @@ export class Reconciler {
   #ready = false;
   #networkChecked = false;
   #lastHostCheck = 0;
+  readonly #pace = new Pace();
+  /** Something has changed since. */
+  #owed = false;
+  /** What is told besides what the host did not take, sentences. */
+  #others: readonly (string | null)[] = [];
   /** What was found out of the host no longer holds. */
   #stale = false;
   /** Peers to whom our own link does not take what we thought. BOUNDED: one per slot, until the next tick */
@@ -75,9 +110,24 @@ export class Reconciler {
     return this.#troubles.now;
   }
 
-  /** Whether the host has not been looked at for too long. */
+  /** Whether what is wanted is to be decided anew. */
   overdue(now: number): boolean {
-    return this.#stale || now - this.#lastHostCheck >= HOST_CHECK_MS || this.#overlaps.due(now);
+    if (this.#stale || this.#overlaps.due(now)) return true;
+    return this.#owed ? this.#pace.mayFollow(now) : this.#pace.isOld(now);
+  }
+
+  /** Something has changed that may wait for what else does: a storm of changes leaves time for everything else. */
+  follow(now: number): void {
+    if (this.#pace.mayFollow(now)) this.reconcile();
+    else this.#owed = true;
+  }
+
+  /** Compares the host with what was wanted last, if that was not done for too long. */
+  checkHost(now: number): void {
+    if (this.#wanted === null || now - this.#lastHostCheck < HOST_CHECK_MS) return;
+    this.#lastHostCheck = now;
+    this.#parts.state.retry(now);
+    this.#troubles.tell(this.#parts.keeper.apply(this.#wanted), this.#others, now);
   }
 
   /** The next tick is to look at the host, once for all peers. */
@@ -86,7 +136,14 @@ export class Reconciler {
   }
 
   reconcile(): void {
-    this.#stale = false;
+    const { clock } = this.#parts.machine;
+    const from = clock.now();
+    this.#follow();
+    this.#pace.decided(from, clock.now());
+  }
+
+  #follow(): void {
+    this.#stale = this.#owed = false;
     const { config, machine, sockets, feed, keeper, state } = this.#parts;
     this.#lastHostCheck = machine.clock.now();
     const view = this.#control.view(this.#lastHostCheck);
@@ -101,14 +158,14 @@ export class Reconciler {
     feed.apply(wanted);
     const report = keeper.apply(wanted);
     const overlaps = this.#overlaps.look(view, keeper.device, this.#lastHostCheck);
-    const others = [
+    this.#others = [
       this.#underlay.trouble,
       state.retry(this.#lastHostCheck),
       ...closed,
       ...overlaps,
       ...narrowIpv6(view, wanted, config.mtu),
     ];
-    this.#troubles.tell(report, others, this.#lastHostCheck);
+    this.#troubles.tell(report, this.#others, this.#lastHostCheck);
     const surroundings = { view, underlay: this.#underlay.endpoints() };
     for (const { level, message, peer } of this.#lostPaths.look(surroundings, wanted, this.#lastHostCheck)) {
       logger[level](message, { peer });

@@ -6,7 +6,6 @@
  */
 
 const TWO_32 = 4294967296;
-const HEX = "0123456789abcdef";
 
 /** 16 bits at `at`, network order. */
 export function u16(b: Uint8Array, at: number): number {
@@ -100,9 +99,8 @@ export function putU64le(b: Uint8Array, at: number, v: number): void {
 
 /** Lower-case hexadecimal, two digits a byte, no separators. */
 export function toHex(b: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < b.length; i++) text += HEX[b[i]! >>> 4]! + HEX[b[i]! & 15]!;
-  return text;
+  // Put together digit by digit it would be a rope: of an id a kilobyte, for as long as the id is kept.
+  return b.toHex();
 }
 
 /** The bytes of a hexadecimal text of either case; null when its length is odd or a digit is not one. */

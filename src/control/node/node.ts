@@ -174,6 +174,6 @@ function settle(core: Core, ticked: boolean, now: number): void {
   if (core.life.ended) return;
   if (core.life.member) spreadNews(core, now);
   if (!core.changedNow && !(core.changed && (ticked || core.mayReconcile(now)))) return;
-  core.actions.push({ kind: "reconcile" });
+  core.actions.push(core.changedNow ? { kind: "reconcile" } : { kind: "reconcile", soon: true });
   core.changed = core.changedNow = false;
 }

@@ -145,8 +145,11 @@ export type Action =
   }
   /** Look up "home.example:8473", a name that another node tells, and answer with the event `resolved`. */
   | { readonly kind: "resolve"; readonly name: string }
-  /** Something in the view changed that the host or the data plane must follow: run `reconcile`. */
-  | { readonly kind: "reconcile" }
+  /**
+   * Something in the view changed that the host or the data plane must follow: run `reconcile`. `soon`: in a large mesh it
+   * may wait a moment, for what else changes.
+   */
+  | { readonly kind: "reconcile"; readonly soon?: true }
   /**
    * Our own lease changed; null = none. `why` is a sentence for people. A start with the stored lease is no change: it
    * is only told by `reconcile`.

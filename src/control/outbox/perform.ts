@@ -40,7 +40,8 @@ export interface Effects {
   remember(kept: readonly Kept[], whole: boolean): void;
   /** Begins to look a name up; the answer is the event `resolved`. */
   resolve(name: string): void;
-  reconcile(): void;
+  /** `soon`: it may wait a moment. */
+  reconcile(soon: boolean): void;
   /** Called once everything else is done: device, routes and subnet.env are as the change left them. */
   leaseChanged(change: LeaseChange): void;
   log(level: LogLevel, message: string, fields: LogFields): void;
@@ -86,7 +87,7 @@ function perform(action: Exclude<Action, LeaseChange>, effects: Effects): void {
     case "resolve":
       return effects.resolve(action.name);
     case "reconcile":
-      return effects.reconcile();
+      return effects.reconcile(action.soon === true);
     case "log":
       return effects.log(action.level, action.message, action.fields);
     case "refuse":

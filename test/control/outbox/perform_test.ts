@@ -31,7 +31,7 @@ function noted(change: Partial<Effects> = {}) {
     remember: note("remember"),
     saveSecrets: note("secrets"),
     resolve: note("resolve"),
-    reconcile: note("reconcile"),
+    reconcile: (soon) => note("reconcile")(...(soon ? ["soon"] : [])),
     leaseChanged: ({ to }) => note("lease")(to),
     log: note("log"),
     refuse: note("refuse"),
