@@ -395,10 +395,14 @@ export interface ApiMethods {
 
 export type ApiMethod = keyof ApiMethods;
 
-/** What a daemon gives to `serveApi`: one function a method. Parameters come from strangers: check them. */
+/**
+ * What a daemon gives to `serveApi`: one function a method. Parameters come from strangers: check them. `gone`: whoever asked has
+ * hung up.
+ */
 export type ApiHandlers = {
   readonly [M in ApiMethod]?: (
     params: Readonly<Record<string, unknown>>,
+    gone?: AbortSignal,
   ) => ApiMethods[M]["result"] | Promise<ApiMethods[M]["result"]>;
 };
 

@@ -32,7 +32,7 @@ export async function serveApi(path: string, handlers: Handlers): Promise<Served
   const serve = async (): Promise<Published> => {
     makeRunDirectory(dirname(path));
     await removeStale(path);
-    return await publish(createServer((socket) => admit(socket, sockets, handlers)), path);
+    return await publish(listener((socket) => admit(socket, sockets, handlers)), path);
   };
   let published = await serve();
   let closed = false;
@@ -52,9 +52,15 @@ export async function serveApi(path: string, handlers: Handlers): Promise<Served
   };
 }
 
+// Whoever closes its end behind its question is answered, too.
+function listener(admit: (socket: Socket) => void): Server {
+  return createServer({ allowHalfOpen: true }, admit);
+}
+
 function admit(socket: Socket, sockets: Set<Socket>, handlers: Handlers): void {
   if (sockets.size >= MAX_CONNECTIONS) {
     socket.on("error", () => {});
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
     socket.end(answer(null, { error: "Too many connections; try again" }));
     return;
   }
@@ -154,6 +160,7 @@ async function closeServer(published: Published, sockets: Set<Socket>, path: str
 async function serveConnection(socket: Socket, handlers: Handlers): Promise<void> {
   socket.on("error", () => socket.destroy());
   socket.setTimeout(IDLE_MS, () => socket.destroy());
+  const gone = goneSignal(socket);
   let pending: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of socket) {
@@ -163,7 +170,7 @@ async function serveConnection(socket: Socket, handlers: Handlers): Promise<void
         const line = pending.subarray(0, end).toString("utf8");
         pending = pending.subarray(end + 1);
         // A client that does not read its answers gets no more.
-        if (!socket.write(await handleLine(line, handlers))) await drained(socket);
+        if (!socket.write(await handleLine(line, handlers, gone))) await drained(socket);
       }
       if (pending.length > MAX_REQUEST_BYTES) {
         socket.end(answer(null, { error: `A request is limited to ${MAX_REQUEST_BYTES} bytes` }));
@@ -174,6 +181,17 @@ async function serveConnection(socket: Socket, handlers: Handlers): Promise<void
   } catch {
     socket.destroy();
   }
+}
+
+/** Tells that the other side has closed, also while an answer is being made and nothing is read. */
+function goneSignal(socket: Socket): AbortSignal {
+  const gone = new AbortController();
+  // A stream is "readable" with nothing to read when it has come to its end.
+  socket.on("readable", () => {
+    if (socket.readableLength === 0) gone.abort();
+  });
+  socket.on("close", () => gone.abort());
+  return gone.signal;
 }
 
 /** Resolves when what was written has left, or the connection has ended. */
@@ -190,7 +208,7 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-async function handleLine(line: string, handlers: Handlers): Promise<string> {
+async function handleLine(line: string, handlers: Handlers, gone: AbortSignal): Promise<string> {
   let request: unknown;
   try {
     request = JSON.parse(line);
@@ -212,7 +230,7 @@ async function handleLine(line: string, handlers: Handlers): Promise<string> {
     return answer(id, { error: "params must be an object" });
   }
   try {
-    return answer(id, { result: await handler((params ?? {}) as Record<string, unknown>) ?? null });
+    return answer(id, { result: await handler((params ?? {}) as Record<string, unknown>, gone) ?? null });
   } catch (error) {
     return answer(id, { error: error instanceof Error ? error.message : String(error) });
   }

@@ -56,7 +56,7 @@ export function apiHandlers(
       const { net } = node().parts;
       return routesReport(snapshot(), net.routes(OWN_ROUTES), net.interfaces());
     },
-    events: (params) => {
+    events: (params, gone) => {
       const cursor = params["cursor"] ?? null;
       if (cursor !== null && (typeof cursor !== "string" || cursor.length > 64)) {
         throw new TypeError('"cursor" must be a text or null');
@@ -65,6 +65,7 @@ export function apiHandlers(
       return reconciler.changes.read(
         cursor,
         () => [control.view(parts.machine.clock.now()), reconciler.wanted],
+        gone,
       );
     },
     why: (params) => whyReport(snapshot(), nodeOf(params)),

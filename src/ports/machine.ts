@@ -126,9 +126,9 @@ export interface PlaneMaker {
   ciphers(): Ciphers;
 }
 
-/** The methods of the control socket by name (api/schema.ts). */
+/** The methods of the control socket by name (api/schema.ts). `gone`: who asked has hung up, and reads no answer. */
 export type Handlers = Readonly<
-  Record<string, ((params: Readonly<Record<string, unknown>>) => unknown) | undefined>
+  Record<string, ((params: Readonly<Record<string, unknown>>, gone?: AbortSignal) => unknown) | undefined>
 >;
 
 export interface Served {

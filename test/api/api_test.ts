@@ -205,3 +205,49 @@ test("serveApi() says what to do when the run directory is a file", async () => 
     rmSync(directory, { recursive: true });
   }
 });
+
+test("a handler is told that whoever asked has hung up while it makes the answer", async () => {
+  let asked = 0, gone = 0;
+  const handlers: ApiHandlers = {
+    version,
+    events: (_, signal) => {
+      asked++;
+      return new Promise((resolve) => {
+        signal!.addEventListener("abort", () => {
+          gone++;
+          resolve({ cursor: "x", snapshot: false, events: [] });
+        });
+      });
+    },
+  };
+  await withServer(handlers, async (path) => {
+    for (let n = 1; n <= 40; n++) {
+      const socket = connect({ path });
+      socket.write('{"id":1,"method":"events","params":{}}\n');
+      await until(() => asked === n);
+      if (n % 2 === 0) socket.end();
+      else socket.destroy();
+      await until(() => gone === n);
+    }
+    assert.equal((await callApi(path, "version", {})).pid, 42);
+  });
+});
+
+test("who closes its end behind its question is answered", async () => {
+  const handlers: ApiHandlers = {
+    version: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return version();
+    },
+  };
+  await withServer(handlers, async (path) => {
+    const answer = await new Promise<string>((resolve) => {
+      let text = "";
+      const socket = connect({ path, allowHalfOpen: true });
+      socket.on("data", (data) => text += String(data));
+      socket.on("end", () => resolve(text));
+      socket.end('{"id":1,"method":"version","params":{}}\n');
+    });
+    assert.match(answer, /"pid":42/);
+  });
+});

@@ -60,13 +60,17 @@ export class ChangeLog {
 
   /**
    * What changed after `cursor`, as soon as something has; null or a place that is not known any more: all that is, at once.
-   * `known` reads what is. Throws a sentence when too many wait.
+   * `known` reads what is; once the reader is `gone`, its place is free. Throws a sentence when too many wait.
    */
-  async read(cursor: string | null, known: () => readonly [NodeView, Wanted]): Promise<Changes> {
+  async read(
+    cursor: string | null,
+    known: () => readonly [NodeView, Wanted],
+    gone?: AbortSignal,
+  ): Promise<Changes> {
     this.#askedAt = this.#clock.now();
     const from = this.#place(cursor);
     if (from === null) return this.#snapshot(...known());
-    if (this.#seq === from) await this.#next();
+    if (this.#seq === from) await this.#next(gone);
     this.#askedAt = this.#clock.now();
     // One look may find more changes than are kept, as when a mesh falls apart.
     if (this.#place(cursor) === null) return this.#snapshot(...known());
@@ -80,17 +84,20 @@ export class ChangeLog {
     return { cursor: this.#cursor(), snapshot: true, events: [...this.#state.values()] };
   }
 
-  #next(): Promise<void> {
+  #next(gone: AbortSignal | undefined): Promise<void> {
+    if (gone?.aborted) return Promise.resolve();
     if (this.#readers.size >= READERS_MAX) {
       throw new Error(`${READERS_MAX} readers follow the events of this daemon: end one of them`);
     }
     return new Promise((resolve) => {
       const wake = () => {
         stop();
+        gone?.removeEventListener("abort", wake);
         this.#readers.delete(wake);
         resolve();
       };
       const stop = this.#timers.after(WAIT_MS, wake);
+      gone?.addEventListener("abort", wake);
       this.#readers.add(wake);
     });
   }

@@ -137,6 +137,61 @@ test("a reader who waits while more changes at once than is kept is told all tha
   assert.deepEqual(words((await next).events), ["peer beta gone was alive"]);
 });
 
+test("a reader that hangs up leaves its place at once", async () => {
+  const { log, running } = followed();
+  const { cursor } = await log.read(null, () => known({}));
+  const waiting = Array.from({ length: 16 }, () => {
+    const gone = new AbortController();
+    return { gone, answer: log.read(cursor, () => known({}), gone.signal) };
+  });
+  for (const { gone } of waiting) gone.abort();
+  for (const { answer } of waiting) assert.deepEqual((await answer).events, []);
+  assert.equal(running.size, 0, "no timer is left");
+  assert.deepEqual((await log.read(cursor, () => known({}), AbortSignal.abort())).events, []);
+  const next = log.read(cursor, () => known({}));
+  log.look(...known({ peer: "suspect" }));
+  assert.equal((await next).events.length, 1);
+});
+
+test("another IPv6 half alone is a change of the lease", async () => {
+  const { log } = followed();
+  const six = (second: string) => {
+    const [view, wanted] = known({});
+    const leases = view.leases.map((one) => ({ ...one, second: prefix(second) }));
+    return [{ ...view, leases }, wanted] as const;
+  };
+  const { cursor } = await log.read(null, () => six("fd42::/64"));
+  log.look(...six("fd42:0:0:1::/64"));
+  const { events } = await log.read(cursor, () => six("fd42:0:0:1::/64"));
+  assert.deepEqual(
+    events.map((e) => e.event === "lease" ? e.subnet6 : null),
+    Array(2).fill("fd42:0:0:1::/64"),
+  );
+});
+
+test("a reservation that is made, is for another node, or is lifted is told", async () => {
+  const { log } = followed();
+  const kept = (...names: readonly string[]) => {
+    const [view, wanted] = known({});
+    const reservations = names.map((name) => ({
+      subnet: prefix("10.42.200.0/24"),
+      nodeId: name.padEnd(64, "0"),
+      name,
+      by: "alpha",
+      moves: false,
+      state: "free",
+    } as const));
+    return [{ ...view, reservations }, wanted] as const;
+  };
+  const { cursor } = await log.read(null, () => kept());
+  for (const now of [kept("beta"), kept("beta"), kept("gamma"), kept()]) log.look(...now);
+  assert.deepEqual(words((await log.read(cursor, () => kept())).events), [
+    "reservation beta reserved",
+    "reservation gamma reserved was beta",
+    "reservation gamma lifted was gamma",
+  ]);
+});
+
 test("seventeen readers are one too many, and the seventeenth is told so", async () => {
   const { log, running } = followed();
   const { cursor } = await log.read(null, () => known({}));
