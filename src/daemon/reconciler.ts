@@ -15,6 +15,7 @@ import { joinAdvice } from "./reports/start_log.ts";
 import { logger } from "../log/log.ts";
 import { LostPaths, PathLog } from "./reports/path_log.ts";
 import { PathWatch } from "./planes/path_watch.ts";
+import { SwallowedWatch } from "./reports/swallowed_sends.ts";
 import { Troubles } from "./reports/troubles.ts";
 import type { UnderlayWatch } from "./host/underlay_watch.ts";
 import { addressOf } from "../wire/address.ts";
@@ -71,6 +72,7 @@ export class Reconciler {
   readonly changes: ChangeLog;
   readonly #troubles = new Troubles();
   readonly #overlaps: OverlapWatch;
+  readonly #swallowed: SwallowedWatch;
   readonly #lostPaths = new LostPaths();
   readonly #pathLog = new PathLog();
   readonly #pathWatch = new PathWatch();
@@ -97,6 +99,7 @@ export class Reconciler {
     this.#underlay = parts.underlay;
     this.#on = on;
     this.#overlaps = new OverlapWatch(parts.net);
+    this.#swallowed = new SwallowedWatch(parts.net);
     this.changes = new ChangeLog(toHex(parts.machine.random.bytes(8)), parts.machine);
   }
 
@@ -163,6 +166,7 @@ export class Reconciler {
       state.retry(this.#lastHostCheck),
       ...closed,
       ...overlaps,
+      ...this.#swallowed.look(this.#lastHostCheck),
       ...narrowIpv6(view, wanted, config.mtu),
     ];
     this.#troubles.tell(report, this.#others, this.#lastHostCheck);

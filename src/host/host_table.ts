@@ -20,6 +20,7 @@ import type {
   InterfaceAddress,
   InterfaceChange,
   InterfaceDrops,
+  NeighbourTable,
   NetworkInterface,
   Route,
   RouteLookup,
@@ -116,6 +117,14 @@ export class HostTable implements HostNetwork {
     const drops = this.#kernel.interfaceDrops(index);
     this.#drops = { index, drops, at: now };
     return drops;
+  }
+
+  unsentDatagrams(): number {
+    return this.#kernel.unsentDatagrams();
+  }
+
+  neighbourTables(): readonly NeighbourTable[] {
+    return this.#kernel.neighbourTables();
   }
 
   setInterface(index: number, change: InterfaceChange): void {

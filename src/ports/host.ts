@@ -113,6 +113,23 @@ export interface DirectRoute {
   readonly mtu?: number;
 }
 
+/** The kernel's table of the neighbours of one family, which all network namespaces share. */
+export interface NeighbourTable {
+  readonly family: 4 | 6;
+  readonly entries: number;
+  /** Entries that it has room for: gc_thresh3. */
+  readonly limit: number;
+  /** How often there was no room for a new one, since the machine started. */
+  readonly fulls: number;
+}
+
+/** What tells of datagrams that the kernel took and dropped before they left. */
+export interface SwallowedSends {
+  /** Of this network namespace, since it is there. */
+  unsentDatagrams(): number;
+  neighbourTables(): readonly NeighbourTable[];
+}
+
 /** A rule of policy routing (ip-rule(8)) that sends packets to a table. */
 export interface RoutingRule {
   readonly priority: number;
@@ -139,7 +156,7 @@ export interface RouteLookup {
  * What we read and change on a host. Every method throws SysError with the kernel's own sentence (extended ack). Adding
  * what exists and deleting what is gone are errors the caller sees.
  */
-export interface HostNetwork {
+export interface HostNetwork extends SwallowedSends {
   interfaces(): readonly NetworkInterface[];
   /**
    * What an interface has dropped since it was made; null: it is gone, or does not tell. `maxAgeMs`: an answer that is so old

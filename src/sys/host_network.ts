@@ -10,6 +10,7 @@ import type {
   InterfaceAddress,
   InterfaceChange,
   InterfaceDrops,
+  NeighbourTable,
   NetworkInterface,
   Route,
   RouteLookup,
@@ -19,6 +20,13 @@ import { type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL } from "../wire/netlink.t
 import * as rt from "../wire/rtnetlink.ts";
 import * as rtr from "../wire/rtnetlink_route.ts";
 import { decodeRule, encodeRuleDump, RTM_GETRULE, RTM_NEWRULE } from "../wire/rtnetlink_rule.ts";
+import {
+  decodeNeighbourTable,
+  encodeNeighbourTableDump,
+  RTM_GETNEIGHTBL,
+  RTM_NEWNEIGHTBL,
+} from "../wire/rtnetlink_neighbour_table.ts";
+import { unsentDatagrams } from "./unsent_datagrams.ts";
 import {
   encodeRouteDump,
   familiesOf,
@@ -302,6 +310,22 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
       const payload = rtr.encodeNeighbourDump(family);
       const answers = this.#dumpFamily({ op: "Cannot list the neighbours", type: rtr.RTM_GETNEIGH, payload });
       return decoded(answers, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour).map(toNeighbour);
+    });
+  }
+
+  unsentDatagrams(): number {
+    return unsentDatagrams();
+  }
+
+  neighbourTables(): NeighbourTable[] {
+    return FAMILIES.flatMap((family) => {
+      const payload = encodeNeighbourTableDump(family);
+      const op = "Cannot look at the neighbour tables";
+      const answers = this.#dumpFamily({ op, type: RTM_GETNEIGHTBL, payload });
+      return decoded(answers, RTM_NEWNEIGHTBL, decodeNeighbourTable).map((table): NeighbourTable => ({
+        ...table,
+        family: table.family === rt.AF_INET ? 4 : 6,
+      }));
     });
   }
 

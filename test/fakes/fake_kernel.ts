@@ -10,6 +10,7 @@ import type {
   HostKernel,
   InterfaceAddress,
   InterfaceDrops,
+  NeighbourTable,
   NetworkInterface,
   Route,
   RouteLookup,
@@ -95,6 +96,18 @@ export class FakeKernel implements HostKernel {
 
   interfaces(): NetworkInterface[] {
     return [...this.#interfaces];
+  }
+
+  /** Datagrams that the kernel took and dropped, and the tables that may be why. */
+  unsent = 0;
+  tables: readonly NeighbourTable[] = [];
+
+  unsentDatagrams(): number {
+    return this.unsent;
+  }
+
+  neighbourTables(): readonly NeighbourTable[] {
+    return this.tables;
   }
 
   /** What interfaces are said to have dropped, by index. */

@@ -169,6 +169,12 @@ test("setLink(), setSegmentation() and neighbours reach the kernel", { skip }, (
   assert.deepEqual(net.neighbours().filter((n) => n.address === "192.168.7.5"), [neighbour]);
   net.deleteNeighbour(neighbour);
   assert.ok(net.neighbours().every((n) => n.address !== "192.168.7.5"));
+  const tables = net.neighbourTables().map((table) => ({ ...table, fulls: table.fulls >= 0 }));
+  assert.deepEqual(tables.map(({ family }) => family), [4, 6]);
+  for (const table of tables) {
+    assert.ok(table.entries > 0 && table.fulls, JSON.stringify(table));
+    assert.ok(table.limit >= 1, `${table.limit}`);
+  }
   const entry = { iface: veth, address: null, mac: "02:42:00:00:00:06", state: 128, bridge: true };
   net.addNeighbour(entry);
   assert.ok(net.neighbours(true).some((n) => n.mac === entry.mac && n.iface === veth));
