@@ -8,25 +8,33 @@ import { refusalOf, type Target } from "./target.ts";
 import type { Targets } from "./targets.ts";
 
 const SENTENCES_MAX = 8;
+/** Targets looked at each time: a host without IPv6 may refuse thousands, and is asked each second. */
+const LOOKS = 256;
 
 export class RefusedHere {
   readonly #targets: Targets;
   readonly #table: LinkTable;
+  /** BOUNDED: ≤ SENTENCES_MAX; told until it is so no more */
+  readonly #told = new Set<Target>();
 
   constructor(targets: Targets, table: LinkTable) {
     this.#targets = targets;
     this.#table = table;
   }
 
-  /** For each target that is missed and refused here. */
+  /** For targets that are missed and refused here, a few; of very many not each is found at once. */
   sentences(): string[] {
-    const sentences: string[] = [];
-    for (const target of this.#targets.refused()) {
-      if (this.has(target) && this.#matters(target)) {
-        sentences.push(`Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
-      }
+    for (const target of this.#told) if (!this.#isToTell(target)) this.#told.delete(target);
+    for (const target of this.#targets.someRefused(LOOKS)) {
+      if (this.#told.size >= SENTENCES_MAX) break;
+      if (this.#isToTell(target)) this.#told.add(target);
     }
-    return sentences.slice(0, SENTENCES_MAX);
+    const inOrder = [...this.#told].sort((a, b) => a.ordinal - b.ordinal);
+    return inOrder.map((target) => `Cannot send to ${target.endpoint}: ${refusalOf(target)!.why}`);
+  }
+
+  #isToTell(target: Target): boolean {
+    return this.#targets.get(target.endpoint) === target && this.has(target) && this.#matters(target);
   }
 
   /** Whether it is this host that keeps the target from being reached. */

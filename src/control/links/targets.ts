@@ -306,10 +306,17 @@ export class Targets {
     } else if (target.outcome.kind === "not-sent") target.outcome = { kind: "silent" };
   }
 
-  /** Those that this host does not send to. */
-  refused(): Target[] {
-    for (const target of this.#refused) if (refusalOf(target) === null) this.#refused.delete(target);
-    return [...this.#refused].sort((a, b) => a.ordinal - b.ordinal);
+  /** Some of those that this host does not send to, `max` at most, in turns. */
+  someRefused(max: number): Target[] {
+    const some: Target[] = [];
+    for (const target of this.#refused) {
+      if (some.push(target) >= max) break;
+    }
+    for (const target of some) {
+      this.#refused.delete(target);
+      if (refusalOf(target) !== null) this.#refused.add(target); // behind the others
+    }
+    return some;
   }
 
   // ------------------------------------------------------------------------------------------------------- nonces

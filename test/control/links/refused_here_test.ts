@@ -60,3 +60,25 @@ test("refusedHere() looks at each target about once, where a host without IPv6 h
   assert.deepEqual(links.refusedHere.sentences(), []);
   assert.ok(seen <= 4 * peers, `${seen} looks at ${2 * peers} targets`);
 });
+
+test("refusedHere() looks at so many targets and no more each time, and finds the one that matters among thousands", () => {
+  const links = linksTo(4000);
+  links.targets.noteRefusal("10.1.15.160:8473", NO_ROUTE); // of node 4000
+  const get = links.targets.get.bind(links.targets);
+  let seen = 0, most = 0, found = 0;
+  links.targets.get = (endpoint) => {
+    seen++;
+    return get(endpoint);
+  };
+  for (let n = 1; n <= 20; n++) {
+    seen = 0;
+    const told = links.refusedHere.sentences();
+    most = Math.max(most, seen);
+    if (told.length === 2 && found === 0) found = n;
+    if (found > 0) assert.equal(told.length, 2, "and goes on telling it");
+  }
+  assert.ok(most <= 256 * 6, `${most} looks`);
+  assert.ok(found > 0 && found <= 17, `${found}`);
+  links.targets.noteRefusal("10.1.15.160:8473", null);
+  assert.deepEqual(links.refusedHere.sentences(), []);
+});
