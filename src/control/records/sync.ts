@@ -5,6 +5,7 @@
  * random peer every few seconds and does not insist. Decides and sends nothing: the steps return what to say.
  */
 
+import { BoundedMap } from "../../bounds/bounded_map.ts";
 import {
   DIGEST_ENTRIES_MAX,
   type GossipBody,
@@ -49,6 +50,8 @@ const PUSH_MAX = 64;
 const STALLED_MS = 1000;
 /** No peer keeps us longer, whatever it goes on promising. */
 const ROUND_MAX_MS = 30_000;
+/** Peers whose promises came to nothing: with them, one round at a time fetches, so that they do not keep us from others. */
+const POOR_MAX = 64;
 
 type Question =
   | { readonly kind: "expand"; readonly table: number; readonly group: number }
@@ -103,6 +106,8 @@ export class Sync {
   readonly #trees: Trees;
   // BOUNDED: ≤ MAX_ROUNDS; one more has to wait
   readonly #rounds = new Map<string, Round>();
+  /** BOUNDED: ≤ POOR_MAX, the oldest go first; whose last round came to nothing */
+  readonly #poor = new BoundedMap<string, true>(POOR_MAX);
   #last = 0;
   #request = 0;
 
@@ -117,7 +122,7 @@ export class Sync {
       const young = now - last.startedAt < ROUND_AGAIN_MS;
       if (young || (isFetching(last) && now - last.heardAt < STALLED_MS)) return null;
     }
-    if (this.#fetching() >= FETCHING_MAX) return null;
+    if (this.#fetching() >= this.#slotsFor(peer)) return null;
     this.#rounds.delete(peer);
     if (this.#rounds.size >= MAX_ROUNDS && !this.#makeRoom(now)) return null;
     const number = ++this.#last;
@@ -206,11 +211,16 @@ export class Sync {
   tick(now: number): { readonly peer: string; readonly say: readonly GossipBody[] }[] {
     const again: { peer: string; say: GossipBody[] }[] = [];
     for (const [peer, round] of this.#rounds) {
-      const silent = isFetching(round) && now - round.heardAt >= TRIES * ASK_AGAIN_MS;
+      const fetching = isFetching(round);
+      const silent = fetching && now - round.heardAt >= TRIES * ASK_AGAIN_MS;
       const over = silent || now - round.startedAt >= ROUND_MAX_MS;
       const say = over ? null : askAgain(round, now);
-      if (say === null) this.#rounds.delete(peer);
-      else if (say.length > 0) again.push({ peer, say });
+      if (say !== null) {
+        if (say.length > 0) again.push({ peer, say });
+        continue;
+      }
+      this.#rounds.delete(peer);
+      if (fetching) this.#poor.renew(peer, true);
     }
     return again;
   }
@@ -218,7 +228,9 @@ export class Sync {
   /** Whether the round with this peer is complete: all is compared, and everything that it promised has come. */
   complete(peer: string): boolean {
     const round = this.#rounds.get(peer);
-    return round !== undefined && round.answered === ALL_ANSWERED && !isFetching(round);
+    const complete = round !== undefined && round.answered === ALL_ANSWERED && !isFetching(round);
+    if (complete) this.#poor.delete(peer);
+    return complete;
   }
 
   forget(peer: string): void {
@@ -253,9 +265,13 @@ export class Sync {
 
   // With enough others already, this one is left for later.
   #mayFetch(peer: string, round: Round): boolean {
-    if (isFetching(round) || this.#fetching() < FETCHING_MAX) return true;
+    if (isFetching(round) || this.#fetching() < this.#slotsFor(peer)) return true;
     this.#rounds.delete(peer);
     return false;
+  }
+
+  #slotsFor(peer: string): number {
+    return this.#poor.has(peer) ? 1 : FETCHING_MAX;
   }
 
   #fetching(): number {
