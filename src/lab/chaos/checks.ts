@@ -185,7 +185,7 @@ export class Checks {
     this.#starvedSeconds += starved.length;
     for (const name of starved) {
       this.world.starved(name, now);
-      this.#flows.disturb(name, null, now);
+      this.#flows.starved(name, now);
     }
   }
 

@@ -13,12 +13,17 @@ export interface Contact {
   readonly pairs: number;
   /** The last pair. */
   readonly last: readonly [string, string];
+  /** One of the hosts was kept from running meanwhile: how long it took is no fault of the mesh. */
+  readonly excused: boolean;
 }
 
 interface Healing {
   readonly since: number;
   /** BOUNDED: one per pair of hosts */
   readonly waiting: Map<string, readonly [string, string]>;
+  /** Pairs that are not to be judged by the time they take. BOUNDED: as `waiting` */
+  readonly slow: Set<string>;
+  excused: boolean;
   found: number;
   firstMs: number;
   allMs: number;
@@ -33,7 +38,9 @@ export class ContactWatch {
   healed(pairs: readonly (readonly [string, string])[], now: number): void {
     if (pairs.length === 0) return;
     const waiting = new Map(pairs.map(([a, b]) => [pairKey(a, b), [a, b] as const])); // BOUNDED: one per pair
-    this.#healings.push({ since: now, waiting, found: 0, firstMs: 0, allMs: 0, last: null });
+    const slow = new Set<string>(); // BOUNDED: as `waiting`
+    const nothing = { excused: false, found: 0, firstMs: 0, allMs: 0, last: null };
+    this.#healings.push({ since: now, waiting, slow, ...nothing });
   }
 
   /** Something happened between the two, or to `a` when `b` is null: how long they take says nothing. */
@@ -42,6 +49,13 @@ export class ContactWatch {
       for (const [key, pair] of waiting) {
         if (pair.includes(a) && (b === null || pair.includes(b))) waiting.delete(key);
       }
+    }
+  }
+
+  /** It is kept from running by other programs: it takes as long as it takes. */
+  excuse(host: string): void {
+    for (const { waiting, slow } of this.#healings) {
+      for (const [key, pair] of waiting) if (pair.includes(host)) slow.add(key);
     }
   }
 
@@ -54,17 +68,18 @@ export class ContactWatch {
       healing.waiting.delete(key);
       healing.allMs = now - healing.since;
       healing.last = pair;
+      healing.excused ||= healing.slow.has(key);
       if (healing.found++ === 0) healing.firstMs = healing.allMs;
     }
   }
 
-  /** Those that have waited for longer, each once. */
+  /** Those that have waited for longer without an excuse, each once. */
   late(longestMs: number, now: number): { readonly pair: readonly [string, string]; readonly ms: number }[] {
-    return this.#healings.flatMap(({ since, waiting }) => {
+    return this.#healings.flatMap(({ since, waiting, slow }) => {
       if (now - since <= longestMs) return [];
-      const pairs = [...waiting.values()];
-      waiting.clear();
-      return pairs.map((pair) => ({ pair, ms: now - since }));
+      const late = [...waiting].filter(([key]) => !slow.has(key));
+      for (const [key] of late) waiting.delete(key);
+      return late.map(([, pair]) => ({ pair, ms: now - since }));
     });
   }
 
@@ -72,8 +87,8 @@ export class ContactWatch {
   take(): Contact[] {
     const over = this.#healings.filter(({ waiting }) => waiting.size === 0);
     for (const healing of over) this.#healings.splice(this.#healings.indexOf(healing), 1);
-    return over.flatMap(({ firstMs, allMs, found, last }) =>
-      last === null ? [] : [{ firstMs, allMs, pairs: found, last }]
+    return over.flatMap(({ firstMs, allMs, found, last, excused }) =>
+      last === null ? [] : [{ firstMs, allMs, pairs: found, last, excused }]
     );
   }
 }

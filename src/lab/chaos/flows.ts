@@ -61,6 +61,12 @@ export class Flows {
     this.#contact.disturb(a, b);
   }
 
+  /** A host was kept from running. */
+  starved(host: string, now: number): void {
+    this.#judge.disturb(host, null, now);
+    this.#contact.excuse(host);
+  }
+
   /** These pairs hear each other from now on. */
   healed(pairs: readonly (readonly [string, string])[], now: number): void {
     this.#contact.healed(pairs, now);
@@ -99,14 +105,17 @@ export class Flows {
     for (const { pair, ms } of this.#contact.late(REACHED_MS, now)) {
       timeline.violation(now, `${pair.join(" and ")} do not reach each other, connected for ${seconds(ms)}`);
     }
-    for (const { firstMs, allMs, pairs, last } of this.#contact.take()) {
-      this.#healings++;
-      this.#firstMs = Math.max(this.#firstMs, firstMs);
-      this.#allMs = Math.max(this.#allMs, allMs);
+    for (const { firstMs, allMs, pairs, last, excused } of this.#contact.take()) {
+      if (!excused) {
+        this.#healings++;
+        this.#firstMs = Math.max(this.#firstMs, firstMs);
+        this.#allMs = Math.max(this.#allMs, allMs);
+      }
       const whole = pairs === 1
         ? ""
         : `, all ${pairs} pairs after ${seconds(allMs)} (last: ${last.join(" and ")})`;
-      timeline.note(now, "contact", `first answer ${seconds(firstMs)} after the healing${whole}`);
+      const busy = excused ? ", on busy processors" : "";
+      timeline.note(now, "contact", `first answer ${seconds(firstMs)} after the healing${whole}${busy}`);
     }
   }
 }

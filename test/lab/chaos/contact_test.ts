@@ -11,7 +11,7 @@ test("a healing is over when all its pairs have answered: the first and the last
   assert.deepEqual(watch.take(), []);
   watch.answered("a", "b", 3000);
   watch.disturb("d", null);
-  assert.deepEqual(watch.take(), [{ firstMs: 500, allMs: 2000, pairs: 2, last: ["a", "b"] }]);
+  assert.deepEqual(watch.take(), [{ firstMs: 500, allMs: 2000, pairs: 2, last: ["a", "b"], excused: false }]);
   assert.deepEqual(watch.take(), []);
 });
 
@@ -31,5 +31,26 @@ test("pairs that do not come back are told once", () => {
   assert.deepEqual(watch.late(5000, 6000), []);
   assert.deepEqual(watch.late(5000, 6001), [{ pair: ["c", "d"], ms: 5001 }]);
   assert.deepEqual(watch.late(5000, 9000), []);
-  assert.deepEqual(watch.take(), [{ firstMs: 1000, allMs: 1000, pairs: 1, last: ["a", "b"] }]);
+  assert.deepEqual(watch.take(), [{
+    firstMs: 1000,
+    allMs: 1000,
+    pairs: 1,
+    last: ["a", "b"],
+    excused: false,
+  }]);
+});
+
+test("hosts that are kept from running take their time, and are told apart", () => {
+  const watch = new ContactWatch();
+  watch.healed([["a", "b"], ["c", "d"]], 0);
+  watch.excuse("b");
+  assert.deepEqual(watch.late(5000, 9000), [{ pair: ["c", "d"], ms: 9000 }]);
+  watch.answered("a", "b", 14_000);
+  assert.deepEqual(watch.take(), [{
+    firstMs: 14_000,
+    allMs: 14_000,
+    pairs: 1,
+    last: ["a", "b"],
+    excused: true,
+  }]);
 });
