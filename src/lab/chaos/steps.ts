@@ -7,20 +7,17 @@ import { callApi } from "../../api/client.ts";
 import { SOCKET_NAME } from "../../api/schema.ts";
 import type { ChaosHost } from "./chaos_host.ts";
 import { type Checks, readText } from "./checks.ts";
-import { seconds } from "./lease_judge.ts";
+import { Clones } from "./clones.ts";
 import type { ChaosScene } from "./scene.ts";
 import { type ChaosStep, type Cut, type HostStep, type Loss, MAX_SIDES } from "./schedule.ts";
 import { wiring } from "./wiring.ts";
 
 const LOG_LINES = 12;
-/** What a daemon with another's identity says at its end. */
-const REFUSED = "copied state directory";
 
 export class Steps {
   readonly #scene: ChaosScene;
   readonly #checks: Checks;
-  /** Since when a daemon with another's state runs in place of a host's own. BOUNDED: one per host */
-  readonly #cloned = new Map<string, { readonly of: string; readonly since: number }>();
+  readonly #clones: Clones;
   /** What is under way for each host. BOUNDED: one per host */
   readonly #chains = new Map<string, Promise<void>>();
   /** Nodes that left and may not have been heard. BOUNDED: one per step of that kind */
@@ -36,6 +33,7 @@ export class Steps {
   constructor(scene: ChaosScene, checks: Checks) {
     this.#scene = scene;
     this.#checks = checks;
+    this.#clones = new Clones(scene.timeline, () => checks.starvedAt);
     this.#bridges = new Map(scene.hosts.map(({ name }) => [name, 0]));
   }
 
@@ -76,7 +74,7 @@ export class Steps {
   lookForEnds(now: number): void {
     for (const host of this.#scene.hosts) {
       if (this.#chains.has(host.name)) continue; // it is being ended, or started
-      this.#lookForClone(host, now);
+      this.#clones.look(host, now);
       const end = host.takeEnd();
       if (end === null) continue;
       this.#checks.happens(host.name, { running: false }, now);
@@ -156,42 +154,11 @@ export class Steps {
   }
 
   #clone(host: ChaosHost, original: ChaosHost, now: number): void {
-    const { name } = host;
-    if (!original.hasDaemon || !this.#checks.world.isUp(original.name)) return;
-    this.#checks.happens(name, { running: false }, now);
+    const busy = [host, original].some(({ name }) => this.#chains.has(name));
+    if (busy || !original.hasDaemon || !this.#checks.world.isUp(original.name)) return;
+    this.#checks.happens(host.name, { running: false }, now);
     host.kill();
-    host.startCloneOf(original, this.#peersOf(name));
-    this.#cloned.set(name, { of: original.name, since: now });
-    const text = `kill -9, and a start with a copy of the state of ${original.name}`;
-    this.#scene.timeline.note(now, "clone", text, name);
-  }
-
-  /** One that finds out that it is a copy ends, and says why. */
-  #lookForClone(host: ChaosHost, now: number): void {
-    const ended = host.takeCloneEnd();
-    const cloned = this.#cloned.get(host.name);
-    if (ended === null || cloned === undefined) return;
-    this.#cloned.delete(host.name);
-    const after = seconds(now - cloned.since);
-    if (ended.log.includes(REFUSED)) {
-      this.#scene.timeline.note(now, "refused", `the copy of ${cloned.of} ended after ${after}`, host.name);
-    } else {
-      const text =
-        `The copy of ${cloned.of} on ${host.name} ended after ${after} without saying that it is one`;
-      this.#scene.timeline.violation(now, `${text} (${ended.end})\n${ended.log}`);
-    }
-  }
-
-  #endClone(host: ChaosHost, now: number): void {
-    this.#lookForClone(host, now);
-    const cloned = this.#cloned.get(host.name);
-    this.#cloned.delete(host.name);
-    if (!host.killClone() || cloned === undefined || this.#checks.starvedAt > cloned.since) return;
-    const lasted = seconds(now - cloned.since);
-    this.#scene.timeline.violation(
-      now,
-      `A copy of ${cloned.of} has run on ${host.name} for ${lasted} beside the original`,
-    );
+    this.#clones.start(host, original, this.#peersOf(host.name), now);
   }
 
   #do(host: ChaosHost, step: HostStep, now: number): void {
@@ -220,7 +187,7 @@ export class Steps {
       case "start":
       case "restore":
         if (host.hasDaemon) return;
-        this.#endClone(host, now);
+        this.#clones.end(host, now);
         if (step === "restore" && host.hasCopy) host.restoreState();
         return this.#start(host, step, now);
       case "pause":
