@@ -25,6 +25,10 @@ const counts = { fromDaemon: 0, bytes: 0, firstAt: 0, kinds: {} as Record<string
 const asked = new Map<string, number>();
 const answers: number[] = [];
 
+/** Those that were called and are not awake yet: one after the other, for it takes the others' time. */
+const asleep = new Set<number>();
+const WAKE_EVERY_MS = 500;
+
 const nodes = new Map<number, CrowdNode>();
 const sockets = cast.members.map(({ address }, i) => {
   const socket = createSocket({ type: "udp4" });
@@ -40,7 +44,9 @@ function take(i: number, bytes: Uint8Array, from: string): void {
     counts.fromDaemon++;
     counts.bytes += bytes.length;
   }
-  wake(i).receive(new Uint8Array(bytes), from);
+  const node = nodes.get(i);
+  if (node !== undefined) node.receive(new Uint8Array(bytes), from);
+  else asleep.add(i);
 }
 
 function wake(i: number): CrowdNode {
@@ -128,6 +134,14 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   }
 }).on("close", () => process.exit(0));
 
+setInterval(() => {
+  for (const i of asleep) {
+    asleep.delete(i);
+    if (nodes.has(i)) continue;
+    wake(i);
+    break;
+  }
+}, WAKE_EVERY_MS);
 setInterval(() => {
   for (const node of nodes.values()) node.tick();
 }, TICK_MS);

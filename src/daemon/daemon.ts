@@ -21,6 +21,8 @@ import type { GivenSecret } from "./state/secret_files.ts";
 const RUN_DIR_CHECK_MS = 1000;
 /** After so long a start is over: the first peers are linked, what is hot is compiled. */
 const STARTED_MS = 5000;
+/** So many peers more are a large mesh that was joined: meanwhile the heap has grown to several times of what is kept. */
+const MANY_PEERS = 256;
 /** How long giving the lease back may take, over what the control plane itself waits. */
 const RELEASE_MS = 3000;
 /** A signal that comes so long after the first is meant: the user does not want to wait. */
@@ -90,8 +92,7 @@ class Daemon {
     const loop = this.#loop = new EventLoop(parts, this.#ending, () => this.#leave("release"));
     tellStart(parts);
     loop.start();
-    const { surroundings, timers } = this.#machine;
-    this.#cleanups.add(timers.after(STARTED_MS, () => surroundings.releaseMemory()));
+    this.#cleanups.add(this.#machine.timers.every(STARTED_MS, releaserOf(parts)));
   }
 
   // --------------------------------------------------------------------------------------------- the end
@@ -138,4 +139,22 @@ class Daemon {
     this.#watch?.close();
     return this.#cleanups.run();
   }
+}
+
+/** What it takes to give memory back. */
+type Releasing = Pick<DaemonParts, "feed" | "workers" | "machine">;
+
+/** Gives memory back after the start, and when so many peers have come, once no more do; to be called every few seconds. */
+export function releaserOf({ machine, workers, feed }: Releasing): () => void {
+  let before = 0;
+  let released = -Infinity;
+  return () => {
+    const { size } = feed;
+    const still = size === before;
+    before = size;
+    if (released !== -Infinity && (!still || size < released + MANY_PEERS)) return;
+    released = size;
+    workers.mailbox.post({ kind: "releaseMemory" });
+    machine.surroundings.releaseMemory();
+  };
 }

@@ -162,6 +162,8 @@ export class DataPlane {
         return this.#confirmSession(message.receiveIndex);
       case "dropSession":
         return this.plane.sessions.drop(message.receiveIndex);
+      case "releaseMemory":
+        return; // the Worker's, which has the memory
       case "stop":
         this.#stopped = true;
         return;

@@ -44,6 +44,7 @@ function subject(message: DataplaneMessage): string {
       return "tun";
     case "setOwn":
     case "setGate":
+    case "releaseMemory":
     case "stop":
       return message.kind;
   }

@@ -6,7 +6,7 @@ import { releaseCodePages } from "../sys/code_pages.ts";
 import { openHostNetwork } from "../sys/host_network.ts";
 import { openRuleset } from "../sys/nftables.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
-import { systemClock, systemRandom, systemTimers } from "../sys/system.ts";
+import { collectGarbage, systemClock, systemRandom, systemTimers } from "../sys/system.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
 import { run } from "./child.ts";
 import { systemDisk } from "./disk.ts";
@@ -29,7 +29,10 @@ const surroundings: Surroundings = {
   run,
   tellReady: notifyReady,
   tellStopping: notifyStopping,
-  releaseMemory: releaseCodePages,
+  releaseMemory: () => {
+    collectGarbage();
+    releaseCodePages();
+  },
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };
 

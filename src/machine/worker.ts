@@ -16,7 +16,7 @@ import { Epoll, EventFd } from "../sys/epoll.ts";
 import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";
 import { waitForRoom } from "../sys/room.ts";
 import { Turns } from "../sys/scheduling.ts";
-import { systemClock, systemRandom } from "../sys/system.ts";
+import { collectGarbage, systemClock, systemRandom } from "../sys/system.ts";
 import { TunQueue } from "../sys/tun.ts";
 import { UdpBatches } from "../sys/udp_batches.ts";
 import { aeadMakers } from "./aead_makers.ts";
@@ -58,7 +58,11 @@ function run(start: WorkerStart): void {
       lane: start.lane,
     },
   );
-  const apply = (message: DataplaneMessage) => dataPlane.apply(message, systemClock.now());
+  const apply = (message: DataplaneMessage) => {
+    dataPlane.apply(message, systemClock.now());
+    // A thread that waits in epoll is never idle for its runtime, which would clean up by itself.
+    if (message.kind === "releaseMemory") collectGarbage();
+  };
   const serve = (set: Epoll, ready: number): void => {
     for (let i = 0; i < ready; i++) {
       const fd = set.ready(i);

@@ -150,7 +150,7 @@ export interface Surroundings {
   /** Tells the service manager, if there is one. */
   tellReady(): void;
   tellStopping(): void;
-  /** The start is over: what only it needed may be given back. */
+  /** The start is over, or much has come: what only that needed may be given back. */
   releaseMemory(): void;
   /**
    * Starts a program with `environment` besides our own, and kills it after `milliseconds`. Nothing waits for it;

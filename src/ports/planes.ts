@@ -80,6 +80,8 @@ export type DataplaneMessage =
   | { readonly kind: "confirmSession"; readonly receiveIndex: number }
   /** Forgets a session and wipes its keys; one that is gone is no error. */
   | { readonly kind: "dropSession"; readonly receiveIndex: number }
+  /** Much has been set up: what was needed for that is given back. */
+  | { readonly kind: "releaseMemory" }
   | { readonly kind: "stop" };
 
 /**

@@ -74,6 +74,7 @@ test("drain() gives every kind of message as it was posted, in order", () => {
     { kind: "dropRoute", prefix: "10.42.2.0/24" },
     { kind: "dropPeer", slot: 4095 },
     { kind: "detachTun" },
+    { kind: "releaseMemory" },
     { kind: "stop" },
   ];
   assert.deepEqual(messages.map((message) => m.writer.post(message)), messages.map((_, i) => i + 1));

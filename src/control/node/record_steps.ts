@@ -207,9 +207,9 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
   core.changed = true;
   if (tell) core.news.add({ kind: "statement", id: member.id }, core.store.size);
   const name = core.store.nameOf(member.id);
-  if (!member.seen) {
-    // A joiner learns of many that were gone before it came: no news.
-    core.actions.log("debug", `${name} is ${member.stopped ? "stopped" : "dead"}`, {
+  if (!member.seen || !core.life.member) {
+    // A joiner learns of many that lived, or were gone, before it came: no news, and it says how many once it knows them all.
+    core.actions.log("debug", `${name} is ${member.stopped ? "stopped" : member.state}`, {
       peer: shortId(member.id),
     });
   } else if (member.stopped) {

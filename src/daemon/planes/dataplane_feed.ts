@@ -66,6 +66,11 @@ export class DataplaneFeed implements SessionEffects {
     this.#lanes?.close();
   }
 
+  /** Peers that have one. */
+  get size(): number {
+    return this.#places.size;
+  }
+
   /** The slot of a peer, or null while it has none. */
   slotOf(key: PeerKey): number | null {
     return this.#places.get(key)?.slot ?? null;
