@@ -32,6 +32,13 @@ export function fitGossip(index: number, gossip: Gossip, most: number): Uint8Arr
   return b;
 }
 
+/** The same message for the receiver that gave us another index. */
+export function gossipFor(index: number, datagram: Uint8Array): Uint8Array {
+  const b = datagram.slice();
+  putU32(b, 4, index);
+  return b;
+}
+
 /** The shortest message there is, for an index that is not in use: its receiver does not have the peer it takes us for. */
 export function gossipForNobody(): Uint8Array {
   const b = new Uint8Array(GOSSIP_HEADER_LEN);

@@ -79,6 +79,8 @@ export interface SyncAsker {
   readonly informed: boolean;
   /** It has a lease or has synchronised before; else it claims a subnet by what it is told now. */
   readonly ready: boolean;
+  /** TREE_HASH_LEN bytes, of the members that it holds for dead: whoever holds others so tells it of them. */
+  readonly dead: Uint8Array;
 }
 
 export type GossipBody =

@@ -79,6 +79,7 @@ function ownFieldsOf(body: GossipBody): Record<string, unknown> {
         r: body.round,
         h: body.roots,
         q: (body.informed ? ASKER_INFORMED : 0) | (body.ready ? ASKER_READY : 0),
+        d: body.dead,
       };
     case "same":
       return { r: body.round, b: body.tables };
@@ -232,6 +233,7 @@ function readSync(f: Readonly<Record<string, unknown>>): GossipBody {
     roots: must(bytesOf(f["h"], TABLES * TREE_HASH_LEN)),
     informed: (asker & ASKER_INFORMED) !== 0,
     ready: (asker & ASKER_READY) !== 0,
+    dead: must(bytesOf(f["d"], TREE_HASH_LEN)),
   };
 }
 

@@ -4,11 +4,11 @@
  * session's keys, so that two sides agree only when their handshake did; it hides nothing.
  */
 
-import { createHash } from "node:crypto";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
 import { equalBytes } from "../../src/wire/bytes.ts";
 import { DATA_LEN, dataCounter, dataIndex, encodeData } from "../../src/wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN } from "../../src/wire/datagram.ts";
+import { lightTag } from "./light_ciphers.ts";
 
 const TAG_LEN = 16;
 const SESSIONS_EACH = 3;
@@ -122,7 +122,7 @@ export class FakeSessions {
     const session = this.#byIndex.get(dataIndex(b, 0) - (dataIndex(b, 0) & 0xff));
     if (session === undefined) return { ...nothing, events: [{ kind: "unknownIndex", from }] };
     const end = b.length - TAG_LEN;
-    if (end < DATA_LEN || !equalBytes(tag(session.receiveKey, b.subarray(0, end)), b.subarray(end))) {
+    if (end < DATA_LEN || !equalBytes(lightTag(session.receiveKey, b.subarray(0, end)), b.subarray(end))) {
       return nothing;
     }
     const lane = dataIndex(b, 0) & 0xff;
@@ -165,10 +165,6 @@ function seal(session: FakeSession, lane: number, bytes: Uint8Array): Uint8Array
   encodeData(b, 0, 0, 0, (session.sendIndex | lane) >>> 0, session.counter++);
   b.set(bytes, DATA_LEN);
   const end = DATA_LEN + bytes.length;
-  b.set(tag(session.sendKey, b.subarray(0, end)), end);
+  b.set(lightTag(session.sendKey, b.subarray(0, end)), end);
   return b;
-}
-
-function tag(key: Uint8Array, b: Uint8Array): Uint8Array {
-  return createHash("sha256").update(key).update(b).digest().subarray(0, TAG_LEN);
 }

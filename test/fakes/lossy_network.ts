@@ -35,28 +35,39 @@ export class LossyNetwork {
   readonly #random: SeededRandom;
   readonly #underWay = new Heap<Datagram>();
   #sideOf: ((endpoint: string) => number) | null = null;
+  #oneWay = false;
 
   constructor(random: SeededRandom, conditions: NetworkConditions = {}) {
     this.#random = random;
     this.conditions = conditions;
   }
 
-  /** Endpoints of different sides cannot reach one another until the next call; null heals. */
-  partition(sideOf: ((endpoint: string) => number) | null): void {
+  /**
+   * Endpoints of different sides cannot reach one another until the next call; null heals. `oneWay`: what a lower side sends
+   * still comes to a higher one.
+   */
+  partition(sideOf: ((endpoint: string) => number) | null, oneWay = false): void {
     this.#sideOf = sideOf;
+    this.#oneWay = oneWay;
   }
 
   send(now: number, from: string, to: string, bytes: Uint8Array): void {
     this.sent++;
     this.bytes += bytes.length;
     this.largest = Math.max(this.largest, bytes.length);
-    if (this.#sideOf !== null && this.#sideOf(from) !== this.#sideOf(to)) return;
+    if (this.#isCut(from, to)) return;
     if (this.#random.next() < (this.conditions.loss ?? 0)) return;
     if (this.routers.some(({ inner }) => inner === to && inner !== from)) return;
     const source = this.routers.find(({ inner }) => inner === from)?.outward(to, now) ?? from;
     this.#deliver(now, source, to, bytes);
     const { doubled = 0 } = this.conditions;
     if (doubled > 0 && this.#random.next() < doubled) this.#deliver(now, source, to, bytes);
+  }
+
+  #isCut(from: string, to: string): boolean {
+    if (this.#sideOf === null) return false;
+    const [a, b] = [this.#sideOf(from), this.#sideOf(to)];
+    return a !== b && !(this.#oneWay && a < b);
   }
 
   #deliver(now: number, from: string, to: string, bytes: Uint8Array): void {

@@ -4,6 +4,7 @@
  * for each.
  */
 
+import { verifySignature } from "../../src/crypto/identity.ts";
 import {
   decodeRecord,
   type NodeRecord,
@@ -20,6 +21,8 @@ export class RecordMemo implements RecordReader {
   readonly #max: number;
   // BOUNDED: ≤ #max, all of them go when it is full
   readonly #read = new Map<string, Read>();
+  // Those of the arrays that are still in use.
+  readonly #last = new WeakMap<Uint8Array, Read>();
   // The greatest incarnation of a verified record, by node. BOUNDED: one per node
   readonly #incarnations = new Map<string, number>();
   /** Each record that is verified, before anybody makes anything of it. */
@@ -28,7 +31,8 @@ export class RecordMemo implements RecordReader {
   decoded = 0;
   verified = 0;
 
-  constructor(max = 100_000) {
+  /** `verify`: what a signature is worth. */
+  constructor(readonly verify = verifySignature, max = 100_000) {
     this.#max = max;
   }
 
@@ -40,7 +44,7 @@ export class RecordMemo implements RecordReader {
     const read = this.#look(raw);
     if (read.opened === undefined) {
       this.verified++;
-      read.opened = openRecord(raw) === null ? null : read.record;
+      read.opened = openRecord(raw, this.verify) === null ? null : read.record;
       if (read.opened !== null) {
         this.#note(read.opened);
         this.onVerified(read.opened);
@@ -59,6 +63,14 @@ export class RecordMemo implements RecordReader {
   }
 
   #look(raw: Uint8Array): Read {
+    const same = this.#last.get(raw);
+    if (same !== undefined) return same;
+    const read = this.#lookUp(raw);
+    this.#last.set(raw, read);
+    return read;
+  }
+
+  #lookUp(raw: Uint8Array): Read {
     const key = Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("latin1");
     const known = this.#read.get(key);
     if (known !== undefined) return known;

@@ -23,6 +23,8 @@ export class SeededRandom implements Random {
   }
 
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.below(256));
+    const b = new Uint8Array(length);
+    for (let i = 0; i < length; i++) b[i] = this.below(256);
+    return b;
   }
 }

@@ -33,7 +33,7 @@ export function genuineGossip(
     { kind: "ping-request", seq: 5, target: ID, statements },
     { kind: "push", ack: true, records: items.slice(0, 2) },
     { kind: "push", ack: false, directives },
-    { kind: "sync", round: 3, roots, informed: true, ready: false },
+    { kind: "sync", round: 3, roots, informed: true, ready: false, dead: new Uint8Array(8).fill(7) },
     { kind: "same", round: 3, tables: 1 },
     {
       kind: "tree",

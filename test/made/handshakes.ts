@@ -8,6 +8,7 @@ import { newOutlets, type Tally } from "../../src/control/outbox/outlets.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import { ReceiverIndices } from "../../src/control/handshake/pending.ts";
 import { type NodeRecord, signRecord } from "../../src/control/records/record.ts";
+import { CONTROL_CIPHERS } from "../../src/crypto/control_ciphers.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { NetworkKeys } from "../../src/crypto/network_keys.ts";
 import { type DhKeys, dhKeys } from "../../src/crypto/x25519.ts";
@@ -51,6 +52,15 @@ export function handshakesOf(
   const suites = [{ suite: "aes-256-gcm", mbps: 100 } as const];
   const { actions, tally } = newOutlets();
   const indices = new ReceiverIndices(random);
-  const machine = new Handshakes({ own, staticKeys, suites, indices, random, actions, tally });
+  const machine = new Handshakes({
+    own,
+    ciphers: CONTROL_CIPHERS,
+    staticKeys,
+    suites,
+    indices,
+    random,
+    actions,
+    tally,
+  });
   return { record, actions, tally, machine };
 }

@@ -1,5 +1,6 @@
 /** A node as its links and handshakes see it: a member that knows nobody, lets everybody in and says nothing. */
 
+import { RECORD_READER } from "../../src/control/records/record.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 
@@ -17,6 +18,7 @@ export function ownNodeOf(identity: Identity, change: Partial<OwnNode> = {}): Ow
     usable: () => true,
     usableRevision: () => "",
     record: () => new Uint8Array(0),
+    reader: RECORD_READER,
     known: () => undefined,
     isFormer: () => false,
     isRevoked: () => false,

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { SimNode } from "./sim_node.ts";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 import { seeds } from "../made/seeds.ts";
+import { decodeGossip } from "../../src/wire/gossip.ts";
 
 const LONG = { timeout: 120_000 };
 
@@ -109,3 +110,33 @@ test("Who joins hears no alarm about nodes that were gone before", () => {
     assert.equal(peerOf(world, delta, gamma).stopped, true);
   }
 });
+
+test(
+  "Whom the rumour of a death has missed learns of it with the next synchronisation, though it does not watch that node",
+  LONG,
+  () => {
+    const world = new World(5, { latency: [0.5, 3] });
+    world.density = { fullMesh: 8, degree: 5 };
+    for (let i = 0; i < 20; i++) world.add(`n${i}`, i === 0 ? [] : ["n0"]);
+    world.nodes.forEach((node, i) => world.startAt(node, 20 * i));
+    world.run(70_000); // those that need no link have let it go
+    const gone = world.node("n3");
+    const missed = world.nodes.find((node) =>
+      node !== gone && peerOf(world, node, gone).onDemand === "idle"
+    )!;
+    // No word about anybody's life comes to it but with records.
+    world.network.rewrite = ({ to, bytes }) => {
+      const body = to === missed.endpoint ? decodeGossip(bytes)?.body : undefined;
+      return body !== undefined && "statements" in body && body.statements!.length > 0
+        ? new Uint8Array(0)
+        : bytes;
+    };
+    world.stop(gone);
+    const dead = (node: SimNode) => peerOf(world, node, gone).state === "dead";
+    assert.ok(world.runUntil(() => world.running.every((node) => node === missed || dead(node)), 20_000));
+    world.run(3000); // the rumour has ended
+    assert.equal(dead(missed), false);
+    world.network.rewrite = null;
+    assert.ok(world.runUntil(() => dead(missed), 10_000), "it is told");
+  },
+);

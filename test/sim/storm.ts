@@ -1,16 +1,20 @@
 /**
  * A storm: a mesh whose network loses, doubles and delays, whose clocks run at rates of their own and some of whose hosts are
- * slow, is cut in two or three again and again, while hosts are killed, come back, some with a disk of long ago, and others
- * join, two at a time, who want one and the same subnet on both sides. Then it is left in peace.
+ * slow, is cut in two or three again and again, sometimes in one direction only, while hosts are killed, come back, some with a
+ * disk of long ago or none, others join, two at a time, who want one and the same subnet on both sides, and the secret is
+ * rotated. Then it is left in peace.
  */
 
 import assert from "node:assert/strict";
+import { placeOfGiven } from "../../src/control/secrets/key_ring.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
+import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nthSubnet, prefix } from "../../src/wire/prefix.ts";
 import { sealedSetup } from "../made/network_keys.ts";
 import { LeaseWatch } from "./lease_watch.ts";
+import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
 import type { SimNode } from "./sim_node.ts";
-import { oneMesh, whyNotOneMesh, World } from "./world.ts";
+import { LIGHT, oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 const NETWORK = prefix("10.42.0.0/16");
 const LOOK_MS = 500;
@@ -23,7 +27,7 @@ export interface Settled {
 
 /** So many hosts that have become one mesh. */
 export function settled(n: number, sealed: boolean): Settled[] {
-  const world = new World(1);
+  const world = new World(1, {}, LIGHT);
   for (let i = 0; i < n; i++) world.start(add(world, `n${i}`, { sealed }));
   assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
   world.run(3000); // what is known is on the disks
@@ -43,8 +47,13 @@ function add(
     subnet: wish === null ? null : nthSubnet(NETWORK, 120, wish),
     plain: !sealed,
   });
-  if (sealed) node.sealed = sealedSetup();
+  if (sealed) node.sealed = setupOf(NetworkSecret.of(new Uint8Array(32).fill(7)));
   return node;
+}
+
+function setupOf(secret: NetworkSecret): SealedSetup {
+  const held = { secret, generation: placeOfGiven(secret), used: true };
+  return sealedSetup({ keys: [secret.keys("ovltun")], secrets: [held] });
 }
 
 export class Storm {
@@ -58,7 +67,11 @@ export class Storm {
   constructor(seed: number, begun: readonly Settled[], sealed: boolean) {
     this.#sealed = sealed;
     const loss = [0.01, 0.05, 0.15][seed % 3]!;
-    const world = this.world = new World(seed, { loss, latency: [0.5, [5, 40][seed % 2]!], doubled: 0.02 });
+    const world = this.world = new World(
+      seed,
+      { loss, latency: [0.5, [5, 40][seed % 2]!], doubled: 0.02 },
+      LIGHT,
+    );
     this.#begun = begun;
     for (const [i, { identity, disk }] of begun.entries()) {
       const node = add(world, `n${i}`, { sealed });
@@ -90,7 +103,8 @@ export class Storm {
     const { random } = world;
     const parts = 2 + random.below(2);
     for (const { endpoint } of world.nodes) this.#sides.set(endpoint, random.below(parts));
-    world.network.partition((endpoint) => this.#side(endpoint));
+    world.network.partition((endpoint) => this.#side(endpoint), random.below(3) === 0);
+    if (this.#sealed && this.#rivals === 1) this.#rotate();
     for (let i = 0; i < 3; i++) this.#strike(world.nodes[random.below(world.nodes.length)]!);
     this.#addRivals();
   }
@@ -99,9 +113,21 @@ export class Storm {
     const { world } = this;
     if (node.plane !== null) return world.stop(node);
     const i = world.nodes.indexOf(node);
-    // A backup: what it knows and holds is of long ago.
-    if (i < this.#begun.length && world.random.below(3) === 0) node.disk = this.#begun[i]!.disk;
+    // A backup: what it knows and holds is of long ago; or its disk was lost.
+    const kind = world.random.below(6);
+    if (i < this.#begun.length && kind < 2) node.disk = this.#begun[i]!.disk;
+    if (kind === 5) node.disk = null;
     world.start(node);
+  }
+
+  #rotate(): void {
+    const { running } = this.world;
+    const secret = NetworkSecret.of(this.world.random.bytes(32));
+    this.world.event(running[this.world.random.below(running.length)]!, {
+      kind: "rotate",
+      secret,
+      dropOld: false,
+    });
   }
 
   // Two who want the same, one on each of two sides.
@@ -112,6 +138,9 @@ export class Storm {
       const node = add(world, `r${this.#rivals}-${side}`, { sealed: this.#sealed, wish });
       const near = world.running.filter(({ endpoint }) => this.#side(endpoint) === side);
       node.seeds = (near.length > 0 ? near : world.nodes).slice(0, 3).map(({ name }) => name);
+      // As its user is given it on that side.
+      const newest = near[0]?.sealed?.secrets?.[0];
+      if (newest !== undefined) node.sealed = setupOf(NetworkSecret.parse(newest.secret.text(), ""));
       node.skew = this.#skew();
       this.#sides.set(node.endpoint, side);
       world.start(node);

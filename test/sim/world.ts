@@ -4,7 +4,8 @@
  * disk" between two lives. Everything a test asserts can be read off the nodes.
  */
 
-import { identityFromSeeds } from "../../src/crypto/identity.ts";
+import { type Identity, identityFromSeeds, verifySignature } from "../../src/crypto/identity.ts";
+import { CONTROL_CIPHERS, type ControlCiphers } from "../../src/crypto/control_ciphers.ts";
 import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
 import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import {
@@ -38,12 +39,12 @@ import { ETHERNET_LEN } from "../../src/wire/ethernet.ts";
 import { VXLAN_LEN } from "../../src/wire/vxlan.ts";
 import { answerVxlanFrame, wayProbeAt } from "../../src/wire/way_probe.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
 import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
 import { DATA_PLAIN, decodeData } from "../../src/wire/data_header.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";
+import { LIGHT_CIPHERS, lightIdentity, lightVerify } from "../fakes/light_ciphers.ts";
 import { Heap } from "../../src/bounds/heap.ts";
 import { LossyNetwork, type NetworkConditions } from "../fakes/lossy_network.ts";
 import { ManualClock } from "../fakes/manual_clock.ts";
@@ -72,6 +73,22 @@ export interface Keeping {
   readonly disks: boolean;
 }
 
+/** What the hosts of a world encrypt and sign with. */
+export interface WorldCrypto {
+  readonly ciphers: ControlCiphers;
+  readonly identity: (random: SeededRandom) => Identity;
+  readonly verify: typeof verifySignature;
+}
+
+const REAL: WorldCrypto = {
+  ciphers: CONTROL_CIPHERS,
+  identity: (random) => identityFromSeeds(random.bytes(32), random.bytes(32)),
+  verify: verifySignature,
+};
+
+/** For meshes of many hosts: what nodes tell one another is the same, and takes no time. */
+export const LIGHT: WorldCrypto = { ciphers: LIGHT_CIPHERS, identity: lightIdentity, verify: lightVerify };
+
 export class World {
   readonly clock = new ManualClock();
   readonly random: SeededRandom;
@@ -84,8 +101,9 @@ export class World {
   readonly #turns = new Heap<{ readonly node: SimNode; readonly at: number; readonly tick: boolean }>();
   readonly #addresses = new Addresses();
   /** What reads the records that nodes get; else this, for all of them. */
-  readonly memo = new RecordMemo();
-  reader: RecordReader = this.memo;
+  readonly memo: RecordMemo;
+  reader: RecordReader;
+  readonly #crypto: WorldCrypto;
   readonly #resolved: Lookup[] = [];
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
@@ -111,7 +129,9 @@ export class World {
   /** Whether something on the way swallows what a node sends by one of the ways: its UDP payload. */
   swallows: (from: SimNode, by: WayKind, payload: Uint8Array) => boolean = () => false;
 
-  constructor(seed: number, conditions: NetworkConditions = {}) {
+  constructor(seed: number, conditions: NetworkConditions = {}, crypto = REAL) {
+    this.#crypto = crypto;
+    this.reader = this.memo = new RecordMemo(crypto.verify);
     this.random = new SeededRandom(seed);
     this.network = new LossyNetwork(this.random, conditions);
   }
@@ -128,8 +148,8 @@ export class World {
       ownEndpoints: [endpoint],
       ...change,
     });
-    const identity = identityFromSeeds(this.random.bytes(32), this.random.bytes(32));
-    const gate = new HandshakeGate(nodeHmac, this.random);
+    const identity = this.#crypto.identity(this.random);
+    const gate = new HandshakeGate(this.#crypto.ciphers.hmac, this.random);
     const node = new SimNode({ name, endpoint, identity, settings, seeds, gate }, this.#addresses);
     this.nodes.push(node);
     return node;
@@ -149,7 +169,7 @@ export class World {
     node.inbox.clear();
     node.effects = null;
     node.sessions = new FakeSessions();
-    node.gate = new HandshakeGate(nodeHmac, this.random);
+    node.gate = new HandshakeGate(this.#crypto.ciphers.hmac, this.random);
     node.gate.setKeys(node.sealed?.keys.map((keys) => keys.macKey) ?? []);
     node.plane = new ControlPlane({
       settings: node.settings,
@@ -157,7 +177,7 @@ export class World {
       stored,
       random: this.random,
       now: node.time(this.clock.now()),
-      sealed: node.sealed,
+      sealed: node.sealed === null ? null : { ...node.sealed, ciphers: this.#crypto.ciphers },
       host: node.sight,
       reader: this.reader,
       ...(this.records === null ? {} : { records: this.records }),

@@ -77,6 +77,7 @@ test("Every message that is not packed by length fits as well, however long what
       roots: new Uint8Array(TABLES * TREE_HASH_LEN),
       informed: true,
       ready: true,
+      dead: new Uint8Array(TREE_HASH_LEN),
     },
     { kind: "same", round: number, tables: 3 },
     {

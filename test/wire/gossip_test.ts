@@ -31,7 +31,7 @@ const BODIES: GossipBody[] = [
   { kind: "ping-request", seq: 5, target: ID, ...CARRIED },
   { kind: "push", ack: true, ...CARRIED },
   { kind: "push", ack: false, records: [], statements: [] },
-  { kind: "sync", round: 3, roots: ROOTS, informed: true, ready: false },
+  { kind: "sync", round: 3, roots: ROOTS, informed: true, ready: false, dead: new Uint8Array(8).fill(7) },
   {
     kind: "push",
     ack: false,
@@ -39,8 +39,8 @@ const BODIES: GossipBody[] = [
     statements: [],
     directives: Array(4).fill(new Uint8Array(256).fill(5)),
   },
-  { kind: "sync", round: 5, roots: ROOTS, informed: true, ready: true },
-  { kind: "sync", round: 4, roots: ROOTS, informed: false, ready: true },
+  { kind: "sync", round: 5, roots: ROOTS, informed: true, ready: true, dead: new Uint8Array(8).fill(7) },
+  { kind: "sync", round: 4, roots: ROOTS, informed: false, ready: true, dead: new Uint8Array(8).fill(7) },
   { kind: "same", round: 4, tables: 3 },
   {
     kind: "tree",

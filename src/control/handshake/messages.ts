@@ -6,10 +6,11 @@
  */
 
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import { NoiseHandshake, type Pattern } from "../../crypto/noise.ts";
-import { type DhKeys, dhKeys } from "../../crypto/x25519.ts";
+import type { ControlCiphers, HandshakeMachine } from "../../crypto/control_ciphers.ts";
+import type { Pattern } from "../../crypto/noise.ts";
+import type { DhKeys } from "../../crypto/x25519.ts";
 import type { Random } from "../../ports/time.ts";
-import { fromHex, toHex } from "../../wire/bytes.ts";
+import { equalBytes, fromHex, toHex } from "../../wire/bytes.ts";
 import { encodeHandshake, type Handshake } from "../../wire/handshake.ts";
 import {
   chooseSuite,
@@ -21,7 +22,7 @@ import {
 import type { Actions } from "../outbox/actions.ts";
 import type { Tally } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { decodeRecord, type NodeRecord, openRecord } from "../records/record.ts";
+import type { NodeRecord } from "../records/record.ts";
 import type { HandshakeEvent } from "./handshake_events.ts";
 import type { Exchange, ReceiverIndices, Sent } from "./pending.ts";
 
@@ -31,6 +32,7 @@ export const EPHEMERAL_LEN = 32;
 /** What handshakes are made of. */
 export interface HandshakeSetup {
   readonly own: OwnNode;
+  readonly ciphers: ControlCiphers;
   /** Of our identity. */
   readonly staticKeys: DhKeys;
   /** What this host can do, and how fast. */
@@ -60,12 +62,14 @@ export interface OurSide {
 
 export class HandshakeMessages {
   readonly #own: OwnNode;
+  readonly #ciphers: ControlCiphers;
   readonly #staticKeys: DhKeys;
   readonly #suites: readonly SuiteOffer[];
   readonly #random: Random;
 
-  constructor({ own, staticKeys, suites, random }: HandshakeSetup) {
+  constructor({ own, ciphers, staticKeys, suites, random }: HandshakeSetup) {
     this.#own = own;
+    this.#ciphers = ciphers;
     this.#staticKeys = staticKeys;
     this.#suites = suites;
     this.#random = random;
@@ -74,25 +78,25 @@ export class HandshakeMessages {
   /** A fresh key pair, for one handshake. */
   ephemeral(): DhKeys {
     const seed = this.#random.bytes(EPHEMERAL_LEN);
-    const keys = dhKeys(seed);
+    const keys = this.#ciphers.dhKeys(seed);
     seed.fill(0);
     return keys;
   }
 
   /** The initiator's machine: IK with a known node, else XX. */
-  initiator(keys: NetworkKeys, ephemeralKeys: DhKeys, known: KnownNode | null): NoiseHandshake {
+  initiator(keys: NetworkKeys, ephemeralKeys: DhKeys, known: KnownNode | null): HandshakeMachine {
     const pattern = known === null ? "XXpsk3" : "IKpsk2";
     const prologue = prologueOf(pattern, keys, known?.id ?? "");
     const staticKeys = this.#staticKeys;
     const setup = { pattern, initiator: true, prologue, psk: keys.psk, staticKeys, ephemeralKeys } as const;
-    return new NoiseHandshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
+    return this.#ciphers.handshake(known === null ? setup : { ...setup, remoteStatic: known.staticKey });
   }
 
   /** The responder's machine. */
-  responder(pattern: Pattern, keys: NetworkKeys, ephemeralKeys: DhKeys): NoiseHandshake {
+  responder(pattern: Pattern, keys: NetworkKeys, ephemeralKeys: DhKeys): HandshakeMachine {
     const prologue = prologueOf(pattern, keys, this.#own.identity.id);
     const staticKeys = this.#staticKeys;
-    return new NoiseHandshake({
+    return this.#ciphers.handshake({
       pattern,
       initiator: false,
       prologue,
@@ -125,7 +129,7 @@ export class HandshakeMessages {
   }
 
   /** The payload of a message of theirs; null when it does not verify, or is no offer. */
-  read(noise: NoiseHandshake, h: Handshake): HandshakeOffer | null {
+  read(noise: HandshakeMachine, h: Handshake): HandshakeOffer | null {
     if (!noise.awaits) return null; // one that was no offer has been read already: this handshake times out
     const payload = noise.read(h.noise);
     const offer = payload === null ? null : decodeOffer(payload);
@@ -133,7 +137,7 @@ export class HandshakeMessages {
   }
 
   /** Whose message it is, by the record that came with it; null when that does not hold. */
-  recordOf(noise: NoiseHandshake, offer: HandshakeOffer): NodeRecord | null {
+  recordOf(noise: HandshakeMachine, offer: HandshakeOffer): NodeRecord | null {
     const key = noise.remoteStatic;
     return key === null || offer.record === null ? null : recordOfHandshake(this.#own, offer.record, key);
   }
@@ -199,14 +203,14 @@ function prologueOf(pattern: Pattern, keys: NetworkKeys, responder: string): Uin
  * else null, and no session belongs to that node. A record that we hold already, byte for byte, is not verified again.
  */
 function recordOfHandshake(
-  own: Pick<OwnNode, "networkId" | "known">,
+  own: Pick<OwnNode, "networkId" | "known" | "reader">,
   raw: Uint8Array,
   staticKey: Uint8Array,
 ): NodeRecord | null {
-  const decoded = decodeRecord(raw);
+  const decoded = own.reader.decode(raw);
   if (decoded === null || decoded.networkId !== own.networkId) return null;
   if (decoded.staticKey !== toHex(staticKey)) return null;
   const known = own.known(decoded.id);
-  if (known !== undefined && toHex(known.raw) === toHex(raw)) return known;
-  return openRecord(raw);
+  if (known !== undefined && equalBytes(known.raw, raw)) return known;
+  return own.reader.open(raw);
 }

@@ -4,8 +4,8 @@
  * given back, or goes on as the session's. And the indices themselves.
  */
 
+import type { HandshakeMachine } from "../../crypto/control_ciphers.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import type { NoiseHandshake } from "../../crypto/noise.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import { u24 } from "../../wire/bytes.ts";
@@ -29,7 +29,7 @@ export interface Sent {
 
 /** A handshake in progress: the machine, and both indices. */
 export interface Exchange {
-  readonly noise: NoiseHandshake;
+  readonly noise: HandshakeMachine;
   readonly keys: NetworkKeys;
   readonly endpoint: string;
   readonly index: number;

@@ -8,8 +8,8 @@
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { borneMac, checkReply, openCookie, stampHandshake, stampReply } from "../../crypto/handshake_mac.ts";
-import { nodeHmac } from "../../crypto/hmac.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { Hmac } from "../../ports/aead.ts";
 import type { Random } from "../../ports/time.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
@@ -41,6 +41,7 @@ export interface Refusal {
 
 export class HandshakePost {
   readonly #own: OwnNode;
+  readonly #hmac: Hmac;
   readonly #random: Random;
   readonly #actions: Actions;
   readonly #tally: Tally;
@@ -49,8 +50,9 @@ export class HandshakePost {
     MAX_COOKIES,
   );
 
-  constructor({ own, random, actions, tally }: HandshakeSetup) {
+  constructor({ own, ciphers, random, actions, tally }: HandshakeSetup) {
     this.#own = own;
+    this.#hmac = ciphers.hmac;
     this.#random = random;
     this.#actions = actions;
     this.#tally = tally;
@@ -60,7 +62,7 @@ export class HandshakePost {
   send(to: string, datagram: Uint8Array, keys: NetworkKeys, now: number): void {
     const kept = this.#cookies.get(to);
     const cookie = kept !== undefined && now - kept.at < COOKIE_MS ? kept.cookie : null;
-    stampHandshake(nodeHmac, keys.macKey, datagram, cookie);
+    stampHandshake(this.#hmac, keys.macKey, datagram, cookie);
     this.#actions.send(to, datagram.slice());
   }
 
@@ -78,11 +80,11 @@ export class HandshakePost {
     const mac = borneMac(pending.sent, pending.sent.length);
     if (reply.kind === wire.REPLY_REFUSAL) {
       const genuine = compareBytes(reply.echoedMac, mac) === 0 &&
-        checkReply(nodeHmac, pending.keys.macKey, bytes, 0);
+        checkReply(this.#hmac, pending.keys.macKey, bytes, 0);
       const version = wire.handshakeVersion(bytes, 0);
       return genuine ? [{ kind: "refused", endpoint: from, reason: reply.reason, version }] : this.reject();
     }
-    const cookie = openCookie(nodeHmac, pending.keys.macKey, bytes, mac);
+    const cookie = openCookie(this.#hmac, pending.keys.macKey, bytes, mac);
     if (cookie === null) return this.reject();
     const again = this.#cookies.get(from)?.cookie;
     if (again !== undefined && compareBytes(again, cookie) === 0) return []; // it has been used already
@@ -98,7 +100,7 @@ export class HandshakePost {
     const reply = new Uint8Array(wire.REPLY_LEN);
     const fields = { kind: wire.REPLY_REFUSAL, reason, receiver, echoedMac };
     wire.encodeReply(reply, 0, fields, this.#random.bytes(wire.REPLY_NONCE_LEN), null);
-    stampReply(nodeHmac, keys.macKey, reply, 0);
+    stampReply(this.#hmac, keys.macKey, reply, 0);
     this.#actions.send(to, reply);
   }
 

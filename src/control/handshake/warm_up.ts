@@ -5,8 +5,8 @@
  */
 
 import { type Identity, identityFromSeeds, nodeMac } from "../../crypto/identity.ts";
+import { CONTROL_CIPHERS as ciphers } from "../../crypto/control_ciphers.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import { dhKeys } from "../../crypto/x25519.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex, toHex } from "../../wire/bytes.ts";
 import type { NewSession } from "./handshake_events.ts";
@@ -15,7 +15,7 @@ import type { Actions } from "../outbox/actions.ts";
 import { newOutlets } from "../outbox/outlets.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { ReceiverIndices } from "./pending.ts";
-import { type NodeRecord, signRecord } from "../records/record.ts";
+import { type NodeRecord, RECORD_READER, signRecord } from "../records/record.ts";
 
 const SEED_LEN = 32;
 /** Messages of XX, the longest pattern. */
@@ -86,6 +86,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     usable: () => true,
     usableRevision: () => "",
     record: () => record.raw,
+    reader: RECORD_READER,
     known: (id: string) => known.get(id),
     isFormer: () => false,
     isRevoked: () => false,
@@ -97,10 +98,10 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     mayInitiate: () => true,
     nextCounter: () => counter++,
   };
-  const staticKeys = dhKeys(fromHex(identity.seeds.x25519)!);
+  const staticKeys = ciphers.dhKeys(fromHex(identity.seeds.x25519)!);
   const suites = [{ suite: "aes-256-gcm", mbps: 0 } as const];
   const indices = new ReceiverIndices(random);
-  const handshakes = new Handshakes({ own, staticKeys, suites, indices, random, actions, tally });
+  const handshakes = new Handshakes({ own, ciphers, staticKeys, suites, indices, random, actions, tally });
   return { endpoint, record, known, actions, handshakes, sessions: [] };
 }
 

@@ -4,7 +4,7 @@
  * hellos name no network, and nothing that comes back is believed but for the log.
  */
 
-import { shortId, verifySignature } from "../../crypto/identity.ts";
+import { shortId } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
 import type { Actions } from "../outbox/actions.ts";
@@ -66,7 +66,7 @@ export class PlainEncounter {
     if (!this.#schedule.due(`refusal ${from}`, 200, now) || !this.#throttle.allows("plain hellos", 20, now)) {
       return;
     }
-    if (!verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return;
+    if (!this.#own.reader.verify(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes))) return;
     const fields = { nonce: hello.NO_NONCE, echoedNonce: h.nonce, reason: hello.REFUSE_SECURITY };
     this.#send(from, { ...SEALED, kind: hello.HELLO_REFUSE, ...fields });
     const why = `its mesh is plain, ours is sealed (${MIXED_SECURITY})`;

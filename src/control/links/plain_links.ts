@@ -13,7 +13,7 @@
  * sides. A node that shows itself elsewhere as another life waits while the one we know is asked (contests.ts).
  */
 
-import { shortId, verifySignature } from "../../crypto/identity.ts";
+import { shortId } from "../../crypto/identity.ts";
 import { formatEndpoint } from "../../wire/address.ts";
 import { gossipForNobody } from "../../wire/gossip.ts";
 import * as hello from "../../wire/hello.ts";
@@ -53,7 +53,7 @@ export class PlainLinks extends Links {
       return [];
     }
     const genuine = this.throttle.allows("verify hellos", VERIFY_PER_SECOND, now) &&
-      verifySignature(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
+      this.own.reader.verify(h.nodeId, hello.helloSigned(bytes), hello.helloSignature(bytes));
     if (!genuine) {
       this.tally.reject();
       return [];

@@ -5,8 +5,8 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
+import { CONTROL_CIPHERS, type ControlCiphers } from "../../crypto/control_ciphers.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import { dhKeys } from "../../crypto/x25519.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
@@ -49,6 +49,8 @@ export interface SealedSetup {
   readonly suites: readonly SuiteOffer[];
   /** On first contact no other node is accepted as a member; null: any node with the secret. */
   readonly pinnedNode: string | null;
+  /** Absent: CONTROL_CIPHERS. */
+  readonly ciphers?: ControlCiphers;
 }
 
 export class SealedLinks extends Links {
@@ -65,9 +67,9 @@ export class SealedLinks extends Links {
     this.#setup = setup;
     const indices = this.#indices = new ReceiverIndices(random);
     const seed = fromHex(own.identity.seeds.x25519)!;
-    const staticKeys = dhKeys(seed);
+    const { suites, ciphers = CONTROL_CIPHERS } = setup;
+    const staticKeys = ciphers.dhKeys(seed);
     seed.fill(0);
-    const { suites } = setup;
     const { actions, tally } = outlets;
     const { table, targets, contests, refusals } = this;
     const sessions = this.sessions = new Sessions(indices, table, targets, actions);
@@ -76,6 +78,7 @@ export class SealedLinks extends Links {
       clones.isContested(id, bootNonce, from, now);
     const handshakes = this.#handshakes = new Handshakes({
       own,
+      ciphers,
       staticKeys,
       suites,
       indices,

@@ -12,19 +12,15 @@
  * one than its record.
  */
 
+import { sha256 } from "../../crypto/sha256.ts";
 import type { Random } from "../../ports/time.ts";
-import type { Liveness, Statement } from "../../wire/gossip_body.ts";
+import { type Liveness, type Statement, TREE_HASH_LEN } from "../../wire/gossip_body.ts";
 import type { PeerState } from "../paths/view.ts";
 import { LocalHealth } from "./health.ts";
 import type { Member, MembershipAction } from "./member.ts";
 import { type Probe, Probes, type ProbeStep } from "./probes.ts";
+import { confirm, suspicionMs } from "./suspicion.ts";
 
-const SUSPICION_BASE_MS = 2000;
-const SUSPICION_STEP_MS = 250;
-const SUSPICION_MAX_MS = 4500;
-/** A suspicion that nobody shares lasts that many times as long. */
-const UNCONFIRMED = 3;
-const CONFIRMATIONS_MAX = 3;
 const HEARSAY = -1;
 
 /** So long a node that we heard over its link counts as heard now. */
@@ -48,6 +44,10 @@ export class Membership {
   readonly #members = new Map<string, Member>();
   // BOUNDED: as #members
   readonly #suspects = new Set<Member>();
+  // BOUNDED: as #members
+  readonly #dead = new Set<Member>();
+  /** Of #dead; null: it has changed. */
+  #deadHash: Uint8Array | null = null;
   readonly #probes: Probes;
   readonly health = new LocalHealth();
 
@@ -86,7 +86,7 @@ export class Membership {
   /** A member from the stored state: not alive before it is heard of. */
   remember(id: string, now: number): void {
     if (id === this.#id || this.#members.has(id)) return;
-    this.#members.set(id, {
+    this.#put({
       id,
       state: "dead",
       stopped: false,
@@ -99,10 +99,37 @@ export class Membership {
     });
   }
 
+  #put(member: Member): void {
+    this.#members.set(member.id, member);
+    this.#sort(member);
+  }
+
+  #sort(member: Member): void {
+    const { state } = member;
+    if (state === "suspect") this.#suspects.add(member);
+    else this.#suspects.delete(member);
+    const changed = state === "dead" ? !this.#dead.has(member) : this.#dead.delete(member);
+    if (state === "dead") this.#dead.add(member);
+    if (changed) this.#deadHash = null;
+  }
+
+  /** Those that count as dead, those that died last at the end. */
+  get dead(): Iterable<Member> {
+    return this.#dead;
+  }
+
+  /** The same for all that hold the same members for dead. */
+  deadHash(): Uint8Array {
+    const ids = () => [...this.#dead].map(({ id }) => id).sort();
+    return this.#deadHash ??= sha256(...ids()).slice(0, TREE_HASH_LEN);
+  }
+
   /** A node that gave its lease back and is gone. */
   remove(id: string): void {
     const member = this.#members.get(id);
-    if (member !== undefined) this.#suspects.delete(member);
+    if (member === undefined) return;
+    this.#suspects.delete(member);
+    if (this.#dead.delete(member)) this.#deadHash = null;
     this.#members.delete(id);
   }
 
@@ -115,8 +142,7 @@ export class Membership {
       const seen = state !== "dead";
       const known = { since: now, knownSince: now, seen, silent: false, confirmedBy: [] };
       const fresh: Member = { id, state, stopped: false, incarnation, ...known };
-      this.#members.set(id, fresh);
-      if (state === "suspect") this.#suspects.add(fresh);
+      this.#put(fresh);
       return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
     }
     if (incarnation <= member.incarnation) return [];
@@ -255,8 +281,7 @@ export class Membership {
     const before = member.state;
     if (before === state) return [];
     member.state = state;
-    if (state === "suspect") this.#suspects.add(member);
-    else this.#suspects.delete(member);
+    this.#sort(member);
     if (state !== "dead") {
       member.stopped = false;
       member.seen = true;
@@ -266,31 +291,6 @@ export class Membership {
     member.confirmedBy = [];
     return [{ kind: "changed", member, before, tell }];
   }
-}
-
-function confirm(member: Member, by: string): void {
-  const { confirmedBy } = member;
-  if (by === "" || confirmedBy.length >= CONFIRMATIONS_MAX || confirmedBy.includes(by)) return;
-  member.confirmedBy = [...confirmedBy, by];
-}
-
-/**
- * How long a suspect has for its refutation: long while it is one node's opinion, which may be that node's fault, and the
- * shorter the more members have found the same by themselves (who hears a node does not repeat what is said of it) of
- * those who are `able` to; a little longer in a large mesh, where news travels further.
- */
-export function suspicionMs(
-  { members, able, confirmations }: {
-    readonly members: number;
-    readonly able: number;
-    readonly confirmations: number;
-  },
-): number {
-  const least = Math.min(SUSPICION_MAX_MS, SUSPICION_BASE_MS + SUSPICION_STEP_MS * Math.log2(members + 1));
-  const possible = Math.min(CONFIRMATIONS_MAX, able);
-  if (possible === 0) return least;
-  const share = Math.min(1, Math.log(confirmations + 1) / Math.log(possible + 1));
-  return least * (UNCONFIRMED - (UNCONFIRMED - 1) * share);
 }
 
 function rankOf(state: PeerState): Liveness {

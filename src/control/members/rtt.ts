@@ -4,6 +4,7 @@
  * nor anything else is given up. Smoothed as RFC 6298 §2 does, with a gain of an eighth.
  */
 
+import { Heap } from "../../bounds/heap.ts";
 import type { Random } from "../../ports/time.ts";
 import { toHex, u32 } from "../../wire/bytes.ts";
 import { decodeProbe, encodeProbe, PROBE_ANSWER, PROBE_LEN, probeNonceHigh } from "../../wire/datagram.ts";
@@ -15,6 +16,7 @@ const UNANSWERED_MAX = 3;
 const GAIN = 1 / 8;
 
 interface Path {
+  readonly id: string;
   endpoint: string;
   rttMs: number | null;
   nonce: string | null;
@@ -30,6 +32,8 @@ export class RoundTrips {
   readonly #paths = new Map<string, Path>();
   // BOUNDED: as #paths: who waits for which nonce
   readonly #asked = new Map<string, string>();
+  // When to look at each. BOUNDED: as #paths, and those forgotten until their time comes
+  readonly #due = new Heap<Path>();
   readonly #random: Random;
 
   constructor(random: Random) {
@@ -54,7 +58,8 @@ export class RoundTrips {
   /** A link came up or moved: measure it now and once more soon. */
   start(id: string, endpoint: string, now: number): void {
     this.forget(id);
-    const path = {
+    const path: Path = {
+      id,
       endpoint,
       rttMs: null,
       nonce: null,
@@ -65,6 +70,19 @@ export class RoundTrips {
       answeredAt: null,
     };
     this.#paths.set(id, path);
+    this.#due.push(now, path);
+  }
+
+  /** The links that a probe is due for; each is looked at again when its time comes, if `tick` is called for it. */
+  due(now: number): string[] {
+    const ids: string[] = [];
+    while (this.#due.nextAt <= now) {
+      const path = this.#due.pop()!;
+      if (this.#paths.get(path.id) !== path) continue; // forgotten
+      if (path.nextAt > now) this.#due.push(path.nextAt, path);
+      else ids.push(path.id);
+    }
+    return ids;
   }
 
   /** The probe for this link when one is due. `silent`: several in a row went unanswered. */
@@ -82,6 +100,7 @@ export class RoundTrips {
     path.sent++;
     const soon = path.sent < 2 || path.unanswered > 0;
     path.nextAt = now + (soon ? SECOND_PROBE_MS + 700 * path.unanswered : PROBE_LINK_MS);
+    this.#due.push(path.nextAt, path);
     const probe = new Uint8Array(PROBE_LEN);
     encodeProbe(probe, 0, sendIndex, u32(words, 0), u32(words, 4), Math.max(0, Math.floor(now)));
     return { probe, silent: path.unanswered >= UNANSWERED_MAX };

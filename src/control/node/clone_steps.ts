@@ -84,7 +84,7 @@ export function takeProof(core: Core, sender: string, body: CloneBody, now: numb
   const { other, proof, endpoint } = body;
   if (proof === undefined || other !== core.own.bootNonce) return core.tally.reject();
   if (!core.throttle.allows("clone proofs", PROOFS_PER_SECOND, now)) return core.tally.reject();
-  const clone = openProof(proof, core.identity.id, other);
+  const clone = openProof(proof, core.identity.id, other, core.reader.verify);
   if (clone === null || clone.bootNonce === core.own.bootNonce) return core.tally.reject();
   reportOwnClone(core, core.store.nameOf(sender), body);
   endAsClone(core, clone, `The host at ${endpoint}`, true);
@@ -113,7 +113,7 @@ export function takeAnswer(core: Core, id: string, { other, proof }: CloneBody, 
     return true;
   }
   const original = core.throttle.allows("clone proofs", PROOFS_PER_SECOND, now)
-    ? openProof(proof, id, other)
+    ? openProof(proof, id, other, core.reader.verify)
     : null;
   if (original === null) core.tally.reject();
   else {

@@ -15,6 +15,7 @@ import { Holders } from "../lease/holders.ts";
 import { Lease } from "../lease/lease.ts";
 import { Demand } from "../links/demand.ts";
 import type { Density } from "../links/neighbours.ts";
+import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";
 import { PlainLinks } from "../links/plain_links.ts";
 import { SealedLinks, type SealedSetup } from "../links/sealed_links.ts";
@@ -106,6 +107,8 @@ export class Core {
   readonly memory: PeerMemory;
   /** What links and handshakes see of this node. */
   readonly ownNode: OwnNode;
+  /** How often records and directives had changed when the lease last looked. */
+  leaseSaw = -1;
   readonly dispute = new Dispute();
   releasing: Releasing | null = null;
   /** Since when a member has reached no other node, and whether that was logged. */
@@ -134,6 +137,8 @@ export class Core {
   /** The same as `links` in a sealed mesh, else null. */
   readonly sealed: SealedLinks | null;
   readonly agreed: AgreedLinks;
+  /** Links whose peers may have to be asked which mesh they are of. BOUNDED: as the links, and those that went since the last tick */
+  readonly unnamed = new Set<Link>();
   /** Which links are wanted, and whom packets wait for, until when that is told to others. BOUNDED: as Demand's */
   readonly demand: Demand;
   readonly calling = new Map<string, number>();
@@ -170,7 +175,7 @@ export class Core {
     this.names = new NameTable(random);
     this.outside = new Outside(askedNetworks(settings), host);
     this.joiners = new Joiners(id);
-    this.group = ring === null ? null : new GroupGossip(ring.keys, id, random);
+    this.group = ring === null ? null : new GroupGossip(ring.keys, id, random, sealed?.ciphers);
 
     this.demand = new Demand(id, setup.density);
     this.ownNode = ownNodeOf(this, host);
@@ -260,7 +265,7 @@ function helpersWith({ agreed, demand, membership, identity, sealed }: Core, tar
  * nothing is asked before all of them are there.
  */
 function ownNodeOf(core: Core, host: HostSight): OwnNode {
-  const { identity, networkId, startedAt, outside, life, own, store, directives, ring } = core;
+  const { identity, networkId, startedAt, outside, life, own, store, directives, ring, reader } = core;
   return {
     identity,
     networkId,
@@ -271,7 +276,8 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     holds: (endpoint) => own.holds(endpoint) || host.owns(endpoint),
     usable: (endpoint) => outside.has(endpoint),
     usableRevision: () => outside.revision(),
-    record: () => own.sign(Math.floor(core.age), core.ownState.sayable).raw,
+    record: () => core.ownState.shown().raw,
+    reader,
     known: (id) => store.get(id),
     isFormer: (id, life) => store.isFormer(id, life),
     isRevoked: (id) => directives.isRevoked(id),

@@ -56,7 +56,8 @@ export function takeDirective(core: Core, raw: Uint8Array, from: string, now: nu
     return core.sync.learned(TABLE_DIRECTIVES, key, true);
   }
   if (!core.throttle.allows(`directives ${from}`, CHECKED_PER_SECOND, now)) return core.tally.reject();
-  const directive = decoded.kind === "reserve" && !mayBeReserved(core, decoded) ? null : openDirective(raw);
+  const may = decoded.kind !== "reserve" || mayBeReserved(core, decoded);
+  const directive = may ? openDirective(raw, core.reader.verify) : null;
   if (directive !== null) return obey(core, directive, now);
   core.sync.learned(TABLE_DIRECTIVES, key, true);
   core.tally.reject();
@@ -75,8 +76,9 @@ export function takeOwnDirective(core: Core, raw: Uint8Array, from: string, now:
 }
 
 /** Directives from the disk; nothing is told of them. False: it is damaged. */
-export function rememberDirective({ directives, memory, networkId }: Core, raw: Uint8Array): boolean {
-  const directive = openDirective(raw);
+export function rememberDirective(core: Core, raw: Uint8Array): boolean {
+  const { directives, memory, networkId, reader } = core;
+  const directive = openDirective(raw, reader.verify);
   if (directive === null || directive.networkId !== networkId) return false;
   directives.insert(directive);
   memory.restoredDirective(aboutOf(directive));

@@ -70,7 +70,10 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, now: numbe
   const agreedBefore = core.agreed.has(link);
   link.mesh = gossip.mesh;
   if (gossip.mesh !== null) core.joiners.forget(link.id);
-  else link.informed = false;
+  else {
+    link.informed = false;
+    core.unnamed.add(link);
+  }
   if (gossip.body.kind === "sync") link.informed = gossip.body.informed;
   if (!agreedBefore && core.agreed.has(link)) onAgreed(core, link, now);
   dispatch(core, link, gossip.body, now);

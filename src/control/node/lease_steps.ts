@@ -19,8 +19,14 @@ const ASK_AGAIN_MS = 200;
 /** In a mesh of more than that not all are asked, and the claim waits its full time. */
 const ASKED_AT_ONCE = 128;
 
+/** Whether there is anything to decide before the next tick: a lease that is confirmed looks at what others claim. */
+export function leaseMayChange({ lease, store, directives, leaseSaw }: Core): boolean {
+  return lease.state !== "confirmed" || leaseSaw !== store.version + directives.version;
+}
+
 /** Lets the lease decide, and performs it. */
 export function stepLease(core: Core, now: number): void {
+  core.leaseSaw = core.store.version + core.directives.version;
   const before = core.lease.state;
   const rival = winnerOver(core);
   const to = rival === null ? movesTo(core) : null;

@@ -42,6 +42,7 @@ function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): vo
     return core.links.down(link.id, now);
   }
   core.changed = true;
+  core.unnamed.add(link);
   core.memory.note(link.id);
   core.sync.forget(link.id);
   core.roundTrips.start(link.id, link.endpoint!, now);
@@ -57,7 +58,12 @@ function onUp(core: Core, { link }: LinkEvent & { kind: "up" }, now: number): vo
 
 /** Path probes, links given up, and what this host does not send. */
 export function tickLinks(core: Core, now: number): void {
-  for (const link of [...core.links.up()]) {
+  for (const id of core.roundTrips.due(now)) {
+    const link = core.links.get(id);
+    if (link === undefined || link.endpoint === null) {
+      core.roundTrips.forget(id);
+      continue;
+    }
     const { probe, silent } = core.roundTrips.tick(link.id, link.sendIndex, now);
     if (probe !== null) core.links.send(link, probe);
     if (!silent || now - link.lastHeardAt < SILENT_MS) continue;
@@ -78,8 +84,9 @@ export function tickLinks(core: Core, now: number): void {
 // A link whose peer has not named a mesh since it came up (it was joining, or its words were lost): ask until it does.
 function introduceAgain(core: Core, now: number): void {
   if (core.life.mesh === null) return;
-  for (const link of core.links.up()) {
-    if (typeof link.mesh !== "string" && core.schedule.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
+  for (const link of core.unnamed) {
+    if (link.endpoint === null || typeof link.mesh === "string") core.unnamed.delete(link);
+    else if (core.schedule.due(`introduce ${link.id}`, INTRODUCE_MS, now)) {
       introduce(core, link);
     }
   }

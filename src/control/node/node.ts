@@ -16,7 +16,7 @@ import { forget } from "./forget_steps.ts";
 import { tellFullness } from "./full_steps.ts";
 import { tellInside } from "./inside_steps.ts";
 import { tickJoining } from "./join_steps.ts";
-import { stepLease } from "./lease_steps.ts";
+import { leaseMayChange, stepLease } from "./lease_steps.ts";
 import { continueRelease, leave, release } from "./leave_steps.ts";
 import { onLinks, tickLinks } from "./link_steps.ts";
 import { onResolved, tickNames } from "./name_steps.ts";
@@ -170,7 +170,7 @@ function tick(core: Core, now: number): void {
 // What may follow from any event.
 function settle(core: Core, ticked: boolean, now: number): void {
   if (core.releasing !== null) continueRelease(core, core.releasing, now);
-  else stepLease(core, now);
+  else if (ticked || leaseMayChange(core)) stepLease(core, now);
   if (core.life.ended) return;
   if (core.life.member) spreadNews(core, now);
   if (!core.changedNow && !(core.changed && (ticked || core.mayReconcile(now)))) return;

@@ -24,7 +24,7 @@ import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
 import type { Actions } from "../outbox/actions.ts";
 import type { OwnRecord, Promised } from "../records/own_record.ts";
 import type { Kept } from "../records/kept.ts";
-import { subnetsOf } from "../records/record.ts";
+import { type NodeRecord, subnetsOf } from "../records/record.ts";
 import { STATE_VERSION, type StoredOwn, type StoredState, type StoredVersion } from "../records/state.ts";
 import { compareVersions, type Store } from "../records/store.ts";
 import type { KeyRing } from "../secrets/key_ring.ts";
@@ -99,6 +99,8 @@ export class OwnState {
   #urgent = false;
   /** What our record in the store says. */
   #said: Promised | null = null;
+  /** What handshakes bear before there is one. */
+  #shown: NodeRecord | null = null;
   #initiations = 0;
   #founding: Founding | null = null;
   // BOUNDED: by what a user types while the disk is busy
@@ -145,6 +147,20 @@ export class OwnState {
     else if (!this.#due) this.rewrite("epoch");
   }
 
+  /**
+   * Our record as handshakes bear it: the one that we tell, so that no version says two things; before there is one, another,
+   * whose version is told no more.
+   */
+  shown(): NodeRecord {
+    const { store, identity, own, age } = this.#node;
+    const told = store.get(identity.id);
+    if (told !== undefined) return told;
+    if (this.#shown === null || compareVersions(this.#shown, own) !== 0) {
+      this.#shown = own.sign(Math.floor(age), this.sayable);
+    }
+    return this.#shown;
+  }
+
   /** Our claim is on disk, and in the record that we tell. */
   get claimSaid(): boolean {
     return this.#said !== null && samePromise(this.#said, this.#node.own);
@@ -152,7 +168,8 @@ export class OwnState {
 
   /** The newest secret is on disk, and our record says that we have it. */
   get secretSaid(): boolean {
-    return this.#said?.capabilities.join() === this.#node.own.capabilities.join();
+    const said = this.#said?.capabilities, { capabilities } = this.#node.own;
+    return said === capabilities || said?.join() === capabilities.join();
   }
 
   /** What our record may say by now. */
@@ -162,7 +179,11 @@ export class OwnState {
 
   #advance(): void {
     const { own } = this.#node;
-    if (!this.#due || this.#disk.mesh === null || !this.#covers(own)) return;
+    if (!this.#due || this.#disk.mesh === null) return;
+    // Handshakes have borne that version, with what could be said then.
+    if (this.#shown !== null && compareVersions(this.#shown, own) === 0) own.nextEpoch();
+    this.#shown = null;
+    if (!this.#covers(own)) return;
     // It is told once, with what is being written; a refutation cannot wait for that.
     if (!this.#urgent && !samePromise(this.sayable, own)) return;
     this.#publish();
@@ -323,6 +344,7 @@ function aheadOf({ incarnation, epoch }: StoredVersion, by: number): StoredVersi
 }
 
 function samePromise(a: Promised, b: Promised): boolean {
+  if (a.claim === b.claim && a.capabilities === b.capabilities) return true;
   return textOf(a) === textOf(b);
 }
 

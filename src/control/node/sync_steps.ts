@@ -5,6 +5,7 @@
  */
 
 import { shortId } from "../../crypto/identity.ts";
+import { equalBytes } from "../../wire/bytes.ts";
 import { type GossipBody, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
 import { FANOUT } from "../members/dissemination.ts";
@@ -19,14 +20,23 @@ const ANTI_ENTROPY_MS = 3000;
 /** Synchronisations with the peers of new links: the first few at once, then so many a second. */
 const MEETINGS_AT_ONCE = 8;
 const MEETINGS_PER_SECOND = 2;
+/** Of the dead so many are told in an answer to a node that holds others for dead, the first of them the latest. */
+const LATEST_DEAD = 16;
+const TOLD_DEAD = 24;
 /** The number of a ping that is no probe. */
 export const INTRODUCTION = 0;
 
 /** Asks a peer what it knows that we do not. */
-export function beginSync({ sync, life, voice }: Core, link: Link, now: number): void {
+export function beginSync({ sync, life, voice, membership }: Core, link: Link, now: number): void {
   const begun = sync.begin(link.id, now);
   if (begun === null) return;
-  voice.say(link, { kind: "sync", ...begun, informed: life.member, ready: life.mayClaim });
+  voice.say(link, {
+    kind: "sync",
+    ...begun,
+    informed: life.member,
+    ready: life.mayClaim,
+    dead: membership.deadHash(),
+  });
 }
 
 /**
@@ -53,6 +63,19 @@ export function answerSync(core: Core, link: Link, asked: GossipBody & { kind: "
     if (!asked.informed) return; // it would claim what nobody could know
   }
   for (const answer of answerRoots(core.trees, asked)) core.voice.say(link, answer);
+  if (asked.informed && !equalBytes(asked.dead, core.membership.deadHash())) tellDead(core, link);
+}
+
+// A rumour of a death may have missed the peer: records do not say who lives. The latest, for those it missed most likely,
+// and some of the others.
+function tellDead({ membership, random, voice }: Core, link: Link): void {
+  const dead = [...membership.dead].reverse();
+  const told = dead.splice(0, LATEST_DEAD);
+  while (told.length < TOLD_DEAD && dead.length > 0) {
+    told.push(...dead.splice(random.below(dead.length), 1));
+  }
+  const statements = told.map(({ id }) => membership.statement(id)).filter((s) => s !== null);
+  for (const parcel of pack([], statements)) voice.say(link, { kind: "push", ack: false, ...parcel });
 }
 
 /** A peer asks on: for the leaves of a group, for entries of leaves, for records or directives. */
@@ -138,11 +161,10 @@ export function spreadNews({ agreed, news, messages, directives, random, voice }
   const parcels = pack(items.records, items.statements);
   const decided = round.filter((n) => n.kind === "directive").map((n) => directives.get(n.id));
   const told = packDirectives(decided.filter((d) => d !== undefined).map(({ raw }) => raw));
-  for (let n = 0; n < FANOUT && links.length > 0; n++) {
-    const link = links.splice(random.below(links.length), 1)[0]!;
-    for (const parcel of parcels) voice.say(link, { kind: "push", ack: false, ...parcel });
-    for (const directives of told) voice.say(link, { kind: "push", ack: false, directives });
-  }
+  const to: Link[] = [];
+  while (to.length < FANOUT && links.length > 0) to.push(...links.splice(random.below(links.length), 1));
+  for (const parcel of parcels) voice.sayAll(to, { kind: "push", ack: false, ...parcel });
+  for (const directives of told) voice.sayAll(to, { kind: "push", ack: false, directives });
 }
 
 /** Asks again for what was lost; and a synchronisation with one random member (anti-entropy), when it is due. */

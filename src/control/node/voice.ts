@@ -6,7 +6,7 @@
  */
 
 import type { Identity } from "../../crypto/identity.ts";
-import { fitGossip } from "../../wire/gossip.ts";
+import { fitGossip, gossipFor } from "../../wire/gossip.ts";
 import type { GossipBody, Piggyback, RecordItem } from "../../wire/gossip_body.ts";
 import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
 import type { Directives } from "../forget/directives.ts";
@@ -138,6 +138,14 @@ export class Voice {
     const { messages, links } = this.#parts;
     const bytes = messages.datagram(link.sendIndex, body);
     if (bytes !== null) links.send(link, bytes);
+  }
+
+  /** Sends one message over several links that are up: it is written once. */
+  sayAll(to: readonly Link[], body: GossipBody): void {
+    const { messages, links } = this.#parts;
+    const bytes = to.length === 0 ? null : messages.datagram(to[0]!.sendIndex, body);
+    if (bytes === null) return;
+    for (const link of to) links.send(link, link === to[0] ? bytes : gossipFor(link.sendIndex, bytes));
   }
 
   /** Sends one small message to a member. */

@@ -6,7 +6,7 @@
 import type { Identity } from "../../crypto/identity.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import type { GossipBody, RecordItem } from "../../wire/gossip_body.ts";
-import type { NodeRecord } from "../records/record.ts";
+import type { NodeRecord, RecordReader } from "../records/record.ts";
 
 export interface OwnNode {
   readonly identity: Identity;
@@ -29,6 +29,8 @@ export interface OwnNode {
 
   /** Our signed record as of now. */
   record(): Uint8Array;
+  /** What reads the records of others, and verifies what they sign. */
+  readonly reader: RecordReader;
   /** The verified record of a node. */
   known(id: string): NodeRecord | undefined;
   /** Whether this life of a node is over, as its record says. */

@@ -148,11 +148,11 @@ function encodeRecord(content: RecordContent): Uint8Array {
 }
 
 /** The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. */
-export function openRecord(raw: Uint8Array): NodeRecord | null {
+export function openRecord(raw: Uint8Array, verify = verifySignature): NodeRecord | null {
   const content = decodeRecord(raw);
   if (content === null) return null;
   const end = raw.length - SIGNATURE_LEN;
-  return verifySignature(content.id, raw.slice(0, end), raw.slice(end)) ? content : null;
+  return verify(content.id, raw.slice(0, end), raw.slice(end)) ? content : null;
 }
 
 /** How bytes become records. A simulation of thousands of nodes has one that verifies the same bytes once for all. */
@@ -161,10 +161,16 @@ export interface RecordReader {
   decode(raw: Uint8Array): NodeRecord | null;
   /** As openRecord. */
   open(raw: Uint8Array): NodeRecord | null;
+  /** As verifySignature, of whatever a node signs. */
+  verify(id: string, bytes: Uint8Array, signature: Uint8Array): boolean;
 }
 
 /** That of every host. */
-export const RECORD_READER: RecordReader = { decode: decodeRecord, open: openRecord };
+export const RECORD_READER: RecordReader = {
+  decode: decodeRecord,
+  open: openRecord,
+  verify: verifySignature,
+};
 
 /** The record's fields with the signature unchecked: to see whether it is worth the check. */
 export function decodeRecord(raw: Uint8Array): NodeRecord | null {

@@ -58,6 +58,7 @@ export function compareVersions(
 
 /** The total order of two records of one node: version, boot nonce, bytes. */
 export function compareRecords(a: NodeRecord, b: NodeRecord): number {
+  if (a === b) return 0;
   const version = compareVersions(a, b);
   if (version !== 0) return version;
   if (a.bootNonce !== b.bootNonce) return a.bootNonce < b.bootNonce ? -1 : 1;

@@ -8,7 +8,7 @@
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
-import { openGossip, sealGossip } from "../../crypto/gossip_seal.ts";
+import { CONTROL_CIPHERS, type ControlCiphers } from "../../crypto/control_ciphers.ts";
 import type { NetworkKeys } from "../../crypto/network_keys.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
@@ -29,12 +29,19 @@ export class GroupGossip {
   readonly #keys: readonly NetworkKeys[];
   readonly #own: string;
   readonly #random: Random;
+  readonly #ciphers: Pick<ControlCiphers, "sealGossip" | "openGossip">;
   #sequence = 0;
   // By key, then by member: a holder of an old secret uses up none of the newest's sequence. BOUNDED: by the key ring, and
   // ≤ MAX_PEERS each, the longest unheard go first: only in the life that their records tell
   readonly #heard = new WeakMap<NetworkKeys, BoundedMap<string, Heard>>();
 
-  constructor(keys: readonly NetworkKeys[], own: string, random: Random) {
+  constructor(
+    keys: readonly NetworkKeys[],
+    own: string,
+    random: Random,
+    ciphers: ControlCiphers = CONTROL_CIPHERS,
+  ) {
+    this.#ciphers = ciphers;
     this.#keys = keys;
     this.#own = own;
     this.#random = random;
@@ -49,7 +56,12 @@ export class GroupGossip {
     if (keys === undefined || gossip.length > wire.GROUP_MESSAGE_MAX) return null;
     const header = wire.encodeGroupHeader({ keyId: keys.keyId, sender: this.#own });
     const plaintext = wire.encodeGroupMessage({ incarnation, sequence: this.#sequence++, gossip });
-    return sealGossip(keys.gossipKey, header, this.#random.bytes(wire.GROUP_NONCE_LEN), plaintext);
+    return this.#ciphers.sealGossip(
+      keys.gossipKey,
+      header,
+      this.#random.bytes(wire.GROUP_NONCE_LEN),
+      plaintext,
+    );
   }
 
   /**
@@ -65,7 +77,9 @@ export class GroupGossip {
     const keys = this.#keys.find((k) => k.keyId === header?.keyId);
     if (header === null || keys === undefined || header.sender === this.#own) return null;
     const known = incarnationOf(header.sender);
-    const plaintext = known === null ? null : openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
+    const plaintext = known === null
+      ? null
+      : this.#ciphers.openGossip(keys.gossipKey, b, wire.GROUP_HEADER_LEN);
     const message = plaintext === null ? null : wire.decodeGroupMessage(plaintext);
     if (message === null || known === null || message.incarnation < known) return null;
     if (message.incarnation === known && !this.#isNew(keys, header.sender, message)) return null;

@@ -1,7 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { MembershipAction } from "../../../src/control/members/member.ts";
-import { Membership, suspicionMs } from "../../../src/control/members/membership.ts";
+import { Membership } from "../../../src/control/members/membership.ts";
+import { suspicionMs } from "../../../src/control/members/suspicion.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 
 const US = "us";

@@ -65,7 +65,9 @@ function round(asker: Side, other: Side, lost: () => boolean = () => false): Tra
     if (!begun || words.length === 0) {
       now += 400;
       const opened = asker.sync.begin("other", now);
-      if (opened !== null) say("other", { kind: "sync", ...opened, informed: true, ready: true });
+      if (opened !== null) {
+        say("other", { kind: "sync", ...opened, informed: true, ready: true, dead: new Uint8Array(8) });
+      }
       for (const again of asker.sync.tick(now)) for (const body of again.say) say("other", body);
       begun = true;
     }
@@ -247,7 +249,13 @@ test("When a split heals, a node fetches from three at a time and leaves the res
   const answers = (peer: string, at: number) => {
     const begun = asker.sync.begin(peer, at);
     if (begun === null) return [];
-    return answerRoots(other.trees as Trees, { kind: "sync", ...begun, informed: true, ready: true })
+    return answerRoots(other.trees as Trees, {
+      kind: "sync",
+      ...begun,
+      informed: true,
+      ready: true,
+      dead: new Uint8Array(8),
+    })
       .flatMap((one) => one.kind === "tree" ? asker.sync.onTree(peer, one, at).say : []);
   };
   const busy = Array.from({ length: 50 }, (_, n) => answers(`peer ${n}`, 0).length > 0);
