@@ -1,8 +1,8 @@
 /**
  * A storm: a mesh whose network loses, doubles and delays, whose clocks run at rates of their own and some of whose hosts are
  * slow, is cut in two or three again and again, sometimes in one direction only, while hosts are killed, come back, some with a
- * disk of long ago or none, others join, two at a time, who want one and the same subnet on both sides, and the secret is
- * rotated. Then it is left in peace.
+ * disk of long ago or none, others join, two at a time, who want one and the same subnet on both sides, and, if it
+ * `rotates`, the secret is rotated. Then it is left in peace.
  */
 
 import assert from "node:assert/strict";
@@ -63,6 +63,8 @@ export class Storm {
   readonly #sides = new Map<string, number>();
   readonly #sealed: boolean;
   #rivals = 0;
+  /** Whether the secret is rotated while the mesh is cut for the second time. */
+  rotates = false;
 
   constructor(seed: number, begun: readonly Settled[], sealed: boolean) {
     this.#sealed = sealed;
@@ -104,7 +106,7 @@ export class Storm {
     const parts = 2 + random.below(2);
     for (const { endpoint } of world.nodes) this.#sides.set(endpoint, random.below(parts));
     world.network.partition((endpoint) => this.#side(endpoint), random.below(3) === 0);
-    if (this.#sealed && this.#rivals === 1) this.#rotate();
+    if (this.rotates && this.#sealed && this.#rivals === 1) this.#rotate();
     for (let i = 0; i < 3; i++) this.#strike(world.nodes[random.below(world.nodes.length)]!);
     this.#addRivals();
   }
