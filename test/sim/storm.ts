@@ -63,6 +63,8 @@ export class Storm {
   readonly #sides = new Map<string, number>();
   readonly #sealed: boolean;
   #rivals = 0;
+  /** Some cuts are in one direction only, and some disks are lost. */
+  harsh = false;
   /** Whether the secret is rotated while the mesh is cut for the second time. */
   rotates = false;
 
@@ -105,7 +107,7 @@ export class Storm {
     const { random } = world;
     const parts = 2 + random.below(2);
     for (const { endpoint } of world.nodes) this.#sides.set(endpoint, random.below(parts));
-    world.network.partition((endpoint) => this.#side(endpoint), random.below(3) === 0);
+    world.network.partition((endpoint) => this.#side(endpoint), this.harsh && random.below(3) === 0);
     if (this.rotates && this.#sealed && this.#rivals === 1) this.#rotate();
     for (let i = 0; i < 3; i++) this.#strike(world.nodes[random.below(world.nodes.length)]!);
     this.#addRivals();
@@ -118,7 +120,7 @@ export class Storm {
     // A backup: what it knows and holds is of long ago; or its disk was lost.
     const kind = world.random.below(6);
     if (i < this.#begun.length && kind < 2) node.disk = this.#begun[i]!.disk;
-    if (kind === 5) node.disk = null;
+    if (this.harsh && kind === 5) node.disk = null;
     world.start(node);
   }
 

@@ -27,6 +27,7 @@ test(
     for (const seed of seeds(SEEDS, 1, SHARE)) {
       const storm = seed % 3 === 0 ? new Storm(seed, plain, false) : new Storm(seed, sealed, true);
       const { world, watch } = storm;
+      storm.harsh = STORMS !== "";
       storm.run(6000);
       for (let i = 0; i < ROUNDS; i++) {
         storm.disturb();
