@@ -73,7 +73,12 @@ async function takeAway(machine: Machine, options: DownOptions, goneMs: number):
     const net = machine.openNetwork();
     const ruleset = machine.openRuleset(false);
     try {
-      const cleared = clearAll({ net, ruleset }, options, state?.stored ?? null, options.purge);
+      const cleared = clearAll(
+        { net, ruleset, sysctls: machine.sysctls },
+        options,
+        state?.stored ?? null,
+        options.purge,
+      );
       lines.push(...cleared.lines);
       foreign ||= cleared.foreign;
     } finally {

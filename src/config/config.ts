@@ -48,6 +48,8 @@ export interface Config extends Asked {
   /** The largest packet between the hosts, from flannel's `Backend.MTU`, bytes; null: what the underlay carries. */
   readonly underlayMtu: number | null;
   readonly ipMasq: boolean;
+  /** The host is to forward packets. */
+  readonly forward: boolean;
   readonly stateDir: string;
   readonly runDir: string;
   readonly subnetFile: string;

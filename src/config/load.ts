@@ -108,6 +108,7 @@ function readConfig(
     device: readDevice(settings),
     mtu: integerOf(settings, "mtu", MIN_MTU, MAX_MTU),
     ipMasq: switchOf(settings, "ip-masq"),
+    forward: switchOf(settings, "forward"),
     staticPeers: staticPeers === undefined
       ? []
       : parseStaticPeers(staticPeers.values, describeLabel(staticPeers)),

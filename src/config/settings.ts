@@ -193,6 +193,12 @@ export const SETTINGS = [
     group: HOST,
     help: "masquerade traffic that leaves the mesh, or enters it from elsewhere",
   },
+  {
+    flag: "forward",
+    kind: "switch",
+    group: HOST,
+    help: "turn on forwarding between the interfaces of this host while ovltun runs",
+  },
   { flag: "no-tso", kind: "switch", group: HOST, help: "disable TCP superframes on the device" },
   { flag: "no-uso", kind: "switch", group: HOST, help: "disable UDP superframes on the device" },
   { flag: "no-gso", kind: "switch", group: HOST, help: "do not send datagrams in trains (UDP_SEGMENT)" },

@@ -82,9 +82,10 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   cleanups.add(() => settled(state, machine.timers));
   const begun = beginRun({ ...user, stored: state.stored, secret: state.secret, join: state.join });
   const { config, given, stored } = begun;
-  const ruleset = machine.openRuleset(config.ipMasq);
+  const ruleset = machine.openRuleset(config.ipMasq || config.forward);
   cleanups.add(() => ruleset.close());
-  const left = clearForStart({ net, ruleset }, config, storedLease(stored));
+  const { sysctls } = machine;
+  const left = clearForStart({ net, ruleset, sysctls }, config, storedLease(stored));
   for (const line of [...left.report.repaired, ...left.report.failed]) logger.info(line);
   const choice = secretChoiceOf(begun, state);
   remember(begun, choice, state);
@@ -114,7 +115,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
   sockets = new Sockets(machine.udp, mailbox, { ...config, interfaces: () => net.interfaces() });
   if (founds(begun)) sockets.demand(foundersSockets(config));
   const rules = new RulesKeeper(ruleset, machine.clock, config);
-  keeper = new HostKeeper({ net, rules, devices: machine.devices, mailbox }, {
+  keeper = new HostKeeper({ net, rules, forwarding: left.forwarding, devices: machine.devices, mailbox }, {
     ...config,
     subnetFile: left.file,
     networks: left.networks,

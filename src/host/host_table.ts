@@ -214,6 +214,8 @@ export class HostTable implements HostNetwork {
         this.#interfaces = this.#addresses = this.#rules = null;
         this.#waysUnsure = true;
         return;
+      case "settings":
+        return this.#forgetWays();
       case "nexthop":
         this.#waysUnsure = true;
     }

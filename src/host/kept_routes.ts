@@ -85,6 +85,7 @@ export class KeptRoutes {
       case "nexthop":
         return this.#lose(() => false, () => false);
       case "rule":
+      case "settings":
         return false;
     }
   }

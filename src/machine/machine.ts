@@ -7,6 +7,7 @@ import { openHostNetwork } from "../sys/host_network.ts";
 import { openRuleset } from "../sys/nftables.ts";
 import { notifyReady, notifyStopping } from "../sys/notify.ts";
 import { collectGarbage, systemClock, systemRandom, systemTimers } from "../sys/system.ts";
+import { systemSysctls } from "../sys/sysctls.ts";
 import { closeTun, limitTun, openTun } from "../sys/tun.ts";
 import { run } from "./child.ts";
 import { systemDisk } from "./disk.ts";
@@ -47,6 +48,7 @@ export const systemMachine: Machine = {
   locks: systemLocks,
   disk: systemDisk,
   surroundings,
+  sysctls: systemSysctls,
   openNetwork: openHostNetwork,
   openRuleset,
 };

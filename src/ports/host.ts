@@ -203,6 +203,8 @@ export type HostEvent =
   /** `gone`: and with it, for IPv4 without a word, routes whose source it was, and with the last one all of its interface. */
   | { readonly kind: "address"; readonly iface: number; readonly address: string; readonly gone: boolean }
   | { readonly kind: "rule" }
+  /** Something of what IP does on the interfaces was set: forwarding, source checks. */
+  | { readonly kind: "settings" }
   /** A next-hop object changed or is gone, and routes with it, for IPv4 without a word. */
   | { readonly kind: "nexthop" }
   /** There was more than could be kept: nothing is known for sure until it is read again. */

@@ -10,6 +10,7 @@ import type { Disk } from "./disk.ts";
 import type { Locks } from "./locks.ts";
 import type { DataplaneEvent } from "./planes.ts";
 import type { Ruleset } from "./ruleset.ts";
+import type { Sysctls } from "./sysctls.ts";
 import type { Clock, Random, Timers } from "./time.ts";
 
 export interface Machine {
@@ -22,6 +23,7 @@ export interface Machine {
   readonly locks: Locks;
   readonly disk: Disk;
   readonly surroundings: Surroundings;
+  readonly sysctls: Sysctls;
   /** The interfaces, addresses and routes of this host, until it is closed. Throws SysError. */
   openNetwork(): HostKernel;
   /** The packet filter of this host, until it is closed. `listen`: `changed` is going to be asked. */

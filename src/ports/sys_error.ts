@@ -15,6 +15,7 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
+export const EROFS = 30;
 export const EBADFD = 77;
 export const ENOTTY = 25;
 export const EMSGSIZE = 90;
@@ -55,6 +56,12 @@ const NAMES = (
 export function errnoName(errno: number): string {
   const name = NAMES[errno - 1] ?? "-";
   return name === "-" ? `errno ${errno}` : name;
+}
+
+/** 98 for `EADDRINUSE`; null for a name that no header has. */
+export function errnoOf(name: string): number | null {
+  const at = NAMES.indexOf(name);
+  return at < 0 ? null : at + 1;
 }
 
 /** A system call that failed. `op` says what was tried, `detail` are the kernel's own words, `hint` what to do. */

@@ -8,6 +8,7 @@ import * as rtr from "../wire/rtnetlink_route.ts";
 import { RTM_DELRULE, RTM_NEWRULE } from "../wire/rtnetlink_rule.ts";
 import { toRoute } from "./rtnetlink_text.ts";
 
+const RTM_NEWNETCONF = 80;
 const RTM_NEWNEXTHOP = 104;
 const RTM_DELNEXTHOP = 105;
 
@@ -26,6 +27,8 @@ export function hostEvent(m: NetlinkMessage): HostEvent | null {
     case RTM_NEWRULE:
     case RTM_DELRULE:
       return { kind: "rule" };
+    case RTM_NEWNETCONF:
+      return { kind: "settings" };
     case RTM_NEWNEXTHOP:
     case RTM_DELNEXTHOP:
       return { kind: "nexthop" };

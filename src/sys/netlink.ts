@@ -62,6 +62,8 @@ export const GROUP_IPV4_RULE = 8;
 export const GROUP_IPV6_ADDRESS = 9;
 export const GROUP_IPV6_ROUTE = 11;
 export const GROUP_IPV6_RULE = 19;
+export const GROUP_IPV4_NETCONF = 24;
+export const GROUP_IPV6_NETCONF = 25;
 export const GROUP_NEXTHOP = 32; // since Linux 5.3
 
 /** What to ask. `op` begins the message of the error: `Cannot add …`. */

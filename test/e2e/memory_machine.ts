@@ -19,6 +19,7 @@ import type {
 } from "../../src/ports/machine.ts";
 import type { HostKernel } from "../../src/ports/host.ts";
 import type { Ruleset } from "../../src/ports/ruleset.ts";
+import type { Sysctls } from "../../src/ports/sysctls.ts";
 import type { Clock, Random, Timers } from "../../src/ports/time.ts";
 import { EADDRINUSE, EBUSY, ENETUNREACH, SysError } from "../../src/ports/sys_error.ts";
 import { addressOf, portOf } from "../../src/wire/address.ts";
@@ -97,6 +98,10 @@ export class MemoryMachine implements Machine, PlaneHome {
 
   openNetwork(): HostKernel {
     return this.#host.network;
+  }
+
+  get sysctls(): Sysctls {
+    return this.#kernel.sysctls;
   }
 
   openRuleset(): Ruleset {

@@ -1,6 +1,7 @@
-/** `--ip-masq`: which tables a host has, when they are repaired, and that none is left. */
+/** `--ip-masq` and `--forward`: which tables a host has, when they are repaired, and that none is left. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Host } from "./host.ts";
 import { foundedBy, inTown, joined } from "./town.ts";
 
 const BOTH = { network6: "fd42:1:2::/48" };
@@ -87,4 +88,51 @@ test("the clamp is there only where links are wider than the mesh", () =>
     await a.up({ "ip-masq": true, mtu: "1400" });
     await town.until("it has its lease", () => a.lease !== null);
     assert.deepEqual(chains(), ["postrouting"]);
+  }));
+
+const forwards = ({ kernel }: Host) =>
+  ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"].map((path) => kernel.sysctls.read(path));
+
+test("--forward turns forwarding on for the families of the mesh, keeps it on, and gives it back", () =>
+  inTown(async (town) => {
+    const host = town.host("a");
+    const before = host.kernel.sysctls.all;
+    const a = await foundedBy(host, { forward: true });
+    const b = await joined(town.host("b"), a);
+    assert.deepEqual([forwards(a), forwards(b)], [["1", "0"], ["0", "0"]]);
+    assert.deepEqual(
+      a.kernel.ruleset.tables("ovltun-").flatMap((one) => one.chains.map(({ name }) => name)),
+      [
+        "forward",
+      ],
+    );
+    assert.match(a.subnetEnv()!, /^FLANNEL_IPMASQ=false$/m);
+    a.kernel.sysctls.set("net/ipv4/ip_forward", "0");
+    await town.until("it is on again", () => forwards(a)[0] === "1", 300);
+    await a.down();
+    assert.deepEqual(a.kernel.sysctls.all, before);
+  }));
+
+test("forwarding that a dead daemon turned on is given back by a run that does not ask for it", () =>
+  inTown(async (town) => {
+    const host = town.host("a");
+    const before = host.kernel.sysctls.all;
+    const a = await foundedBy(host, { forward: true, ...BOTH });
+    a.kill();
+    assert.deepEqual(forwards(a), ["1", "1"]);
+    await a.up({ forward: true });
+    await town.until("it has its lease", () => a.lease !== null);
+    a.kill();
+    await a.up();
+    assert.deepEqual(a.kernel.sysctls.all, before);
+  }));
+
+test("a host that may not set it says what to do, and is well once somebody has", () =>
+  inTown(async (town) => {
+    const host = town.host("a");
+    host.kernel.sysctls.readOnly = true;
+    const a = await foundedBy(host, { forward: true });
+    assert.match(a.status().warnings.join(), /sysctl -w net.ipv4.ip_forward=1/);
+    a.kernel.sysctls.set("net/ipv4/ip_forward", "1");
+    await town.until("the warning is gone", () => a.status().warnings.length === 0, 300);
   }));

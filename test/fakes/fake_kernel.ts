@@ -20,6 +20,7 @@ import { isIpv4, parseAddress } from "../../src/wire/address.ts";
 import { contains, networkOf, parseInterface, prefix, samePrefix } from "../../src/wire/prefix.ts";
 import { fitsFilter, type RouteFilter } from "../../src/wire/route_filter.ts";
 import { FakeRuleset } from "./fake_ruleset.ts";
+import { FakeSysctls } from "./fake_sysctls.ts";
 import { routeText } from "../../src/sys/rtnetlink_text.ts";
 import {
   EADDRNOTAVAIL,
@@ -62,6 +63,7 @@ export function rule(priority: number, table: number, fields: Partial<RoutingRul
 export class FakeKernel implements HostKernel {
   /** Its packet filter. */
   readonly ruleset = new FakeRuleset();
+  readonly sysctls = new FakeSysctls(["lo", "eth0"], () => this.#tell({ kind: "settings" }));
   #interfaces: NetworkInterface[] = [];
   #addresses: InterfaceAddress[] = [];
   #routes: Route[] = [];

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess } from "node:child_process";
+import { Container } from "./container.ts";
 import { figure, liveTest, NETWORK, type Place, tracesOf, withHosts } from "./mesh.ts";
-import { collect, COMMANDS, type Host, until } from "./host.ts";
+import { COMMANDS, type Host, until } from "./host.ts";
 
 const NETWORK6 = "fd42:1:2::/48";
 const FOUNDING = ["--network", NETWORK, "--network6", NETWORK6];
@@ -24,51 +25,6 @@ const ASK = `const [to, port] = process.argv.slice(2);
   s.on("message", (m) => { console.log(String(m)); process.exit(0) });
   s.on("error", (e) => console.log(e.message)); ask(); setInterval(ask, 500);`;
 const bun = (script: string, ...args: string[]) => [COMMANDS.bun[0]!, "-e", script, "_", ...args];
-
-/** A container behind a bridge on a host, with the second address of each subnet. */
-class Container implements Place {
-  readonly name: string;
-  readonly addresses: readonly [string, string];
-  readonly #host: Host;
-  readonly #holder: ChildProcess;
-
-  private constructor(host: Host, holder: ChildProcess, addresses: readonly [string, string]) {
-    this.name = `a container of ${host.name}`;
-    this.#host = host;
-    this.#holder = holder;
-    this.addresses = addresses;
-  }
-
-  static async start(host: Host): Promise<Container> {
-    const { node } = await host.daemon.status();
-    const four = node.subnet!.replace(/0\/24$/, ""), six = node.subnet6!.replace(/\/64$/, "");
-    const holder = host.spawn(["unshare", "-n", "sh", "-c", "echo; exec sleep 600"]);
-    await new Promise((resolve) => holder.stdout!.once("data", resolve));
-    const inside = `nsenter -t ${holder.pid} -n ip`;
-    await host.sh(`
-      ip link add cni0 type bridge; ip link set cni0 up
-      ip addr add ${four}1/24 dev cni0; ip addr add ${six}1/64 dev cni0 nodad
-      ip link add veth0 type veth peer name eth0 netns ${holder.pid}; ip link set veth0 master cni0 up
-      ${inside} link set lo up; ${inside} link set eth0 up
-      ${inside} addr add ${four}2/24 dev eth0; ${inside} addr add ${six}2/64 dev eth0 nodad
-      ${inside} route add default via ${four}1; ${inside} -6 route add default via ${six}1
-      echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-    `);
-    return new Container(host, holder, [`${four}2`, `${six}2`]);
-  }
-
-  spawn(command: readonly string[]): ChildProcess {
-    return this.#host.spawn(["nsenter", "-t", `${this.#holder.pid}`, "-n", ...command]);
-  }
-
-  run(command: readonly string[], options: { timeoutMs?: number } = {}) {
-    return collect(this.spawn(command), options);
-  }
-
-  stop(): void {
-    this.#holder.kill("SIGKILL");
-  }
-}
 
 async function echoAt(place: Place, port = PORT): Promise<ChildProcess> {
   const child = place.spawn(bun(ECHO, `${port}`));
@@ -92,6 +48,9 @@ liveTest("--ip-masq: who is seen at the far end, inside the mesh, out of it and 
     await Promise.all([alpha, beta].map((host) => host.daemon.ready(1)));
     const { node } = await alpha.daemon.status();
     assert.equal(alpha.readSubnetFile().FLANNEL_IPMASQ, "true");
+    for (const host of [alpha, beta]) {
+      await host.sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    }
     const inAlpha = await Container.start(alpha), inBeta = await Container.start(beta);
     const started: ChildProcess[] = [];
     try {

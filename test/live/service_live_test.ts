@@ -105,7 +105,8 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
 
       // A new host needs it, is told what to do, and is not started again and again.
       await beta.sh("systemctl stop ovltun && ovltun down --purge");
-      await settings(beta, "OVLTUN_SECRET_FILE=/etc/ovltun.secret", "OVLTUN_PEERS=10.99.0.1,10.99.0.2");
+      const joining = ["OVLTUN_SECRET_FILE=/etc/ovltun.secret", "OVLTUN_PEERS=10.99.0.1,10.99.0.2"];
+      await settings(beta, ...joining);
       assert.notEqual((await beta.run(["systemctl", "start", "ovltun"])).code, 0);
       assert.match(
         await journal(beta),
@@ -118,6 +119,20 @@ test(skip === false ? NAME : `${NAME} (skipped: ${skip})`, { skip }, async () =>
       await beta.sh("systemctl start ovltun");
       await assertReaches(alpha, beta);
       await assertRules(beta);
+
+      // The sandbox lets it forward and masquerade, and no more.
+      await settings(beta, ...joining, "OVLTUN_FORWARD=true", "OVLTUN_IP_MASQ=true");
+      await beta.sh("systemctl stop ovltun; sysctl -qw net.ipv4.ip_forward=0; systemctl start ovltun");
+      const rights = "sysctl -n net.ipv4.ip_forward; nft list tables | grep ovltun";
+      assert.equal(await beta.sh(rights), "1\ntable ip ovltun-10.42.0.0/16");
+      await beta.sh("systemctl stop ovltun");
+      assert.equal(
+        await beta.sh("sysctl -n net.ipv4.ip_forward; nft list tables | grep ovltun || true"),
+        "0",
+      );
+      await settings(beta, ...joining);
+      await beta.sh("systemctl start ovltun");
+      await assertReaches(alpha, beta);
 
       // Its directories are taken away: what systemd alone may make again is said, and comes with a restart.
       await beta.sh("rm -rf /run/ovltun /var/lib/ovltun");

@@ -4,6 +4,7 @@
  * is gone after `close`.
  */
 import { type Place, placesOf, type Wanted } from "../../control/paths/paths.ts";
+import { advertisedBy, type Forwarding } from "../../host/forwarding.ts";
 import { removeOwned } from "../../host/cleanup.ts";
 import { addTo, attempt, reconcileHost, type Reconciliation } from "../../host/reconcile_host.ts";
 import { DeviceDrops } from "./device_drops.ts";
@@ -42,12 +43,15 @@ export interface HostKeeperOptions {
   readonly networks: readonly Prefix[];
   /** Somebody masquerades what leaves the mesh; containers need not. */
   readonly ipMasq: boolean;
+  /** The host is to forward. */
+  readonly forward: boolean;
 }
 
 /** What it works with. */
 export interface HostTools {
   readonly net: HostNetwork;
   readonly rules: RulesKeeper;
+  readonly forwarding: Forwarding;
   readonly devices: DeviceMaker;
   readonly mailbox: Mailbox;
 }
@@ -55,6 +59,7 @@ export interface HostTools {
 export class HostKeeper {
   readonly #net: HostNetwork;
   readonly #rules: RulesKeeper;
+  readonly #forwarding: Forwarding;
   readonly #devices: DeviceMaker;
   readonly #mailbox: Mailbox;
   readonly #options: HostKeeperOptions;
@@ -71,9 +76,10 @@ export class HostKeeper {
   #networks: readonly Prefix[];
 
   /** Creates the device, down and without address, so that a host that cannot have one is told so at once. */
-  constructor({ net, rules, devices, mailbox }: HostTools, options: HostKeeperOptions) {
+  constructor({ net, rules, forwarding, devices, mailbox }: HostTools, options: HostKeeperOptions) {
     this.#net = net;
     this.#rules = rules;
+    this.#forwarding = forwarding;
     this.#devices = devices;
     this.#mailbox = mailbox;
     this.#options = options;
@@ -116,6 +122,7 @@ export class HostKeeper {
       report.failed.push(...this.#quieten(iface.index));
     }
     for (const place of places) addTo(report, reconcileHost(this.#net, stateAt(place, iface.index, wanted)));
+    if (this.#options.forward) addTo(report, this.#forward(places));
     addTo(report, this.#rules.apply(places, this.#hasWiderLinks(iface.index, wanted.deviceMtu)));
     if (!this.#attached) {
       this.#attached = true;
@@ -146,6 +153,11 @@ export class HostKeeper {
     this.#tested = true;
     this.#offloads = this.#options.testDevice(this.#tun);
     this.#tun = this.#devices.limit(this.#tun, this.#offloads);
+  }
+
+  #forward(places: readonly Place[]): Reconciliation {
+    const families = places.map(({ network }) => isIpv4(network.address) ? 4 : 6);
+    return this.#forwarding.ensure({ families, advertised: () => advertisedBy(this.#net) });
   }
 
   /** Whether packets may come by another interface that are too large for the device. */
@@ -182,6 +194,7 @@ export class HostKeeper {
     const report: Reconciliation = { repaired: [], failed: [] };
     for (const network of this.#networks) addTo(report, removeOwned(this.#net, network));
     addTo(report, this.#rules.withdraw(this.#networks));
+    addTo(report, this.#forwarding.giveBack());
     // The kernel's link-local address is none of ours.
     const isOurs = (a: InterfaceAddress) => this.#networks.some((one) => isInside(addressAlone(a), one));
     const held = this.#net.addresses().filter((a) => a.iface === this.#iface && isOurs(a));

@@ -8,31 +8,43 @@ import { ConfigError } from "../../config/config_error.ts";
 import { networksOf } from "../../control/mesh/mesh_config.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { removeOrphans, removeOwned } from "../../host/cleanup.ts";
+import { Forwarding } from "../../host/forwarding.ts";
 import { addTo, type Reconciliation } from "../../host/reconcile_host.ts";
 import { reconcileRules, removeOrphanedRules } from "../../host/reconcile_rules.ts";
 import { stillHolding } from "../../host/left_bridge.ts";
 import { type EnvLease, envPlaces, sameLease, SubnetFile } from "../../host/subnet_file.ts";
 import type { HostNetwork } from "../../ports/host.ts";
 import type { Ruleset } from "../../ports/ruleset.ts";
+import type { Sysctls } from "../../ports/sysctls.ts";
 import { SUBNET_NOTE } from "../state/run_dir.ts";
+import { SETTINGS_FILE } from "../state/state_files.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 
 /** The host, as far as we change it. */
 export interface OwnedHost {
   readonly net: HostNetwork;
   readonly ruleset: Ruleset;
+  readonly sysctls: Sysctls;
 }
 
-/** Where a daemon writes its lease for others. */
+/** Where a daemon writes its lease for others, and what it keeps for itself. */
 export interface SubnetPlaces {
+  readonly stateDir: string;
   readonly runDir: string;
   readonly subnetFile: string;
+}
+
+/** The same of a run that starts. */
+export interface StartPlaces extends SubnetPlaces {
+  readonly forward: boolean;
 }
 
 export interface Cleared {
   readonly file: SubnetFile;
   /** The networks whose routes are left in place for this run. */
   readonly networks: readonly Prefix[];
+  /** With what an earlier run turned on, if this one is to have it, too. */
+  readonly forwarding: Forwarding;
   readonly report: Reconciliation;
 }
 
@@ -49,7 +61,7 @@ export function storedLease(stored: StoredState | null): EnvLease | null {
  * Clears the way for a run that goes on with `lease` (null: it has none yet). Throws ConfigError when the subnet file
  * is of others.
  */
-export function clearForStart(host: OwnedHost, places: SubnetPlaces, lease: EnvLease | null): Cleared {
+export function clearForStart(host: OwnedHost, places: StartPlaces, lease: EnvLease | null): Cleared {
   const file = fileOf(places);
   if (file.owner(lease) === "foreign") {
     throw new ConfigError(
@@ -73,6 +85,8 @@ export function clearForStart(host: OwnedHost, places: SubnetPlaces, lease: EnvL
       report.repaired.push(`Removed ${one.path}: it names a lease this node does not hold`);
     }
   }
+  const forwarding = new Forwarding(host.sysctls, join(places.stateDir, SETTINGS_FILE));
+  if (!places.forward) addTo(report, forwarding.giveBack());
   const kept = networksIn(lease);
   for (const { text } of kept) networks.delete(text);
   const { net, ruleset } = host;
@@ -80,7 +94,7 @@ export function clearForStart(host: OwnedHost, places: SubnetPlaces, lease: EnvL
   addTo(report, removeOrphans(net, lease === null ? [] : envPlaces(lease).map(({ subnet }) => subnet)));
   addTo(report, reconcileRules(ruleset, [...networks.values()], []));
   addTo(report, removeOrphanedRules(ruleset, net, kept));
-  return { file, networks: kept, report };
+  return { file, networks: kept, forwarding, report };
 }
 
 /**
@@ -88,7 +102,7 @@ export function clearForStart(host: OwnedHost, places: SubnetPlaces, lease: EnvL
  * for containers. `foreign`: something of others is in the place of ours and stays.
  */
 export function clearAll(
-  { net, ruleset }: OwnedHost,
+  { net, ruleset, sysctls }: OwnedHost,
   places: SubnetPlaces,
   stored: StoredState | null,
   purge = false,
@@ -115,6 +129,7 @@ export function clearAll(
     if (purge) report.repaired.push(...stillHolding(net.interfaces(), net.addresses(), network));
   }
   addTo(report, removeOrphans(net, []));
+  addTo(report, new Forwarding(sysctls, join(places.stateDir, SETTINGS_FILE)).giveBack());
   addTo(report, reconcileRules(ruleset, [...networks.values()], []));
   addTo(report, removeOrphanedRules(ruleset, net, []));
   const [failed] = report.failed;

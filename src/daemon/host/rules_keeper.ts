@@ -1,5 +1,5 @@
 /**
- * Keeps our rules in the host's packet filter, as `--ip-masq` asks for them: one table for each network of the mesh. They are
+ * Keeps our rules in the host's packet filter, as `--ip-masq` and `--forward` ask for them: one table for each network of the mesh. They are
  * compared with what is there when something happened to a table of ours, as after `nft flush ruleset`, and every few seconds
  * besides. A node that is asked for none writes none, and removes what an earlier run of it left.
  */
@@ -14,15 +14,21 @@ import type { Prefix } from "../../wire/prefix.ts";
 /** Without an event they are read again after this time. */
 const CHECK_MS = 10_000;
 
+/** What the user asked for. */
+export interface AskedRules {
+  readonly ipMasq: boolean;
+  readonly forward: boolean;
+}
+
 export class RulesKeeper {
   readonly #ruleset: Ruleset;
   readonly #clock: Clock;
-  readonly #asked: { readonly ipMasq: boolean };
+  readonly #asked: AskedRules;
   /** What the host had when it was last compared, as text; null: it is to be compared. */
   #has: string | null = null;
   #checkedAt = -Infinity;
 
-  constructor(ruleset: Ruleset, clock: Clock, asked: { readonly ipMasq: boolean }) {
+  constructor(ruleset: Ruleset, clock: Clock, asked: AskedRules) {
     this.#ruleset = ruleset;
     this.#clock = clock;
     this.#asked = asked;
@@ -38,9 +44,9 @@ export class RulesKeeper {
   /** `widerLinks`: the host has links that take larger packets than the mesh. */
   apply(places: readonly Place[], widerLinks: boolean): Reconciliation {
     const masquerade = this.#asked.ipMasq;
-    const tables = places.map(({ network, subnet }) =>
-      wantedTable({ network, subnet, masquerade, clampMss: masquerade && widerLinks })
-    ).filter((table) => table !== null);
+    const clampMss = widerLinks && (masquerade || this.#asked.forward);
+    const tables = places.map(({ network, subnet }) => wantedTable({ network, subnet, masquerade, clampMss }))
+      .filter((table) => table !== null);
     const text = JSON.stringify(tables);
     const now = this.#clock.now();
     if (text === this.#has && (tables.length === 0 || now - this.#checkedAt < CHECK_MS)) {

@@ -28,9 +28,11 @@ export const PEERS_FILE = "peers";
 export const SECRET_FILE = "secret";
 /** A join that has not come to a lease yet. */
 export const JOIN_FILE = "join.json";
+/** What settings of the kernel were before we changed them (host/forwarding.ts). */
+export const SETTINGS_FILE = "sysctl.json";
 export const LOCK_FILE = "lock";
 /** Everything we ever put into a state directory, but for the lock. */
-const OWN_FILES = [IDENTITY_FILE, STATE_FILE, PEERS_FILE, SECRET_FILE, JOIN_FILE].flatMap((
+const OWN_FILES = [IDENTITY_FILE, STATE_FILE, PEERS_FILE, SECRET_FILE, JOIN_FILE, SETTINGS_FILE].flatMap((
   name,
 ) => [name, `${name}.bak`, `${name}.tmp`]);
 

@@ -18,7 +18,9 @@ const unreachable = (destination: string) =>
   route(destination, { type: "unreachable", metric: UNREACHABLE_METRIC, protocol: ROUTE_PROTOCOL });
 
 interface Place {
+  readonly forward: boolean;
   readonly runDir: string;
+  readonly stateDir: string;
   readonly subnetFile: string;
 }
 
@@ -28,7 +30,7 @@ function afterCrash(use: (kernel: FakeKernel, place: Place) => void): void {
   try {
     const runDir = join(root, "run");
     mkdirSync(runDir);
-    const place = { runDir, subnetFile: join(runDir, "subnet.env") };
+    const place = { runDir, stateDir: root, subnetFile: join(runDir, "subnet.env"), forward: false };
     const kernel = new FakeKernel();
     kernel.addRoute(unreachable(OLD.subnet.text));
     new SubnetFile(place.subnetFile, join(runDir, SUBNET_NOTE)).write(env(OLD));
@@ -38,7 +40,7 @@ function afterCrash(use: (kernel: FakeKernel, place: Place) => void): void {
   }
 }
 
-const hostOf = (net: FakeKernel) => ({ net, ruleset: net.ruleset });
+const hostOf = (net: FakeKernel) => ({ net, ruleset: net.ruleset, sysctls: net.sysctls });
 const KERNEL_MADE = 2;
 const destinations = (kernel: FakeKernel) =>
   kernel.routes().filter(({ protocol }) => protocol !== KERNEL_MADE).map(({ destination }) =>
