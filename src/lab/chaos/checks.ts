@@ -168,7 +168,11 @@ export class Checks {
       for (const name of [a, b]) this.#happened.set(name, now);
     }
     const { world } = this;
-    const ready = connected.filter(([a, b]) => world.connection(a, b) !== null && world.isClean(a, b));
+    // Who has no lease yet cannot be reached, whatever healed.
+    const holders = this.#watch.addresses();
+    const ready = connected.filter(([a, b]) =>
+      world.connection(a, b) !== null && world.isClean(a, b) && holders.has(a) && holders.has(b)
+    );
     this.#flows.healed(ready, now);
   }
 
