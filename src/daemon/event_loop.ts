@@ -1,5 +1,5 @@
 /**
- * A node at work: events come in (the clock's ticks, the Workers, the host, names, the API), `ControlPlane.handle` turns
+ * A node at work: events come in (ticks when they are due, the Workers, the host, names, the API), `ControlPlane.handle` turns
  * each into actions, and `performActions` performs them by the effects that stand below; the reconciler carries out what is
  * wanted of sockets, Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
  */
@@ -19,7 +19,6 @@ import type { Kept } from "../control/records/kept.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";
-import type { Surroundings } from "../ports/machine.ts";
 import { addressOf, ipVersion } from "../wire/address.ts";
 import type { AtWork } from "./api_handlers.ts";
 import type { DaemonParts } from "./daemon_parts.ts";
@@ -30,11 +29,9 @@ import { drawNetwork, drawNetwork6 } from "./host/overlap_check.ts";
 import { SendRefusals } from "./planes/send_refusals.ts";
 import type { WorkerEvent } from "./planes/workers.ts";
 import { Reconciler } from "./reconciler.ts";
+import { runLeaseHook } from "./lease_hook.ts";
+import { Ticker } from "./ticker.ts";
 import { VERSION } from "../version.ts";
-
-const TICK_MS = 100;
-/** How long `--on-lease-change` may run. */
-const HOOK_MS = 30_000;
 
 export class EventLoop implements AtWork, Effects {
   readonly parts: DaemonParts;
@@ -46,7 +43,8 @@ export class EventLoop implements AtWork, Effects {
   readonly #ending: Ending;
   readonly #sight: HostSight;
   readonly #names: Names;
-  #stopTicking = (): void => {};
+  readonly #ticker: Ticker;
+  #started = false;
   /** Everything is being taken away: nothing may be put up again. */
   #closed = false;
 
@@ -72,6 +70,7 @@ export class EventLoop implements AtWork, Effects {
     underlay.called = (endpoint) => this.control.called(endpoint);
     workers.onEvent = (event) => this.#fromWorker(event);
     this.#names = this.#namesOf(parts);
+    this.#ticker = this.#tickerOf(parts);
     parts.state.tell({
       stored: (ticket) => this.tell({ kind: "stored", ticket }),
       unremembered: () => this.tell({ kind: "unremembered" }),
@@ -87,6 +86,15 @@ export class EventLoop implements AtWork, Effects {
         giveUp();
       },
       onWays: (ways) => this.#event({ kind: "ways", ways }),
+    });
+  }
+
+  #tickerOf({ machine, net, workers }: DaemonParts): Ticker {
+    return new Ticker(machine, {
+      dueAt: () => this.control.dueAt,
+      hostWaits: () => this.reconciler.stale || workers.mailbox.waits,
+      hostChanged: () => net.changed(),
+      tick: (hostChanged) => this.#tick(hostChanged),
     });
   }
 
@@ -124,14 +132,14 @@ export class EventLoop implements AtWork, Effects {
     this.#endpointsChanged();
     // Resolving a name may take its time: nothing waits for it.
     this.#names.start();
-    const tick = () => this.#ending.guard(() => this.#tick());
-    this.#stopTicking = this.parts.machine.timers.every(TICK_MS, tick);
+    this.#started = true;
+    this.#setAlarm();
   }
 
   /** Nothing happens any more. */
   close(): void {
     this.#closed = true;
-    this.#stopTicking();
+    this.#ticker.close();
     this.#names.close();
   }
 
@@ -144,7 +152,20 @@ export class EventLoop implements AtWork, Effects {
 
   /** An event from outside. A fault while it is dealt with ends the process. */
   tell(event: ControlEvent): void {
-    if (!this.#closed) this.#ending.guard(() => this.#event(event));
+    this.#take(() => this.#event(event));
+  }
+
+  // Whatever happened may have brought the next tick nearer, or put it off.
+  #take(act: () => void): void {
+    if (this.#closed) return;
+    this.#ending.guard(() => {
+      act();
+      this.#setAlarm();
+    });
+  }
+
+  #setAlarm(): void {
+    if (this.#started && !this.#closed) this.#ticker.set(() => this.#take(() => this.#ticker.wake()));
   }
 
   #event(event: ControlEvent): void {
@@ -152,8 +173,8 @@ export class EventLoop implements AtWork, Effects {
   }
 
   // Whatever has changed, on the host or in the mesh, is one reconcile.
-  #tick(): void {
-    if (this.parts.net.changed()) {
+  #tick(hostChanged: boolean): void {
+    if (hostChanged) {
       this.#sight.changed();
       this.parts.underlay.hostChanged();
       this.reconciler.expire();
@@ -172,7 +193,7 @@ export class EventLoop implements AtWork, Effects {
   }
 
   #fromWorker(event: WorkerEvent): void {
-    if (!this.#closed) this.#ending.guard(() => this.#takeUp(event));
+    this.#take(() => this.#takeUp(event));
   }
 
   #takeUp(event: WorkerEvent): void {
@@ -202,7 +223,7 @@ export class EventLoop implements AtWork, Effects {
 
   /** The host is compared with what is wanted, as when something of ours was taken away. */
   repair(): void {
-    if (!this.#closed) this.#ending.guard(() => this.reconciler.reconcile());
+    this.#take(() => this.reconciler.reconcile());
   }
 
   #now(): number {
@@ -272,28 +293,4 @@ export class EventLoop implements AtWork, Effects {
     const end = this.parts.underlay.local(to);
     return end?.pinned ? end.address : "";
   }
-}
-
-/** Starts `--on-lease-change PROGRAM` and lets it run beside us; what it does wrong is logged. */
-function runLeaseHook(surroundings: Surroundings, program: string, change: LeaseChange): void {
-  const { second } = change;
-  const before = byFamily(change.from, second?.from ?? null);
-  const after = byFamily(change.to, second?.to ?? null);
-  const environment = {
-    OVLTUN_OLD_SUBNET: before.four,
-    OVLTUN_NEW_SUBNET: after.four,
-    OVLTUN_OLD_SUBNET6: before.six,
-    OVLTUN_NEW_SUBNET6: after.six,
-    OVLTUN_WHY: change.why,
-  };
-  surroundings.run(program, environment, HOOK_MS, (trouble) => logger.warn(trouble));
-}
-
-/** The subnets of a lease by their family; "": none. */
-function byFamily(...subnets: (string | null)[]): { readonly four: string; readonly six: string } {
-  const isSix = (text: string | null) => text !== null && text.includes(":");
-  return {
-    four: subnets.find((one) => one !== null && !isSix(one)) ?? "",
-    six: subnets.find(isSix) ?? "",
-  };
 }

@@ -133,6 +133,11 @@ export class Reconciler {
     this.#troubles.tell(this.#parts.keeper.apply(this.#wanted), this.#others, now);
   }
 
+  /** Whether the next tick is to look at the host, however lately that was done. */
+  get stale(): boolean {
+    return this.#stale;
+  }
+
   /** The next tick is to look at the host, once for all peers. */
   expire(): void {
     this.#stale = true;

@@ -111,6 +111,11 @@ export class MailboxWriter implements Mailbox {
     return this.#waiting.size < before;
   }
 
+  /** Whether something waits for room. */
+  get waits(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   appliedEpoch(): number {
     return Atomics.load(this.#words, APPLIED);
   }
@@ -155,6 +160,10 @@ export class MailboxToAll implements Mailbox {
   /** Writes what waited for room, as `MailboxWriter.retry` does. Returns how many still wait, all together. */
   retry(): number {
     return this.#writers.reduce((waiting, writer) => waiting + writer.retry(), 0);
+  }
+
+  get waits(): boolean {
+    return this.#writers.some((writer) => writer.waits);
   }
 
   /** What the slowest has applied. */

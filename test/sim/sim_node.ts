@@ -104,6 +104,12 @@ export class SimNode {
   time(at: number): number {
     return at * this.skew.rate + this.skew.offset;
   }
+
+  /** The time on this host's clock in the world's; where it is skewed, no earlier than that. */
+  when(time: number): number {
+    const { rate, offset } = this.skew;
+    return rate === 1 && offset === 0 ? time : (time - offset) / rate + 1e-3;
+  }
 }
 
 /** Events that wait for a slow processor, the first first, and whether a tick does. */

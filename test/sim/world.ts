@@ -1,6 +1,6 @@
 /**
  * N control planes in one process: a manual clock, a seeded lossy network, and for each node what the daemon would
- * do: perform the actions in order, tick every 100 ms, answer path probes as the data plane does, keep the state "on
+ * do: perform the actions in order, tick when it is due, answer path probes as the data plane does, keep the state "on
  * disk" between two lives. Everything a test asserts can be read off the nodes.
  */
 
@@ -54,7 +54,8 @@ import { Addresses, type Cost, SimNode } from "./sim_node.ts";
 import { settingsFor } from "../made/settings.ts";
 import { prefix, samePrefix } from "../../src/wire/prefix.ts";
 
-const TICK_MS = 100;
+/** How often it is looked at what is waited for, and names are resolved. */
+const LOOK_MS = 100;
 /** Of a processor that is slow no more, for what still waits. */
 const NO_COST: Cost = () => 0;
 
@@ -105,6 +106,7 @@ export class World {
   reader: RecordReader;
   readonly #crypto: WorldCrypto;
   readonly #resolved: Lookup[] = [];
+  #lookAt = 0;
   /** Each action, just before it is performed. */
   onAction: ((node: SimNode, action: Action) => void) | null = null;
   /** How many links there are in a large mesh, and what is one; null: as the program has it. */
@@ -183,7 +185,8 @@ export class World {
       ...(this.records === null ? {} : { records: this.records }),
       ...(this.density === null ? {} : { density: this.density }),
     });
-    this.#tickAt(node, this.clock.now() + TICK_MS);
+    node.nextTick = Infinity;
+    this.#awaitTick(node);
     if (first !== null) this.event(node, first);
     const seeds = node.seeds.map((s) => ({ text: s, endpoints: [this.endpointOf(s)] }));
     this.event(node, { kind: "seeds", seeds });
@@ -205,10 +208,15 @@ export class World {
   standStill(node: SimNode, ms: number): void {
     if (node.plane === null) return;
     node.busyUntil = this.clock.now() + ms;
-    this.#tickAt(node, Math.max(node.nextTick, node.busyUntil));
+    node.nextTick = Infinity;
+    this.#awaitTick(node);
   }
 
-  #tickAt(node: SimNode, at: number): void {
+  // The tick that is due next, unless one that comes sooner is waited for.
+  #awaitTick(node: SimNode): void {
+    if (node.plane === null) return;
+    const at = Math.max(this.clock.now(), node.busyUntil, node.when(node.plane.dueAt));
+    if (at >= node.nextTick) return;
     node.nextTick = at;
     this.#turns.push(at, { node, at, tick: true });
   }
@@ -226,6 +234,7 @@ export class World {
     node.effects ??= this.#effectsOn(node);
     performActions(this.onAction === null ? actions : this.#shown(node, actions), node.effects);
     this.#written(node);
+    this.#awaitTick(node);
     return actions;
   }
 
@@ -282,36 +291,34 @@ export class World {
   /** Lets time pass until `done`, looked at every 100 ms; false when `ms` were not enough. */
   runUntil(done: () => boolean, ms: number): boolean {
     const end = this.clock.now() + ms;
-    let lookAt = 0;
     for (;;) {
       const [starts, arrives, turns] = [this.#starts.nextAt, this.network.nextArrival(), this.#turns.nextAt];
       const writes = this.#writes.nextAt;
-      const next = Math.min(starts, arrives, turns, writes);
+      const next = Math.min(starts, arrives, turns, writes, this.#lookAt);
       if (next > end) {
         this.clock.advanceTo(end);
         return done();
       }
       this.clock.advanceTo(next);
-      if (starts <= next) this.start(this.#starts.pop()!);
+      if (this.#lookAt <= next) {
+        this.#lookAt = next + LOOK_MS;
+        this.#resolve();
+        if (done()) return true;
+      } else if (starts <= next) this.start(this.#starts.pop()!);
       else if (writes <= next) this.#written(this.#writes.pop()!);
       else if (arrives <= next) this.#deliver();
-      else if (this.#turn(next) && next >= lookAt) {
-        if (done()) return true;
-        lookAt = next + TICK_MS;
-      }
+      else this.#turn(next);
     }
   }
 
-  // True for a tick.
-  #turn(now: number): boolean {
+  #turn(now: number): void {
     const { node, at, tick } = this.#turns.pop()!;
-    if (!tick) this.#goOn(node, at);
-    if (!tick || node.nextTick !== at) return false;
-    this.#tickAt(node, now + TICK_MS);
-    this.#resolve();
+    if (!tick) return this.#goOn(node, at);
+    if (node.nextTick !== at || node.plane === null) return;
+    node.nextTick = Infinity;
+    if (node.time(now) < node.plane.dueAt) return this.#awaitTick(node); // it was put off
     if (node.cost !== null && node.inbox.workingUntil > now) node.inbox.ticked = true;
     else this.event(node, { kind: "tick" });
-    return true;
   }
 
   endpointOf(nameOrEndpoint: string): string {
@@ -347,7 +354,7 @@ export class World {
     return this.aliases.get(source)?.node === node ? source : node.endpoint;
   }
 
-  // Answers come with the next tick, for the life that asked.
+  // Answers come with the next look, for the life that asked.
   #resolve(): void {
     if (this.#resolved.length === 0) return;
     for (const { node, plane, name } of this.#resolved.splice(0)) {

@@ -64,6 +64,11 @@ export class Contests {
     this.#contests.set(challenge.id, { ...challenge, ...open });
   }
 
+  /** Whether one is not decided yet. */
+  get open(): boolean {
+    return this.#contests.size > 0;
+  }
+
   /** Whether a challenger at this endpoint waits for its verdict. */
   isAt(endpoint: string): boolean {
     for (const { from } of this.#contests.values()) if (from === endpoint) return true;

@@ -62,6 +62,11 @@ export class Handshakes {
     return this.#initiator.underWay(endpoint, now) || this.#responder.underWay(endpoint, now);
   }
 
+  /** Whether something may have to be sent again. */
+  get repeats(): boolean {
+    return this.#initiator.repeats;
+  }
+
   /** Forgets what has waited too long, or is under keys that count no more; repeats what may have been lost. */
   tick(now: number): void {
     this.#initiator.tick(now);

@@ -144,6 +144,11 @@ export class HandshakeInitiator {
     return this.#finished.get(index);
   }
 
+  /** Whether the last message of a handshake may not have arrived. */
+  get repeats(): boolean {
+    return this.#finished.size > 0;
+  }
+
   underWay(endpoint: string, now: number): boolean {
     return this.#begun.underWay(endpoint, now);
   }

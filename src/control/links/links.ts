@@ -238,6 +238,11 @@ export abstract class Links {
     return this.table.isAt(endpoint);
   }
 
+  /** When the next tick has something to ask; −Infinity: with every tick. */
+  get dueAt(): number {
+    return this.contests.open ? -Infinity : this.targets.dueAt;
+  }
+
   /** Asks wherever it is due, as far as that many may be asked at once: the rest stays due. */
   tick(now: number): void {
     const room = this.own.mayInitiate() ? this.pacing.room(now) : 0;

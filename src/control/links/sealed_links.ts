@@ -133,6 +133,10 @@ export class SealedLinks extends Links {
     super.poke(endpoint, entitled, now);
   }
 
+  override get dueAt(): number {
+    return this.#handshakes.repeats ? -Infinity : Math.min(super.dueAt, this.sessions.dueAt);
+  }
+
   override tick(now: number): void {
     this.#handshakes.tick(now);
     for (const session of this.sessions.due(now, this.pacing.room(now))) this.#renew(session.peer, now);

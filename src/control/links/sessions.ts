@@ -180,6 +180,11 @@ export class Sessions {
     return this.#byPeer.get(peer)?.findLast((s) => s.confirmed && s.life === life) ?? null;
   }
 
+  /** When the next is to be renewed or ends, or one that has ended was. */
+  get dueAt(): number {
+    return Math.min(this.#renewals.nextAt, this.#ends.nextAt);
+  }
+
   /** The current sessions that a handshake should replace now, no more than `most`; each comes again after a while. */
   due(now: number, most = Infinity): Session[] {
     const list: Session[] = [];

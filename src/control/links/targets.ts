@@ -200,6 +200,11 @@ export class Targets {
     this.#due.push(at, target);
   }
 
+  /** When the next is to be looked at, or one that is gone was. */
+  get dueAt(): number {
+    return this.#due.nextAt;
+  }
+
   /**
    * Those whose time has come, the oldest first, no more than `most`: they are not looked at again unless something asks for
    * it.

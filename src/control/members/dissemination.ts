@@ -56,9 +56,14 @@ export class Dissemination {
     else queued.heardFrom.push(from);
   }
 
+  /** When the next round is due. Infinity: there is no news. */
+  get dueAt(): number {
+    return this.#queue.size === 0 ? Infinity : this.#lastAt + (this.#fresh ? GATHER_MS : ROUND_MS);
+  }
+
   /** Whether a round is due. */
   isDue(now: number): boolean {
-    return this.#queue.size > 0 && now >= this.#lastAt + (this.#fresh ? GATHER_MS : ROUND_MS);
+    return now >= this.dueAt;
   }
 
   /** The news of a round when one is due: at once after `add`, unless there was one just now, then every 200 ms. */

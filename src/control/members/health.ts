@@ -41,9 +41,12 @@ export class LocalHealth {
     this.#read = true;
   }
 
-  /** A tick. Returns for how long nothing happened here that should have: that time proves nothing. */
-  ticks(now: number): number {
-    const late = this.#tickedAt === null ? 0 : now - this.#tickedAt - TICK_MS;
+  /**
+   * A tick that was due at `dueAt`; absent: TICK_MS after the last. Returns for how long nothing happened here that should
+   * have: that time proves nothing.
+   */
+  ticks(now: number, dueAt = (this.#tickedAt ?? now) + TICK_MS): number {
+    const late = this.#tickedAt === null ? 0 : now - dueAt;
     this.#tickedAt = now;
     if (!this.#read) this.#lag = 0; // nothing waits
     this.#read = false;

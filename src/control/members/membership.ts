@@ -227,11 +227,17 @@ export class Membership {
     return this.#probes.relay(from, target, seq, now);
   }
 
-  tick(now: number): MembershipAction[] {
-    this.#excuse(this.health.ticks(now));
+  /** `dueAt`: when this tick should have come; absent: as LocalHealth has it. */
+  tick(now: number, dueAt?: number): MembershipAction[] {
+    this.#excuse(this.health.ticks(now, dueAt));
     const actions = this.#probed(this.#probes.continue(now), now);
     if (this.#suspects.size > 0) actions.push(...this.#bury(now));
     return [...actions, ...this.#probed(this.#probes.start(now), now)];
+  }
+
+  /** When the next tick has something to do; −Infinity: with every tick. */
+  get dueAt(): number {
+    return this.#suspects.size > 0 ? -Infinity : this.#probes.dueAt;
   }
 
   // Suspects that had their time.

@@ -79,6 +79,23 @@ export class Probes {
     for (const probe of this.#probes.values()) yield* this.#step(probe, now);
   }
 
+  /** When the next probe begins, or one that is under way goes on. */
+  get dueAt(): number {
+    let due = this.#nextAt;
+    for (const probe of this.#probes.values()) due = Math.min(due, this.#stepAt(probe));
+    return due;
+  }
+
+  #stepAt({ startedAt, nextPingAt, pings, asked }: Probe): number {
+    const { caution, lagMs } = this.#health;
+    const over = startedAt + PROBE_EVERY_MS * caution + lagMs;
+    return Math.min(
+      over,
+      pings < PINGS_MAX ? nextPingAt : over,
+      asked ? over : startedAt + INDIRECT_AFTER_MS,
+    );
+  }
+
   /** Begins those of this second, when it is time. */
   *start(now: number): Iterable<ProbeStep> {
     if (now < this.#nextAt) return;

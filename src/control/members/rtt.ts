@@ -12,6 +12,8 @@ import { probeNonceLow } from "../../wire/datagram.ts";
 
 const PROBE_LINK_MS = 10_000;
 const SECOND_PROBE_MS = 300;
+/** One of those that come every PROBE_LINK_MS goes with a tick that comes so much sooner, or later. */
+const ABOUT_MS = 500;
 const UNANSWERED_MAX = 3;
 const GAIN = 1 / 8;
 
@@ -22,6 +24,8 @@ interface Path {
   nonce: string | null;
   sentAt: number;
   nextAt: number;
+  /** `nextAt` is to be kept exactly: not one of those that come for as long as the link lasts. */
+  soon: boolean;
   sent: number;
   unanswered: number;
   answeredAt: number | null;
@@ -35,6 +39,9 @@ export class RoundTrips {
   // When to look at each. BOUNDED: as #paths, and those forgotten until their time comes
   readonly #due = new Heap<Path>();
   readonly #random: Random;
+  /** When the next probe is due that is to be sent soon; null: to be found out. */
+  #dueAt: number | null = Infinity;
+  #tickedAt = -Infinity;
 
   constructor(random: Random) {
     this.#random = random;
@@ -53,6 +60,7 @@ export class RoundTrips {
     const path = this.#paths.get(id);
     if (path?.nonce) this.#asked.delete(path.nonce);
     this.#paths.delete(id);
+    this.#dueAt = null;
   }
 
   /** A link came up or moved: measure it now and once more soon. */
@@ -65,6 +73,7 @@ export class RoundTrips {
       nonce: null,
       sentAt: 0,
       nextAt: now,
+      soon: true,
       sent: 0,
       unanswered: 0,
       answeredAt: null,
@@ -76,19 +85,35 @@ export class RoundTrips {
   /** The links that a probe is due for; each is looked at again when its time comes, if `tick` is called for it. */
   due(now: number): string[] {
     const ids: string[] = [];
+    this.#tickedAt = now;
     while (this.#due.nextAt <= now) {
+      this.#dueAt = null;
       const path = this.#due.pop()!;
       if (this.#paths.get(path.id) !== path) continue; // forgotten
-      if (path.nextAt > now) this.#due.push(path.nextAt, path);
+      if (lookAt(path) > now) this.#due.push(lookAt(path), path);
       else ids.push(path.id);
     }
     return ids;
   }
 
+  /** When the next tick has something to do that must not wait for a tick that comes anyway. */
+  get dueAt(): number {
+    if (this.#dueAt !== null) return this.#dueAt;
+    let due = Infinity;
+    for (const { soon, nextAt } of this.#paths.values()) {
+      const isDown = nextAt <= this.#tickedAt; // else it would have been sent
+      if (soon && !isDown && nextAt < due) due = nextAt;
+    }
+    return this.#dueAt = due;
+  }
+
   /** The probe for this link when one is due. `silent`: several in a row went unanswered. */
   tick(id: string, sendIndex: number, now: number): { probe: Uint8Array | null; silent: boolean } {
     const path = this.#paths.get(id);
-    if (path === undefined || now < path.nextAt) return { probe: null, silent: false };
+    if (path === undefined || now < lookAt(path)) {
+      return { probe: null, silent: false };
+    }
+    this.#dueAt = null;
     if (path.nonce !== null) {
       this.#asked.delete(path.nonce);
       path.unanswered++;
@@ -98,9 +123,9 @@ export class RoundTrips {
     this.#asked.set(path.nonce, id);
     path.sentAt = now;
     path.sent++;
-    const soon = path.sent < 2 || path.unanswered > 0;
-    path.nextAt = now + (soon ? SECOND_PROBE_MS + 700 * path.unanswered : PROBE_LINK_MS);
-    this.#due.push(path.nextAt, path);
+    path.soon = path.sent < 2 || path.unanswered > 0;
+    path.nextAt = now + (path.soon ? SECOND_PROBE_MS + 700 * path.unanswered : PROBE_LINK_MS);
+    this.#due.push(lookAt(path), path);
     const probe = new Uint8Array(PROBE_LEN);
     encodeProbe(probe, 0, sendIndex, u32(words, 0), u32(words, 4), Math.max(0, Math.floor(now)));
     return { probe, silent: path.unanswered >= UNANSWERED_MAX };
@@ -128,9 +153,18 @@ export class RoundTrips {
     path.unanswered = 0;
     const first = path.answeredAt === null;
     path.answeredAt = at;
-    if (path.sent >= 2) path.nextAt = Math.max(path.nextAt, path.sentAt + PROBE_LINK_MS);
+    if (path.sent >= 2) {
+      path.nextAt = Math.max(path.nextAt, path.sentAt + PROBE_LINK_MS);
+      path.soon = false;
+      this.#dueAt = null;
+    }
     const sample = Math.max(0, at - path.sentAt);
     path.rttMs = path.rttMs === null ? sample : path.rttMs + GAIN * (sample - path.rttMs);
     return { id, first };
   }
+}
+
+// One that is not for soon goes with a tick that comes anyway.
+function lookAt({ nextAt, soon }: Path): number {
+  return soon ? nextAt : nextAt - ABOUT_MS;
 }

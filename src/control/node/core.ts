@@ -81,6 +81,10 @@ export class Core {
   readonly startedAt: number;
   /** When the present event came. */
   now: number;
+  /** When the last tick came; null: none yet. */
+  tickedAt: number | null = null;
+  /** When host or data plane last had to follow something. */
+  stirredAt = -Infinity;
   /** Host or data plane must follow something, at once while that is seldom, else with the next tick: many changes are one. */
   changed = false;
   /** … or before anything else happens: what we hold ourselves. */

@@ -12,6 +12,7 @@ import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
 import { onSessionWanted, onTraffic, tickDemand } from "./demand_steps.ts";
+import { nextTickAt } from "./due_steps.ts";
 import { forget } from "./forget_steps.ts";
 import { tellFullness } from "./full_steps.ts";
 import { tellInside } from "./inside_steps.ts";
@@ -58,6 +59,11 @@ export class ControlPlane {
     if (!core.life.ended) settle(core, event.kind === "tick", now);
     core.ownState.flush();
     return core.actions.drain();
+  }
+
+  /** When the next tick is to come, as things are; each event may change that. Infinity: this life has ended. */
+  get dueAt(): number {
+    return this.#core.life.ended ? Infinity : nextTickAt(this.#core);
   }
 
   /** Why `rotate` would do nothing, a sentence, or null. */
@@ -148,12 +154,14 @@ function setSeeds(core: Core, seeds: readonly Seed[], now: number): void {
 }
 
 function tick(core: Core, now: number): void {
+  const dueAt = nextTickAt(core);
+  core.tickedAt = now;
   core.links.tick(now);
   onLinks(core, core.links.settle(now), now);
   if (core.life.ended) return;
   tickJoining(core, now);
   if (core.life.ended) return;
-  if (core.life.member) performMembership(core, core.membership.tick(now), now);
+  if (core.life.member) performMembership(core, core.membership.tick(now, dueAt), now);
   tickLinks(core, now);
   tickDemand(core, now);
   tickSync(core, now);
@@ -176,4 +184,5 @@ function settle(core: Core, ticked: boolean, now: number): void {
   if (!core.changedNow && !(core.changed && (ticked || core.mayReconcile(now)))) return;
   core.actions.push(core.changedNow ? { kind: "reconcile" } : { kind: "reconcile", soon: true });
   core.changed = core.changedNow = false;
+  core.stirredAt = now;
 }

@@ -88,8 +88,12 @@ export class PathMtuSearch {
     this.#nextAt = now;
   }
 
+  get dueAt(): number {
+    return this.#phase === "idle" ? this.#raiseAt : this.#nextAt;
+  }
+
   isDue(now: number): boolean {
-    return now >= (this.#phase === "idle" ? this.#raiseAt : this.#nextAt);
+    return now >= this.dueAt;
   }
 
   /** The sizes to ask now; SMALL: without padding. `patience`: how long an answer may take, ms. */

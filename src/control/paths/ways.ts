@@ -65,6 +65,8 @@ const SILENT_MS = 15_000;
 const DIRECT_MS = 1000;
 const DIRECT_PER_SECOND = 200;
 const CHECK_DIRECT_MS = 10_000;
+/** A way that answers is asked with a tick that comes so much sooner: one for many ways. */
+const ABOUT_MS = 250;
 /** How long an answer may be on its way. */
 const NONCE_MS = 10_000;
 const NONCES_MAX = 32_768;
@@ -147,6 +149,18 @@ export class Ways {
     return way === undefined ? null : viewOf(way, now);
   }
 
+  /** When the next probe is due. */
+  get dueAt(): number {
+    let due = Infinity;
+    for (const ways of this.#peers.values()) {
+      for (const way of ways.values()) {
+        const asked = way.kind === "own" ? Infinity : way.nextAt;
+        due = Math.min(due, asked, isSilent(way) ? Infinity : way.search.dueAt);
+      }
+    }
+    return due;
+  }
+
   /**
    * The probes that are due. `rttMs` of a peer, or null; `mayMeasure` is asked before each large one, for all of them
    * share a budget. `changed`: a way has fallen silent.
@@ -164,7 +178,7 @@ export class Ways {
     }
     for (const [id, ways] of this.#peers) {
       for (const way of ways.values()) {
-        if (way.kind !== "own" && now >= way.nextAt) {
+        if (way.kind !== "own" && now >= way.nextAt - (way.unanswered === 0 ? ABOUT_MS : 0)) {
           const before = isSilent(way);
           probes.push(this.#ask(way, now));
           changed ||= isSilent(way) !== before;

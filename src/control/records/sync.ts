@@ -207,6 +207,11 @@ export class Sync {
     return round === undefined || !isFetching(round) ? [] : this.#pump(round, now);
   }
 
+  /** Whether something that was asked for has not come yet. */
+  get fetches(): boolean {
+    return this.#fetching() > 0;
+  }
+
   /** What was lost on the way is asked for again, by peer. */
   tick(now: number): { readonly peer: string; readonly say: readonly GossipBody[] }[] {
     const again: { peer: string; say: GossipBody[] }[] = [];
