@@ -110,7 +110,7 @@ export function makeParts({ machine, onFailed, ...user }: Making, cleanups: Clea
     ...config,
     secrets: secretsOfRun(choice, kept, given?.secret ?? null),
   });
-  workers.start(ciphers?.provider.suites());
+  workers.start(ciphers?.provider.suites(), net.eventsFd);
   feed = new DataplaneFeed(mailbox, () => underlay.facts(), ciphers);
   sockets = new Sockets(machine.udp, mailbox, { ...config, interfaces: () => net.interfaces() });
   if (founds(begun)) sockets.demand(foundersSockets(config));

@@ -94,6 +94,7 @@ export class EventLoop implements AtWork, Effects {
       dueAt: () => this.control.dueAt,
       hostWaits: () => this.reconciler.stale || workers.mailbox.waits,
       hostChanged: () => net.changed(),
+      hostTells: workers.watchesHost,
       tick: (hostChanged) => this.#tick(hostChanged),
     });
   }
@@ -212,6 +213,8 @@ export class EventLoop implements AtWork, Effects {
         if (endpoint !== null) this.refusals.data(endpoint, event.errno, this.#now());
         return;
       }
+      case "hostStirs":
+        return this.#ticker.hostStirs();
       case "tunGone":
         return this.reconciler.reconcile();
     }

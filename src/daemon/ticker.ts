@@ -1,13 +1,13 @@
 /**
  * When a daemon's next tick comes. The control plane says when it is due (control/node/due_steps.ts); what happens on the host, or
  * waits for it, brings one sooner. There is one timer, set anew after each event: at rest the process wakes up when there is
- * something to do, and to ask the host whether something changed there, for which nothing wakes this thread.
+ * something to do.
  */
 import type { Clock, Timers } from "../ports/time.ts";
 
 /** From one tick to the next at the soonest, when it is the host that wants one. */
 const TICK_MS = 100;
-/** How often the host is asked whether something changed there. */
+/** How often the host is asked whether something changed there, where nothing tells. Else it is asked with each tick. */
 const HOST_LOOK_MS = 250;
 /** An alarm that comes so much too early is not put off: that is cheaper than to set another. */
 const EARLY_MS = 50;
@@ -20,6 +20,8 @@ export interface Ticking {
   hostWaits(): boolean;
   /** Whether something changed on the host since this was asked last. */
   hostChanged(): boolean;
+  /** Whether a Worker says when something happens there. */
+  readonly hostTells: boolean;
   tick(hostChanged: boolean): void;
 }
 
@@ -30,7 +32,7 @@ export class Ticker {
   #alarmAt = Infinity;
   #callOff = (): void => {};
   #tickedAt = -Infinity;
-  #hostLookAt = -Infinity;
+  #hostLookAt: number;
   /** Something changed on the host, of which the next tick is to tell. */
   #hostStirs = false;
 
@@ -38,6 +40,12 @@ export class Ticker {
     this.#clock = clock;
     this.#timers = timers;
     this.#of = of;
+    this.#hostLookAt = of.hostTells ? Infinity : -Infinity;
+  }
+
+  /** A Worker has seen that something happens on the host. */
+  hostStirs(): void {
+    this.#hostStirs ||= this.#of.hostChanged();
   }
 
   /** To be called after each event, which may have brought the next tick nearer, or put it off; `ring` is to call `wake`. */
@@ -63,7 +71,7 @@ export class Ticker {
     if (now < this.#tickAt()) return;
     this.#tickedAt = now;
     const changed = this.#of.hostChanged() || this.#hostStirs;
-    this.#hostLookAt = now + HOST_LOOK_MS;
+    if (!this.#of.hostTells) this.#hostLookAt = now + HOST_LOOK_MS;
     this.#hostStirs = false;
     this.#of.tick(changed);
   }

@@ -69,6 +69,11 @@ export class HostTable implements HostNetwork {
     this.#hear();
   }
 
+  /** As `HostKernel` has it; null: nothing tells when something happens. */
+  get eventsFd(): number | null {
+    return this.#kernel.eventsFd ?? null;
+  }
+
   interfaces(): readonly NetworkInterface[] {
     this.#hear();
     return (this.#interfaces = this.#fresh(this.#interfaces) ?? this.#read(this.#kernel.interfaces())).list;

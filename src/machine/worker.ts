@@ -63,6 +63,12 @@ function run(start: WorkerStart): void {
     // A thread that waits in epoll is never idle for its runtime, which would clean up by itself.
     if (message.kind === "releaseMemory") collectGarbage();
   };
+  let told = -Infinity;
+  const hostStirs = (now: number): void => {
+    if (now - told < HOST_STIRS_MS) return;
+    told = now;
+    scope.postMessage({ kind: "hostStirs" });
+  };
   const serve = (set: Epoll, ready: number): void => {
     for (let i = 0; i < ready; i++) {
       const fd = set.ready(i);
@@ -71,10 +77,11 @@ function run(start: WorkerStart): void {
       else if (fd === start.wakeFd) {
         wake.clear();
         mailbox.drain(apply);
-      }
+      } else if (fd === start.hostEvents) hostStirs(systemClock.now());
     }
   };
   epoll.add(start.wakeFd);
+  if (start.hostEvents !== undefined) epoll.addEdge(start.hostEvents);
   mailbox.drain(apply);
   if (start.suites.length > 0) warmUpWorker(hmac, systemRandom, aead);
   scope.postMessage({ kind: "ready" });
@@ -94,6 +101,9 @@ function run(start: WorkerStart): void {
  * batch is then 40 instead of 10, and a packet costs half.
  */
 const REST_MS = 0.2;
+
+/** However much happens on the host, it is told so seldom: the control plane also looks by itself, now and then. */
+const HOST_STIRS_MS = 100;
 
 /** A transfer that ended is noticed then, also when nothing comes any more. */
 const BULK_ENDS_MS = 250;

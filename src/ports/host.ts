@@ -212,6 +212,8 @@ export type HostEvent =
 
 /** The host's network straight from the kernel: each method asks it anew. */
 export interface HostKernel extends HostNetwork {
+  /** For epoll(7): more is to be read there once something has happened. Absent: nothing tells of that. */
+  readonly eventsFd?: number;
   /** What happened since the last call of it or of `changed`, in order, our own doing included. Never blocks. */
   events(): HostEvent[];
 }

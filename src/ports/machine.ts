@@ -97,6 +97,8 @@ export interface PlaneStart {
   readonly gro: boolean;
   /** Who seals what best on this host. */
   readonly suites: readonly MeasuredSuite[];
+  /** A descriptor to watch besides (HostKernel.eventsFd): `hostStirs` when more is to be read there. Nothing is read. */
+  readonly hostEvents?: number;
 }
 
 /** A data plane in a thread of its own. */

@@ -157,6 +157,8 @@ export type DataplaneEvent =
   | { readonly kind: "sendRefused"; readonly slot: number; readonly errno: number }
   /** The kernel refuses superframes or trains that it seemed to know: single packets from now on. */
   | { readonly kind: "offloadLost"; readonly offload: Offload; readonly errno: number }
+  /** Something happened on the host; not told again so soon. */
+  | { readonly kind: "hostStirs" }
   /** The TUN device was deleted; the Worker has let go of it. */
   | { readonly kind: "tunGone" }
   /** The Worker cannot go on; the process must end. */

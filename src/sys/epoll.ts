@@ -9,6 +9,7 @@ import { EINTR } from "../ports/sys_error.ts";
 import { check, failed } from "./failed.ts";
 
 const EPOLLIN = 1;
+const EPOLLET = 2 ** 31;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CLOEXEC = 0x80000;
@@ -20,7 +21,7 @@ const MAX_EVENTS = 8;
 const POLLFD_EVENTS_AT = 4;
 const NANOSECONDS_AT = 8;
 
-/** A level-triggered set of descriptors waited on for reading. */
+/** A set of descriptors waited on for reading, level-triggered unless it is said. */
 export class Epoll {
   readonly #libc = libc();
   readonly #fd = check("Cannot create an epoll set", libc().epoll_create1(EPOLL_CLOEXEC));
@@ -33,13 +34,18 @@ export class Epoll {
     this.#control(EPOLL_CTL_ADD, fd);
   }
 
+  /** It is ready once each time that more comes, whether or not what was there is read: another thread reads it. */
+  addEdge(fd: number): void {
+    this.#control(EPOLL_CTL_ADD, fd, EPOLLIN + EPOLLET);
+  }
+
   remove(fd: number): void {
     this.#control(EPOLL_CTL_DEL, fd);
   }
 
-  #control(operation: number, fd: number): void {
+  #control(operation: number, fd: number, events = EPOLLIN): void {
     const event = new Uint8Array(new ArrayBuffer(EVENT_LEN));
-    putU32le(event, 0, EPOLLIN);
+    putU32le(event, 0, events);
     putU32le(event, DATA_AT, fd);
     check(`Cannot watch descriptor ${fd}`, this.#libc.epoll_ctl(this.#fd, operation, fd, event));
   }

@@ -254,6 +254,10 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     return ++this.#revision;
   }
 
+  get eventsFd(): number {
+    return this.#events.fd;
+  }
+
   events(): HostEvent[] {
     const { messages, lost } = this.#events.read();
     const events = messages.map(hostEvent).filter((event) => event !== null);

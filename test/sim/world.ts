@@ -300,14 +300,15 @@ export class World {
         return done();
       }
       this.clock.advanceTo(next);
-      if (this.#lookAt <= next) {
+      if (starts <= next) this.start(this.#starts.pop()!);
+      else if (writes <= next) this.#written(this.#writes.pop()!);
+      else if (arrives <= next) this.#deliver();
+      else if (turns <= next) this.#turn(next);
+      else {
         this.#lookAt = next + LOOK_MS;
         this.#resolve();
         if (done()) return true;
-      } else if (starts <= next) this.start(this.#starts.pop()!);
-      else if (writes <= next) this.#written(this.#writes.pop()!);
-      else if (arrives <= next) this.#deliver();
-      else this.#turn(next);
+      }
     }
   }
 

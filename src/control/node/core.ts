@@ -85,7 +85,7 @@ export class Core {
   tickedAt: number | null = null;
   /** When host or data plane last had to follow something. */
   stirredAt = -Infinity;
-  /** Host or data plane must follow something, at once while that is seldom, else with the next tick: many changes are one. */
+  /** Host or data plane must follow something, at once while that is seldom, else with a tick: many changes are one. */
   changed = false;
   /** … or before anything else happens: what we hold ourselves. */
   changedNow = false;
@@ -221,7 +221,7 @@ export class Core {
 
   /**
    * Whether what has changed may be followed before the next tick: a peer that comes is reached as soon as it knows us, and
-   * a storm of changes costs one reconcile a tick.
+   * a storm of changes costs four reconciles a second.
    */
   mayReconcile(now: number): boolean {
     return this.#prompt.take(now);

@@ -32,6 +32,9 @@ import { buildView, ownView, viewOfPeer } from "./view_steps.ts";
 import { logWaiting } from "./waiting_steps.ts";
 import { tickWays } from "./way_steps.ts";
 
+/** While much changes host and data plane follow so often. */
+const STORM_MS = 250;
+
 export class ControlPlane {
   readonly #core: Core;
   readonly #stored: StoredState | null;
@@ -181,7 +184,12 @@ function settle(core: Core, ticked: boolean, now: number): void {
   else if (ticked || leaseMayChange(core)) stepLease(core, now);
   if (core.life.ended) return;
   if (core.life.member) spreadNews(core, now);
-  if (!core.changedNow && !(core.changed && (ticked || core.mayReconcile(now)))) return;
+  if (
+    !core.changedNow &&
+    !(core.changed && (core.mayReconcile(now) || (ticked && core.stirredAt + STORM_MS <= now)))
+  ) {
+    return;
+  }
   core.actions.push(core.changedNow ? { kind: "reconcile" } : { kind: "reconcile", soon: true });
   core.changed = core.changedNow = false;
   core.stirredAt = now;

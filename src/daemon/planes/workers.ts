@@ -40,6 +40,7 @@ export class Workers {
 
   /** Gets what they hand up while a node is at work. */
   onEvent: (event: WorkerEvent) => void = () => {};
+  #watchesHost = false;
   readonly #offloads: OffloadState;
   readonly #onFailed: (sentence: string) => void;
 
@@ -73,9 +74,20 @@ export class Workers {
     }
   }
 
-  /** Sets all to work with the offloads in use, once. `suites` are what sessions may ask for. */
-  start(suites: readonly MeasuredSuite[] = []): void {
-    for (const handle of this.#handles) handle.start(this.#offloads.inUse, suites);
+  /**
+   * Sets all to work with the offloads in use, once. `suites` are what sessions may ask for; one of them also watches
+   * `hostEvents`, a descriptor, and says when more comes there.
+   */
+  start(suites: readonly MeasuredSuite[] = [], hostEvents: number | null = null): void {
+    this.#watchesHost = hostEvents !== null;
+    for (const [i, handle] of this.#handles.entries()) {
+      handle.start(this.#offloads.inUse, suites, i === 0 ? hostEvents : null);
+    }
+  }
+
+  /** Whether one of them says when something happens on the host. */
+  get watchesHost(): boolean {
+    return this.#watchesHost;
   }
 
   get count(): number {
@@ -127,10 +139,15 @@ export class WorkerHandle {
   }
 
   /** Sets the Worker to work, once. `suites` are what sessions may ask for. */
-  start({ gso, gro }: Offloads, suites: readonly MeasuredSuite[] = []): void {
+  start(
+    { gso, gro }: Offloads,
+    suites: readonly MeasuredSuite[] = [],
+    hostEvents: number | null = null,
+  ): void {
     this.#started = true;
     const { memory } = this.counters;
-    this.#thread.start({ lane: this.#lane, mailbox: this.#memory, counters: memory, gso, gro, suites });
+    const start = { lane: this.#lane, mailbox: this.#memory, counters: memory, gso, gro, suites };
+    this.#thread.start(hostEvents === null ? start : { ...start, hostEvents });
   }
 
   /** Asks the Worker to end and waits until it has, or for two seconds. */
