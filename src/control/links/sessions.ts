@@ -205,7 +205,7 @@ export class Sessions {
       const session = this.#ends.pop()!;
       if (this.#byIndex.get(session.receiveIndex) !== session) continue; // it has ended
       const { peer, at, confirmed } = session;
-      if (confirmed && now - at < REJECT_MS) {
+      if (confirmed && now < at + REJECT_MS) { // not the difference: as numbers are, that may be less where this is over
         this.#ends.push(at + REJECT_MS, session);
         continue;
       }

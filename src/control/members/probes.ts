@@ -86,9 +86,14 @@ export class Probes {
     return due;
   }
 
-  #stepAt({ startedAt, nextPingAt, pings, asked }: Probe): number {
+  #overAt({ startedAt }: Probe): number {
     const { caution, lagMs } = this.#health;
-    const over = startedAt + PROBE_EVERY_MS * caution + lagMs;
+    return startedAt + PROBE_EVERY_MS * caution + lagMs;
+  }
+
+  #stepAt(probe: Probe): number {
+    const { startedAt, nextPingAt, pings, asked } = probe;
+    const over = this.#overAt(probe);
     return Math.min(
       over,
       pings < PINGS_MAX ? nextPingAt : over,
@@ -175,10 +180,8 @@ export class Probes {
 
   *#step(probe: Probe, now: number): Iterable<ProbeStep> {
     const { target, seq } = probe;
-    const { caution, lagMs } = this.#health;
-    const elapsed = now - probe.startedAt;
     const state = this.#members.get(target)?.state ?? "dead";
-    if (state === "dead" || elapsed - lagMs >= PROBE_EVERY_MS * caution) {
+    if (state === "dead" || now >= this.#overAt(probe)) {
       this.#probes.delete(seq);
       if (state !== "dead") yield { kind: "unanswered", probe };
       return;
@@ -189,7 +192,7 @@ export class Probes {
       probe.nextPingAt = now + PING_EVERY_MS;
       yield { kind: "ping", to: target, seq };
     }
-    if (probe.asked || (linked && elapsed < INDIRECT_AFTER_MS)) return;
+    if (probe.asked || (linked && now < probe.startedAt + INDIRECT_AFTER_MS)) return;
     probe.asked = true;
     for (const via of shuffled(this.#hearing.helpers(target), this.#random).slice(0, INDIRECT_PEERS)) {
       yield { kind: "ask", via, target, seq };

@@ -102,6 +102,16 @@ test("No session is older than 180 s, and whose last one ends is told", () => {
   assert.equal(sessions.byIndex(second.receiveIndex), undefined);
 });
 
+test("A session ends when it is due to the last bit of the time, however the numbers round", () => {
+  for (let i = 0; i < 50; i++) {
+    const { sessions, made } = fixture();
+    const at = 1000.3 + i * 0.7; // for some of them (at + 180,000) − at is less than 180,000
+    sessions.add(made(true), at);
+    assert.equal(sessions.current("peer") === null, false);
+    assert.deepEqual(sessions.expire(at + 180_000), ["peer"], `made at ${at}`);
+  }
+});
+
 test("What nobody uses pushes nothing out: one unconfirmed session a peer, for 20 s", () => {
   const { sessions, made, dropped } = fixture();
   const ours = made(true);
