@@ -133,9 +133,9 @@ export class Reconciler {
     this.#troubles.tell(this.#parts.keeper.apply(this.#wanted), this.#others, now);
   }
 
-  /** Whether the next tick is to look at the host, however lately that was done. */
+  /** Whether the next tick has to look at the host, or to follow what has changed: it should not be long in coming. */
   get stale(): boolean {
-    return this.#stale;
+    return this.#stale || this.#owed;
   }
 
   /** The next tick is to look at the host, once for all peers. */
