@@ -4,7 +4,7 @@
  */
 import { Bench } from "tinybench";
 import { aeadMakers } from "../src/machine/aead_makers.ts";
-import { createPool, packetAt, SEALED_AT } from "../src/dataplane/packet/pool.ts";
+import { createPool, packetAt, SEALED_AT } from "../src/dataplane/packet/packet_memory.ts";
 import { DATA_LEN } from "../src/wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../src/wire/overhead.ts";
 

@@ -9,7 +9,7 @@ import { Bench } from "tinybench";
 import { Counters } from "../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../src/dataplane/dataplane.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../src/dataplane/mailbox.ts";
-import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/packet/pool.ts";
+import { packetAt, socketSlots, TUN_SLOTS } from "../src/dataplane/packet/packet_memory.ts";
 import { RouteTable } from "../src/dataplane/tables/route_table.ts";
 import { BATCH, type SocketRole } from "../src/ports/devices.ts";
 import { parseMac } from "../src/wire/address.ts";

@@ -2,8 +2,14 @@
  * Devices in memory that keep nothing, for the packet path without the kernel: they hand out what lies there and take
  * everything. Methods that no measured packet calls do nothing.
  */
-import { packetAt, socketSlots } from "../src/dataplane/packet/pool.ts";
-import { clearVnet, GSO_TCPV4, putVnetChecksum, putVnetGso } from "../src/dataplane/packet/vnet.ts";
+import {
+  clearVnet,
+  GSO_TCPV4,
+  packetAt,
+  putVnetChecksum,
+  putVnetGso,
+  socketSlots,
+} from "../src/dataplane/packet/packet_memory.ts";
 import type { AeadKey, AeadProvider } from "../src/ports/aead.ts";
 import type { DatagramSocket, PacketPool, SocketRole, TunDevice } from "../src/ports/devices.ts";
 import { putDataCounter } from "../src/wire/data_header.ts";

@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { Command, CommanderError } from "commander";
 import { NoDaemonError } from "../api/client.ts";
-import { ConfigError, USAGE_EXIT_CODE } from "../config/config_error.ts";
+import { ConfigError, USAGE_EXIT_CODE } from "../config/config.ts";
 import { escapeText } from "../text/escape.ts";
 import { refuseSecretArguments } from "../config/security.ts";
 import { registerDown } from "./down.ts";

@@ -1,6 +1,6 @@
 /** `ovltun help [COMMAND]`: the same pages as `--help`. */
 import type { Command } from "commander";
-import { ConfigError } from "../config/config_error.ts";
+import { ConfigError } from "../config/config.ts";
 import { suggest } from "../config/suggest.ts";
 import { printRaw } from "./output.ts";
 

@@ -1,7 +1,7 @@
 /** `ovltun lab`: a mesh of N hosts on this machine, measured and cleaned up; the work is in lab/. */
 import { randomInt } from "node:crypto";
 import { type Command, Option } from "commander";
-import { ConfigError } from "../config/config_error.ts";
+import { ConfigError } from "../config/config.ts";
 import { BACKENDS } from "../wire/backend.ts";
 import { integerParser } from "./options.ts";
 import { Exit } from "./output.ts";

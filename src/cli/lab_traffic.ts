@@ -1,6 +1,6 @@
 /** `ovltun lab-traffic`, hidden: one end of the lab's throughput measurement, in a process of its own. */
 import type { Command } from "commander";
-import { ConfigError } from "../config/config_error.ts";
+import { ConfigError } from "../config/config.ts";
 
 export function registerLabTraffic(program: Command): void {
   program.command("lab-traffic <ROLE> <ENDPOINT> [SECONDS]", { hidden: true }).action(labTraffic);

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
-import type { Screen } from "../text/screen.ts";
+import type { Screen } from "../text/escape.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { type Column, renderTable, shortId } from "../text/table.ts";
 

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import process from "node:process";
-import { PLAIN, type Screen } from "../text/screen.ts";
+import { PLAIN, type Screen } from "../text/escape.ts";
 
 const STDOUT = 1;
 const STDERR = 2;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { PeerStatus } from "../api/schema.ts";
-import type { Screen } from "../text/screen.ts";
+import type { Screen } from "../text/escape.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { type Column, renderTable } from "../text/table.ts";
 import { formatBytes, formatRtt } from "../text/quantity.ts";

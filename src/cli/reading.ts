@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import process from "node:process";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { print, printJson, printRaw, screen } from "./output.ts";
-import type { Screen } from "../text/screen.ts";
+import type { Screen } from "../text/escape.ts";
 import { wrap } from "../text/table.ts";
 
 const WATCH_MS = 1000;

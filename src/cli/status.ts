@@ -2,8 +2,7 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { ForgottenNode, PeerStatus, ReservedSubnet, Status, Waiting } from "../api/schema.ts";
-import { escapeText } from "../text/escape.ts";
-import type { Screen } from "../text/screen.ts";
+import { escapeText, type Screen } from "../text/escape.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { bold, dim, shortId, wrap } from "../text/table.ts";

@@ -2,8 +2,7 @@
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Why } from "../api/schema.ts";
-import { escapeText } from "../text/escape.ts";
-import type { Screen } from "../text/screen.ts";
+import { escapeText, type Screen } from "../text/escape.ts";
 import { isStatic } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
 import { bold, wrap } from "../text/table.ts";

@@ -11,8 +11,7 @@ import {
   type SendAction,
 } from "../control/outbox/perform.ts";
 import { ControlPlane } from "../control/node/node.ts";
-import type { Kept } from "../control/records/kept.ts";
-import { recordText } from "../control/records/state.ts";
+import { type Kept, recordText } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { Lookup } from "../daemon/host/lookup.ts";
 import { DataplaneFeed } from "../daemon/planes/dataplane_feed.ts";

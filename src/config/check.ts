@@ -16,8 +16,7 @@ import {
 } from "../wire/prefix.ts";
 import type { AskedRange, StaticPeer } from "../control/mesh/mesh_config.ts";
 import { FLANNEL_PORT, VXLAN_PORT } from "../wire/udp.ts";
-import type { Config } from "./config.ts";
-import { ConfigError } from "./config_error.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { describe, type GivenSettings, type SettingName } from "./settings.ts";
 
 /**

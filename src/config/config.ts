@@ -1,7 +1,7 @@
 /**
  * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags,
  * environment and files; all others only read it. Null means "not given": the mesh that is joined, the
- * stored state or the default of the moment decides. Addresses are canonical text (wire/address.ts).
+ * stored state or the default of the moment decides. What cannot work is a ConfigError. Addresses are canonical text (wire/address.ts).
  */
 import type { Asked } from "../control/mesh/mesh_config.ts";
 
@@ -66,4 +66,27 @@ export interface Config extends Asked {
   };
   /** A program to run when the own lease changes. */
   readonly onLeaseChange: string | null;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// A configuration that cannot work: which setting, and a whole sentence that says why and what to do.
+
+/** Exit code of every command that was used or configured wrongly. */
+export const USAGE_EXIT_CODE = 2;
+
+/**
+ * Thrown for impossible or contradictory settings. `field` is the setting's flag without dashes ("subnet-len");
+ * `reason` is the sentence shown to people and names everything involved.
+ */
+export class ConfigError extends Error {
+  readonly field: string;
+  readonly reason: string;
+  readonly exitCode: number = USAGE_EXIT_CODE;
+
+  constructor(field: string, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.name = "ConfigError";
+    this.field = field;
+    this.reason = reason;
+  }
 }

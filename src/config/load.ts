@@ -12,6 +12,7 @@ import { applyJoin, checkSecurity, type JoinFacts, readSecretSetting } from "./s
 import {
   CIPHERS,
   type Config,
+  ConfigError,
   DEFAULT_DEVICE,
   DEFAULT_NETWORK_NAME,
   DEFAULT_PORT,
@@ -21,7 +22,6 @@ import {
   LOG_FORMATS,
   LOG_LEVELS,
 } from "./config.ts";
-import { ConfigError } from "./config_error.ts";
 import { describe, describeLabel, type GivenSettings } from "./settings.ts";
 import { collectSettings, type Sources } from "./sources.ts";
 import { parseStaticPeers } from "./static_peer.ts";

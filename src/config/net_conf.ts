@@ -7,7 +7,7 @@
 import { isIpv4 } from "../wire/address.ts";
 import { networkOf, parseInterface } from "../wire/prefix.ts";
 import { BACKENDS } from "../wire/backend.ts";
-import { ConfigError } from "./config_error.ts";
+import { ConfigError } from "./config.ts";
 import { type Json, JsonNumber, JsonObject } from "./json_text.ts";
 import type { Given, SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";

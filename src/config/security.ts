@@ -3,8 +3,7 @@
  * configuration holds; what a token says; `--plain` and what contradicts it, and paths in the clear in a sealed mesh.
  * Whether there is a secret is for the daemon to see, which knows the state directory (daemon/state/secret_choice.ts). Pure.
  */
-import type { Config } from "./config.ts";
-import { ConfigError } from "./config_error.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { describe, describeLabel, type GivenSettings, type SettingName } from "./settings.ts";
 import { textOf } from "./values.ts";
 

@@ -3,8 +3,7 @@
  * flannel's `--net-conf`. The result is one map of raw texts, each remembering where it was found, so that every
  * later message can name the place. Pure: files are read through the function that the caller hands in.
  */
-import { DEFAULT_SUBNET_LEN } from "./config.ts";
-import { ConfigError } from "./config_error.ts";
+import { ConfigError, DEFAULT_SUBNET_LEN } from "./config.ts";
 import { JsonObject, JsonSyntaxError, parseJson } from "./json_text.ts";
 import { defaultSubnetLen, type NetConf, readNetConf } from "./net_conf.ts";
 import {

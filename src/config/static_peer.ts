@@ -12,7 +12,7 @@ import {
 } from "../wire/address.ts";
 import type { StaticPeer } from "../control/mesh/mesh_config.ts";
 import { MAX_VNI } from "../wire/vxlan.ts";
-import { ConfigError } from "./config_error.ts";
+import { ConfigError } from "./config.ts";
 import { suggest } from "./suggest.ts";
 import { readPrefix } from "./values.ts";
 

@@ -5,7 +5,7 @@
 import { formatAddress, type IpVersion, isIpv4, parseAddress, parseEndpoint } from "../wire/address.ts";
 import { networkOf, parseInterface, parsePrefix, type Prefix } from "../wire/prefix.ts";
 import { isHostName } from "../wire/named_endpoint.ts";
-import { ConfigError } from "./config_error.ts";
+import { ConfigError } from "./config.ts";
 import { describeLabel, type GivenSettings, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
 

@@ -6,9 +6,9 @@
 
 import type { Hmac } from "../ports/aead.ts";
 import { openGossip, sealGossip } from "./gossip_seal.ts";
-import { nodeHmac } from "./hmac.ts";
+import { nodeHmac } from "./handshake_mac.ts";
 import { NoiseHandshake, type NoiseSetup } from "./noise.ts";
-import { type DhKeys, dhKeys } from "./x25519.ts";
+import { type DhKeys, dhKeys } from "./noise_state.ts";
 
 /** A handshake from its first message to the keys of the session: as NoiseHandshake. */
 export type HandshakeMachine = Pick<

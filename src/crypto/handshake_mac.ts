@@ -3,8 +3,7 @@
  * network's MAC key; the cookie MAC under the cookie that the receiver handed out; and the mask under which a cookie
  * travels, so that a listener does not learn it. Both planes use this, each with its own Hmac.
  */
-
-import { timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Hmac } from "../ports/aead.ts";
 import {
   cookieMacAt,
@@ -85,3 +84,14 @@ function macOf(hmac: Hmac, key: Uint8Array, b: Uint8Array, at: number, end: numb
 function checkMac(hmac: Hmac, key: Uint8Array, b: Uint8Array, at: number, end: number): boolean {
   return timingSafeEqual(macOf(hmac, key, b, at, end), b.subarray(end, end + MAC_LEN));
 }
+
+// ----------------------------------------------------------------------------------------------------
+// HMAC-SHA256 by node:crypto: what the control thread uses, and the Worker where there is no libcrypto.
+
+export const nodeHmac: Hmac = {
+  by: "node:crypto",
+  digest: (key, b, at, length, out) => {
+    const mac = createHmac("sha256", key).update(b.subarray(at, at + length)).digest();
+    out.set(mac.subarray(0, out.length));
+  },
+};

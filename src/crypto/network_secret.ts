@@ -1,13 +1,11 @@
 /**
  * The network secret: who knows it may join the mesh. It is 32 random bytes, as a text that begins with "ovs1"
  * (text_code.ts), or a passphrase that scrypt (RFC 7914) turns into 32 bytes. Those 32 bytes are the root, from which
- * HKDF-SHA256 (RFC 5869) makes the keys of network_keys.ts; a passphrase itself is neither kept nor passed on.
+ * HKDF-SHA256 (RFC 5869) makes the keys that all nodes share; a passphrase itself is neither kept nor passed on.
  * The root lives in a private field, so that no log, no JSON and no inspection of an object shows it. A secret that a
  * mesh was rotated to carries the network id of its founding, which outlives all rotations.
  */
-
 import { hkdfSync, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
-import type { NetworkKeys } from "./network_keys.ts";
 import { decodeText, encodeText, hasPrefix } from "./text_code.ts";
 
 export const SECRET_PREFIX = "ovs1";
@@ -153,4 +151,21 @@ export function wipeKeys(keys: NetworkKeys): void {
 
 function saltOf(networkName: string): string {
   return `ovltun ${networkName}`;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// The keys that all nodes of a sealed network share, derived from the network secret.
+
+/** One generation of a network's keys. */
+export interface NetworkKeys {
+  /** 16 bytes. */
+  readonly networkId: Uint8Array;
+  /** Of the Noise handshakes, 32 bytes. */
+  readonly psk: Uint8Array;
+  /** Of the keyed MAC on handshake datagrams, 32 bytes. */
+  readonly macKey: Uint8Array;
+  /** Of gossip under the network key, 32 bytes. */
+  readonly gossipKey: Uint8Array;
+  /** Tells generations apart on the wire: u16. */
+  readonly keyId: number;
 }

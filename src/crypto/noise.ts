@@ -5,8 +5,7 @@
  * with a forged answer. Randomness is an argument: the ephemeral key comes as a key pair.
  */
 
-import { DH_LEN, type DhKeys, sharedSecret } from "./x25519.ts";
-import { SymmetricState, TAG_LEN } from "./noise_state.ts";
+import { DH_LEN, type DhKeys, sharedSecret, SymmetricState, TAG_LEN } from "./noise_state.ts";
 
 export type Pattern = "XXpsk3" | "IKpsk2";
 

@@ -3,8 +3,7 @@
  * secret, the Workers, the ciphers, the sockets, the device. All of it happens before the first message is sent, and
  * whatever keeps this host from being a node is found out here.
  */
-import type { Config } from "../config/config.ts";
-import { ConfigError } from "../config/config_error.ts";
+import { type Config, ConfigError } from "../config/config.ts";
 import type { StoredState } from "../control/records/state.ts";
 import { HostTable } from "../host/host_table.ts";
 import type { HostNetwork } from "../ports/host.ts";

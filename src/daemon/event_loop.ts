@@ -15,7 +15,7 @@ import {
 } from "../control/outbox/perform.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
-import type { Kept } from "../control/records/kept.ts";
+import type { Kept } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";
 import { PROBE_TOS } from "../host/owned.ts";
 import { logger } from "../log/log.ts";

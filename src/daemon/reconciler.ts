@@ -3,7 +3,7 @@
  * the whole to those who apply the difference. Called when something changed, at most once a tick while much does, and every few seconds besides.
  * Says once when this node is ready, and what of the host is in the mesh's way: a host that joins for the first time ends.
  */
-import { ConfigError } from "../config/config_error.ts";
+import { ConfigError } from "../config/config.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import { narrowIpv6 } from "./reports/narrow_ipv6.ts";
 import { leastMtu, NOTHING, placesOf, type Wanted, wantedFrom } from "../control/paths/paths.ts";

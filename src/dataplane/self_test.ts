@@ -30,16 +30,16 @@ import { encodeIpv6, IPV6_LEN } from "../wire/ipv6.ts";
 import { putU16, putU32, u16 } from "../wire/bytes.ts";
 import { TCP_ACK, TCP_CHECKSUM_AT, TCP_DATA_OFFSET_AT, TCP_FLAGS_AT, TCP_MIN_LEN } from "../wire/tcp.ts";
 import { encodeUdp, UDP_CHECKSUM_AT, UDP_LEN } from "../wire/udp.ts";
-import { packetAt } from "./packet/pool.ts";
 import {
   clearVnet,
   GSO_NONE,
   gsoType,
+  packetAt,
   putVnetChecksum,
   putVnetGso,
   vnetGsoSize,
   vnetGsoType,
-} from "./packet/vnet.ts";
+} from "./packet/packet_memory.ts";
 
 /** Two sockets that know each other as slot 0. The sender queues from slot 0 of the pool, the receiver has its own. */
 export interface TrainPair {

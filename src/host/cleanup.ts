@@ -7,8 +7,7 @@
 import type { HostNetwork } from "../ports/host.ts";
 import { describeRoute } from "./describe.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
-import { addressAlone } from "./held_prefix.ts";
-import { isOwned, OWN_ROUTES, UNREACHABLE_METRIC } from "./owned.ts";
+import { addressAlone, isOwned, OWN_ROUTES, UNREACHABLE_METRIC } from "./owned.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 
 /**

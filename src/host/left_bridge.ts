@@ -10,7 +10,7 @@ import { equalBytes } from "../wire/bytes.ts";
 import { isIpv4, parseAddress } from "../wire/address.ts";
 import { addressAt, comparePrefixes, isInside, networkOf, Prefix, writtenLength } from "../wire/prefix.ts";
 import { interfaceName } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./held_prefix.ts";
+import { addressAlone, heldPrefix } from "./owned.ts";
 import { removeBridge } from "./shadows.ts";
 
 /** A /30 of IPv4, a /126 of IPv6: the longest that has a bridge and a container. */

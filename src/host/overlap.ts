@@ -30,7 +30,7 @@ import {
   writtenLength,
 } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
-import { heldPrefix } from "./held_prefix.ts";
+import { heldPrefix } from "./owned.ts";
 
 const RANDOM_LENGTH = IPV4_BITS_AT + 16;
 /** Of which a network is drawn (RFC 4193: those that a site chooses itself). */

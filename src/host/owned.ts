@@ -4,11 +4,16 @@
  * other alone. Pure: the routes a state wants, and what differs from the routes there are. The host itself is
  * changed by reconcile_host.ts and cleanup.ts.
  */
-
-import { type DirectRoute, type Route, SCOPE_LINK, TABLE_MAIN } from "../ports/host.ts";
-import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
+import {
+  type DirectRoute,
+  type InterfaceAddress,
+  type Route,
+  SCOPE_LINK,
+  TABLE_MAIN,
+} from "../ports/host.ts";
+import { hostPrefix, IPV4_BITS_AT, isInside, Prefix, samePrefix } from "../wire/prefix.ts";
 import type { RouteFilter } from "../wire/route_filter.ts";
-import { isIpv4 } from "../wire/address.ts";
+import { isIpv4, parseAddress } from "../wire/address.ts";
 
 /**
  * rtm_protocol of our routes. Numbers from 4 up are free for routing daemons (rtnetlink(7)); 84 is in no list of
@@ -131,4 +136,18 @@ export function byDestination(routes: readonly Route[]): (destination: Prefix) =
     else likes.push(route);
   }
   return ({ text }) => found.get(text) ?? [];
+}
+
+// ----------------------------------------------------------------------------------------------------
+// Addresses of interfaces as prefixes. What the kernel lists is well-formed.
+
+/** "10.42.7.1/24": the address with the length of its network, the bits of the host included. */
+export function heldPrefix({ address, prefixLength }: InterfaceAddress): Prefix {
+  const bytes = parseAddress(address)!;
+  return new Prefix(bytes, prefixLength + (isIpv4(bytes) ? IPV4_BITS_AT : 0));
+}
+
+/** "10.42.7.1/32". */
+export function addressAlone({ address }: InterfaceAddress): Prefix {
+  return hostPrefix(parseAddress(address)!);
 }

@@ -9,17 +9,18 @@ import type { HostNetwork, InterfaceAddress, NetworkInterface, Route } from "../
 import { EACCES, EAFNOSUPPORT, ENOTSUP, SysError } from "../ports/sys_error.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
 import { describeRoute } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./held_prefix.ts";
-import { isSink } from "./overlap.ts";
 import {
+  addressAlone,
   byDestination,
   diffRoutes,
+  heldPrefix,
   type HostState,
   isOwned,
   OWN_ROUTES,
   samePlace,
   wantedRoutes,
 } from "./owned.ts";
+import { isSink } from "./overlap.ts";
 
 /** What was done, and what could not be, in sentences. Both are empty when the host was as it should be. */
 export interface Reconciliation {

@@ -9,7 +9,7 @@ import type { FoundTable, Ruleset } from "../ports/ruleset.ts";
 import { SysError } from "../ports/sys_error.ts";
 import type { Table, TableName } from "../wire/nftables.ts";
 import { isInside, type Prefix, samePrefix } from "../wire/prefix.ts";
-import { addressAlone } from "./held_prefix.ts";
+import { addressAlone } from "./owned.ts";
 import { networkOfTable, OWN_TABLES, tableName } from "./packet_rules.ts";
 import { attempt, type Reconciliation } from "./reconcile_host.ts";
 

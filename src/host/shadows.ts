@@ -14,7 +14,7 @@ import {
   TABLE_MAIN,
 } from "../ports/host.ts";
 import { describeRoute, interfaceName } from "./describe.ts";
-import { addressAlone, heldPrefix } from "./held_prefix.ts";
+import { addressAlone, heldPrefix } from "./owned.ts";
 import { addressRoute, isOwn, isSink, overlappingRoutes, type OwnMarks } from "./overlap.ts";
 import { contains, IPV4_BITS_AT, isInside, overlaps, type Prefix, samePrefix } from "../wire/prefix.ts";
 

@@ -5,12 +5,12 @@
 import type { Hmac } from "../ports/aead.ts";
 import type { SocketRole } from "../ports/devices.ts";
 import type { DataplaneEvent, DataplaneMessage } from "../ports/planes.ts";
-import { nodeHmac } from "../crypto/hmac.ts";
+import { nodeHmac } from "../crypto/handshake_mac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
 import { Counters } from "../dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
-import { socketSlots } from "../dataplane/packet/pool.ts";
+import { socketSlots } from "../dataplane/packet/packet_memory.ts";
 import { warmUpWorker } from "../dataplane/worker_warm_up.ts";
 import { Epoll, EventFd } from "../sys/epoll.ts";
 import { libcryptoHmac } from "../sys/libcrypto_hmac.ts";

@@ -85,7 +85,7 @@ export type DataplaneMessage =
   | { readonly kind: "stop" };
 
 /**
- * A session with the peer in `slot`. The data plane derives each lane's keys from the roots (crypto/lane_keys.ts)
+ * A session with the peer in `slot`. The data plane derives each lane's keys from the roots (crypto/lane.ts)
  * and wipes the message. `confirmed`: packets leave on it from now on; else (the responder's side) it only receives
  * until the first authenticated packet, which makes it the sending session. Earlier sessions go on receiving; a slot
  * holds MAX_SESSIONS, the oldest goes.

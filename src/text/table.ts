@@ -2,8 +2,7 @@
  * Tables and small phrases for people: aligned columns, wrapped sentences, sizes, durations. Colours and width as the
  * screen says. A table that is too wide loses its less important columns, and says which.
  */
-import { escapeText } from "./escape.ts";
-import type { Screen } from "./screen.ts";
+import { escapeText, type Screen } from "./escape.ts";
 
 export interface Column<T> {
   readonly title: string;

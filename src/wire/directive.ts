@@ -15,9 +15,8 @@
 
 import { fromHex, putU32, toHex } from "./bytes.ts";
 import { crc32 } from "./crc32.ts";
-import { packMap } from "./msgpack.ts";
+import { decodeSignedMap, packMap } from "./msgpack.ts";
 import { networkOf, Prefix, samePrefix } from "./prefix.ts";
-import { decodeSignedMap } from "./signed_map.ts";
 import { nameForNode, NODE_NAME_MAX } from "./node_name.ts";
 import { bytesOf, hexOf, isVersion, VERSION_LIMIT, wordOf } from "./untrusted.ts";
 

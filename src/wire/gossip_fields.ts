@@ -14,9 +14,14 @@ import {
   type Gossip,
   type GossipBody,
   type GossipKind,
+  hexField,
+  intField,
   ITEMS_MAX,
   type Liveness,
+  Malformed,
+  must,
   type Piggyback,
+  prefixField,
   type RecordItem,
   SECRET_SEQ_MAX,
   SPAN_LEN,
@@ -25,9 +30,9 @@ import {
   TABLES,
   TREE_FANOUT,
   TREE_HASH_LEN,
+  tuple,
   WANT_MAX,
 } from "./gossip_body.ts";
-import { hexField, intField, Malformed, must, prefixField, tuple } from "./gossip_reading.ts";
 import { HELLO_LEN } from "./hello.ts";
 import { bytesOf, endpointOf, fewBytesOf, hexOf, listOf } from "./untrusted.ts";
 

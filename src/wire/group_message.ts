@@ -21,7 +21,7 @@ const TAG_LEN = 16;
 const ORDER_LEN = 12;
 /** What is put around a message. */
 export const GROUP_OVERHEAD = GROUP_SEALED_AT + TAG_LEN + ORDER_LEN;
-/** Longest message that goes this way; what is sent is shorter (gossip_size.ts). */
+/** Longest message that goes this way; what is sent is shorter (gossip.ts). */
 export const GROUP_MESSAGE_MAX = HANDSHAKE_MAX_LEN - GROUP_OVERHEAD;
 
 const VERSION_AT = 1;

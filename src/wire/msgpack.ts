@@ -1,8 +1,7 @@
 /**
  * MessagePack as records, directives, gossip and handshakes have it: one map, with keys of one letter. What is read comes
- * from others, so reading never throws.
+ * from others, so reading never throws. And the form in which maps are signed.
  */
-
 import { Packr } from "msgpackr/pack";
 import { Unpackr } from "msgpackr/unpack";
 
@@ -25,4 +24,17 @@ export function unpackMap(b: Uint8Array, at = 0, end = b.length): Record<string,
   return typeof map === "object" && map !== null && !Array.isArray(map)
     ? map as Record<string, unknown>
     : null;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// What records (control/records/record.ts) and directives (directive.ts) have in common: a MessagePack map with short
+// keys, and behind it the Ed25519 signature of its author, over the map's bytes.
+// | MessagePack map | signature, 64 |
+
+const SIGNATURE_LEN = 64;
+
+/** The map of what has at most `maxLength` bytes, its signature unchecked; null when there is none. Never throws. */
+export function decodeSignedMap(raw: Uint8Array, maxLength: number): Record<string, unknown> | null {
+  if (raw.length <= SIGNATURE_LEN || raw.length > maxLength) return null;
+  return unpackMap(raw, 0, raw.length - SIGNATURE_LEN);
 }

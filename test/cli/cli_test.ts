@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { givenSecret, runUp } from "../../src/cli/up.ts";
-import { ConfigError } from "../../src/config/config_error.ts";
+import { ConfigError } from "../../src/config/config.ts";
 import { encodeToken } from "../../src/crypto/join_token.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { selfCommand } from "../../src/sys/self_command.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { LeaseEntry, PeerStatus, Resolved, RouteEntry, Status } from "../../src/api/schema.ts";
 import { eventLine } from "../../src/cli/events.ts";
 import { leasesPage } from "../../src/cli/leases.ts";
-import { PLAIN } from "../../src/text/screen.ts";
+import { PLAIN } from "../../src/text/escape.ts";
 import { echoLine, summarize } from "../../src/cli/ping.ts";
 import { routesPage } from "../../src/cli/routes.ts";
 import { statusPage, waitingLine } from "../../src/cli/status.ts";

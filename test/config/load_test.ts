@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ConfigError } from "../../src/config/config_error.ts";
+import { ConfigError } from "../../src/config/config.ts";
 import { loadConfig, type Loaded, type LoadInput, loadPlaces } from "../../src/config/load.ts";
 import { refuseSecretArguments } from "../../src/config/security.ts";
 import { ALL_SETTINGS, environmentKey } from "../../src/config/settings.ts";

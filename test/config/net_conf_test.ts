@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config } from "../../src/config/config.ts";
-import { ConfigError } from "../../src/config/config_error.ts";
+import { type Config, ConfigError } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { foundMesh } from "../../src/control/mesh/mesh.ts";
 import { prefix } from "../../src/wire/prefix.ts";

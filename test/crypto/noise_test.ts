@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { NoiseHandshake, type Pattern } from "../../src/crypto/noise.ts";
-import { dhKeys, sharedSecret } from "../../src/crypto/x25519.ts";
+import { dhKeys, sharedSecret } from "../../src/crypto/noise_state.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { randomBytes, seeded } from "../made/seeded.ts";
 

@@ -4,12 +4,11 @@
  */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac, stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../../src/dataplane/dataplane.ts";
 import { GATE_LIMITS } from "../../src/dataplane/tables/handshake_gate.ts";
-import { socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import type { LocalEnd } from "../../src/ports/devices.ts";
 import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import { encodeProbe, PROBE_LEN } from "../../src/wire/datagram.ts";

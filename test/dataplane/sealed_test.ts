@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { laneKey } from "../../src/crypto/lane_keys.ts";
+import { laneKey } from "../../src/crypto/lane.ts";
 import type { CipherSuite } from "../../src/ports/aead.ts";
 import { SessionTable } from "../../src/dataplane/tables/session_table.ts";
 import { FakeAead } from "../fakes/fake_aead.ts";

@@ -1,7 +1,7 @@
 /** The self-test against kernels that do what they say, and such that do not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { packetAt } from "../../src/dataplane/packet/pool.ts";
+import { packetAt } from "../../src/dataplane/packet/packet_memory.ts";
 import {
   type OpenPair,
   READ_BACK_TO,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import { warmUpWorker } from "../../src/dataplane/worker_warm_up.ts";
 import type { AeadProvider } from "../../src/ports/aead.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";

@@ -1,11 +1,11 @@
 /** The data plane of src/dataplane in place of a Worker's thread, over memory devices: it runs when something comes. */
 import { aeadProvider } from "../../src/crypto/aead.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../../src/dataplane/dataplane.ts";
 import { MailboxReader } from "../../src/dataplane/mailbox.ts";
-import { socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import type { PlaneStart, PlaneThread, UdpPort } from "../../src/ports/machine.ts";
 import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import type { Clock, Random } from "../../src/ports/time.ts";

@@ -8,7 +8,7 @@
 import type { ControlCiphers, HandshakeMachine } from "../../src/crypto/control_ciphers.ts";
 import { type Identity, SIGNATURE_LEN } from "../../src/crypto/identity.ts";
 import type { NoiseSetup } from "../../src/crypto/noise.ts";
-import type { DhKeys } from "../../src/crypto/x25519.ts";
+import type { DhKeys } from "../../src/crypto/noise_state.ts";
 import type { Random } from "../../src/ports/time.ts";
 import { equalBytes, fromHex, putU32, toHex } from "../../src/wire/bytes.ts";
 

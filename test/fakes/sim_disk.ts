@@ -3,9 +3,8 @@
  * while it stalls. What is not there when its process is killed never comes.
  */
 
-import type { Kept } from "../../src/control/records/kept.ts";
-import type { PersistAction } from "../../src/control/outbox/perform.ts";
 import {
+  type Kept,
   ownToJson,
   readOwn,
   recordText,
@@ -14,6 +13,7 @@ import {
   type StoredPeer,
   type StoredState,
 } from "../../src/control/records/state.ts";
+import type { PersistAction } from "../../src/control/outbox/perform.ts";
 
 interface Write {
   readonly at: number;

@@ -1,7 +1,7 @@
 /** The handshakes of two nodes, made of small seeds: what they say is the same in every run, byte for byte. */
 
 import type { Action } from "../../src/control/outbox/events.ts";
-import type { Actions } from "../../src/control/outbox/actions.ts";
+import type { Actions } from "../../src/control/outbox/outbox.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
 import { handshakesOf, type MadeHandshakes, nodeOf } from "../made/handshakes.ts";
 import { identityOf } from "../made/records.ts";

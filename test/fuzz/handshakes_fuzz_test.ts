@@ -5,14 +5,19 @@
 
 import assert from "node:assert/strict";
 import { RECORD_MAX_LEN } from "../../src/control/records/record.ts";
-import { borneMac, openCookie, stampHandshake, stampReply } from "../../src/crypto/handshake_mac.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import {
+  borneMac,
+  nodeHmac,
+  openCookie,
+  stampHandshake,
+  stampReply,
+} from "../../src/crypto/handshake_mac.ts";
 import { NoiseHandshake } from "../../src/crypto/noise.ts";
-import { dhKeys } from "../../src/crypto/x25519.ts";
+import { dhKeys } from "../../src/crypto/noise_state.ts";
 import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { fromHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
-import { encodeOffer } from "../../src/wire/handshake_offer.ts";
+import { encodeOffer } from "../../src/wire/handshake.ts";
 import type { MadeHandshakes } from "../made/handshakes.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";
 import { bytesOf } from "../made/packets.ts";

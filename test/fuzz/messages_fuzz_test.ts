@@ -13,7 +13,7 @@ import { decodeDirective, DIRECTIVE_MAX_LEN, encodeDirective } from "../../src/w
 import * as gossip from "../../src/wire/gossip.ts";
 import * as group from "../../src/wire/group_message.ts";
 import * as handshake from "../../src/wire/handshake.ts";
-import { decodeOffer, encodeOffer } from "../../src/wire/handshake_offer.ts";
+import { decodeOffer, encodeOffer } from "../../src/wire/handshake.ts";
 import * as hello from "../../src/wire/hello.ts";
 import type { Gossip } from "../../src/wire/gossip_body.ts";
 import { directiveOf } from "../made/directives.ts";

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { GroupGossip } from "../../src/control/secrets/group_gossip.ts";
-import { laneKey } from "../../src/crypto/lane_keys.ts";
+import { laneKey } from "../../src/crypto/lane.ts";
 import { toHex } from "../../src/wire/bytes.ts";
 import { DATA_LEN, encodeData } from "../../src/wire/data_header.ts";
 import { encodeProbe } from "../../src/wire/datagram.ts";

@@ -8,12 +8,13 @@ import {
   CHECKSUM_COMPLETE,
   CHECKSUM_PARTIAL,
   CHECKSUM_UNKNOWN,
+  packetAt,
   prepareVnet,
-} from "../../src/dataplane/packet/vnet.ts";
+  TUN_SLOTS,
+} from "../../src/dataplane/packet/packet_memory.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { outboundBatch } from "../../src/dataplane/out/outbound.ts";
 import { createPlane } from "../../src/dataplane/plane/plane.ts";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { OWN_SLOT } from "../../src/dataplane/tables/route_table.ts";
 import { BATCH, VNET_LEN } from "../../src/ports/devices.ts";
 import { Epoll, EventFd } from "../../src/sys/epoll.ts";

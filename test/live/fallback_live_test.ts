@@ -3,10 +3,9 @@
  * real calls: this kernel has none of its own. Everything arrives, once and in order, and the offload is given up.
  */
 import assert from "node:assert/strict";
-import { CHECKSUM_PARTIAL } from "../../src/dataplane/packet/vnet.ts";
+import { CHECKSUM_PARTIAL, packetAt, TUN_SLOTS } from "../../src/dataplane/packet/packet_memory.ts";
 import { Coalescer } from "../../src/dataplane/tun/coalescer.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
 import { BATCH, type Offload, type TunDevice, VNET_LEN } from "../../src/ports/devices.ts";
 import { libc } from "../../src/sys/libc.ts";
 import type { TunQueue } from "../../src/sys/tun.ts";

@@ -3,11 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/packet_memory.ts";
 import { waitForRoom } from "../../src/sys/room.ts";
 import { UdpBatches } from "../../src/sys/udp_batches.ts";
 import { type OpenedSocket, sendDatagram, setInt } from "../../src/sys/udp_socket.ts";
-import { socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import { randomBytes, seeded } from "../made/seeded.ts";
 import { liveTest, until, type Wires } from "./wires.ts";
 

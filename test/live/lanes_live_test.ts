@@ -3,7 +3,12 @@
  * lanes do not mix, a flow stays on one queue of the device.
  */
 import assert from "node:assert/strict";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
+import {
+  CHECKSUM_COMPLETE,
+  packetAt,
+  prepareVnet,
+  TUN_SLOTS,
+} from "../../src/dataplane/packet/packet_memory.ts";
 import { openTun, type TunQueue } from "../../src/sys/tun.ts";
 import { openUdpGroup } from "../../src/sys/udp_group.ts";
 import { openUdp, sendDatagram } from "../../src/sys/udp_socket.ts";
@@ -11,7 +16,6 @@ import type { UdpBatches } from "../../src/sys/udp_batches.ts";
 import { DATA_LEN, DATA_PLAIN, encodeData } from "../../src/wire/data_header.ts";
 import { udp } from "../made/packets.ts";
 import { DEVICE, FAR, FAR6, HOST, HOST6, liveTest, until, type Wires } from "./wires.ts";
-import { CHECKSUM_COMPLETE, prepareVnet } from "../../src/dataplane/packet/vnet.ts";
 import { VNET_LEN } from "../../src/ports/devices.ts";
 
 const PORT = 41473;

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { packetAt } from "../../src/dataplane/packet/pool.ts";
+import { packetAt } from "../../src/dataplane/packet/packet_memory.ts";
 import { libc } from "../../src/sys/libc.ts";
 import { AF_INET } from "../../src/sys/sockaddr.ts";
 import { takeZeroChecksums } from "../../src/sys/udp_group.ts";

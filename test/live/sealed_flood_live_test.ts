@@ -11,8 +11,7 @@ import { Attacker, withPayload } from "./attacker.ts";
 import { answerNobody, flood } from "./flood.ts";
 import { type Host, until } from "./host.ts";
 import { figure, iperf, liveTest, withHosts } from "./mesh.ts";
-import { stampHandshake } from "../../src/crypto/handshake_mac.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac, stampHandshake } from "../../src/crypto/handshake_mac.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { startSealed } from "./sealed.ts";
 

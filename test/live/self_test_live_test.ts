@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { packetAt } from "../../src/dataplane/packet/pool.ts";
+import { packetAt } from "../../src/dataplane/packet/packet_memory.ts";
 import { READ_BACK_TO, testReadBack, testSuperframes, testTrains } from "../../src/dataplane/self_test.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { LoopbackPair } from "../../src/sys/loopback_pair.ts";

@@ -5,8 +5,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { CHECKSUM_COMPLETE } from "../../src/dataplane/packet/vnet.ts";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
+import { CHECKSUM_COMPLETE, packetAt, TUN_SLOTS } from "../../src/dataplane/packet/packet_memory.ts";
 import { type TunOffloads, VNET_LEN } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { TunQueue } from "../../src/sys/tun.ts";

@@ -3,7 +3,7 @@
  * their limits, and what happens when the kernel wants none.
  */
 import assert from "node:assert/strict";
-import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/pool.ts";
+import { packetAt, TUN_SLOTS } from "../../src/dataplane/packet/packet_memory.ts";
 import { SLOT_LENGTH } from "../../src/ports/devices.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";
 import { libc } from "../../src/sys/libc.ts";

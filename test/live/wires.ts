@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import { createPool, packetAt, socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { createPool, packetAt, socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import { BATCH, type PacketPool, type SocketRole } from "../../src/ports/devices.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { openHostNetwork } from "../../src/sys/host_network.ts";

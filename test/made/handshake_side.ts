@@ -1,5 +1,5 @@
 /** One end of a handshake, with an identity and a record of its own and nothing around it. */
-import type { HandshakeEvent } from "../../src/control/handshake/handshake_events.ts";
+import type { HandshakeEvent } from "../../src/control/handshake/pending.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import type { NodeRecord } from "../../src/control/records/record.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";

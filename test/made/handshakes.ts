@@ -3,15 +3,14 @@
  */
 
 import { Handshakes } from "../../src/control/handshake/handshakes.ts";
-import type { Actions } from "../../src/control/outbox/actions.ts";
-import { newOutlets, type Tally } from "../../src/control/outbox/outlets.ts";
+import { type Actions, newOutlets, type Tally } from "../../src/control/outbox/outbox.ts";
 import type { OwnNode } from "../../src/control/outbox/own_node.ts";
 import { ReceiverIndices } from "../../src/control/handshake/pending.ts";
 import { type NodeRecord, signRecord } from "../../src/control/records/record.ts";
 import { CONTROL_CIPHERS } from "../../src/crypto/control_ciphers.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
-import type { NetworkKeys } from "../../src/crypto/network_keys.ts";
-import { type DhKeys, dhKeys } from "../../src/crypto/x25519.ts";
+import type { NetworkKeys } from "../../src/crypto/network_secret.ts";
+import { type DhKeys, dhKeys } from "../../src/crypto/noise_state.ts";
 import type { Random } from "../../src/ports/time.ts";
 import { fromHex, toHex } from "../../src/wire/bytes.ts";
 import { ownNodeOf } from "./own_node.ts";

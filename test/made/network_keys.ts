@@ -1,10 +1,10 @@
 /** Keys of sealed meshes as a network secret would give them, and the set-up of a sealed node. */
 
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
-import type { NetworkKeys } from "../../src/crypto/network_keys.ts";
+import type { NetworkKeys } from "../../src/crypto/network_secret.ts";
 import { sha256 } from "../../src/crypto/sha256.ts";
 import { u16 } from "../../src/wire/bytes.ts";
-import type { SuiteOffer } from "../../src/wire/handshake_offer.ts";
+import type { SuiteOffer } from "../../src/wire/handshake.ts";
 
 const SUITES: readonly SuiteOffer[] = [
   { suite: "aes-256-gcm", mbps: 9000 },

@@ -4,7 +4,7 @@
  */
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Source } from "../../src/dataplane/dataplane.ts";
-import { socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import type { SocketRole } from "../../src/ports/devices.ts";
 import type { DataplaneEvent, Tunnel } from "../../src/ports/planes.ts";
 import { MemorySocket } from "../fakes/memory_socket.ts";

@@ -6,7 +6,7 @@ import { aeadProvider } from "../../src/crypto/aead.ts";
 import { naclAead } from "../../src/crypto/nacl_aead.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../../src/dataplane/dataplane.ts";
-import { socketSlots } from "../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../src/dataplane/packet/packet_memory.ts";
 import type { AeadMaker, AeadProvider, CipherSuite } from "../../src/ports/aead.ts";
 import type { DataplaneEvent } from "../../src/ports/planes.ts";
 import { openLibcrypto } from "../../src/sys/libcrypto.ts";

@@ -1,7 +1,6 @@
 /** The state directory of a test: on this host's disk, with what is asked of it waited for. */
 
-import type { Kept } from "../../src/control/records/kept.ts";
-import type { StoredOwn } from "../../src/control/records/state.ts";
+import type { Kept, StoredOwn } from "../../src/control/records/state.ts";
 import type { StateHome, StateStore } from "../../src/daemon/state/state_store.ts";
 import { systemDisk } from "../../src/machine/disk.ts";
 import { systemLocks } from "../../src/machine/locks.ts";

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Targets } from "../../src/control/links/targets.ts";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
 import { REPLY_LEN } from "../../src/wire/handshake.ts";

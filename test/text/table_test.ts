@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { PLAIN } from "../../src/text/screen.ts";
+import { PLAIN } from "../../src/text/escape.ts";
 import { renderTable, wrap } from "../../src/text/table.ts";
 import { formatBytes, formatDuration, formatRtt } from "../../src/text/quantity.ts";
 

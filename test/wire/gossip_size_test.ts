@@ -17,7 +17,7 @@ import {
   WANT_MAX,
 } from "../../src/wire/gossip_body.ts";
 import { HELLO_LEN } from "../../src/wire/hello.ts";
-import * as size from "../../src/wire/gossip_size.ts";
+import * as size from "../../src/wire/gossip.ts";
 import { encodeGroupMessage, GROUP_MESSAGE_MAX, GROUP_SEALED_AT } from "../../src/wire/group_message.ts";
 import { DATA_LEN } from "../../src/wire/data_header.ts";
 import { AEAD_TAG_LEN } from "../../src/wire/overhead.ts";

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { toHex } from "../../src/wire/bytes.ts";
 import * as wire from "../../src/wire/handshake.ts";
-import * as offers from "../../src/wire/handshake_offer.ts";
+import * as offers from "../../src/wire/handshake.ts";
 import { below, dirty, hex, randomBytes, seeded, untouchedOutside } from "../made/seeded.ts";
 
 const MESSAGE: wire.Handshake = {

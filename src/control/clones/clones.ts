@@ -7,7 +7,6 @@
  * What is told is rounded down and was some time on its way, so each side may take itself for a little older than it
  * is: never do both end. That both stay, when the ages differ by just SAME_AGE_S, is settled after LONG_MS.
  */
-
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 
 const SAME_AGE_S = 20;
@@ -74,4 +73,17 @@ export function cloneMessage(where: string, certain: boolean): string {
   return `${where} ${which} with rm -r (NOT with down --purge: the lease belongs to the original), and ` +
     "start again: it " +
     "will get its own identity and lease";
+}
+
+// ----------------------------------------------------------------------------------------------------
+// The dispute of a node with another host that runs with its identity, from the first sign of it on.
+
+export class Dispute {
+  #since: number | null = null;
+
+  /** Which of the two ends, by what is known at `now`; `fresh`: the other said just now how long it has been running. */
+  judge(we: Clone, other: Clone, now: number, fresh: boolean): Judgement {
+    this.#since ??= now;
+    return judge(we, other, now - this.#since, fresh);
+  }
 }

@@ -15,20 +15,19 @@
  *
  * This file hands each datagram to the side it is for: A is initiator.ts, B responder.ts. Both write
  * and read by messages.ts, wait in pending.ts and send by post.ts, which also has the
- * cookies and refusals. What comes of it is in handshake_events.ts.
+ * cookies and refusals. What comes of it is in pending.ts.
  */
 
 import { borneMac } from "../../crypto/handshake_mac.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import * as wire from "../../wire/handshake.ts";
 import { REFUSE_VERSION } from "../../wire/hello.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
+import type { HandshakeEvent, Sent } from "./pending.ts";
 import { HandshakeInitiator } from "./initiator.ts";
 import { HandshakeMessages, type HandshakeSetup, type KnownNode } from "./messages.ts";
 import { HandshakePost } from "./post.ts";
 import { HandshakeResponder } from "./responder.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Sent } from "./pending.ts";
 
 export class Handshakes {
   readonly #own: OwnNode;

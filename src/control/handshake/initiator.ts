@@ -13,12 +13,9 @@
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
-import { EPHEMERAL_LEN, type HandshakeMessages, type KnownNode } from "./messages.ts";
-import type { HandshakeParts, HandshakePost } from "./post.ts";
 import {
   CROSSING_MS,
+  type HandshakeEvent,
   MAX_PENDING,
   type Pending,
   PENDING_MS,
@@ -26,6 +23,9 @@ import {
   type ReceiverIndices,
   type Sent,
 } from "./pending.ts";
+import type { OwnNode } from "../outbox/own_node.ts";
+import { EPHEMERAL_LEN, type HandshakeMessages, type KnownNode } from "./messages.ts";
+import type { HandshakeParts, HandshakePost } from "./post.ts";
 
 /** Handshakes under way to one endpoint: a late answer to the one before the last still counts. */
 const BEGUN_EACH = 3;

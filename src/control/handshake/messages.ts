@@ -5,26 +5,25 @@
  *   machine ─▶ write ─▶ … ─▶ read ─▶ conclude: who is it, may they come in, which suite ─▶ a session
  */
 
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import type { ControlCiphers, HandshakeMachine } from "../../crypto/control_ciphers.ts";
 import type { Pattern } from "../../crypto/noise.ts";
-import type { DhKeys } from "../../crypto/x25519.ts";
+import type { DhKeys } from "../../crypto/noise_state.ts";
 import type { Random } from "../../ports/time.ts";
 import { equalBytes, fromHex, toHex } from "../../wire/bytes.ts";
-import { encodeHandshake, type Handshake } from "../../wire/handshake.ts";
 import {
   chooseSuite,
   decodeOffer,
+  encodeHandshake,
   encodeOffer,
+  type Handshake,
   type HandshakeOffer,
   type SuiteOffer,
-} from "../../wire/handshake_offer.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { Tally } from "../outbox/outlets.ts";
+} from "../../wire/handshake.ts";
+import type { Actions, Tally } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import type { NodeRecord } from "../records/record.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
-import type { Exchange, ReceiverIndices, Sent } from "./pending.ts";
+import type { Exchange, HandshakeEvent, ReceiverIndices, Sent } from "./pending.ts";
 
 /** Every first message begins with it, in the clear. */
 export const EPHEMERAL_LEN = 32;

@@ -8,17 +8,15 @@
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { borneMac, checkReply, openCookie, stampHandshake, stampReply } from "../../crypto/handshake_mac.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import type { Hmac } from "../../ports/aead.ts";
 import type { Random } from "../../ports/time.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
+import type { HandshakeEvent, Sent } from "./pending.ts";
 import type { HandshakeMessages, HandshakeSetup } from "./messages.ts";
-import type { Actions } from "../outbox/actions.ts";
+import type { Actions, Tally } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import type { Tally } from "../outbox/outlets.ts";
-import type { Sent } from "./pending.ts";
 
 /** What both sides of handshakes work with. */
 export interface HandshakeParts extends HandshakeSetup {

@@ -9,14 +9,19 @@
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import * as wire from "../../wire/handshake.ts";
-import type { HandshakeEvent } from "./handshake_events.ts";
+import {
+  type Exchange,
+  type HandshakeEvent,
+  type Pending,
+  PendingHandshakes,
+  type ReceiverIndices,
+} from "./pending.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import type { HandshakeMessages } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
-import { type Exchange, type Pending, PendingHandshakes, type ReceiverIndices } from "./pending.ts";
 
 /** How the first message of an IK came. */
 export interface FirstIK {

@@ -6,15 +6,13 @@
 
 import { type Identity, identityFromSeeds, nodeMac } from "../../crypto/identity.ts";
 import { CONTROL_CIPHERS as ciphers } from "../../crypto/control_ciphers.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex, toHex } from "../../wire/bytes.ts";
-import type { NewSession } from "./handshake_events.ts";
+import { type NewSession, ReceiverIndices } from "./pending.ts";
 import { Handshakes } from "./handshakes.ts";
-import type { Actions } from "../outbox/actions.ts";
-import { newOutlets } from "../outbox/outlets.ts";
+import { type Actions, newOutlets } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
-import { ReceiverIndices } from "./pending.ts";
 import { type NodeRecord, RECORD_READER, signRecord } from "../records/record.ts";
 
 const SEED_LEN = 32;

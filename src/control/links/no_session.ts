@@ -3,10 +3,9 @@
  * and turned into an event where the rest of the control plane must hear of it.
  */
 
-import type { HandshakeEvent } from "../handshake/handshake_events.ts";
+import type { HandshakeEvent } from "../handshake/pending.ts";
 import type { Handshakes } from "../handshake/handshakes.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { Outlets, Schedule, Throttle } from "../outbox/outlets.ts";
+import type { Actions, Outlets, Schedule, Throttle } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
 import { REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";

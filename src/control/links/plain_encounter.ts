@@ -7,8 +7,7 @@
 import { shortId } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { Outlets, Schedule, Tally, Throttle } from "../outbox/outlets.ts";
+import type { Actions, Outlets, Schedule, Tally, Throttle } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { MIXED_SECURITY, RefusalLog } from "./refusals.ts";
 import type { Target } from "./target.ts";

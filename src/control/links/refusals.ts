@@ -12,8 +12,7 @@ import {
   REFUSE_VERSION,
 } from "../../wire/hello.ts";
 import type { LogFields } from "../outbox/events.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { Outlets, Schedule } from "../outbox/outlets.ts";
+import type { Actions, Outlets, Schedule } from "../outbox/outbox.ts";
 import type { Target } from "./target.ts";
 
 /** What to do about a plain and a sealed node that meet. */

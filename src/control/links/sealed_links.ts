@@ -6,24 +6,23 @@
 
 import { shortId } from "../../crypto/identity.ts";
 import { CONTROL_CIPHERS, type ControlCiphers } from "../../crypto/control_ciphers.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
-import type { SuiteOffer } from "../../wire/handshake_offer.ts";
+import type { SuiteOffer } from "../../wire/handshake.ts";
 import { REFUSE_FULL } from "../../wire/hello.ts";
 import type { Challenge } from "../clones/contests.ts";
-import type { HandshakeEvent, NewSession } from "../handshake/handshake_events.ts";
+import { type HandshakeEvent, type NewSession, ReceiverIndices } from "../handshake/pending.ts";
 import { Handshakes } from "../handshake/handshakes.ts";
 import type { KnownNode } from "../handshake/messages.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Link } from "./link_table.ts";
 import { type LinkEvent, Links } from "./links.ts";
 import { NoSession } from "./no_session.ts";
-import type { Outlets } from "../outbox/outlets.ts";
+import type { Outlets } from "../outbox/outbox.ts";
 import type { OwnNode } from "../outbox/own_node.ts";
 import { PlainEncounter } from "./plain_encounter.ts";
-import { ReceiverIndices } from "../handshake/pending.ts";
 import type { NodeRecord } from "../records/record.ts";
 import { MIXED_SECURITY } from "./refusals.ts";
 import { Sessions } from "./sessions.ts";

@@ -12,9 +12,8 @@
 import type { CipherSuite } from "../../ports/aead.ts";
 import { Heap } from "../../bounds/heap.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
-import type { NewSession } from "../handshake/handshake_events.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { ReceiverIndices } from "../handshake/pending.ts";
+import type { NewSession, ReceiverIndices } from "../handshake/pending.ts";
+import type { Actions } from "../outbox/outbox.ts";
 import type { Link, LinkTable } from "./link_table.ts";
 import type { LinkEvent } from "./links.ts";
 import type { Targets } from "./targets.ts";

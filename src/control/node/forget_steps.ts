@@ -22,7 +22,7 @@ const TELL_REVOKED_MS = 1000;
 
 /**
  * A user forgets a node: what its record tells, or with `revoke` its key. Telling again changes nothing. It is obeyed and
- * told once it is on disk (store_steps.ts).
+ * told once it is on disk (start_steps.ts).
  */
 export function forget(core: Core, target: string, revoke: boolean): void {
   if (!core.life.member || target === core.identity.id) return;

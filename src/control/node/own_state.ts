@@ -21,11 +21,16 @@ import type { Lease } from "../lease/lease.ts";
 import type { Dissemination } from "../members/dissemination.ts";
 import type { Life } from "../mesh/life.ts";
 import type { MeshConfig, Settings } from "../mesh/mesh_config.ts";
-import type { Actions } from "../outbox/actions.ts";
+import type { Actions } from "../outbox/outbox.ts";
 import type { OwnRecord, Promised } from "../records/own_record.ts";
-import type { Kept } from "../records/kept.ts";
+import {
+  type Kept,
+  STATE_VERSION,
+  type StoredOwn,
+  type StoredState,
+  type StoredVersion,
+} from "../records/state.ts";
 import { type NodeRecord, subnetsOf } from "../records/record.ts";
-import { STATE_VERSION, type StoredOwn, type StoredState, type StoredVersion } from "../records/state.ts";
 import { compareVersions, type Store } from "../records/store.ts";
 import type { KeyRing } from "../secrets/key_ring.ts";
 import type { PeerMemory } from "./peer_memory.ts";

@@ -9,9 +9,9 @@ import { toHex } from "../../wire/bytes.ts";
 import { aboutOf } from "../../wire/directive.ts";
 import type { Directives } from "../forget/directives.ts";
 import type { Links } from "../links/links.ts";
-import type { Actions } from "../outbox/actions.ts";
+import type { Actions } from "../outbox/outbox.ts";
 import { type NodeRecord, subnetsOf } from "../records/record.ts";
-import type { Kept } from "../records/kept.ts";
+import type { Kept } from "../records/state.ts";
 import type { Store } from "../records/store.ts";
 
 /** Writes are so far apart: what is new meanwhile goes with the next. */

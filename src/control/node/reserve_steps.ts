@@ -11,7 +11,7 @@ import { countableIn } from "../lease/allocation.ts";
 import type { ControlEvent } from "../outbox/events.ts";
 import type { Core } from "./core.ts";
 
-/** A user reserves a subnet, or lifts a reservation. It is obeyed and told once it is on disk (store_steps.ts). */
+/** A user reserves a subnet, or lifts a reservation. It is obeyed and told once it is on disk (start_steps.ts). */
 export function reserve(core: Core, { subnet, holder, moves }: ControlEvent & { kind: "reserve" }): void {
   if (!core.life.member || !mayBeReserved(core, { subnet })) return;
   const key = reservationKey(subnet);

@@ -1,8 +1,7 @@
 /**
  * How a node begins: with the mesh that is on its disk, by founding one, or as a joiner who waits for a member. Nobody who
- * was given peers founds alone.
+ * was given peers founds alone. What has to be on disk first is completed once it is.
  */
-
 import { wishProblem } from "../lease/allocation.ts";
 import { contradiction, foundMesh, noPathAllowed, publicNetwork } from "../mesh/mesh.ts";
 import { type MeshConfig, networksOf, rangesOf, type Settings } from "../mesh/mesh_config.ts";
@@ -10,10 +9,11 @@ import { type Claim, leasedText, subnetsOf } from "../records/record.ts";
 import { storedBytes, storedRecordBytes, type StoredState } from "../records/state.ts";
 import type { Core } from "./core.ts";
 import { countMembers } from "./demand_steps.ts";
-import { obeyOwn, rememberDirective } from "./forget_steps.ts";
+import { obey, obeyOwn, rememberDirective } from "./forget_steps.ts";
 import type { Founding } from "./own_state.ts";
 import { rememberRecord, wantLink } from "./record_steps.ts";
 import { tellConfig } from "./voice.ts";
+import { tellClaim } from "./lease_steps.ts";
 
 /** A stored state with a mesh in it, and whether it is of the identity that we have. */
 interface Restorable {
@@ -144,4 +144,18 @@ function newMesh(settings: Settings): MeshConfig | string {
   if (four !== undefined && "problem" in four) return four.problem;
   if (six !== undefined && "problem" in six) return six.problem;
   return foundMesh({ ...settings, ...four, ipv6: { ...ipv6, ...six } });
+}
+
+// ----------------------------------------------------------------------------------------------------
+// What was waiting for the disk: once it is there, a mesh is founded, directives of our own are obeyed and told, and our
+// record says what it could not say before (own_state.ts).
+
+export function onStored(core: Core, ticket: number, now: number): void {
+  const waited = !core.ownState.mayInitiate;
+  const done = core.ownState.stored(ticket);
+  if (done === null) return;
+  if (waited && core.ownState.mayInitiate) core.links.tick(now);
+  if (done.founded !== null) completeFounding(core, done.founded);
+  for (const directive of done.issued) obey(core, directive, now);
+  tellClaim(core, now);
 }

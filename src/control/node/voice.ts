@@ -6,9 +6,8 @@
  */
 
 import type { Identity } from "../../crypto/identity.ts";
-import { fitGossip, gossipFor } from "../../wire/gossip.ts";
+import { fitGossip, GOSSIP_BUDGET, gossipFor } from "../../wire/gossip.ts";
 import type { GossipBody, Piggyback, RecordItem } from "../../wire/gossip_body.ts";
-import { GOSSIP_BUDGET } from "../../wire/gossip_size.ts";
 import type { Directives } from "../forget/directives.ts";
 import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";
@@ -16,8 +15,7 @@ import type { News } from "../members/dissemination.ts";
 import type { Membership } from "../members/membership.ts";
 import type { Life } from "../mesh/life.ts";
 import { meshText } from "../mesh/mesh.ts";
-import type { Actions } from "../outbox/actions.ts";
-import type { Tally } from "../outbox/outlets.ts";
+import type { Actions, Tally } from "../outbox/outbox.ts";
 import type { NameTable } from "../records/name_table.ts";
 import type { OwnRecord } from "../records/own_record.ts";
 import type { Store } from "../records/store.ts";

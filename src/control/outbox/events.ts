@@ -3,17 +3,15 @@
  * at a time with the monotonic time (ms), and performs the actions it returns in their order. Nothing waits for the
  * disk: what a `persist` must precede is decided once the event `stored` tells that it is there. Addresses and endpoints
  * are canonical text. What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in
- * state.ts and kept.ts.
+ * state.ts.
  */
 
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import type { NetworkSecret } from "../../crypto/network_secret.ts";
+import type { NetworkKeys, NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";
 import type { HeardEvent } from "../../ports/planes.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Seed } from "../mesh/mesh_config.ts";
-import type { Kept } from "../records/kept.ts";
-import type { StoredOwn } from "../records/state.ts";
+import type { Kept, StoredOwn } from "../records/state.ts";
 import type { Prefix } from "../../wire/prefix.ts";
 import type { SendRefusal } from "../paths/outcome.ts";
 import type { PeerWays } from "../paths/way.ts";

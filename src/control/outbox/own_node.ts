@@ -4,7 +4,7 @@
  */
 
 import type { Identity } from "../../crypto/identity.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import type { GossipBody, RecordItem } from "../../wire/gossip_body.ts";
 import type { NodeRecord, RecordReader } from "../records/record.ts";
 

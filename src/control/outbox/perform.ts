@@ -4,8 +4,8 @@
  * take effect in their order, and none waits: what is to be on disk is told by the event `stored`.
  */
 
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import type { Kept } from "../records/kept.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
+import type { Kept } from "../records/state.ts";
 import type { HeldSecret } from "../secrets/key_ring.ts";
 import type { Action, LogFields, LogLevel } from "./events.ts";
 

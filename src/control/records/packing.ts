@@ -1,11 +1,11 @@
 /**
- * What goes into one message: as many items as its room takes, by their real length (wire/gossip_size.ts), in their order
+ * What goes into one message: as many items as its room takes, by their real length (wire/gossip.ts), in their order
  * and never by number alone. An item that no message takes goes alone, and is counted where it is to be sent (node/voice.ts).
  */
 
 import { DIRECTIVES_MAX, ITEMS_MAX } from "../../wire/gossip_body.ts";
 import type { Piggyback, RecordItem, Statement } from "../../wire/gossip_body.ts";
-import { directiveLen, GOSSIP_ROOM, recordItemLen, statementLen } from "../../wire/gossip_size.ts";
+import { directiveLen, GOSSIP_ROOM, recordItemLen, statementLen } from "../../wire/gossip.ts";
 
 /** Records and statements of one message. */
 export type Items = Required<Pick<Piggyback, "records" | "statements">>;

@@ -9,10 +9,9 @@ import { type Identity, SIGNATURE_LEN, verifySignature } from "../../crypto/iden
 import { ipVersion, isIpv4, parseMac } from "../../wire/address.ts";
 import { networkOf, Prefix, prefixOf, samePrefix } from "../../wire/prefix.ts";
 import { fromHex } from "../../wire/bytes.ts";
-import { packMap } from "../../wire/msgpack.ts";
+import { decodeSignedMap, packMap } from "../../wire/msgpack.ts";
 import { anyEndpoint } from "../../wire/named_endpoint.ts";
 import { nameForNode, NODE_NAME_MAX } from "../../wire/node_name.ts";
-import { decodeSignedMap } from "../../wire/signed_map.ts";
 import { hexOf, isPrintable, isVersion, isWhole, listOf, wordOf } from "../../wire/untrusted.ts";
 import type { Security } from "../mesh/mesh_config.ts";
 

@@ -9,7 +9,7 @@
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
 import { CONTROL_CIPHERS, type ControlCiphers } from "../../crypto/control_ciphers.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
+import type { NetworkKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import type { Random } from "../../ports/time.ts";
 import * as wire from "../../wire/group_message.ts";

@@ -5,8 +5,7 @@
  */
 
 import { BoundedSet } from "../../bounds/bounded_map.ts";
-import type { NetworkKeys } from "../../crypto/network_keys.ts";
-import { type NetworkSecret, wipeKeys } from "../../crypto/network_secret.ts";
+import { type NetworkKeys, type NetworkSecret, wipeKeys } from "../../crypto/network_secret.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { compareGenerations, type Generation, Rotation } from "./rotation.ts";
 

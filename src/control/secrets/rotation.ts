@@ -25,7 +25,7 @@ const CAPABILITY = /^k(\d{1,15})\.([0-9a-f]{4})\.([0-9a-f]{16})?$/;
 
 /** One secret of the mesh. */
 export interface Generation {
-  /** Of its keys (crypto/network_keys.ts). */
+  /** Of its keys (crypto/network_secret.ts). */
   readonly keyId: number;
   /** One more than the greatest that its maker knew; 0 = the founder's. */
   readonly seq: number;

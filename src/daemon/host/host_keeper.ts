@@ -19,8 +19,7 @@ import type {
 } from "../../ports/host.ts";
 import type { DeviceMaker } from "../../ports/machine.ts";
 import type { Mailbox } from "../../ports/planes.ts";
-import { addressAlone } from "../../host/held_prefix.ts";
-import type { HostState } from "../../host/owned.ts";
+import { addressAlone, type HostState } from "../../host/owned.ts";
 import { EAFNOSUPPORT, ENOTSUP, SysError } from "../../ports/sys_error.ts";
 import { formatAddress, isIpv4 } from "../../wire/address.ts";
 import { isInside, type Prefix, probeAddress } from "../../wire/prefix.ts";

@@ -4,7 +4,7 @@
  * on with, and `ovltun down` all of it. What is not verifiably ours stays.
  */
 import { join, resolve } from "node:path";
-import { ConfigError } from "../../config/config_error.ts";
+import { ConfigError } from "../../config/config.ts";
 import { networksOf } from "../../control/mesh/mesh_config.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { removeOrphans, removeOwned } from "../../host/cleanup.ts";

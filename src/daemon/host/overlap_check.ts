@@ -2,8 +2,7 @@
  * What the host has where the mesh's network is. A founder, or a host that joins for the first time, is refused; a node
  * that held a lease before goes on, says what it does not reach, and says when that is over (host/shadows.ts).
  */
-import type { Config } from "../../config/config.ts";
-import { ConfigError } from "../../config/config_error.ts";
+import { type Config, ConfigError } from "../../config/config.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import { ROUTE_PROTOCOL } from "../../host/owned.ts";
 import { type Leasable, leftBridges } from "../../host/left_bridge.ts";

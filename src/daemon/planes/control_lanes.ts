@@ -3,7 +3,7 @@
  * that lane's key and counter, and leaves from our port beside the data plane's; a Worker opens what comes in.
  */
 import type { InstallAction } from "../../control/outbox/perform.ts";
-import { laneAead } from "../../crypto/lane_keys.ts";
+import { laneAead } from "../../crypto/lane.ts";
 import type { AeadKey, AeadProvider } from "../../ports/aead.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";
 import { DATA_LEN, encodeData } from "../../wire/data_header.ts";

@@ -1,6 +1,5 @@
 /** What a sealed mesh adds to the parts of a node: its keys, and the ciphers that this host is good at. */
-import type { Cipher } from "../../config/config.ts";
-import { ConfigError } from "../../config/config_error.ts";
+import { type Cipher, ConfigError } from "../../config/config.ts";
 import type { SealedSetup } from "../../control/links/sealed_links.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import type { AeadProvider } from "../../ports/aead.ts";

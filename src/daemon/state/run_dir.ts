@@ -5,7 +5,7 @@
  */
 import { SOCKET_NAME } from "../../api/schema.ts";
 import { makeRunDirectory } from "../../api/server.ts";
-import { ConfigError } from "../../config/config_error.ts";
+import { ConfigError } from "../../config/config.ts";
 import { sha256Hex } from "../../crypto/sha256.ts";
 import { logger } from "../../log/log.ts";
 import type { FileLock, HeldName, Locks } from "../../ports/locks.ts";

@@ -2,7 +2,7 @@
  * Which secret this run goes by: the one that was given, the one of the state directory, or for a founder a new one;
  * or none, in a plain mesh. Decided before the first message is sent. Pure but for the randomness of a new secret.
  */
-import { ConfigError } from "../../config/config_error.ts";
+import { ConfigError } from "../../config/config.ts";
 import { type HeldSecret, placeOfGiven } from "../../control/secrets/key_ring.ts";
 import { NetworkSecret, wipeKeys } from "../../crypto/network_secret.ts";
 import type { GivenSecret } from "./secret_files.ts";

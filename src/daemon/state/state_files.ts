@@ -13,16 +13,16 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { ConfigError } from "../../config/config_error.ts";
+import { ConfigError } from "../../config/config.ts";
 import { identityFromJson } from "../../crypto/identity.ts";
 import type { FileLock, Locks } from "../../ports/locks.ts";
 import { codeOf } from "./durable_file.ts";
 import { acquireLock, isOurLock, lockHolder } from "./lock_file.ts";
 
 export const IDENTITY_FILE = "identity.json";
-/** The node's own state, which is on disk before anything that depends on it is said (slots.ts). */
+/** The node's own state, which is on disk before anything that depends on it is said (durable_file.ts). */
 export const STATE_FILE = "state";
-/** What is known of the others (control/records/kept.ts). */
+/** What is known of the others (control/records/state.ts). */
 export const PEERS_FILE = "peers";
 /** The network secret, as ovltun secret new prints one. */
 export const SECRET_FILE = "secret";

@@ -2,8 +2,14 @@
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Kept, readJournal } from "../../control/records/kept.ts";
-import { ownToJson, readOwn, type StoredOwn, type StoredState } from "../../control/records/state.ts";
+import {
+  type Kept,
+  ownToJson,
+  readJournal,
+  readOwn,
+  type StoredOwn,
+  type StoredState,
+} from "../../control/records/state.ts";
 import { createIdentity, type Identity, identityFromJson, identityToJson } from "../../crypto/identity.ts";
 import type { HeldSecret } from "../../control/secrets/key_ring.ts";
 import { type NetworkSecret, SECRET_PREFIX } from "../../crypto/network_secret.ts";
@@ -13,8 +19,7 @@ import { logger } from "../../log/log.ts";
 import { readSecretText, readStoredSecrets, secretsText, secretText } from "./secret_files.ts";
 import { StateDir } from "./state_dir.ts";
 import { readUnfinishedJoin, type UnfinishedJoin, writeUnfinishedJoin } from "./unfinished_join.ts";
-import { codeOf, readJsonFile, writeJsonFile, writeTextFile } from "./durable_file.ts";
-import { freshFile, readSlots } from "./slots.ts";
+import { codeOf, freshFile, readJsonFile, readSlots, writeJsonFile, writeTextFile } from "./durable_file.ts";
 import {
   IDENTITY_FILE,
   lockStateDir,

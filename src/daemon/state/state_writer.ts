@@ -13,12 +13,10 @@
 
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { type Kept, keptLine } from "../../control/records/kept.ts";
-import { ownToJson, type StoredOwn } from "../../control/records/state.ts";
+import { type Kept, keptLine, ownToJson, type StoredOwn } from "../../control/records/state.ts";
 import { logger } from "../../log/log.ts";
 import type { Disk } from "../../ports/disk.ts";
-import { cannotWrite, codeOf } from "./durable_file.ts";
-import { freshFile, SLOT_LEN, slotBytes, SLOTS } from "./slots.ts";
+import { cannotWrite, codeOf, freshFile, SLOT_LEN, slotBytes, SLOTS } from "./durable_file.ts";
 import type { StateDir } from "./state_dir.ts";
 import { JOIN_FILE, PEERS_FILE, SECRET_FILE, STATE_FILE } from "./state_files.ts";
 

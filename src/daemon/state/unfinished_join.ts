@@ -6,9 +6,7 @@
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../../config/config.ts";
-import { DEFAULT_NETWORK_NAME } from "../../config/config.ts";
-import { ConfigError } from "../../config/config_error.ts";
+import { type Config, ConfigError, DEFAULT_NETWORK_NAME } from "../../config/config.ts";
 import { isHostPort } from "../../config/values.ts";
 import type { StoredState } from "../../control/records/state.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";

@@ -11,10 +11,9 @@ import {
   laneOf,
   putDataCounter,
 } from "../../wire/data_header.ts";
-import { reportUnknown } from "../in/hand_up.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/vnet.ts";
+import { accept, reportUnknown } from "../in/inbound.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/packet_memory.ts";
 import { NO_SESSION, type Verdict, WRONG_ENDPOINT, WRONG_VNI } from "../tables/counters.ts";
-import { accept } from "../in/inbound.ts";
 import type { Encapsulator, Incoming, Outgoing, Plane } from "../plane/plane.ts";
 import { type Header, Stamped } from "./stamped.ts";
 

@@ -1,5 +1,5 @@
 /** Flannel's udp backend: the bare IP packet as payload, whose inner source tells who has sent it. */
-import { CHECKSUM_COMPLETE } from "../packet/vnet.ts";
+import { CHECKSUM_COMPLETE } from "../packet/packet_memory.ts";
 import { MALFORMED, SPOOFED, type Verdict } from "../tables/counters.ts";
 import { deliver, followCalled, NOT_IP, senderOf } from "../in/inbound.ts";
 import type { Encapsulator, Incoming, Plane, Port } from "../plane/plane.ts";

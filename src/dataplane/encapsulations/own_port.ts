@@ -18,8 +18,7 @@ import {
   TYPE_PROBE,
 } from "../../wire/datagram.ts";
 import { handshakeMessage, handshakeReceiver, REPLY_LEN, XX3 } from "../../wire/handshake.ts";
-import { calledAt, handUp, reportUnknown } from "../in/hand_up.ts";
-import { followCalled } from "../in/inbound.ts";
+import { calledAt, followCalled, handUp, reportUnknown } from "../in/inbound.ts";
 import { answer, flushAnswers } from "../plane/sending.ts";
 import {
   BAD_MAC,

@@ -8,7 +8,7 @@ import { DATA_PARTIAL } from "../../wire/data_header.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
 import { NO_PATH, NO_SESSION, SENT, TOO_BIG, type Verdict } from "../tables/counters.ts";
 import type { Encapsulator, Outgoing, Plane } from "../plane/plane.ts";
-import { SEALED_END } from "../packet/pool.ts";
+import { SEALED_END } from "../packet/packet_memory.ts";
 import type { Session } from "../tables/session_table.ts";
 import { beginSegments, putSegment } from "../out/superframe.ts";
 import { flushSockets, nextHeaderBlock } from "../plane/sending.ts";

@@ -20,9 +20,9 @@ import {
 } from "../../wire/data_header.ts";
 import { answerProbe, decodeProbe, PROBE_ASK, PROBE_LEN, TYPE_PROBE } from "../../wire/datagram.ts";
 import { AEAD_TAG_LEN, payloadOverhead } from "../../wire/overhead.ts";
-import { calledAt, reportUnknown } from "../in/hand_up.ts";
+import { accept, calledAt, reportUnknown } from "../in/inbound.ts";
 import { answer, flushAnswers } from "../plane/sending.ts";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/vnet.ts";
+import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/packet_memory.ts";
 import {
   BAD_SEAL,
   CONTROL_OVERLOAD,
@@ -36,7 +36,6 @@ import {
   type Verdict,
   WRONG_VNI,
 } from "../tables/counters.ts";
-import { accept } from "../in/inbound.ts";
 import type { Incoming, Plane } from "../plane/plane.ts";
 import { mayCount } from "./sealed.ts";
 import type { Session } from "../tables/session_table.ts";

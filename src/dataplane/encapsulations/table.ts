@@ -24,7 +24,29 @@ import { flannel, flannelPort } from "./flannel.ts";
 import { ownPort } from "./own_port.ts";
 import { sealed } from "./sealed.ts";
 import { vxlan, vxlanPort } from "./vxlan.ts";
-import { waiting } from "./waiting.ts";
+import { NO_PATH, type Verdict } from "../tables/counters.ts";
+
+/**
+ * The tunnel to a peer that there is no link with: packets wait, as they do for a session, and leave when the peer has a
+ * tunnel by which they can (dataplane.ts).
+ */
+class Waiting implements Encapsulator {
+  readonly role = "own";
+  readonly partial = false;
+  readonly needsSession = true;
+  readonly takesPlain = false;
+
+  /** A session without a link: the control plane is about to say which. */
+  send(): Verdict {
+    return NO_PATH;
+  }
+
+  sendSegments(): Verdict {
+    return NO_PATH;
+  }
+}
+
+const waiting: Encapsulator = new Waiting();
 
 export const ENCAPSULATORS: Readonly<Record<Tunnel["encapsulation"], Encapsulator | null>> = {
   data,

@@ -17,7 +17,7 @@ import { decodeIp, ipIsV4, ipTotalLength } from "../../wire/ip.ts";
 import { payloadOverhead } from "../../wire/overhead.ts";
 import { decodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { wayProbeAt } from "../../wire/way_probe.ts";
-import { CHECKSUM_UNKNOWN } from "../packet/vnet.ts";
+import { CHECKSUM_UNKNOWN } from "../packet/packet_memory.ts";
 import { MALFORMED, MULTICAST, NOT_FOR_US, SPOOFED, type Verdict, WRONG_VNI } from "../tables/counters.ts";
 import { deliver, followCalled, NOT_IP, senderOf } from "../in/inbound.ts";
 import type { Encapsulator, Incoming, Outgoing, Plane, Port } from "../plane/plane.ts";

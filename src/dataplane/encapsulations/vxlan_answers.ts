@@ -21,8 +21,7 @@ import {
 import { ETHERNET_LEN, MAC_LEN, putMac } from "../../wire/ethernet.ts";
 import { encodeVxlan, VXLAN_LEN } from "../../wire/vxlan.ts";
 import { answerVxlanFrame } from "../../wire/way_probe.ts";
-import { handUp } from "../in/hand_up.ts";
-import { followCalled } from "../in/inbound.ts";
+import { followCalled, handUp } from "../in/inbound.ts";
 import { answer } from "../plane/sending.ts";
 import {
   ARP_ANSWERED,

@@ -15,7 +15,9 @@
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
 import { decodeIp, ipTotalLength } from "../../wire/ip.ts";
 import {
+  CONTROL_OVERLOAD,
   COUNTED_LATER,
+  HANDED_UP,
   MALFORMED,
   NOT_FOR_US,
   RECEIVE_OVERFLOW,
@@ -123,4 +125,27 @@ export function deliver(plane: Plane, d: Incoming): Verdict {
   else coalescer.add(at, length, d.checksum, d.slot);
   plane.counters.receivedFrom(d.slot, length);
   return COUNTED_LATER;
+}
+
+// ----------------------------------------------------------------------------------------------------
+// What the way in tells our own control plane of a datagram.
+
+/** Our address that the datagram was sent to, for an event; without the field where the kernel does not say. */
+export function calledAt({ socket, train }: Incoming): { readonly to?: string } {
+  const to = socket.local(train);
+  return to === "" ? {} : { to };
+}
+
+/** Tells the control plane, now and then, that a peer uses an index that is not in use. */
+export function reportUnknown(plane: Plane, d: Incoming): void {
+  if (!plane.unknownLimit.take(plane.now)) return;
+  plane.handUp({ kind: "unknownIndex", from: d.socket.source(d.train), ...calledAt(d) });
+}
+
+/** Hands the datagram up to the control plane, as many as that takes, by `limit`. */
+export function handUp(plane: Plane, d: Incoming, limit = plane.controlLimit): Verdict {
+  if (!limit.take(plane.now)) return CONTROL_OVERLOAD;
+  const bytes = plane.b.slice(d.at, d.end);
+  plane.handUp({ kind: "datagram", bytes, from: d.socket.source(d.train), at: plane.now, ...calledAt(d) });
+  return HANDED_UP;
 }

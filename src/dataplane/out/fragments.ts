@@ -6,7 +6,7 @@ import { IPV4_FRAGMENT_AT, ipv4HeaderLength } from "../../wire/ipv4.ts";
 import { FRAGMENTED, MALFORMED, TOO_BIG, type Verdict } from "../tables/counters.ts";
 import { refuseTooBig } from "./icmp_errors.ts";
 import type { Outgoing, Plane } from "../plane/plane.ts";
-import { FRAGMENT_SLOTS, packetAt } from "../packet/pool.ts";
+import { FRAGMENT_SLOTS, packetAt } from "../packet/packet_memory.ts";
 import { flushSockets } from "../plane/sending.ts";
 
 const MORE_FRAGMENTS = 0x2000;

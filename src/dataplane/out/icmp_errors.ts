@@ -13,8 +13,7 @@ import {
 import { ipAddressLength, ipDestinationAt } from "../../wire/ip.ts";
 import { ICMP_SENT, TUN_WRITE_FAILED } from "../tables/counters.ts";
 import type { Outgoing, Plane } from "../plane/plane.ts";
-import { ICMP_SLOT, packetAt } from "../packet/pool.ts";
-import { clearVnet } from "../packet/vnet.ts";
+import { clearVnet, ICMP_SLOT, packetAt } from "../packet/packet_memory.ts";
 
 /** Tells the sender that no node holds the destination. */
 export function refuseNoRoute(plane: Plane, packet: Outgoing): void {

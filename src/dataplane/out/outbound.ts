@@ -10,7 +10,7 @@
  */
 import { BATCH, VNET_LEN } from "../../ports/devices.ts";
 import { decodeIp, ipIsToGroup, ipTotalLength } from "../../wire/ip.ts";
-import { isBareAck, supersedes } from "../../wire/bare_ack.ts";
+import { isBareAck, supersedes } from "../../wire/tcp.ts";
 import {
   ACK_SUPERSEDED,
   COUNTED_LATER,
@@ -26,8 +26,15 @@ import {
 import { tooBig } from "./fragments.ts";
 import { refuseNoRoute, refuseNotOurs } from "./icmp_errors.ts";
 import type { Outgoing, Plane } from "../plane/plane.ts";
-import { completeChecksum, GSO_NONE, isOwnChecksum, vnetGsoType, vnetNeedsChecksum } from "../packet/vnet.ts";
-import { packetAt, TUN_SLOTS } from "../packet/pool.ts";
+import {
+  completeChecksum,
+  GSO_NONE,
+  isOwnChecksum,
+  packetAt,
+  TUN_SLOTS,
+  vnetGsoType,
+  vnetNeedsChecksum,
+} from "../packet/packet_memory.ts";
 import { OWN_SLOT } from "../tables/route_table.ts";
 import { flushSockets } from "../plane/sending.ts";
 import { sendSuperframe } from "./superframe.ts";

@@ -27,9 +27,14 @@ import { UDP_CHECKSUM_AT, UDP_LEN, UDP_LENGTH_AT, udpChecksumOnWire } from "../.
 import { MALFORMED, TOO_BIG, type Verdict } from "../tables/counters.ts";
 import { tooBig } from "./fragments.ts";
 import type { Encapsulator, Outgoing, Plane } from "../plane/plane.ts";
-import { HEADERS_MAX } from "../packet/pool.ts";
+import {
+  GSO_UDP_L4,
+  HEADERS_MAX,
+  vnetChecksumStart,
+  vnetGsoSize,
+  vnetGsoType,
+} from "../packet/packet_memory.ts";
 import { nextHeaderBlock } from "../plane/sending.ts";
-import { GSO_UDP_L4, vnetChecksumStart, vnetGsoSize, vnetGsoType } from "../packet/vnet.ts";
 
 /** TCP flags that only the last segment has. */
 const AT_THE_END = TCP_FIN | TCP_PSH;

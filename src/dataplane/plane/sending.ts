@@ -11,7 +11,7 @@ import {
 } from "../../ports/devices.ts";
 import { SEND_FAILED, SOURCE_GONE } from "../tables/counters.ts";
 import type { Incoming, Plane } from "./plane.ts";
-import { HEADER_BLOCKS, headerBlock, SEALED_AT } from "../packet/pool.ts";
+import { HEADER_BLOCKS, headerBlock, SEALED_AT } from "../packet/packet_memory.ts";
 
 /** The socket of a port. By constant names: a keyed read costs a packet as much as its header. */
 export function socketOf({ sockets }: Plane, role: SocketRole): DatagramSocket | null {

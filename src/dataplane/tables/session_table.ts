@@ -5,8 +5,7 @@
  * few of the whole table, because anyone who knows a receiver index can use it. Everything that holds a key is wiped
  * when it goes.
  */
-import { laneAead } from "../../crypto/lane_keys.ts";
-import { ReplayWindow } from "../../crypto/replay.ts";
+import { laneAead, ReplayWindow } from "../../crypto/lane.ts";
 import { type AeadKey, type AeadProvider, type CipherSuite, MAX_SESSIONS } from "../../ports/aead.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { CONTROL_LANE, type InstallSession } from "../../ports/planes.ts";

@@ -21,7 +21,7 @@ import {
   putVnetChecksum,
   putVnetGso,
   vnetNeedsChecksum,
-} from "../packet/vnet.ts";
+} from "../packet/packet_memory.ts";
 import { BAD_CHECKSUM, type Counters, DELIVERED, TUN_WRITE_FAILED } from "../tables/counters.ts";
 import { type First, Flow, isSibling, sameFlow } from "./flow.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { NewSession } from "../../../src/control/handshake/handshake_events.ts";
+import type { NewSession } from "../../../src/control/handshake/pending.ts";
 import * as pair from "../../made/sealed_pair.ts";
 import { tcp } from "../../made/packets.ts";
 import { cut } from "../../made/superframes.ts";

@@ -3,8 +3,13 @@ import assert from "node:assert/strict";
 import type { Action } from "../../../src/control/outbox/events.ts";
 import type { OwnNode } from "../../../src/control/outbox/own_node.ts";
 import { signRecord } from "../../../src/control/records/record.ts";
-import { maskCookie, openCookie, stampHandshake, stampReply } from "../../../src/crypto/handshake_mac.ts";
-import { nodeHmac } from "../../../src/crypto/hmac.ts";
+import {
+  maskCookie,
+  nodeHmac,
+  openCookie,
+  stampHandshake,
+  stampReply,
+} from "../../../src/crypto/handshake_mac.ts";
 import { identityFromSeeds } from "../../../src/crypto/identity.ts";
 import { fromHex } from "../../../src/wire/bytes.ts";
 import * as wire from "../../../src/wire/handshake.ts";

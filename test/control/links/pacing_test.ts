@@ -6,7 +6,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MAX_PENDING, PENDING_MS } from "../../../src/control/handshake/pending.ts";
-import { newOutlets } from "../../../src/control/outbox/outlets.ts";
+import { newOutlets } from "../../../src/control/outbox/outbox.ts";
 import { CALLS_EACH, SILENT_PER_MINUTE } from "../../../src/control/links/pacing.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SealedLinks } from "../../../src/control/links/sealed_links.ts";

@@ -1,8 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { NewSession } from "../../../src/control/handshake/handshake_events.ts";
-import { newOutlets } from "../../../src/control/outbox/outlets.ts";
-import { ReceiverIndices } from "../../../src/control/handshake/pending.ts";
+import { type NewSession, ReceiverIndices } from "../../../src/control/handshake/pending.ts";
+import { newOutlets } from "../../../src/control/outbox/outbox.ts";
 import type { NodeRecord } from "../../../src/control/records/record.ts";
 import { LinkTable } from "../../../src/control/links/link_table.ts";
 import { Sessions } from "../../../src/control/links/sessions.ts";

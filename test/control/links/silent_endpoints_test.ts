@@ -4,7 +4,7 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { newOutlets } from "../../../src/control/outbox/outlets.ts";
+import { newOutlets } from "../../../src/control/outbox/outbox.ts";
 import { PlainLinks } from "../../../src/control/links/plain_links.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { ownNodeOf } from "../../made/own_node.ts";

@@ -3,8 +3,15 @@ import assert from "node:assert/strict";
 import { OwnRecord } from "../../../src/control/records/own_record.ts";
 import { openRecord, RECORD_MAX_LEN } from "../../../src/control/records/record.ts";
 import { VERSION_LIMIT } from "../../../src/wire/untrusted.ts";
-import { encodeHandshake, HANDSHAKE_MAX_LEN, IK1, XX2, XX3 } from "../../../src/wire/handshake.ts";
-import { encodeOffer, SUITE_NAMES } from "../../../src/wire/handshake_offer.ts";
+import {
+  encodeHandshake,
+  encodeOffer,
+  HANDSHAKE_MAX_LEN,
+  IK1,
+  SUITE_NAMES,
+  XX2,
+  XX3,
+} from "../../../src/wire/handshake.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { settingsFor } from "../../made/settings.ts";
 import { identityOf } from "../../made/records.ts";

@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import * as packing from "../../../src/control/records/packing.ts";
 import { RECORD_MAX_LEN } from "../../../src/control/records/record.ts";
 import { DIRECTIVE_MAX_LEN } from "../../../src/wire/directive.ts";
-import { decodeGossip, fitGossip } from "../../../src/wire/gossip.ts";
+import { decodeGossip, fitGossip, GOSSIP_BUDGET } from "../../../src/wire/gossip.ts";
 import type { GossipBody, RecordItem, Statement } from "../../../src/wire/gossip_body.ts";
-import { GOSSIP_BUDGET } from "../../../src/wire/gossip_size.ts";
 import { SeededRandom } from "../../fakes/seeded_random.ts";
 import { encodeGossip } from "../../made/gossip.ts";
 

@@ -2,8 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { type HeldSecret, KeyRing, placeOfGiven } from "../../../src/control/secrets/key_ring.ts";
 import { KEEP_MS, SETTLE_MS } from "../../../src/control/secrets/rotation.ts";
-import type { NetworkKeys } from "../../../src/crypto/network_keys.ts";
-import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
+import { type NetworkKeys, NetworkSecret } from "../../../src/crypto/network_secret.ts";
 
 const NAME = "ovltun";
 const ZERO = new Uint8Array(32);

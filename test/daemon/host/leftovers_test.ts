@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ConfigError } from "../../../src/config/config_error.ts";
+import { ConfigError } from "../../../src/config/config.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { clearAll, clearForStart, storedLease } from "../../../src/daemon/host/leftovers.ts";
 import { SUBNET_NOTE } from "../../../src/daemon/state/run_dir.ts";

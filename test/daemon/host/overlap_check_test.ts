@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ConfigError } from "../../../src/config/config_error.ts";
+import { ConfigError } from "../../../src/config/config.ts";
 import { refuseOverlap } from "../../../src/daemon/host/overlap_check.ts";
 import { FakeKernel, route } from "../../fakes/fake_kernel.ts";
 import { prefix } from "../../../src/wire/prefix.ts";

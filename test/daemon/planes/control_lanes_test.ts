@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { DataplaneFeed } from "../../../src/daemon/planes/dataplane_feed.ts";
-import { laneKey } from "../../../src/crypto/lane_keys.ts";
+import { laneKey } from "../../../src/crypto/lane.ts";
 import { MAX_PEERS } from "../../../src/ports/devices.ts";
 import { dataCounter, dataIndex, decodeData } from "../../../src/wire/data_header.ts";
 import { FakeAead } from "../../fakes/fake_aead.ts";

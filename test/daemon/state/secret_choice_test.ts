@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ConfigError } from "../../../src/config/config_error.ts";
+import { ConfigError } from "../../../src/config/config.ts";
 import { placeOfGiven } from "../../../src/control/secrets/key_ring.ts";
 import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
 import {

@@ -29,7 +29,7 @@ import {
 } from "../../../src/daemon/state/state_files.ts";
 import { openState } from "../../../src/daemon/state/state_store.ts";
 import { readOwn } from "../../../src/control/records/state.ts";
-import { readSlots } from "../../../src/daemon/state/slots.ts";
+import { readSlots } from "../../../src/daemon/state/durable_file.ts";
 import { systemLocks } from "../../../src/machine/locks.ts";
 import { MESH } from "../../made/settings.ts";
 import { retried, saved, STATE_HOME } from "../../made/state_home.ts";

@@ -1,4 +1,4 @@
-import { ConfigError } from "../../../src/config/config_error.ts";
+import { ConfigError } from "../../../src/config/config.ts";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import {

@@ -14,8 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Kept } from "../../../src/control/records/kept.ts";
-import { recordText, type StoredOwn } from "../../../src/control/records/state.ts";
+import { type Kept, recordText, type StoredOwn } from "../../../src/control/records/state.ts";
 import { NetworkSecret } from "../../../src/crypto/network_secret.ts";
 import {
   IDENTITY_FILE,

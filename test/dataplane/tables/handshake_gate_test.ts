@@ -1,7 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { openCookie, stampHandshake } from "../../../src/crypto/handshake_mac.ts";
-import { nodeHmac } from "../../../src/crypto/hmac.ts";
+import { nodeHmac, openCookie, stampHandshake } from "../../../src/crypto/handshake_mac.ts";
 import { Counters } from "../../../src/dataplane/tables/counters.ts";
 import { DataPlane } from "../../../src/dataplane/dataplane.ts";
 import {
@@ -10,7 +9,7 @@ import {
   HandshakeGate,
 } from "../../../src/dataplane/tables/handshake_gate.ts";
 import { mailboxMemory, MailboxReader, MailboxWriter } from "../../../src/dataplane/mailbox.ts";
-import { socketSlots } from "../../../src/dataplane/packet/pool.ts";
+import { socketSlots } from "../../../src/dataplane/packet/packet_memory.ts";
 import type { DataplaneEvent } from "../../../src/ports/planes.ts";
 import { encodeHandshake, IK1, IK2, REPLY_LEN, XX1, XX2, XX3 } from "../../../src/wire/handshake.ts";
 import { libcryptoHmac } from "../../../src/sys/libcrypto_hmac.ts";

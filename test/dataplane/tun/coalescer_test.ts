@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL, CHECKSUM_UNKNOWN } from "../../../src/dataplane/packet/vnet.ts";
+import {
+  CHECKSUM_COMPLETE,
+  CHECKSUM_PARTIAL,
+  CHECKSUM_UNKNOWN,
+  createPool,
+} from "../../../src/dataplane/packet/packet_memory.ts";
 import { Coalescer } from "../../../src/dataplane/tun/coalescer.ts";
 import { Counters } from "../../../src/dataplane/tables/counters.ts";
-import { createPool } from "../../../src/dataplane/packet/pool.ts";
 import { VNET_LEN } from "../../../src/ports/devices.ts";
 import { type Frame, MemoryTun } from "../../fakes/memory_tun.ts";
 import { below, randomBytes, seeded } from "../../made/seeded.ts";

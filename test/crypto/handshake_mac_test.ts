@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { nodeHmac } from "../../src/crypto/hmac.ts";
+import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import type { Hmac } from "../../src/ports/aead.ts";
 import { libcryptoHmac } from "../../src/sys/libcrypto_hmac.ts";
 import { toHex } from "../../src/wire/bytes.ts";

@@ -5,7 +5,7 @@ import {
   CHECKSUM_PARTIAL,
   CHECKSUM_UNKNOWN,
   prepareVnet,
-} from "../../../src/dataplane/packet/vnet.ts";
+} from "../../../src/dataplane/packet/packet_memory.ts";
 import { below, randomBytes, seeded } from "../../made/seeded.ts";
 import {
   bytesOf,

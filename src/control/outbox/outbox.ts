@@ -1,0 +1,207 @@
+/**
+ * What the machines of one control plane share on their way out: what is to be done, from which of our addresses an answer leaves, when it is due, how much
+ * is allowed, what is counted and what people are warned of. A machine takes those of them that it uses. Time is an argument.
+ */
+import { BoundedMap } from "../../bounds/bounded_map.ts";
+import { RateLimit } from "../../bounds/rate_limit.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
+import type { Action, LogFields, LogLevel } from "./events.ts";
+
+const MAX_KEYS = 8192;
+const MAX_BUCKETS = MAX_PEERS;
+const WARNINGS_MAX = 64;
+
+export interface Outlets {
+  readonly actions: Actions;
+  readonly schedule: Schedule;
+  readonly throttle: Throttle;
+  readonly tally: Tally;
+  readonly called: Called;
+  readonly warnings: Warnings;
+}
+
+/** The outlets of a node that has said nothing yet. */
+export function newOutlets(): Outlets {
+  const called = new Called();
+  const actions = new Actions(called);
+  return {
+    actions,
+    schedule: new Schedule(),
+    throttle: new Throttle(),
+    tally: new Tally(),
+    called,
+    warnings: new Warnings(),
+  };
+}
+
+/**
+ * When something that is done again and again is due: rounds that run by the clock, and log lines that are not to be
+ * repeated too soon. Each has a key of its own, "renew <id>".
+ */
+export class Schedule {
+  // BOUNDED: ≤ MAX_KEYS, the oldest go first; when each was done last
+  readonly #done = new BoundedMap<string, number>(MAX_KEYS);
+
+  /** Whether `key` is due, which then counts as done: true at most once in `everyMs`. */
+  due(key: string, everyMs: number, now: number): boolean {
+    const last = this.#done.get(key);
+    if (last !== undefined && now - last < everyMs) return false;
+    this.done(key, now);
+    return true;
+  }
+
+  /** It was done just now, due or not. */
+  done(key: string, now: number): void {
+    this.#done.renew(key, now);
+  }
+}
+
+/** How much of something is allowed: token buckets by key, "gossip <id>", for work that others can cause. */
+export class Throttle {
+  // BOUNDED: ≤ MAX_BUCKETS, the longest unused go first
+  readonly #buckets = new BoundedMap<string, RateLimit>(MAX_BUCKETS);
+
+  /** Takes one from a bucket that holds `burst` and refills at this rate; false when it is empty. */
+  allows(key: string, perSecond: number, now: number, burst = perSecond): boolean {
+    const bucket = this.#buckets.get(key) ?? new RateLimit(perSecond, burst);
+    this.#buckets.renew(key, bucket);
+    return bucket.take(now);
+  }
+}
+
+/** What did not go as it should, counted: `ovltun status` shows both. */
+export class Tally {
+  #rejected = 0;
+  #unsent = 0;
+
+  /** A datagram was looked at and not used: malformed, unverified, of no link, or too many. */
+  reject(): void {
+    this.#rejected++;
+  }
+
+  get rejected(): number {
+    return this.#rejected;
+  }
+
+  /** A message of our own fits in no datagram. */
+  leaveUnsent(): void {
+    this.#unsent++;
+  }
+
+  get unsent(): number {
+    return this.#unsent;
+  }
+}
+
+/**
+ * Sentences about what a person should look at, by what they are about. Some hold for as long as the process runs; what
+ * is known only by signs holds until there has been none for a while.
+ */
+export class Warnings {
+  // BOUNDED: ≤ WARNINGS_MAX, the longest unchanged go first
+  readonly #warnings = new BoundedMap<string, { readonly sentence: string; readonly until: number }>(
+    WARNINGS_MAX,
+  );
+
+  /** In place of what was said about `key`; it holds until `until`. */
+  set(key: string, sentence: string, until = Infinity): void {
+    this.#warnings.renew(key, { sentence, until });
+  }
+
+  has(key: string): boolean {
+    return this.#warnings.has(key);
+  }
+
+  /** Those that hold now. */
+  at(now: number): string[] {
+    return [...this.#warnings.values()].filter(({ until }) => now < until).map(({ sentence }) => sentence);
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------
+// What the machines of the control plane want done while they take in one event, in order. It only collects: the daemon
+// performs the actions after `handle` has returned them. And from which of our addresses an answer leaves.
+
+const MAX_CALLED = 2 * MAX_PEERS;
+
+export class Actions {
+  readonly #called: Pick<Called, "answersTo">;
+  // BOUNDED: what one event brings about; drained after each
+  #actions: Action[] = [];
+
+  /** `called`: from which of our addresses an answer leaves. */
+  constructor(called: Pick<Called, "answersTo">) {
+    this.#called = called;
+  }
+
+  push(action: Action): void {
+    this.#actions.push(action);
+  }
+
+  /** A datagram from our own port. */
+  send(to: string, bytes: Uint8Array): void {
+    const local = this.#called.answersTo(to);
+    this.push(local === undefined ? { kind: "send", to, bytes } : { kind: "send", to, bytes, local });
+  }
+
+  log(level: LogLevel, message: string, fields: LogFields = {}): void {
+    this.push({ kind: "log", level, message, fields });
+  }
+
+  /** Everything since the last call. Several wishes to reconcile become one, at the end. */
+  drain(): Action[] {
+    const actions = this.#actions;
+    this.#actions = [];
+    if (!actions.some((a) => a.kind === "reconcile")) return actions;
+    return [...actions.filter((a) => a.kind !== "reconcile"), { kind: "reconcile" }];
+  }
+}
+
+/**
+ * By which of our addresses each peer calls us. A host may have several: a second address on one link, two links, a
+ * floating address, IPv6 with a stable and a temporary one. What answers a datagram leaves from the address that it was
+ * sent to, else a NAT before the other side, or a plain peer, does not take it for an answer. What we say to a peer of
+ * ourselves leaves from the address by which it called us last, as far as the kernel would not choose that anyway
+ * (daemon/host/underlay_watch.ts decides). Only what was verified is remembered.
+ */
+export class Called {
+  // BOUNDED: ≤ MAX_CALLED, the longest unused go first; endpoint of the peer → address of ours
+  readonly #called = new BoundedMap<string, string>(MAX_CALLED);
+  #from = "";
+  #to = "";
+
+  /** The present event is a datagram from `from` to our address `to`, as far as it is known; else nothing is. */
+  hears(from = "", to = ""): void {
+    this.#from = from;
+    this.#to = to;
+  }
+
+  /** What an answer to the present datagram leaves from; undefined: this is no answer to it, or it is not known. */
+  answersTo(endpoint: string): string | undefined {
+    return endpoint === this.#from && this.#to !== "" ? this.#to : undefined;
+  }
+
+  /** The present datagram was verified, and its peer is at `endpoint`. True when it calls us by another address now. */
+  verified(endpoint: string): boolean {
+    const to = this.answersTo(endpoint);
+    return to !== undefined && this.set(endpoint, to);
+  }
+
+  /** True when that is news. */
+  set(endpoint: string, to: string): boolean {
+    const before = this.#called.get(endpoint);
+    if (before === to) return false;
+    this.#called.renew(endpoint, to);
+    return true;
+  }
+
+  /** Which of our addresses the node at `endpoint` uses; undefined: not known. */
+  get(endpoint: string): string | undefined {
+    return this.#called.get(endpoint);
+  }
+
+  /** Nothing is heard from there any more: perhaps because of where we answered from. */
+  forget(endpoint: string): void {
+    this.#called.delete(endpoint);
+  }
+}
