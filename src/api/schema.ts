@@ -1,15 +1,19 @@
 /**
  * What the control socket carries: one JSON object a line, requests `{"id":1,"method":"status","params":{}}`,
  * answers `{"id":1,"result":…}` or `{"id":1,"error":"…"}`. The shapes of status, peers and leases are the
- * contract of the command line (`--json` prints them as they are): fields are added, never renamed.
+ * contract of the command line (`--json` prints them as they are): fields are added, never renamed. Those of events are in
+ * changes.ts, what orders answer in outcomes.ts.
  */
-import type { Path as ChosenPath } from "../control/paths/path_choice.ts";
-
-export type LeaseState = "joining" | "probation" | "confirmed" | "yielding" | "exhausted";
-export type PeerState = "alive" | "suspect" | "dead";
-/** As the node chooses it; "relay" is of the contract, for paths through another node. */
-export type PathKind = ChosenPath["path"] | "relay";
-export type PathSecurity = "sealed" | "plain" | "clear";
+import type { Changes, LeaseState, PathKind, PathSecurity, PeerState } from "./changes.ts";
+import type {
+  Forgotten,
+  ForgottenNode,
+  Release,
+  Reserved,
+  Resolved,
+  Rotated,
+  Unreserved,
+} from "./outcomes.ts";
 
 /** What the node cannot continue without, for people: `waiting for 192.168.1.10:8473: no answer for 8 s`. */
 export interface Waiting {
@@ -195,156 +199,10 @@ export interface Why {
   readonly attempts: readonly PathAttempt[];
 }
 
-/** Where to ping for a node. */
-export interface Resolved {
-  readonly id: string;
-  readonly name: string;
-  readonly subnet: string | null;
-  readonly subnet6: string | null;
-  /** The overlay address to use: the one asked for, or the node's own, of IPv4 where the mesh has it. */
-  readonly address: string;
-  /** The node's own of IPv6; null: it has none. */
-  readonly address6: string | null;
-  readonly endpoint: string | null;
-  readonly path: PathKind;
-  readonly self: boolean;
-}
-
-/** A node that `forget` was told of; null where the mesh knows no record of it. */
-export interface Forgotten {
-  readonly id: string;
-  readonly name: string | null;
-  /** The lease that is free now. */
-  readonly subnet: string | null;
-  /** Its IPv6 half, in a mesh of both families. */
-  readonly subnet6?: string;
-  /** How it was when it was forgotten. */
-  readonly state: PeerState | null;
-  readonly revoked: boolean;
-}
-
-/** What `reserve` did. */
-export interface Reserved {
-  readonly subnet: string;
-  /** The node that it is for. */
-  readonly id: string;
-  readonly name: string;
-  readonly state: PeerState | "self";
-  /** What the node leases now, of each family; empty: nothing yet. */
-  readonly holds: readonly string[];
-  /** That is the subnet. */
-  readonly taken: boolean;
-  /** It leaves what else it leases. */
-  readonly moves: boolean;
-}
-
-/** What `unreserve` lifted. */
-export type Unreserved = Pick<Reserved, "subnet" | "id" | "name" | "taken">;
-
-/** What the mesh decided about a node that it does not count any more. */
-export interface ForgottenNode {
-  readonly id: string;
-  readonly name: string | null;
-  /** Name of the member that issued it, or the beginning of its id. */
-  readonly by: string;
-  readonly revoked: boolean;
-}
-
-/** How far the network secret is rotated. */
-export interface Rotated {
-  /** How many rotations there were before this secret. */
-  readonly generation: number;
-  /** Members do not use it yet: some have not got it. */
-  readonly underWay: boolean;
-  /** Older secrets that still let members in. */
-  readonly olderAccepted: number;
-  /** Names of members alive, and of those away, that have not got it. */
-  readonly without: readonly string[];
-  readonly away: readonly string[];
-}
-
-/** A released lease: a member `heard` it, there was no other node (`alone`), or none answered. */
-export interface Release {
-  readonly subnet: string;
-  /** Its IPv6 half, in a mesh of both families. */
-  readonly subnet6?: string;
-  readonly outcome: "heard" | "alone" | "unheard";
-}
-
 export interface DaemonVersion {
   readonly version: string;
   readonly runtime: string;
   readonly pid: number;
-}
-
-/** A lease was claimed, changed hands or was given back. */
-export interface LeaseChange {
-  readonly event: "lease";
-  /** When, in ISO 8601. */
-  readonly at: string;
-  readonly subnet: string;
-  /** The IPv6 half, in a mesh of both families. */
-  readonly subnet6?: string;
-  readonly nodeId: string | null;
-  readonly name: string;
-  /** Our own lease: its lease state. */
-  readonly state: LeaseState | "held" | "conflict" | "static" | "gone";
-  /** What it was before; null: it is new. */
-  readonly before: LeaseChange["state"] | null;
-  readonly reserved: boolean;
-  readonly own: boolean;
-}
-
-/** A peer came, went, or is held for suspect or dead. */
-export interface PeerChange {
-  readonly event: "peer";
-  readonly at: string;
-  readonly id: string;
-  readonly name: string;
-  readonly state: PeerState | "gone";
-  readonly before: PeerChange["state"] | null;
-  /** Dead by its own word. */
-  readonly stopped: boolean;
-}
-
-/** Packets to a peer take another path, or larger or smaller ones pass. */
-export interface PathChange {
-  readonly event: "path";
-  readonly at: string;
-  readonly id: string;
-  readonly name: string;
-  readonly path: PathKind;
-  readonly before: PathKind | null;
-  /** "192.168.1.11:8473", or null without a path. */
-  readonly to: string | null;
-  readonly mtu: number;
-  readonly why: string;
-}
-
-/** A subnet was reserved for a node, or for another, or is not reserved any more. */
-export interface ReservationChange {
-  readonly event: "reservation";
-  readonly at: string;
-  readonly subnet: string;
-  /** The node that it is for, or was. */
-  readonly nodeId: string;
-  readonly name: string;
-  readonly by: string;
-  readonly moves: boolean;
-  readonly state: "reserved" | "lifted";
-  /** The name of the node that it was for until now; null: nobody. */
-  readonly before: string | null;
-}
-
-export type ChangeEvent = LeaseChange | PeerChange | PathChange | ReservationChange;
-
-/** What changed, in order. */
-export interface Changes {
-  /** Where to read on. */
-  readonly cursor: string;
-  /** These are all that is, and replace whatever was told before. */
-  readonly snapshot: boolean;
-  readonly events: readonly ChangeEvent[];
 }
 
 /** Parameters and result of every method. */

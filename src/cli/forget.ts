@@ -1,7 +1,7 @@
 /** `ovltun forget NODE`: the mesh counts a node no more, or with `--revoke` refuses its key for good. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { Forgotten } from "../api/schema.ts";
+import type { Forgotten } from "../api/outcomes.ts";
 import { escapeText } from "../text/escape.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { printJson, tell } from "./output.ts";

@@ -1,7 +1,7 @@
 /** `ovltun reserve SUBNET NODE` and `ovltun unreserve SUBNET`: a subnet is for one node alone, or for anybody again. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { Reserved, Unreserved } from "../api/schema.ts";
+import type { Reserved, Unreserved } from "../api/outcomes.ts";
 import { escapeText } from "../text/escape.ts";
 import { shortId } from "../text/table.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { Rotated } from "../api/schema.ts";
+import type { Rotated } from "../api/outcomes.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { escapeText } from "../text/escape.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";

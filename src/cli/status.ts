@@ -1,7 +1,8 @@
 /** `ovltun status`: this node, its mesh, what it waits for, and its peers, on one page. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { ForgottenNode, PeerStatus, ReservedSubnet, Status, Waiting } from "../api/schema.ts";
+import type { PeerStatus, ReservedSubnet, Status, Waiting } from "../api/schema.ts";
+import type { ForgottenNode } from "../api/outcomes.ts";
 import { escapeText, type Screen } from "../text/escape.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";

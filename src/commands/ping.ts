@@ -3,7 +3,7 @@
  * path is asked for anew before each echo, since it may change while one looks. Composition only; cli/ping.ts prints.
  */
 import { callApi } from "../api/client.ts";
-import type { Resolved } from "../api/schema.ts";
+import type { Resolved } from "../api/outcomes.ts";
 import { ECHO_LEN, openPinger } from "../sys/pinger.ts";
 
 export interface PingOptions {

@@ -2,7 +2,7 @@
  * Gives a lease back when no daemon runs (`down --purge` after a crash): wakes the control plane from the state
  * directory for as long as it takes to tell one living peer (control_only.ts).
  */
-import type { Release } from "../api/schema.ts";
+import type { Release } from "../api/outcomes.ts";
 import { NOTHING_ASKED, type Settings } from "../control/mesh/mesh_config.ts";
 import { Directives, openDirective } from "../control/forget/directives.ts";
 import { decodeRecord, leasedText } from "../control/records/record.ts";

@@ -3,7 +3,8 @@
  * for becomes one of its events. Parameters come from strangers and are checked.
  */
 import process from "node:process";
-import type { ApiHandlers, Forgotten, Release, Reserved, Rotated, Unreserved } from "../api/schema.ts";
+import type { ApiHandlers } from "../api/schema.ts";
+import type { Forgotten, Release, Reserved, Rotated, Unreserved } from "../api/outcomes.ts";
 import type { ControlPlane } from "../control/node/node.ts";
 import type { ControlEvent } from "../control/outbox/events.ts";
 import { NetworkSecret } from "../crypto/network_secret.ts";

@@ -4,7 +4,8 @@
  * (end.ts), and everything is taken away again. `runDaemon` is what `ovltun up` calls.
  */
 import { join } from "node:path";
-import { type Release, SOCKET_NAME } from "../api/schema.ts";
+import { SOCKET_NAME } from "../api/schema.ts";
+import type { Release } from "../api/outcomes.ts";
 import type { Config } from "../config/config.ts";
 import { warmUp } from "../control/handshake/warm_up.ts";
 import { logger } from "../log/log.ts";

@@ -3,7 +3,8 @@
  * host, some echoes in flight at once: the time is that of the echoes, and not of waiting for each.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { PathKind, Status } from "../api/schema.ts";
+import type { Status } from "../api/schema.ts";
+import type { PathKind } from "../api/changes.ts";
 import { type EchoFan, openEchoFan } from "../sys/echo_fan.ts";
 import type { LabHost } from "./topology.ts";
 

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { LeaseEntry, PeerStatus, Resolved, RouteEntry, Status } from "../../src/api/schema.ts";
+import type { LeaseEntry, PeerStatus, RouteEntry, Status } from "../../src/api/schema.ts";
+import type { Resolved } from "../../src/api/outcomes.ts";
 import { eventLine } from "../../src/cli/events.ts";
 import { leasesPage } from "../../src/cli/leases.ts";
 import { PLAIN } from "../../src/text/escape.ts";

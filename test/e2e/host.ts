@@ -4,15 +4,14 @@ import { join } from "node:path";
 import type {
   ApiMethod,
   ApiMethods,
-  Changes,
   LeaseEntry,
   PeerStatus,
-  Reserved,
   RouteEntry,
   Status,
-  Unreserved,
   Why,
 } from "../../src/api/schema.ts";
+import type { Reserved, Unreserved } from "../../src/api/outcomes.ts";
+import type { Changes } from "../../src/api/changes.ts";
 import { secretOf, tokenOf } from "../../src/cli/token.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodeToken, parseToken } from "../../src/crypto/join_token.ts";

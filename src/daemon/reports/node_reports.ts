@@ -2,7 +2,8 @@
  * What the API tells of one node: who is meant by a name, an id or an address, and by which paths it was tried.
  * Every answer is a sentence for a person who wonders why something does not work.
  */
-import type { Forgotten, PathAttempt, Reserved, Resolved, Why } from "../../api/schema.ts";
+import type { PathAttempt, Why } from "../../api/schema.ts";
+import type { Forgotten, Reserved, Resolved } from "../../api/outcomes.ts";
 import { outcomeText } from "../../control/paths/outcome.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/tunnels.ts";

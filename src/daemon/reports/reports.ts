@@ -2,7 +2,8 @@
  * What the API tells: the control plane's view, the chosen paths, the counters and the host's routes, in the
  * shapes of api/schema.ts. Nothing is decided here. What is told of one node stands in node_reports.ts.
  */
-import type { LeaseEntry, PathKind, PathSecurity, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
+import type { LeaseEntry, PeerStatus, RouteEntry, Status } from "../../api/schema.ts";
+import type { PathKind, PathSecurity } from "../../api/changes.ts";
 import type { Wanted } from "../../control/paths/paths.ts";
 import type { Path } from "../../control/paths/path_choice.ts";
 import { staticKey } from "../../control/paths/tunnels.ts";

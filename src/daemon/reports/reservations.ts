@@ -2,7 +2,7 @@
  * What `ovltun reserve` and `unreserve` are asked, against what is known: which subnet, for which node, and whether that can be.
  * Every refusal is a sentence that says who is in the way and what to do.
  */
-import type { Reserved, Unreserved } from "../../api/schema.ts";
+import type { Reserved, Unreserved } from "../../api/outcomes.ts";
 import { countableIn, wishProblem } from "../../control/lease/allocation.ts";
 import { type LeasableRange, type MeshConfig, rangesOf } from "../../control/mesh/mesh_config.ts";
 import type { ReservationView } from "../../control/paths/view.ts";

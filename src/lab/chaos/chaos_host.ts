@@ -14,7 +14,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { callApi } from "../../api/client.ts";
-import { type Release, SOCKET_NAME, type Status } from "../../api/schema.ts";
+import { SOCKET_NAME, type Status } from "../../api/schema.ts";
+import type { Release } from "../../api/outcomes.ts";
 import { mountSmallDisk, unmountSmallDisk } from "../../sys/small_disks.ts";
 import { statusOf } from "../formation.ts";
 import { type LabDaemon, type LabMesh, startDaemon, stateDirOf } from "../hosts.ts";
