@@ -1,7 +1,11 @@
 /** A simulated peer: the real control plane with all records in its state, behind a UDP socket of its own address. */
 
-import type { ControlEvent } from "../../src/control/outbox/events.ts";
-import { type Effects, performActions, type SendAction } from "../../src/control/outbox/perform.ts";
+import {
+  type ControlEvent,
+  type Effects,
+  performActions,
+  type SendAction,
+} from "../../src/control/outbox/events.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";
 import { recordText, type StoredState } from "../../src/control/records/state.ts";
 import type { RecordReader } from "../../src/control/records/record.ts";

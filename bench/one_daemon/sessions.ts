@@ -1,7 +1,6 @@
 /** The sealed half of a simulated peer's data plane: real keys and ciphers, the control lane only. */
 
-import type { ControlEvent } from "../../src/control/outbox/events.ts";
-import type { InstallAction, SessionEffects } from "../../src/control/outbox/perform.ts";
+import type { ControlEvent, InstallAction, SessionEffects } from "../../src/control/outbox/events.ts";
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 import { SessionTable } from "../../src/dataplane/tables/session_table.ts";

@@ -2,14 +2,14 @@
  * A node without a device and without routes: its control plane, one socket, and one Worker that opens what comes in. It
  * lives as long as it takes to tell the mesh that a stored lease is free.
  */
-import type { ControlEvent } from "../control/outbox/events.ts";
-import type { Settings } from "../control/mesh/mesh_config.ts";
 import {
+  type ControlEvent,
   type Effects,
   performActions,
   type PersistAction,
   type SendAction,
-} from "../control/outbox/perform.ts";
+} from "../control/outbox/events.ts";
+import type { Settings } from "../control/mesh/mesh_config.ts";
 import { ControlPlane } from "../control/node/node.ts";
 import { type Kept, recordText } from "../control/records/state.ts";
 import type { HeldSecret } from "../control/secrets/key_ring.ts";

@@ -4,15 +4,17 @@
  * wanted of sockets, Workers and host. Made once the parts are there and the Workers listen; it never ends by itself.
  */
 import { ControlPlane } from "../control/node/node.ts";
-import type { ControlEvent, LogFields, LogLevel } from "../control/outbox/events.ts";
 import {
+  type ControlEvent,
   type Effects,
   type LeaseChange,
+  type LogFields,
+  type LogLevel,
   performActions,
   type PersistAction,
   type SendAction,
   type SessionEffects,
-} from "../control/outbox/perform.ts";
+} from "../control/outbox/events.ts";
 import type { Settings } from "../control/mesh/mesh_config.ts";
 import type { NodeView } from "../control/paths/view.ts";
 import type { Kept } from "../control/records/state.ts";

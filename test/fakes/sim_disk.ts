@@ -13,7 +13,7 @@ import {
   type StoredPeer,
   type StoredState,
 } from "../../src/control/records/state.ts";
-import type { PersistAction } from "../../src/control/outbox/perform.ts";
+import type { PersistAction } from "../../src/control/outbox/events.ts";
 
 interface Write {
   readonly at: number;

@@ -1,6 +1,6 @@
 /** One end of a handshake, with an identity and a record of its own and nothing around it. */
 import type { HandshakeEvent } from "../../src/control/handshake/pending.ts";
-import type { OwnNode } from "../../src/control/outbox/own_node.ts";
+import type { OwnNode } from "../../src/control/outbox/outbox.ts";
 import type { NodeRecord } from "../../src/control/records/record.ts";
 import { identityFromSeeds } from "../../src/crypto/identity.ts";
 import { SeededRandom } from "../fakes/seeded_random.ts";

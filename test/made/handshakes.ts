@@ -3,8 +3,7 @@
  */
 
 import { Handshakes } from "../../src/control/handshake/handshakes.ts";
-import { type Actions, newOutlets, type Tally } from "../../src/control/outbox/outbox.ts";
-import type { OwnNode } from "../../src/control/outbox/own_node.ts";
+import { type Actions, newOutlets, type OwnNode, type Tally } from "../../src/control/outbox/outbox.ts";
 import { ReceiverIndices } from "../../src/control/handshake/pending.ts";
 import { type NodeRecord, signRecord } from "../../src/control/records/record.ts";
 import { CONTROL_CIPHERS } from "../../src/crypto/control_ciphers.ts";

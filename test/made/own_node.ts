@@ -1,7 +1,7 @@
 /** A node as its links and handshakes see it: a member that knows nobody, lets everybody in and says nothing. */
 
 import { RECORD_READER } from "../../src/control/records/record.ts";
-import type { OwnNode } from "../../src/control/outbox/own_node.ts";
+import type { OwnNode } from "../../src/control/outbox/outbox.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 
 /** The node of this identity; `change` makes it other than that. */

@@ -1,6 +1,6 @@
 /** Sessions as the control plane hands them over, and a mailbox that shows what it was posted. */
 
-import type { InstallAction } from "../../src/control/outbox/perform.ts";
+import type { InstallAction } from "../../src/control/outbox/events.ts";
 import type { HostFacts } from "../../src/control/paths/tunnels.ts";
 import type { DataplaneMessage, Mailbox } from "../../src/ports/planes.ts";
 

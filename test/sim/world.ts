@@ -6,14 +6,15 @@
 
 import { type Identity, identityFromSeeds, verifySignature } from "../../src/crypto/identity.ts";
 import { CONTROL_CIPHERS, type ControlCiphers } from "../../src/crypto/control_ciphers.ts";
-import type { Action, ControlEvent } from "../../src/control/outbox/events.ts";
-import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import {
+  type Action,
+  type ControlEvent,
   type Effects,
   performActions,
   type SendAction,
   type SessionEffects,
-} from "../../src/control/outbox/perform.ts";
+} from "../../src/control/outbox/events.ts";
+import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import type { Density } from "../../src/control/links/neighbours.ts";
 import type { HeldSecret } from "../../src/control/secrets/key_ring.ts";
 import { ControlPlane } from "../../src/control/node/node.ts";

@@ -27,7 +27,7 @@ import { HandshakeInitiator } from "./initiator.ts";
 import { HandshakeMessages, type HandshakeSetup, type KnownNode } from "./messages.ts";
 import { HandshakePost } from "./post.ts";
 import { HandshakeResponder } from "./responder.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 
 export class Handshakes {
   readonly #own: OwnNode;

@@ -23,7 +23,7 @@ import {
   type ReceiverIndices,
   type Sent,
 } from "./pending.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 import { EPHEMERAL_LEN, type HandshakeMessages, type KnownNode } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
 

@@ -20,8 +20,7 @@ import {
   type HandshakeOffer,
   type SuiteOffer,
 } from "../../wire/handshake.ts";
-import type { Actions, Tally } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { Actions, OwnNode, Tally } from "../outbox/outbox.ts";
 import type { NodeRecord } from "../records/record.ts";
 import type { Exchange, HandshakeEvent, ReceiverIndices, Sent } from "./pending.ts";
 

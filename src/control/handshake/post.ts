@@ -15,8 +15,7 @@ import { compareBytes } from "../../wire/bytes.ts";
 import * as wire from "../../wire/handshake.ts";
 import type { HandshakeEvent, Sent } from "./pending.ts";
 import type { HandshakeMessages, HandshakeSetup } from "./messages.ts";
-import type { Actions, Tally } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { Actions, OwnNode, Tally } from "../outbox/outbox.ts";
 
 /** What both sides of handshakes work with. */
 export interface HandshakeParts extends HandshakeSetup {

@@ -19,7 +19,7 @@ import {
   PendingHandshakes,
   type ReceiverIndices,
 } from "./pending.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 import type { HandshakeMessages } from "./messages.ts";
 import type { HandshakeParts, HandshakePost } from "./post.ts";
 

@@ -11,8 +11,7 @@ import type { Random } from "../../ports/time.ts";
 import { fromHex, toHex } from "../../wire/bytes.ts";
 import { type NewSession, ReceiverIndices } from "./pending.ts";
 import { Handshakes } from "./handshakes.ts";
-import { type Actions, newOutlets } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import { type Actions, newOutlets, type OwnNode } from "../outbox/outbox.ts";
 import { type NodeRecord, RECORD_READER, signRecord } from "../records/record.ts";
 
 const SEED_LEN = 32;

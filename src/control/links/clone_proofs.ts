@@ -9,7 +9,7 @@ import { verifySignature } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import type { Clone } from "../clones/clones.ts";
 import { type HelloSigner, makeHello } from "./hello_frame.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 
 /** Passed on by a third node; else 0. */
 const RELAYED = 1;

@@ -4,7 +4,7 @@
 
 import { parseEndpoint } from "../../wire/address.ts";
 import * as hello from "../../wire/hello.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 
 /** Whose hello it is. */
 export type HelloSigner = Pick<OwnNode, "identity" | "networkId" | "member">;

@@ -5,8 +5,7 @@
 
 import type { HandshakeEvent } from "../handshake/pending.ts";
 import type { Handshakes } from "../handshake/handshakes.ts";
-import type { Actions, Outlets, Schedule, Throttle } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { Actions, Outlets, OwnNode, Schedule, Throttle } from "../outbox/outbox.ts";
 import { HANDSHAKE_VERSION } from "../../wire/handshake.ts";
 import { REFUSE_NETWORK, REFUSE_OUTDATED, REFUSE_VERSION } from "../../wire/hello.ts";
 import { KNOCK_MS, type LinkEvent } from "./links.ts";

@@ -14,7 +14,7 @@ import { BoundedMap, BoundedSet } from "../../bounds/bounded_map.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { addressOf } from "../../wire/address.ts";
 import { RateLimit } from "../../bounds/rate_limit.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { OwnNode } from "../outbox/outbox.ts";
 import type { LinkTable } from "./link_table.ts";
 import type { Pace, Target } from "./target.ts";
 import { RETRY_MAX_MS, type Targets } from "./targets.ts";

@@ -7,8 +7,7 @@
 import { shortId } from "../../crypto/identity.ts";
 import * as hello from "../../wire/hello.ts";
 import { makeHello } from "./hello_frame.ts";
-import type { Actions, Outlets, Schedule, Tally, Throttle } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { Actions, Outlets, OwnNode, Schedule, Tally, Throttle } from "../outbox/outbox.ts";
 import { MIXED_SECURITY, RefusalLog } from "./refusals.ts";
 import type { Target } from "./target.ts";
 import type { Targets } from "./targets.ts";

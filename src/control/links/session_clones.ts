@@ -14,8 +14,7 @@
 
 import type { GossipBody } from "../../wire/gossip_body.ts";
 import type { Contests } from "../clones/contests.ts";
-import type { Actions, Outlets, Schedule, Tally } from "../outbox/outbox.ts";
-import type { OwnNode } from "../outbox/own_node.ts";
+import type { Actions, Outlets, OwnNode, Schedule, Tally } from "../outbox/outbox.ts";
 import type { NodeRecord } from "../records/record.ts";
 import type { LinkTable } from "./link_table.ts";
 import type { Session, Sessions } from "./sessions.ts";

@@ -2,7 +2,7 @@
  * The control plane's own lane of each session. What the control plane says to a peer is sealed here, on the main thread, with
  * that lane's key and counter, and leaves from our port beside the data plane's; a Worker opens what comes in.
  */
-import type { InstallAction } from "../../control/outbox/perform.ts";
+import type { InstallAction } from "../../control/outbox/events.ts";
 import { laneAead } from "../../crypto/lane.ts";
 import type { AeadKey, AeadProvider } from "../../ports/aead.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";

@@ -4,8 +4,7 @@
  * and go one by one. Up, what a Worker says of a slot is told of its peer. A peer has a slot while a tunnel to it is wanted
  * or a session with it is installed. Peers come before the routes that lead to them, and go after them.
  */
-import type { ControlEvent } from "../../control/outbox/events.ts";
-import type { InstallAction, SessionEffects } from "../../control/outbox/perform.ts";
+import type { ControlEvent, InstallAction, SessionEffects } from "../../control/outbox/events.ts";
 import { type OwnPlace, placesOf, type Wanted } from "../../control/paths/paths.ts";
 import { type HostFacts, type PeerKey, sealedTunnel } from "../../control/paths/tunnels.ts";
 import { type NetworkKeys, wipeKeys } from "../../crypto/network_secret.ts";

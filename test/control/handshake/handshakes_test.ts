@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Action } from "../../../src/control/outbox/events.ts";
-import type { OwnNode } from "../../../src/control/outbox/own_node.ts";
+import type { OwnNode } from "../../../src/control/outbox/outbox.ts";
 import { signRecord } from "../../../src/control/records/record.ts";
 import {
   maskCookie,

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Core } from "../../../src/control/node/core.ts";
-import type { PersistAction } from "../../../src/control/outbox/perform.ts";
+import type { PersistAction } from "../../../src/control/outbox/events.ts";
 import type { StoredState } from "../../../src/control/records/state.ts";
 import { compareVersions } from "../../../src/control/records/store.ts";
 import { prefix } from "../../../src/wire/prefix.ts";

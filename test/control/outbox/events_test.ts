@@ -1,7 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Action } from "../../../src/control/outbox/events.ts";
-import { type Effects, performActions, type SessionEffects } from "../../../src/control/outbox/perform.ts";
+import {
+  type Action,
+  type Effects,
+  performActions,
+  type SessionEffects,
+} from "../../../src/control/outbox/events.ts";
 import { sessionAction } from "../../made/sessions.ts";
 
 const say = (receiveIndex: number): Action => ({
