@@ -1,5 +1,5 @@
 /** What came of an order: what the methods that change something, or ask for an address, answer. */
-import type { PathKind, PeerState } from "./changes.ts";
+import type { PathKind, PeerState } from "./states.ts";
 
 /** Where to ping for a node. */
 export interface Resolved {

@@ -2,9 +2,9 @@
  * What the control socket carries: one JSON object a line, requests `{"id":1,"method":"status","params":{}}`,
  * answers `{"id":1,"result":…}` or `{"id":1,"error":"…"}`. The shapes of status, peers and leases are the
  * contract of the command line (`--json` prints them as they are): fields are added, never renamed. Those of events are in
- * changes.ts, what orders answer in outcomes.ts.
+ * states.ts, what orders answer in outcomes.ts.
  */
-import type { Changes, LeaseState, PathKind, PathSecurity, PeerState } from "./changes.ts";
+import type { Changes, LeaseState, PathKind, PathSecurity, PeerState } from "./states.ts";
 import type {
   Forgotten,
   ForgottenNode,

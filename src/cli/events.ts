@@ -1,9 +1,9 @@
 /** `ovltun events`: leases, reservations, peers and paths as they change, a line each, until Ctrl-C. Begins with what is. */
 import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
-import type { ChangeEvent, Changes } from "../api/changes.ts";
+import type { ChangeEvent, Changes } from "../api/states.ts";
 import { escapeText } from "../text/escape.ts";
-import { shortId } from "../text/table.ts";
+import { shortId } from "../text/columns.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { print, printJson, tell } from "./output.ts";
 

@@ -5,7 +5,7 @@ import type { Forgotten } from "../api/outcomes.ts";
 import { escapeText } from "../text/escape.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { printJson, tell } from "./output.ts";
-import { shortId } from "../text/table.ts";
+import { shortId } from "../text/columns.ts";
 
 export function registerForget(program: Command): void {
   const command = program.command("forget")

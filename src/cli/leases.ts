@@ -4,7 +4,7 @@ import { callApi } from "../api/client.ts";
 import type { LeaseEntry } from "../api/schema.ts";
 import type { Screen } from "../text/escape.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { type Column, renderTable, shortId } from "../text/table.ts";
+import { type Column, renderTable, shortId } from "../text/columns.ts";
 
 const SUBNET6: Column<LeaseEntry> = { title: "SUBNET6", value: (lease) => lease.subnet6 };
 const COLUMNS: readonly Column<LeaseEntry>[] = [

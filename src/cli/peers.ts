@@ -4,7 +4,7 @@ import { callApi } from "../api/client.ts";
 import type { PeerStatus } from "../api/schema.ts";
 import type { Screen } from "../text/escape.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { type Column, renderTable } from "../text/table.ts";
+import { type Column, renderTable } from "../text/columns.ts";
 import { formatBytes, formatRtt } from "../text/quantity.ts";
 
 const SUBNET6: Column<PeerStatus> = { title: "SUBNET6", value: (peer) => peer.subnet6, spare: 6 };

@@ -8,7 +8,7 @@ import process from "node:process";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { print, printJson, printRaw, screen } from "./output.ts";
 import type { Screen } from "../text/escape.ts";
-import { wrap } from "../text/table.ts";
+import { wrap } from "../text/columns.ts";
 
 const WATCH_MS = 1000;
 // xterm's control sequences: second screen, no cursor, no wrapping at the right edge; and all of it back.

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { callApi } from "../api/client.ts";
 import type { Reserved, Unreserved } from "../api/outcomes.ts";
 import { escapeText } from "../text/escape.ts";
-import { shortId } from "../text/table.ts";
+import { shortId } from "../text/columns.ts";
 import { addSettings, SOCKET_SETTINGS, socketOf } from "./options.ts";
 import { printJson, tell } from "./output.ts";
 

@@ -4,7 +4,7 @@ import { callApi } from "../api/client.ts";
 import type { RouteEntry } from "../api/schema.ts";
 import type { Screen } from "../text/escape.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { type Column, renderTable } from "../text/table.ts";
+import { type Column, renderTable } from "../text/columns.ts";
 
 const COLUMNS: readonly Column<RouteEntry>[] = [
   { title: "DESTINATION", value: (route) => route.destination },

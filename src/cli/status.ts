@@ -6,7 +6,7 @@ import type { ForgottenNode } from "../api/outcomes.ts";
 import { escapeText, type Screen } from "../text/escape.ts";
 import { isClear, isStatic, peersPage } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold, dim, shortId, wrap } from "../text/table.ts";
+import { bold, dim, shortId, wrap } from "../text/columns.ts";
 import { formatDuration } from "../text/quantity.ts";
 
 const INDENT = " ".repeat(11);

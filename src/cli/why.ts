@@ -5,7 +5,7 @@ import type { Why } from "../api/schema.ts";
 import { escapeText, type Screen } from "../text/escape.ts";
 import { isStatic } from "./peers.ts";
 import { addReadingFlags, read } from "./reading.ts";
-import { bold, wrap } from "../text/table.ts";
+import { bold, wrap } from "../text/columns.ts";
 
 const INDENT = " ".repeat(7);
 

@@ -14,14 +14,8 @@ import type { DaemonParts } from "./daemon_parts.ts";
 import type { SendRefusals } from "./planes/send_refusals.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { forgetReport, resolveReport, whyReport } from "./reports/node_reports.ts";
-import {
-  kernelDrops,
-  leasesReport,
-  peersReport,
-  routesReport,
-  type Snapshot,
-  statusReport,
-} from "./reports/reports.ts";
+import { kernelDrops, peersReport, type Snapshot, statusReport } from "./reports/reports.ts";
+import { leasesReport, routesReport } from "./reports/subnet_reports.ts";
 import { reserveReport, unreserveReport } from "./reports/reservations.ts";
 import { prefix } from "../wire/prefix.ts";
 import { readSecretFile } from "./state/secret_files.ts";

@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
-import type { PathKind } from "../api/changes.ts";
+import type { PathKind } from "../api/states.ts";
 import { type EchoFan, openEchoFan } from "../sys/echo_fan.ts";
 import type { LabHost } from "./topology.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError, HungUpError, NoDaemonError } from "../../src/api/client.ts";
-import type { Changes } from "../../src/api/changes.ts";
+import type { Changes } from "../../src/api/states.ts";
 import { eventLine, follow } from "../../src/cli/events.ts";
 
 const changes = (cursor: string, snapshot = false): Changes => ({ cursor, snapshot, events: [] });

@@ -11,7 +11,7 @@ import type {
   Why,
 } from "../../src/api/schema.ts";
 import type { Reserved, Unreserved } from "../../src/api/outcomes.ts";
-import type { Changes } from "../../src/api/changes.ts";
+import type { Changes } from "../../src/api/states.ts";
 import { secretOf, tokenOf } from "../../src/cli/token.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodeToken, parseToken } from "../../src/crypto/join_token.ts";

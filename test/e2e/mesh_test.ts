@@ -1,7 +1,7 @@
 /** How a mesh comes to be, and what it is for: founded, joined by a token, carrying packets both ways. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Changes } from "../../src/api/changes.ts";
+import type { Changes } from "../../src/api/states.ts";
 import { destinationOf, sourceOf, udp } from "../made/packets.ts";
 import { foundedBy, inTown, joined, NETWORK } from "./town.ts";
 

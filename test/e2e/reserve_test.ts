@@ -1,7 +1,7 @@
 /** `ovltun reserve` and `unreserve` with whole daemons: what is refused, what is told, and what becomes of the node's lease. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Changes } from "../../src/api/changes.ts";
+import type { Changes } from "../../src/api/states.ts";
 import { reservedLines } from "../../src/cli/reserve.ts";
 import type { Host } from "./host.ts";
 import { foundedBy, inTown, joined, NETWORK } from "./town.ts";

@@ -4,7 +4,7 @@
  * nothing. A reader names the place up to which it has read; one that has none, was away for too long, or followed another run
  * of the daemon is told all that is. Readers wait for the next change: the answer comes when there is one.
  */
-import type { ChangeEvent, Changes } from "../../api/changes.ts";
+import type { ChangeEvent, Changes } from "../../api/states.ts";
 import type { Wanted } from "../../control/paths/paths.ts";
 import type { NodeView } from "../../control/paths/view.ts";
 import type { Clock, Timers } from "../../ports/time.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ChangeEvent } from "../../../src/api/changes.ts";
+import type { ChangeEvent } from "../../../src/api/states.ts";
 import type { Path } from "../../../src/control/paths/path_choice.ts";
 import { NOTHING } from "../../../src/control/paths/paths.ts";
 import type { LeaseView, NodeView, PeerView } from "../../../src/control/paths/view.ts";

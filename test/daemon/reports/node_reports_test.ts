@@ -4,13 +4,8 @@ import { NOTHING } from "../../../src/control/paths/paths.ts";
 import type { LeaseView, NodeView, PeerView } from "../../../src/control/paths/view.ts";
 import { forgetReport, resolveReport, whyReport } from "../../../src/daemon/reports/node_reports.ts";
 import { OffloadState } from "../../../src/daemon/planes/offloads.ts";
-import {
-  leasesReport,
-  peersReport,
-  routesReport,
-  type Snapshot,
-  statusReport,
-} from "../../../src/daemon/reports/reports.ts";
+import { peersReport, type Snapshot, statusReport } from "../../../src/daemon/reports/reports.ts";
+import { leasesReport, routesReport } from "../../../src/daemon/reports/subnet_reports.ts";
 import { Counters } from "../../../src/dataplane/tables/counters.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 

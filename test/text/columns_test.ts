@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { PLAIN } from "../../src/text/escape.ts";
-import { renderTable, wrap } from "../../src/text/table.ts";
+import { renderTable, wrap } from "../../src/text/columns.ts";
 import { formatBytes, formatDuration, formatRtt } from "../../src/text/quantity.ts";
 
 const COLUMNS = [
