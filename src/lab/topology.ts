@@ -3,7 +3,7 @@
  * machine itself is touched, but for the size of its neighbour table (neighbour_room.ts). Namespaces and interfaces live by file descriptors alone; when the last one closes,
  * also by a killed process, the kernel takes everything down.
  */
-import { openHostNetwork } from "../sys/host_network.ts";
+import { openInterfaceMaker } from "../sys/interface_maker.ts";
 import { neighbourRoom } from "./neighbour_room.ts";
 import { createNamespace, inNamespace, type Namespace } from "../sys/namespaces.ts";
 
@@ -50,7 +50,7 @@ export function buildTopology(count: number, bridges = 1): Topology {
     opened.push(neighbourRoom(count));
     const hub = createNamespace();
     opened.push(hub);
-    const network = inNamespace(hub, openHostNetwork);
+    const network = inNamespace(hub, openInterfaceMaker);
     opened.push(network);
     const switches = Array.from({ length: bridges }, (_, i) => {
       const index = network.addBridge(`br${i}`);
@@ -82,7 +82,7 @@ export function buildTopology(count: number, bridges = 1): Topology {
 }
 
 function configureHost(namespace: Namespace, underlay: string): void {
-  const network = inNamespace(namespace, openHostNetwork);
+  const network = inNamespace(namespace, openInterfaceMaker);
   try {
     const ethernet = linkIndex(network, "eth0");
     network.addAddress({ iface: ethernet, address: underlay, prefixLength: 24, scope: SCOPE_UNIVERSE });
@@ -92,7 +92,7 @@ function configureHost(namespace: Namespace, underlay: string): void {
   }
 }
 
-function linkIndex(network: ReturnType<typeof openHostNetwork>, name: string): number {
+function linkIndex(network: ReturnType<typeof openInterfaceMaker>, name: string): number {
   const iface = network.interfaces().find((candidate) => candidate.name === name);
   if (iface === undefined) throw new Error(`The kernel did not make the link "${name}"`);
   return iface.index;

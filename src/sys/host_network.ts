@@ -1,6 +1,5 @@
 /**
- * The host's interfaces, addresses, routes and neighbours over rtnetlink: ports.HostKernel, and beside it InterfaceMaker,
- * the few operations that only the lab needs. Text addresses outside, wire/rtnetlink.ts inside. An instance
+ * The host's interfaces, addresses and routes over rtnetlink: ports.HostKernel. Text addresses outside, wire/rtnetlink.ts inside. An instance
  * belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
  */
 
@@ -54,15 +53,11 @@ import {
 import {
   decoded,
   fromAddress,
-  fromNeighbour,
   fromRoute,
-  type Neighbour,
   routeText,
   textAddress,
-  textMac,
   toAddress,
   toInterface,
-  toNeighbour,
   toRoute,
   toRule,
 } from "./rtnetlink_text.ts";
@@ -77,9 +72,8 @@ import {
   ENOTSUP,
   SysError,
 } from "../ports/sys_error.ts";
-import { failed } from "./failed.ts";
 
-const FAMILIES = [rt.AF_INET, rt.AF_INET6] as const;
+export const FAMILIES = [rt.AF_INET, rt.AF_INET6] as const;
 const CREATE = NLM_F_CREATE | NLM_F_EXCL;
 const SCOPE_NOWHERE = 255; // in a deletion: whatever its scope is
 const GROUPS = [
@@ -95,26 +89,6 @@ const GROUPS = [
   GROUP_NEXTHOP,
 ];
 
-export type { Neighbour } from "./rtnetlink_text.ts";
-
-/** Making and joining interfaces: what the lab and live tests do to a host, the daemon never. Throws SysError. */
-export interface InterfaceMaker {
-  /** Makes a bridge, down, and returns its index. */
-  addBridge(name: string): number;
-  /** Makes a pair of interfaces, both down, the peer in the namespace of that descriptor; returns our end's index. */
-  addVeth(name: string, peer: { readonly name: string; readonly namespaceFd: number }): number;
-  /** Puts an interface on a bridge, or takes it off. */
-  setMaster(index: number, bridge: number | null): void;
-  /** Sets an Ethernet address, "02:42:…". */
-  setAddress(index: number, mac: string): void;
-  /** Sets the largest superframe the interface is handed, bytes and segments. */
-  setSegmentation(index: number, maxSize: number, maxSegments: number): void;
-  addNeighbour(neighbour: Neighbour): void;
-  deleteNeighbour(neighbour: Neighbour): void;
-  /** Of both address families, or with `bridge` the forwarding databases. */
-  neighbours(bridge?: boolean): Neighbour[];
-}
-
 /** What a network has cost so far, for measurements. */
 export interface Metered {
   readonly traffic: NetlinkTraffic;
@@ -124,29 +98,29 @@ export interface Metered {
  * Opens the network of the namespace that the calling thread is in. Throws SysError. Not `strict`: as it would be answered
  * by a kernel before Linux 4.20.
  */
-export function openHostNetwork(strict = true): HostKernel & InterfaceMaker & Metered {
+export function openHostNetwork(strict = true): HostKernel & Metered {
   return new KernelNetwork(strict);
 }
 
-class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
-  readonly #connection: NetlinkConnection;
+export class KernelNetwork implements HostKernel, Metered {
+  protected readonly connection: NetlinkConnection;
   readonly #events = new NetlinkEvents(GROUPS);
   #revision = 0;
 
   constructor(strict: boolean) {
-    this.#connection = new NetlinkConnection(strict);
+    this.connection = new NetlinkConnection(strict);
   }
 
   interfaces(): NetworkInterface[] {
     const request = { op: "Cannot list the links", type: rt.RTM_GETLINK, payload: rt.encodeLinkDump() };
-    return decoded(this.#connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toInterface);
+    return decoded(this.connection.dump(request), rt.RTM_NEWLINK, rt.decodeLink).map(toInterface);
   }
 
   interfaceDrops(index: number): InterfaceDrops | null {
     const op = `Cannot look at link ${index}`;
     try {
       const payload = rt.encodeLink({ index });
-      const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload });
+      const answers = this.connection.request({ op, type: rt.RTM_GETLINK, payload });
       return decoded(answers, rt.RTM_NEWLINK, rt.decodeLinkDrops)[0] ?? null;
     } catch (error) {
       if (isErrno(error, ENODEV)) return null;
@@ -158,7 +132,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     const found: InterfaceAddress[] = [];
     for (const family of FAMILIES) {
       const payload = rt.encodeAddressDump(family);
-      const answers = this.#dumpFamily({ op: "Cannot list the addresses", type: rt.RTM_GETADDR, payload });
+      const answers = this.dumpFamily({ op: "Cannot list the addresses", type: rt.RTM_GETADDR, payload });
       for (const m of decoded(answers, rt.RTM_NEWADDR, rt.decodeAddress)) {
         if (rt.familyOf(m.address) !== family) continue;
         found.push(toAddress(m));
@@ -173,7 +147,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     for (const family of familiesOf(filter)) {
       const payload = encodeRouteDump(family, filter);
       const keep = payloadTest(family, filter);
-      const answers = this.#dumpFamily({
+      const answers = this.dumpFamily({
         op: "Cannot list the routes",
         type: rtr.RTM_GETROUTE,
         payload,
@@ -191,7 +165,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
   /** Rules without a table (`goto`, `unreachable`) are left out. */
   rules(): RoutingRule[] {
     const payload = encodeRuleDump(rt.AF_INET);
-    const answers = this.#dumpFamily({ op: "Cannot list the routing rules", type: RTM_GETRULE, payload });
+    const answers = this.dumpFamily({ op: "Cannot list the routing rules", type: RTM_GETRULE, payload });
     return decoded(answers, RTM_NEWRULE, decodeRule).map(toRule).filter((rule) => rule !== null);
   }
 
@@ -199,7 +173,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     const op = `Cannot look up the route to ${address}`;
     const payload = rtr.encodeRouteLookup(textAddress(address), tos);
     try {
-      const answers = this.#connection.request({ op, type: rtr.RTM_GETROUTE, payload });
+      const answers = this.connection.request({ op, type: rtr.RTM_GETROUTE, payload });
       const [m] = decoded(answers, rtr.RTM_NEWROUTE, rtr.decodeRoute);
       if (m === undefined || m.iface === null) return null;
       const route = toRoute(m);
@@ -213,37 +187,37 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
   }
 
   setInterface(index: number, change: InterfaceChange): void {
-    this.#changeInterface(`Cannot change link ${index}`, { index, ...change });
+    this.changeInterface(`Cannot change link ${index}`, { index, ...change });
   }
 
   deleteInterface(index: number): void {
     const payload = rt.encodeLink({ index });
-    this.#connection.request({ op: `Cannot delete link ${index}`, type: rt.RTM_DELLINK, payload });
+    this.connection.request({ op: `Cannot delete link ${index}`, type: rt.RTM_DELLINK, payload });
   }
 
   addAddress(a: InterfaceAddress): void {
     const payload = rt.encodeAddress(fromAddress(a));
     const op = `Cannot add address ${a.address}/${a.prefixLength} to link ${a.iface}`;
-    this.#connection.request({ op, type: rt.RTM_NEWADDR, flags: CREATE, payload });
+    this.connection.request({ op, type: rt.RTM_NEWADDR, flags: CREATE, payload });
   }
 
   deleteAddress(a: InterfaceAddress): void {
     const payload = rt.encodeAddress(fromAddress(a));
     const op = `Cannot delete address ${a.address}/${a.prefixLength} from link ${a.iface}`;
-    this.#connection.request({ op, type: rt.RTM_DELADDR, payload });
+    this.connection.request({ op, type: rt.RTM_DELADDR, payload });
   }
 
   addRoute(route: Route, before = false): void {
     const payload = rtr.encodeRoute(fromRoute(route));
     const op = `Cannot add route ${routeText(route)}`;
     const flags = before ? NLM_F_CREATE : CREATE;
-    this.#connection.request({ op, type: rtr.RTM_NEWROUTE, flags, payload });
+    this.connection.request({ op, type: rtr.RTM_NEWROUTE, flags, payload });
   }
 
   deleteRoute(route: Route): void {
     const payload = rtr.encodeRoute(fromRoute({ ...route, scope: SCOPE_NOWHERE }));
     const op = `Cannot delete route ${routeText(route)}`;
-    this.#connection.request({ op, type: rtr.RTM_DELROUTE, payload });
+    this.connection.request({ op, type: rtr.RTM_DELROUTE, payload });
   }
 
   changed(): boolean {
@@ -265,60 +239,13 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
   }
 
   get traffic(): NetlinkTraffic {
-    const { requests, received } = this.#connection.traffic;
+    const { requests, received } = this.connection.traffic;
     return { requests, received: received + this.#events.received };
   }
 
   close(): void {
-    this.#connection.close();
+    this.connection.close();
     this.#events.close();
-  }
-
-  addBridge(name: string): number {
-    this.#createLink(name, { name, kind: "bridge" });
-    return this.#indexOf(name);
-  }
-
-  addVeth(name: string, peer: { readonly name: string; readonly namespaceFd: number }): number {
-    this.#createLink(name, { name, kind: "veth", peer });
-    return this.#indexOf(name);
-  }
-
-  setMaster(index: number, bridge: number | null): void {
-    this.#changeInterface(`Cannot put link ${index} on a bridge`, { index, master: bridge ?? 0 });
-  }
-
-  setAddress(index: number, mac: string): void {
-    this.#changeInterface(`Cannot set the address of link ${index}`, { index, mac: textMac(mac) });
-  }
-
-  setSegmentation(index: number, maxSize: number, maxSegments: number): void {
-    const change = { index, gsoMaxSize: maxSize, gsoMaxSegments: maxSegments };
-    this.#changeInterface(`Cannot set the segmentation of link ${index}`, change);
-  }
-
-  addNeighbour(n: Neighbour): void {
-    const op = `Cannot add neighbour ${n.address ?? n.mac} to link ${n.iface}`;
-    this.#connection.request({
-      op,
-      type: rtr.RTM_NEWNEIGH,
-      flags: CREATE,
-      payload: rtr.encodeNeighbour(fromNeighbour(n)),
-    });
-  }
-
-  deleteNeighbour(n: Neighbour): void {
-    const op = `Cannot delete neighbour ${n.address ?? n.mac} from link ${n.iface}`;
-    this.#connection.request({ op, type: rtr.RTM_DELNEIGH, payload: rtr.encodeNeighbour(fromNeighbour(n)) });
-  }
-
-  neighbours(bridge = false): Neighbour[] {
-    const families = bridge ? [rt.AF_BRIDGE] : FAMILIES;
-    return families.flatMap((family) => {
-      const payload = rtr.encodeNeighbourDump(family);
-      const answers = this.#dumpFamily({ op: "Cannot list the neighbours", type: rtr.RTM_GETNEIGH, payload });
-      return decoded(answers, rtr.RTM_NEWNEIGH, rtr.decodeNeighbour).map(toNeighbour);
-    });
   }
 
   unsentDatagrams(): number {
@@ -329,7 +256,7 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     return FAMILIES.flatMap((family) => {
       const payload = encodeNeighbourTableDump(family);
       const op = "Cannot look at the neighbour tables";
-      const answers = this.#dumpFamily({ op, type: RTM_GETNEIGHTBL, payload });
+      const answers = this.dumpFamily({ op, type: RTM_GETNEIGHTBL, payload });
       return decoded(answers, RTM_NEWNEIGHTBL, decodeNeighbourTable).map((table): NeighbourTable => ({
         ...table,
         family: table.family === rt.AF_INET ? 4 : 6,
@@ -337,27 +264,14 @@ class KernelNetwork implements HostKernel, InterfaceMaker, Metered {
     });
   }
 
-  #changeInterface(op: string, change: rt.LinkChange): void {
-    this.#connection.request({ op, type: rt.RTM_NEWLINK, payload: rt.encodeLink(change) });
-  }
-
-  #createLink(name: string, change: rt.LinkChange): void {
-    const op = `Cannot make link "${name}"`;
-    this.#connection.request({ op, type: rt.RTM_NEWLINK, flags: CREATE, payload: rt.encodeLink(change) });
-  }
-
-  #indexOf(name: string): number {
-    const op = `Cannot find link "${name}"`;
-    const answers = this.#connection.request({ op, type: rt.RTM_GETLINK, payload: rt.encodeLink({ name }) });
-    const [iface] = decoded(answers, rt.RTM_NEWLINK, rt.decodeLink);
-    if (iface === undefined) throw failed(op, ENODEV);
-    return iface.index;
+  protected changeInterface(op: string, change: rt.LinkChange): void {
+    this.connection.request({ op, type: rt.RTM_NEWLINK, payload: rt.encodeLink(change) });
   }
 
   // A kernel without IPv6 refuses its dumps: that family is empty then.
-  #dumpFamily(request: NetlinkRequest): NetlinkMessage[] {
+  protected dumpFamily(request: NetlinkRequest): NetlinkMessage[] {
     try {
-      return this.#connection.dump(request);
+      return this.connection.dump(request);
     } catch (error) {
       // A kernel without IPv6; a table, or a link, that there is not.
       if (isErrno(error, EAFNOSUPPORT, ENOTSUP, ENOENT, ENODEV)) return [];

@@ -9,7 +9,7 @@ import type { HostEvent, HostKernel, HostNetwork, Route } from "../../src/ports/
 import { removeOwned } from "../../src/host/cleanup.ts";
 import { type HostState, isOwned } from "../../src/host/owned.ts";
 import { reconcileHost, type Reconciliation } from "../../src/host/reconcile_host.ts";
-import { type InterfaceMaker, openHostNetwork } from "../../src/sys/host_network.ts";
+import { type InterfaceMaker, openInterfaceMaker } from "../../src/sys/interface_maker.ts";
 import { createNamespace, inNamespace, type Namespace } from "../../src/sys/namespaces.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
 import { FakeKernel } from "../fakes/fake_kernel.ts";
@@ -24,7 +24,7 @@ let bridge = 0;
 before(() => {
   if (skip !== false) return;
   ns = createNamespace();
-  net = inNamespace(ns, openHostNetwork);
+  net = inNamespace(ns, openInterfaceMaker);
   bridge = net.addBridge("br0");
   net.setInterface(bridge, { up: true });
   net.addAddress({ iface: bridge, address: "192.168.7.1", prefixLength: 24, scope: 0 });
