@@ -25,7 +25,7 @@ import { Joiners } from "../mesh/joiners.ts";
 import { Life } from "../mesh/life.ts";
 import { plainNetworkId } from "../mesh/mesh.ts";
 import { askedNetworks, type MeshConfig, networksOf, type Seed, type Settings } from "../mesh/mesh_config.ts";
-import { type Actions, newOutlets, type OwnNode } from "../outbox/outbox.ts";
+import { newOutlets, type OwnNode } from "../outbox/outbox.ts";
 import { Ways } from "../paths/ways.ts";
 import type { Trees } from "../records/digest.ts";
 import { NameTable } from "../records/name_table.ts";
@@ -37,7 +37,7 @@ import { Sync } from "../records/sync.ts";
 import { GroupGossip } from "../secrets/group_gossip.ts";
 import { KeyRing } from "../secrets/key_ring.ts";
 import { secretCapability } from "../secrets/rotation.ts";
-import { AgreedLinks, Messages, Voice } from "./voice.ts";
+import { AgreedLinks, Messages, tellSecretUsed, Voice } from "./voice.ts";
 import { type HostSight, NO_SIGHT, Outside } from "./outside.ts";
 import { OwnState } from "./own_state.ts";
 import { PeerMemory } from "./peer_memory.ts";
@@ -293,18 +293,4 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     mayInitiate: () => core.ownState.mayInitiate,
     nextCounter: () => core.ownState.nextInitiation(),
   };
-}
-
-/** Other secrets count from now on: on disk and at the gate before anything else is said. */
-export function tellSecrets(ring: KeyRing, actions: Actions): void {
-  actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
-}
-
-/** Another network secret is in use from now on. */
-export function tellSecretUsed(ring: KeyRing, actions: Actions): void {
-  tellSecrets(ring, actions);
-  actions.log(
-    "info",
-    `Network secret ${ring.used.seq} is in use; older secrets admit only nodes that were away`,
-  );
 }

@@ -8,7 +8,8 @@ import { shortId } from "../../crypto/identity.ts";
 import { NetworkSecret } from "../../crypto/network_secret.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { type GossipBody, SECRET_SEQ_MAX } from "../../wire/gossip_body.ts";
-import { type Core, tellSecrets, tellSecretUsed } from "./core.ts";
+import type { Core } from "./core.ts";
+import { tellSecrets, tellSecretUsed } from "./voice.ts";
 import type { Link } from "../links/link_table.ts";
 import type { NodeRecord } from "../records/record.ts";
 import {

@@ -20,6 +20,7 @@ import type { NameTable } from "../records/name_table.ts";
 import type { OwnRecord } from "../records/own_record.ts";
 import type { Store } from "../records/store.ts";
 import type { GroupGossip } from "../secrets/group_gossip.ts";
+import type { KeyRing } from "../secrets/key_ring.ts";
 import type { Outside } from "./outside.ts";
 
 /** What messages are made of. */
@@ -174,4 +175,18 @@ export function tellConfig(
 ): void {
   const { mesh, member } = life;
   if (mesh !== null && member) voice.say(link, { kind: "config", config: meshText(mesh) });
+}
+
+/** Other secrets count from now on: on disk and at the gate before anything else is said. */
+export function tellSecrets(ring: KeyRing, actions: Actions): void {
+  actions.push({ kind: "secrets", secrets: ring.held(), keys: [...ring.keys] });
+}
+
+/** Another network secret is in use from now on. */
+export function tellSecretUsed(ring: KeyRing, actions: Actions): void {
+  tellSecrets(ring, actions);
+  actions.log(
+    "info",
+    `Network secret ${ring.used.seq} is in use; older secrets admit only nodes that were away`,
+  );
 }
