@@ -1,5 +1,5 @@
 /** `--on-lease-change PROGRAM`: what it is told of a lease that changed, and how long it may take. */
-import type { LeaseChange } from "../control/outbox/perform.ts";
+import type { LeaseChange } from "../control/outbox/events.ts";
 import { logger } from "../log/log.ts";
 import type { Surroundings } from "../ports/machine.ts";
 
