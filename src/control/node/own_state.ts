@@ -30,7 +30,7 @@ import {
   type StoredState,
   type StoredVersion,
 } from "../records/state.ts";
-import { type NodeRecord, subnetsOf } from "../records/record.ts";
+import { type NodeRecord, recordFits, signRecord, subnetsOf } from "../records/record.ts";
 import { compareVersions, type Store } from "../records/store.ts";
 import type { KeyRing } from "../secrets/key_ring.ts";
 import type { PeerMemory } from "./peer_memory.ts";
@@ -153,17 +153,18 @@ export class OwnState {
   }
 
   /**
-   * Our record as handshakes bear it: the one that we tell, so that no version says two things; before there is one, another,
-   * whose version is told no more.
+   * Our record as handshakes bear it: what we tell, so that no version says two things, but with our age as of now, by which
+   * two hosts with one identity find who came first; before there is one, another, whose version is told no more.
    */
   shown(): NodeRecord {
     const { store, identity, own, age } = this.#node;
     const told = store.get(identity.id);
-    if (told !== undefined) return told;
-    if (this.#shown === null || compareVersions(this.#shown, own) !== 0) {
+    if (told === undefined && (this.#shown === null || compareVersions(this.#shown, own) !== 0)) {
       this.#shown = own.sign(Math.floor(age), this.sayable);
     }
-    return this.#shown;
+    const says = told ?? this.#shown!;
+    const now = { ...says, age: Math.floor(age) };
+    return says.age === now.age || !recordFits(now) ? says : signRecord(now, identity);
   }
 
   /** Our claim is on disk, and in the record that we tell. */
