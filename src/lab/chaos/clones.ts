@@ -6,8 +6,8 @@ import type { ChaosHost } from "./chaos_host.ts";
 import { seconds } from "./lease_judge.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** What such a daemon says at its end. */
-const REFUSED = "copied state directory";
+/** What such a daemon says at its end, one way or the other (control/clones/clones.ts). */
+const REFUSED = "is a COPY";
 
 interface Clone {
   /** The host of the original. */
