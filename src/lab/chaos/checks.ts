@@ -83,6 +83,14 @@ export class Checks {
     return this.#watch.lastHeld();
   }
 
+  /** Whether another that hears it, and is heard by it, has a lease. */
+  hasMemberBeside(host: string): boolean {
+    const { world } = this;
+    return [...this.#watch.addresses().keys()].some((other) =>
+      other !== host && world.connection(host, other) !== null
+    );
+  }
+
   /** Node id of a host, as last seen. */
   idOf(host: string): string | null {
     return this.#watch.idOf(host);

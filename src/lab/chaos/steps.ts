@@ -239,6 +239,11 @@ export class Steps {
       this.#scene.timeline.note(performance.now(), "leave", "not now: it is still starting", name);
       return;
     }
+    // Where the last member of a side leaves, those who wait there to join found a mesh of their own, as they should.
+    if (!this.#checks.hasMemberBeside(name)) {
+      this.#scene.timeline.note(performance.now(), "leave", "not now: nobody beside it has a lease", name);
+      return;
+    }
     this.#checks.happens(name, { running: false }, performance.now());
     if (id !== null) this.#departed.set(id, name);
     const release = await host.leave();
