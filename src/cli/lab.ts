@@ -36,6 +36,7 @@ export function registerLab(program: Command): void {
         .default("auto"),
     )
     .option("--plain", "the same as --secret none")
+    .option("--ipv6", "of both families, each pinged, with an IPv6 underlay besides")
     .addOption(
       new Option("--seconds <N>", "seconds to measure throughput for, 0 to skip (3)").argParser(
         integerParser(0, MAX_SECONDS),
@@ -64,6 +65,7 @@ interface LabFlags {
   readonly backend: typeof BACKENDS[number];
   readonly secret: "auto" | "none";
   readonly plain?: boolean;
+  readonly ipv6?: boolean;
   readonly seconds: number;
   readonly chaos?: number;
   readonly seed?: number;
@@ -82,6 +84,7 @@ async function lab(flags: LabFlags): Promise<void> {
         "--keep goes without --chaos, which keeps logs and state when something is wrong",
       );
     }
+    if (flags.ipv6 === true) throw new ConfigError("ipv6", "--ipv6 goes without --chaos, which watches IPv4");
     const { runChaos } = await import("../lab/chaos/chaos.ts");
     const seed = flags.seed ?? randomInt(MAX_DRAWN_SEED);
     const hosts = flags.hosts ?? CHAOS_HOSTS;
@@ -91,6 +94,14 @@ async function lab(flags: LabFlags): Promise<void> {
   const { runLab } = await import("../lab/lab.ts");
   const hosts = flags.hosts ?? HOSTS;
   throw new Exit(
-    await runLab({ hosts, backend, sealed, seconds: flags.seconds, keep: flags.keep === true, json }),
+    await runLab({
+      hosts,
+      backend,
+      sealed,
+      ipv6: flags.ipv6 === true,
+      seconds: flags.seconds,
+      keep: flags.keep === true,
+      json,
+    }),
   );
 }

@@ -129,19 +129,26 @@ export async function statusOf(daemon: LabDaemon, timeoutMs = ANSWER_MS): Promis
  */
 export function disagreements(statuses: readonly Status[]): string[] {
   // BOUNDED: one per host
-  const leases = new Map(statuses.map(({ node }) => [node.id, node]));
+  const leases = new Map(statuses.map(({ node }) => [node.id, heldBy(node)]));
   return statuses.flatMap(({ node, peers }) => {
-    const strange = peers.filter((peer) => leases.get(peer.id)?.subnet !== peer.subnet)
+    const strange = peers.filter((peer) => leases.get(peer.id) !== heldBy(peer))
       .map((peer) => {
         const own = leases.get(peer.id);
-        return `${node.name} has ${peer.subnet ?? "no lease"} for ${peer.name}, which ` +
-          (own === undefined ? "is none of the hosts" : `itself has ${own.subnet ?? "none"}`);
+        return `${node.name} has ${heldBy(peer) || "no lease"} for ${peer.name}, which ` +
+          (own === undefined ? "is none of the hosts" : `itself has ${own || "none"}`);
       });
     const known = new Set(peers.map((peer) => peer.id)); // BOUNDED: one per peer
     const unknown = statuses.filter((other) => other.node.id !== node.id && !known.has(other.node.id))
       .map((other) => `${node.name} does not know ${other.node.name}`);
     return [...strange, ...unknown];
   });
+}
+
+/** Its lease of each family, for people; "": none. */
+function heldBy(
+  { subnet, subnet6 }: { readonly subnet: string | null; readonly subnet6: string | null },
+): string {
+  return [subnet, subnet6].filter((one) => one !== null).join(" and ");
 }
 
 /** Throws LabError when a daemon is gone. */

@@ -63,6 +63,8 @@ export interface LabStart {
 
 /** The flags of a host that founds the lab's mesh. */
 export const FOUNDING = ["--network", NETWORK] as const;
+/** The same, of a mesh of both families. */
+export const FOUNDING_BOTH = [...FOUNDING, "--network6", "auto"] as const;
 
 /** Starts the daemon of a host. */
 export function startDaemon(

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Status } from "../api/schema.ts";
 import { selfCommand } from "../sys/self_command.ts";
 import { formMesh, throwIfEnded } from "./formation.ts";
-import { FOUNDING, type LabDaemon, startDaemon } from "./hosts.ts";
+import { FOUNDING, FOUNDING_BOTH, type LabDaemon, startDaemon } from "./hosts.ts";
 import { pingPairs } from "./pairs.ts";
-import { formatReport, type LabReport, securityWords } from "./report.ts";
+import { formatReport, isWhole, type LabReport, securityWords } from "./report.ts";
 import { type LabSession, labSession, print, say, writeSecret } from "./session.ts";
 import { buildTopology, type LabHost, type Topology } from "./topology.ts";
 import { measureTraffic } from "./traffic.ts";
@@ -19,6 +19,8 @@ export interface LabOptions {
   readonly backend: "udp" | "vxlan" | "host-gw";
   /** With a network secret of its own; else plain. */
   readonly sealed: boolean;
+  /** Of both families, inside and outside. */
+  readonly ipv6: boolean;
   /** Length of the throughput measurement; 0 leaves it out. */
   readonly seconds: number;
   /** Leave the mesh running after the report, until a signal. */
@@ -50,13 +52,15 @@ async function runMesh(options: LabOptions, { folder, stop }: LabSession): Promi
       secretFile: options.sealed ? writeSecret(folder) : null,
       folder,
     };
-    topology = buildTopology(options.hosts);
+    topology = buildTopology(options.hosts, { ipv6: options.ipv6 });
     const founder = topology.hosts[0]!.underlay;
     const crowded = options.hosts > CROWDED_PER_PROCESSOR * availableParallelism();
     const starts = topology.hosts.map((host, i) => () => {
       // The first two are measured.
       const oneOfMany = crowded && i >= MEASURED;
-      const start = i === 0 ? { peers: [], flags: FOUNDING } : { peers: [founder] };
+      const start = i === 0
+        ? { peers: [], flags: options.ipv6 ? FOUNDING_BOTH : FOUNDING }
+        : { peers: [founder] };
       return startDaemon(host, mesh, { ...start, oneOfMany });
     });
     const timeoutMs = MESH_TIMEOUT_MS + options.hosts * TIMEOUT_PER_HOST_MS;
@@ -85,7 +89,7 @@ async function measure(options: LabOptions, mesh: Mesh, stop: AbortSignal): Prom
   say(`Pinging ${hosts.length * (hosts.length - 1)} pairs …`);
   const pairs = await pingPairs(hosts, statuses, stop);
   let throughputMbps: number | null = null;
-  let ok = pairs.every((pair) => pair.lossPercent === 0);
+  let ok = pairs.every(isWhole);
   const [from, to] = hosts;
   if (options.seconds > 0) {
     say(`Measuring TCP ${from!.name} → ${to!.name} for ${options.seconds} s …`);
@@ -107,6 +111,7 @@ async function measure(options: LabOptions, mesh: Mesh, stop: AbortSignal): Prom
     hosts: hosts.map((host, i) => ({
       name: host.name,
       subnet: statuses[i]!.node.subnet!,
+      ...(options.ipv6 ? { subnet6: statuses[i]!.node.subnet6! } : {}),
       underlay: host.underlay,
     })),
     pairs,

@@ -15,16 +15,22 @@ const FLIGHT = 8;
 /** The longest that the thread blocks, so that signals are seen. */
 const WAIT_MS = 20;
 
-export interface PairResult {
-  readonly from: string;
-  readonly to: string;
+/** What came back of some pings. */
+export interface Echoed {
   readonly lossPercent: number;
   /** Null when nothing came back. */
   readonly rttMs: { readonly min: number; readonly avg: number; readonly max: number } | null;
+}
+
+export interface PairResult extends Echoed {
+  readonly from: string;
+  readonly to: string;
+  /** The same of IPv6, in a mesh of both families. */
+  readonly ipv6?: Echoed;
   readonly path: PathKind;
 }
 
-/** Pings from every host to every other; `statuses` are in the order of `hosts`. */
+/** Pings from every host to every other, by each family of the mesh; `statuses` are in the order of `hosts`. */
 export async function pingPairs(
   hosts: readonly LabHost[],
   statuses: readonly Status[],
@@ -33,11 +39,16 @@ export async function pingPairs(
   const results: PairResult[] = [];
   for (const [i, host] of hosts.entries()) {
     const targets = statuses.filter((_, j) => j !== i);
-    const times = await pingFrom(host, targets.map((target) => target.node.address!), stop);
+    const ping = (family: 4 | 6, addresses: string[]) =>
+      pingFrom(() => host.inside(() => openEchoFan(family)), addresses, stop);
+    const times = await ping(4, targets.map(({ node }) => node.address!));
+    const addresses6 = targets.flatMap(({ node }) => node.address6 ?? []);
+    const times6 = addresses6.length < targets.length ? null : await ping(6, addresses6);
     const paths = new Map(statuses[i]!.peers.map((peer) => [peer.id, peer.path])); // BOUNDED: one per host
     for (const [j, target] of targets.entries()) {
       const path = paths.get(target.node.id) ?? "none";
-      results.push({ from: host.name, to: target.node.name, ...summary(times[j]!), path });
+      const ipv6 = times6 === null ? {} : { ipv6: summary(times6[j]!) };
+      results.push({ from: host.name, to: target.node.name, ...summary(times[j]!), ...ipv6, path });
     }
   }
   return results;
@@ -45,11 +56,11 @@ export async function pingPairs(
 
 /** The round trips to each address, ms; null: no answer. */
 async function pingFrom(
-  host: LabHost,
+  open: () => EchoFan,
   addresses: readonly string[],
   stop: AbortSignal,
 ): Promise<(number | null)[][]> {
-  const fan = host.inside(openEchoFan);
+  const fan = open();
   const times = addresses.map((): (number | null)[] => []);
   try {
     for (let first = 0; first < addresses.length; first += FLIGHT) {
@@ -95,7 +106,7 @@ async function volley(
   return times;
 }
 
-function summary(times: readonly (number | null)[]): Pick<PairResult, "lossPercent" | "rttMs"> {
+function summary(times: readonly (number | null)[]): Echoed {
   const answered = times.filter((time) => time !== null);
   const lossPercent = Math.round(100 * (times.length - answered.length) / times.length);
   if (answered.length === 0) return { lossPercent, rttMs: null };

@@ -1,13 +1,21 @@
 /** What the lab found, as `lab --json` prints it, and as tables for people. */
 import type { PairResult } from "./pairs.ts";
 
+export interface LabReportHost {
+  readonly name: string;
+  readonly subnet: string;
+  /** With --ipv6. */
+  readonly subnet6?: string;
+  readonly underlay: string;
+}
+
 export interface LabReport {
   /** Every pair answered every ping, and the traffic flowed. */
   readonly ok: boolean;
   readonly backend: string;
   /** What the first two hosts seal with; "none" in a plain mesh. */
   readonly cipher: string;
-  readonly hosts: readonly { readonly name: string; readonly subnet: string; readonly underlay: string }[];
+  readonly hosts: readonly LabReportHost[];
   readonly pairs: readonly PairResult[];
   /** TCP payload between the first two hosts; null when it was not measured. */
   readonly throughputMbps: number | null;
@@ -20,23 +28,16 @@ const PAIRS_SHOWN = 132; // 12 hosts
 
 /** The tables of `lab`, ready to print. */
 export function formatReport(report: LabReport): string {
+  const both = report.hosts.some((host) => host.subnet6 !== undefined);
   const hosts = table(
-    ["HOST", "SUBNET", "UNDERLAY"],
-    report.hosts.map((h) => [h.name, h.subnet, h.underlay]),
+    ["HOST", "SUBNET", ...both ? ["SUBNET6"] : [], "UNDERLAY"],
+    report.hosts.map((h) => [h.name, h.subnet, ...both ? [h.subnet6 ?? "-"] : [], h.underlay]),
   );
-  const lossy = report.pairs.filter((pair) => pair.lossPercent > 0);
+  const lossy = report.pairs.filter((pair) => !isWhole(pair));
   const shown = report.pairs.length > PAIRS_SHOWN ? lossy : report.pairs;
   const pairs = shown.length === 0 ? summaryOf(report.pairs) : table(
-    ["FROM", "TO", "LOSS", "RTT MIN", "AVG", "MAX ms", "PATH"],
-    shown.map((pair) => [
-      pair.from,
-      pair.to,
-      `${pair.lossPercent} %`,
-      ...pair.rttMs === null
-        ? ["-", "-", "-"]
-        : [pair.rttMs.min, pair.rttMs.avg, pair.rttMs.max].map((ms) => ms.toFixed(3)),
-      pair.path,
-    ]),
+    ["FROM", "TO", "LOSS", "RTT MIN", "AVG", "MAX ms", ...both ? ["LOSS6", "AVG6 ms"] : [], "PATH"],
+    shown.map((pair) => [pair.from, pair.to, ...cellsOf(pair, both), pair.path]),
   );
   const failed = lossy.length;
   const sums = [
@@ -56,9 +57,21 @@ export function formatReport(report: LabReport): string {
   return `${hosts}\n\n${pairs}\n\n${sums.join(" · ")}\n`;
 }
 
-/** The round trips of all pairs in one line. */
+/** Whether nothing of it was lost, by either family. */
+export function isWhole({ lossPercent, ipv6 }: PairResult): boolean {
+  return lossPercent === 0 && (ipv6 === undefined || ipv6.lossPercent === 0);
+}
+
+function cellsOf({ lossPercent, rttMs, ipv6 }: PairResult, both: boolean): string[] {
+  const ms = (time: number | undefined) => time === undefined ? "-" : time.toFixed(3);
+  const cells = [`${lossPercent} %`, ms(rttMs?.min), ms(rttMs?.avg), ms(rttMs?.max)];
+  if (both) cells.push(ipv6 === undefined ? "-" : `${ipv6.lossPercent} %`, ms(ipv6?.rttMs?.avg));
+  return cells;
+}
+
+/** The round trips of all pairs in one line, of both families together. */
 function summaryOf(pairs: readonly PairResult[]): string {
-  const rtts = pairs.map((pair) => pair.rttMs).filter((rtt) => rtt !== null);
+  const rtts = pairs.flatMap((pair) => [pair.rttMs, pair.ipv6?.rttMs ?? null]).filter((rtt) => rtt !== null);
   const min = Math.min(...rtts.map((rtt) => rtt.min)), max = Math.max(...rtts.map((rtt) => rtt.max));
   const avg = rtts.reduce((sum, rtt) => sum + rtt.avg, 0) / rtts.length;
   return `Round trips of all pairs: min ${min.toFixed(3)}, avg ${avg.toFixed(3)}, max ${max.toFixed(3)} ms`;

@@ -8,7 +8,7 @@ import { neighbourRoom } from "./neighbour_room.ts";
 import { createNamespace, inNamespace, type Namespace } from "../sys/namespaces.ts";
 
 const GREEK = ["alpha", "beta", "gamma", "delta", "epsilon"];
-/** The underlay is 10.99.0.0/24. */
+/** The underlay is 10.99.0.0/24, and where it has IPv6 fd00:99::/64. */
 export const MAX_HOSTS = 250;
 const SCOPE_UNIVERSE = 0;
 
@@ -39,11 +39,15 @@ export function hostNames(count: number): string[] {
   return Array.from({ length: count }, (_, i) => GREEK[i] ?? `host${i + 1}`);
 }
 
-/**
- * Makes `bridges` bridges and `count` hosts on the first of them, up and addressed. Throws SysError, with nothing left
- * behind.
- */
-export function buildTopology(count: number, bridges = 1): Topology {
+export interface Wires {
+  /** As many, with all hosts on the first of them; 1 if not said. */
+  readonly bridges?: number;
+  /** The underlay has IPv6, too. */
+  readonly ipv6?: boolean;
+}
+
+/** Makes bridges and `count` hosts, up and addressed. Throws SysError, with nothing left behind. */
+export function buildTopology(count: number, { bridges = 1, ipv6 = false }: Wires = {}): Topology {
   const opened: { close(): void }[] = [];
   const close = () => opened.splice(0).reverse().forEach((part) => part.close());
   try {
@@ -65,7 +69,10 @@ export function buildTopology(count: number, bridges = 1): Topology {
       network.setMaster(index, switches[0]!);
       network.setInterface(index, { up: true });
       const underlay = `10.99.0.${i + 1}`;
-      configureHost(namespace, underlay);
+      configureHost(namespace, [
+        { address: underlay, prefixLength: 24 },
+        ...(ipv6 ? [{ address: `fd00:99::${(i + 1).toString(16)}`, prefixLength: 64 }] : []),
+      ]);
       return {
         name,
         underlay,
@@ -81,11 +88,14 @@ export function buildTopology(count: number, bridges = 1): Topology {
   }
 }
 
-function configureHost(namespace: Namespace, underlay: string): void {
+function configureHost(
+  namespace: Namespace,
+  addresses: readonly { readonly address: string; readonly prefixLength: number }[],
+): void {
   const network = inNamespace(namespace, openInterfaceMaker);
   try {
     const ethernet = linkIndex(network, "eth0");
-    network.addAddress({ iface: ethernet, address: underlay, prefixLength: 24, scope: SCOPE_UNIVERSE });
+    for (const one of addresses) network.addAddress({ iface: ethernet, ...one, scope: SCOPE_UNIVERSE });
     network.setInterface(ethernet, { up: true });
   } finally {
     network.close();

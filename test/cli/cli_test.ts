@@ -108,6 +108,7 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
   misused(["lab", "--backend", "gre"], /udp, vxlan, host-gw/);
   misused(["lab", "--chaos", "0"], /from 1 to 3600/);
   misused(["lab", "--seed", "1"], /--seed is for --chaos SECONDS/);
+  misused(["lab", "--chaos", "5", "--ipv6"], /--ipv6 goes without --chaos/);
   misused(["lab", "--chaos", "5", "--keep"], /--keep goes without --chaos/);
   misused(["ping"], /Missing required argument/);
   misused(["doctor", "--anything"], /Unknown command "doctor"/);

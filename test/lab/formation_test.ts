@@ -5,10 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { disagreements, inTurn } from "../../src/lab/formation.ts";
 
 /** What a host says of itself and of others, reduced to names, ids and leases. */
-function says(name: string, subnet: string, peers: readonly (readonly [string, string | null])[]): Status {
+function says(
+  name: string,
+  subnet: string,
+  peers: readonly (readonly [string, string | null])[],
+  subnet6: string | null = null,
+): Status {
   return {
-    node: { id: `id of ${name}`, name, subnet },
-    peers: peers.map(([name, subnet]) => ({ id: `id of ${name}`, name, subnet }) as PeerStatus),
+    node: { id: `id of ${name}`, name, subnet, subnet6 },
+    peers: peers.map(([name, subnet]) => ({ id: `id of ${name}`, name, subnet, subnet6 }) as PeerStatus),
   } as unknown as Status;
 }
 
@@ -29,6 +34,19 @@ test("disagreements() tells of another lease, of a host that is unknown, and of 
     "alpha has 10.42.3.0/24 for beta, which itself has 10.42.2.0/24",
     "alpha has no lease for gamma, which is none of the hosts",
     "beta does not know alpha",
+  ]);
+});
+
+test("disagreements() compares the leases of both families", () => {
+  const statuses = [
+    says("alpha", "10.42.1.0/24", [["beta", "10.42.2.0/24"]], "fd42::/64"),
+    says("beta", "10.42.2.0/24", [["alpha", "10.42.1.0/24"]], "fd42::/64"),
+  ];
+  assert.deepEqual(disagreements(statuses), []);
+  const other = says("beta", "10.42.2.0/24", [["alpha", "10.42.1.0/24"]]);
+  assert.deepEqual(disagreements([statuses[0]!, other]), [
+    "alpha has 10.42.2.0/24 and fd42::/64 for beta, which itself has 10.42.2.0/24",
+    "beta has 10.42.1.0/24 for alpha, which itself has 10.42.1.0/24 and fd42::/64",
   ]);
 });
 

@@ -34,6 +34,28 @@ beta   alpha  100 %  -        -      -       none
   );
 });
 
+test("formatReport() of a mesh of both families shows what IPv6 lost", () => {
+  const [fine] = REPORT.pairs;
+  const ipv6 = { lossPercent: 20, rttMs: { min: 0.2, avg: 0.3, max: 0.4 } };
+  const text = formatReport({
+    ...REPORT,
+    hosts: REPORT.hosts.map((host, i) => ({ ...host, subnet6: `fd42:1:2:${i + 1}::/64` })),
+    pairs: [{ ...fine!, ipv6: { ...ipv6, lossPercent: 0 } }, { ...fine!, from: "beta", to: "alpha", ipv6 }],
+  });
+  assert.ok(
+    text.startsWith(`HOST   SUBNET          SUBNET6          UNDERLAY
+alpha  10.42.7.0/24    fd42:1:2:1::/64  10.99.0.1
+beta   10.42.112.0/24  fd42:1:2:2::/64  10.99.0.2
+
+FROM   TO     LOSS  RTT MIN  AVG    MAX ms  LOSS6  AVG6 ms  PATH
+alpha  beta   0 %   0.100    0.250  1.500   0 %    0.300    tunnel
+beta   alpha  0 %   0.100    0.250  1.500   20 %   0.300    tunnel
+
+1 of 2 pairs lost packets · `),
+    text,
+  );
+});
+
 test("formatReport() leaves out a throughput that was not measured", () => {
   const text = formatReport({
     ...REPORT,

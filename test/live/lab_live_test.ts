@@ -37,6 +37,24 @@ liveTest("lab --json: every pair answers, on every backend", () => {
   return Promise.resolve();
 });
 
+liveTest(
+  "lab --ipv6 --json: every pair answers by both families, with tunnels and with direct routes",
+  () => {
+    for (const backend of ["udp", "host-gw"]) {
+      const args = ["lab", "--ipv6", "--backend", backend, "--seconds", "0", "--json"];
+      const { status, stdout, stderr } = spawnSync(BINARY, args, { encoding: "utf8", timeout: 180_000 });
+      assert.equal(status, 0, stderr);
+      const { ok, hosts, pairs } = JSON.parse(stdout);
+      assert.equal(ok, true);
+      for (const host of hosts) assert.match(host.subnet6, /^fd[0-9a-f:]+::\/64$/);
+      assert.equal(pairs.length, 6);
+      for (const { lossPercent, ipv6 } of pairs) assert.deepEqual([lossPercent, ipv6.lossPercent], [0, 0]);
+      assert.ok(pairs.every(({ ipv6 }: { ipv6: { rttMs: { avg: number } } }) => ipv6.rttMs.avg > 0));
+    }
+    return Promise.resolve();
+  },
+);
+
 for (const signal of ["SIGINT", "SIGKILL"] as const) {
   liveTest(`the lab's daemons end with it after ${signal}`, async () => {
     const lab = spawn(BINARY, ["lab", "--keep", "--seconds", "1"], { stdio: ["ignore", "pipe", "pipe"] });

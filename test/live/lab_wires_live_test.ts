@@ -10,7 +10,7 @@ import { liveTest } from "./mesh.ts";
 liveTest(
   "a host that is moved to another bridge is gone without a sign, and back when others follow",
   async () => {
-    const topology = buildTopology(3, 2);
+    const topology = buildTopology(3, { bridges: 2 });
     const [alpha, beta, gamma] = topology.hosts;
     const fan = alpha!.inside(openEchoFan);
     const network = alpha!.inside(openHostNetwork);

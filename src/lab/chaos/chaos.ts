@@ -71,7 +71,7 @@ class Chaos {
     let kept: string | null = null;
     try {
       leaveMounts();
-      topology = buildTopology(hosts, MAX_SIDES);
+      topology = buildTopology(hosts, { bridges: MAX_SIDES });
       const report = await this.#chaos(topology);
       if (!report.ok) kept = await this.#keep();
       const whole = { ...report, kept };
