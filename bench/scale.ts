@@ -1,8 +1,9 @@
 /**
  * What a mesh of N hosts costs and how fast it is: the control planes of all of them in one process, in virtual time, over a
  * network that loses 1 % (test/sim/world.ts). `bun bench/scale.ts [--n 10,100] [--seed 1] [--loss 0.01] [--plain]
- * [--event-ms 20] [--reconcile-ms 0] [--json FILE]`; each N in a process of its own. `--draw FILE [SVG]`
- * draws what a file says, and prints it as the table of docs/scale.md.
+ * [--event-ms 20] [--reconcile-ms 0] [--parts rest,join] [--json FILE]`; each N in a process of its own. Without the part
+ * `found` the mesh is there as if it had been all along. `--draw FILE [SVG]` draws what a file says, and prints it as the
+ * table of docs/scale.md.
  */
 
 import { spawnSync } from "node:child_process";
@@ -12,7 +13,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { scaleCharts } from "./scale/charts.ts";
-import { readReport, type Report, type ScaleResult } from "./scale/figures.ts";
+import { type Part, PARTS, readReport, type Report, type ScaleResult } from "./scale/figures.ts";
 import { measure } from "./scale/measure.ts";
 import { scaleTable } from "./scale/table.ts";
 
@@ -28,6 +29,7 @@ const { values, positionals } = parseArgs({
     "event-ms": { type: "string", default: "20" },
     "reconcile-ms": { type: "string", default: "0" },
     json: { type: "string", default: join(DOCS, "scale.json") },
+    parts: { type: "string" },
     one: { type: "boolean", default: false },
     draw: { type: "boolean", default: false },
   },
@@ -35,7 +37,11 @@ const { values, positionals } = parseArgs({
 
 /** One N, in this process: its result is the last line. */
 function one(): void {
+  const parts = values.parts?.split(",");
+  const unknown = parts?.find((part) => !(PARTS as readonly string[]).includes(part));
+  if (unknown !== undefined) throw new Error(`--parts ${unknown} is none of ${PARTS.join(", ")}`);
   const result = measure({
+    ...(parts === undefined ? {} : { parts: parts as Part[] }),
     n: Number(values.n),
     seed: Number(values.seed),
     loss: Number(values.loss),
@@ -52,7 +58,15 @@ function all(): void {
     const args = flags.flatMap((flag) => [`--${flag}`, values[flag]]);
     const child = spawnSync(
       process.execPath,
-      [import.meta.filename!, "--one", "--n", n, ...args, ...(values.plain ? ["--plain"] : [])],
+      [
+        import.meta.filename!,
+        "--one",
+        "--n",
+        n,
+        ...args,
+        ...(values.plain ? ["--plain"] : []),
+        ...(values.parts === undefined ? [] : ["--parts", values.parts]),
+      ],
       { encoding: "utf8", maxBuffer: 2 ** 26, stdio: ["ignore", "pipe", "inherit"] },
     );
     if (child.status !== 0) throw new Error(`N = ${n} ended with ${child.status ?? child.signal}`);

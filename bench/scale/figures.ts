@@ -29,6 +29,10 @@ export interface ScaleFigures {
   readonly slowHealedWholeS: number | null;
 }
 
+/** What can be measured of a mesh, in this order. */
+export const PARTS = ["found", "rest", "join", "rotate", "split", "slow-rotate", "slow-split"] as const;
+export type Part = typeof PARTS[number];
+
 export interface ScaleOptions {
   readonly n: number;
   readonly seed: number;
@@ -36,6 +40,8 @@ export interface ScaleOptions {
   readonly sealed: boolean;
   /** What a slow processor needs for an event, and for one that has host and data plane compared, ms. */
   readonly slow: { readonly event: number; readonly reconcile: number };
+  /** Absent: all. Without `found` the mesh is there as if it had been all along. */
+  readonly parts?: readonly Part[];
 }
 
 export interface ScaleResult {

@@ -10,8 +10,9 @@ import { placeOfGiven } from "../../src/control/secrets/key_ring.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nthSubnet, prefix } from "../../src/wire/prefix.ts";
 import { sealedSetup } from "../../test/made/network_keys.ts";
-import type { SimNode } from "../../test/sim/sim_node.ts";
+import type { Cost, SimNode } from "../../test/sim/sim_node.ts";
 import { World } from "../../test/sim/world.ts";
+import { restoreAll } from "./restored.ts";
 import { Sweep } from "./sweep.ts";
 
 const NETWORK = prefix("10.0.0.0/8");
@@ -55,6 +56,7 @@ export class ScaleMesh {
   readonly world: World;
   readonly #options: MeshOptions;
   #rivals = 0;
+  #cost: Cost | null = null;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -76,6 +78,7 @@ export class ScaleMesh {
       plain: !sealed,
       subnet: wish === null ? null : nthSubnet(NETWORK, 96 + SUBNET_LEN, wish),
     });
+    node.cost = this.#cost;
     if (sealed) {
       const secret = this.#secret();
       const held = { secret, generation: placeOfGiven(secret), used: true };
@@ -111,10 +114,22 @@ export class ScaleMesh {
     };
   }
 
+  /**
+   * All hosts start again at once, each from a disk that knows all the others, in the lives in which they know one another: so
+   * nobody has anything to tell. Seconds until each holds all for alive, and their leases; null: not in time.
+   */
+  restored(withinMs: number): number | null {
+    const { world } = this;
+    const begun = this.#now;
+    restoreAll(world.nodes, world.random);
+    for (const node of world.nodes) world.startAt(node, begun + world.random.below(START_WITHIN_MS));
+    world.run(START_WITHIN_MS);
+    const whole = this.#until((node) => this.#knowsAll(node), withinMs - START_WITHIN_MS);
+    return whole === null ? null : (this.#now - begun) / 1000;
+  }
+
   #knowsAll(node: SimNode): boolean {
-    const { peers } = this.world.view(node);
-    const living = this.world.running.length;
-    return peers.filter(({ state, subnet }) => state === "alive" && subnet !== null).length === living - 1;
+    return node.plane!.leasedSize === this.world.runningSize - 1;
   }
 
   // Seconds until it is so of every node.
@@ -166,11 +181,12 @@ export class ScaleMesh {
     return this.#until((one) => one.plane!.peer(id)?.state === "dead", withinMs);
   }
 
-  /** From now on processors take their time. */
+  /** From now on processors take their time, also those of newcomers. */
   slow({ event, reconcile }: Costs): void {
     const cost = (_: ControlEvent, actions: readonly Action[]) =>
       event + (actions.some(({ kind }) => kind === "reconcile") ? reconcile : 0);
-    for (const node of this.world.nodes) node.cost = event + reconcile > 0 ? cost : null;
+    this.#cost = event + reconcile > 0 ? cost : null;
+    for (const node of this.world.nodes) node.cost = this.#cost;
   }
 
   /** The secret is rotated: seconds until all use the new one. */

@@ -27,19 +27,24 @@ interface FakeSession extends Omit<Install, "kind" | "confirmed"> {
   greatest: number;
 }
 
-/** Counters that came on a lane. */
+/** Counters that came on a lane: all up to the greatest but for the few that are missing. */
 class Seen {
-  // BOUNDED: ≤ 2 × WINDOW
-  readonly #counters = new Set<number>();
+  // BOUNDED: ≤ WINDOW; null: none
+  #missing: Set<number> | null = null;
   #greatest = -1;
 
   /** False: it came before, or is too old to know. */
   add(counter: number): boolean {
-    if (counter <= this.#greatest - WINDOW || this.#counters.has(counter)) return false;
-    this.#counters.add(counter);
-    this.#greatest = Math.max(this.#greatest, counter);
-    if (this.#counters.size > 2 * WINDOW) {
-      for (const old of this.#counters) if (old <= this.#greatest - WINDOW) this.#counters.delete(old);
+    if (counter <= this.#greatest) return this.#missing?.delete(counter) ?? false;
+    const floor = counter - WINDOW;
+    if (counter > this.#greatest + 1) {
+      const missing = this.#missing ??= new Set();
+      for (let n = Math.max(this.#greatest + 1, floor + 1); n < counter; n++) missing.add(n);
+    }
+    this.#greatest = counter;
+    for (const n of this.#missing ?? []) {
+      if (n > floor) break; // they stand in their order
+      this.#missing!.delete(n);
     }
     return true;
   }

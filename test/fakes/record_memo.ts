@@ -5,14 +5,17 @@
  */
 
 import { verifySignature } from "../../src/crypto/identity.ts";
+import { RECORD_FACTS, type RecordFacts } from "../../src/control/lease/holders.ts";
 import {
   decodeRecord,
   type NodeRecord,
   openRecord,
   type RecordReader,
 } from "../../src/control/records/record.ts";
+import { equalBytes } from "../../src/wire/bytes.ts";
 
 interface Read {
+  readonly raw: Uint8Array;
   readonly record: NodeRecord | null;
   opened: NodeRecord | null | undefined;
 }
@@ -35,6 +38,12 @@ export class RecordMemo implements RecordReader {
   constructor(readonly verify = verifySignature, max = 100_000) {
     this.#max = max;
   }
+
+  /** What is worked out of a record, once for all nodes. */
+  readonly facts: RecordFacts = {
+    compared: onceEach(RECORD_FACTS.compared),
+    contended: onceEach(RECORD_FACTS.contended),
+  };
 
   decode(raw: Uint8Array): NodeRecord | null {
     return this.#look(raw).record;
@@ -62,6 +71,7 @@ export class RecordMemo implements RecordReader {
     this.#incarnations.set(id, Math.max(incarnation, this.incarnationOf(id)));
   }
 
+  // Found by the end of its signature, and told from others with that end by all of its bytes.
   #look(raw: Uint8Array): Read {
     const same = this.#last.get(raw);
     if (same !== undefined) return same;
@@ -71,13 +81,25 @@ export class RecordMemo implements RecordReader {
   }
 
   #lookUp(raw: Uint8Array): Read {
-    const key = Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString("latin1");
+    const key = Buffer.from(raw.subarray(-12)).toString("latin1");
     const known = this.#read.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined && equalBytes(known.raw, raw)) return known;
     this.decoded++;
     if (this.#read.size >= this.#max) this.#read.clear();
-    const read = { record: decodeRecord(raw), opened: undefined };
+    const record = decodeRecord(raw);
+    const read: Read = { raw: record?.raw ?? raw.slice(), record, opened: undefined };
     this.#read.set(key, read);
     return read;
   }
+}
+
+function onceEach<T>(work: (record: NodeRecord) => T): (record: NodeRecord) => T {
+  const done = new WeakMap<NodeRecord, T>();
+  return (record) => {
+    const known = done.get(record);
+    if (known !== undefined) return known;
+    const made = work(record);
+    done.set(record, made);
+    return made;
+  };
 }

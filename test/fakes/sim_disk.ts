@@ -29,6 +29,8 @@ export class SimDisk {
   stalledUntil = 0;
   /** Each state that is to be written. */
   onState: (state: StoredOwn) => void = () => {};
+  /** What a start reads, whatever was written; null: that. */
+  given: StoredState | null = null;
   /** Nothing is kept: for thousands of hosts that never start again. */
   forgets = false;
   /** Writes, and bytes, that came to the disk. */
@@ -120,6 +122,7 @@ export class SimDisk {
 
   /** As a start reads it. */
   state(): StoredState | null {
+    if (this.given !== null) return this.given;
     if (this.#own === null) return null;
     const peers = [...this.#peers.values()].map(({ raw, endpoint }) => ({
       record: recordText(raw),

@@ -7,6 +7,7 @@ import type { Settings } from "../../src/control/mesh/mesh_config.ts";
 import type { ControlPlane } from "../../src/control/node/node.ts";
 import { type HostSight, NO_SIGHT } from "../../src/control/node/outside.ts";
 import type { SealedSetup } from "../../src/control/links/sealed_links.ts";
+import type { Random } from "../../src/ports/time.ts";
 import type { Action, ControlEvent, Effects } from "../../src/control/outbox/events.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
@@ -46,6 +47,8 @@ export class SimNode {
   gate: HandshakeGate;
   /** Payloads that its data plane delivered. */
   readonly delivered: Uint8Array[] = [];
+  /** Its dice; null: the world's. */
+  random: Random | null = null;
   /** What it sees of its host. */
   sight: HostSight = NO_SIGHT;
   /** Its disk. */

@@ -178,11 +178,12 @@ export class World {
       settings: node.settings,
       identity: node.identity,
       stored,
-      random: this.random,
+      random: node.random ?? this.random,
       now: node.time(this.clock.now()),
       sealed: node.sealed === null ? null : { ...node.sealed, ciphers: this.#crypto.ciphers },
       host: node.sight,
       reader: this.reader,
+      facts: this.memo.facts,
       ...(this.records === null ? {} : { records: this.records }),
       ...(this.density === null ? {} : { density: this.density }),
     });
@@ -278,6 +279,10 @@ export class World {
   view(node: SimNode): NodeView {
     if (node.plane === null) throw new Error(`${node.name} is not running`);
     return node.plane.view(this.clock.now());
+  }
+
+  get runningSize(): number {
+    return this.nodes.reduce((sum, { plane }) => plane === null ? sum : sum + 1, 0);
   }
 
   get running(): SimNode[] {

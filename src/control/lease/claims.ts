@@ -18,6 +18,8 @@ export interface Contender extends Leased {
   /** Who claims it, has the static peer, or is the only one that may claim it. */
   readonly nodeId: string;
   readonly stamp: number;
+  /** In which incarnation of its node it was claimed; 0: it is reserved. */
+  readonly incarnation: number;
   /** `static`: by a node, for its static peer. `directive`: for the node, by a member. Null: claimed. */
   readonly reserved: "static" | "directive" | null;
 }
@@ -75,35 +77,38 @@ export function contenders(records: Iterable<NodeRecord>, directives = new Direc
   return [...records].flatMap((record) => contendersOf(record, directives));
 }
 
+/** All that a record claims or reserves, whether or not it counts. */
+export function contendedBy({ id: nodeId, reserved, claims }: NodeRecord): readonly Contender[] {
+  return [
+    ...reserved.map((subnet) => ({ nodeId, subnet, stamp: 0, incarnation: 0, reserved: "static" as const })),
+    ...claims.map((claim) => ({ nodeId, ...claim, reserved: null })),
+  ];
+}
+
 /**
- * What a record claims or reserves, and is not forgotten. A claim that no lease of the mesh looks like, such as one of half the
- * network, is none, nor is a reservation of a whole network: they would take from others what nobody can hold.
+ * What counts of `contended`, all that a record claims or reserves: what is not forgotten. A claim that no lease of the mesh
+ * looks like, such as one of half the network, is none, nor is a reservation of a whole network: they would take from
+ * others what nobody can hold.
  */
 export function contendersOf(
   record: NodeRecord,
   directives: Directives,
   countable = ALL_COUNT,
-): Contender[] {
+  contended = contendedBy(record),
+): readonly Contender[] {
   if (directives.isForgotten(record)) return [];
-  const nodeId = record.id;
-  const list: Contender[] = [];
-  for (const subnet of record.reserved) {
-    if (countable.reserves(subnet)) list.push({ nodeId, subnet, stamp: 0, reserved: "static" });
-  }
-  for (const claim of record.claims) {
-    if (directives.isClaimForgotten(nodeId, claim) || !subnetsOf(claim).every(countable.leases)) continue;
-    const { subnet, second, stamp } = claim;
-    const both = second === undefined ? { subnet } : { subnet, second };
-    list.push({ nodeId, ...both, stamp, reserved: null });
-  }
-  return list;
+  const counts = (one: Contender) =>
+    one.reserved !== null
+      ? countable.reserves(one.subnet)
+      : !directives.isClaimForgotten(one.nodeId, one) && subnetsOf(one).every(countable.leases);
+  return contended.every(counts) ? contended : contended.filter(counts);
 }
 
 /** What the reservation with this key stands for. Of no other length or network than a lease: it is there to be leased. */
 export function reservedBy(key: string, directives: Directives, countable = ALL_COUNT): Contender[] {
   const one = directives.standingOf(key);
   if (one === null || !countable.leases(one.subnet)) return [];
-  return [{ nodeId: one.holder, subnet: one.subnet, stamp: 0, reserved: "directive" }];
+  return [{ nodeId: one.holder, subnet: one.subnet, stamp: 0, incarnation: 0, reserved: "directive" }];
 }
 
 /** Decides among contenders. The order in which they are given does not matter. */

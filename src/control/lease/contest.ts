@@ -18,15 +18,18 @@ interface Field {
   readonly within: { readonly subnet: Prefix; readonly contender: Contender }[];
 }
 
+/** As it is kept: nearly all fields are of one claim, and of these there may be thousands. */
+type KeptField = Contender | Field;
+
 export class Contest {
   // BOUNDED: one per prefix that is claimed; by the text of the widest
-  readonly #fields = new Map<string, Field>();
+  readonly #fields = new Map<string, KeptField>();
   // How many fields there are of each length, of IPv4 and of IPv6: where to look for one that contains a prefix.
   readonly #lengths = [new Map<number, number>(), new Map<number, number>()] as const;
-  // BOUNDED: one per node that contends, and one per reservation
-  readonly #byKey = new Map<string, readonly Contender[]>();
-  // BOUNDED: one per claim; to whom it lost, or null: it holds what it claims
-  readonly #fates = new Map<Contender, Loss | null>();
+  // BOUNDED: one per node that contends, and one per reservation; alone where it is one claim
+  readonly #byKey = new Map<string, Contender | readonly Contender[]>();
+  // BOUNDED: one per claim; those that lost, and to whom
+  readonly #lost = new Map<Contender, Loss>();
   // BOUNDED: one per node that lost to another, or that another lost to
   readonly #losses = new Map<string, Set<Loss>>();
   /** Contenders that were decided about so far: what the work is measured by. */
@@ -34,34 +37,42 @@ export class Contest {
 
   /** What a node (by its id) contends for from now on, or a reservation (by its key) stands for, in place of what it did. */
   set(key: string, contenders: readonly Contender[]): void {
-    const before = this.#byKey.get(key) ?? [];
+    const before = this.#of(key);
     if (sameContenders(before, contenders)) return;
     const touched = new Set<Contender>();
     for (const one of before) {
       for (const subnet of subnetsOf(one)) this.#remove(subnet, one, touched);
-      this.#settle(one, undefined);
+      this.#settle(one, null);
     }
     for (const one of contenders) {
       for (const subnet of subnetsOf(one)) this.#add(subnet, one);
       touched.add(one);
     }
     if (contenders.length === 0) this.#byKey.delete(key);
-    else this.#byKey.set(key, contenders);
+    else this.#byKey.set(key, contenders.length === 1 ? contenders[0]! : contenders);
     for (const one of before) touched.delete(one);
     this.#decide(touched);
   }
 
+  #of(key: string): readonly Contender[] {
+    const those = this.#byKey.get(key) ?? [];
+    return "nodeId" in those ? [those] : those;
+  }
+
   /** Everything that is contended for. */
-  all(): Iterable<Contender> {
-    return this.#fates.keys();
+  *all(): Iterable<Contender> {
+    for (const those of this.#byKey.values()) {
+      if ("nodeId" in those) yield those;
+      else yield* those;
+    }
   }
 
   *held(): Iterable<Contender> {
-    for (const [contender, loss] of this.#fates) if (loss === null) yield contender;
+    for (const contender of this.all()) if (!this.#lost.has(contender)) yield contender;
   }
 
-  *lost(): Iterable<Loss> {
-    for (const loss of this.#fates.values()) if (loss !== null) yield loss;
+  lost(): Iterable<Loss> {
+    return this.#lost.values();
   }
 
   /** In which a node has lost, or another to it. */
@@ -71,20 +82,20 @@ export class Contest {
 
   /** What a node holds of all that it contends for, or a reservation of what it stands for. */
   heldBy(key: string): Contender[] {
-    return (this.#byKey.get(key) ?? []).filter((one) => this.#fates.get(one) === null);
+    return this.#of(key).filter((one) => !this.#lost.has(one));
   }
 
   /** What is held around an address. */
   heldAround(address: Address): Contender[] {
     const within = this.#fieldAround(hostPrefix(address))?.within ?? [];
-    return within.map(({ contender }) => contender).filter((one) => this.#fates.get(one) === null);
+    return within.map(({ contender }) => contender).filter((one) => !this.#lost.has(one));
   }
 
   #add(subnet: Prefix, contender: Contender): void {
     const around = this.#fieldAround(subnet);
     if (around !== undefined) {
       around.within.push({ subnet, contender });
-      return;
+      return this.#keep(around);
     }
     const inside = this.#fieldsInside(subnet);
     for (const field of inside) this.#dissolve(field);
@@ -96,22 +107,26 @@ export class Contest {
     const { widest, within } = field;
     within.splice(within.findIndex((one) => one.contender === contender && one.subnet === subnet), 1);
     for (const one of within) touched.add(one.contender);
-    if (within.some((one) => one.subnet.text === widest.text)) return;
+    if (within.some((one) => one.subnet.text === widest.text)) return this.#keep(field);
     this.#dissolve(field);
     // Without its widest it falls apart: the next widest first, so that none has to be joined again.
     const rest = [...within].sort((a, b) => a.subnet.length - b.subnet.length);
     for (const one of rest) {
       const around = this.#fieldAround(one.subnet);
       if (around === undefined) this.#found(one.subnet, [one]);
-      else around.within.push(one);
+      else {
+        around.within.push(one);
+        this.#keep(around);
+      }
     }
   }
 
   #fieldAround(subnet: Prefix): Field | undefined {
     for (const length of this.#lengthsLike(subnet).keys()) {
       if (length > subnet.length) continue;
-      const field = this.#fields.get(networkOf(new Prefix(subnet.address, length)).text);
-      if (field !== undefined) return field;
+      const { text } = length === subnet.length ? subnet : networkOf(new Prefix(subnet.address, length));
+      const field = this.#fields.get(text);
+      if (field !== undefined) return fieldOf(field, text);
     }
     return undefined;
   }
@@ -120,13 +135,19 @@ export class Contest {
     // Of its own family: an IPv6 /64 is shorter than any of IPv4, and contains none.
     if (![...this.#lengthsLike(subnet).keys()].some((length) => length > subnet.length)) return [];
     const lengths = this.#lengthsLike(subnet);
-    return [...this.#fields.values()].filter(({ widest }) =>
+    return [...this.#fields].map(([text, field]) => fieldOf(field, text)).filter(({ widest }) =>
       this.#lengthsLike(widest) === lengths && isInside(widest, subnet)
     );
   }
 
+  // A field of one claim comes out of fieldOf() anew each time: what is changed is put back.
+  #keep(field: Field): void {
+    const [first] = field.within;
+    this.#fields.set(field.widest.text, field.within.length === 1 ? first!.contender : field);
+  }
+
   #found(widest: Prefix, within: Field["within"]): void {
-    this.#fields.set(widest.text, { widest, within });
+    this.#keep({ widest, within });
     const lengths = this.#lengthsLike(widest);
     lengths.set(widest.length, (lengths.get(widest.length) ?? 0) + 1);
   }
@@ -157,25 +178,27 @@ export class Contest {
 
   #tiedTo(first: Contender): Set<Contender> {
     const tied = new Set([first]);
-    const seen = new Set<Field>();
+    const seen = new Set<string>();
     for (const one of tied) {
       for (const subnet of subnetsOf(one)) {
         const field = this.#fieldAround(subnet)!;
-        if (seen.has(field)) continue;
-        seen.add(field);
+        if (seen.has(field.widest.text)) continue;
+        seen.add(field.widest.text);
         for (const { contender } of field.within) tied.add(contender);
       }
     }
     return tied;
   }
 
-  // Undefined: it contends no more.
-  #settle(contender: Contender, fate: Loss | null | undefined): void {
-    const before = this.#fates.get(contender) ?? null;
-    if (before !== null) this.#note(before, "delete");
-    if (fate === undefined) this.#fates.delete(contender);
-    else this.#fates.set(contender, fate);
-    if (fate) this.#note(fate, "add");
+  // Null: it holds what it claims, or contends no more.
+  #settle(contender: Contender, fate: Loss | null): void {
+    const before = this.#lost.get(contender);
+    if (before !== undefined) this.#note(before, "delete");
+    if (fate === null) this.#lost.delete(contender);
+    else {
+      this.#lost.set(contender, fate);
+      this.#note(fate, "add");
+    }
   }
 
   #note(loss: Loss, change: "add" | "delete"): void {
@@ -186,6 +209,13 @@ export class Contest {
       else this.#losses.set(id, set);
     }
   }
+}
+
+// `text`: of its widest prefix.
+function fieldOf(kept: KeptField, text: string): Field {
+  if (!("nodeId" in kept)) return kept;
+  const widest = subnetsOf(kept).find((subnet) => subnet.text === text)!;
+  return { widest, within: [{ subnet: widest, contender: kept }] };
 }
 
 function sameContenders(a: readonly Contender[], b: readonly Contender[]): boolean {

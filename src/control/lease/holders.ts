@@ -9,13 +9,15 @@ import type { Directives } from "../forget/directives.ts";
 import { reservationKey } from "../../wire/directive.ts";
 import { contains, type Prefix } from "../../wire/prefix.ts";
 import { askedAt } from "../paths/way.ts";
-import { subnetsOf } from "../records/record.ts";
-import type { Store } from "../records/store.ts";
+import { type NodeRecord, subnetsOf } from "../records/record.ts";
+import type { TreeEntry } from "../records/hash_tree.ts";
+import { comparedOf, type Store } from "../records/store.ts";
 import type { MeshConfig } from "../mesh/mesh_config.ts";
 import { countableIn } from "./allocation.ts";
 import {
   ALL_COUNT,
   compareContenders,
+  contendedBy,
   type Contender,
   contendersOf,
   type Holdings,
@@ -23,6 +25,15 @@ import {
   reservedBy,
 } from "./claims.ts";
 import { Contest } from "./contest.ts";
+
+/** What is worked out of a record alone, for each node that has it; a simulation of thousands has one that does so once. */
+export interface RecordFacts {
+  readonly compared: (record: NodeRecord) => TreeEntry;
+  readonly contended: (record: NodeRecord) => readonly Contender[];
+}
+
+/** That of every host. */
+export const RECORD_FACTS: RecordFacts = { compared: comparedOf, contended: contendedBy };
 
 export class Holders {
   readonly #store: Store;
@@ -32,12 +43,22 @@ export class Holders {
   readonly #changed = new Set<string>();
   #holdings: Holdings | null = null;
   readonly #mesh: () => MeshConfig | null;
+  readonly #contended: (record: NodeRecord) => readonly Contender[];
   /** Of this mesh the claims were judged; null: of none, and all count. */
   #judgedIn: MeshConfig | null = null;
   #countable = ALL_COUNT;
 
-  /** `mesh`: once it is known, claims that its leases do not look like are none. */
-  constructor(store: Store, directives: Directives, mesh: () => MeshConfig | null = () => null) {
+  /**
+   * `mesh`: once it is known, claims that its leases do not look like are none. `contended`: all that a record claims, which a
+   * simulation has made once for all nodes.
+   */
+  constructor(
+    store: Store,
+    directives: Directives,
+    mesh: () => MeshConfig | null = () => null,
+    contended = contendedBy,
+  ) {
+    this.#contended = contended;
     this.#store = store;
     this.#directives = directives;
     this.#mesh = mesh;
@@ -111,9 +132,11 @@ export class Holders {
     return this.#contest;
   }
 
-  #contendersOf(key: string): Contender[] {
+  #contendersOf(key: string): readonly Contender[] {
     const record = this.#store.get(key);
-    if (record !== undefined) return contendersOf(record, this.#directives, this.#countable);
+    if (record !== undefined) {
+      return contendersOf(record, this.#directives, this.#countable, this.#contended(record));
+    }
     return reservedBy(key, this.#directives, this.#countable);
   }
 

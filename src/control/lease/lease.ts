@@ -35,8 +35,9 @@ export interface LeaseWorld {
   readonly reserved?: readonly Prefix[];
   /** Our record may be told, and the claim in it is on disk: before that nobody can know it, and its probation has not begun. */
   readonly told: boolean;
-  /** Ids of the members known alive. */
+  /** Ids of the members known alive, and how many there are: in a large mesh they are not gone through with each event. */
   readonly alive: readonly string[];
+  readonly aliveCount: number;
   readonly greatestStamp: number;
   /** Of our own record: in which the next claim is made. */
   readonly incarnation: number;
@@ -192,6 +193,8 @@ export class Lease {
       return [];
     }
     const waited = now - this.#claimedAt;
+    if (this.#acks.size < world.aliveCount && waited < probationMs(world.aliveCount + 1)) return [];
+    if (this.#acks.size === 0 && world.aliveCount > 0) return [];
     const { alive } = world;
     const heard = alive.every((id) => this.#acks.has(id));
     if (!heard && (waited < probationMs(alive.length + 1) || !this.#isKnown(alive))) return [];
@@ -290,6 +293,7 @@ export class Lease {
     const from = this.#before;
     const to = this.#claim!;
     this.#state = "confirmed";
+    this.#acks = new Set();
     this.#before = to;
     const why = from === null ? `claimed; ${how}` : `claimed again ${this.#after}; ${how}`;
     const message = `Lease ${leasedText(to)} confirmed: ${how}`;

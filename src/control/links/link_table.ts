@@ -163,6 +163,11 @@ export class LinkTable {
 
   // -------------------------------------------------------------------------------------- what is wanted
 
+  /** With how many nodes a link is wanted. */
+  get wanted(): number {
+    return this.#wanted.size;
+  }
+
   /** What is wanted of a node; undefined: nothing. */
   wish(id: string): Wish | undefined {
     return this.#wanted.get(id);

@@ -63,6 +63,11 @@ export class Neighbours {
     return this.#step < 0;
   }
 
+  /** Whether there are links with all, and so many members are too many for that. */
+  outgrownBy(members: number): boolean {
+    return this.full && members > this.#density.fullMesh;
+  }
+
   /**
    * There are so many members, and of those so many alive: while a part is out of reach, the rest draws more, so that it
    * stays connected. True when others are neighbours now.

@@ -21,6 +21,9 @@ export interface Member {
   confirmedBy: readonly string[];
 }
 
+/** No other member suspects it: one for all, for there are thousands. */
+export const UNCONFIRMED_BY: readonly string[] = [];
+
 /** What membership wants said or done. */
 export type MembershipAction =
   | { readonly kind: "ping"; readonly to: string; readonly seq: number }

@@ -17,7 +17,7 @@ import type { Random } from "../../ports/time.ts";
 import { type Liveness, type Statement, TREE_HASH_LEN } from "../../wire/gossip_body.ts";
 import type { PeerState } from "../paths/view.ts";
 import { LocalHealth } from "./health.ts";
-import type { Member, MembershipAction } from "./member.ts";
+import { type Member, type MembershipAction, UNCONFIRMED_BY } from "./member.ts";
 import { type Probe, Probes, type ProbeStep } from "./probes.ts";
 import { confirm, suspicionMs } from "./suspicion.ts";
 
@@ -60,6 +60,7 @@ export class Membership {
         linked: (other) => hearing.linked(other),
         watched: (other) => hearing.watched?.(other) ?? true,
         helpers: (target) => hearing.helpers?.(target) ?? this.#linkedBut(target),
+        suspects: () => this.#suspects,
       },
       this.health,
       random,
@@ -76,6 +77,26 @@ export class Membership {
 
   all(): Iterable<Member> {
     return this.#members.values();
+  }
+
+  /** How many members there are, ourselves left out. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** How many of them are alive. */
+  get alive(): number {
+    return this.#members.size - this.#suspects.size - this.#dead.size;
+  }
+
+  /** How many are alive or suspect. */
+  get livingSize(): number {
+    return this.#members.size - this.#dead.size;
+  }
+
+  /** Those that are known from a former run and were not heard of since. */
+  remembered(): Member[] {
+    return [...this.#dead].filter(({ incarnation }) => incarnation === HEARSAY);
   }
 
   /** Members alive or suspect, ourselves left out. */
@@ -95,7 +116,7 @@ export class Membership {
       knownSince: now,
       seen: false,
       silent: false,
-      confirmedBy: [],
+      confirmedBy: UNCONFIRMED_BY,
     });
   }
 
@@ -140,7 +161,7 @@ export class Membership {
     if (member === undefined) {
       const state = hint === 0 ? "alive" : hint === 1 ? "suspect" : "dead";
       const seen = state !== "dead";
-      const known = { since: now, knownSince: now, seen, silent: false, confirmedBy: [] };
+      const known = { since: now, knownSince: now, seen, silent: false, confirmedBy: UNCONFIRMED_BY };
       const fresh: Member = { id, state, stopped: false, incarnation, ...known };
       this.#put(fresh);
       return [{ kind: "changed", member: fresh, before: "dead", tell: false }];
@@ -243,10 +264,12 @@ export class Membership {
   // Suspects that had their time.
   #bury(now: number): MembershipAction[] {
     const { caution, lagMs } = this.health;
-    let well = 0;
-    for (const { state } of this.#members.values()) if (state === "alive") well++;
     return [...this.#suspects].flatMap((member) => {
-      const mesh = { members: this.#members.size, able: well, confirmations: member.confirmedBy.length };
+      const mesh = {
+        members: this.#members.size,
+        able: this.alive,
+        confirmations: member.confirmedBy.length,
+      };
       const over = now - lagMs - member.since >= caution * suspicionMs(mesh);
       return over ? this.#become(member, "dead", true, now) : [];
     });
@@ -294,7 +317,7 @@ export class Membership {
       if (state === "alive") member.silent = false;
     }
     member.since = now;
-    member.confirmedBy = [];
+    member.confirmedBy = UNCONFIRMED_BY;
     return [{ kind: "changed", member, before, tell }];
   }
 }

@@ -45,6 +45,8 @@ export interface Reach {
   watched(id: string): boolean;
   /** Members that may reach it and that we reach. */
   helpers(id: string): string[];
+  /** Members that are suspect. */
+  suspects(): Iterable<Member>;
 }
 
 export class Probes {
@@ -110,9 +112,9 @@ export class Probes {
     const targets = new Set<string>();
     const next = this.#nextTarget(now);
     if (next !== null) targets.add(next);
-    for (const m of this.#members.values()) {
+    for (const suspect of this.#hearing.suspects()) {
       if (targets.size >= 1 + SUSPECTS_AT_ONCE) break;
-      if (m.state === "suspect" && this.#isOurs(m)) targets.add(m.id);
+      if (this.#isOurs(suspect)) targets.add(suspect.id);
     }
     for (const target of targets) {
       if (this.#underWay(target) === undefined) yield* this.#begin(target, null, now);

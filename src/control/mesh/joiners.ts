@@ -12,6 +12,7 @@
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
+import { MAX_PEERS } from "../../ports/devices.ts";
 import type { JoinerWord } from "../../wire/gossip_body.ts";
 
 /** Agreement must have lasted this long when every seed of every joiner answered, ms. */
@@ -29,12 +30,20 @@ const REPEAT_MS = 400;
 /** A way to the leader by which nothing has come for so long is none. */
 const WAY_MS = 1000;
 const BURIED_MAX = 64;
+/** So long after the latest wave those who were joining count: they are members, or will be. */
+const CROWD_MS = 30_000;
 /** Greater numbers are of nobody who counts waves. */
 const SEQ_MAX = 2 ** 40;
 
 interface Heard {
   readonly word: JoinerWord;
   readonly at: number;
+}
+
+interface Summary {
+  agreed: number;
+  count: number;
+  complete: boolean;
 }
 
 /** Who should hear from us after a word of another: all linked joiners, the one on our way to the leader, who has spoken. */
@@ -64,17 +73,29 @@ export class Joiners {
   #agreed:
     | { readonly since: number; readonly seq: number; readonly count: number; wholly: number | null }
     | null = null;
-  /** All our own seeds have answered, and everybody we have a link with has said who it is. */
-  complete = false;
+  #complete = false;
+  /** What holds of us and of all behind us; null: something has changed since it was summed up. */
+  #sum: Summary | null = null;
 
   constructor(id: string) {
     this.#id = id;
     this.#leader = id;
   }
 
+  /** All our own seeds have answered, and everybody we have a link with has said who it is. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  set complete(complete: boolean) {
+    if (complete !== this.#complete) this.#sum = null;
+    this.#complete = complete;
+  }
+
   /** Takes in what the joiner at the other end of a link (`by`) told us. Returns who should hear of it now. */
   hear(by: string, word: JoinerWord, now: number): Listeners {
     if (word.seq > SEQ_MAX) return null;
+    this.#sum = null;
     this.#heard.set(by, { word, at: now });
     if (by === this.#way) this.#total = word.total;
     if (word.leader === this.#id) this.#ownSeq = Math.max(this.#ownSeq, word.seq); // we have started again
@@ -105,8 +126,12 @@ export class Joiners {
       heard.word.distance < this.#distance;
   }
 
-  /** What holds of us and of all whose way to the leader leads over us. */
-  #summary(): { agreed: number; count: number; complete: boolean } {
+  /** What holds of us and of all whose way to the leader leads over us: of a seed that may be thousands. */
+  #summary(): Summary {
+    return this.#sum ??= this.#sumUp();
+  }
+
+  #sumUp(): Summary {
     const sum = { agreed: this.#seq, count: 1, complete: this.complete };
     for (const [by, { word }] of this.#heard) {
       if (word.leader !== this.#leader) return { ...sum, agreed: 0, complete: false };
@@ -145,6 +170,7 @@ export class Joiners {
       this.#buried.renew(this.#leader, this.#seq);
       this.#leader = this.#id;
     } else if (this.#leader === this.#id && now - this.#grewAt < this.#waveMs()) return false;
+    this.#sum = null;
     if (this.#leader !== this.#id) return false;
     this.#way = null;
     this.#distance = 0;
@@ -190,8 +216,13 @@ export class Joiners {
 
   /** A joiner that turned out to be a member, or another network's. */
   forget(id: string): void {
-    this.#heard.delete(id);
+    if (this.#heard.delete(id)) this.#sum = null;
     this.#toldAt.delete(id);
+  }
+
+  /** How many were joining together lately, ourselves included: the mesh will have as many members at least. */
+  crowd(now: number): number {
+    return now - this.#grewAt <= CROWD_MS ? Math.min(this.size + 1, MAX_PEERS) : 1;
   }
 
   /** Other joiners, as far as it is known. */

@@ -10,7 +10,7 @@ import type { Random } from "../../ports/time.ts";
 import { toHex } from "../../wire/bytes.ts";
 import { CloneSigns, Dispute } from "../clones/clones.ts";
 import { Directives } from "../forget/directives.ts";
-import { Holders } from "../lease/holders.ts";
+import { Holders, RECORD_FACTS, type RecordFacts } from "../lease/holders.ts";
 import { Lease } from "../lease/lease.ts";
 import { Demand } from "../links/demand.ts";
 import type { Density } from "../links/neighbours.ts";
@@ -55,6 +55,8 @@ export interface NodeSetup {
   readonly density?: Density;
   /** What reads the records of others; absent: RECORD_READER. */
   readonly reader?: RecordReader;
+  /** What is worked out of a record alone; absent: RECORD_FACTS. */
+  readonly facts?: RecordFacts;
   /** Nodes that the mesh may have; absent: MAX_RECORDS. */
   readonly records?: number;
 }
@@ -166,10 +168,11 @@ export class Core {
       : new KeyRing(keys, sealed?.secrets ?? [], networkName, now);
     this.networkId = keys === undefined ? plainNetworkId(networkName) : toHex(keys.networkId);
 
-    this.store = new Store({ own: id, ...(records === undefined ? {} : { records }) });
+    const { compared, contended } = setup.facts ?? RECORD_FACTS;
+    this.store = new Store({ own: id, compared, ...(records === undefined ? {} : { records }) });
     this.store.keepOwnUntold(true);
     this.trees = [this.store.tree, this.directives.tree];
-    this.holders = new Holders(this.store, this.directives, () => this.life.mesh);
+    this.holders = new Holders(this.store, this.directives, () => this.life.mesh, contended);
     this.sync = new Sync(this.trees);
     const own = this.own = new OwnRecord(identity, settings, this.networkId, random);
     if (ring !== null) own.capabilities = secretCapability(ring.newest);

@@ -21,6 +21,8 @@ const LINGER_MS = 30_000;
 /** So long after a link is up its peer has said who is not alive. */
 const BELIEVE_MS = 3000;
 const LET_GO_EVERY_MS = 10_000;
+/** So long after a start those who were not heard of yet count as alive. */
+const PRESUMED_S = 10;
 /** Neighbours of a peer that are asked to tell it that we call. */
 const TELLERS = 3;
 const TELL_EVERY_MS = 1000;
@@ -46,23 +48,34 @@ export function tickDemand(core: Core, now: number): void {
 // Whom we remember from a former run and have no link with lives, unless those that we have met say otherwise: they do so
 // when a link comes up (gossip_steps.ts).
 function believeOthers(core: Core, now: number): void {
-  if (!core.life.mayTell || !core.agreed.all().some(({ since }) => now - since >= BELIEVE_MS)) return;
-  for (const { id, incarnation } of core.membership.all()) {
-    const record = incarnation >= 0 || core.demand.wants(id) ? undefined : core.store.get(id);
+  const remembered = core.membership.remembered();
+  if (remembered.length === 0 || !core.life.mayTell) return;
+  if (!core.agreed.all().some(({ since }) => now - since >= BELIEVE_MS)) return;
+  for (const { id } of remembered) {
+    const record = core.demand.wants(id) ? undefined : core.store.get(id);
     if (record === undefined) continue;
     performMembership(core, core.membership.onLink(id, record.incarnation, now), now);
   }
 }
 
-/** The mesh is of another size: other nodes may be our neighbours. */
+/** Before anyone is called: so many have come since the last look that there will not be links with all. */
+export function outgrow(core: Core, now: number): void {
+  if (core.demand.neighbours.outgrownBy(core.store.size)) countMembers(core, now);
+}
+
+/**
+ * The mesh is of another size: other nodes may be our neighbours. Those who found it with us count before their records are
+ * here: else thousands of hosts would each make a hundred links, to let them go a second later.
+ */
 export function countMembers(core: Core, now: number): void {
-  let members = 1;
-  let living = 1;
-  for (const { state } of core.membership.all()) {
-    members++;
-    if (state !== "dead") living++;
-  }
-  if (core.demand.neighbours.count(members, living)) wantAll(core, now);
+  const crowd = core.joiners.crowd(now);
+  const { membership } = core;
+  // Whom we knew before a start lives, as far as we know: else we would call four times as many as we need.
+  const presumed = core.age < PRESUMED_S ? membership.remembered().length : 0;
+  const members = Math.max(membership.size + 1, crowd);
+  const living = Math.max(membership.livingSize + presumed + 1, crowd);
+  const others = core.demand.neighbours.count(members, living);
+  if (others) wantAll(core, now);
 }
 
 /** Tells the links of each member whether it is wanted. */

@@ -111,11 +111,10 @@ export function onClaimAck(
 export function askAcknowledgement(core: Core, only: Link | null = null): void {
   const records = core.messages.records([core.identity.id]);
   if (records.length === 0) return;
-  const living = only === null ? core.membership.living().map(({ id }) => id) : [only.id];
   let left = ASKED_AT_ONCE;
-  for (const id of living) {
-    const link = core.lease.hasAck(id) ? null : core.agreed.get(id);
-    if (link === null) continue;
+  for (const link of only === null ? core.agreed.all() : [only]) {
+    if (core.lease.hasAck(link.id)) continue;
+    if (only === null && (core.membership.get(link.id)?.state ?? "dead") === "dead") continue;
     core.voice.say(link, { kind: "push", ack: true, records });
     if (--left === 0) return;
   }
@@ -135,6 +134,7 @@ function worldOf(core: Core, rival: Contender | null): LeaseWorld {
     get alive() {
       return core.membership.living().filter((m) => m.state === "alive").map((m) => m.id);
     },
+    aliveCount: core.membership.alive,
     get greatestStamp() {
       return core.store.greatestStamp;
     },

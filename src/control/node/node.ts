@@ -11,7 +11,7 @@ import type { NodeView, OwnView, PeerView } from "../paths/view.ts";
 import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
-import { onSessionWanted, onTraffic, tickDemand } from "./demand_steps.ts";
+import { onSessionWanted, onTraffic, outgrow, tickDemand } from "./demand_steps.ts";
 import { nextTickAt } from "./due_steps.ts";
 import { forget } from "./forget_steps.ts";
 import { tellFullness } from "./full_steps.ts";
@@ -26,7 +26,7 @@ import { reserve } from "./reserve_steps.ts";
 import { rotate, rotationProblem, tickRotation } from "./rotation_steps.ts";
 import { spreadNews, tickSync } from "./sync_steps.ts";
 import { onStored, start } from "./start_steps.ts";
-import { buildView, ownView, viewOfPeer } from "./view_steps.ts";
+import { buildView, leasedSize, ownView, viewOfPeer } from "./view_steps.ts";
 import { logWaiting } from "./waiting_steps.ts";
 import { tickWays } from "./way_steps.ts";
 
@@ -90,6 +90,11 @@ export class ControlPlane {
   /** One other node, as in the view; null: it is not there. */
   peer(id: string): PeerView | null {
     return viewOfPeer(this.#core, id);
+  }
+
+  /** How many other nodes are alive and hold a lease. */
+  get leasedSize(): number {
+    return leasedSize(this.#core);
   }
 
   #on(event: ControlEvent, now: number): void {
@@ -157,6 +162,7 @@ function setSeeds(core: Core, seeds: readonly Seed[], now: number): void {
 function tick(core: Core, now: number): void {
   const dueAt = nextTickAt(core);
   core.tickedAt = now;
+  outgrow(core, now);
   core.links.tick(now);
   onLinks(core, core.links.settle(now), now);
   if (core.life.ended) return;

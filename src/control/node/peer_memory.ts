@@ -27,7 +27,7 @@ const BYTES_LEAST = 32_768;
 /** Peers that are on disk before a node is a member there: without any it would be one that knows nobody. */
 const FIRST_PEERS = 16;
 /** All that counts of one that has left. */
-const GONE = "gone";
+const GONE_MARK = -1;
 /** Lines that count for nothing, beyond as many as count, before the whole is written. */
 const OUTDATED_MIN = 64;
 
@@ -40,16 +40,11 @@ interface Known {
   readonly actions: Actions;
 }
 
-/** Of a record on the disk: what it says that a restart needs, and where its node answered last. */
-interface Written {
-  readonly essence: string;
-  readonly endpoint: string | null;
-}
-
 export class PeerMemory {
   readonly #node: Known;
-  // What the disk has, or will have, of each: BOUNDED: one per record or tombstone, and one per directive
-  readonly #written = new Map<string, Written>();
+  // What the disk has, or will have, of each. BOUNDED: one per record or tombstone, and one per directive
+  // The mark of what it says that a restart needs, and of where its node answered last.
+  readonly #written = new Map<string, number>();
   readonly #directives = new Map<string, string>();
   // BOUNDED: as these two
   #changed = new Set<string>();
@@ -69,7 +64,7 @@ export class PeerMemory {
 
   /** As it was read from the disk. */
   restored(record: NodeRecord, endpoint: string | null): void {
-    this.#written.set(record.id, { essence: this.#essence(record), endpoint });
+    this.#written.set(record.id, this.#markOf(record, endpoint));
     this.#lines++;
   }
 
@@ -178,8 +173,7 @@ export class PeerMemory {
       const record = store.get(id);
       if (record === undefined) continue;
       const kept = this.#kept(record);
-      const { essence, endpoint } = this.#written.get(id) ?? {};
-      const same = essence === this.#essence(record) && endpoint === kept.endpoint;
+      const same = this.#written.get(id) === this.#markOf(record, kept.endpoint);
       if (!same || this.#isDecided(id)) due.push(kept);
     }
     for (const target of this.#decided) {
@@ -217,9 +211,7 @@ export class PeerMemory {
   }
 
   #kept(record: NodeRecord): Kept & { kind: "peer" } {
-    const endpoint = this.#node.links.get(record.id)?.endpoint ?? this.#written.get(record.id)?.endpoint ??
-      null;
-    return { kind: "peer", id: record.id, raw: record.raw, endpoint };
+    return { kind: "peer", id: record.id, raw: record.raw, endpoint: this.#node.links.lastAt(record.id) };
   }
 
   #mark(kept: Kept): void {
@@ -227,18 +219,35 @@ export class PeerMemory {
     const { id, endpoint } = kept;
     // A tombstone, of which there may be very many, is not read for that.
     const record = this.#node.store.isThere(id) ? this.#node.store.get(id) : undefined;
-    this.#written.set(id, { essence: record === undefined ? GONE : this.#essence(record), endpoint });
+    this.#written.set(id, record === undefined ? GONE_MARK : this.#markOf(record, endpoint));
+  }
+
+  #markOf(record: NodeRecord, endpoint: string | null): number {
+    return record.gone ? GONE_MARK : markOf(`${this.#essence(record)}|${endpoint}`);
   }
 
   /** What of a record a restart needs. Where others see its node is not of it: that may be another place each time. */
   #essence(record: NodeRecord): string {
-    if (record.gone) return GONE;
     const { claims, endpoints, ownEndpoints, reserved, staticKey, security } = record;
     const held = claims.map((claim) => `${subnetsOf(claim).join(" ")} ${claim.stamp} ${claim.incarnation}`);
     const forgotten = this.#node.directives.isForgotten(record);
     const own = endpoints.slice(0, ownEndpoints);
     return [staticKey, security, forgotten, held, own, reserved.map(({ text }) => text)].join("|");
   }
+}
+
+/**
+ * 52 bits that tell one text from another: there may be thousands. Whoever makes two texts alike keeps what is new of its own
+ * record from this disk, no more.
+ */
+function markOf(text: string): number {
+  let [a, b] = [0x811c9dc5, 0x41c6ce57];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x5f356495);
+  }
+  return ((a ^ (a >>> 15)) >>> 0) * 2 ** 20 + ((b ^ (b >>> 13)) >>> 12);
 }
 
 /** By the end of its signature one directive is told from another. */

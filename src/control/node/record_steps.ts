@@ -21,6 +21,8 @@ import { type Prefix, samePrefix } from "../../wire/prefix.ts";
 export const TELL_STATE_MS = 500;
 
 const REFUTE_MS = 200;
+/** Nodes of the mesh that a joiner calls before it has all records: whom else it may ask for them. */
+const EARLY_LINKS = 8;
 /** Who says what comes under the network's key. */
 const NOBODY = "";
 
@@ -128,7 +130,7 @@ export function wantLink(core: Core, id: string, now: number, dead = isDead(core
   if (record === undefined || record.gone || core.directives.isForgotten(record) || id === core.identity.id) {
     return;
   }
-  if (!core.demand.wants(id)) return core.links.want(id, null, now);
+  if (!core.demand.wants(id) || isEarly(core, id)) return core.links.want(id, null, now);
   const last = core.links.lastAt(id);
   // Of what it answered at once, the latest: there may be more than are tried.
   const remembered = core.links.targets.answeredBy(id).map(({ endpoint }) => endpoint).reverse();
@@ -137,6 +139,11 @@ export function wantLink(core: Core, id: string, now: number, dead = isDead(core
   ];
   core.links.want(id, { endpoints, translated: translatedOf(record), dead }, now);
   noteInside(core, record, now);
+}
+
+// Who has not heard all there is does not know yet whether its mesh is one of links with all: it makes do with a few.
+function isEarly({ life, links: { table } }: Core, id: string): boolean {
+  return !life.member && table.wanted >= EARLY_LINKS && table.wish(id) === undefined;
 }
 
 /**

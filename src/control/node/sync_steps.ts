@@ -8,15 +8,20 @@ import { shortId } from "../../crypto/identity.ts";
 import { equalBytes } from "../../wire/bytes.ts";
 import { type GossipBody, TABLE_RECORDS } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
-import { FANOUT } from "../members/dissemination.ts";
+import { FANOUT, ROUND_BYTES, ROUND_BYTES_LATE } from "../members/dissemination.ts";
 import { answerExpand, answerList, answerRoots } from "../records/digest.ts";
 import { pack, packDirectives } from "../records/packing.ts";
 import type { Core } from "./core.ts";
+import { countMembers, wantAll } from "./demand_steps.ts";
 import { pushDirectives } from "./forget_steps.ts";
 import { tellFull } from "./full_steps.ts";
 import { tellConfig } from "./voice.ts";
 
 const ANTI_ENTROPY_MS = 3000;
+/** The same while there is much news. */
+const MUCH_NEWS_MS = 1000;
+/** A host that is late itself, as members/health.ts finds: most are as it is, and take in less. */
+const LATE_CAUTION = 2;
 /** Synchronisations with the peers of new links: the first few at once, then so many a second. */
 const MEETINGS_AT_ONCE = 8;
 const MEETINGS_PER_SECOND = 2;
@@ -137,6 +142,8 @@ function onSynced(core: Core, link: Link): void {
   if (life.member) core.ownState.speak();
   else {
     life.synchronised();
+    countMembers(core, core.now);
+    wantAll(core, core.now);
     core.ownState.rewrite("epoch");
     // Those who wait as we did: the mesh is theirs, too.
     for (const other of core.links.up()) if (typeof other.mesh !== "string") tellConfig(core, other);
@@ -152,11 +159,12 @@ function tellSynced({ store, identity, actions }: Core, link: Link): void {
 }
 
 /** News to three random peers, when a round is due. */
-export function spreadNews({ agreed, news, messages, directives, random, voice }: Core, now: number): void {
+export function spreadNews(core: Core, now: number): void {
+  const { agreed, news, messages, directives, random, voice } = core;
   if (!news.isDue(now)) return;
   const links = agreed.all();
   if (links.length === 0) return;
-  const round = news.round(now);
+  const round = news.round(now, isLate(core) ? ROUND_BYTES_LATE : ROUND_BYTES);
   const items = messages.itemsOf(round);
   const parcels = pack(items.records, items.statements);
   const decided = round.filter((n) => n.kind === "directive").map((n) => directives.get(n.id));
@@ -167,13 +175,18 @@ export function spreadNews({ agreed, news, messages, directives, random, voice }
   for (const directives of told) voice.sayAll(to, { kind: "push", ack: false, directives });
 }
 
+function isLate({ membership }: Core): boolean {
+  return membership.health.caution > LATE_CAUTION;
+}
+
 /** Asks again for what was lost; and a synchronisation with one random member (anti-entropy), when it is due. */
 export function tickSync(core: Core, now: number): void {
-  for (const { peer, say } of core.sync.tick(now)) {
+  for (const { peer, say } of core.sync.tick(now, core.membership.health.caution)) {
     const link = core.links.get(peer);
     if (link !== undefined) { for (const words of say) core.voice.say(link, words); }
   }
-  if (!core.life.member || !core.schedule.due("anti-entropy", ANTI_ENTROPY_MS, now)) return;
+  const everyMs = core.news.overflows && !isLate(core) ? MUCH_NEWS_MS : ANTI_ENTROPY_MS;
+  if (!core.life.member || !core.schedule.due("anti-entropy", everyMs, now)) return;
   const links = core.agreed.all();
   if (links.length > 0) beginSync(core, links[core.random.below(links.length)]!, now);
 }

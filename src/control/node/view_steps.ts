@@ -97,8 +97,14 @@ export function viewOfPeer(core: Core, id: string): PeerView | null {
   const record = core.store.get(id);
   if (record === undefined || id === core.identity.id || record.gone) return null;
   if (core.directives.isForgotten(record)) return null;
-  const held = core.holders.now().held.find((one) => one.nodeId === id && one.reserved === null);
-  return peerView(core, record, held ?? null);
+  return peerView(core, record, core.holders.leaseOf(id));
+}
+
+/** How many other nodes are alive and hold a lease, as far as is known. */
+export function leasedSize({ membership, holders }: Core): number {
+  let size = 0;
+  for (const { id, state } of membership.all()) if (state === "alive" && holders.leaseOf(id) !== null) size++;
+  return size;
 }
 
 /** This node itself. */

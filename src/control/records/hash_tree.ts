@@ -43,12 +43,24 @@ export function compareEntries(
   return a.major - b.major || a.minor - b.minor;
 }
 
+/** An entry of this id and version. */
+export function treeEntry(
+  id: string,
+  { major, minor }: { readonly major: number; readonly minor: number },
+  content: Uint8Array,
+): TreeEntry {
+  const hash = contentHash(major, minor, content);
+  return { id, major, minor, hashHigh: u32(hash, 0), hashLow: u32(hash, 4) };
+}
+
+const NOTHING = new Uint8Array(TREE_HASH_LEN);
+
 export class HashTree {
-  // Entries by leaf, in order of their ids. BOUNDED: as the tables that it is made of
-  readonly #leaves = new Array<TreeEntry[] | undefined>(LEAVES).fill(undefined);
-  readonly #leafHashes = new Uint8Array(LEAVES * TREE_HASH_LEN);
+  // Entries by group, in order of their ids. BOUNDED: as the tables that it is made of
+  #groups: TreeEntry[][] = [];
+  // Made with the first entry: most meshes have no directives.
+  #leafHashes = NOTHING;
   readonly #groupHashes = new Uint8Array(TREE_FANOUT * TREE_HASH_LEN);
-  readonly #groupSizes = new Uint32Array(TREE_FANOUT);
   #root = new Uint8Array(TREE_HASH_LEN);
   // BOUNDED: ≤ LEAVES; of those the hash is not right
   readonly #stale = new Set<number>();
@@ -59,36 +71,41 @@ export class HashTree {
   }
 
   get(id: string): TreeEntry | undefined {
-    return this.#leaves[leafOf(id)]?.find((entry) => entry.id === id);
+    const entries = this.#groupOf(id);
+    const entry = entries[firstFrom(entries, id)];
+    return entry?.id === id ? entry : undefined;
   }
 
   /** Puts in the content of this version, in place of what there is of this id. */
   set(id: string, version: { readonly major: number; readonly minor: number }, content: Uint8Array): void {
-    const leaf = leafOf(id);
-    const { major, minor } = version;
-    const hash = contentHash(major, minor, content);
-    const entry = { id, major, minor, hashHigh: u32(hash, 0), hashLow: u32(hash, 4) };
-    const entries = this.#leaves[leaf] ??= [];
-    this.#stale.add(leaf);
-    let at = 0;
-    while (at < entries.length && entries[at]!.id < id) at++;
-    if (entries[at]?.id === id) {
-      entries[at] = entry;
-      return;
+    this.put(treeEntry(id, version, content));
+  }
+
+  /** Puts in an entry, in place of what there is of its id. */
+  put(entry: TreeEntry): void {
+    const { id } = entry;
+    if (this.#groups.length === 0) {
+      this.#groups = Array.from({ length: TREE_FANOUT }, () => []);
+      this.#leafHashes = new Uint8Array(LEAVES * TREE_HASH_LEN);
     }
-    entries.splice(at, 0, entry);
-    this.#count(leaf, 1);
+    const entries = this.#groupOf(id);
+    this.#stale.add(leafOf(id));
+    const at = firstFrom(entries, id);
+    if (entries[at]?.id === id) entries[at] = entry;
+    else {
+      if (at === entries.length) entries.push(entry);
+      else entries.splice(at, 0, entry);
+      this.#size++;
+    }
   }
 
   delete(id: string): void {
-    const leaf = leafOf(id);
-    const entries = this.#leaves[leaf];
-    const at = entries?.findIndex((entry) => entry.id === id) ?? -1;
-    if (entries === undefined || at < 0) return;
+    const entries = this.#groupOf(id);
+    const at = firstFrom(entries, id);
+    if (entries[at]?.id !== id) return;
     entries.splice(at, 1);
-    if (entries.length === 0) this.#leaves[leaf] = undefined;
-    this.#stale.add(leaf);
-    this.#count(leaf, -1);
+    this.#stale.add(leafOf(id));
+    this.#size--;
   }
 
   /** Equal where everything is. Not to be changed; right until the next change. */
@@ -100,52 +117,81 @@ export class HashTree {
   /** The hashes of the groups (at 0) or of the leaves of group at − 1, and how many entries each has, 255 at most. */
   children(at: number): { readonly hashes: Uint8Array; readonly counts: Uint8Array } {
     this.#refresh();
+    const counts = new Uint8Array(TREE_FANOUT);
     if (at === 0) {
-      return { hashes: this.#groupHashes.slice(), counts: Uint8Array.from(this.#groupSizes, few) };
+      this.#groups.forEach(({ length }, n) => counts[n] = few(length));
+      return { hashes: this.#groupHashes.slice(), counts };
     }
     const first = (at - 1) * TREE_FANOUT;
-    const hashes = this.#leafHashes.slice(first * TREE_HASH_LEN, (first + TREE_FANOUT) * TREE_HASH_LEN);
-    const counts = new Uint8Array(TREE_FANOUT);
-    for (let n = 0; n < TREE_FANOUT; n++) counts[n] = few(this.#leaves[first + n]?.length ?? 0);
+    const hashes = new Uint8Array(TREE_FANOUT * TREE_HASH_LEN);
+    if (this.#size === 0) return { hashes, counts };
+    hashes.set(this.#leafHashes.subarray(first * TREE_HASH_LEN, (first + TREE_FANOUT) * TREE_HASH_LEN));
+    for (let n = 0; n < TREE_FANOUT; n++) counts[n] = few(this.#leaf(first + n).length);
     return { hashes, counts };
   }
 
   /** The entries of these leaves, in order of their ids. */
   *entries(firstLeaf = 0, lastLeaf = LAST_LEAF): Iterable<TreeEntry> {
-    for (let leaf = firstLeaf; leaf <= lastLeaf; leaf++) yield* this.#leaves[leaf] ?? [];
+    for (let leaf = firstLeaf; leaf <= lastLeaf;) {
+      const entries = this.#groups[Math.floor(leaf / TREE_FANOUT)] ?? [];
+      for (let n = firstFrom(entries, leafText(leaf)); n < entries.length; n++) {
+        const entry = entries[n]!;
+        if (leafOf(entry.id) > lastLeaf) return;
+        yield entry;
+      }
+      leaf = (Math.floor(leaf / TREE_FANOUT) + 1) * TREE_FANOUT;
+    }
   }
 
   /** Ids that begin so: one, or none. */
   idsOf(prefix: string): string[] {
-    const entries = this.#leaves[leafOf(prefix)] ?? [];
-    return entries.filter(({ id }) => id.startsWith(prefix)).map(({ id }) => id);
+    const entries = this.#groupOf(prefix);
+    const ids: string[] = [];
+    for (let n = firstFrom(entries, prefix); entries[n]?.id.startsWith(prefix); n++) ids.push(entries[n]!.id);
+    return ids;
   }
 
-  #count(leaf: number, more: number): void {
-    const group = Math.floor(leaf / TREE_FANOUT);
-    this.#groupSizes[group] = this.#groupSizes[group]! + more;
-    this.#size += more;
+  #groupOf(id: string): TreeEntry[] {
+    return this.#groups[Math.floor(leafOf(id) / TREE_FANOUT)] ?? [];
+  }
+
+  #leaf(leaf: number): TreeEntry[] {
+    return [...this.entries(leaf, leaf)];
   }
 
   #refresh(): void {
     if (this.#stale.size === 0) return;
     const groups = new Set<number>();
     for (const leaf of this.#stale) {
-      this.#leafHashes.set(leafHash(this.#leaves[leaf] ?? []), leaf * TREE_HASH_LEN);
+      this.#leafHashes.set(leafHash(this.#leaf(leaf)), leaf * TREE_HASH_LEN);
       groups.add(Math.floor(leaf / TREE_FANOUT));
     }
     this.#stale.clear();
     for (const group of groups) {
       const at = group * TREE_FANOUT * TREE_HASH_LEN;
       const leaves = this.#leafHashes.subarray(at, at + TREE_FANOUT * TREE_HASH_LEN);
-      const hash = this.#groupSizes[group] === 0 ? NOTHING : short(sha256(leaves));
+      const hash = this.#groups[group]!.length === 0 ? NOTHING : short(sha256(leaves));
       this.#groupHashes.set(hash, group * TREE_HASH_LEN);
     }
     this.#root = this.#size === 0 ? NOTHING.slice() : short(sha256(this.#groupHashes));
   }
 }
 
-const NOTHING = new Uint8Array(TREE_HASH_LEN);
+/** Where the first entry stands whose id is not before this one. */
+function firstFrom(entries: readonly TreeEntry[], id: string): number {
+  let low = 0, high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.id < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** How the ids of this leaf begin. */
+function leafText(leaf: number): string {
+  return leaf.toString(16).padStart(LEAF_DIGITS, "0");
+}
 
 function short(hash: Uint8Array): Uint8Array<ArrayBuffer> {
   return hash.slice(0, TREE_HASH_LEN) as Uint8Array<ArrayBuffer>;

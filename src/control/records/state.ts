@@ -89,7 +89,10 @@ export function storedRecordBytes(peer: StoredPeer): Uint8Array {
 
 /** The bytes of a stored record or directive. */
 export function storedBytes(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const chars = atob(text);
+  const bytes = new Uint8Array(chars.length);
+  for (let i = 0; i < chars.length; i++) bytes[i] = chars.charCodeAt(i);
+  return bytes;
 }
 
 /** Bytes of a record or a directive as the file carries them. */

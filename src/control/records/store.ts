@@ -13,7 +13,7 @@ import { shortId } from "../../crypto/identity.ts";
 import { MAX_PEERS } from "../../ports/devices.ts";
 import { compareBytes } from "../../wire/bytes.ts";
 import { isNamed } from "../../wire/named_endpoint.ts";
-import { HashTree } from "./hash_tree.ts";
+import { HashTree, type TreeEntry, treeEntry } from "./hash_tree.ts";
 import type { NodeRecord } from "./record.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -25,11 +25,7 @@ const FORMER_BOOTS = 4;
 /** Stamps of an honest mesh that follow one another are closer than that. */
 const STAMP_STEP_MAX = 2 ** 16;
 
-interface Entry {
-  readonly record: NodeRecord;
-  /** Boot nonces of earlier versions, newest last. */
-  readonly former: readonly string[];
-}
+const NONE: readonly string[] = [];
 
 export interface Insertion {
   /** The record that is new to us, or null when we knew as much, or have no room. */
@@ -46,6 +42,8 @@ export interface StoreLimits {
   readonly own?: string | null;
   readonly records?: number;
   readonly tombstones?: number;
+  /** How a record is compared with those of others; a simulation has it made once for all nodes. */
+  readonly compared?: (record: NodeRecord) => TreeEntry;
 }
 
 /** Negative when `a` is older than `b` by (incarnation, epoch), positive when newer, 0 when equal. */
@@ -54,6 +52,11 @@ export function compareVersions(
   b: { readonly incarnation: number; readonly epoch: number },
 ): number {
   return a.incarnation - b.incarnation || a.epoch - b.epoch;
+}
+
+/** A record as it is compared with that of another node. */
+export function comparedOf({ id, incarnation, epoch, raw }: NodeRecord): TreeEntry {
+  return treeEntry(id, { major: incarnation, minor: epoch }, raw);
 }
 
 /** The total order of two records of one node: version, boot nonce, bytes. */
@@ -68,8 +71,11 @@ export function compareRecords(a: NodeRecord, b: NodeRecord): number {
 export class Store {
   readonly #own: string | null;
   readonly #max: number;
+  readonly #compared: (record: NodeRecord) => TreeEntry;
   // BOUNDED: one per node that is there, ≤ #max
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, NodeRecord>();
+  // Boot nonces of earlier versions, newest last. BOUNDED: as #entries, ≤ FORMER_BOOTS each
+  readonly #former = new Map<string, readonly string[]>();
   readonly #gone: Tombstones;
   /** Our own tombstone, while we are on our way out: it has a place as our record had. */
   #ownGone: NodeRecord | undefined;
@@ -82,25 +88,29 @@ export class Store {
   #stampsOf = -1;
   #version = 0;
 
-  constructor({ own = null, records = MAX_RECORDS, tombstones = MAX_TOMBSTONES }: StoreLimits = {}) {
+  constructor(
+    { own = null, records = MAX_RECORDS, tombstones = MAX_TOMBSTONES, compared = comparedOf }: StoreLimits =
+      {},
+  ) {
     this.#own = own;
+    this.#compared = compared;
     this.#max = records;
     this.#gone = new Tombstones(tombstones);
   }
 
   /** Merges one record whose signature was verified. */
   insert(record: NodeRecord): Insertion {
-    const entry = this.#entries.get(record.id);
+    const there = this.#entries.get(record.id);
     const known = this.get(record.id);
     const order = known === undefined ? 1 : compareRecords(record, known);
-    const again = entry !== undefined && order > 0 && entry.former.includes(record.bootNonce);
+    const again = there !== undefined && order > 0 && this.isFormer(record.id, record.bootNonce);
     const clone = again || (known !== undefined && order !== 0 && compareVersions(record, known) === 0);
     if (order <= 0) return { delta: null, clone };
-    if (!record.gone && entry === undefined && !this.hasRoomFor(record.id)) {
+    if (!record.gone && there === undefined && !this.hasRoomFor(record.id)) {
       return { delta: null, clone, full: true };
     }
     if (known !== undefined) this.#climb(known.claims);
-    if (!(record.gone ? this.#bury(record) : this.#keep(record, entry))) return { delta: null, clone };
+    if (!(record.gone ? this.#bury(record) : this.#keep(record, there))) return { delta: null, clone };
     this.#changed(record.id);
     return { delta: record, clone };
   }
@@ -119,10 +129,11 @@ export class Store {
 
   /** Leaves out what a directive has the mesh forget. */
   drop(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry !== undefined) this.#climb(entry.record.claims);
+    const there = this.#entries.get(id);
+    if (there !== undefined) this.#climb(there.claims);
     this.#entries.delete(id);
-    if (!this.#gone.delete(id) && entry === undefined) return;
+    this.#former.delete(id);
+    if (!this.#gone.delete(id) && there === undefined) return;
     this.#named.delete(id);
     this.#tree.delete(id);
     this.#changed(id);
@@ -130,7 +141,7 @@ export class Store {
 
   /** The record of a node, or its tombstone. */
   get(id: string): NodeRecord | undefined {
-    return this.#entries.get(id)?.record ?? (id === this.#own ? this.#ownGone : this.#gone.get(id));
+    return this.#entries.get(id) ?? (id === this.#own ? this.#ownGone : this.#gone.get(id));
   }
 
   /** Whether a node has a record here that is no tombstone. */
@@ -145,17 +156,17 @@ export class Store {
 
   /** Whether this boot nonce is of an earlier life of the node than its record. */
   isFormer(id: string, life: string): boolean {
-    return this.#entries.get(id)?.former.includes(life) ?? false;
+    return this.#former.get(id)?.includes(life) ?? false;
   }
 
   /** The records of all nodes that are there, in no order. */
-  *records(): Iterable<NodeRecord> {
-    for (const entry of this.#entries.values()) yield entry.record;
+  records(): Iterable<NodeRecord> {
+    return this.#entries.values();
   }
 
   /** Those of them with names among their endpoints. */
   *named(): Iterable<NodeRecord> {
-    for (const id of this.#named) yield this.#entries.get(id)!.record;
+    for (const id of this.#named) yield this.#entries.get(id)!;
   }
 
   /** The tombstones of those who have left, as the state keeps them: base64. */
@@ -215,19 +226,28 @@ export class Store {
     return this.#greatestStamp;
   }
 
-  #keep(record: NodeRecord, entry: Entry | undefined): true {
+  #keep(record: NodeRecord, known: NodeRecord | undefined): true {
     this.#gone.delete(record.id);
     if (record.id === this.#own) this.#ownGone = undefined;
-    this.#entries.set(record.id, { record, former: formerBoots(entry, record) });
+    if (known !== undefined) this.#noteBoot(known, record);
+    this.#entries.set(record.id, record);
     if (record.endpoints.some(isNamed)) this.#named.add(record.id);
     else this.#named.delete(record.id);
     this.#plant(record);
     return true;
   }
 
+  #noteBoot({ id, bootNonce }: NodeRecord, { bootNonce: next }: NodeRecord): void {
+    const former = this.#former.get(id) ?? NONE;
+    if (bootNonce === next && !former.includes(next)) return;
+    const boots = bootNonce === next ? former : [...former, bootNonce];
+    this.#former.set(id, boots.filter((boot) => boot !== next).slice(-FORMER_BOOTS));
+  }
+
   // False: it left before all those that there is room for, and nothing of it was here.
   #bury(record: NodeRecord): boolean {
     const wasThere = this.#entries.delete(record.id);
+    this.#former.delete(record.id);
     this.#named.delete(record.id);
     if (record.id === this.#own) this.#ownGone = record;
     const evicted = record.id === this.#own ? null : this.#gone.add(record);
@@ -237,9 +257,9 @@ export class Store {
     return true;
   }
 
-  #plant({ id, incarnation, epoch, raw }: NodeRecord): void {
-    if (id === this.#own && this.#ownUntold) return this.#tree.delete(id);
-    this.#tree.set(id, { major: incarnation, minor: epoch }, raw);
+  #plant(record: NodeRecord): void {
+    if (record.id === this.#own && this.#ownUntold) return this.#tree.delete(record.id);
+    this.#tree.put(this.#compared(record));
   }
 
   #changed(id: string): void {
@@ -253,12 +273,4 @@ export class Store {
       this.#greatestStamp = Math.max(this.#greatestStamp, stamp);
     }
   }
-}
-
-function formerBoots(known: Entry | undefined, record: NodeRecord): string[] {
-  if (known === undefined) return [];
-  const boots = known.record.bootNonce === record.bootNonce
-    ? known.former
-    : [...known.former, known.record.bootNonce];
-  return boots.filter((boot) => boot !== record.bootNonce).slice(-FORMER_BOOTS);
 }

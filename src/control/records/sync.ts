@@ -30,6 +30,8 @@ import { compareEntries, idPrefix } from "./hash_tree.ts";
 type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
 
 const ROUND_AGAIN_MS = 400;
+/** Twice as long each time that nothing came of it: who is asked may be slow, and its answer is good for the round it is of. */
+const ROUND_AGAIN_MAX_MS = 12_800;
 /** An answer that has not come by then is asked for again, … */
 const ASK_AGAIN_MS = 400;
 /** … so often; then the round is over. */
@@ -78,6 +80,8 @@ interface Round {
   readonly startedAt: number;
   /** When something last came of it. */
   heardAt: number;
+  /** As long as nothing has come of it, no other begins before. */
+  readonly againMs: number;
   /** Bit n: what differs in table n is known. */
   answered: number;
   pushed: number;
@@ -119,7 +123,7 @@ export class Sync {
   begin(peer: string, now: number): { readonly round: number; readonly roots: Uint8Array } | null {
     const last = this.#rounds.get(peer);
     if (last !== undefined) {
-      const young = now - last.startedAt < ROUND_AGAIN_MS;
+      const young = now - last.startedAt < (last.answered === 0 ? last.againMs : ROUND_AGAIN_MS);
       if (young || (isFetching(last) && now - last.heardAt < STALLED_MS)) return null;
     }
     if (this.#fetching() >= this.#slotsFor(peer)) return null;
@@ -130,6 +134,7 @@ export class Sync {
       number,
       startedAt: now,
       heardAt: now,
+      againMs: againMs(last),
       answered: 0,
       pushed: 0,
       queue: [],
@@ -190,6 +195,7 @@ export class Sync {
 
   /** We have something newer of this id, or (`settled`) want nothing of it any more: no round waits for less. */
   learned(table: number, id: string, settled = false): void {
+    if (this.#rounds.size === 0) return;
     const prefix = idPrefix(id);
     const have = this.#trees[table]!.get(id);
     for (const round of this.#rounds.values()) {
@@ -212,14 +218,15 @@ export class Sync {
     return this.#fetching() > 0;
   }
 
-  /** What was lost on the way is asked for again, by peer. */
-  tick(now: number): { readonly peer: string; readonly say: readonly GossipBody[] }[] {
+  /** What was lost on the way is asked for again, by peer. `patience`: how many times as long a host that is late waits. */
+  tick(now: number, patience = 1): { readonly peer: string; readonly say: readonly GossipBody[] }[] {
     const again: { peer: string; say: GossipBody[] }[] = [];
     for (const [peer, round] of this.#rounds) {
+      const waitMs = ASK_AGAIN_MS * patience;
       const fetching = isFetching(round);
-      const silent = fetching && now - round.heardAt >= TRIES * ASK_AGAIN_MS;
+      const silent = fetching && now - round.heardAt >= TRIES * waitMs;
       const over = silent || now - round.startedAt >= ROUND_MAX_MS;
-      const say = over ? null : askAgain(round, now);
+      const say = over ? null : askAgain(round, waitMs, now);
       if (say !== null) {
         if (say.length > 0) again.push({ peer, say });
         continue;
@@ -331,6 +338,12 @@ export class Sync {
   }
 }
 
+function againMs(last: Round | undefined): number {
+  return last === undefined || last.answered !== 0
+    ? ROUND_AGAIN_MS
+    : Math.min(2 * last.againMs, ROUND_AGAIN_MAX_MS);
+}
+
 function isFetching(round: Round): boolean {
   return round.queue.length > 0 || round.asked.size > 0 || missingOf(round) > 0;
 }
@@ -381,11 +394,11 @@ function bodyOf(round: number, request: number, question: Question): GossipBody 
 }
 
 // Null: it has been asked for too often.
-function askAgain(round: Round, now: number): GossipBody[] | null {
+function askAgain(round: Round, waitMs: number, now: number): GossipBody[] | null {
   const say: GossipBody[] = [];
   let over = false;
   for (const [request, asked] of round.asked) {
-    if (now - asked.at < ASK_AGAIN_MS) continue;
+    if (now - asked.at < waitMs) continue;
     if (asked.tries >= TRIES) return null;
     asked.tries++;
     asked.at = now;
@@ -393,7 +406,7 @@ function askAgain(round: Round, now: number): GossipBody[] | null {
   }
   round.missing.forEach((missing, table) => {
     const wanted = [...missing.values()].filter(({ prefix, askedAt }) =>
-      !round.unasked[table]!.has(prefix) && now - askedAt >= ASK_AGAIN_MS
+      !round.unasked[table]!.has(prefix) && now - askedAt >= waitMs
     );
     for (const one of wanted) {
       one.tries++;

@@ -16,6 +16,7 @@ function world(change: Partial<LeaseWorld> = {}): LeaseWorld {
     lostTo: null,
     told: true,
     alive: [],
+    aliveCount: change.alive?.length ?? 0,
     greatestStamp: 4,
     incarnation: 1,
     wish: null,

@@ -24,10 +24,10 @@ test("What comes right after a round waits for more: a hundred changes are two r
   assert.deepEqual(rounds, [1, 100]);
 });
 
-test("A rumour that three peers know already is dropped; one that says so three times is one peer", () => {
+test("A rumour that five peers know already is dropped; one that says so five times is one peer", () => {
   const news = new Dissemination();
   for (const id of ["a", "b"]) news.add(about(id), 1000);
-  for (const from of ["x", "x", "x", "y"]) news.heard(about("a"), from);
+  for (const from of ["x", "x", "x", "x", "x", "y", "u", "v"]) news.heard(about("a"), from);
   assert.equal(news.round(0).length, 2);
   news.heard(about("a"), "z");
   assert.deepEqual(news.round(200), [about("b")]);
@@ -53,4 +53,25 @@ test("What is to be heard at once does not wait for others to come with it, also
   assert.equal(spread.round(1001).length, 0, "it gathers");
   spread.add({ kind: "record", id: "own" }, 10, "at once");
   assert.equal(spread.round(1002).length, 3);
+});
+
+test("Of thousands of news a round tells so much, all have their turn, and two peers who know a rumour are enough", () => {
+  const news = new Dissemination();
+  for (let i = 0; i < 500; i++) news.add(about(`n${i}`), 1000);
+  news.add(about("own"), 1000, "at once");
+  const first = news.round(0, 28_000);
+  assert.deepEqual(first[0], about("own"), "what is told at once is told first");
+  assert.ok(first.length > 60 && first.length < 100, `${first.length} records`);
+  const told = new Set(first.map(({ id }) => id));
+  for (let now = 200; told.size < 501; now += 200) {
+    const round = news.round(now, 28_000);
+    assert.ok(now <= 2000, `${told.size} told`);
+    for (const { id } of round) told.add(id);
+  }
+  for (const from of ["x", "y"]) news.heard(about("n7"), from);
+  let again = false;
+  for (let now = 3000; now < 4400; now += 200) {
+    again ||= news.round(now, 28_000).some(({ id }) => id === "n7");
+  }
+  assert.ok(!again);
 });

@@ -27,7 +27,14 @@ function memoryOf(records: readonly NodeRecord[] = []) {
   // BOUNDED: those of a test
   const endpoints = new Map<string, string>();
   const up = () => [...endpoints].map(([id, endpoint]) => ({ id, endpoint }));
-  const links = { get: (id: string) => up().find((link) => link.id === id), up } as unknown as Links;
+  // As the links do, it remembers where a node was.
+  const last = new Map<string, string>();
+  const lastAt = (id: string) => {
+    const at = endpoints.get(id) ?? last.get(id) ?? null;
+    if (at !== null) last.set(id, at);
+    return at;
+  };
+  const links = { lastAt, up } as unknown as Links;
   const memory = new PeerMemory({ identity: { id: "00".repeat(32) }, store, directives, links, actions });
   let journal = "", bytes = 0, writes = 0;
   const take = (record: NodeRecord) => {
