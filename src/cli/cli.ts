@@ -8,6 +8,7 @@ import { NoDaemonError } from "../api/client.ts";
 import { ConfigError, USAGE_EXIT_CODE } from "../config/config.ts";
 import { escapeText } from "../text/escape.ts";
 import { refuseSecretArguments } from "../config/security.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerDown } from "./down.ts";
 import { registerEvents } from "./events.ts";
 import { registerForget } from "./forget.ts";
@@ -106,6 +107,7 @@ function buildProgram(): Command {
   registerRoutes(program);
   registerWhy(program);
   registerPing(program);
+  registerDoctor(program);
   registerEvents(program);
   program.commandsGroup("Other:");
   registerLab(program);

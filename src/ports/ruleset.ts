@@ -2,7 +2,7 @@
  * The packet filter of a host (nftables) as ovltun reads and changes it: tables of our own, told by their names, each
  * replaced as a whole. sys/nftables.ts asks the kernel over netlink. What others have there is neither read nor changed.
  */
-import type { Table, TableName } from "../wire/nftables.ts";
+import type { ChainFacts, Table, TableName } from "../wire/nftables.ts";
 
 /** A table as it was read. */
 export interface FoundTable extends Table {
@@ -17,6 +17,8 @@ export interface Ruleset {
    * are none of ours.
    */
   tables(prefix: string): readonly FoundTable[];
+  /** All chains of the host, without their rules; none where the kernel does not show them. */
+  chains(): readonly ChainFacts[];
   /**
    * Removes tables and makes others, all of it or nothing: no packet meets half of it. A table that is there already is
    * replaced; one that is to be removed may be gone.

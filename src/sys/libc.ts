@@ -64,6 +64,8 @@ const SYMBOLS = {
   sched_setscheduler: { args: ["i32", "i32", "buffer"], result: "i32" },
   // int madvise(void *addr, size_t length, int advice)
   madvise: { args: ["u64", "u64", "i32"], result: "i32" },
+  // int adjtimex(struct timex *buf)
+  adjtimex: { args: ["buffer"], result: "i32" },
   // int unshare(int flags)
   unshare: { args: ["i32"], result: "i32" },
   // int setns(int fd, int nstype)

@@ -47,6 +47,17 @@ class KernelRuleset implements Ruleset {
     }
   }
 
+  chains(): nft.ChainFacts[] {
+    const op = "Cannot list the nftables chains";
+    try {
+      const answers = this.#connected(op).dump({ op, type: nft.NFT_MSG_GETCHAIN, payload: nft.encodeDump() });
+      return answers.map(({ payload }) => nft.decodeChainFacts(payload)).filter((one) => one !== null);
+    } catch (error) {
+      if (error instanceof SysError && NONE_TO_SEE.includes(error.errno)) return [];
+      throw error;
+    }
+  }
+
   #read({ table, parts }: NonNullable<ReturnType<typeof nft.decodeTable>>): FoundTable {
     const op = `Cannot list the rules of the nftables table ${table.name}`;
     const payload = nft.encodeDump(table);

@@ -54,6 +54,7 @@ const NFTA_HOOK_PRIORITY = 2;
 const NFTA_RULE_CHAIN = 2;
 const NFTA_RULE_EXPRESSIONS = 4;
 const NFTA_RULE_USERDATA = 7;
+const POLICY_DROP = 0;
 const POLICY_ACCEPT = 1;
 // User data of a rule, as nft(8) has it: | type u8 | length u8 | value |, of which type 0 is a NUL-terminated comment.
 const UDATA_COMMENT = 0;
@@ -189,6 +190,30 @@ export function decodeChain(b: Uint8Array): Chain | null {
   if (name === null || (type !== "nat" && type !== "filter") || hook === undefined) return null;
   if (priority?.length !== 4 || readU32be(attributes, NFTA_CHAIN_POLICY) !== POLICY_ACCEPT) return null;
   return { name, type, hook, priority: i32(priority, 0), rules: [] };
+}
+
+/** A chain of anybody's: where it hooks in (null: nowhere), and whether it drops what reaches its end. */
+export interface ChainFacts {
+  /** "ip", "ip6", "inet"; else the number of the family. */
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  readonly hook: string | null;
+  readonly drops: boolean;
+}
+
+/** Any chain as NFT_MSG_NEWCHAIN shows it; null when malformed. */
+export function decodeChainFacts(b: Uint8Array): ChainFacts | null {
+  const attributes = b.length < NFGENMSG_LEN ? null : decodeAttributes(b, NFGENMSG_LEN);
+  if (attributes === null) return null;
+  const table = readText(attributes, NFTA_TABLE), name = readText(attributes, NFTA_CHAIN_NAME);
+  if (table === null || name === null) return null;
+  const families: Readonly<Record<number, string>> = { 1: "inet", 2: "ip", 10: "ip6" };
+  const hooked = readNested(attributes, NFTA_CHAIN_HOOK);
+  const number = hooked === null ? null : readU32be(hooked, NFTA_HOOK_NUM);
+  const hook = (Object.keys(HOOKS) as (keyof typeof HOOKS)[]).find((one) => HOOKS[one] === number) ?? null;
+  const drops = hooked !== null && readU32be(attributes, NFTA_CHAIN_POLICY) === POLICY_DROP;
+  return { family: families[b[0]!] ?? `${b[0]}`, table, name, hook, drops };
 }
 
 /** A rule as NFT_MSG_NEWRULE shows it, and the chain that it is in. */

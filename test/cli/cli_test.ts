@@ -60,6 +60,7 @@ test("version and help write to stdout and end with 0", () => {
       "token",
       "secret",
       "forget",
+      "doctor",
     ]
   ) {
     assert.match(help.out, new RegExp(`^  ${name} `, "m"));
@@ -111,7 +112,7 @@ test("mistakes end with 2, a sentence on stderr and a suggestion", () => {
   misused(["lab", "--chaos", "5", "--ipv6"], /--ipv6 goes without --chaos/);
   misused(["lab", "--chaos", "5", "--keep"], /--keep goes without --chaos/);
   misused(["ping"], /Missing required argument/);
-  misused(["doctor", "--anything"], /Unknown command "doctor"/);
+  misused(["install", "--anything"], /Unknown command "install"/);
 });
 
 test("reading commands say that no daemon answers and end with 1", () => {

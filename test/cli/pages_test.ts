@@ -9,6 +9,7 @@ import { echoLine, summarize } from "../../src/cli/ping.ts";
 import { routesPage } from "../../src/cli/routes.ts";
 import { statusPage, waitingLine } from "../../src/cli/status.ts";
 import { missingIn } from "../../src/cli/wait.ts";
+import { doctorPage } from "../../src/cli/doctor.ts";
 import { whyPage } from "../../src/cli/why.ts";
 
 const peer: PeerStatus = {
@@ -323,4 +324,18 @@ test("an event is one line: when, of what, and what it was before; no name drive
     `${at}  path   beta (bbbbbbbb): tunnel to 192.168.1.11:8473, mtu 1440`,
     `${at}  path   beta (bbbbbbbb): no path: w, was tunnel`,
   ]);
+});
+
+test("doctorPage() has what is wrong first, and commands on lines of their own, whole", () => {
+  const remedy = `iptables ${"-s 10.42.0.0/16 ".repeat(8)}-j ACCEPT`;
+  const page = doctorPage([
+    { check: "tun", verdict: "ok", evidence: "fine", remedy: null },
+    { check: "firewall", verdict: "warn", evidence: "a chain \u001b[2J drops", remedy },
+    { check: "ports", verdict: "fail", evidence: "8473/udp is held by x (pid 7)", remedy: "kill 7" },
+  ], { width: 60, height: 24, colours: false });
+  const lines = page.split("\n");
+  assert.deepEqual([lines[0], lines[1]], ["fail  ports: 8473/udp is held by x (pid 7)", "      kill 7"]);
+  assert.ok(lines.includes(`      ${remedy}`));
+  assert.ok(!page.includes("\u001b"));
+  assert.equal(lines.at(-1), "ok    tun: fine");
 });

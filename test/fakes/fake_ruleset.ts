@@ -4,7 +4,7 @@
  */
 import type { FoundTable, Ruleset } from "../../src/ports/ruleset.ts";
 import { SysError } from "../../src/ports/sys_error.ts";
-import type { Table, TableName } from "../../src/wire/nftables.ts";
+import type { ChainFacts, Table, TableName } from "../../src/wire/nftables.ts";
 
 export class FakeRuleset implements Ruleset {
   #tables: FoundTable[] = [];
@@ -19,6 +19,12 @@ export class FakeRuleset implements Ruleset {
   tables(prefix: string): readonly FoundTable[] {
     this.reads++;
     return this.#tables.filter(({ name }) => name.startsWith(prefix));
+  }
+
+  chains(): readonly ChainFacts[] {
+    return this.#tables.flatMap(({ family, name: table, chains }) =>
+      chains.map(({ name, hook }) => ({ family, table, name, hook, drops: false }))
+    );
   }
 
   change(remove: readonly TableName[], make: readonly Table[]): void {
