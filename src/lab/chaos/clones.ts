@@ -8,6 +8,8 @@ import type { Timeline } from "./timeline.ts";
 
 /** What such a daemon says at its end, one way or the other (control/clones/clones.ts). */
 const REFUSED = "is a COPY";
+/** Steps that are late are done at once: a copy that had less time than this could not find out. */
+const FAIR_MS = 5000;
 
 interface Clone {
   /** The host of the original. */
@@ -55,6 +57,7 @@ export class Clones {
     const clone = this.#running.get(host.name);
     this.#running.delete(host.name);
     if (!host.killClone() || clone === undefined || this.#starvedAt() > clone.since) return;
+    if (now - clone.since < FAIR_MS) return;
     const lasted = seconds(now - clone.since);
     const text = `A copy of ${clone.of} has run on ${host.name} for ${lasted} beside the original`;
     this.#timeline.violation(now, text);
