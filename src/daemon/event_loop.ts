@@ -94,7 +94,7 @@ export class EventLoop implements AtWork, Effects {
   #tickerOf({ machine, net, workers }: DaemonParts): Ticker {
     return new Ticker(machine, {
       dueAt: () => this.control.dueAt,
-      hostWaits: () => this.reconciler.stale || workers.mailbox.waits,
+      hostWaitsFrom: () => workers.mailbox.waits ? -Infinity : this.reconciler.waitsFrom,
       hostChanged: () => net.changed(),
       hostTells: workers.watchesHost,
       tick: (hostChanged) => this.#tick(hostChanged),

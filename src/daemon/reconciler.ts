@@ -23,10 +23,10 @@ import { toHex } from "../wire/bytes.ts";
 
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
-/** Only in a large mesh deciding takes longer. */
-const QUICK_MS = 5;
+/** Only in a mesh of dozens deciding takes longer. */
+const QUICK_MS = 2;
 /** There a change that can wait does for so many times as long, at most for a while; … */
-const REST_TIMES = 20;
+const REST_TIMES = 100;
 const REST_MAX_MS = 2000;
 /** … and where nothing has changed, it is decided anew after so many times. */
 const STILL_TIMES = 200;
@@ -44,16 +44,19 @@ export interface Found {
 export class Pace {
   #at = -Infinity;
   #tookMs = 0;
+  #lastTookMs = 0;
 
-  /** It was, in this time. */
+  /** It was, in this time. One that took long alone says nothing: it made the device, or this thread had to wait. */
   decided(from: number, to: number): void {
     this.#at = to;
-    this.#tookMs = to - from < QUICK_MS ? 0 : to - from;
+    const tookMs = to - from < QUICK_MS ? 0 : to - from;
+    this.#tookMs = Math.min(tookMs, this.#lastTookMs);
+    this.#lastTookMs = tookMs;
   }
 
-  /** Whether a change that can wait has waited long enough. */
-  mayFollow(now: number): boolean {
-    return now - this.#at >= Math.min(REST_MAX_MS, REST_TIMES * this.#tookMs);
+  /** When a change that can wait has waited long enough. */
+  get mayFollowFrom(): number {
+    return this.#at + Math.min(REST_MAX_MS, REST_TIMES * this.#tookMs);
   }
 
   /** Whether it is to be decided anew though no change was told. */
@@ -116,12 +119,12 @@ export class Reconciler {
   /** Whether what is wanted is to be decided anew. */
   overdue(now: number): boolean {
     if (this.#stale || this.#overlaps.due(now)) return true;
-    return this.#owed ? this.#pace.mayFollow(now) : this.#pace.isOld(now);
+    return this.#owed ? now >= this.#pace.mayFollowFrom : this.#pace.isOld(now);
   }
 
   /** Something has changed that may wait for what else does: a storm of changes leaves time for everything else. */
   follow(now: number): void {
-    if (this.#pace.mayFollow(now)) this.reconcile();
+    if (now >= this.#pace.mayFollowFrom) this.reconcile();
     else this.#owed = true;
   }
 
@@ -133,9 +136,10 @@ export class Reconciler {
     this.#troubles.tell(this.#parts.keeper.apply(this.#wanted), this.#others, now);
   }
 
-  /** Whether the next tick has to look at the host, or to follow what has changed: it should not be long in coming. */
-  get stale(): boolean {
-    return this.#stale || this.#owed;
+  /** From when on a tick has to look at the host, or to follow what has changed: it should not be long in coming. */
+  get waitsFrom(): number {
+    if (this.#stale) return -Infinity;
+    return this.#owed ? this.#pace.mayFollowFrom : Infinity;
   }
 
   /** The next tick is to look at the host, once for all peers. */

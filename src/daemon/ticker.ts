@@ -16,8 +16,8 @@ const EARLY_MS = 50;
 export interface Ticking {
   /** When the control plane wants the next tick. */
   dueAt(): number;
-  /** Whether something of the host waits for a tick. */
-  hostWaits(): boolean;
+  /** From when on something of the host waits for a tick; Infinity: nothing does. */
+  hostWaitsFrom(): number;
   /** Whether something changed on the host since this was asked last. */
   hostChanged(): boolean;
   /** Whether a Worker says when something happens there. */
@@ -81,6 +81,7 @@ export class Ticker {
   }
 
   #tickAt(): number {
-    return this.#hostStirs || this.#of.hostWaits() ? this.#tickedAt + TICK_MS : this.#of.dueAt();
+    const waitsFrom = this.#hostStirs ? -Infinity : this.#of.hostWaitsFrom();
+    return Math.min(Math.max(this.#tickedAt + TICK_MS, waitsFrom), this.#of.dueAt());
   }
 }

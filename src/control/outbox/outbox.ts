@@ -153,12 +153,15 @@ export class Actions {
     this.push({ kind: "log", level, message, fields });
   }
 
-  /** Everything since the last call. Several wishes to reconcile become one, at the end. */
+  /** Everything since the last call. Several wishes to reconcile become one, at the end, that waits if all of them can. */
   drain(): Action[] {
     const actions = this.#actions;
     this.#actions = [];
-    if (!actions.some((a) => a.kind === "reconcile")) return actions;
-    return [...actions.filter((a) => a.kind !== "reconcile"), { kind: "reconcile" }];
+    const reconciles = actions.filter((a) => a.kind === "reconcile");
+    if (reconciles.length === 0) return actions;
+    const soon = reconciles.every((a) => a.soon === true);
+    const one: Action = soon ? { kind: "reconcile", soon } : { kind: "reconcile" };
+    return [...actions.filter((a) => a.kind !== "reconcile"), one];
   }
 }
 

@@ -82,6 +82,8 @@ export class Ways {
   // BOUNDED: ≤ NONCES_MAX, the oldest go first
   readonly #asked = new BoundedMap<string, Asked>(NONCES_MAX);
   #direct = 0;
+  /** As it was found last; null: something has happened since. */
+  #dueAt: number | null = null;
 
   constructor(random: Random) {
     this.#random = random;
@@ -89,6 +91,7 @@ export class Ways {
 
   /** Which ways there are now. */
   set(limits: ReadonlyMap<string, PeerWays>, now: number): void {
+    this.#dueAt = null;
     for (const id of [...this.#peers.keys()]) {
       if (limits.has(id)) continue;
       this.#peers.delete(id);
@@ -128,6 +131,7 @@ export class Ways {
 
   /** The link to this peer is new or has moved: whatever was known of its ways is not any more. */
   restart(id: string, now: number): void {
+    this.#dueAt = null;
     for (const way of this.#peers.get(id)?.values() ?? []) {
       way.search.restart(now);
       way.answeredAt = null;
@@ -139,6 +143,7 @@ export class Ways {
 
   /** Whether what passed on the ways of the tunnel still does, a packet of full size is to show. */
   check(id: string, now: number): void {
+    this.#dueAt = null;
     const ways = this.#peers.get(id);
     ways?.get("own")?.search.check(now);
     ways?.get("vxlan")?.search.check(now);
@@ -151,6 +156,7 @@ export class Ways {
 
   /** When the next probe is due. */
   get dueAt(): number {
+    if (this.#dueAt !== null) return this.#dueAt;
     let due = Infinity;
     for (const ways of this.#peers.values()) {
       for (const way of ways.values()) {
@@ -158,7 +164,7 @@ export class Ways {
         due = Math.min(due, asked, isSilent(way) ? Infinity : way.search.dueAt);
       }
     }
-    return due;
+    return this.#dueAt = due;
   }
 
   /**
@@ -170,6 +176,7 @@ export class Ways {
     mayMeasure: () => boolean,
     now: number,
   ): { readonly probes: WayProbe[]; readonly changed: boolean } {
+    this.#dueAt = null;
     const probes: WayProbe[] = [];
     let changed = false;
     for (const [key, asked] of this.#asked) {
@@ -234,6 +241,7 @@ export class Ways {
     this.#asked.delete(nonce);
     const way = this.#peers.get(asked.id)?.get(asked.kind);
     if (way === undefined) return null;
+    this.#dueAt = null;
     const measured = way.search.answered(asked.size, now);
     const news = noteAnswer(way, probeFlags(bytes, 0), now);
     return { id: asked.id, changed: measured || news };
@@ -246,6 +254,7 @@ export class Ways {
   asked(id: string, kind: DirectKind, flags: number, now: number): { readonly ready: boolean } | null {
     const way = this.#peers.get(id)?.get(kind);
     if (way === undefined) return null;
+    this.#dueAt = null;
     const news = isSilent(way) || ((flags & PROBE_READY) !== 0) !== way.peerReady;
     if (news) {
       way.nextAt = Math.min(way.nextAt, Math.max(now, way.askedAt + (isSilent(way) ? AGAIN_MS : FIRST_MS)));

@@ -16,6 +16,15 @@ test("drain() gives the actions in order, once, and one reconcile at the end", (
   assert.deepEqual(actions.drain(), []);
 });
 
+test("drain() lets a reconcile wait when all that asked for it can", () => {
+  const cases = [[[true], true], [[true, true], true], [[true, false], false], [[false], false]] as const;
+  for (const [asked, waits] of cases) {
+    const { actions } = newOutlets();
+    for (const soon of asked) actions.push(soon ? { kind: "reconcile", soon } : { kind: "reconcile" });
+    assert.deepEqual(actions.drain(), [waits ? { kind: "reconcile", soon: true } : { kind: "reconcile" }]);
+  }
+});
+
 test("send() leaves from the address that the present datagram came to, and from no other for anybody else", () => {
   const { actions, called } = newOutlets();
   called.hears("192.0.2.1:8473", "198.51.100.7");
