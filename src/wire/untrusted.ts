@@ -44,9 +44,12 @@ export function hexOf(value: unknown, length: number): string | null {
   return value instanceof Uint8Array && value.length === length ? toHex(value) : null;
 }
 
+// As isPrintable, of each character.
+const PRINTABLE = /^[!-~]*$/;
+
 /** Printable ASCII without spaces, at most `max` characters. */
 export function wordOf(value: unknown, max: number): string | null {
-  return typeof value === "string" && value.length <= max && [...value].every(isPrintable) ? value : null;
+  return typeof value === "string" && value.length <= max && PRINTABLE.test(value) ? value : null;
 }
 
 /** Whether a character is ASCII that can be seen. */

@@ -210,5 +210,5 @@ function recordOfHandshake(
   if (decoded.staticKey !== toHex(staticKey)) return null;
   const known = own.known(decoded.id);
   if (known !== undefined && equalBytes(known.raw, raw)) return known;
-  return own.reader.open(raw);
+  return own.reader.open(raw, decoded);
 }

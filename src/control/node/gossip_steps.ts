@@ -36,6 +36,7 @@ import { tellConfig } from "./voice.ts";
 
 /** Nodes that a new peer is told are not well. */
 const PUSH_MAX = 256;
+/** What a peer may say unasked. */
 const MESSAGES_PER_SECOND = 400;
 
 /** Takes in a datagram of type 0x21, in a plain mesh. */
@@ -62,7 +63,9 @@ export function takeGossip(core: Core, link: Link, bytes: Uint8Array, now: numbe
     return core.tally.reject();
   }
   if (core.directives.isRevoked(link.id)) return core.tally.reject();
-  if (!core.throttle.allows(`gossip ${link.id}`, MESSAGES_PER_SECOND, now)) return core.tally.reject();
+  const mayCome = core.throttle.allows(`gossip ${link.id}`, MESSAGES_PER_SECOND, now) ||
+    core.sync.takeAnswer(link.id);
+  if (!mayCome) return core.tally.reject();
   const gossip = decodeGossip(bytes);
   if (gossip === null) return core.tally.reject();
   link.lastHeardAt = now;

@@ -57,7 +57,7 @@ function takeVersion(core: Core, decoded: NodeRecord, item: RecordItem, now: num
       return;
     }
   }
-  const record = core.reader.open(item.raw);
+  const record = core.reader.open(item.raw, decoded);
   if (record === null) return;
   if (own) takeOwn(core, record, now);
   else insertRecord(core, record, item, now);
@@ -238,7 +238,7 @@ function stateChanged(core: Core, action: MembershipAction & { kind: "changed" }
 function catchUp(core: Core, former: NodeRecord, { raw }: RecordItem): void {
   const { onDisk } = core.life;
   if (onDisk === null || former.bootNonce === core.own.bootNonce) return;
-  if (compareVersions(former, onDisk) <= 0 || core.reader.open(raw) === null) return;
+  if (compareVersions(former, onDisk) <= 0 || core.reader.open(raw, former) === null) return;
   core.life.supersede(former);
   performLease(core, core.lease.adopt(former.claims[0] ?? null));
   core.own.claim = core.lease.claim;

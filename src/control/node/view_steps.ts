@@ -175,7 +175,9 @@ function peerView(core: Core, record: NodeRecord, leased: Leased | null): PeerVi
     directRoutes: record.capabilities.includes(DIRECT_ROUTES),
     endpoints: record.endpoints,
     translated: translatedOf(record),
-    tried: triedEndpoints(core, record),
+    get tried() {
+      return triedEndpoints(core, record);
+    },
     version: record.version,
   };
 }

@@ -113,6 +113,7 @@ export interface PeerView {
   readonly endpoints: readonly string[];
   /** Those of them that a router in between made of its own. */
   readonly translated: readonly string[];
+  /** Made when it is asked for, which it is of few: of how things are then. */
   readonly tried: readonly TriedEndpoint[];
   /** Version of its program. */
   readonly version: string;

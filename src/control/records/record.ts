@@ -146,9 +146,15 @@ function encodeRecord(content: RecordContent): Uint8Array {
   });
 }
 
-/** The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. */
-export function openRecord(raw: Uint8Array, verify = verifySignature): NodeRecord | null {
-  const content = decodeRecord(raw);
+/**
+ * The record in bytes from outside: shape and signature checked. Null when either is wrong; never throws. `content`: what
+ * decodeRecord made of these bytes.
+ */
+export function openRecord(
+  raw: Uint8Array,
+  verify = verifySignature,
+  content = decodeRecord(raw),
+): NodeRecord | null {
   if (content === null) return null;
   const end = raw.length - SIGNATURE_LEN;
   return verify(content.id, raw.slice(0, end), raw.slice(end)) ? content : null;
@@ -158,8 +164,8 @@ export function openRecord(raw: Uint8Array, verify = verifySignature): NodeRecor
 export interface RecordReader {
   /** As decodeRecord. */
   decode(raw: Uint8Array): NodeRecord | null;
-  /** As openRecord. */
-  open(raw: Uint8Array): NodeRecord | null;
+  /** As openRecord; `decoded`: what `decode` made of these bytes. */
+  open(raw: Uint8Array, decoded?: NodeRecord): NodeRecord | null;
   /** As verifySignature, of whatever a node signs. */
   verify(id: string, bytes: Uint8Array, signature: Uint8Array): boolean;
 }
@@ -167,7 +173,7 @@ export interface RecordReader {
 /** That of every host. */
 export const RECORD_READER: RecordReader = {
   decode: decodeRecord,
-  open: openRecord,
+  open: (raw, decoded) => openRecord(raw, verifySignature, decoded),
   verify: verifySignature,
 };
 

@@ -46,6 +46,8 @@ const WANTED_MAX = 128;
 const LIST_MAX = 24;
 /** Nothing more is listed while so much of what was listed has not come. */
 const MISSING_MAX = 1024;
+/** Messages that are under way to us because we asked: each record may come in one of its own. */
+const ANSWERS_MAX = WANTED_MAX + REQUESTS_MAX;
 /** What the other side lacks and is told unasked, of one round; for more it asks itself. */
 const PUSH_MAX = 64;
 /** So long nothing has come of a round: another may begin. */
@@ -85,6 +87,8 @@ interface Round {
   /** Bit n: what differs in table n is known. */
   answered: number;
   pushed: number;
+  /** So many messages may yet come that were asked for. */
+  credit: number;
   /** BOUNDED: one per group and per leaf of each table, at most */
   readonly queue: Question[];
   /** BOUNDED: ≤ REQUESTS_MAX, by number */
@@ -137,6 +141,7 @@ export class Sync {
       againMs: againMs(last),
       answered: 0,
       pushed: 0,
+      credit: ANSWERS_MAX,
       queue: [],
       asked: new Map(),
       missing: [new Map(), new Map()],
@@ -205,6 +210,17 @@ export class Sync {
       round.missing[table]!.delete(prefix);
       round.unasked[table]!.delete(prefix);
     }
+  }
+
+  /**
+   * Whether one message more may come of this peer because it was asked for, which is counted: a limit on what a peer says
+   * unasked must not lose what we wait for, each loss being seen after ASK_AGAIN_MS only.
+   */
+  takeAnswer(peer: string): boolean {
+    const round = this.#rounds.get(peer);
+    if (round === undefined || round.credit === 0) return false;
+    round.credit--;
+    return true;
   }
 
   /** What there is to ask for next, once something came. */
@@ -303,6 +319,7 @@ export class Sync {
       round.asked.set(request, { question, at: now, tries: 1 });
       say.push(bodyOf(round.number, request, question));
     }
+    grant(round, say.length);
     return [...say, ...this.#wants(round, now)];
   }
 
@@ -324,6 +341,7 @@ export class Sync {
       one.tries = 1;
       wanted.push(one);
     }
+    grant(round, wanted.length);
     return wantsOf(table, wanted);
   }
 
@@ -342,6 +360,10 @@ function againMs(last: Round | undefined): number {
   return last === undefined || last.answered !== 0
     ? ROUND_AGAIN_MS
     : Math.min(2 * last.againMs, ROUND_AGAIN_MAX_MS);
+}
+
+function grant(round: Round, answers: number): void {
+  round.credit = Math.min(ANSWERS_MAX, round.credit + answers);
 }
 
 function isFetching(round: Round): boolean {
@@ -404,6 +426,7 @@ function askAgain(round: Round, waitMs: number, now: number): GossipBody[] | nul
     asked.at = now;
     say.push(bodyOf(round.number, request, asked.question));
   }
+  grant(round, say.length);
   round.missing.forEach((missing, table) => {
     const wanted = [...missing.values()].filter(({ prefix, askedAt }) =>
       !round.unasked[table]!.has(prefix) && now - askedAt >= waitMs
@@ -413,6 +436,7 @@ function askAgain(round: Round, waitMs: number, now: number): GossipBody[] | nul
       one.askedAt = now;
     }
     over ||= wanted.some(({ tries }) => tries > TRIES);
+    grant(round, wanted.length);
     say.push(...wantsOf(table, wanted));
   });
   return over ? null : say;

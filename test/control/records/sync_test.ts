@@ -44,6 +44,8 @@ class Side {
 interface Traffic {
   readonly messages: Record<string, number>;
   bytes: number;
+  /** Messages to the asker beyond what it asked for. */
+  unasked: number;
 }
 
 type Word = { readonly to: "asker" | "other"; readonly body: GossipBody } | {
@@ -54,7 +56,7 @@ type Word = { readonly to: "asker" | "other"; readonly body: GossipBody } | {
 
 /** One round from the asker's side until it is complete, `lost` says what does not get through; null: it never was. */
 function round(asker: Side, other: Side, lost: () => boolean = () => false): Traffic | null {
-  const traffic: Traffic = { messages: {}, bytes: 0 };
+  const traffic: Traffic = { messages: {}, bytes: 0, unasked: 0 };
   const words: Word[] = [];
   const say = (to: Word["to"], body: GossipBody) => words.push({ to, body });
   const push = (to: Word["to"], table: number, ids: readonly string[]) => {
@@ -79,6 +81,7 @@ function round(asker: Side, other: Side, lost: () => boolean = () => false): Tra
       ? 30 + word.ids.length * RECORD_LEN
       : encodeGossip(1, { mesh: "12".repeat(8), body: word.body }).length;
     if (lost()) continue;
+    if (word.to === "asker" && !asker.sync.takeAnswer("other")) traffic.unasked++;
     take(word);
     for (const body of asker.sync.next("other", now)) say("other", body);
     if (asker.sync.complete("other") && words.length === 0) return traffic;
@@ -142,6 +145,22 @@ test("Two nodes that know the same tell each other two small messages", () => {
   assert.deepEqual(messages, { sync: 1, same: 1 });
   assert.ok(bytes < 130, `${bytes} bytes`);
 });
+
+test(
+  "What a joiner asked for may come, however much it is, and what it did not ask for may not",
+  LONG,
+  () => {
+    const [asker, other] = [new Side(), new Side()];
+    for (let i = 0; i < 1500; i++) other.put(TABLE_RECORDS, idOf(i), 1);
+    const { unasked, messages } = round(asker, other)!;
+    assert.ok(messages["push"]! >= 750);
+    assert.equal(unasked, 0);
+    let more = 0;
+    while (more < 1000 && asker.sync.takeAnswer("other")) more++;
+    assert.ok(more < 150, `${more} more`);
+    assert.equal(asker.sync.takeAnswer("another"), false);
+  },
+);
 
 for (const [k, most] of [[1, 2500], [10, 16_000], [1000, 700_000]] as const) {
   test(`Two nodes of 5,000 that differ in ${k} exchange so much, and not all that they know`, LONG, () => {
