@@ -23,8 +23,10 @@ import { toHex } from "../wire/bytes.ts";
 
 /** The host is compared with what is wanted at least this often. */
 const HOST_CHECK_MS = 5000;
-/** Only in a mesh of dozens deciding takes longer. */
+/** Only in a mesh of dozens deciding takes longer; … */
 const QUICK_MS = 2;
+/** … with fewer peers it is code that is not compiled yet. */
+const FEW_PEERS = 16;
 /** There a change that can wait does for so many times as long, at most for a while; … */
 const REST_TIMES = 100;
 const REST_MAX_MS = 2000;
@@ -46,10 +48,10 @@ export class Pace {
   #tookMs = 0;
   #lastTookMs = 0;
 
-  /** It was, in this time. One that took long alone says nothing: it made the device, or this thread had to wait. */
-  decided(from: number, to: number): void {
+  /** It was, in this time, for so many peers. One that took long alone says nothing: this thread had to wait. */
+  decided(from: number, to: number, peers: number): void {
     this.#at = to;
-    const tookMs = to - from < QUICK_MS ? 0 : to - from;
+    const tookMs = to - from < QUICK_MS || peers <= FEW_PEERS ? 0 : to - from;
     this.#tookMs = Math.min(tookMs, this.#lastTookMs);
     this.#lastTookMs = tookMs;
   }
@@ -83,6 +85,8 @@ export class Reconciler {
   #ready = false;
   #networkChecked = false;
   #lastHostCheck = 0;
+  /** In the last view. */
+  #peers = 0;
   readonly #pace = new Pace();
   /** Something has changed since. */
   #owed = false;
@@ -151,7 +155,7 @@ export class Reconciler {
     const { clock } = this.#parts.machine;
     const from = clock.now();
     this.#follow();
-    this.#pace.decided(from, clock.now());
+    this.#pace.decided(from, clock.now(), this.#peers);
   }
 
   #follow(): void {
@@ -159,6 +163,7 @@ export class Reconciler {
     const { config, machine, sockets, feed, keeper, state } = this.#parts;
     this.#lastHostCheck = machine.clock.now();
     const view = this.#control.view(this.#lastHostCheck);
+    this.#peers = view.peers.length;
     if (view.own.mesh !== null && !this.#networkChecked && !this.#checkNetwork(view.own.mesh)) return;
     this.#enterMesh(view.own.mesh);
     this.#underlay.reach(view.peers);

@@ -11,7 +11,7 @@ function decisions(tookMs: number, changes: boolean): number {
   for (let now = 1000; now < 61_000; now += 100) {
     if (!(changes ? now >= pace.mayFollowFrom : pace.isOld(now))) continue;
     count++;
-    pace.decided(now, now + tookMs);
+    pace.decided(now, now + tookMs, 100);
   }
   return count;
 }
@@ -32,17 +32,24 @@ test("What takes long is decided more seldom: a storm of changes takes a hundred
 
 test("That a decision took long alone puts nothing off", () => {
   const pace = new Pace();
-  pace.decided(0, 1);
-  pace.decided(100, 400);
+  pace.decided(0, 1, 100);
+  pace.decided(100, 400, 100);
   assert.equal(pace.mayFollowFrom, 400);
-  pace.decided(500, 501);
+  pace.decided(500, 501, 100);
   assert.equal(pace.mayFollowFrom, 501);
 });
 
 test("No change waits for longer than two seconds, and nothing is left alone for longer than a minute", () => {
   const pace = new Pace();
-  pace.decided(-1000, 0);
-  pace.decided(0, 1000);
+  pace.decided(-1000, 0, 100);
+  pace.decided(0, 1000, 100);
   assert.equal(pace.mayFollowFrom, 3000);
   assert.deepEqual([pace.isOld(60_900), pace.isOld(61_000)], [false, true]);
+});
+
+test("In a small mesh nothing waits, however long the first decisions take", () => {
+  const pace = new Pace();
+  for (const at of [0, 100, 200]) pace.decided(at, at + 30, 3);
+  assert.equal(pace.mayFollowFrom, 230);
+  assert.equal(pace.isOld(5230), true);
 });
