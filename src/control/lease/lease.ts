@@ -302,7 +302,7 @@ export class Lease {
 }
 
 /** Of each family of the mesh the first that is reserved for us and may be leased. */
-function grantedIn(mesh: MeshConfig, reserved: readonly Prefix[]): (Prefix | null)[] {
+export function grantedIn(mesh: MeshConfig, reserved: readonly Prefix[]): (Prefix | null)[] {
   return rangesOf(mesh).map((range) => reserved.find((one) => wishProblem(range, one) === null) ?? null);
 }
 

@@ -7,7 +7,7 @@
 import { type Contender, contestedIn } from "../lease/claims.ts";
 import type { Core } from "./core.ts";
 import type { Link } from "../links/link_table.ts";
-import type { LeaseStep, LeaseWorld } from "../lease/lease.ts";
+import { grantedIn, type LeaseStep, type LeaseWorld } from "../lease/lease.ts";
 import { compareVersions } from "../records/store.ts";
 import { isIpv4 } from "../../wire/address.ts";
 import { reservationKey } from "../../wire/directive.ts";
@@ -152,13 +152,14 @@ function wishesOf({ settings, life }: Core): Pick<LeaseWorld, "wish" | "secondWi
   return { wish: isIpv4(mesh.network.address) ? four ?? six : six ?? four };
 }
 
-// What is reserved for us that we are to leave our lease for.
+// What is reserved for us that we are to leave our lease for: no more than one of each family, whoever reserved others for us.
 function movesTo({ directives, holders, identity, lease, life }: Core): Prefix | null {
   const { claim } = lease;
-  if (claim === null || lease.state !== "confirmed" || !life.mayTell) return null;
-  for (const { subnet } of holders.reservedFor(identity.id)) {
-    const has = subnetsOf(claim).some((one) => samePrefix(one, subnet));
-    if (!has && directives.reservation(reservationKey(subnet))?.moves) return subnet;
+  if (claim === null || life.mesh === null || lease.state !== "confirmed" || !life.mayTell) return null;
+  const reserved = holders.reservedFor(identity.id).map(({ subnet }) => subnet);
+  for (const subnet of reserved.length === 0 ? [] : grantedIn(life.mesh, reserved)) {
+    if (subnet === null || subnetsOf(claim).some((one) => samePrefix(one, subnet))) continue;
+    if (directives.reservation(reservationKey(subnet))?.moves) return subnet;
   }
   return null;
 }
