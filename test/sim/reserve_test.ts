@@ -208,21 +208,25 @@ test(
   },
 );
 
-test("Two subnets reserved for one node at once, to move to both: it moves to one of them, once", LONG, () => {
-  for (const seed of seeds(3)) {
-    const world = meshOf(seed, ["a", "b", "c"]);
-    const [a, b, c] = ["a", "b", "c"].map((n) => world.node(n)) as [SimNode, SimNode, SimNode];
-    reserve(world, a, c, "10.42.200.0/24", true);
-    reserve(world, b, c, "10.42.201.0/24", true);
-    const moved = () => ["10.42.200.0/24", "10.42.201.0/24"].includes(subnetOf(world, c) ?? "");
-    assert.ok(world.runUntil(() => moved() && oneMesh(world), 10_000), `seed ${seed}`);
-    world.run(5000);
-    const { length } = c.leases;
-    world.run(20_000);
-    assert.equal(c.leases.length, length, `seed ${seed}: ${JSON.stringify(c.leases.slice(-4))}`);
-    assert.ok(moved());
-  }
-});
+test(
+  "Two subnets reserved for one node at once, to move to both: it moves to one of them, once",
+  LONG,
+  () => {
+    for (const seed of seeds(3)) {
+      const world = meshOf(seed, ["a", "b", "c"]);
+      const [a, b, c] = ["a", "b", "c"].map((n) => world.node(n)) as [SimNode, SimNode, SimNode];
+      reserve(world, a, c, "10.42.200.0/24", true);
+      reserve(world, b, c, "10.42.201.0/24", true);
+      const moved = () => ["10.42.200.0/24", "10.42.201.0/24"].includes(subnetOf(world, c) ?? "");
+      assert.ok(world.runUntil(() => moved() && oneMesh(world), 10_000), `seed ${seed}`);
+      world.run(5000);
+      const { length } = c.leases;
+      world.run(20_000);
+      assert.equal(c.leases.length, length, `seed ${seed}: ${JSON.stringify(c.leases.slice(-4))}`);
+      assert.ok(moved());
+    }
+  },
+);
 
 test("What no lease looks like is not reserved, whoever says so", () => {
   const world = meshOf(1, ["a", "b"]);

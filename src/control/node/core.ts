@@ -82,6 +82,8 @@ export class Core {
   now: number;
   /** When the last tick came; null: none yet. */
   tickedAt: number | null = null;
+  /** When the next is to come, as of the last event; null: there was none yet. */
+  tickDueAt: number | null = null;
   /** When host or data plane last had to follow something. */
   stirredAt = -Infinity;
   /** Host or data plane must follow something, at once while that is seldom, else with a tick: many changes are one. */

@@ -26,6 +26,16 @@ export function nextTickAt(core: Core): number {
   return Math.max(last + TICK_MS, Math.min(last + (stirred ? STIRRED_TICK_MS : REST_MS), due));
 }
 
+/**
+ * To be called after each event: it may have brought the next tick nearer, or put it off. One that it brought nearer could not come
+ * before the event itself: how late it is then says something of this host (members/health.ts).
+ */
+export function expectTick(core: Core, now: number): void {
+  const before = core.tickDueAt;
+  const due = nextTickAt(core);
+  core.tickDueAt = before === null || due >= before ? due : Math.max(due, Math.min(before, now));
+}
+
 /** Whether it joins, or waits for others. */
 function isBusy({ life, lease, ring, sync, calling, releasing }: Core): boolean {
   if (!life.member || !life.mayTell || releasing !== null) return true;

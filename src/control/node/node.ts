@@ -12,7 +12,7 @@ import type { StoredState } from "../records/state.ts";
 import { tellAlone } from "./alone_steps.ts";
 import { Core, type NodeSetup } from "./core.ts";
 import { onSessionWanted, onTraffic, outgrow, tickDemand } from "./demand_steps.ts";
-import { nextTickAt } from "./due_steps.ts";
+import { expectTick, nextTickAt } from "./due_steps.ts";
 import { forget } from "./forget_steps.ts";
 import { tellFullness } from "./full_steps.ts";
 import { tellInside } from "./inside_steps.ts";
@@ -59,12 +59,14 @@ export class ControlPlane {
     if (!core.life.ended) this.#on(event, now);
     if (!core.life.ended) settle(core, event.kind === "tick", now);
     core.ownState.flush();
+    expectTick(core, now);
     return core.actions.drain();
   }
 
   /** When the next tick is to come, as things are; each event may change that. Infinity: this life has ended. */
   get dueAt(): number {
-    return this.#core.life.ended ? Infinity : nextTickAt(this.#core);
+    const core = this.#core;
+    return core.life.ended ? Infinity : core.tickDueAt ?? nextTickAt(core);
   }
 
   /** Why `rotate` would do nothing, a sentence, or null. */
@@ -160,7 +162,7 @@ function setSeeds(core: Core, seeds: readonly Seed[], now: number): void {
 }
 
 function tick(core: Core, now: number): void {
-  const dueAt = nextTickAt(core);
+  const dueAt = core.tickDueAt ?? nextTickAt(core);
   core.tickedAt = now;
   outgrow(core, now);
   core.links.tick(now);
