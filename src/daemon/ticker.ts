@@ -54,7 +54,9 @@ export class Ticker {
     const at = Math.max(now, Math.min(this.#tickAt(), this.#hostLookAt));
     if (at >= this.#alarmAt && at < this.#alarmAt + EARLY_MS) return;
     this.#callOff();
+    this.#callOff = () => {};
     this.#alarmAt = at;
+    if (at === Infinity) return; // this life has ended; a timer for ever would ring at once
     this.#callOff = this.#timers.after(Math.ceil(at - now), () => {
       this.#alarmAt = Infinity;
       ring();

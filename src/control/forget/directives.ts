@@ -124,8 +124,7 @@ export class Directives {
     if (now === undefined) this.#tree.delete(key);
     else this.#tree.set(key, strengthOf(now), now.raw);
     for (const listener of this.#listeners) listener(key);
-    if (now?.kind !== "forget" || !now.revoke) return;
-    // What was reserved for it is no longer.
+    // What is reserved for a node counts for as long as it is not revoked.
     for (const about of this.#reservedFor.get(key) ?? []) for (const one of this.#listeners) one(about);
   }
 

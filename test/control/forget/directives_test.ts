@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { contenders, holdings } from "../../../src/control/lease/claims.ts";
 import { compareDirectives, Directives, openDirective } from "../../../src/control/forget/directives.ts";
-import type { Directive } from "../../../src/wire/directive.ts";
-import { directiveOf } from "../../made/directives.ts";
+import { aboutOf, type Directive } from "../../../src/wire/directive.ts";
+import { directiveOf, reservationOf } from "../../made/directives.ts";
 import { identityOf, recordOf } from "../../made/records.ts";
 import { prefix } from "../../../src/wire/prefix.ts";
 
@@ -128,4 +128,18 @@ test("holdings() gives the subnet of a forgotten claim to the next, and frees re
   }
   assert.equal(holderOf([reserving, next], none), reserving.id);
   assert.equal(holderOf([reserving, next], forgets), next.id);
+});
+
+test("What is reserved for a revoked node is told of again when the revocation gives way to others", () => {
+  const set = new Directives(1, 8);
+  const reserved = reservationOf(1, "10.42.7.0/24", 4);
+  const key = aboutOf(reserved);
+  set.insert(reserved);
+  set.insert(directiveOf(1, 4, { revoke: true }));
+  assert.equal(set.standingOf(key), null);
+  const told: string[] = [];
+  set.onChange((one) => told.push(one));
+  set.insert(directiveOf(1, 5, { revoke: true, incarnation: 9 }));
+  assert.equal(set.standingOf(key), reserved);
+  assert.ok(told.includes(key), "who has the answer kept asks again");
 });
