@@ -2,9 +2,10 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { decodeGossip } from "../../src/wire/gossip.ts";
+import { decodeGossip, gossipIndex } from "../../src/wire/gossip.ts";
 import { TYPE_GOSSIP_PLAIN, TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { prefix } from "../../src/wire/prefix.ts";
+import { encodeGossip } from "../made/gossip.ts";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
 const LONG = { timeout: 120_000 };
@@ -79,5 +80,32 @@ test(
     assert.ok(said.syncs <= 16 * n, `${said.syncs / n} synchronisations a node`);
     assert.ok(said.items <= 8 * n * n, `each record ${said.items / n / n} times`);
     assert.ok(said.asked <= 3 * n * n, `${said.asked / n / n} questions for each pair`);
+  },
+);
+
+test(
+  "Joiners who are told of a leader that nobody is pass it over, and are one mesh a few minutes later",
+  LONG,
+  () => {
+    const world = new World(3);
+    const names = ["liar", "a", "b", "c", "d"];
+    for (const name of names) world.add(name, names.filter((other) => other !== name));
+    for (const node of world.nodes) world.start(node);
+    const [liar, ...others] = world.nodes;
+    let waves = 0;
+    world.network.rewrite = ({ bytes, from }) => {
+      const told = from === liar!.endpoint && bytes[0] === TYPE_GOSSIP_PLAIN ? decodeGossip(bytes) : null;
+      if (told?.body.kind !== "joining") return bytes;
+      waves = Math.max(waves + 1, Math.ceil(world.clock.now() / 100));
+      const body = { ...told.body, leader: "0".repeat(64), seq: waves, distance: 0, upward: false };
+      return encodeGossip(gossipIndex(bytes)!, { ...told, body });
+    };
+    world.run(50_000);
+    assert.ok(waves > 100);
+    assert.deepEqual(others.map((node) => world.view(node).own.mesh), [null, null, null, null]);
+    const founded = () => others.every((node) => world.view(node).own.leaseState === "confirmed");
+    assert.ok(world.runUntil(founded, 150_000), "somebody else founds");
+    assert.equal(new Set(others.map((node) => world.view(node).own.mesh!.network.text)).size, 1);
+    assert.ok(world.runUntil(() => oneMesh(world), 20_000), whyNotOneMesh(world) ?? "");
   },
 );

@@ -8,7 +8,8 @@
  * wave; over which link it came first is a joiner's way to the leader (a spanning tree, as of bridges in IEEE 802.1D). Back
  * along these ways each tells what holds of all behind it: the number up to which they agree, how many they are, and
  * whether all their seeds have answered (Segall 1983, propagation of information with feedback). Who hears of a smaller id
- * passes it on at once. So N joiners need O(N log N) messages in all, and O(N) for each further wave.
+ * passes it on at once. Whoever leads for a minute and does not found, though nobody joins any more, is passed over: it may be
+ * one that cannot, or a name that somebody made up. So N joiners need O(N log N) messages in all, and O(N) for each further wave.
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
@@ -22,6 +23,8 @@ export const AGREED_INCOMPLETE_MS = 4000;
 /** Between two waves; longer among very many, for each is a datagram for every joiner. */
 const WAVE_MS = 200;
 const JOINERS_A_WAVE = 500;
+/** Not as long as FORGET_MS, however many there are said to be. */
+const WAVE_MAX_MS = 2000;
 /** One that was not in the latest waves may have become a member since. */
 const FRESH_WAVES = 5;
 const FORGET_MS = 4000;
@@ -29,6 +32,10 @@ const FORGET_MS = 4000;
 const REPEAT_MS = 400;
 /** A way to the leader by which nothing has come for so long is none. */
 const WAY_MS = 1000;
+/** Without more joiners a leader that is another is given so long to found, … */
+const PATIENCE_MS = 60_000;
+/** … and who leads in place of such a one founds after so long, also where some do not agree: by then all have passed it over. */
+const ANYWAY_MS = 90_000;
 const BURIED_MAX = 64;
 /** So long after the latest wave those who were joining count: they are members, or will be. */
 const CROWD_MS = 30_000;
@@ -55,7 +62,7 @@ export class Joiners {
   readonly #heard = new Map<string, Heard>();
   // BOUNDED: as the links: when each was told something last
   readonly #toldAt = new Map<string, number>();
-  // Leaders that went silent, by their last numbers. BOUNDED: ≤ BURIED_MAX, the oldest go first
+  // Leaders that went silent, by their last numbers, and those passed over, by Infinity. BOUNDED: ≤ BURIED_MAX, the oldest go first
   readonly #buried = new BoundedMap<string, number>(BURIED_MAX);
   #leader: string;
   /** The leader's number, and when it grew. */
@@ -76,6 +83,9 @@ export class Joiners {
   #complete = false;
   /** What holds of us and of all behind us; null: something has changed since it was summed up. */
   #sum: Summary | null = null;
+  /** Since when there are no more joiners than that. */
+  #still: { readonly since: number; readonly size: number } | null = null;
+  #passedOver = false;
 
   constructor(id: string) {
     this.#id = id;
@@ -108,7 +118,8 @@ export class Joiners {
   #follow(by: string, { leader, seq, distance }: JoinerWord, now: number): boolean {
     if (leader > this.#leader || leader === this.#id || seq <= (this.#buried.get(leader) ?? -1)) return false;
     const smaller = leader < this.#leader;
-    if (!smaller && seq <= this.#seq) return false;
+    // Each is passed on by all: who counts faster than waves come is not followed at that pace.
+    if (!smaller && (seq <= this.#seq || now - this.#grewAt < WAVE_MS / 2)) return false;
     if (smaller || by === this.#way || !this.#hasWay(now)) {
       this.#way = by;
       this.#distance = distance + 1;
@@ -166,9 +177,13 @@ export class Joiners {
   /** By the clock: forgets who is silent, and begins a wave. True when all are to hear of it. */
   tick(now: number): boolean {
     for (const [by, { at }] of this.#heard) if (now - at > FORGET_MS) this.forget(by);
-    if (this.#leader !== this.#id && now - this.#grewAt > FORGET_MS) {
-      this.#buried.renew(this.#leader, this.#seq);
-      this.#leader = this.#id;
+    const still = this.#stillFor(now);
+    if (this.#leader !== this.#id && still >= PATIENCE_MS) {
+      this.#passedOver = true;
+      this.#bury(Infinity);
+      this.#still = { since: now, size: this.size };
+    } else if (this.#leader !== this.#id && now - this.#grewAt > FORGET_MS) {
+      this.#bury(this.#seq);
     } else if (this.#leader === this.#id && now - this.#grewAt < this.#waveMs()) return false;
     this.#sum = null;
     if (this.#leader !== this.#id) return false;
@@ -179,8 +194,21 @@ export class Joiners {
     return true;
   }
 
+  // How many there are was the leader's word.
+  #bury(seq: number): void {
+    this.#buried.renew(this.#leader, seq);
+    this.#leader = this.#id;
+    this.#total = this.#heard.size + 1;
+  }
+
+  /** For how long no more have joined. */
+  #stillFor(now: number): number {
+    if (this.#still === null || this.size > this.#still.size) this.#still = { since: now, size: this.size };
+    return now - this.#still.since;
+  }
+
   #waveMs(): number {
-    return WAVE_MS * Math.max(1, this.#total / JOINERS_A_WAVE);
+    return Math.min(WAVE_MAX_MS, WAVE_MS * Math.max(1, this.#total / JOINERS_A_WAVE));
   }
 
   /** Whether this joiner has heard nothing of us for a while. */
@@ -191,7 +219,9 @@ export class Joiners {
   /** Whether it is up to us to found, now. Call it often: it watches how long agreement lasts. */
   shouldFound(now: number): boolean {
     const { agreed, count, complete } = this.#summary();
-    if (this.#leader !== this.#id || this.#heard.size === 0 || agreed === 0) {
+    const leads = this.#leader === this.#id && this.#heard.size > 0;
+    if (leads && this.#passedOver && this.#stillFor(now) >= ANYWAY_MS) return true;
+    if (!leads || agreed === 0) {
       this.#agreed = null;
       return false;
     }

@@ -135,6 +135,49 @@ test("A number that nobody has counted is not taken, and one that others make up
   assert.deepEqual(talk.run(10_000, 100).founders, ["a"]);
 });
 
+/** A joiner that speaks of a leader that nobody is, and never founds. */
+function lie(liar: Joiners, waves = (now: number) => Math.ceil(now / 200)): void {
+  liar.wordTo = (_, now) => {
+    const made = { leader: "0", seq: 1 + waves(now), distance: 1, upward: false, agreed: 0, count: 1 };
+    return { ...made, complete: true, total: 2 ** 30 };
+  };
+  liar.shouldFound = () => false;
+}
+
+test("A leader that does not found for a minute is passed over by all, and the next one founds, alone", () => {
+  const ids = ["d", "b", "e", "c", "f"];
+  const mesh = ids.flatMap((_, i) => ids.slice(i + 1).map((_, j) => [i, i + 1 + j] as const));
+  for (const pairs of [CHAIN, [...CHAIN, [4, 0]] as const, mesh]) {
+    const talk = new Talk(ids, pairs);
+    lie(talk.all[0]!);
+    assert.deepEqual(talk.run(59_000).founders, [], "it could be that it founds");
+    const { founders, at } = talk.run(200_000, 59_100);
+    assert.deepEqual(founders, ["b"]);
+    assert.ok(at <= 160_000, `${at}`);
+  }
+});
+
+test("Numbers of a leader that come faster than waves are not all passed on", () => {
+  const ids = ["d", "b", "e", "c", "f"];
+  const talk = new Talk(ids, ids.slice(1).map((_, i) => [0, i + 1] as const));
+  let seq = 0;
+  lie(talk.all[1]!, () => seq++);
+  for (let now = 0; now < 10_000; now += 100) talk.tick(now);
+  assert.ok(talk.messages <= 2000, `${talk.messages}`);
+});
+
+test("A leader under which more and more join is not passed over", () => {
+  const ids = Array.from({ length: 20 }, (_, i) => String.fromCharCode(97 + i));
+  const talk = new Talk(ids, ids.slice(1).map((_, i) => [0, i + 1] as const), (id) => id !== "b");
+  for (const id of ids.slice(2)) talk.gone.add(id);
+  let now = 0;
+  for (const id of ids.slice(2)) {
+    talk.gone.delete(id);
+    for (const end = now + 3900; now < end; now += 100) assert.deepEqual(talk.tick(now), []);
+  }
+  assert.deepEqual(talk.run(now + 10_000, now).founders, ["a"]);
+});
+
 test("A wave among a thousand joiners of one seed is two messages for each", () => {
   const ids = Array.from({ length: 1000 }, (_, i) => `${(i * 7919) % 1000}`.padStart(4, "0"));
   const talk = new Talk(ids, ids.slice(1).map((_, i) => [0, i + 1] as const));
