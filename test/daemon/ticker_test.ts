@@ -17,7 +17,7 @@ function tickerDueAt(due: { at: number }) {
   };
   const ticker = new Ticker({ clock: { now: () => now, wall: () => now }, timers }, {
     dueAt: () => due.at,
-    hostWaits: () => false,
+    hostWaitsFrom: () => Infinity,
     hostChanged: () => false,
     hostTells: true,
     tick: () => void ticks.push(now),
