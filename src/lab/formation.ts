@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callApi } from "../api/client.ts";
-import { SOCKET_NAME, type Status } from "../api/schema.ts";
+import { type PeerStatus, SOCKET_NAME, type Status } from "../api/schema.ts";
 import { type LabDaemon, LabError } from "./hosts.ts";
 
 const POLL_MS = 40;
@@ -81,10 +81,15 @@ export async function awaitMesh(wait: Wait): Promise<Status[]> {
   }
 }
 
-/** Whether it has a lease and a path to all others. */
+/** Whether it has a lease and a path to all others, of each family. */
 export function isWhole(status: Status, others: number): boolean {
   return status.node.leaseState === "confirmed" &&
-    status.peers.filter((peer) => peer.state === "alive" && peer.path !== "none").length >= others;
+    status.peers.filter((peer) => peer.state === "alive" && hasPath(peer)).length >= others;
+}
+
+// The path is that of IPv4, and `why` tells where IPv6 goes none.
+function hasPath({ path, why }: PeerStatus): boolean {
+  return path !== "none" && !why.includes("IPv6 has no path");
 }
 
 async function waitFor(
@@ -109,7 +114,7 @@ async function waitFor(
 export function whatLacks(status: Status | null): string {
   if (status === null) return ": it does not answer";
   if (status.node.leaseState !== "confirmed") return `: its lease is ${status.node.leaseState}`;
-  const without = status.peers.filter((peer) => peer.state !== "alive" || peer.path === "none");
+  const without = status.peers.filter((peer) => peer.state !== "alive" || !hasPath(peer));
   const missing = `: it knows ${status.peers.length} others, without a path to ${without.length}`;
   return without.length === 0 ? missing : `${missing} (${without[0]!.name}: ${without[0]!.why})`;
 }

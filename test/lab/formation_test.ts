@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeerStatus, Status } from "../../src/api/schema.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import { disagreements, inTurn } from "../../src/lab/formation.ts";
+import { disagreements, inTurn, isWhole } from "../../src/lab/formation.ts";
 
 /** What a host says of itself and of others, reduced to names, ids and leases. */
 function says(
@@ -48,6 +48,16 @@ test("disagreements() compares the leases of both families", () => {
     "alpha has 10.42.2.0/24 and fd42::/64 for beta, which itself has 10.42.2.0/24",
     "beta has 10.42.1.0/24 for alpha, which itself has 10.42.1.0/24 and fd42::/64",
   ]);
+});
+
+test("isWhole() asks for a path of each family: that of IPv6 stands in its reason", () => {
+  const peer = (path: string, why: string) => ({ state: "alive", path, why });
+  const status = (...peers: object[]) => ({ node: { leaseState: "confirmed" }, peers }) as unknown as Status;
+  const direct = "same link as 10.99.0.2";
+  assert.equal(isWhole(status(peer("direct-route", direct)), 1), true);
+  assert.equal(isWhole(status(peer("direct-route", `${direct}; IPv6 takes the tunnel: no answer`)), 1), true);
+  assert.equal(isWhole(status(peer("direct-route", `${direct}; IPv6 has no path: no answer`)), 1), false);
+  assert.equal(isWhole(status(peer("none", "no answer")), 1), false);
 });
 
 test("inTurn() runs all jobs in their order, and never more than that many at once", async () => {
