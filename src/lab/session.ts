@@ -9,7 +9,7 @@ import process from "node:process";
 import { NetworkSecret } from "../crypto/network_secret.ts";
 import { isAlive } from "../sys/process_alive.ts";
 import { LabError } from "./hosts.ts";
-import { isNeighbourNote, restoreNeighbours } from "./neighbour_room.ts";
+import { giveNeighboursBack, isNeighbourNote } from "./neighbour_room.ts";
 import { whatTheLabLacks } from "./privileges.ts";
 import { MAX_HOSTS } from "./topology.ts";
 
@@ -63,12 +63,11 @@ export function writeSecret(folder: string): string {
 
 /** Directories of labs that were killed, and what they changed of the machine. */
 function removeLeftovers(): void {
+  giveNeighboursBack();
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(FOLDER) ? Number(name.slice(FOLDER.length).split("-")[0]) : 0;
-    if (!(pid > 0) || isAlive(pid)) continue;
-    const path = join(tmpdir(), name);
-    if (isNeighbourNote(name)) restoreNeighbours(path);
-    rmSync(path, { recursive: true, force: true });
+    if (!(pid > 0) || isAlive(pid) || isNeighbourNote(name)) continue;
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
