@@ -1,53 +1,41 @@
 /**
  * Synchronisation from the asker's side: one round with a peer finds what differs, group by group and leaf by leaf
  * (digest.ts), and fetches what we lack, so many at a time as the way there can be expected to carry; what gets lost is asked
- * for again. A joiner may claim only when a round is complete, so it repeats rounds until one is; a member runs one with a
+ * for again (sync_round.ts: one round). A joiner may claim only when a round is complete, so it repeats rounds until one is; a member runs one with a
  * random peer every few seconds and does not insist. Decides and sends nothing: the steps return what to say.
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";
-import {
-  DIGEST_ENTRIES_MAX,
-  type GossipBody,
-  SPANS_MAX,
-  TABLE_DIRECTIVES,
-  TABLE_RECORDS,
-  TREE_FANOUT,
-  TREE_HASH_LEN,
-  WANT_MAX,
-} from "../../wire/gossip_body.ts";
-import {
-  compareDigest,
-  encodeSpans,
-  EVERYTHING,
-  rootsOf,
-  type Span,
-  type Trees,
-  type Wanted,
-} from "./digest.ts";
+import { type GossipBody, TABLE_DIRECTIVES, TABLE_RECORDS, WANT_MAX } from "../../wire/gossip_body.ts";
+import { compareDigest, rootsOf, type Trees } from "./digest.ts";
 import { compareEntries, idPrefix } from "./hash_tree.ts";
+import {
+  ASK_AGAIN_MS,
+  askAgain,
+  type Body,
+  bodyOf,
+  grant,
+  hasAll,
+  isComplete,
+  isFetching,
+  type Missing,
+  newRound,
+  queueDifferences,
+  REQUESTS_MAX,
+  restMs,
+  type Round,
+  scopeOf,
+  takeExpected,
+  TRIES,
+  WANTED_MAX,
+  wantsOf,
+} from "./sync_round.ts";
 
-type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
-
-const ROUND_AGAIN_MS = 400;
-/** Twice as long each time that nothing came of it: who is asked may be slow, and its answer is good for the round it is of. */
-const ROUND_AGAIN_MAX_MS = 12_800;
-/** An answer that has not come by then is asked for again, … */
-const ASK_AGAIN_MS = 400;
-/** … so often; then the round is over. */
-const TRIES = 6;
 const MAX_ROUNDS = 64;
 /** Rounds in which something is fetched at a time: when a split heals, everybody is a peer to ask. */
 const FETCHING_MAX = 3;
-const REQUESTS_MAX = 8;
-/** Records and directives that are under way to us. */
-const WANTED_MAX = 128;
-/** A group of so few is listed at once. */
-const LIST_MAX = 24;
 /** Nothing more is listed while so much of what was listed has not come. */
 const MISSING_MAX = 1024;
-/** Messages that are under way to us because we asked: each record may come in one of its own. */
-const ANSWERS_MAX = WANTED_MAX + REQUESTS_MAX;
 /** What the other side lacks and is told unasked, of one round; for more it asks itself. */
 const PUSH_MAX = 64;
 /** So long nothing has come of a round: another may begin. */
@@ -57,48 +45,6 @@ const ROUND_MAX_MS = 30_000;
 /** Peers whose promises came to nothing: with them, one round at a time fetches, so that they do not keep us from others. */
 const POOR_MAX = 64;
 
-type Question =
-  | { readonly kind: "expand"; readonly table: number; readonly group: number }
-  | {
-    readonly kind: "list";
-    readonly table: number;
-    readonly spans: readonly Span[];
-    readonly after: string | null;
-  };
-
-interface Asked {
-  readonly question: Question;
-  at: number;
-  tries: number;
-}
-
-interface Missing extends Wanted {
-  askedAt: number;
-  tries: number;
-}
-
-interface Round {
-  readonly number: number;
-  readonly startedAt: number;
-  /** When something last came of it. */
-  heardAt: number;
-  /** As long as nothing has come of it, no other begins before. */
-  readonly againMs: number;
-  /** Bit n: what differs in table n is known. */
-  answered: number;
-  pushed: number;
-  /** So many messages may yet come that were asked for. */
-  credit: number;
-  /** BOUNDED: one per group and per leaf of each table, at most */
-  readonly queue: Question[];
-  /** BOUNDED: ≤ REQUESTS_MAX, by number */
-  readonly asked: Map<number, Asked>;
-  /** By prefix, for each table. BOUNDED: ≤ MISSING_MAX and what is listed meanwhile */
-  readonly missing: readonly Map<string, Missing>[];
-  /** Those of them that were not asked for yet. BOUNDED: as `missing` */
-  readonly unasked: readonly Set<string>[];
-}
-
 /** What a step of a round asks for. */
 export interface Next {
   /** To be said to the peer. */
@@ -107,7 +53,6 @@ export interface Next {
   readonly push: readonly (readonly string[])[];
 }
 
-const ALL_ANSWERED = (1 << TABLE_RECORDS) | (1 << TABLE_DIRECTIVES);
 const NOTHING: Next = { say: [], push: [[], []] };
 
 export class Sync {
@@ -127,26 +72,14 @@ export class Sync {
   begin(peer: string, now: number): { readonly round: number; readonly roots: Uint8Array } | null {
     const last = this.#rounds.get(peer);
     if (last !== undefined) {
-      const young = now - last.startedAt < (last.answered === 0 ? last.againMs : ROUND_AGAIN_MS);
+      const young = now - last.startedAt < restMs(last);
       if (young || (isFetching(last) && now - last.heardAt < STALLED_MS)) return null;
     }
     if (this.#fetching() >= this.#slotsFor(peer)) return null;
     this.#rounds.delete(peer);
     if (this.#rounds.size >= MAX_ROUNDS && !this.#makeRoom(now)) return null;
     const number = ++this.#last;
-    this.#rounds.set(peer, {
-      number,
-      startedAt: now,
-      heardAt: now,
-      againMs: againMs(last),
-      answered: 0,
-      pushed: 0,
-      credit: ANSWERS_MAX,
-      queue: [],
-      asked: new Map(),
-      missing: [new Map(), new Map()],
-      unasked: [new Set(), new Set()],
-    });
+    this.#rounds.set(peer, newRound(number, last, now));
     return { round: number, roots: rootsOf(this.#trees) };
   }
 
@@ -159,18 +92,8 @@ export class Sync {
   /** The hashes of groups or leaves came. */
   onTree(peer: string, body: Body<"tree">, now: number): Next {
     const round = this.#opened(peer, body.round);
-    if (round === null || !this.#expected(round, body) || !this.#mayFetch(peer, round)) return NOTHING;
-    const { table, at, hashes, counts } = body;
-    const ours = this.#trees[table]!.children(at);
-    const listed: { span: Span; count: number }[] = [];
-    for (let n = 0; n < TREE_FANOUT; n++) {
-      if (sameHash(ours.hashes, hashes, n)) continue;
-      const [count, first] = [counts[n]!, at === 0 ? n * TREE_FANOUT : (at - 1) * TREE_FANOUT + n];
-      const few = at > 0 || count <= LIST_MAX || ours.counts[n] === 0;
-      if (few) listed.push({ span: { first, last: at === 0 ? first + TREE_FANOUT - 1 : first }, count });
-      else round.queue.push({ kind: "expand", table, group: n });
-    }
-    for (const spans of batches(listed)) round.queue.push({ kind: "list", table, spans, after: null });
+    if (round === null || !takeExpected(round, body) || !this.#mayFetch(peer, round)) return NOTHING;
+    queueDifferences(round, this.#trees[body.table]!, body);
     return { ...NOTHING, say: this.#pump(round, now) };
   }
 
@@ -256,7 +179,7 @@ export class Sync {
   /** Whether the round with this peer is complete: all is compared, and everything that it promised has come. */
   complete(peer: string): boolean {
     const round = this.#rounds.get(peer);
-    const complete = round !== undefined && round.answered === ALL_ANSWERED && !isFetching(round);
+    const complete = round !== undefined && isComplete(round);
     if (complete) this.#poor.delete(peer);
     return complete;
   }
@@ -275,20 +198,6 @@ export class Sync {
   #opened(peer: string, number: number): Round | null {
     const round = this.#rounds.get(peer);
     return round === undefined || round.number !== number ? null : round;
-  }
-
-  // The top answers the sync, once; anything below was asked for.
-  #expected(round: Round, { table, at }: Body<"tree">): boolean {
-    if (at === 0) {
-      if ((round.answered & (1 << table)) !== 0) return false;
-      round.answered |= 1 << table;
-      return true;
-    }
-    for (const [number, { question }] of round.asked) {
-      if (question.kind !== "expand" || question.table !== table || question.group !== at - 1) continue;
-      return round.asked.delete(number);
-    }
-    return false;
   }
 
   // With enough others already, this one is left for later.
@@ -354,104 +263,4 @@ export class Sync {
     }
     return false;
   }
-}
-
-function againMs(last: Round | undefined): number {
-  return last === undefined || last.answered !== 0
-    ? ROUND_AGAIN_MS
-    : Math.min(2 * last.againMs, ROUND_AGAIN_MAX_MS);
-}
-
-function grant(round: Round, answers: number): void {
-  round.credit = Math.min(ANSWERS_MAX, round.credit + answers);
-}
-
-function isFetching(round: Round): boolean {
-  return round.queue.length > 0 || round.asked.size > 0 || missingOf(round) > 0;
-}
-
-function hasAll({ answered, queue, asked, missing }: Round, table: number): boolean {
-  if ((answered & (1 << table)) === 0 || missing[table]!.size > 0) return false;
-  return !queue.some((one) => one.table === table) &&
-    ![...asked.values()].some(({ question }) => question.table === table);
-}
-
-function missingOf({ missing }: Round): number {
-  return missing.reduce((sum, { size }) => sum + size, 0);
-}
-
-// Which part of the tables a digest answers for; null: it was not asked for.
-function scopeOf(round: Round, { request, table }: Body<"digest">): {
-  readonly spans: readonly Span[];
-  readonly after: string | null;
-} | null {
-  if (request === 0) {
-    return (round.answered & (1 << table)) === 0 ? { spans: EVERYTHING, after: null } : null;
-  }
-  const question = round.asked.get(request)?.question;
-  return question?.kind === "list" && question.table === table ? question : null;
-}
-
-// Spans as many together as one answer has room for their entries.
-function batches(listed: readonly { readonly span: Span; readonly count: number }[]): Span[][] {
-  const list: Span[][] = [];
-  let entries = 0;
-  for (const { span, count } of listed) {
-    const last = list[list.length - 1];
-    if (last === undefined || entries + count > DIGEST_ENTRIES_MAX || last.length === SPANS_MAX) {
-      list.push([span]);
-      entries = count;
-    } else {
-      last.push(span);
-      entries += count;
-    }
-  }
-  return list;
-}
-
-function bodyOf(round: number, request: number, question: Question): GossipBody {
-  const { table } = question;
-  if (question.kind === "expand") return { kind: "expand", round, table, group: question.group };
-  return { kind: "list", round, table, request, spans: encodeSpans(question.spans), after: question.after };
-}
-
-// Null: it has been asked for too often.
-function askAgain(round: Round, waitMs: number, now: number): GossipBody[] | null {
-  const say: GossipBody[] = [];
-  let over = false;
-  for (const [request, asked] of round.asked) {
-    if (now - asked.at < waitMs) continue;
-    if (asked.tries >= TRIES) return null;
-    asked.tries++;
-    asked.at = now;
-    say.push(bodyOf(round.number, request, asked.question));
-  }
-  grant(round, say.length);
-  round.missing.forEach((missing, table) => {
-    const wanted = [...missing.values()].filter(({ prefix, askedAt }) =>
-      !round.unasked[table]!.has(prefix) && now - askedAt >= waitMs
-    );
-    for (const one of wanted) {
-      one.tries++;
-      one.askedAt = now;
-    }
-    over ||= wanted.some(({ tries }) => tries > TRIES);
-    grant(round, wanted.length);
-    say.push(...wantsOf(table, wanted));
-  });
-  return over ? null : say;
-}
-
-function wantsOf(table: number, wanted: readonly Missing[]): GossipBody[] {
-  const say: GossipBody[] = [];
-  for (let at = 0; at < wanted.length; at += WANT_MAX) {
-    const prefixes = wanted.slice(at, at + WANT_MAX).map(({ prefix }) => prefix);
-    say.push({ kind: "want", table, prefixes });
-  }
-  return say;
-}
-
-function sameHash(a: Uint8Array, b: Uint8Array, n: number): boolean {
-  for (let i = n * TREE_HASH_LEN; i < (n + 1) * TREE_HASH_LEN; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
