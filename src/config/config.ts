@@ -1,7 +1,7 @@
 /**
- * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags,
- * environment and files; all others only read it. Null means "not given": the mesh that is joined, the
- * stored state or the default of the moment decides. What cannot work is a ConfigError. Addresses are canonical text (wire/address.ts).
+ * The one configuration of a daemon: readonly, complete, checked. `loadConfig` (load.ts) makes it from flags, environment and
+ * files; all others only read it. Null means "not given": the mesh that is joined, the stored state or the default of the
+ * moment decides. What cannot work is a ConfigError. Addresses are canonical text (wire/address.ts).
  */
 import type { Asked } from "../control/mesh/mesh_config.ts";
 

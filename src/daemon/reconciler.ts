@@ -1,7 +1,8 @@
 /**
  * Makes sockets, Workers and host what the control plane wants: asks it for its view, decides with `wantedFrom`, and hands
- * the whole to those who apply the difference. Called when something changed, at most once a tick while much does, and every few seconds besides.
- * Says once when this node is ready, and what of the host is in the mesh's way: a host that joins for the first time ends.
+ * the whole to those who apply the difference. Called when something changed, at most once a tick while much does, and every
+ * few seconds besides. Says once when this node is ready, and what of the host is in the mesh's way: a host that joins for
+ * the first time ends.
  */
 import { ConfigError } from "../config/config.ts";
 import type { ControlPlane } from "../control/node/node.ts";

@@ -7,7 +7,10 @@ import type { Clock, Timers } from "../ports/time.ts";
 
 /** From one tick to the next at the soonest, when it is the host that wants one. */
 const TICK_MS = 100;
-/** How often the host is asked whether something changed there, where nothing tells. Else it is asked with each tick. */
+/**
+ * How often the host is asked whether something changed there, where nothing tells. Else it is asked with each tick, and once so
+ * long after it was told: a Worker does not say what follows at once (HOST_STIRS_MS in machine/worker.ts).
+ */
 const HOST_LOOK_MS = 250;
 /** An alarm that comes so much too early is not put off: that is cheaper than to set another. */
 const EARLY_MS = 50;
@@ -46,6 +49,7 @@ export class Ticker {
   /** A Worker has seen that something happens on the host. */
   hostStirs(): void {
     this.#hostStirs ||= this.#of.hostChanged();
+    this.#hostLookAt = Math.min(this.#hostLookAt, this.#clock.now() + HOST_LOOK_MS);
   }
 
   /** To be called after each event, which may have brought the next tick nearer, or put it off; `ring` is to call `wake`. */
@@ -67,7 +71,7 @@ export class Ticker {
   wake(): void {
     const now = this.#clock.now();
     if (now >= this.#hostLookAt) {
-      this.#hostLookAt = now + HOST_LOOK_MS;
+      this.#hostLookAt = this.#of.hostTells ? Infinity : now + HOST_LOOK_MS;
       this.#hostStirs ||= this.#of.hostChanged();
     }
     if (now < this.#tickAt()) return;

@@ -1,7 +1,7 @@
 /**
- * The lab's wires: a network namespace for each host and one for a bridge between them, so that nothing of the
- * machine itself is touched, but for the size of its neighbour table (neighbour_room.ts). Namespaces and interfaces live by file descriptors alone; when the last one closes,
- * also by a killed process, the kernel takes everything down.
+ * The lab's wires: a network namespace for each host and one for a bridge between them, so that nothing of the machine itself
+ * is touched, but for the size of its neighbour table (neighbour_room.ts). Namespaces and interfaces live by file descriptors
+ * alone; when the last one closes, also by a killed process, the kernel takes everything down.
  */
 import { openInterfaceMaker } from "../sys/interface_maker.ts";
 import { neighbourRoom } from "./neighbour_room.ts";

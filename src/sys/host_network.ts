@@ -1,6 +1,6 @@
 /**
- * The host's interfaces, addresses and routes over rtnetlink: ports.HostKernel. Text addresses outside, wire/rtnetlink.ts inside. An instance
- * belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
+ * The host's interfaces, addresses and routes over rtnetlink: ports.HostKernel. Text addresses outside, wire/rtnetlink.ts
+ * inside. An instance belongs to the network namespace its thread was in when it was opened, wherever the thread goes later.
  */
 
 import type {

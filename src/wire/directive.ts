@@ -77,8 +77,8 @@ export function aboutOf(directive: DirectiveContent): string {
 }
 
 /**
- * A subnet's place among the node ids: its checksums forwards and backwards, so that keys are spread as ids are, then the subnet itself, so that no
- * two are alike.
+ * A subnet's place among the node ids: its checksums forwards and backwards, so that keys are spread as ids are, then the
+ * subnet itself, so that no two are alike.
  */
 export function reservationKey(subnet: Prefix): string {
   const key = new Uint8Array(32);

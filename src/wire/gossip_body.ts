@@ -1,6 +1,6 @@
 /**
- * What the messages of the gossip say. How they are written is in gossip_fields.ts, the datagram around them and
- * how much fits into one, is in gossip.ts.
+ * What the messages of the gossip say. How they are written is in gossip_fields.ts; the datagram around them, and
+ * how much fits into one, are in gossip.ts.
  */
 import { hexOf, isWhole, VERSION_LIMIT } from "./untrusted.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The TCP header (RFC 9293 §3.1). Every accessor takes the offset of the header and presumes that decodeTcp accepted
- * it. And which acknowledgments say nothing that a later one does not. Sequence numbers are unsigned; compare their differences as int32. The caller owns every buffer.
+ * The TCP header (RFC 9293 §3.1). Every accessor takes the offset of the header and presumes that decodeTcp accepted it. And
+ * which acknowledgments say nothing that a later one does not. Sequence numbers are unsigned; compare their differences as
+ * int32. The caller owns every buffer.
  *
  *   | source port 2 | destination port 2 | sequence 4 | acknowledgment 4 | data offset·reserved 1 | flags 1 | window 2 |
  *   | checksum 2 | urgent 2 | options 0..40 |

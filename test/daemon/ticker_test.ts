@@ -6,6 +6,8 @@ import { Ticker } from "../../src/daemon/ticker.ts";
 function tickerDueAt(due: { at: number }) {
   const alarms: { readonly ms: number; readonly ring: () => void; off: boolean }[] = [];
   const ticks: number[] = [];
+  /** What happened on the host and was not asked for yet. */
+  const host = { changed: false };
   let now = 1000;
   const timers = {
     after: (ms: number, ring: () => void) => {
@@ -18,13 +20,18 @@ function tickerDueAt(due: { at: number }) {
   const ticker = new Ticker({ clock: { now: () => now, wall: () => now }, timers }, {
     dueAt: () => due.at,
     hostWaitsFrom: () => Infinity,
-    hostChanged: () => false,
+    hostChanged: () => {
+      const { changed } = host;
+      host.changed = false;
+      return changed;
+    },
     hostTells: true,
     tick: () => void ticks.push(now),
   });
   const set = () => ticker.set(() => (ticker.wake(), set()));
   const armed = () => alarms.filter(({ off }) => !off).map(({ ms }) => ms);
-  return { set, armed, alarms, ticks, passTo: (at: number) => now = at };
+  const passTo = (at: number) => now = at;
+  return { set, armed, alarms, ticks, host, ticker, passTo };
 }
 
 test("There is one alarm, for what is due next; what was put off a little rings in vain", () => {
@@ -53,4 +60,22 @@ test("Once nothing is due any more no alarm is left, and none rings without end"
   set();
   set();
   assert.deepEqual(armed(), []);
+});
+
+test("What happens on the host right behind what a Worker told of is seen a quarter of a second later", () => {
+  const due = { at: 9000 };
+  const { set, alarms, ticks, host, ticker, passTo } = tickerDueAt(due);
+  const pass = (to: number) => {
+    passTo(to);
+    alarms.at(-1)!.ring();
+  };
+  host.changed = true;
+  ticker.hostStirs();
+  set();
+  pass(1000);
+  assert.deepEqual(ticks, [1000]);
+  host.changed = true; // and the Worker, which has just told, says nothing
+  pass(1250);
+  assert.deepEqual(ticks, [1000, 1250]);
+  assert.equal(alarms.at(-1)!.ms, 9000 - 1250, "then nothing is looked at any more");
 });

@@ -1,6 +1,7 @@
 /**
- * Directives on their way in and out, and what those about nodes do here (about subnets: reserve_steps.ts): a forgotten node is no member any more and its subnet is
- * free; a revoked one has no link besides; and when it is we who were forgotten, we let go of the lease and claim anew.
+ * Directives on their way in and out, and what those about nodes do here (about subnets: reserve_steps.ts): a forgotten node
+ * is no member any more and its subnet is free; a revoked one has no link besides; and when it is we who were forgotten, we
+ * let go of the lease and claim anew.
  */
 
 import { shortId } from "../../crypto/identity.ts";

@@ -1,7 +1,8 @@
 /**
- * A node on its way into a mesh, by the clock: joiners tell one another of one another until a member is heard of or one of
- * them founds, or a member tells the configuration of the mesh; a member whose record is still kept back waits for those who may know a later one.
+ * A node on its way into a mesh, by the clock: joiners tell one another of one another until one of them founds, or a member
+ * tells the configuration of the mesh; a member whose record is still kept back waits for those who may know a later one.
  */
+
 import type { JoinerWord } from "../../wire/gossip_body.ts";
 import type { Link } from "../links/link_table.ts";
 import type { Links } from "../links/links.ts";

@@ -1,9 +1,9 @@
 /**
- * What goes into the control plane, what comes out of it, and the one interpreter of that. The daemon feeds `ControlPlane.handle` one event
- * at a time with the monotonic time (ms), and performs the actions it returns in their order. Nothing waits for the
- * disk: what a `persist` must precede is decided once the event `stored` tells that it is there. Addresses and endpoints
- * are canonical text. What the control plane knows, for people and for the host, is in view.ts; what it keeps on disk in
- * state.ts.
+ * What goes into the control plane, what comes out of it, and the one interpreter of that. The daemon feeds
+ * `ControlPlane.handle` one event at a time with the monotonic time (ms), and performs the actions it returns in their order.
+ * Nothing waits for the disk: what a `persist` must precede is decided once the event `stored` tells that it is there.
+ * Addresses and endpoints are canonical text. What the control plane knows, for people and for the host, is in view.ts; what
+ * it keeps on disk in state.ts.
  */
 import type { NetworkKeys, NetworkSecret } from "../../crypto/network_secret.ts";
 import type { CipherSuite } from "../../ports/aead.ts";

@@ -1,8 +1,8 @@
 /**
  * Synchronisation from the asker's side: one round with a peer finds what differs, group by group and leaf by leaf
  * (digest.ts), and fetches what we lack, so many at a time as the way there can be expected to carry; what gets lost is asked
- * for again (sync_round.ts: one round). A joiner may claim only when a round is complete, so it repeats rounds until one is; a member runs one with a
- * random peer every few seconds and does not insist. Decides and sends nothing: the steps return what to say.
+ * for again (sync_round.ts: one round). A joiner may claim only when a round is complete, so it repeats rounds until one is; a
+ * member runs one with a random peer every few seconds and does not insist. Decides and sends nothing: the steps return what to say.
  */
 
 import { BoundedMap } from "../../bounds/bounded_map.ts";

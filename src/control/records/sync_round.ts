@@ -1,6 +1,6 @@
 /**
- * One round of a synchronisation (sync.ts) as the asker keeps it: what was asked and has not been answered, what differs and is to be
- * asked for, what the peer has and we lack. How these follow from an answer, and what is asked for again; when a
+ * One round of a synchronisation (sync.ts) as the asker keeps it: what was asked and has not been answered, what differs and
+ * is to be asked for, what the peer has and we lack. How these follow from an answer, and what is asked for again; when a
  * round begins, and how many there are, is decided by sync.ts.
  */
 

@@ -1,7 +1,7 @@
 /**
- * Keeps our rules in the host's packet filter, as `--ip-masq` and `--forward` ask for them: one table for each network of the mesh. They are
- * compared with what is there when something happened to a table of ours, as after `nft flush ruleset`, and every few seconds
- * besides. A node that is asked for none writes none, and removes what an earlier run of it left.
+ * Keeps our rules in the host's packet filter, as `--ip-masq` and `--forward` ask for them: one table for each network of the
+ * mesh. They are compared with what is there when something happened to a table of ours, as after `nft flush ruleset`, and
+ * every few seconds besides. A node that is asked for none writes none, and removes what an earlier run of it left.
  */
 import type { Place } from "../../control/paths/paths.ts";
 import { OWN_TABLES, wantedTable } from "../../host/packet_rules.ts";

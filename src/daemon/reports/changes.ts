@@ -1,8 +1,8 @@
 /**
- * What `ovltun events` follows: leases, reservations, peers and paths as they change. While somebody follows, each reconcile compares what
- * is with what was, and the differences are kept in order, the latest CHANGES_KEPT of them; while nobody does, it costs
- * nothing. A reader names the place up to which it has read; one that has none, was away for too long, or followed another run
- * of the daemon is told all that is. Readers wait for the next change: the answer comes when there is one.
+ * What `ovltun events` follows: leases, reservations, peers and paths as they change. While somebody follows, each reconcile
+ * compares what is with what was, and the differences are kept in order, the latest CHANGES_KEPT of them; while nobody does,
+ * it costs nothing. A reader names the place up to which it has read; one that has none, was away for too long, or followed
+ * another run of the daemon is told all that is. Readers wait for the next change: the answer comes when there is one.
  */
 import type { ChangeEvent, Changes } from "../../api/states.ts";
 import type { Wanted } from "../../control/paths/paths.ts";

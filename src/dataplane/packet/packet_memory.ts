@@ -1,6 +1,6 @@
 /**
- * Packet memory: who uses which slots, and the header in front of each packet in them. Both directions share one ArrayBuffer: a probe or an ARP request is
- * answered where it was received. Slots never touched cost no memory.
+ * Packet memory: who uses which slots, and the header in front of each packet in them. Both directions share one ArrayBuffer:
+ * a probe or an ARP request is answered where it was received. Slots never touched cost no memory.
  */
 import {
   BATCH,

@@ -1,6 +1,7 @@
 /**
- * One host of a chaos run, and what is done to it: a small disk of its own for the state, its daemon through all its
- * lives, perhaps one with another's state in its place, a hook that writes down what it is told. What is done happens in order; each life has a log of its own.
+ * One host of a chaos run, and what is done to it: a small disk of its own for the state, its daemon through all its lives,
+ * perhaps one with another's state in its place, a hook that writes down what it is told. What is done happens in order; each
+ * life has a log of its own.
  */
 import {
   chmodSync,

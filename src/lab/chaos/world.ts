@@ -1,6 +1,7 @@
 /**
- * What is true of the hosts of a chaos run, as the lab itself made it: which run, on which side, which cables are broken
- * or lose packets, and since when two of them could talk to each other. What the daemons say is judged by it (lease_judge.ts, flow_judge.ts). Times are ms.
+ * What is true of the hosts of a chaos run, as the lab itself made it: which run, on which side, which cables are broken or
+ * lose packets, and since when two of them could talk to each other. What the daemons say is judged by it (lease_judge.ts,
+ * flow_judge.ts). Times are ms.
  */
 
 import type { Cut } from "./schedule.ts";
