@@ -7,6 +7,7 @@ import type { SocketRole } from "../ports/devices.ts";
 import type { DataplaneEvent, DataplaneMessage } from "../ports/planes.ts";
 import { nodeHmac } from "../crypto/handshake_mac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
+import { Backlog } from "../dataplane/backlog.ts";
 import { Counters } from "../dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";
@@ -55,6 +56,7 @@ function run(start: WorkerStart): void {
       counters: new Counters(start.counters),
       handUp: scope.postMessage.bind(scope),
       aead,
+      backlog: new Backlog(start.backlog),
       lane: start.lane,
     },
   );

@@ -92,6 +92,8 @@ export interface PlaneStart {
   readonly lane: Lane;
   readonly mailbox: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  /** Of all Workers (dataplane/backlog.ts). */
+  readonly backlog: SharedArrayBuffer;
   /** Trains of datagrams: wanted in sends, in receives. */
   readonly gso: boolean;
   readonly gro: boolean;

@@ -2,6 +2,7 @@
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
+import { Backlog } from "../../src/dataplane/backlog.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../../src/dataplane/dataplane.ts";
 import { MailboxReader } from "../../src/dataplane/mailbox.ts";
@@ -46,13 +47,14 @@ export class MemoryPlane implements PlaneThread {
     this.#handUp = handUp;
   }
 
-  start({ lane, mailbox, counters, suites }: PlaneStart): void {
+  start({ lane, mailbox, counters, backlog, suites }: PlaneStart): void {
     this.#mailbox = new MailboxReader(mailbox);
     this.#dataPlane = new DataPlane(this.#devices(), {
       counters: new Counters(counters),
       handUp: (event) => this.#handUp(structuredClone(event)), // as postMessage does
       aead: aeadProvider([nodeAead()], suites),
       lane,
+      backlog: new Backlog(backlog),
     });
     this.#handUp({ kind: "ready" });
     this.wake();

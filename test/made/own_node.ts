@@ -26,6 +26,7 @@ export function ownNodeOf(identity: Identity, change: Partial<OwnNode> = {}): Ow
     recordItems: () => [],
     keys: [],
     admits: () => true,
+    newestKey: () => null,
     sessionMade: () => {},
     mayInitiate: () => true,
     nextCounter: () => counter++,

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { type HeldSecret, placeOfGiven } from "../../src/control/secrets/key_ring.ts";
 import { SETTLE_MS } from "../../src/control/secrets/rotation.ts";
 import { NetworkSecret } from "../../src/crypto/network_secret.ts";
+import { TYPE_HANDSHAKE } from "../../src/wire/datagram.ts";
+import { handshakeMessage, IK1, XX1 } from "../../src/wire/handshake.ts";
 import { decodeData } from "../../src/wire/data_header.ts";
 import { addSealed } from "./sealed.ts";
 import type { SimNode } from "./sim_node.ts";
@@ -217,4 +219,27 @@ test("A restart in the middle of a rotation goes on with it", () => {
   world.start(c);
   assert.ok(world.runUntil(() => oneMesh(world), 20_000), whyNotOneMesh(world) ?? "");
   assert.ok(world.runUntil(() => allHave([a, b, c], 9), 60_000), String(world.nodes.map(roots)));
+});
+
+test("Who joined by the old secret beyond a cut, and learned the new one, is let in by those who never heard of it", () => {
+  for (const tries of [0, 1, 2, 3, 4, 5]) {
+    const world = mesh(7, ["a", "b", "c"], { latency: [0.5, 5] });
+    const c = world.node("c");
+    const late = addSealed(world, "x", ["c"], setupOf(NetworkSecret.of(ROOT)));
+    const far = new Set([c.endpoint, late.endpoint]);
+    world.network.partition((endpoint) => far.has(endpoint) ? 1 : 0);
+    world.start(late);
+    world.run(10_000 + tries * 1500);
+    rotate(world, world.node("a"), 9);
+    world.run(5000);
+    // It is the newcomer that calls: what calls it is lost.
+    world.network.rewrite = ({ from, to, bytes }) => {
+      const called = to === late.endpoint && !far.has(from) && bytes[0] === TYPE_HANDSHAKE;
+      return called && [XX1, IK1].includes(handshakeMessage(bytes, 0)) ? new Uint8Array(1) : bytes;
+    };
+    world.network.partition(null);
+    const has = () => newest(late).bytes()[0] === 9;
+    assert.ok(world.runUntil(has, 10_000), "c tells it");
+    assert.ok(world.runUntil(() => oneMesh(world), 12_000), `${tries}: ${whyNotOneMesh(world)}`);
+  }
 });

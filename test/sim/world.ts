@@ -445,7 +445,13 @@ export class World {
         node.store.forgets = !this.keeps.disks;
         node.store.remember(kept, whole, this.clock.now());
       },
-      saveSecrets: (secrets) => node.sealed = { ...node.sealed!, secrets: secrets.map(copyOf) },
+      saveSecrets: (secrets) => {
+        const kept = secrets.map(copyOf);
+        // What its next life starts with (daemon/planes/sealed_parts.ts): the one in use first.
+        const usedFirst = [...kept].sort((a, b) => Number(b.used) - Number(a.used));
+        const keys = usedFirst.map(({ secret }) => secret.keys(node.settings.networkName));
+        node.sealed = { ...node.sealed!, secrets: kept, keys };
+      },
       resolve: (name) => {
         this.lookups.push(name);
         this.#resolved.push({ node, plane: node.plane, name });

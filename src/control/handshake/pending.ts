@@ -187,8 +187,18 @@ export type HandshakeEvent =
     readonly record: NodeRecord;
     readonly keyId: number;
   }
-  /** Refused by name: a REFUSE_ number, and the version of the side that refused. */
-  | { readonly kind: "refused"; readonly endpoint: string; readonly reason: number; readonly version: number }
+  /**
+   * Refused by name: a REFUSE_ number, and the version of the side that refused. By our index, and under which generation it
+   * was: when our last message was refused, the session of this index is one that the peer never made.
+   */
+  | {
+    readonly kind: "refused";
+    readonly endpoint: string;
+    readonly reason: number;
+    readonly version: number;
+    readonly index: number;
+    readonly keyId: number;
+  }
   /** A handshake of another version came, and was refused. */
   | { readonly kind: "foreign"; readonly endpoint: string; readonly version: number }
   /**

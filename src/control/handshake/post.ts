@@ -79,7 +79,9 @@ export class HandshakePost {
       const genuine = compareBytes(reply.echoedMac, mac) === 0 &&
         checkReply(this.#hmac, pending.keys.macKey, bytes, 0);
       const version = wire.handshakeVersion(bytes, 0);
-      return genuine ? [{ kind: "refused", endpoint: from, reason: reply.reason, version }] : this.reject();
+      if (!genuine) return this.reject();
+      const { receiver: index, reason } = reply;
+      return [{ kind: "refused", endpoint: from, reason, version, index, keyId: pending.keys.keyId }];
     }
     const cookie = openCookie(this.#hmac, pending.keys.macKey, bytes, mac);
     if (cookie === null) return this.reject();

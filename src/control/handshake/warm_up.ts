@@ -91,6 +91,7 @@ function endOf(endpoint: string, keys: NetworkKeys, random: Random): End {
     recordItems: () => [],
     keys: [keys],
     admits: () => true,
+    newestKey: () => null,
     sessionMade: () => {},
     mayInitiate: () => true,
     nextCounter: () => counter++,

@@ -11,7 +11,7 @@ import type { Random } from "../../ports/time.ts";
 import { fromHex } from "../../wire/bytes.ts";
 import { TYPE_HELLO } from "../../wire/datagram.ts";
 import type { SuiteOffer } from "../../wire/handshake.ts";
-import { REFUSE_FULL } from "../../wire/hello.ts";
+import { REFUSE_FULL, REFUSE_OUTDATED } from "../../wire/hello.ts";
 import type { Challenge } from "../clones/contests.ts";
 import { type HandshakeEvent, type NewSession, ReceiverIndices } from "../handshake/pending.ts";
 import { Handshakes } from "../handshake/handshakes.ts";
@@ -216,9 +216,30 @@ export class SealedLinks extends Links {
       case "contested":
         this.clones.contest({ ...event, life: event.record.bootNonce, askedAt: null }, bytes.slice(), now);
         return [];
+      case "refused":
+        this.#refused(event, now);
+        return this.failures.because(event, bytes, now);
       default:
         return this.failures.because(event, bytes, now);
     }
+  }
+
+  // Our last message may be what was refused: then the link that we count on is none. And a secret that we hold may be the
+  // newer one that we were refused for: all do not have it yet, so it is not the one in use.
+  #refused({ endpoint, reason, index, keyId }: HandshakeEvent & { kind: "refused" }, now: number): void {
+    const peer = this.sessions.byIndex(index)?.peer ?? null;
+    const lost = this.sessions.unmake(index);
+    if (lost !== null) {
+      this.release(lost, now); // not `down`: it would be asked again at once, and refuse again
+      for (const target of this.targets.answeredBy(lost)) this.targets.putOff(target, now);
+      this.actions.push({ kind: "reconcile" });
+    }
+    const newest = this.own.newestKey();
+    const attempt = this.own.keys.findIndex((keys) => keys.keyId === newest);
+    if (reason !== REFUSE_OUTDATED || attempt < 0 || keyId === newest) return;
+    if (!this.schedule.due(`newest ${endpoint}`, 1000, now)) return;
+    this.pacing.asked(now);
+    this.#handshakes.begin(endpoint, peer === null ? null : this.#knownAs(peer), now, attempt);
   }
 
   #made(made: NewSession, bytes: Uint8Array, now: number): LinkEvent[] {

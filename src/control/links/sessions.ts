@@ -215,6 +215,14 @@ export class Sessions {
     return lost;
   }
 
+  /** Ends one that the peer never made. Its peer, when no session with it is left. */
+  unmake(receiveIndex: number): string | null {
+    const session = this.#byIndex.get(receiveIndex);
+    if (session === undefined) return null;
+    this.#drop(session);
+    return this.current(session.peer) === null ? session.peer : null;
+  }
+
   /** Ends all sessions with a peer. */
   dropPeer(peer: string): void {
     for (const session of [...(this.#byPeer.get(peer) ?? [])]) this.#drop(session);

@@ -230,6 +230,17 @@ export class Targets {
     this.wake(target);
   }
 
+  /** What was refused may not be any more: all that were are tried again at once. */
+  retryRefused(now: number): void {
+    for (const target of this.#targets.values()) if (target.outcome.kind === "refused") this.restart(target, now);
+  }
+
+  /** It has answered, and will have none of us: it is tried again, but not at once. */
+  putOff(target: Target, now: number): void {
+    target.nextAt = now + RETRY_MAX_MS * (0.75 + this.#random.below(501) / 1000);
+    this.wake(target);
+  }
+
   /**
    * Notes a hello: the wait for the next doubles from `minMs` up to `maxMs`, with a quarter of jitter. Once it is long,
    * hellos go in pairs, so that one lost datagram does not cost another long wait.

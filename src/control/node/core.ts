@@ -291,6 +291,7 @@ function ownNodeOf(core: Core, host: HostSight): OwnNode {
     recordItems: (ids) => core.messages.records(ids),
     keys: ring?.keys ?? [],
     admits: (id, keyId) => ring?.admits(id, keyId) ?? true,
+    newestKey: () => ring?.newest.keyId ?? null,
     sessionMade: (id, keyId, member) => {
       ring?.proved(id, keyId);
       if (member) core.keyUsed(keyId);

@@ -144,6 +144,7 @@ function take(core: Core, { secret, place, by }: Told, now: number): void {
   core.own.capabilities = secretCapability(ring.newest);
   core.ownState.rewrite("epoch");
   if (before !== ring.newest.keyId) {
+    core.links.targets.retryRefused(now);
     core.actions.log(
       "info",
       `New network secret ${ring.newest.seq}, from ${by}: accepted alongside the old one`,

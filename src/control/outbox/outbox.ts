@@ -258,6 +258,8 @@ export interface OwnNode {
   /** Whether a node is let in by this generation. */
   admits(id: string, keyId: number): boolean;
   /** A session was made with a node under this generation; `member`: it says that it is one. */
+  /** The newest generation of the keys; null: there are none. */
+  newestKey(): number | null;
   sessionMade(id: string, keyId: number, member: boolean): void;
   /** Whether another node may be asked for a link: sealed meshes need a counter for it, and that the disk covers it. */
   mayInitiate(): boolean;

@@ -3,6 +3,7 @@
  * The end of any of them is the end of all. What they hand up goes straight to the node at work (event_loop.ts).
  */
 import { availableParallelism } from "node:os";
+import { Backlog } from "../../dataplane/backlog.ts";
 import { mailboxMemory, MailboxToAll, MailboxWriter } from "../../dataplane/mailbox.ts";
 import { type CounterReader, Counters, CounterSum } from "../../dataplane/tables/counters.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";
@@ -48,11 +49,11 @@ export class Workers {
   constructor(machine: Pick<Machine, "planes" | "timers">, { count, offloads, onFailed }: WorkersSetup) {
     this.#offloads = offloads;
     this.#onFailed = onFailed;
-    this.#handles = Array.from(
-      { length: count },
-      (_, worker) =>
-        new WorkerHandle(machine, (event) => this.#hear(event, worker), { worker, workers: count }),
-    );
+    const backlog = new Backlog();
+    this.#handles = Array.from({ length: count }, (_, worker) => {
+      const lane = { worker, workers: count };
+      return new WorkerHandle(machine, (event) => this.#hear(event, worker), lane, backlog);
+    });
     this.ready = Promise.all(this.#handles.map((handle) => handle.ready));
     this.counters = new CounterSum(this.#handles.map((handle) => handle.counters));
     this.mailbox = new MailboxToAll(this.#handles.map((handle) => handle.mailbox));
@@ -108,6 +109,7 @@ export class WorkerHandle {
   readonly #timers: Timers;
   readonly #memory = mailboxMemory();
   readonly #lane: Lane;
+  readonly #backlog: Backlog;
   readonly #stopped: Promise<void>;
   /** It reads its mailbox and its sockets from now on, or never will. */
   readonly ready: Promise<void>;
@@ -119,8 +121,10 @@ export class WorkerHandle {
     { planes, timers }: Pick<Machine, "planes" | "timers">,
     onEvent: (event: DataplaneEvent) => void,
     lane = ONE,
+    backlog = new Backlog(),
   ) {
     this.#lane = lane;
+    this.#backlog = backlog;
     this.#timers = timers;
     let stopped = (): void => {};
     let ready = (): void => {};
@@ -134,6 +138,7 @@ export class WorkerHandle {
       else if (!this.#stopping) {
         onEvent({ kind: "failed", message: "It exited unexpectedly" });
       }
+      if (kind === "datagram" || kind === "sessionMessage") backlog.handled();
     });
     this.mailbox = new MailboxWriter(this.#memory, () => this.#thread.wake());
   }
@@ -145,8 +150,9 @@ export class WorkerHandle {
     hostEvents: number | null = null,
   ): void {
     this.#started = true;
-    const { memory } = this.counters;
-    const start = { lane: this.#lane, mailbox: this.#memory, counters: memory, gso, gro, suites };
+    const { memory: counters } = this.counters;
+    const { memory: backlog } = this.#backlog;
+    const start = { lane: this.#lane, mailbox: this.#memory, counters, backlog, gso, gro, suites };
     this.#thread.start(hostEvents === null ? start : { ...start, hostEvents });
   }
 

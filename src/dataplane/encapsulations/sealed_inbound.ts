@@ -25,6 +25,7 @@ import { answer, flushAnswers } from "../plane/sending.ts";
 import { CHECKSUM_COMPLETE, CHECKSUM_PARTIAL } from "../packet/packet_memory.ts";
 import {
   BAD_SEAL,
+  CONTROL_BEHIND,
   CONTROL_OVERLOAD,
   COUNTED_LATER,
   HANDED_UP,
@@ -151,7 +152,9 @@ function receiveProbe(plane: Plane, d: Incoming, session: Session): Verdict {
 }
 
 function tellMessage(plane: Plane, d: Incoming, session: Session): Verdict {
+  if (plane.backlog?.takes(false) === false) return CONTROL_BEHIND;
   if (!plane.memberLimit.take(plane.now)) return CONTROL_OVERLOAD;
+  plane.backlog?.posted();
   plane.handUp({
     kind: "sessionMessage",
     receiveIndex: session.receiveIndex,

@@ -13,8 +13,10 @@
  * and each is counted once. Nothing of the way out is called: a session that may send now is left in plane.unblocked.
  */
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
+import { TYPE_HELLO } from "../../wire/datagram.ts";
 import { decodeIp, ipTotalLength } from "../../wire/ip.ts";
 import {
+  CONTROL_BEHIND,
   CONTROL_OVERLOAD,
   COUNTED_LATER,
   HANDED_UP,
@@ -142,9 +144,11 @@ export function reportUnknown(plane: Plane, d: Incoming): void {
   plane.handUp({ kind: "unknownIndex", from: d.socket.source(d.train), ...calledAt(d) });
 }
 
-/** Hands the datagram up to the control plane, as many as that takes, by `limit`. */
+/** Hands the datagram up to the control plane, as many as that takes, by `limit`, and as many as may wait for it. */
 export function handUp(plane: Plane, d: Incoming, limit = plane.controlLimit): Verdict {
+  if (plane.backlog?.takes(plane.b[d.at]! <= TYPE_HELLO) === false) return CONTROL_BEHIND;
   if (!limit.take(plane.now)) return CONTROL_OVERLOAD;
+  plane.backlog?.posted();
   const bytes = plane.b.slice(d.at, d.end);
   plane.handUp({ kind: "datagram", bytes, from: d.socket.source(d.train), at: plane.now, ...calledAt(d) });
   return HANDED_UP;

@@ -14,6 +14,7 @@ import {
   type TunDevice,
 } from "../../ports/devices.ts";
 import type { DataplaneEvent } from "../../ports/planes.ts";
+import type { Backlog } from "../backlog.ts";
 import { Coalescer } from "../tun/coalescer.ts";
 import type { Counters, Verdict } from "../tables/counters.ts";
 import type { HandshakeGate } from "../tables/handshake_gate.ts";
@@ -130,6 +131,8 @@ export interface Plane {
   readonly controlLimit: RateLimit;
   /** The same for what was authenticated here: a flood of strangers takes nothing from it. */
   readonly memberLimit: RateLimit;
+  /** What waits for the control thread; null: it is not counted. */
+  readonly backlog: Backlog | null;
   readonly unknownLimit: RateLimit;
   readonly badMacLimit: RateLimit;
   /** Null: handshakes are handed up as they come. */
@@ -190,10 +193,11 @@ export interface PlaneParts {
   /** Absent: that of the only Worker. */
   readonly lane?: Lane;
   readonly gate?: HandshakeGate | null;
+  readonly backlog?: Backlog | null;
 }
 
 export function createPlane(
-  { counters, handUp, aead = NO_AEAD, lane = ONE, gate = null }: PlaneParts,
+  { counters, handUp, aead = NO_AEAD, lane = ONE, gate = null, backlog = null }: PlaneParts,
 ): Plane {
   const pool = createPool();
   const icmp = Math.ceil(ICMP_RATE / lane.workers);
@@ -210,6 +214,7 @@ export function createPlane(
     icmpLimit: new RateLimit(icmp, icmp),
     controlLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
     memberLimit: new RateLimit(CONTROL_RATE, CONTROL_BURST),
+    backlog,
     unknownLimit: new RateLimit(unknown, unknown),
     badMacLimit: new RateLimit(BAD_MAC_RATE, BAD_MAC_RATE),
     gate,

@@ -44,6 +44,7 @@ const DROPS = [
   "bad-seal",
   "queue-full",
   "bad-mac",
+  "control-behind",
 ] as const;
 
 export type DropName = (typeof DROPS)[number];
@@ -88,6 +89,7 @@ export const WRONG_LANE: Verdict = FIRST_DROP + 18;
 export const BAD_SEAL: Verdict = FIRST_DROP + 19;
 export const QUEUE_FULL: Verdict = FIRST_DROP + 20;
 export const BAD_MAC: Verdict = FIRST_DROP + 21;
+export const CONTROL_BEHIND: Verdict = FIRST_DROP + 22;
 const COUNT = FIRST_DROP + DROPS.length;
 
 /** Cells per peer. */

@@ -235,7 +235,14 @@ test("Two versions refuse each other by name, on both sides", () => {
   theirs.set(question.slice(-32, -16), wire.REPLY_ECHO_AT);
   stampReply(nodeHmac, KEYS.macKey, theirs, 0);
   assert.deepEqual(a.machine.receive(theirs, b.endpoint, 1), [
-    { kind: "refused", endpoint: b.endpoint, reason: REFUSE_VERSION, version: 2 },
+    {
+      kind: "refused",
+      endpoint: b.endpoint,
+      reason: REFUSE_VERSION,
+      version: 2,
+      index: wire.decodeHandshake(question)!.sender,
+      keyId: KEYS.keyId,
+    },
   ]);
   theirs[20]! ^= 1; // answers something else
   stampReply(nodeHmac, KEYS.macKey, theirs, 0);
