@@ -6,8 +6,10 @@
  * up to a bound of their own. What is no datagram (a session that is used, a device that is gone) is rare, and always told.
  */
 
-/** Messages that wait before gossip is dropped: of all Workers together. */
+/** Datagrams that wait before gossip is dropped: of all Workers together. */
 export const GOSSIP_WAITS_MAX = 1000;
+/** The same for what nobody has authenticated, where members' gossip is: a flood of strangers leaves it room. */
+export const STRANGERS_WAIT_MAX = 500;
 /** The same for handshakes. */
 export const HANDSHAKES_WAIT_MAX = 4000;
 
@@ -33,10 +35,5 @@ export class Backlog {
 
   get waits(): number {
     return Atomics.load(this.#count, 0);
-  }
-
-  /** Whether another datagram may wait: gossip and probes, or handshakes and hellos. */
-  takes(handshake: boolean): boolean {
-    return this.waits < (handshake ? HANDSHAKES_WAIT_MAX : GOSSIP_WAITS_MAX);
   }
 }

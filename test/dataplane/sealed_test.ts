@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import process from "node:process";
+import { Backlog, GOSSIP_WAITS_MAX } from "../../src/dataplane/backlog.ts";
 import { test } from "node:test";
 import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane.ts";
@@ -682,6 +683,35 @@ test("messages of a peer that talks too much are dropped, counted", () => {
   while (b.dataPlane.pump("own", 1000) > 0);
   assert.equal(b.counts()["handed-up"], 1000);
   assert.equal(b.counts()["control-overload"], 100);
+});
+
+test("while a thousand datagrams wait for the control thread gossip is dropped, counted, and handshakes are not", () => {
+  const { b } = pair.sealedPair();
+  const backlog = new Backlog();
+  Object.assign(b.dataPlane.plane, { backlog });
+  const tell = (first: number, count: number) => {
+    for (let i = 0; i < count; i++) {
+      b.socket.arrive(seal("b", hex("21 00"), first + i, { lane: 255 }), pair.HOME.a);
+    }
+    while (b.dataPlane.pump("own", 10_000 + first) > 0);
+    return b.counts()["control-behind"] ?? 0;
+  };
+  for (let i = 0; i < GOSSIP_WAITS_MAX - 10; i++) backlog.posted();
+  const stranger = () => {
+    b.socket.arrive(hex("20 01"), "203.0.113.9:4000");
+    while (b.dataPlane.pump("own", 10_000) > 0);
+  };
+  Object.assign(b.dataPlane.plane, { gate: { keyed: true } });
+  stranger();
+  Object.assign(b.dataPlane.plane, { gate: null });
+  assert.equal(b.counts()["control-behind"], 1, "who is no member leaves room to those who are");
+  assert.equal(tell(0, 15), 1 + 5);
+  assert.equal(backlog.waits, GOSSIP_WAITS_MAX);
+  b.socket.arrive(hex("01 01"), pair.HOME.a);
+  while (b.dataPlane.pump("own", 10_000) > 0);
+  assert.equal(backlog.waits, GOSSIP_WAITS_MAX + 1, "a handshake goes on");
+  for (const _ of b.events) backlog.handled();
+  assert.equal(tell(100, 15), 1 + 5 + 5, "there is room again for ten of them");
 });
 
 test("a flood of strangers' hellos and gossip takes nothing from what members say", () => {

@@ -11,6 +11,8 @@ import type { Random } from "../../src/ports/time.ts";
 import type { Action, ControlEvent, Effects } from "../../src/control/outbox/events.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
+import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX } from "../../src/dataplane/backlog.ts";
+import { TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";
 import { SimDisk } from "../fakes/sim_disk.ts";
@@ -120,14 +122,20 @@ export class Inbox {
   #taken = 0;
   workingUntil = 0;
   ticked = false;
-  /** The most that ever waited. */
+  /** The most that ever waited, and how many were dropped. */
   longest = 0;
+  dropped = 0;
 
   get size(): number {
     return this.#events.length - this.#taken;
   }
 
+  /** As the Workers of a daemon: while so many wait, what is told again anyway is dropped. */
   push(event: ControlEvent): void {
+    if (this.size >= waitsMax(event)) {
+      this.dropped++;
+      return;
+    }
     this.#events.push(event);
     this.longest = Math.max(this.longest, this.size);
   }
@@ -152,6 +160,12 @@ export class Inbox {
     this.#taken = this.workingUntil = 0;
     this.ticked = false;
   }
+}
+
+function waitsMax(event: ControlEvent): number {
+  if (event.kind === "sessionMessage") return GOSSIP_WAITS_MAX;
+  if (event.kind !== "datagram") return Infinity;
+  return event.bytes[0]! <= TYPE_HELLO ? HANDSHAKES_WAIT_MAX : GOSSIP_WAITS_MAX;
 }
 
 /** Which node is where: of several at one endpoint the one that was added first. */

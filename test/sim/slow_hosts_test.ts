@@ -2,6 +2,8 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { GOSSIP_WAITS_MAX } from "../../src/dataplane/backlog.ts";
+import { TYPE_GOSSIP_PLAIN } from "../../src/wire/datagram.ts";
 import { seeds } from "../made/seeds.ts";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";
 
@@ -62,5 +64,27 @@ test(
       );
       assert.deepEqual(dead, [], `seed ${seed}`);
     }
+  },
+);
+
+test(
+  "Of a flood that a slow host cannot take a thousand datagrams wait, and it is well once that is over",
+  LONG,
+  () => {
+    const world = meshOf(1, 0);
+    const slow = world.node("n3");
+    slow.cost = () => 5;
+    const from = world.node("n4").endpoint;
+    const flood = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        world.network.send(world.clock.now(), from, slow.endpoint, Uint8Array.of(TYPE_GOSSIP_PLAIN, i));
+      }
+    };
+    flood(4000);
+    world.run(100);
+    const { longest } = slow.inbox; // a few that are no datagrams wait, too
+    assert.ok(longest >= GOSSIP_WAITS_MAX && longest < GOSSIP_WAITS_MAX + 10, `${longest}`);
+    assert.ok(slow.inbox.dropped >= 2500, `${slow.inbox.dropped}`);
+    assert.ok(world.runUntil(() => oneMesh(world), 30_000), whyNotOneMesh(world) ?? "");
   },
 );

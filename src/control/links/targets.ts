@@ -232,7 +232,9 @@ export class Targets {
 
   /** What was refused may not be any more: all that were are tried again at once. */
   retryRefused(now: number): void {
-    for (const target of this.#targets.values()) if (target.outcome.kind === "refused") this.restart(target, now);
+    for (const target of this.#targets.values()) {
+      if (target.outcome.kind === "refused") this.restart(target, now);
+    }
   }
 
   /** It has answered, and will have none of us: it is tried again, but not at once. */

@@ -6,6 +6,7 @@
  *   4. a packet goes on like plain data (in/inbound.ts); a probe is answered; what the control planes say is handed up
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
+import { GOSSIP_WAITS_MAX } from "../backlog.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";
 import { parseEndpoint } from "../../wire/address.ts";
 import {
@@ -152,7 +153,7 @@ function receiveProbe(plane: Plane, d: Incoming, session: Session): Verdict {
 }
 
 function tellMessage(plane: Plane, d: Incoming, session: Session): Verdict {
-  if (plane.backlog?.takes(false) === false) return CONTROL_BEHIND;
+  if (plane.backlog !== null && plane.backlog.waits >= GOSSIP_WAITS_MAX) return CONTROL_BEHIND;
   if (!plane.memberLimit.take(plane.now)) return CONTROL_OVERLOAD;
   plane.backlog?.posted();
   plane.handUp({

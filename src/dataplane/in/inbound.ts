@@ -12,8 +12,9 @@
  * Each step writes what it finds out into plane.incoming. Datagrams are untrusted: nothing here throws because of one,
  * and each is counted once. Nothing of the way out is called: a session that may send now is left in plane.unblocked.
  */
+import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX, STRANGERS_WAIT_MAX } from "../backlog.ts";
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
-import { TYPE_HELLO } from "../../wire/datagram.ts";
+import { TYPE_COOKIE, TYPE_HANDSHAKE, TYPE_HELLO } from "../../wire/datagram.ts";
 import { decodeIp, ipTotalLength } from "../../wire/ip.ts";
 import {
   CONTROL_BEHIND,
@@ -146,10 +147,17 @@ export function reportUnknown(plane: Plane, d: Incoming): void {
 
 /** Hands the datagram up to the control plane, as many as that takes, by `limit`, and as many as may wait for it. */
 export function handUp(plane: Plane, d: Incoming, limit = plane.controlLimit): Verdict {
-  if (plane.backlog?.takes(plane.b[d.at]! <= TYPE_HELLO) === false) return CONTROL_BEHIND;
+  if (plane.backlog !== null && plane.backlog.waits >= waitsMax(plane, d)) return CONTROL_BEHIND;
   if (!limit.take(plane.now)) return CONTROL_OVERLOAD;
   plane.backlog?.posted();
   const bytes = plane.b.slice(d.at, d.end);
   plane.handUp({ kind: "datagram", bytes, from: d.socket.source(d.train), at: plane.now, ...calledAt(d) });
   return HANDED_UP;
+}
+
+// How many may wait before this one is dropped. In a plain mesh hellos are the handshakes, and gossip is anybody's.
+function waitsMax({ b, gate }: Plane, { at }: Incoming): number {
+  if (b[at] === TYPE_HANDSHAKE || b[at] === TYPE_COOKIE) return HANDSHAKES_WAIT_MAX;
+  if (gate?.keyed === true) return STRANGERS_WAIT_MAX;
+  return b[at] === TYPE_HELLO ? HANDSHAKES_WAIT_MAX : GOSSIP_WAITS_MAX;
 }
