@@ -7,7 +7,7 @@ import type { SocketRole } from "../ports/devices.ts";
 import type { DataplaneEvent, DataplaneMessage } from "../ports/planes.ts";
 import { nodeHmac } from "../crypto/handshake_mac.ts";
 import { aeadProvider } from "../crypto/aead.ts";
-import { Backlog } from "../dataplane/backlog.ts";
+import { Backlog } from "../dataplane/tables/backlog.ts";
 import { Counters } from "../dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../dataplane/dataplane.ts";
 import { MailboxReader } from "../dataplane/mailbox.ts";

@@ -92,7 +92,7 @@ export interface PlaneStart {
   readonly lane: Lane;
   readonly mailbox: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  /** Of all Workers (dataplane/backlog.ts). */
+  /** Of all Workers (dataplane/tables/backlog.ts). */
   readonly backlog: SharedArrayBuffer;
   /** Trains of datagrams: wanted in sends, in receives. */
   readonly gso: boolean;

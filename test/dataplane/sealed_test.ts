@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import process from "node:process";
-import { Backlog, GOSSIP_WAITS_MAX } from "../../src/dataplane/backlog.ts";
+import { Backlog, GOSSIP_WAITS_MAX } from "../../src/dataplane/tables/backlog.ts";
 import { test } from "node:test";
 import fc from "fast-check";
 import { laneKey } from "../../src/crypto/lane.ts";

@@ -2,7 +2,7 @@
 import { aeadProvider } from "../../src/crypto/aead.ts";
 import { nodeHmac } from "../../src/crypto/handshake_mac.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
-import { Backlog } from "../../src/dataplane/backlog.ts";
+import { Backlog } from "../../src/dataplane/tables/backlog.ts";
 import { Counters } from "../../src/dataplane/tables/counters.ts";
 import { DataPlane, type Devices, type Source } from "../../src/dataplane/dataplane.ts";
 import { MailboxReader } from "../../src/dataplane/mailbox.ts";

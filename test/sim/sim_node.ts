@@ -11,7 +11,7 @@ import type { Random } from "../../src/ports/time.ts";
 import type { Action, ControlEvent, Effects } from "../../src/control/outbox/events.ts";
 import type { Identity } from "../../src/crypto/identity.ts";
 import type { HandshakeGate } from "../../src/dataplane/tables/handshake_gate.ts";
-import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX } from "../../src/dataplane/backlog.ts";
+import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX } from "../../src/dataplane/tables/backlog.ts";
 import { TYPE_HELLO } from "../../src/wire/datagram.ts";
 import { addressOf } from "../../src/wire/address.ts";
 import { FakeSessions } from "../fakes/fake_sessions.ts";

@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { GOSSIP_WAITS_MAX } from "../../src/dataplane/backlog.ts";
+import { GOSSIP_WAITS_MAX } from "../../src/dataplane/tables/backlog.ts";
 import { TYPE_GOSSIP_PLAIN } from "../../src/wire/datagram.ts";
 import { seeds } from "../made/seeds.ts";
 import { oneMesh, whyNotOneMesh, World } from "./world.ts";

@@ -3,7 +3,7 @@
  * The end of any of them is the end of all. What they hand up goes straight to the node at work (event_loop.ts).
  */
 import { availableParallelism } from "node:os";
-import { Backlog } from "../../dataplane/backlog.ts";
+import { Backlog } from "../../dataplane/tables/backlog.ts";
 import { mailboxMemory, MailboxToAll, MailboxWriter } from "../../dataplane/mailbox.ts";
 import { type CounterReader, Counters, CounterSum } from "../../dataplane/tables/counters.ts";
 import type { MeasuredSuite } from "../../ports/aead.ts";

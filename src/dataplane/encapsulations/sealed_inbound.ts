@@ -6,7 +6,7 @@
  *   4. a packet goes on like plain data (in/inbound.ts); a probe is answered; what the control planes say is handed up
  * Whatever arrives here may be forged until step 2 is done, and nothing is changed before.
  */
-import { GOSSIP_WAITS_MAX } from "../backlog.ts";
+import { GOSSIP_WAITS_MAX } from "../tables/backlog.ts";
 import { CONTROL_LANE } from "../../ports/planes.ts";
 import { parseEndpoint } from "../../wire/address.ts";
 import {

@@ -12,7 +12,7 @@
  * Each step writes what it finds out into plane.incoming. Datagrams are untrusted: nothing here throws because of one,
  * and each is counted once. Nothing of the way out is called: a session that may send now is left in plane.unblocked.
  */
-import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX, STRANGERS_WAIT_MAX } from "../backlog.ts";
+import { GOSSIP_WAITS_MAX, HANDSHAKES_WAIT_MAX, STRANGERS_WAIT_MAX } from "../tables/backlog.ts";
 import { SOCKET_ROLES, type SocketRole } from "../../ports/devices.ts";
 import { TYPE_COOKIE, TYPE_HANDSHAKE, TYPE_HELLO } from "../../wire/datagram.ts";
 import { decodeIp, ipTotalLength } from "../../wire/ip.ts";

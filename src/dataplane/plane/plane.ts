@@ -14,7 +14,7 @@ import {
   type TunDevice,
 } from "../../ports/devices.ts";
 import type { DataplaneEvent } from "../../ports/planes.ts";
-import type { Backlog } from "../backlog.ts";
+import type { Backlog } from "../tables/backlog.ts";
 import { Coalescer } from "../tun/coalescer.ts";
 import type { Counters, Verdict } from "../tables/counters.ts";
 import type { HandshakeGate } from "../tables/handshake_gate.ts";
