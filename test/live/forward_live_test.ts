@@ -3,7 +3,7 @@
  * containers of two hosts reach each other with nothing set by hand, and TCP also where no ICMP comes through.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Forwarding } from "../../src/host/forwarding.ts";
@@ -146,6 +146,7 @@ liveTest(
         >,
       ];
       const a = await Container.start(alpha), b = await Container.start(beta);
+      const directory = mkdtempSync(join(tmpdir(), "ovltun-live-"));
       try {
         for (const place of [a, b]) {
           const { code, stderr } = await place.run([
@@ -159,11 +160,17 @@ liveTest(
           assert.equal(code, 0, stderr);
         }
         for (const [family, headers] of [[0, 40], [1, 60]] as const) {
+          const listens = join(directory, `${family}`);
           const dump = b.run([
             "sh",
             "-c",
-            "timeout 20 tcpdump -nlc 1 -i eth0 'tcp[13] & 2 != 0 or (ip6 and ip6[6] = 6 and ip6[53] & 2 != 0)'",
-          ]);
+            `exec timeout 60 tcpdump -nlc 1 -i eth0 'tcp[13] & 2 != 0 or (ip6 and ip6[6] = 6 and ip6[53] & 2 != 0)' 2>${listens}`,
+          ], { timeoutMs: 70_000 });
+          await until(
+            "tcpdump listens",
+            30_000,
+            () => existsSync(listens) && readFileSync(listens, "utf8").includes("listening on") ? true : null,
+          );
           await transfer(a, b, b.addresses[family], 3_000_000);
           const [, mss] = /mss (\d+)/.exec((await dump).stdout) ?? [];
           assert.equal(Number(mss), node.mtu - headers);
@@ -171,6 +178,7 @@ liveTest(
       } finally {
         a.stop();
         b.stop();
+        rmSync(directory, { recursive: true });
       }
     });
   },

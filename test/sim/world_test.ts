@@ -43,7 +43,8 @@ test("A slow host takes in one event after the other, in their order, a due tick
   }
   assert.equal(taken.filter(({ kind }) => kind === "checkWays").length, 4);
   const ticks = taken.filter(({ kind }) => kind === "tick");
-  assert.ok(ticks.length >= 9, "ticks do not wait behind all the rest");
+  const waiting = taken.filter(({ kind, at }) => kind === "datagram" && at > ticks[0]!.at);
+  assert.ok(waiting.length > 2, "ticks do not wait behind all the rest");
   assert.ok(taken[3]!.at - began >= 90);
   world.run(1000);
   assert.ok(b.inbox.size < 3, "what came was taken");

@@ -52,10 +52,11 @@ test("hostEvent() tells which address came or went", () => {
   }
 });
 
-test("hostEvent() tells of rules and next-hop objects, and of nothing else", () => {
+test("hostEvent() tells of rules, next-hop objects and changed settings, and of nothing else", () => {
   for (const type of [32, 33]) assert.deepEqual(event(type, new Uint8Array(12)), { kind: "rule" });
   for (const type of [104, 105]) assert.deepEqual(event(type, new Uint8Array(8)), { kind: "nexthop" });
-  for (const type of [28, 29, 80, 4711]) assert.equal(event(type, new Uint8Array(64)), null);
+  assert.deepEqual(event(80, new Uint8Array(64)), { kind: "settings" });
+  for (const type of [28, 29, 4711]) assert.equal(event(type, new Uint8Array(64)), null);
 });
 
 test("hostEvent() takes what it cannot read for anything, and never throws", () => {

@@ -20,7 +20,11 @@ import type { HashTree } from "./hash_tree.ts";
 export type Body<K extends GossipBody["kind"]> = GossipBody & { readonly kind: K };
 
 const ROUND_AGAIN_MS = 400;
-/** Twice as long each time that nothing came of it: who is asked may be slow, and its answer is good for the round it is of. */
+/**
+ * Half as long again each time that nothing came of it: who is asked may be slow, and its answer is good for the round that it
+ * is of. No more than that, for it may as well have been lost.
+ */
+const ROUND_AGAIN_GROWTH = 1.5;
 const ROUND_AGAIN_MAX_MS = 12_800;
 /** An answer that has not come by then is asked for again, … */
 export const ASK_AGAIN_MS = 400;
@@ -136,7 +140,7 @@ export function restMs({ answered, againMs }: Round): number {
 function againMs(last: Round | undefined): number {
   return last === undefined || last.answered !== 0
     ? ROUND_AGAIN_MS
-    : Math.min(2 * last.againMs, ROUND_AGAIN_MAX_MS);
+    : Math.min(ROUND_AGAIN_GROWTH * last.againMs, ROUND_AGAIN_MAX_MS);
 }
 
 /** So many messages more may come because they were asked for. */
