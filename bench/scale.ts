@@ -1,6 +1,6 @@
 /**
  * What a mesh of N hosts costs and how fast it is: the control planes of all of them in one process, in virtual time, over a
- * network that loses 1 % (test/sim/world.ts). `bun bench/scale.ts [--n 10,100] [--seed 1] [--loss 0.01] [--plain]
+ * network that loses 1 % (test/sim/world.ts). `bun bench/scale.ts [--n 10,100] [--seed 1] [--loss 0.01] [--plain] [--light]
  * [--event-ms 20] [--reconcile-ms 0] [--parts rest,join] [--json FILE]`; each N in a process of its own. Without the part
  * `found` the mesh is there as if it had been all along. `--draw FILE [SVG]` draws what a file says, and prints it as the
  * table of docs/scale.md.
@@ -26,6 +26,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string", default: "1" },
     loss: { type: "string", default: "0.01" },
     plain: { type: "boolean", default: false },
+    light: { type: "boolean", default: false },
     "event-ms": { type: "string", default: "20" },
     "reconcile-ms": { type: "string", default: "0" },
     json: { type: "string", default: join(DOCS, "scale.json") },
@@ -46,6 +47,7 @@ function one(): void {
     seed: Number(values.seed),
     loss: Number(values.loss),
     sealed: !values.plain,
+    light: values.light,
     slow: { event: Number(values["event-ms"]), reconcile: Number(values["reconcile-ms"]) },
   });
   console.log(JSON.stringify(result));

@@ -38,6 +38,8 @@ export interface ScaleOptions {
   readonly seed: number;
   readonly loss: number;
   readonly sealed: boolean;
+  /** Ciphers, signatures and handshakes take no time. */
+  readonly light?: boolean;
   /** What a slow processor needs for an event, and for one that has host and data plane compared, ms. */
   readonly slow: { readonly event: number; readonly reconcile: number };
   /** Absent: all. Without `found` the mesh is there as if it had been all along. */

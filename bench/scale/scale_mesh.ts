@@ -11,7 +11,7 @@ import { NetworkSecret } from "../../src/crypto/network_secret.ts";
 import { nthSubnet, prefix } from "../../src/wire/prefix.ts";
 import { sealedSetup } from "../../test/made/network_keys.ts";
 import type { Cost, SimNode } from "../../test/sim/sim_node.ts";
-import { World } from "../../test/sim/world.ts";
+import { LIGHT, World } from "../../test/sim/world.ts";
 import { restoreAll } from "./restored.ts";
 import { Sweep } from "./sweep.ts";
 
@@ -29,6 +29,8 @@ export interface MeshOptions {
   readonly seed: number;
   readonly sealed: boolean;
   readonly loss: number;
+  /** Cryptography that takes no time (test/fakes/light_ciphers.ts): figures in virtual time and bytes are the same. */
+  readonly light?: boolean;
 }
 
 /** How busy a host is with an event, ms: with each, and besides with one that has host and data plane compared. */
@@ -60,7 +62,10 @@ export class ScaleMesh {
 
   constructor(options: MeshOptions) {
     this.#options = options;
-    this.world = new World(options.seed, { loss: options.loss, latency: [0.5, 20] });
+    const conditions = { loss: options.loss, latency: [0.5, 20] as [number, number] };
+    this.world = options.light
+      ? new World(options.seed, conditions, LIGHT)
+      : new World(options.seed, conditions);
     this.world.keeps = { logs: 0, disks: false };
     for (let i = 0; i < options.n; i++) {
       this.#add(
