@@ -67,6 +67,7 @@ function all(): void {
         n,
         ...args,
         ...(values.plain ? ["--plain"] : []),
+        ...(values.light ? ["--light"] : []),
         ...(values.parts === undefined ? [] : ["--parts", values.parts]),
       ],
       { encoding: "utf8", maxBuffer: 2 ** 26, stdio: ["ignore", "pipe", "inherit"] },
