@@ -13,7 +13,7 @@ const N = 50;
 const ROUNDS = 2;
 /** OVLTUN_STORMS: how many instead. Either runtime has half of them, also with --long: no storm is other under either. */
 const LONG = process.env["OVLTUN_LONG"] !== undefined;
-const STORMS = Number(process.env["OVLTUN_STORMS"] ?? (LONG ? 1000 : 20));
+const STORMS = Number(process.env["OVLTUN_STORMS"] ?? (LONG ? 1000 : 12));
 const SHARE = LONG ? "Bun" in globalThis ? "1/2" : "2/2" : undefined;
 /** What runs one seed again, under this runtime. */
 const AGAIN = "Bun" in globalThis
