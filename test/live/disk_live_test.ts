@@ -25,8 +25,9 @@ for (const kind of ["compiled", "deno"] as const satisfies readonly Kind[]) {
         assert.equal(await alpha.pingLoss(status!.node.address!, 40), 0);
         assert.equal(await beta.pingLoss(node.address!, 40), 0);
         assert.equal((await alpha.daemon.peer(beta.name))?.state, "alive");
-        await beta.sh(`timeout 10 cat ${peers} > /dev/null`);
-        await beta.sh(`rm -f ${peers} && mv ${peers}.before ${peers}`);
+        // Out of the way first: the write that waits has it open, the next finds the file.
+        await beta.sh(`mv ${peers} ${peers}.fifo && mv ${peers}.before ${peers}`);
+        await beta.sh(`timeout 10 cat ${peers}.fifo > /dev/null; rm ${peers}.fifo`);
         await until("nothing is wrong any more", 20_000, async () => {
           const { warnings } = JSON.parse((await beta.ovltun(["status", "--json"], kind)).stdout);
           return warnings.length === 0 ? true : null;
